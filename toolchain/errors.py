@@ -1,0 +1,39 @@
+"""Every error a user can cause. The command line prints them as one sentence; the library raises them."""
+
+from __future__ import annotations
+
+
+class ToolchainError(Exception):
+    """Base of all errors this package raises on purpose. ``str(error)`` is fit to be shown to a user."""
+
+
+class UnsupportedOperation(ToolchainError):
+    """The network uses an operation that has no spiking counterpart here."""
+
+
+class ConversionError(ToolchainError):
+    """The network can be traced but not converted as asked."""
+
+
+class RangeError(ToolchainError):
+    """A number leaves the range of the integers that have to hold it."""
+
+
+class GraphError(ToolchainError):
+    """A NIR graph is malformed, foreign, damaged or inconsistent."""
+
+
+class DoesNotFit(ToolchainError):
+    """A graph exceeds a limit of its target."""
+
+
+class TargetUnavailable(ToolchainError):
+    """The target's software is not installed here."""
+
+
+class VerificationMismatch(ToolchainError):
+    """Two executions of one graph differ."""
+
+
+class DataError(ToolchainError):
+    """Input data are missing, malformed or out of range."""

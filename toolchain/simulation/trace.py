@@ -1,0 +1,47 @@
+"""What an execution of a graph leaves behind, on any target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.generic]
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Result of running N images for T steps.
+
+    ``output`` int64 [N, classes], ``logits`` float32 [N, classes] (output in the ANN's units), ``counts`` per
+    population int32 [N, *shape]: net emissions (sum of s over the T steps), ``events`` int32 [N, *shape]: number of
+    non-zero emissions over all steps including drain; ``spikes`` int8 (int16 where payloads need it) [N, T, *shape]
+    when recorded, else empty; ``output_curve`` int64 [N, T, classes]: the readout after each step, where the schedule
+    has one; ``membrane`` per population and readout (lowest, highest) membrane seen before reset; ``overflows`` per
+    population and readout: neuron-steps beyond 24 bits. ``seconds`` of wall clock and ``target`` are not compared.
+    """
+
+    output: npt.NDArray[np.int64]
+    logits: npt.NDArray[np.float32]
+    counts: dict[str, npt.NDArray[np.int32]]
+    events: dict[str, npt.NDArray[np.int32]]
+    spikes: dict[str, Array] = field(default_factory=dict)
+    output_curve: npt.NDArray[np.int64] | None = None
+    membrane: dict[str, tuple[int, int]] = field(default_factory=dict)
+    overflows: dict[str, int] = field(default_factory=dict)
+    input_events: npt.NDArray[np.int32] | None = None  # [*input shape]: images in which the pixel is non-zero
+    timesteps: int = 0
+    extra_steps: int = 0  # drain or calibration steps beyond T, per layer
+    target: str = "golden"
+    seconds: float = 0.0
+    info: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def images(self) -> int:
+        return int(self.output.shape[0])
+
+    @property
+    def predictions(self) -> npt.NDArray[np.int64]:
+        """Class per image, int64 [N]; the first of equal outputs wins, as ``numpy.argmax``."""
+        return np.argmax(self.output, axis=1).astype(np.int64)
