@@ -1,0 +1,34 @@
+# make demo    the main job on bundled data: convert, lower, verify in Lava, report
+# make test    all tests, on Python 3.10 with Lava
+# make check   style and types
+# make bench   speed of the golden model and of Lava
+# The first call makes .venv (Python 3.10, everything installed); later calls start at once.
+
+PYTHON := .venv/bin/python
+
+.PHONY: demo test check bench test-core
+.DELETE_ON_ERROR:
+
+demo: .venv/.installed
+	$(PYTHON) -m toolchain demo
+
+test: .venv/.installed
+	$(PYTHON) -m pytest -q
+
+check: .venv/.installed
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy
+
+bench: .venv/.installed
+	$(PYTHON) -m benchmarks
+
+# The core must also run on current Python, torch and numpy, where Lava cannot be installed.
+test-core: .venv-core/.installed
+	.venv-core/bin/python -m pytest -q -m "not lava"
+
+.venv/.installed: pyproject.toml constraints/py310-lava.txt
+	@.ci/environment .venv 3.10 constraints/py310-lava.txt --editable '.[lava,dev]'
+
+.venv-core/.installed: pyproject.toml constraints/core.txt
+	@.ci/environment .venv-core 3.11 constraints/core.txt torch==2.13.0 --editable '.[dev]'
