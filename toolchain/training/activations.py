@@ -1,0 +1,119 @@
+"""The activation a spiking layer is trained with: quantise, clip, floor, shift.
+
+Source: Bu et al., "Optimal ANN-SNN conversion for high-accuracy and ultra-low-latency spiking neural networks",
+ICLR 2022 (arXiv 2303.04347), and its two published codes, ``putshua/SNN_conversion_QCFS`` and
+``putshua/ANN_SNN_QCFS``, which differ in the order of floor and clamp and so in the support of the gradient.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from toolchain.errors import ConversionError
+
+Order = Literal["floor_clamp", "clamp_floor"]
+
+#: Smallest threshold :meth:`ClipFloorShift.keep_positive` allows.
+SMALLEST_THRESHOLD = 1e-3
+
+
+class _ClipFloorShiftFunction(torch.autograd.Function):
+    """Staircase forward, straight-through backward.
+
+    With u = x / threshold and q = clip(floor(u L + 1/2), 0, L) / L, the mask M is 1 where ``0 <= floor(u L + 1/2) <= L``
+    (floor_clamp) or ``0 <= u <= 1`` (clamp_floor). dy/dx = M; dy/dthreshold = q - u where M is 1, else q (which is 1
+    above and 0 below). Written as one function because autograd through the single operations keeps four times
+    as many buffers.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, threshold: Tensor, levels: int, order: Order) -> Tensor:
+        ctx.save_for_backward(x, threshold)
+        ctx.levels, ctx.order = levels, order
+        return _levels(x, threshold, levels).clamp_(0, levels).mul_(threshold / levels)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+        (gradient,) = gradients
+        x, threshold = ctx.saved_tensors
+        level = _levels(x, threshold, ctx.levels)
+        if ctx.order == "floor_clamp":
+            inside = (level >= 0) & (level <= ctx.levels)
+        else:
+            inside = (x >= 0) & (x <= threshold)
+        to_x = gradient * inside if ctx.needs_input_grad[0] else None
+        to_threshold = None
+        if ctx.needs_input_grad[1]:
+            slope = level.clamp_(0, ctx.levels).div_(ctx.levels).sub_((x / threshold).mul_(inside))
+            to_threshold = slope.mul_(gradient).sum()
+        return to_x, to_threshold, None, None
+
+
+def _levels(x: Tensor, threshold: Tensor, levels: int) -> Tensor:
+    return (x * levels).div_(threshold).add_(0.5).floor_()
+
+
+@torch.fx.wrap
+def clip_floor_shift(x: Tensor, threshold: Tensor, levels: int, order: Order = "floor_clamp") -> Tensor:
+    """``y = threshold / L * clip(floor(x * L / threshold + 1/2), 0, L)``, elementwise, in the dtype of ``x``.
+
+    ``x`` floating point of any shape, ``threshold`` a positive scalar tensor, ``levels`` L. Gradient: see
+    :class:`ClipFloorShift`.
+    """
+    result: Tensor = _ClipFloorShiftFunction.apply(x, threshold, levels, order)  # type: ignore[no-untyped-call]
+    return result
+
+
+class ClipFloorShift(nn.Module):
+    """Quantised clipped activation with a learnable threshold (QCFS, Bu et al. 2022).
+
+    ``y = threshold / L * clip(floor(x * L / threshold + 1/2), 0, L)``. A soft-reset neuron with this threshold and an
+    initial membrane of threshold / 2 approximates it in T steps, and equals it where L = T and the schedule is layerwise.
+
+    ``levels`` L >= 1; ``threshold`` the initial value of the scalar parameter of that name, in units of the
+    pre-activation. ``order`` picks the gradient's support: ``floor_clamp`` passes it on
+    ``-1/(2L) <= x/threshold < 1 + 1/(2L)``, ``clamp_floor`` on ``0 <= x/threshold <= 1``; the forward values are the same.
+
+    ``sigma`` (default 0) is the standard deviation, in units of the activation, of zero-mean Gaussian noise added to
+    the output in training mode only (residual-error noise, Huang et al., TNNLS 2025, arXiv 2404.17456).
+    """
+
+    threshold: nn.Parameter
+
+    def __init__(self, levels: int = 4, threshold: float = 8.0, order: Order = "floor_clamp") -> None:
+        super().__init__()
+        if levels < 1:
+            raise ConversionError(f"ClipFloorShift needs at least one level, not {levels}: take levels=4")
+        if not 0 < threshold < float("inf"):
+            raise ConversionError(
+                f"ClipFloorShift needs a positive threshold, not {threshold}: take threshold=8.0"
+            )
+        if order not in get_args(Order):
+            raise ConversionError(f"order is 'floor_clamp' or 'clamp_floor', not {order!r}")
+        self.levels = int(levels)
+        self.order: Order = order
+        self.sigma = 0.0
+        self.threshold = nn.Parameter(torch.tensor(float(threshold)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = clip_floor_shift(x, self.threshold, self.levels, self.order)
+        if self.training and self.sigma > 0:
+            y = y + self.sigma * torch.randn_like(y)
+        return y
+
+    @torch.no_grad()
+    def keep_positive(self, smallest: float = SMALLEST_THRESHOLD) -> bool:
+        """Raise a threshold that an optimiser step drove below ``smallest`` back to it; True where that was needed.
+
+        Our rule: the published code lets the threshold become negative, where the activation is meaningless.
+        """
+        if bool(self.threshold >= smallest):
+            return False
+        self.threshold.fill_(smallest)
+        return True
+
+    def extra_repr(self) -> str:
+        return f"levels={self.levels}, threshold={float(self.threshold.detach()):.4g}, order={self.order!r}"
