@@ -84,7 +84,7 @@ class Affine:
 
 @dataclass(frozen=True)
 class SumPool:
-    """``z[c, y, x] = sum of a[c, y*sh + u, x*sw + v]``, kernel == stride, no padding; windows beyond the edge dropped."""
+    """``z[c, y, x] = sum of a[c, y*sh + u, x*sw + v]``, kernel == stride, no padding; partial windows are dropped."""
 
     name: str
     sources: tuple[str, ...]

@@ -1,0 +1,98 @@
+"""Reading and writing deployment files: atomic, byte-identical for identical graphs, refusing damaged ones."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import nir
+import numpy as np
+
+from toolchain.errors import GraphError
+from toolchain.ir.decode import decode
+from toolchain.ir.profile import KEY, metadata_of, metadata_sha256, text_of
+
+
+def _sorted(value: Any) -> Any:
+    return {key: _sorted(value[key]) for key in sorted(value)} if isinstance(value, dict) else value
+
+
+def _canonical(graph: nir.NIRGraph) -> nir.NIRGraph:
+    """The same graph with sorted nodes, edges and metadata: HDF5's byte layout follows the order of writing."""
+    nodes = {}
+    for name in sorted(graph.nodes):
+        fields = graph.nodes[name].to_dict()
+        fields["metadata"] = _sorted(fields.get("metadata") or {})
+        for field in ("stride", "padding", "dilation", "input_shape", "kernel_size"):
+            if fields.get(field) is not None and not isinstance(fields[field], str):
+                fields[field] = np.asarray(fields[field], dtype=np.int64)
+        for field in ("groups", "start_dim", "end_dim"):
+            if field in fields:
+                fields[field] = int(fields[field])
+        nodes[name] = nir.dict2NIRNode(fields)
+    metadata = _sorted(graph.metadata)
+    edges = sorted((str(a), str(b)) for a, b in graph.edges)
+    return nir.NIRGraph(nodes=nodes, edges=edges, metadata=metadata, type_check=False)
+
+
+def save(graph: nir.NIRGraph, path: str | os.PathLike[str]) -> Path:
+    """Write a verified graph to ``path`` through a temporary file; returns the path.
+
+    Raises :class:`GraphError` when the graph breaks the profile or the file cannot be written.
+    """
+    decode(graph)
+    target = Path(path)
+    canonical = _canonical(graph)
+    profile = {k: v for k, v in metadata_of(canonical).items() if k != "metadata_sha256"}
+    canonical.metadata = {**canonical.metadata, KEY: profile}
+    profile["metadata_sha256"] = metadata_sha256(canonical)
+    try:
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
+    except OSError as error:
+        raise GraphError(f"cannot write {target}: {error.strerror}") from error
+    os.close(handle)
+    try:
+        nir.write(temporary, canonical)
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
+        os.replace(temporary, target)
+    except OSError as error:
+        raise GraphError(f"cannot write {target}: {error.strerror or error}") from error
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+    return target
+
+
+def load(path: str | os.PathLike[str]) -> nir.NIRGraph:
+    """Read and verify a deployment file.
+
+    Raises :class:`GraphError`, in one sentence, for a missing, truncated, foreign or edited file.
+    """
+    source = Path(path)
+    if not source.exists():
+        raise GraphError(f"there is no file {source}")
+    if source.is_dir():
+        raise GraphError(f"{source} is a folder, not a NIR file")
+    try:
+        graph = nir.read(str(source), type_check=False)
+    except PermissionError as error:
+        raise GraphError(f"cannot read {source}: {error.strerror}") from error
+    except Exception as error:  # h5py and nir raise many kinds for damaged files
+        raise GraphError(f"{source} is damaged or no NIR file; export it again") from error
+    if not isinstance(graph, nir.NIRGraph):
+        raise GraphError(f"{source} holds a {type(graph).__name__}, not a NIR graph")
+    stored = text_of(metadata_of(graph), "metadata_sha256")
+    try:
+        decode(graph)
+        if not stored:
+            raise GraphError("not a sound spikec graph: metadata_sha256 is missing")
+        if stored != metadata_sha256(graph):
+            raise GraphError("not a sound spikec graph: metadata was changed after the file was written")
+    except GraphError as error:
+        raise GraphError(f"{source}: {error}") from error
+    except Exception as error:  # a damaged value may have any type
+        raise GraphError(f"{source}: not a sound spikec graph: {error}") from error
+    return graph
