@@ -1,0 +1,250 @@
+"""Exact operation counts of an execution: integers from the integer graph and a :class:`Trace`, nothing sampled.
+
+An *event* is a non-zero emission of a neuron in one step (a spike of either sign, or a graded payload) or a non-zero
+pixel applied in one step. A *SynOp* is one event meeting one existing synapse: taps on the padding do not exist. This
+is the convention of NeuroBench's dense and effective synaptic operations (Yik et al., 2025); ``synops_nonzero`` leaves
+out zero quantised weights, as Loihi 2 silicon does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from toolchain.energy.fanout import FanOut, direct_origins, fan_out, nonzero, origins, structure
+from toolchain.errors import DataError
+from toolchain.ir.integer import Convolution, InputNode, Int64, IntegerGraph, Population, Readout, Synapse
+from toolchain.simulation.trace import Trace
+
+
+@dataclass(frozen=True)
+class SynapseCounts:
+    """One Convolution or Affine node. Event counts are totals over images and steps; the rest is per network.
+
+    ``synops``, ``synops_nonzero``, ``events``: whatever feeds the node, the input included as if its pixels were
+    events at every step. ``input_*``: the part that comes from the input, which the energy model charges by its first
+    layer mode. ``mac``: SynOps that need a multiplication (input pixels, graded payloads); ``acc``: additions.
+    ``dense_macs``: synapses, that is multiply-accumulates of one pass of the ANN without those on the padding;
+    ``padded_macs``: with them (the usual profiler's number). ``bias_adds``: total over images and steps.
+    """
+
+    name: str
+    kind: Literal["convolution", "affine"]
+    synops: int
+    synops_nonzero: int
+    events: int
+    mac: int
+    input_synops: int
+    input_synops_nonzero: int
+    input_events: int
+    dense_macs: int
+    dense_macs_nonzero: int
+    padded_macs: int
+    weights: int
+    weights_nonzero: int
+    bias_adds: int
+    outputs: int
+
+    @property
+    def acc(self) -> int:
+        return self.synops - self.mac
+
+    @property
+    def synop_kind(self) -> Literal["acc", "mac"]:
+        return "mac" if self.mac else "acc"
+
+
+@dataclass(frozen=True)
+class PopulationCounts:
+    """One layer of neurons (or the readout, which emits nothing). Totals over images and steps.
+
+    ``updates``: neuron-steps; ``spikes_out``: non-zero emissions; ``direct_synops``: events that arrive over
+    connections without weights (identities, pools); ``payload_bits`` of one message besides its address: 0 for a
+    binary spike, 1 for a sign, else the bits of the largest graded payload; ``dead`` and ``saturated``: neurons that
+    never, and at every step of every image, emitted.
+    """
+
+    name: str
+    kind: str
+    neurons: int
+    updates: int
+    spikes_out: int
+    direct_synops: int
+    payload_bits: int
+    dead: int
+    saturated: int
+
+    @property
+    def rate(self) -> float:
+        """Emissions per neuron and step."""
+        return self.spikes_out / self.updates if self.updates else 0.0
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Counts of N images. ``steps``: steps in which every layer emits, per image; ``input_steps``: in which the
+    input is applied. ``fan_out[origin][synapse]`` are the maps behind the SynOps."""
+
+    images: int
+    timesteps: int
+    steps: int
+    input_steps: int
+    synapses: dict[str, SynapseCounts]
+    populations: dict[str, PopulationCounts]
+    fan_out: dict[str, dict[str, FanOut]] = field(repr=False)
+
+    @property
+    def synops(self) -> int:
+        return sum(s.synops for s in self.synapses.values())
+
+    @property
+    def synops_nonzero(self) -> int:
+        return sum(s.synops_nonzero for s in self.synapses.values())
+
+    @property
+    def dense_macs(self) -> int:
+        return sum(s.dense_macs for s in self.synapses.values())
+
+    @property
+    def spikes(self) -> int:
+        return sum(p.spikes_out for p in self.populations.values())
+
+    @property
+    def updates(self) -> int:
+        return sum(p.updates for p in self.populations.values())
+
+    @property
+    def neurons(self) -> int:
+        return sum(p.neurons for p in self.populations.values())
+
+
+def input_steps(graph: IntegerGraph) -> int:
+    """Steps in which the input is applied: T; one for ``bit_serial``, whose input enters once; none while draining."""
+    if any(population.kind == "bit_serial" for population in graph.populations):
+        return 1
+    return graph.emission_steps - graph.drain
+
+
+def count(graph: IntegerGraph, trace: Trace) -> Counts:
+    """Exact counts of ``trace``, an execution of ``graph``; raises ``DataError`` when the two do not belong together."""
+    _check(graph, trace)
+    steps, applied = graph.emission_steps, input_steps(graph)
+    totals = {p.name: trace.events[p.name].sum(axis=0, dtype=np.int64) for p in graph.populations}
+    assert trace.input_events is not None
+    totals[graph.input.name] = trace.input_events.astype(np.int64) * applied
+    maps: dict[str, dict[str, FanOut]] = {name: {} for name in totals}
+    synapses = {}
+    for node in graph.synapses:
+        reach = origins(graph, node)
+        for origin, value in reach.items():
+            maps[origin][node.name] = value
+        synapses[node.name] = _synapse(graph, node, reach, totals, applied * trace.images)
+    populations = {
+        node.name: _population(graph, node, totals, trace, steps)
+        for node in graph
+        if isinstance(node, Population | Readout)
+    }
+    return Counts(trace.images, graph.timesteps, steps, applied, synapses, populations, maps)
+
+
+def _check(graph: IntegerGraph, trace: Trace) -> None:
+    if trace.input_events is None:
+        raise DataError(
+            "the trace holds no input events, so the first layer cannot be counted; use the trace of simulate()"
+        )
+    if tuple(trace.input_events.shape) != graph.input.shape:
+        raise DataError(
+            f"the trace's input has shape {tuple(trace.input_events.shape)}, the graph's {graph.input.shape}; "
+            "pass the graph the trace was made with"
+        )
+    for population in graph.populations:
+        events = trace.events.get(population.name)
+        if events is None or tuple(events.shape[1:]) != population.shape:
+            raise DataError(
+                f"the trace has no events of layer {population.name!r} with shape {population.shape}; "
+                "pass the graph the trace was made with"
+            )
+
+
+def _charged(totals: npt.NDArray[np.int64], fan: Int64) -> int:
+    """Sum of events x fan-out as a Python integer, exact beyond 64 bits."""
+    product = totals.reshape(-1) @ fan.reshape(-1)
+    if float(totals.sum()) * float(fan.max(initial=0)) >= 2**63:
+        return sum(int(a) * int(b) for a, b in zip(totals.flat, fan.flat, strict=True))
+    return int(product)
+
+
+def _synapse(
+    graph: IntegerGraph, node: Synapse, reach: dict[str, FanOut], totals: dict[str, Int64], bias_steps: int
+) -> SynapseCounts:
+    per_origin = {
+        origin: tuple(_charged(totals[origin], m) for m in (fan.synapses, fan.nonzero, fan.entering))
+        for origin, fan in reach.items()
+    }
+    zero = (0, 0, 0)
+    from_input = per_origin.get(graph.input.name, zero)
+    synops, synops_nonzero, events = (sum(values[i] for values in per_origin.values()) for i in range(3))
+    mac = sum(values[0] for origin, values in per_origin.items() if _multiplies(graph, origin))
+    every, stored = structure(node), nonzero(node)
+    outputs = int(np.prod(node.output_shape))
+    biased = np.count_nonzero(node.bias) * (outputs // len(node.bias))
+    if isinstance(node, Convolution):
+        top, bottom, left, right = node.margin
+        channels, height, width = node.weight.shape[1:]
+        padded = outputs * channels * (height - top - bottom) * (width - left - right)
+    else:
+        padded = int(node.weight.size)
+    return SynapseCounts(
+        name=node.name,
+        kind="convolution" if isinstance(node, Convolution) else "affine",
+        synops=synops,
+        synops_nonzero=synops_nonzero,
+        events=events,
+        mac=mac,
+        input_synops=from_input[0],
+        input_synops_nonzero=from_input[1],
+        input_events=from_input[2],
+        dense_macs=int(fan_out(node, every).sum()),
+        dense_macs_nonzero=int(fan_out(node, stored).sum()),
+        padded_macs=int(padded),
+        weights=int(every.sum()),
+        weights_nonzero=int(stored.sum()),
+        bias_adds=int(biased) * bias_steps,
+        outputs=outputs,
+    )
+
+
+def _multiplies(graph: IntegerGraph, origin: str) -> bool:
+    node = graph.nodes[origin]
+    return isinstance(node, InputNode) or (isinstance(node, Population) and (node.levels or 1) > 1)
+
+
+def _payload_bits(node: Population) -> int:
+    if node.kind == "graded":
+        return int(node.levels or 1).bit_length() if (node.levels or 1) > 1 else 0
+    return 1 if node.kind == "signed_if" else 0
+
+
+def _population(
+    graph: IntegerGraph, node: Population | Readout, totals: dict[str, Int64], trace: Trace, steps: int
+) -> PopulationCounts:
+    neurons = int(np.prod(node.shape))
+    direct = sum(_charged(totals[origin], fan) for origin, fan in direct_origins(graph, node).items())
+    possible = steps * trace.images
+    if isinstance(node, Readout):
+        return PopulationCounts(node.name, "integrator", neurons, neurons * possible, 0, direct, 0, 0, 0)
+    events = totals[node.name]
+    return PopulationCounts(
+        name=node.name,
+        kind=node.kind,
+        neurons=neurons,
+        updates=neurons * possible,
+        spikes_out=int(events.sum()),
+        direct_synops=direct,
+        payload_bits=_payload_bits(node),
+        dead=int((events == 0).sum()),
+        saturated=int((events == possible).sum()),
+    )
