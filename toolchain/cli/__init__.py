@@ -1,0 +1,99 @@
+"""The command line, ``spikec``: one module per command with ``add_parser`` and ``run``.
+
+Command modules import torch, numpy and the toolchain inside ``run``, so that help, ``doctor`` and a mistyped option
+answer at once. Exit codes: 0 done, 1 user error, 2 does not fit the target, 3 verification mismatch, 4 target not
+available; 130 interrupted, 141 the reader of a pipe went away.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from types import ModuleType
+
+from toolchain.cli.output import emit_error
+from toolchain.cli.parser import Parser, UsageError, parse
+from toolchain.errors import DoesNotFit, TargetUnavailable, ToolchainError, VerificationMismatch
+
+#: In the order of the help: the main job, then along the data's way.
+COMMANDS = ("demo", "export", "inspect", "diff", "run", "verify", "energy", "report", "doctor")
+
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+_EXIT_CODES: dict[type[ToolchainError], int] = {DoesNotFit: 2, VerificationMismatch: 3, TargetUnavailable: 4}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code and never raises for anything a user can cause."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    json = "--json" in words
+    stdout = sys.stdout
+    debug = bool(os.environ.get("SPIKEC_DEBUG"))
+    try:
+        args = parse(_parser(), words)
+        args.stdout = stdout
+        with _plain_warnings(debug), contextlib.redirect_stdout(sys.stderr if args.json else stdout):
+            code: int = args.run(args)
+        stdout.flush()
+        return code
+    except SystemExit as request:  # argparse after --help and --version
+        return int(request.code or 0)
+    except KeyboardInterrupt:
+        print("\nspikec: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Python flushes stdout again at exit; give it a place to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
+        return BROKEN_PIPE
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        code = next((c for kind, c in _EXIT_CODES.items() if isinstance(error, kind)), 1)
+        emit_error(_sentence(error), code, stdout if json else None)
+        return code
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="spikec",
+        description="Trained PyTorch networks to integer spiking networks: NIR files, Lava simulation, energy reports.",
+        epilog="Exit codes: 0 done, 1 user error, 2 does not fit, 3 verification mismatch, 4 target not available.",
+    )
+    parser.add_version()
+    commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
+    for name in COMMANDS:
+        module: ModuleType = import_module(f"toolchain.cli.{name}")
+        command: Parser = module.add_parser(commands)
+        command.set_defaults(run=module.run)
+    return parser
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, ToolchainError):
+        return " ".join(str(error).split())
+    if isinstance(error, OSError) and error.strerror:
+        place = f": {error.filename}" if error.filename else ""
+        return f"{error.strerror}{place}"
+    if isinstance(error, MemoryError):
+        return "not enough memory: use fewer images (--limit) or a smaller network"
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    return f"internal error ({what}); set SPIKEC_DEBUG=1 to see the traceback"
+
+
+@contextlib.contextmanager
+def _plain_warnings(debug: bool) -> Iterator[None]:
+    """Warnings as one line each; deprecations inside libraries are none of the user's business."""
+    with warnings.catch_warnings():
+        if not debug:
+            warnings.simplefilter("ignore", DeprecationWarning)
+            warnings.simplefilter("ignore", FutureWarning)
+            warnings.showwarning = lambda message, *_, **__: print(f"spikec: warning: {message}", file=sys.stderr)
+        yield
+
+
+__all__ = ["COMMANDS", "UsageError", "main"]

@@ -1,0 +1,27 @@
+"""``spikec diff``: what changed between two deployment files."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from toolchain.cli import parser
+from toolchain.cli.output import emit
+from toolchain.cli.parser import Parser
+
+
+def add_parser(commands: Any) -> Parser:
+    command = parser.command(commands, "diff", "what changed between two NIR files")
+    parser.add_graph(command, "a")
+    parser.add_graph(command, "b")
+    return command
+
+
+def run(args: argparse.Namespace) -> int:
+    from toolchain.cli.inputs import read_graph
+    from toolchain.ir import diff
+
+    changes = diff(read_graph(args.a)[0], read_graph(args.b)[0])
+    lines = changes.splitlines()
+    emit(args, {"a": args.a, "b": args.b, "identical": not lines, "changes": lines}, changes or "identical")
+    return 0

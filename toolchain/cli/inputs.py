@@ -1,0 +1,61 @@
+"""What commands read: graphs, images, targets. Imported inside ``run`` only: it pulls in numpy and torch."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from toolchain.cli.parser import unknown
+from toolchain.errors import DataError, GraphError, TargetUnavailable, ToolchainError
+from toolchain.ir import IntegerGraph, as_integer, load
+
+if TYPE_CHECKING:
+    import nir
+
+    from models.data import Dataset
+    from targets.base import Target
+
+
+def read_graph(path: Path) -> tuple[nir.NIRGraph, IntegerGraph]:
+    """The verified graph of a file, as NIR and decoded."""
+    if path.is_dir():
+        raise GraphError(f"{path} is a directory, not a NIR file")
+    if not path.is_file():
+        raise GraphError(f"no file {path}; spikec export writes one")
+    graph = load(path)
+    return graph, as_integer(graph)
+
+
+def open_images(args: argparse.Namespace, graph: IntegerGraph | None = None) -> Dataset:
+    """The first ``--limit`` test images of ``--data``; refused where ``graph`` takes another shape."""
+    from models.data import open_dataset
+
+    dataset = open_dataset(args.data, args.data_root, "test")
+    if graph is not None and dataset.shape != graph.input.shape:
+        raise DataError(
+            f"{args.graph} takes images of {_by(graph.input.shape)}, {args.data} has {_by(dataset.shape)}: "
+            "give the data set it was made for with --data"
+        )
+    if graph is not None and int(dataset.labels.max()) >= graph.readout.v_init.size:
+        raise DataError(
+            f"{args.graph} knows {graph.readout.v_init.size} classes, {args.data} has label {dataset.labels.max()}"
+        )
+    return dataset.subset(slice(args.limit)) if args.limit else dataset
+
+
+def find_target(name: str) -> Target:
+    """The target called ``name``, which can run here."""
+    from targets.base import get_target, target_names
+
+    if name not in target_names():
+        raise ToolchainError(f"target: {unknown(name, target_names())}")
+    target = get_target(name)
+    missing = target.available()
+    if missing:
+        raise TargetUnavailable(missing)
+    return target
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))

@@ -1,0 +1,48 @@
+"""``spikec inspect``: a deployment file as stable text."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from toolchain.cli import parser
+from toolchain.cli.output import emit
+from toolchain.cli.parser import Parser, UsageError, unknown
+
+
+def add_parser(commands: Any) -> Parser:
+    command = parser.command(commands, "inspect", "stable text of a NIR file")
+    parser.add_graph(command)
+    command.add_argument("--layer", metavar="NAME", help="one node in full")
+    return command
+
+
+def run(args: argparse.Namespace) -> int:
+    from toolchain.cli.inputs import read_graph
+    from toolchain.ir import text
+
+    nir_graph, graph = read_graph(args.graph)
+    if args.layer is not None and args.layer not in graph.nodes:
+        raise UsageError(f"--layer: {unknown(args.layer, graph.nodes)}")
+    nodes = [graph.nodes[args.layer]] if args.layer else list(graph)
+    document = {
+        "file": args.graph,
+        "content_sha256": graph.content_sha256,
+        "timesteps": graph.timesteps,
+        "schedule": graph.schedule,
+        "drain": graph.drain,
+        "nodes": [_node(node, full=args.layer is not None) for node in nodes],
+    }
+    emit(args, document, text(nir_graph, layer=args.layer))
+    return 0
+
+
+def _node(node: Any, full: bool) -> dict[str, Any]:
+    """A node's fields; of an array its shape and range, and its values where ``full``."""
+    fields: dict[str, Any] = {"type": type(node).__name__, "output_shape": node.output_shape}
+    for name, value in vars(node).items():
+        if full or not hasattr(value, "dtype"):
+            fields[name] = value
+        else:
+            fields[name] = {"shape": value.shape, "min": value.min(), "max": value.max()}
+    return fields

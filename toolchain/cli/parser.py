@@ -1,0 +1,121 @@
+"""Arguments: parsing with exit code 1 and one sentence instead of argparse's 2 and a page, and the shared options."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from toolchain.errors import ToolchainError
+
+
+class UsageError(ToolchainError):
+    """The command line itself is wrong."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Raises :class:`UsageError` and suggests the nearest name for an unknown one."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **{"allow_abbrev": False, **options})
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message} (see {self.prog} --help)")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            raise argparse.ArgumentError(action, unknown(str(value), map(str, action.choices)))
+
+    def add_version(self) -> None:
+        self.add_argument("--version", action=_Version, nargs=0, help="print the version")
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: object, **__: object) -> None:
+        from importlib.metadata import version
+
+        print(f"spikec {version('spikec')}")
+        parser.exit()
+
+
+def parse(parser: Parser, words: Sequence[str]) -> argparse.Namespace:
+    """The parsed words; an unknown option names the nearest one of its command."""
+    args, extra = parser.parse_known_args(words)
+    if not extra:
+        return args
+    command: Parser = args.parser
+    word = extra[0].split("=")[0]
+    options = [option for option in command._option_string_actions if option.startswith("--")]
+    close = difflib.get_close_matches(word, options, 1) if word.startswith("-") else []
+    command.error(f"unrecognized argument {word!r}" + (f", did you mean {close[0]!r}?" if close else ""))
+
+
+def unknown(name: str, known: Iterable[str]) -> str:
+    """``unknown 'qfcs', did you mean 'qcfs'?``, or all known names where none is near."""
+    names = list(known)
+    close = difflib.get_close_matches(name, names, 1)
+    return f"unknown {name!r}, " + (f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names)}")
+
+
+def command(commands: Any, name: str, help: str, **options: Any) -> Parser:
+    """A new subcommand with the options every command has."""
+    parser: Parser = commands.add_parser(name, help=help, description=help, **options)
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON document on stdout, everything else on stderr"
+    )
+    parser.set_defaults(parser=parser)
+    return parser
+
+
+def at_least(low: int) -> Callable[[str], int]:
+    """Argument type: an integer >= ``low``."""
+
+    def integer(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not an integer") from None
+        if value < low:
+            raise argparse.ArgumentTypeError(f"must be at least {low}, not {value}")
+        return value
+
+    return integer
+
+
+def output_path(text: str) -> Path:
+    """Argument type: a file that can be written; refused before the work rather than after it."""
+    import os
+
+    path = Path(text)
+    folder = path.parent
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is a directory, give a file name")
+    if not folder.is_dir():
+        raise argparse.ArgumentTypeError(f"the directory {folder} does not exist")
+    if not os.access(folder, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
+        raise argparse.ArgumentTypeError(f"{text} cannot be written: permission denied")
+    return path
+
+
+def add_graph(parser: Parser, name: str = "graph") -> None:
+    parser.add_argument(name, metavar=f"{name.upper()}.nir", type=Path, help="NIR file written by spikec export")
+
+
+def add_data(parser: Parser, limit: int | None = None) -> None:
+    """``--data``, ``--data-root`` and ``--limit`` (default ``limit``, None for the whole test set)."""
+    parser.add_argument(
+        "--data",
+        default="digits",
+        metavar="D",
+        help="digits (default), fashion-mnist, cifar10, cifar100, folder:PATH or npz:PATH",
+    )
+    parser.add_argument("--data-root", type=Path, metavar="DIR", help="where the data set's files are")
+    parser.add_argument(
+        "--limit",
+        type=at_least(1),
+        default=limit,
+        metavar="N",
+        help=f"use the first N test images (default {limit or 'all'})",
+    )

@@ -1,0 +1,85 @@
+"""``spikec run``: accuracy of a deployment file on a target, and its trace."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from toolchain.cli import parser
+from toolchain.cli.output import emit, note, percent
+from toolchain.cli.parser import Parser, UsageError, output_path
+
+if TYPE_CHECKING:
+    from toolchain.cli.evaluate import Evaluation
+
+#: Lava simulates every process at every step; a whole test set takes hours there.
+LAVA_LIMIT = 100
+
+
+def add_parser(commands: Any) -> Parser:
+    command = parser.command(commands, "run", "accuracy and trace of a NIR file on a target")
+    parser.add_graph(command)
+    command.add_argument("--target", default="golden", metavar="TARGET", help="golden (default), lava")
+    parser.add_data(command)
+    command.add_argument("--record", choices=["spikes"], help="also keep every spike in the trace (with -o)")
+    command.add_argument("-o", "--out", type=output_path, metavar="trace.npz", help="write the trace")
+    return command
+
+
+def run(args: argparse.Namespace) -> int:
+    from toolchain.cli.evaluate import evaluate
+    from toolchain.cli.inputs import find_target, open_images, read_graph
+    from toolchain.cli.trace_file import TraceFile
+
+    if args.record and not args.out:
+        raise UsageError("--record needs -o FILE to keep the spikes in")
+    target = find_target(args.target)
+    nir_graph, graph = read_graph(args.graph)
+    if args.limit is None and args.target == "lava":
+        note(f"lava: the first {LAVA_LIMIT} test images (--limit chooses)")
+        args.limit = LAVA_LIMIT
+    dataset = open_images(args, graph)
+    program = target.compile(nir_graph)
+    keep = TraceFile(args.out, graph, len(dataset)) if args.out else None
+    with keep or contextlib.nullcontext():
+        result = evaluate(
+            partial(program.run, record=args.record), dataset, graph, args.target, keep.append if keep else None
+        )
+    emit(args, _document(args, graph.content_sha256, result), _text(args, graph.timesteps, result))
+    return 0
+
+
+def _document(args: argparse.Namespace, sha256: str, result: Evaluation) -> dict[str, Any]:
+    return {
+        "file": args.graph,
+        "content_sha256": sha256,
+        "target": args.target,
+        "data": args.data,
+        "images": result.images,
+        "correct": result.correct,
+        "accuracy": result.accuracy,
+        "interval": result.interval,
+        "accuracy_by_timestep": result.curve,
+        "spikes_per_image": {name: count / result.images for name, count in result.events.items()},
+        "overflows": result.overflowed,
+        "images_per_second": result.images / result.seconds,
+        "trace": args.out,
+    }
+
+
+def _text(args: argparse.Namespace, timesteps: int, result: Evaluation) -> str:
+    low, high = result.interval
+    lines = [
+        f"accuracy {percent(result.accuracy)} ({result.correct} of {result.images} {args.data} test images, "
+        f"95 % interval {100 * low:.2f} to {100 * high:.2f}) at T = {timesteps} on {args.target}"
+    ]
+    if result.curve is not None:
+        lines.append("against T: " + ", ".join(f"T={t} {percent(a)}" for t, a in enumerate(result.curve, 1)))
+    lines.append(f"{sum(result.events.values()) / result.images:.1f} spikes per image")
+    lines += [f"overflow: {name} left 24 bits in {count} neuron-steps" for name, count in result.overflowed.items()]
+    lines.append(f"{result.images / result.seconds:.1f} images/s")
+    if args.out:
+        lines.append(f"trace: {args.out}")
+    return "\n".join(lines)

@@ -1,0 +1,82 @@
+"""Write traces of any length as one ``.npz``, batch after batch, without holding them in memory."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+import zipfile
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from toolchain.ir import IntegerGraph
+from toolchain.simulation import Trace
+
+Array = npt.NDArray[np.generic]
+
+
+class TraceFile:
+    """Arrays over all images: ``output``, ``logits``, ``labels``, ``counts/<layer>``, ``events/<layer>`` and, where
+    there are, ``output_curve`` and ``spikes/<layer>``, as in :class:`toolchain.simulation.Trace`. Counts are stored in
+    the smallest integer type that holds every count the graph allows. Use as a context: the file appears at ``path``
+    when the block ends without an error, complete, and not at all otherwise.
+    """
+
+    def __init__(self, path: Path, graph: IntegerGraph, images: int) -> None:
+        self.path, self.images = path, images
+        # A payload neuron emits up to its levels, every other at most one spike a step.
+        largest = graph.emission_steps * max((p.levels or 1 for p in graph.populations), default=1)
+        self.count_type = np.min_scalar_type(-largest - 1)
+        self._folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        self._open = contextlib.ExitStack()
+        self._streams: dict[str, BinaryIO] = {}
+
+    def append(self, trace: Trace, labels: npt.NDArray[np.int64]) -> None:
+        """The next images' trace and labels."""
+        self._write("output", trace.output)
+        self._write("logits", trace.logits)
+        self._write("labels", labels)
+        if trace.output_curve is not None:
+            self._write("output_curve", trace.output_curve)
+        for layer in trace.counts:
+            self._write(f"counts/{layer}", trace.counts[layer].astype(self.count_type))
+            self._write(f"events/{layer}", trace.events[layer].astype(self.count_type))
+        for layer, spikes in trace.spikes.items():
+            self._write(f"spikes/{layer}", spikes)
+
+    def _write(self, name: str, array: Array) -> None:
+        if name not in self._streams:
+            stream = self._open.enter_context(open(self._folder / str(len(self._streams)), "wb"))
+            npy: Any = np.lib.format
+            shape = (self.images, *array.shape[1:])
+            header = {"descr": npy.dtype_to_descr(array.dtype), "fortran_order": False, "shape": shape}
+            npy.write_array_header_1_0(stream, header)
+            self._streams[name] = stream
+        self._streams[name].write(np.ascontiguousarray(array).tobytes())
+
+    def _finish(self) -> None:
+        self._open.close()
+        archive = self._folder / "archive"
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as out:
+            for name, stream in self._streams.items():
+                out.write(stream.name, f"{name}.npy")
+                os.unlink(stream.name)
+        os.replace(archive, self.path)
+
+    def __enter__(self) -> TraceFile:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if error is None:
+                self._finish()
+        finally:
+            self._open.close()
+            shutil.rmtree(self._folder, ignore_errors=True)
