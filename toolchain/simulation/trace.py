@@ -19,7 +19,10 @@ class Trace:
     non-zero emissions over all steps including drain; ``spikes`` int8 (int16 where payloads need it) [N, T, *shape]
     when recorded, else empty; ``output_curve`` int64 [N, T, classes]: the readout after each step, where the schedule
     has one; ``membrane`` per population and readout (lowest, highest) membrane seen before reset; ``overflows`` per
-    population and readout: neuron-steps beyond 24 bits. ``seconds`` of wall clock and ``target`` are not compared.
+    population and readout: neuron-steps beyond 24 bits. With drain, ``counts``, ``spikes`` and ``output_curve`` cover
+    the T + drain steps that the contract counts. ``count_totals`` / ``event_totals`` hold counts and events summed
+    over the images, also where the arrays per image were not kept. ``seconds`` of wall clock and ``target`` are not
+    compared.
     """
 
     output: npt.NDArray[np.int64]
@@ -36,6 +39,8 @@ class Trace:
     target: str = "golden"
     seconds: float = 0.0
     info: dict[str, str] = field(default_factory=dict)
+    count_totals: dict[str, npt.NDArray[np.int64]] = field(default_factory=dict)  # counts summed over images [*shape]
+    event_totals: dict[str, npt.NDArray[np.int64]] = field(default_factory=dict)  # events summed over images [*shape]
 
     @property
     def images(self) -> int:
@@ -44,4 +49,4 @@ class Trace:
     @property
     def predictions(self) -> npt.NDArray[np.int64]:
         """Class per image, int64 [N]; the first of equal outputs wins, as ``numpy.argmax``."""
-        return np.argmax(self.output, axis=1).astype(np.int64)
+        return np.asarray(np.argmax(self.output, axis=1), np.int64)

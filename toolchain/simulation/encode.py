@@ -1,0 +1,53 @@
+"""From real images to the integers a deployment reads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from toolchain.errors import DataError
+from toolchain.ir.integer import InputNode, Int64
+
+
+def as_images(node: InputNode, images: npt.ArrayLike | torch.Tensor) -> npt.NDArray[np.floating[Any]]:
+    """``images`` as a floating-point array [N, *node.shape], N >= 1, checked but not yet scaled.
+
+    Raises ``DataError`` for another shape or number of axes, a dtype that is not floating point, or no images.
+    """
+    if isinstance(images, torch.Tensor):
+        images = images.detach().to("cpu", torch.float32 if images.dtype is torch.bfloat16 else images.dtype).numpy()
+    try:
+        array = np.asarray(images)
+    except ValueError as error:
+        raise DataError("images: not a rectangular array; give one float array [N, ...]") from error
+    wanted = f"[N, {', '.join(map(str, node.shape))}]"
+    if array.shape[1:] != node.shape or array.ndim != len(node.shape) + 1:
+        hint = "; add a batch axis" if array.shape == node.shape else ""
+        raise DataError(f"images have shape {list(array.shape)}, the network takes {wanted}{hint}")
+    if not np.issubdtype(array.dtype, np.floating):
+        raise DataError(
+            f"images have dtype {array.dtype}; give them as floats in the units the network was trained with "
+            "(pixels are usually divided by 255)"
+        )
+    if array.shape[0] == 0:
+        raise DataError(f"there are no images; give at least one, {wanted}")
+    return array
+
+
+def encode(node: InputNode, images: npt.ArrayLike | torch.Tensor) -> Int64:
+    """Integers the network reads: ``clip(round_half_even(real / scale), range of node.dtype)``.
+
+    ``images``: float [N, *node.shape] in the units the network was trained with. Returns int64 [N, *node.shape]. The
+    quotient is taken in float64. Raises ``DataError`` for a wrong shape or dtype, no images, or values that are not
+    finite.
+    """
+    array = as_images(node, images)
+    finite = np.isfinite(array)
+    if not finite.all():
+        index = tuple(int(i) for i in np.argwhere(~finite)[0])
+        raise DataError(f"image {index[0]} holds {array[index]} at {list(index[1:])}; every value must be finite")
+    integers: Int64 = np.clip(np.rint(array.astype(np.float64) / node.scale), node.low, node.high).astype(np.int64)
+    return integers

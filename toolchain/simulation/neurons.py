@@ -1,0 +1,185 @@
+"""Neuron update rules of the contract, as in-place scans over the steps of a batch.
+
+Every function takes and returns tensors that hold exact integers, in the dtype the range analysis chose (float32,
+float64 or int64); none of them wraps or rounds. ``S`` counts emission steps, ``N`` images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from toolchain.errors import RangeError
+from toolchain.ir.integer import MEMBRANE_MAX, Population, Readout
+
+MEMBRANE_MIN = -MEMBRANE_MAX - 1
+
+
+@dataclass
+class Watch:
+    """Lowest and highest membrane before reset of one layer, and how many neuron-steps left 24 bits."""
+
+    layer: str
+    strict: bool
+    low: int | None = None
+    high: int | None = None
+    overflows: int = 0
+
+    def see(self, m: Tensor, first_image: int) -> None:
+        """Account for the membranes ``m`` [N, *shape] of one step."""
+        low, high = (int(x) for x in torch.aminmax(m))
+        self.low = low if self.low is None else min(self.low, low)
+        self.high = high if self.high is None else max(self.high, high)
+        if low >= MEMBRANE_MIN and high <= MEMBRANE_MAX:
+            return
+        outside = (m < MEMBRANE_MIN) | (m > MEMBRANE_MAX)
+        self.overflows += int(outside.sum())
+        if self.strict:
+            index = tuple(int(i) for i in outside.nonzero()[0])
+            raise RangeError(
+                f"{self.layer}: the membrane of neuron {list(index[1:])} reaches {int(m[index])} on image "
+                f"{first_image + index[0]}, beyond 24 bits [{MEMBRANE_MIN}, {MEMBRANE_MAX}]; use fewer steps or "
+                "smaller weights"
+            )
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """State-independent arrays of a population in the dtype of its membrane."""
+
+    node: Population
+    theta: Tensor
+    v_init: Tensor
+    theta_neg: Tensor
+
+    @classmethod
+    def of(cls, node: Population, dtype: torch.dtype) -> Parameters:
+        """Convert the parameters of ``node``; a negative threshold that is not set is 1."""
+        theta, v_init = (torch.from_numpy(a).to(dtype) for a in (node.theta, node.v_init))
+        negative = torch.ones_like(theta) if node.theta_neg is None else torch.from_numpy(node.theta_neg).to(dtype)
+        return cls(node, theta, v_init, negative)
+
+
+@dataclass(frozen=True)
+class Currents:
+    """Synaptic input of a layer: ``driven`` [S, N, *shape] by spikes, ``steady`` [N or 1, *shape] by image and bias.
+
+    The steady part stops after ``steps_on`` steps (drain).
+    """
+
+    driven: Tensor | None
+    steady: Tensor
+    steps: int
+    steps_on: int
+
+    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
+        """The terms to add at each step."""
+        for step in range(self.steps):
+            terms = [] if self.driven is None else [self.driven[step]]
+            yield (*terms, self.steady) if step < self.steps_on else tuple(terms)
+
+
+def _start(p: Parameters, images: int, v_init: Tensor | None = None) -> Tensor:
+    v = p.v_init if v_init is None else v_init
+    return v.expand(images, *p.theta.shape).clone()
+
+
+def fire(p: Parameters, currents: Currents, watch: Watch, images: int, first_image: int, timesteps: int) -> Tensor:
+    """Emissions [S, N, *shape] of a pipelined population, by its kind."""
+    if p.node.kind == "signed_if":
+        return _signed(p, currents, watch, images, first_image, timesteps)
+    if p.node.kind == "calibrated_if":
+        return _unsigned(p, currents, watch, first_image, _calibrated_start(p, currents, watch, images, first_image))
+    return _unsigned(p, currents, watch, first_image, _start(p, images))
+
+
+def _unsigned(p: Parameters, currents: Currents, watch: Watch, first_image: int, v: Tensor) -> Tensor:
+    """``if``: m = v + z; s = [m >= theta]; v = m - s*theta. ``v`` is consumed."""
+    spikes = v.new_empty((currents.steps, *v.shape))
+    for s, terms in zip(spikes, currents, strict=True):
+        for z in terms:
+            v += z
+        watch.see(v, first_image)
+        torch.ge(v, p.theta, out=s)
+        v.addcmul_(s, p.theta, value=-1)
+    return spikes
+
+
+def _signed(p: Parameters, currents: Currents, watch: Watch, images: int, first_image: int, timesteps: int) -> Tensor:
+    """``signed_if``: +1 when m >= theta and c < T; -1 when m <= -theta_neg and c > 0 (c: net spikes so far)."""
+    v = _start(p, images)
+    count = torch.zeros_like(v)
+    spikes = v.new_empty((currents.steps, *v.shape))
+    for s, terms in zip(spikes, currents, strict=True):
+        for z in terms:
+            v += z
+        watch.see(v, first_image)
+        torch.ge(v, p.theta, out=s)
+        s *= count < timesteps
+        s -= ((v <= -p.theta_neg) & (count > 0)).to(s.dtype)
+        v.addcmul_(s, p.theta, value=-1)
+        count += s
+    return spikes
+
+
+def _calibrated_start(p: Parameters, currents: Currents, watch: Watch, images: int, first_image: int) -> Tensor:
+    """Pass 1 of ``calibrated_if``: rho steps of ``if``, then the shift by one spike (Hao et al., ICLR 2023)."""
+    v = _start(p, images)
+    rho = p.node.rho or 0
+    highest = float("inf") if v.is_floating_point() else torch.iinfo(v.dtype).max
+    lowest = -highest
+    n = torch.zeros_like(v)
+    least_fired, most_silent = torch.full_like(v, highest), torch.full_like(v, lowest)
+    for _, terms in zip(range(rho), currents, strict=False):
+        for z in terms:
+            v += z
+        watch.see(v, first_image)
+        fired = v >= p.theta
+        torch.where(fired, torch.minimum(least_fired, v), least_fired, out=least_fired)
+        torch.where(fired, most_silent, torch.maximum(most_silent, v), out=most_silent)
+        s = fired.to(v.dtype)
+        v.addcmul_(s, p.theta, value=-1)
+        n += s
+    too_many = (v < 0) & (n > 0)
+    too_few = (v >= p.theta) & (n < rho)
+    start = _start(p, images)
+    down = torch.maximum(p.theta, least_fired - p.theta + 1)
+    up = torch.maximum(p.theta, p.theta - most_silent)
+    return torch.where(too_many, start - down, torch.where(too_few, start + up, start))
+
+
+def emit_all(p: Parameters, v: Tensor, timesteps: int, watch: Watch, first_image: int) -> tuple[Tensor, Tensor]:
+    """Layerwise emission from ``v`` [N, *shape], the membrane after everything arrived.
+
+    Returns the value the T emissions code (spikes, payload, or the binary number of ``bit_serial``) and the counts.
+    """
+    if p.node.kind == "graded":
+        watch.see(v, first_image)
+        payload = torch.div(v, p.theta, rounding_mode="floor").clamp_(0, p.node.levels)
+        return payload, payload
+    value, counts = torch.zeros_like(v), torch.zeros_like(v)
+    for step in range(timesteps):
+        watch.see(v, first_image)
+        weight = 2 ** (timesteps - 1 - step) if p.node.kind == "bit_serial" else 1
+        s = (v >= p.theta * weight).to(v.dtype)
+        v = v - s * p.theta * weight
+        value += s * weight
+        counts += s
+    return value, counts
+
+
+def integrate(
+    node: Readout, currents: Currents, watch: Watch, images: int, first_image: int, dtype: torch.dtype
+) -> Tensor:
+    """The readout's membrane [S, N, *shape] after every step: v += z."""
+    v = torch.from_numpy(node.v_init).to(dtype).expand(images, *node.shape).clone()
+    curve = v.new_empty((currents.steps, *v.shape))
+    for out, terms in zip(curve, currents, strict=True):
+        for z in terms:
+            v += z
+        watch.see(v, first_image)
+        out.copy_(v)
+    return curve
