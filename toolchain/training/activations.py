@@ -1,7 +1,7 @@
 """The activation a spiking layer is trained with: quantise, clip, floor, shift.
 
-Source: Bu et al., "Optimal ANN-SNN conversion for high-accuracy and ultra-low-latency spiking neural networks",
-ICLR 2022 (arXiv 2303.04347), and its two published codes, ``putshua/SNN_conversion_QCFS`` and
+Source: Bu et al., "Optimal ANN-SNN conversion for high-accuracy and ultra-low-latency spiking neural
+networks", ICLR 2022 (arXiv 2303.04347), and its two published codes, ``putshua/SNN_conversion_QCFS`` and
 ``putshua/ANN_SNN_QCFS``, which differ in the order of floor and clamp and so in the support of the gradient.
 """
 
@@ -23,40 +23,42 @@ SMALLEST_THRESHOLD = 1e-3
 class _ClipFloorShiftFunction(torch.autograd.Function):
     """Staircase forward, straight-through backward.
 
-    With u = x / threshold and q = clip(floor(u L + 1/2), 0, L) / L, the mask M is 1 where ``0 <= floor(u L + 1/2) <= L``
-    (floor_clamp) or ``0 <= u <= 1`` (clamp_floor). dy/dx = M; dy/dthreshold = q - u where M is 1, else q (which is 1
-    above and 0 below). Written as one function because autograd through the single operations keeps four times
-    as many buffers.
+    With u = x / threshold, k = floor(u L + 1/2) and q = clip(k, 0, L) / L, the mask M is 1 where 0 <= k <= L
+    (floor_clamp) or 0 <= u <= 1 (clamp_floor). dy/dx = M; dy/dthreshold = q - u where M is 1, else q (which
+    is 1 above and 0 below), that is (y - M x) / threshold. One function, because autograd through the single
+    operations takes several times the passes and buffers.
     """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, threshold: Tensor, levels: int, order: Order) -> Tensor:
-        ctx.save_for_backward(x, threshold)
+        y = (x * levels).div_(threshold).add_(0.5).floor_().clamp_(0, levels).mul_(threshold / levels)
+        ctx.save_for_backward(x, threshold, y)
         ctx.levels, ctx.order = levels, order
-        return _levels(x, threshold, levels).clamp_(0, levels).mul_(threshold / levels)
+        return y
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         (gradient,) = gradients
-        x, threshold = ctx.saved_tensors
-        level = _levels(x, threshold, ctx.levels)
-        if ctx.order == "floor_clamp":
-            inside = (level >= 0) & (level <= ctx.levels)
-        else:
-            inside = (x >= 0) & (x <= threshold)
-        to_x = gradient * inside if ctx.needs_input_grad[0] else None
+        x, threshold, y = ctx.saved_tensors
+        low, high = _support(threshold.to(x.dtype), ctx.levels, ctx.order)
+        # The gradient where low < x < high, else 0, in one pass.
+        to_x = torch.ops.aten.hardtanh_backward(gradient, x, low, high)  # type: ignore[attr-defined]
         to_threshold = None
         if ctx.needs_input_grad[1]:
-            slope = level.clamp_(0, ctx.levels).div_(ctx.levels).sub_((x / threshold).mul_(inside))
-            to_threshold = slope.mul_(gradient).sum()
+            to_threshold = (gradient * y).addcmul_(to_x, x, value=-1).sum().div(threshold)
         return to_x, to_threshold, None, None
 
 
-def _levels(x: Tensor, threshold: Tensor, levels: int) -> Tensor:
-    return (x * levels).div_(threshold).add_(0.5).floor_()
+def _support(threshold: Tensor, levels: int, order: Order) -> tuple[float, float]:
+    """The open interval of x where the gradient passes."""
+    infinity = torch.full_like(threshold, float("inf"))
+    if order == "floor_clamp":
+        half = threshold / (2 * levels)
+        return float(torch.nextafter(-half, -infinity)), float(threshold + half)
+    return float(torch.nextafter(torch.zeros_like(threshold), -infinity)), float(torch.nextafter(threshold, infinity))
 
 
-@torch.fx.wrap
+@torch.fx.wrap  # type: ignore[untyped-decorator]
 def clip_floor_shift(x: Tensor, threshold: Tensor, levels: int, order: Order = "floor_clamp") -> Tensor:
     """``y = threshold / L * clip(floor(x * L / threshold + 1/2), 0, L)``, elementwise, in the dtype of ``x``.
 
@@ -70,15 +72,18 @@ def clip_floor_shift(x: Tensor, threshold: Tensor, levels: int, order: Order = "
 class ClipFloorShift(nn.Module):
     """Quantised clipped activation with a learnable threshold (QCFS, Bu et al. 2022).
 
-    ``y = threshold / L * clip(floor(x * L / threshold + 1/2), 0, L)``. A soft-reset neuron with this threshold and an
-    initial membrane of threshold / 2 approximates it in T steps, and equals it where L = T and the schedule is layerwise.
+    ``y = threshold / L * clip(floor(x * L / threshold + 1/2), 0, L)``. A soft-reset neuron with this threshold
+    and an initial membrane of threshold / 2 approximates it in T steps, and equals it where L = T and the
+    schedule is layerwise.
 
     ``levels`` L >= 1; ``threshold`` the initial value of the scalar parameter of that name, in units of the
     pre-activation. ``order`` picks the gradient's support: ``floor_clamp`` passes it on
-    ``-1/(2L) <= x/threshold < 1 + 1/(2L)``, ``clamp_floor`` on ``0 <= x/threshold <= 1``; the forward values are the same.
+    -1/(2L) <= x/threshold < 1 + 1/(2L), ``clamp_floor`` on 0 <= x/threshold <= 1; the forward values are the
+    same.
 
-    ``sigma`` (default 0) is the standard deviation, in units of the activation, of zero-mean Gaussian noise added to
-    the output in training mode only (residual-error noise, Huang et al., TNNLS 2025, arXiv 2404.17456).
+    ``sigma`` (default 0) is the standard deviation, in units of the activation, of zero-mean Gaussian noise
+    added to the output in training mode only (residual-error noise, Huang et al., TNNLS 2025, arXiv
+    2404.17456).
     """
 
     threshold: nn.Parameter
@@ -88,9 +93,7 @@ class ClipFloorShift(nn.Module):
         if levels < 1:
             raise ConversionError(f"ClipFloorShift needs at least one level, not {levels}: take levels=4")
         if not 0 < threshold < float("inf"):
-            raise ConversionError(
-                f"ClipFloorShift needs a positive threshold, not {threshold}: take threshold=8.0"
-            )
+            raise ConversionError(f"ClipFloorShift needs a positive threshold, not {threshold}: take threshold=8.0")
         if order not in get_args(Order):
             raise ConversionError(f"order is 'floor_clamp' or 'clamp_floor', not {order!r}")
         self.levels = int(levels)
@@ -99,14 +102,14 @@ class ClipFloorShift(nn.Module):
         self.threshold = nn.Parameter(torch.tensor(float(threshold)))
 
     def forward(self, x: Tensor) -> Tensor:
-        y = clip_floor_shift(x, self.threshold, self.levels, self.order)
+        y: Tensor = clip_floor_shift(x, self.threshold, self.levels, self.order)
         if self.training and self.sigma > 0:
             y = y + self.sigma * torch.randn_like(y)
         return y
 
     @torch.no_grad()
     def keep_positive(self, smallest: float = SMALLEST_THRESHOLD) -> bool:
-        """Raise a threshold that an optimiser step drove below ``smallest`` back to it; True where that was needed.
+        """Raise a threshold that an optimiser step drove below ``smallest`` back to it; True where it did.
 
         Our rule: the published code lets the threshold become negative, where the activation is meaningless.
         """

@@ -1,0 +1,51 @@
+"""Data sets by name: ``digits``, ``fashion-mnist``, ``cifar10``, ``cifar100``, ``folder:PATH``, ``npz:PATH``."""
+
+from __future__ import annotations
+
+import difflib
+from os import PathLike
+from pathlib import Path
+
+from torch import Tensor
+
+from models.data.archive import load_archive
+from models.data.cifar import load_cifar
+from models.data.dataset import Dataset
+from models.data.digits import load_digits
+from models.data.fashion_mnist import load_fashion_mnist
+from models.data.folder import load_folder
+from toolchain.errors import DataError
+
+NAMES = ("digits", "fashion-mnist", "cifar10", "cifar100")
+
+__all__ = ["NAMES", "Dataset", "load", "open_dataset"]
+
+
+def open_dataset(name: str, root: str | PathLike[str] | None = None, split: str = "test") -> Dataset:
+    """The set ``name``, split ``train`` or ``test``, kept as stored (uint8 where it is). Raises :class:`DataError`."""
+    if split not in ("train", "test"):
+        raise DataError(f"split is 'train' or 'test', not {split!r}")
+    kind, _, path = name.partition(":")
+    folder = Path(root) if root is not None else None
+    if folder is not None and not folder.is_dir():
+        raise DataError(f"the data root {folder} is not a folder")
+    if kind in ("folder", "npz"):
+        if not path:
+            raise DataError(f"{name!r} names no path: write {kind}:PATH")
+        place = Path(path) if folder is None else folder / path
+        return load_folder(place, split) if kind == "folder" else load_archive(place, split)
+    if name == "digits":
+        return load_digits(split)
+    if name == "fashion-mnist":
+        return load_fashion_mnist(folder, split)
+    if name in ("cifar10", "cifar100"):
+        return load_cifar(name, folder, split)
+    close = difflib.get_close_matches(name, NAMES, 1)
+    hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(NAMES)}, folder:PATH, npz:PATH"
+    raise DataError(f"unknown data set {name!r}; {hint}")
+
+
+def load(name: str, root: str | PathLike[str] | None = None, split: str = "train") -> tuple[Tensor, Tensor]:
+    """(images float32 [N, C, H, W], labels int64 [N]) of a whole split, as tensors; see :func:`open_dataset`."""
+    dataset = open_dataset(name, root, split)
+    return dataset.images(), dataset.targets()

@@ -1,0 +1,96 @@
+"""CIFAR-10 and CIFAR-100 (Krizhevsky 2009) from the published archives, unpacked: Python pickles or binary files."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from models.data.dataset import Dataset
+from toolchain.errors import DataError
+
+_PIXELS = 3 * 32 * 32
+_CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+_BATCHES: dict[str, dict[str, tuple[str, ...]]] = {
+    "cifar10": {"train": tuple(f"data_batch_{i}" for i in range(1, 6)), "test": ("test_batch",)},
+    "cifar100": {"train": ("train",), "test": ("test",)},
+}
+_FOLDERS = {
+    "cifar10": ("cifar-10-batches-py", "cifar-10-batches-bin"),
+    "cifar100": ("cifar-100-python", "cifar-100-binary"),
+}
+_LABEL_KEY = {"cifar10": b"labels", "cifar100": b"fine_labels"}
+_LABEL_BYTES = {"cifar10": 1, "cifar100": 2}  # CIFAR-100 stores the coarse label first
+_ALLOWED = {
+    ("numpy.core.multiarray", "_reconstruct"),
+    ("numpy._core.multiarray", "_reconstruct"),
+    ("numpy", "ndarray"),
+    ("numpy", "dtype"),
+    ("_codecs", "encode"),
+}
+
+
+class _ArraysOnly(pickle.Unpickler):
+    """Builds plain containers and numpy arrays; any other name in the file is refused, so it cannot run code."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _ALLOWED:
+            raise DataError(f"the pickle asks for {module}.{name}, which a CIFAR batch never contains")
+        return super().find_class(module, name)
+
+
+def load_cifar(name: str, root: Path | None, split: str) -> Dataset:
+    """50,000 training or 10,000 test images, uint8 [N, 3, 32, 32], from ``root`` or a standard folder in it."""
+    if root is None:
+        raise DataError(f"{name} is not bundled: give --data-root, the folder that contains {_FOLDERS[name][0]}")
+    files = _files(name, root, split)
+    parts = [_read(name, path) for path in files]
+    pixels = np.concatenate([images for images, _ in parts]).reshape(-1, 3, 32, 32)
+    labels = np.concatenate([labels for _, labels in parts])
+    classes: tuple[str, ...] = _CIFAR10 if name == "cifar10" else tuple(map(str, range(100)))
+    return Dataset(name, pixels, labels, 1 / 255, classes)
+
+
+def _files(name: str, root: Path, split: str) -> list[Path]:
+    batches: tuple[str, ...] = _BATCHES[name][split]
+    for folder in (root, *(root / f for f in _FOLDERS[name])):
+        for suffix in ("", ".bin"):
+            files = [folder / f"{batch}{suffix}" for batch in batches]
+            if all(f.is_file() for f in files):
+                return files
+    raise DataError(
+        f"{name}: no {batches[0]} in {root}; download the archive, unpack it and give the folder as --data-root"
+    )
+
+
+def _read(name: str, path: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error}") from error
+    images, labels = _binary(name, data, path) if path.suffix == ".bin" else _pickled(name, data, path)
+    if images.ndim != 2 or images.shape[1] != _PIXELS or images.dtype != np.uint8 or len(images) != len(labels):
+        raise DataError(f"{path}: expected N x {_PIXELS} bytes and N labels, found {list(images.shape)} {images.dtype}")
+    return images, labels
+
+
+def _binary(name: str, data: bytes, path: Path) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
+    record = _LABEL_BYTES[name] + _PIXELS
+    if not data or len(data) % record:
+        raise DataError(f"{path}: {len(data)} bytes are no multiple of the record length {record}")
+    records = np.frombuffer(data, dtype=np.uint8).reshape(-1, record)
+    return records[:, _LABEL_BYTES[name] :], records[:, _LABEL_BYTES[name] - 1].astype(np.int64)
+
+
+def _pickled(name: str, data: bytes, path: Path) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
+    try:
+        batch = _ArraysOnly(io.BytesIO(data), encoding="bytes").load()
+        return np.asarray(batch[b"data"]), np.asarray(batch[_LABEL_KEY[name]], dtype=np.int64)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+    except Exception as error:  # a damaged pickle raises almost anything
+        raise DataError(f"{path} is not a {name} batch: {type(error).__name__}: {error}") from error

@@ -1,0 +1,79 @@
+"""A labelled set of images, kept as stored and turned into floats a batch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from toolchain.errors import DataError
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """``stored`` [N, C, H, W], uint8 or float32; the image a network takes is ``stored * scale`` in float32.
+
+    ``labels`` int64 [N]; ``classes`` the class names in label order. Pixels end up in [0, 1] without mean subtraction:
+    zero padding then means "no input", and the scale folds into the first layer's integers.
+    """
+
+    name: str
+    stored: npt.NDArray[Any]
+    labels: npt.NDArray[np.int64]
+    scale: float
+    classes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if self.stored.ndim != 4 or len(self.stored) == 0:
+            raise DataError(f"{self.name}: images must be a non-empty [N, C, H, W], not {list(self.stored.shape)}")
+        if self.labels.shape != (len(self.stored),):
+            raise DataError(f"{self.name}: {len(self.stored)} images but labels of shape {list(self.labels.shape)}")
+        low, high = int(self.labels.min()), int(self.labels.max())
+        if low < 0 or high >= len(self.classes):
+            raise DataError(f"{self.name}: labels run from {low} to {high}, expected 0 to {len(self.classes) - 1}")
+
+    def __len__(self) -> int:
+        return len(self.stored)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """C, H, W of one image."""
+        channels, height, width = self.stored.shape[1:]
+        return int(channels), int(height), int(width)
+
+    def images(self, indices: npt.NDArray[np.int64] | slice = slice(None)) -> Tensor:
+        """float32 [n, C, H, W] of the chosen images."""
+        # Divide rather than multiply by the reciprocal: k / 255 is the float nearest to the pixel's value.
+        chosen = np.ascontiguousarray(self.stored[indices]).astype(np.float32)
+        return torch.from_numpy(chosen / np.float32(1 / self.scale) if self.scale != 1 else chosen)
+
+    def targets(self, indices: npt.NDArray[np.int64] | slice = slice(None)) -> Tensor:
+        """int64 [n]."""
+        return torch.from_numpy(np.ascontiguousarray(self.labels[indices]))
+
+    def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """(images, labels) in order, ``size`` at a time; only one batch is in memory as floats."""
+        for start in range(0, len(self), size):
+            yield self.images(slice(start, start + size)), self.targets(slice(start, start + size))
+
+    def subset(self, indices: npt.NDArray[np.int64] | slice) -> Dataset:
+        """The chosen images, as a set of their own."""
+        return Dataset(self.name, self.stored[indices], self.labels[indices], self.scale, self.classes)
+
+    def split(self, fraction: float, seed: int) -> tuple[Dataset, Dataset]:
+        """Two disjoint sets, the second with ``fraction`` of every class (at least one image), drawn with ``seed``."""
+        if not 0 < fraction < 1:
+            raise DataError(f"the validation fraction must lie between 0 and 1, not {fraction}")
+        rng = np.random.default_rng(seed)
+        held_out = np.zeros(len(self), dtype=bool)
+        for label in np.unique(self.labels):
+            members = np.flatnonzero(self.labels == label)
+            held_out[rng.permutation(members)[: max(1, round(fraction * len(members)))]] = True
+        if held_out.all():
+            raise DataError(f"{self.name}: too few images to hold out a validation set of {fraction:.0%}")
+        return self.subset(np.flatnonzero(~held_out)), self.subset(np.flatnonzero(held_out))

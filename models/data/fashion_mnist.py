@@ -1,0 +1,71 @@
+"""Fashion-MNIST (Zalando, MIT licence) in IDX files, as the Debian package ``dataset-fashion-mnist`` has them."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from models.data.dataset import Dataset
+from toolchain.errors import DataError
+
+SYSTEM_ROOT = Path("/usr/share/datasets/fashion-mnist")
+CLASSES = (
+    "T-shirt",
+    "trouser",
+    "pullover",
+    "dress",
+    "coat",
+    "sandal",
+    "shirt",
+    "sneaker",
+    "bag",
+    "ankle boot",
+)
+_PREFIX = {"train": "train", "test": "t10k"}
+_UINT8 = 0x08
+
+
+def read_idx(path: Path) -> npt.NDArray[Any]:
+    """The uint8 array of an IDX file, gzipped or not (magic 0, 0, type, rank; big-endian sizes; data)."""
+    try:
+        data = path.read_bytes()
+        content = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"cannot read {path}: {error}") from error
+    if len(content) < 4 or content[0] or content[1] or content[2] != _UINT8:
+        raise DataError(f"{path} is not an IDX file of bytes")
+    rank = content[3]
+    start = 4 + 4 * rank
+    if len(content) < start:
+        raise DataError(f"{path} ends inside its header")
+    shape = struct.unpack(f">{rank}I", content[4:start])
+    array = np.frombuffer(content, dtype=np.uint8, offset=start)
+    if array.size != int(np.prod(shape, dtype=np.int64)):
+        raise DataError(f"{path} holds {array.size} values, its header promises {' x '.join(map(str, shape))}")
+    return array.reshape(shape)
+
+
+def load_fashion_mnist(root: Path | None, split: str) -> Dataset:
+    """60,000 training or 10,000 test images, uint8 [N, 1, 28, 28], from ``root`` (default: the system's copy)."""
+    folder = root or SYSTEM_ROOT
+    images = read_idx(_find(folder, f"{_PREFIX[split]}-images-idx3-ubyte"))
+    labels = read_idx(_find(folder, f"{_PREFIX[split]}-labels-idx1-ubyte"))
+    if images.ndim != 3:
+        raise DataError(f"fashion-mnist: the images in {folder} have {images.ndim} axes, expected N, H, W")
+    return Dataset("fashion-mnist", images[:, None], labels.astype(np.int64), 1 / 255, CLASSES)
+
+
+def _find(folder: Path, name: str) -> Path:
+    for place in (folder, folder / "FashionMNIST" / "raw"):  # the second is torchvision's
+        for candidate in (place / f"{name}.gz", place / name):
+            if candidate.is_file():
+                return candidate
+    raise DataError(
+        f"fashion-mnist: no {name}.gz in {folder}; install the Debian package dataset-fashion-mnist or give --data-root"
+    )

@@ -1,0 +1,82 @@
+"""An image folder: ``PATH/train/CLASS/*.png`` and ``PATH/test/CLASS/*.png``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from models.data.dataset import Dataset
+from toolchain.errors import DataError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".webp"})
+_GREY = ("1", "L", "I;16", "LA")
+
+
+def load_folder(root: Path, split: str) -> Dataset:
+    """uint8 [N, C, H, W]: C = 1 where every image is grey, else 3. Classes are the sub-folders of ``train``, sorted."""
+    classes = _class_names(root / "train")
+    unknown = set(_class_names(root / split)) - set(classes)
+    if unknown:
+        raise DataError(f"{root / split} has classes that {root / 'train'} has not: {', '.join(sorted(unknown))}")
+    paths = [(p, i) for i, c in enumerate(classes) for p in _images(root / split / c)]
+    if not paths:
+        raise DataError(f"no images in {root / split}; known endings: {', '.join(sorted(SUFFIXES))}")
+    channels = 1 if all(_is_grey(path) for path, _ in paths) else 3
+    height, width = _read(paths[0][0], channels).shape[:2]
+    stored = np.empty((len(paths), channels, height, width), dtype=np.uint8)
+    for i, (path, _) in enumerate(paths):
+        pixels = _read(path, channels)
+        if pixels.shape[:2] != (height, width):
+            raise DataError(
+                f"{path} is {pixels.shape[0]}x{pixels.shape[1]}, {paths[0][0]} is {height}x{width}: "
+                "resize all images to one size"
+            )
+        stored[i] = pixels.transpose(2, 0, 1)
+    labels = np.array([label for _, label in paths], dtype=np.int64)
+    return Dataset(f"folder:{root}", stored, labels, 1 / 255, classes)
+
+
+def _class_names(folder: Path) -> tuple[str, ...]:
+    if not folder.is_dir():
+        raise DataError(f"{folder} is not a folder; an image folder needs train/CLASS/ and test/CLASS/")
+    names = tuple(sorted(p.name for p in folder.iterdir() if p.is_dir()))
+    if not names:
+        raise DataError(f"{folder} has no class folders")
+    return names
+
+
+def _images(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
+
+
+def _is_grey(path: Path) -> bool:
+    with _open(path) as image:
+        return image.mode in _GREY
+
+
+def _read(path: Path, channels: int) -> npt.NDArray[np.uint8]:
+    with _open(path) as image:
+        try:
+            pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"), dtype=np.uint8)
+        except OSError as error:  # the header was fine, the data are not
+            raise DataError(f"cannot read {path}: {error}") from error
+    return pixels.reshape(*pixels.shape[:2], channels)
+
+
+def _open(path: Path) -> Image:
+    try:
+        from PIL import Image as Pillow
+    except ImportError as error:
+        raise DataError("reading image folders needs Pillow: pip install pillow") from error
+    try:
+        return Pillow.open(path)
+    except OSError as error:  # also PIL.UnidentifiedImageError
+        raise DataError(f"cannot read {path}: {error}") from error

@@ -1,0 +1,112 @@
+"""Weights in files: safetensors, and PyTorch's own format without running what is in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from toolchain.errors import DataError
+from toolchain.training import ClipFloorShift
+
+_METADATA_KEY = "spikec"
+_WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
+_PREFIXES = ("module.", "model.")
+
+
+def save_weights(module: nn.Module, path: str | Path, info: dict[str, Any]) -> None:
+    """Write the state of ``module`` as safetensors with ``info`` (JSON) in the header; whole or not at all."""
+    path = Path(path)
+    state = {name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()}
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    save_file(state, temporary, {_METADATA_KEY: json.dumps(info, sort_keys=True)})
+    os.replace(temporary, path)
+
+
+def load_weights(module: nn.Module, path: str | Path) -> None:
+    """Load weights into ``module`` and put it into eval mode.
+
+    Reads ``.safetensors`` and what ``torch.load(weights_only=True)`` accepts: a state dictionary, bare or under
+    ``state_dict``, with or without a ``module.`` or ``model.`` prefix. ``levels`` recorded by ``spikec train`` are set
+    on every :class:`ClipFloorShift`. Raises one :class:`DataError` that lists everything missing, unexpected or
+    of another shape; ``module`` is then unchanged.
+    """
+    path = Path(path)
+    state, info = read_weights(path)
+    own = module.state_dict()
+    state = _without_prefix(state, own)
+    problems = _differences(own, state)
+    if problems:
+        raise DataError(f"{path} does not fit the network: {'; '.join(problems)}")
+    module.load_state_dict(state)
+    for activation in module.modules():
+        if isinstance(activation, ClipFloorShift) and "levels" in info:
+            activation.levels = int(info["levels"])
+    module.eval()
+
+
+def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """(state dictionary, info of :func:`save_weights` or empty). Raises :class:`DataError`."""
+    if not path.is_file():
+        raise DataError(f"there is no file {path}")
+    if path.suffix == ".safetensors":
+        return _read_safetensors(path)
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise DataError(
+            f"{path} contains more than tensors and is not loaded, since that could run code; "
+            "save model.state_dict() instead of the model"
+        ) from error
+    except (OSError, EOFError, RuntimeError, ValueError, KeyError) as error:
+        raise DataError(f"cannot read {path} as PyTorch weights: {error}") from error
+    for wrapper in _WRAPPERS:
+        if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
+            content = content[wrapper]
+    if not isinstance(content, dict):
+        raise DataError(f"{path} holds a {type(content).__name__}, not a state dictionary")
+    strangers = [str(k) for k, v in content.items() if not isinstance(v, Tensor)]
+    if strangers or not content:
+        raise DataError(f"{path} is no state dictionary: not tensors: {_some(strangers) or 'nothing at all'}")
+    return {str(k): v for k, v in content.items()}, {}
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            info = json.loads((file.metadata() or {}).get(_METADATA_KEY, "{}"))
+            return {name: file.get_tensor(name) for name in file.keys()}, info  # noqa: SIM118 (not a dictionary)
+    except (OSError, SafetensorError, ValueError) as error:
+        raise DataError(f"cannot read {path} as safetensors: {error}") from error
+
+
+def _without_prefix(state: dict[str, Tensor], own: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Strip wrappers' prefixes while every key has one and the network's own keys do not."""
+    for prefix in _PREFIXES:
+        if all(k.startswith(prefix) for k in state) and not any(k.startswith(prefix) for k in own):
+            state = {k.removeprefix(prefix): v for k, v in state.items()}
+    # Counters of batch norm are absent from weights saved before PyTorch 0.4.1 and mean nothing in eval mode.
+    return {**{k: v for k, v in own.items() if k.endswith(".num_batches_tracked")}, **state}
+
+
+def _differences(own: dict[str, Tensor], state: dict[str, Tensor]) -> list[str]:
+    missing = [k for k in own if k not in state]
+    unexpected = [k for k in state if k not in own]
+    shapes = [
+        f"{k} {list(state[k].shape)} for {list(own[k].shape)}"
+        for k in own
+        if k in state and state[k].shape != own[k].shape
+    ]
+    lists = (("missing", missing), ("unexpected", unexpected), ("other shape", shapes))
+    return [f"{title}: {_some(names)}" for title, names in lists if names]
+
+
+def _some(names: list[str], most: int = 20) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

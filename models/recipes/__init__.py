@@ -1,0 +1,86 @@
+"""Training recipes: one TOML file beside this one per shipped network; users can write their own."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from torch import nn
+
+from toolchain.errors import DataError
+from toolchain.training import ClipFloorShift, FitConfig
+from toolchain.training.activations import Order
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+Method = Literal["qcfs", "relu"]
+FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """``model`` a zoo name (or empty: any), ``data`` a data set name; ``levels`` L, ``threshold`` and ``order`` of
+    every :class:`toolchain.training.ClipFloorShift`; ``validation`` the share of the training images held out to
+    choose the best epoch; ``fit`` everything else."""
+
+    model: str = ""
+    data: str = "digits"
+    method: Method = "qcfs"
+    levels: int = 4
+    threshold: float = 8.0
+    order: Order = "floor_clamp"
+    validation: float = 0.1
+    fit: FitConfig = field(default_factory=FitConfig)
+
+    def __post_init__(self) -> None:
+        if self.method not in get_args(Method):
+            raise DataError(f"method is one of {', '.join(get_args(Method))}, not {self.method!r}")
+        if not 0 < self.validation < 1:
+            raise DataError(f"validation is a share between 0 and 1, not {self.validation}")
+
+    @property
+    def activation(self) -> Callable[[], nn.Module]:
+        """Makes the module of one spiking layer."""
+        if self.method == "relu":
+            return nn.ReLU
+        return lambda: ClipFloorShift(self.levels, self.threshold, self.order)
+
+
+def load_recipe(path: str | Path) -> Recipe:
+    """Read a recipe. Raises :class:`DataError` naming the file and the key that is unknown or of the wrong type."""
+    path = Path(path)
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise DataError(f"cannot read the recipe {path}: {error}") from error
+    fit = table.pop("fit", {})
+    if not isinstance(fit, dict):
+        raise DataError(f"{path}: fit must be a table, [fit]")
+    return Recipe(fit=FitConfig(**_checked(path, FitConfig, fit, "fit.")), **_checked(path, Recipe, table, ""))
+
+
+def default_recipe(model: str) -> Recipe:
+    """The recipe of a zoo network, or general defaults for any other."""
+    path = FOLDER / f"{model}.toml"
+    return load_recipe(path) if path.is_file() else Recipe()
+
+
+def _checked(path: Path, kind: type, table: dict[str, Any], prefix: str) -> dict[str, Any]:
+    defaults = {f.name: getattr(kind(), f.name) for f in fields(kind)}
+    for key, value in table.items():
+        if key not in defaults:
+            close = difflib.get_close_matches(key, defaults, 1)
+            hint = f"did you mean {prefix}{close[0]}?" if close else f"known: {', '.join(sorted(defaults))}"
+            raise DataError(f"{path}: unknown key {prefix}{key}; {hint}")
+        expected = type(defaults[key])
+        allowed = (int, float) if expected is float else (expected,)
+        if not isinstance(value, allowed) or (isinstance(value, bool) and expected is not bool):
+            raise DataError(f"{path}: {prefix}{key} must be of type {expected.__name__}, not {type(value).__name__}")
+    return {k: float(v) if isinstance(defaults[k], float) else v for k, v in table.items()}

@@ -1,0 +1,82 @@
+"""From what a user writes after MODEL to a module."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from torch import nn
+
+from models.recipes import default_recipe
+from models.zoo import REGISTRY
+from toolchain.errors import DataError
+
+
+def resolve(
+    spec: str,
+    *,
+    num_classes: int = 10,
+    in_channels: int | None = None,
+    activation: Callable[[], nn.Module] | None = None,
+) -> nn.Module:
+    """An untrained module for a zoo name, ``package.module:callable`` or ``file.py:callable``.
+
+    ``num_classes``, ``in_channels`` (default: the architecture's) and ``activation`` (default: its recipe's) apply to
+    zoo names only. A callable is called without arguments and returns the module; a module instance is taken as it is.
+    Raises :class:`DataError`.
+    """
+    if spec in REGISTRY:
+        entry = REGISTRY[spec]
+        channels = entry.input_shape[0] if in_channels is None else in_channels
+        return entry.build(num_classes, channels, activation or default_recipe(spec).activation)
+    place, colon, name = spec.rpartition(":")
+    if not colon or not place or not name:
+        close = difflib.get_close_matches(spec, REGISTRY, 1)
+        hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(REGISTRY)}"
+        raise DataError(f"no network called {spec!r}; {hint} Or write package.module:callable or file.py:callable")
+    found = getattr(_import(place), name, None)
+    if found is None:
+        raise DataError(f"{place} has no {name!r}")
+    return _module(spec, found)
+
+
+def _import(place: str) -> ModuleType:
+    try:
+        return _import_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
+    except DataError:
+        raise
+    except Exception as error:  # the user's code may raise anything
+        raise DataError(f"cannot import {place}: {type(error).__name__}: {error}") from error
+
+
+def _import_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise DataError(f"there is no file {path}")
+    # A name of its own, so that a file called torch.py hides nothing.
+    spec = importlib.util.spec_from_file_location(f"spikec_model_{path.stem}", path.resolve())
+    if spec is None or spec.loader is None:
+        raise DataError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses and fx look the module up
+    spec.loader.exec_module(module)
+    return module
+
+
+def _module(spec: str, found: Any) -> nn.Module:
+    if isinstance(found, nn.Module):
+        return found
+    if not callable(found):
+        raise DataError(f"{spec} is a {type(found).__name__}; expected a callable that returns a torch.nn.Module")
+    try:
+        made = found()
+    except Exception as error:  # the user's code may raise anything
+        raise DataError(f"calling {spec} failed: {type(error).__name__}: {error}") from error
+    if not isinstance(made, nn.Module):
+        raise DataError(f"{spec} returned a {type(made).__name__}; expected a torch.nn.Module")
+    return made

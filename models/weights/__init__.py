@@ -1,0 +1,48 @@
+"""The shipped weights: ``index.json`` beside them says how each was made and what it measured."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from models.loading import load_weights
+from models.resolving import resolve
+from toolchain.errors import DataError
+
+FOLDER = Path(__file__).parent
+
+
+def index() -> dict[str, dict[str, Any]]:
+    """Per network: file, sha256, model, data, levels, recipe, seed, test accuracy with its 95 % Wilson interval."""
+    table: dict[str, dict[str, Any]] = json.loads((FOLDER / "index.json").read_text(encoding="utf-8"))
+    return table
+
+
+def weights_path(name: str) -> Path:
+    """The file of a shipped network, after its SHA-256 was compared with the index. Raises :class:`DataError`."""
+    table = index()
+    if name not in table:
+        close = difflib.get_close_matches(name, table, 1)
+        hint = f"did you mean {close[0]!r}?" if close else f"shipped: {', '.join(table)}"
+        raise DataError(f"no shipped weights for {name!r}; {hint}")
+    path = FOLDER / str(table[name]["file"])
+    try:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise DataError(f"the shipped weights {path.name} cannot be read: {error}; reinstall spikec") from error
+    if digest != table[name]["sha256"]:
+        raise DataError(f"the shipped weights {path.name} are damaged (SHA-256 {digest[:12]}...); reinstall spikec")
+    return path
+
+
+def pretrained(name: str) -> nn.Module:
+    """The shipped network ``name`` with its weights, in eval mode."""
+    path = weights_path(name)
+    module = resolve(index()[name]["model"])
+    load_weights(module, path)
+    return module

@@ -1,0 +1,91 @@
+"""``spikec train``: conversion-ready training of a network on a data set."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from toolchain.cli.output import emit, note, percent
+from toolchain.cli.parser import Parser, at_least, command, output_path
+
+if TYPE_CHECKING:
+    from models.recipes import Recipe
+
+METHODS = ("qcfs", "relu")
+
+
+def add_parser(commands: Any) -> Parser:
+    parser = command(commands, "train", "train a network so that it survives conversion; resumable")
+    parser.add_argument("model", metavar="MODEL", help="zoo name, package.module:callable or file.py:callable")
+    parser.add_argument("--data", metavar="D", help="data set (default: the recipe's)")
+    parser.add_argument("--data-root", type=Path, metavar="DIR", help="where the data set's files are")
+    parser.add_argument("--method", choices=METHODS, help="activation to train with (default: the recipe's)")
+    parser.add_argument("--recipe", type=Path, metavar="R.toml", help="recipe (default: the network's own)")
+    parser.add_argument("--epochs", type=at_least(1), metavar="N", help="instead of the recipe's")
+    parser.add_argument("--seed", type=at_least(0), metavar="N", help="instead of the recipe's")
+    parser.add_argument("-o", "--output", required=True, type=output_path, metavar="W.safetensors")
+    parser.add_argument("--resume", action="store_true", help="continue from W.safetensors.checkpoint")
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    import torch
+
+    from models import resolve, save_weights
+    from models.data import open_dataset
+    from toolchain.report.statistics import wilson
+    from toolchain.training import evaluate, fit
+
+    recipe = _recipe(args)
+    data = open_dataset(recipe.data, args.data_root, "train")
+    test = open_dataset(recipe.data, args.data_root, "test")
+    train, validation = data.split(recipe.validation, recipe.fit.seed)
+    torch.manual_seed(recipe.fit.seed)
+    model = resolve(args.model, num_classes=len(data.classes), in_channels=data.shape[0], activation=recipe.activation)
+    output: Path = args.output
+    checkpoint = output.with_name(f"{output.name}.checkpoint")
+    log = output.with_name(f"{output.name}.log.jsonl")
+    if not args.resume:
+        checkpoint.unlink(missing_ok=True)
+        log.unlink(missing_ok=True)
+    elif not checkpoint.exists():
+        note(f"no {checkpoint}: starting from the beginning")
+    result = fit(model, train, validation, recipe.fit, checkpoint=checkpoint, resume=args.resume, log=log)
+    _, accuracy = evaluate(model, test)
+    low, high = wilson(round(accuracy * len(test)), len(test))
+    summary = {
+        "model": args.model,
+        "data": recipe.data,
+        "method": recipe.method,
+        "levels": recipe.levels,
+        "seed": recipe.fit.seed,
+        "epochs": recipe.fit.epochs,
+        "best_epoch": result.best_epoch + 1,
+        "validation_images": len(validation),
+        "validation_accuracy": result.validation_accuracy,
+        "test_images": len(test),
+        "test_accuracy": accuracy,
+        "test_interval_95": [low, high],
+    }
+    save_weights(model, output, summary)
+    emit(
+        args,
+        {**summary, "output": output},
+        f"{output}: {percent(accuracy)} of {len(test)} test images (95 % interval {percent(low)} to {percent(high)}), "
+        f"epoch {result.best_epoch + 1} of {recipe.fit.epochs} was best on {len(validation)} held-out training images",
+    )
+    return 0
+
+
+def _recipe(args: argparse.Namespace) -> Recipe:
+    """The recipe with what the command line overrides."""
+    from dataclasses import replace
+
+    from models.recipes import default_recipe, load_recipe
+
+    recipe = load_recipe(args.recipe) if args.recipe else default_recipe(args.model)
+    given = {"epochs": args.epochs, "seed": args.seed}
+    fit = replace(recipe.fit, **{k: v for k, v in given.items() if v is not None})
+    chosen = {"data": args.data, "method": args.method}
+    return replace(recipe, fit=fit, **{k: v for k, v in chosen.items() if v is not None})

@@ -1,0 +1,70 @@
+"""What a training run is made of, as data."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from toolchain.errors import ConversionError
+
+Optimizer = Literal["sgd", "adamw"]
+Schedule = Literal["cosine", "one-cycle"]
+
+#: One-cycle: share of the steps that warm up, and the first and last rate as fractions of the peak (Smith 2018).
+_WARM_UP, _FIRST, _LAST = 0.3, 1 / 25, 1 / 250_000
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """Hyper-parameters of :func:`toolchain.training.fit`.
+
+    ``lr`` is the peak learning rate; ``shift`` the largest translation in pixels (zero padding and random crop);
+    ``flip`` mirrors left to right with probability one half; ``cutout`` is the side in pixels of one square set to
+    zero (0: none); ``ema`` the decay per step of an exponential moving average of the weights, which is then what
+    is validated and returned (0: none). Weight decay acts on every parameter, thresholds included, as published.
+    """
+
+    epochs: int = 20
+    batch: int = 128
+    optimizer: Optimizer = "sgd"
+    lr: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    schedule: Schedule = "cosine"
+    label_smoothing: float = 0.0
+    flip: bool = False
+    shift: int = 0
+    cutout: int = 0
+    ema: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch"):
+            if getattr(self, name) < 1:
+                raise ConversionError(f"{name} must be at least 1, not {getattr(self, name)}")
+        for name in ("weight_decay", "shift", "cutout"):
+            if getattr(self, name) < 0:
+                raise ConversionError(f"{name} must not be negative, it is {getattr(self, name)}")
+        for name in ("momentum", "label_smoothing", "ema"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ConversionError(f"{name} must lie in [0, 1), it is {getattr(self, name)}")
+        if not 0 < self.lr < math.inf:
+            raise ConversionError(f"lr must be positive, it is {self.lr}")
+        if self.optimizer not in get_args(Optimizer):
+            raise ConversionError(f"optimizer is one of {', '.join(get_args(Optimizer))}, not {self.optimizer!r}")
+        if self.schedule not in get_args(Schedule):
+            raise ConversionError(f"schedule is one of {', '.join(get_args(Schedule))}, not {self.schedule!r}")
+
+    def learning_rate(self, step: int, steps: int) -> float:
+        """Rate of optimiser step ``step`` (from 0) of ``steps`` in the whole run."""
+        progress = step / max(1, steps - 1)
+        if self.schedule == "cosine":
+            return _cosine(self.lr, 0.0, progress)
+        if progress < _WARM_UP:
+            return _cosine(self.lr * _FIRST, self.lr, progress / _WARM_UP)
+        return _cosine(self.lr, self.lr * _LAST, (progress - _WARM_UP) / (1 - _WARM_UP))
+
+
+def _cosine(start: float, end: float, progress: float) -> float:
+    return end + (start - end) * (1 + math.cos(math.pi * progress)) / 2

@@ -1,0 +1,237 @@
+"""The training loop: stochastic gradient descent, validation, the best epoch, and exact resumption."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from toolchain.errors import ConversionError
+from toolchain.training.activations import ClipFloorShift
+from toolchain.training.augment import augment
+from toolchain.training.checkpoint import load_checkpoint, save_checkpoint
+from toolchain.training.config import FitConfig
+from toolchain.training.progress import EpochRecord, Progress
+
+State = dict[str, Tensor]
+
+
+class Images(Protocol):
+    """What :func:`fit` reads batches from; :class:`models.data.Dataset` is one."""
+
+    def __len__(self) -> int: ...
+
+    def images(self, indices: npt.NDArray[np.int64] | slice = ...) -> Tensor:
+        """float32 [n, C, H, W]."""
+
+    def targets(self, indices: npt.NDArray[np.int64] | slice = ...) -> Tensor:
+        """int64 [n]."""
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """``best_epoch`` (from 0) had the highest validation accuracy, among equals the lowest loss."""
+
+    best_epoch: int
+    validation_accuracy: float
+    history: tuple[EpochRecord, ...]
+
+
+def fit(
+    model: nn.Module,
+    train: Images,
+    validation: Images,
+    config: FitConfig,
+    *,
+    checkpoint: Path | None = None,
+    resume: bool = False,
+    log: Path | None = None,
+    after_epoch: Callable[[nn.Module], None] | None = None,
+    penalty: Callable[[], Tensor] | None = None,
+    device: str = "cpu",
+) -> FitResult:
+    """Train ``model`` in place and leave it in eval mode with the weights of its best epoch on ``validation``.
+
+    The best epoch is never chosen on test images: hold ``validation`` out of the training set. ``checkpoint`` is
+    written after every epoch; with ``resume`` a run continues from it, and on the same machine, number of threads
+    and library versions ends in the same weights bit for bit. ``after_epoch`` may change the activations' ``sigma``;
+    ``penalty`` is added to the loss after each forward pass. Thresholds are kept positive after every step and the
+    record says how often that was needed.
+
+    Raises :class:`ConversionError` where the loss stops being finite, :class:`DataError` for a foreign checkpoint.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        return _Run(model, train, validation, config, device, after_epoch, penalty).run(checkpoint, resume, log)
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, data: Images, batch: int = 500, device: str = "cpu") -> tuple[float, float]:
+    """(mean cross entropy, fraction of images classified correctly) in eval mode; the mode is restored."""
+    was_training = model.training
+    model.eval()
+    loss, correct = 0.0, 0
+    for start in range(0, len(data), batch):
+        chosen = slice(start, start + batch)
+        logits, labels = model(data.images(chosen).to(device)), data.targets(chosen).to(device)
+        loss += float(F.cross_entropy(logits, labels, reduction="sum"))
+        correct += int((logits.argmax(1) == labels).sum())
+    model.train(was_training)
+    return loss / len(data), correct / len(data)
+
+
+class _Run:
+    def __init__(
+        self,
+        model: nn.Module,
+        train: Images,
+        validation: Images,
+        config: FitConfig,
+        device: str,
+        after_epoch: Callable[[nn.Module], None] | None,
+        penalty: Callable[[], Tensor] | None,
+    ) -> None:
+        # channels_last is the layout the CPU's convolutions compute in.
+        self.model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.train, self.validation, self.config, self.device = train, validation, config, device
+        self.after_epoch, self.penalty = after_epoch, penalty
+        self.averaged = copy.deepcopy(self.model) if config.ema else None
+        self.generator = torch.Generator().manual_seed(config.seed)
+        self.optimizer = _optimizer(model, config)
+        self.activations = [m for m in model.modules() if isinstance(m, ClipFloorShift)]
+        # A last batch of a single image has no variance for batch norm to divide by.
+        self.steps_per_epoch = max(1, len(train) // config.batch + (len(train) % config.batch > 1))
+        self.history: list[EpochRecord] = []
+        self.best: State = {}
+        self.best_epoch = 0
+
+    def run(self, checkpoint: Path | None, resume: bool, log: Path | None) -> FitResult:
+        if resume and checkpoint is not None and checkpoint.exists():
+            self._restore(load_checkpoint(checkpoint, self.config))
+        progress = Progress(self.config.epochs, log)
+        for epoch in range(len(self.history), self.config.epochs):
+            self._epoch(epoch, progress)
+            if checkpoint is not None:
+                save_checkpoint(checkpoint, self.config, self._state())
+        self.model.load_state_dict(self.best)
+        self.model.eval()
+        accuracy = self.history[self.best_epoch].validation_accuracy
+        return FitResult(self.best_epoch, accuracy, tuple(self.history))
+
+    def _epoch(self, epoch: int, progress: Progress) -> None:
+        start = time.monotonic()
+        sigma = max((a.sigma for a in self.activations), default=0.0)
+        loss, accuracy, raised = self._train_one(epoch, progress)
+        candidate = self.averaged if self.averaged is not None else self.model
+        validation_loss, validation_accuracy = evaluate(candidate, self.validation, device=self.device)
+        best = not self.history or self._better(validation_accuracy, validation_loss)
+        if best:
+            self.best, self.best_epoch = _clone(candidate.state_dict()), epoch
+        if self.after_epoch is not None:
+            self.after_epoch(self.model)
+        rate = self.optimizer.param_groups[0]["lr"]
+        seconds = time.monotonic() - start
+        record = EpochRecord(epoch, rate, loss, accuracy, validation_loss, validation_accuracy, raised, sigma, seconds)
+        self.history.append(record)
+        progress.epoch(record, best)
+
+    def _better(self, accuracy: float, loss: float) -> bool:
+        best = self.history[self.best_epoch]
+        return (accuracy, -loss) > (best.validation_accuracy, -best.validation_loss)
+
+    def _train_one(self, epoch: int, progress: Progress) -> tuple[float, float, int]:
+        config, count = self.config, len(self.train)
+        order = torch.randperm(count, generator=self.generator).numpy()
+        total_loss, correct, seen, raised = 0.0, 0, 0, 0
+        self.model.train()
+        for step in range(self.steps_per_epoch):
+            chosen = order[step * config.batch : (step + 1) * config.batch]
+            images = augment(
+                self.train.images(chosen),
+                self.generator,
+                flip=config.flip,
+                shift=config.shift,
+                cutout=config.cutout,
+            )
+            images = images.to(self.device, memory_format=torch.channels_last)
+            labels = self.train.targets(chosen).to(self.device)
+            loss, logits = self._step(images, labels, epoch * self.steps_per_epoch + step)
+            raised += sum(a.keep_positive() for a in self.activations)
+            self._average()
+            total_loss += loss * len(chosen)
+            correct += int((logits.argmax(1) == labels).sum())
+            seen += len(chosen)
+            progress.batch(epoch, step + 1, self.steps_per_epoch, loss)
+        return total_loss / seen, correct / seen, raised
+
+    def _step(self, images: Tensor, labels: Tensor, step: int) -> tuple[float, Tensor]:
+        rate = self.config.learning_rate(step, self.config.epochs * self.steps_per_epoch)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.zero_grad(set_to_none=True)
+        logits = self.model(images)
+        loss = F.cross_entropy(logits, labels, label_smoothing=self.config.label_smoothing)
+        if self.penalty is not None:
+            loss = loss + self.penalty()
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise ConversionError(f"the loss became {value} in step {step}: train with a smaller lr")
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        return value, logits.detach()
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        if self.averaged is None:
+            return
+        live = self.model.state_dict()
+        for name, mean in self.averaged.state_dict().items():
+            if mean.is_floating_point():
+                mean.lerp_(live[name], 1 - self.config.ema)
+            else:
+                mean.copy_(live[name])
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "model": self.model.state_dict(),
+            "averaged": self.averaged.state_dict() if self.averaged is not None else {},
+            "optimizer": self.optimizer.state_dict(),
+            "best": self.best,
+            "best_epoch": self.best_epoch,
+            "history": [asdict(r) for r in self.history],
+            "sigma": [a.sigma for a in self.activations],
+            "generator": self.generator.get_state(),
+            "global_generator": torch.get_rng_state(),
+        }
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        self.model.load_state_dict(state["model"])
+        if self.averaged is not None:
+            self.averaged.load_state_dict(state["averaged"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.best, self.best_epoch = state["best"], state["best_epoch"]
+        self.history = [EpochRecord(**record) for record in state["history"]]
+        for activation, sigma in zip(self.activations, state["sigma"], strict=True):
+            activation.sigma = sigma
+        self.generator.set_state(state["generator"])
+        torch.set_rng_state(state["global_generator"])
+
+
+def _optimizer(model: nn.Module, config: FitConfig) -> torch.optim.Optimizer:
+    if config.optimizer == "adamw":
+        return torch.optim.AdamW(model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+    return torch.optim.SGD(model.parameters(), lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
+
+
+def _clone(state: State) -> State:
+    return {name: value.detach().cpu().clone() for name, value in state.items()}

@@ -1,0 +1,72 @@
+"""What a training run tells while it runs: a moving line on a terminal, plain lines elsewhere, JSON lines in a file."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One epoch. Accuracies are fractions in [0, 1]; ``raised_thresholds`` counts the times an optimiser step drove
+    a threshold to zero or below and it was set back; ``sigma`` the largest noise added to an activation."""
+
+    epoch: int
+    lr: float
+    train_loss: float
+    train_accuracy: float
+    validation_loss: float
+    validation_accuracy: float
+    raised_thresholds: int
+    sigma: float
+    seconds: float
+
+
+class Progress:
+    """Reports to ``stream`` (default: standard error), and to the JSON-lines file ``log`` where one is given."""
+
+    def __init__(self, epochs: int, log: Path | None = None, write: Callable[[str], object] | None = None) -> None:
+        self.epochs = epochs
+        self._log = log
+        self._write = write or (lambda text: print(text, end="", file=sys.stderr, flush=True))
+        self._terminal = write is None and sys.stderr.isatty()
+        self._start = self._shown = time.monotonic()
+        self._done_at_start: float | None = None
+
+    def batch(self, epoch: int, done: int, total: int, loss: float) -> None:
+        """After a batch; shown on a terminal only, at most five times a second."""
+        now = time.monotonic()
+        finished = epoch + done / total
+        if self._done_at_start is None:
+            self._done_at_start, self._start = finished, now
+        if not self._terminal or now - self._shown < 0.2:
+            return
+        self._shown = now
+        self._write(f"\r\x1b[Kepoch {epoch + 1}/{self.epochs}  {done}/{total}  loss {loss:.3f}{self._left(finished)}")
+
+    def epoch(self, record: EpochRecord, best: bool) -> None:
+        """After an epoch and its validation."""
+        note = f"  thresholds raised {record.raised_thresholds}x" if record.raised_thresholds else ""
+        self._write(
+            ("\r\x1b[K" if self._terminal else "")
+            + f"epoch {record.epoch + 1}/{self.epochs}  loss {record.train_loss:.4f}"
+            + f"  train {100 * record.train_accuracy:.2f} %  validation {100 * record.validation_accuracy:.2f} %"
+            + (" *" if best else "")
+            + note
+            + self._left(record.epoch + 1)
+            + "\n"
+        )
+        if self._log is not None:
+            with self._log.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({**asdict(record), "best": best}) + "\n")
+
+    def _left(self, finished: float) -> str:
+        done = finished - (self._done_at_start or 0.0)
+        if done <= 0 or finished >= self.epochs:
+            return ""
+        seconds = (time.monotonic() - self._start) / done * (self.epochs - finished)
+        return f"  {int(seconds) // 60}:{int(seconds) % 60:02d} left"
