@@ -1,0 +1,24 @@
+"""PyTorch in: trace a module, bring it to a closed list of operations, fold, and refuse with a reason."""
+
+from toolchain.frontend.canonical import canonicalize, is_activation
+from toolchain.frontend.modules import (
+    AveragePool,
+    ChannelAffine,
+    Convolution,
+    Dense,
+    FlattenAll,
+    Rectifier,
+)
+from toolchain.frontend.obstacles import Obstacle
+
+__all__ = [
+    "AveragePool",
+    "ChannelAffine",
+    "Convolution",
+    "Dense",
+    "FlattenAll",
+    "Obstacle",
+    "Rectifier",
+    "canonicalize",
+    "is_activation",
+]

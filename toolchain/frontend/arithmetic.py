@@ -1,0 +1,156 @@
+"""Additions of branches, multiplications by constants, and activations."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, fx, nn
+
+from toolchain.frontend.builder import Builder, Call, Refusal, constant, handles
+from toolchain.frontend.modules import Rectifier
+
+
+def _plain_numbers(call: Call) -> bool:
+    return "value" in call.node.meta and "shape" not in call.node.meta
+
+
+def _per_channel(b: Builder, x: fx.Node, value: Tensor) -> Tensor:
+    """A constant that broadcasts over a batch of ``x``, as one value per channel."""
+    channels = b.shape(x)[0]
+    if value.numel() == 1:
+        return value.reshape(1).expand(channels)
+    rank = len(b.shape(x)) + 1
+    aligned = value.reshape((1,) * (rank - value.ndim) + tuple(value.shape)) if value.ndim <= rank else value
+    if aligned.ndim != rank or tuple(aligned.shape) != (1, channels) + (1,) * (rank - 2):
+        raise Refusal(f"a constant of shape {tuple(value.shape)}", "use a number or one value per channel")
+    return aligned.reshape(channels)
+
+
+def _with_constant(b: Builder, call: Call, x: fx.Node, scale: Tensor | None, shift: Tensor | None) -> fx.Node:
+    ones, zeros = torch.ones(1), torch.zeros(1)
+    return b.affine(
+        call,
+        x,
+        _per_channel(b, x, ones if scale is None else scale),
+        _per_channel(b, x, zeros if shift is None else shift),
+    )
+
+
+@handles(operator.add, operator.iadd, torch.add, "add", "add_", "__add__", "__iadd__", "__radd__")
+def add(b: Builder, call: Call) -> Any:
+    if _plain_numbers(call):
+        return call.node.meta["value"]
+    first, second, alpha = call.bind("input", "other", "alpha", alpha=1)
+    if b.is_node(first) and b.is_node(second):
+        if alpha != 1:
+            raise Refusal(f"add with alpha={alpha}", "multiply the second operand by the constant first")
+        if b.shape(first) != b.shape(second):
+            raise Refusal(f"adding shapes {b.shape(first)} and {b.shape(second)}", "bring both to the same shape")
+        return b.function(call, operator.add, (first, second))
+    x, other = (first, second) if b.is_node(first) else (second, first)
+    shift = constant(other)
+    if shift is None:
+        raise Refusal("adding something that is no number or tensor", "add constants or branches")
+    return _with_constant(b, call, x, None, shift * alpha if b.is_node(first) else shift)
+
+
+@handles(operator.sub, operator.isub, torch.sub, torch.subtract, "sub", "sub_", "__rsub__")
+def subtract(b: Builder, call: Call) -> Any:
+    if _plain_numbers(call):
+        return call.node.meta["value"]
+    first, second = call.bind("input", "other")
+    if b.is_node(first) and b.is_node(second):
+        raise Refusal(
+            "subtracting one branch from another", "multiply the branch by -1 in the layer before it, then add"
+        )
+    if b.is_node(first):
+        shift = constant(second)
+        if shift is not None:
+            return _with_constant(b, call, first, None, -shift)
+    shift = constant(first)
+    if shift is None:
+        raise Refusal("subtracting something that is no number or tensor", "subtract constants only")
+    return _with_constant(b, call, second, torch.tensor(-1.0), shift)
+
+
+@handles(operator.mul, operator.imul, torch.mul, torch.multiply, "mul", "mul_")
+def multiply(b: Builder, call: Call) -> Any:
+    if _plain_numbers(call):
+        return call.node.meta["value"]
+    first, second = call.bind("input", "other")
+    if b.is_node(first) and b.is_node(second):
+        raise Refusal("multiplying two branches", "gating and attention have no spiking counterpart here")
+    x, other = (first, second) if b.is_node(first) else (second, first)
+    scale = constant(other)
+    if scale is None:
+        raise Refusal("multiplying by something that is no number or tensor", "multiply by constants only")
+    return _with_constant(b, call, x, scale, None)
+
+
+@handles(operator.truediv, operator.itruediv, torch.div, torch.divide, "div", "div_")
+def divide(b: Builder, call: Call) -> Any:
+    if _plain_numbers(call):
+        return call.node.meta["value"]
+    first, second = call.bind("input", "other")
+    scale = None if b.is_node(second) else constant(second)
+    if scale is None or not b.is_node(first) or bool((scale == 0).any()):
+        raise Refusal("dividing by something that is no constant", "divide by non-zero constants only")
+    return _with_constant(b, call, first, 1.0 / scale, None)
+
+
+@handles(operator.neg, torch.neg, "neg")
+def negate(b: Builder, call: Call) -> Any:
+    return _with_constant(b, call, call.args[0], torch.tensor(-1.0), None)
+
+
+def _rectify(b: Builder, call: Call, x: Any, low: Any, high: Any, name: str) -> fx.Node:
+    if low is None or float(low) != 0.0:
+        raise Refusal(f"{name} with lower limit {low}", "clip at zero: spike rates are not negative")
+    if high is not None and float(high) <= 0.0:
+        raise Refusal(f"{name} with upper limit {high}", "use a positive upper limit")
+    return b.emit(call, Rectifier(None if high is None else float(high)), x)
+
+
+@handles(nn.ReLU, F.relu, F.relu_, torch.relu, torch.relu_, "relu", "relu_")
+def relu(b: Builder, call: Call) -> fx.Node:
+    return _rectify(b, call, call.args[0], 0.0, None, "ReLU")
+
+
+@handles(nn.ReLU6, F.relu6)
+def relu6(b: Builder, call: Call) -> fx.Node:
+    return _rectify(b, call, call.args[0], 0.0, 6.0, "ReLU6")
+
+
+@handles(nn.Hardtanh)
+def hardtanh_module(b: Builder, call: Call) -> fx.Node:
+    m = cast(nn.Hardtanh, call.module)
+    return _rectify(b, call, call.args[0], m.min_val, m.max_val, "Hardtanh")
+
+
+@handles(F.hardtanh, F.hardtanh_)
+def hardtanh_function(b: Builder, call: Call) -> fx.Node:
+    x, low, high = call.bind("input", "min_val", "max_val", min_val=-1.0, max_val=1.0)
+    return _rectify(b, call, x, low, high, "hardtanh")
+
+
+@handles(torch.clamp, torch.clip, "clamp", "clamp_", "clip", "clip_")
+def clamp(b: Builder, call: Call) -> fx.Node:
+    x, low, high = call.bind("input", "min", "max", min=None, max=None)
+    return _rectify(b, call, x, low, high, "clamp")
+
+
+@handles("clamp_min", "clamp_min_", torch.clamp_min)
+def clamp_min(b: Builder, call: Call) -> fx.Node:
+    x, low = call.bind("input", "min")
+    return _rectify(b, call, x, low, None, "clamp")
+
+
+@handles(nn.Threshold)
+def threshold(b: Builder, call: Call) -> fx.Node:
+    m = cast(nn.Threshold, call.module)
+    if m.threshold != 0 or m.value != 0:
+        raise Refusal(f"Threshold({m.threshold}, {m.value})", "use ReLU")
+    return relu(b, call)

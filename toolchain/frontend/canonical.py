@@ -1,0 +1,114 @@
+"""The pass from a raw traced graph to the closed list of operations, batch norm folded, every obstacle collected."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, fx, nn
+
+import toolchain.frontend.arithmetic
+import toolchain.frontend.layers
+import toolchain.frontend.refusals
+import toolchain.frontend.shapes  # noqa: F401  (importing registers the handlers)
+from toolchain.errors import ConversionError
+from toolchain.frontend.builder import FUNCTIONS, METHODS, MODULES, Builder, Call, Handler, Refusal
+from toolchain.frontend.modules import Rectifier
+from toolchain.frontend.obstacles import refuse
+from toolchain.frontend.trace import is_trained_activation, trace, where
+
+
+def canonicalize(model: nn.Module, example: Tensor) -> fx.GraphModule:
+    """The traced graph of ``model``: only the modules of ``toolchain.frontend.modules``, activations, ``operator.add``
+    and ``torch.cat``; nodes carry ``meta["shape"]`` (without batch) and ``meta["where"]`` (the user's source line).
+
+    ``example`` is float [N, C, H, W]. Raises ``UnsupportedOperation`` listing every obstacle.
+    """
+    raw = trace(model, example)
+    builder = Builder()
+    values: dict[fx.Node, Any] = {}
+    for node in raw.graph.nodes:
+        values[node] = _convert(builder, raw, node, values)
+        if isinstance(values[node], fx.Node):
+            builder.origins.setdefault(values[node], set()).add(node)
+    refuse(builder.obstacles)
+    graph = fx.GraphModule(builder.root, builder.graph)
+    graph.graph.eliminate_dead_code()
+    graph.recompile()
+    return graph.eval()
+
+
+def _convert(b: Builder, raw: fx.GraphModule, node: fx.Node, values: dict[fx.Node, Any]) -> Any:
+    look_up = lambda n: values[n]  # noqa: E731
+    if node.op == "placeholder":
+        if node.args:  # an optional input keeps its default
+            return node.args[0]
+        created = b.graph.placeholder("input")
+        created.meta["shape"], created.meta["where"] = node.meta["shape"], where(node)
+        return created
+    if node.op == "get_attr":
+        return node.meta.get("value", _attribute(raw, str(node.target)))
+    args = fx.map_arg(node.args, look_up)
+    if node.op == "output":
+        return _output(b, node, args[0])
+    call = Call(node, args, fx.map_arg(node.kwargs, look_up))
+    try:
+        return _handler(b, raw, call)(b, call)
+    except Refusal as refusal:
+        b.refuse(call, refusal)
+        return _stand_in(b, call)
+
+
+def _attribute(raw: fx.GraphModule, target: str) -> Any:
+    owner: Any = raw
+    for part in target.split("."):
+        owner = getattr(owner, part)
+    return owner.detach() if isinstance(owner, Tensor) else owner
+
+
+def _stand_in(b: Builder, call: Call) -> Any:
+    """A node of the right shape after a refusal, so that the rest of the network can be examined."""
+    if "shape" not in call.node.meta:
+        return call.node.meta.get("value")
+    node = b.graph.call_function(_refused)
+    node.meta["shape"], node.meta["where"] = call.node.meta["shape"], where(call.node)
+    return node
+
+
+def _refused() -> None:
+    raise AssertionError("a refused operation was executed")
+
+
+def _handler(b: Builder, raw: fx.GraphModule, call: Call) -> Handler:
+    node = call.node
+    if node.op == "call_module":
+        call.module = raw.get_submodule(str(node.target))
+        if is_trained_activation(call.module):
+            return _trained_activation
+        for cls in type(call.module).__mro__:
+            if cls in MODULES:
+                return MODULES[cls]
+        raise Refusal(f"{type(call.module).__name__}", "this layer has no spiking counterpart here")
+    table: dict[Any, Handler] = FUNCTIONS if node.op == "call_function" else METHODS
+    if node.target in table:
+        return table[node.target]
+    if "shape" not in node.meta and "value" in node.meta:
+        return lambda _b, c: c.node.meta["value"]  # arithmetic on sizes
+    shown = getattr(node.target, "__name__", str(node.target))
+    raise Refusal(f"{shown}", "this operation has no spiking counterpart here")
+
+
+def _trained_activation(b: Builder, call: Call) -> fx.Node:
+    assert call.module is not None
+    return b.emit(call, call.module, call.args[0])
+
+
+def _output(b: Builder, node: fx.Node, value: Any) -> fx.Node:
+    if not isinstance(value, fx.Node):
+        found = "several outputs" if isinstance(value, tuple | list | dict) else f"a {type(value).__name__}"
+        raise ConversionError(f"the network returns {found}; it must return one tensor of logits")
+    return b.graph.output(value)
+
+
+def is_activation(module: nn.Module | None) -> bool:
+    """Whether a canonical module becomes a population of neurons."""
+    return module is not None and (isinstance(module, Rectifier) or is_trained_activation(module))

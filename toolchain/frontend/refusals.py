@@ -1,0 +1,78 @@
+"""What has no counterpart in a spiking network, and what to write instead."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from toolchain.frontend.builder import Builder, Call, Refusal, handles
+
+_ACTIVATION = "use ReLU, ReLU6 or tc.ClipFloorShift and fine-tune"
+_POOL = "use average pooling (tc.replace_max_pool rewrites a network) and fine-tune"
+_NORM = "use BatchNorm, which folds into the layer before it"
+_RECURRENT = "only feed-forward networks are converted"
+_UPSAMPLE = "classification networks without upsampling are converted"
+
+_REFUSED: dict[str, tuple[tuple[Any, ...], str]] = {
+    "max pooling": (
+        (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d, nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, F.max_pool1d)
+        + (F.max_pool2d, F.adaptive_max_pool2d, torch.max_pool2d),
+        f"the maximum of spike trains is no linear operation: {_POOL}",
+    ),
+    "sigmoid": (
+        (nn.Sigmoid, nn.Hardsigmoid, nn.LogSigmoid, torch.sigmoid, F.sigmoid, F.hardsigmoid, "sigmoid"),
+        _ACTIVATION,
+    ),
+    "tanh": ((nn.Tanh, nn.Tanhshrink, torch.tanh, F.tanh, "tanh"), _ACTIVATION),
+    "GELU": ((nn.GELU, F.gelu), _ACTIVATION),
+    "SiLU or Mish": ((nn.SiLU, nn.Mish, nn.Hardswish, F.silu, F.mish, F.hardswish), _ACTIVATION),
+    "an activation with negative values": (
+        (nn.LeakyReLU, nn.PReLU, nn.ELU, nn.SELU, nn.CELU, nn.RReLU, F.leaky_relu, F.prelu, F.elu, F.selu, F.celu),
+        _ACTIVATION,
+    ),
+    "a smooth activation": ((nn.Softplus, nn.Softsign, F.softplus, F.softsign, torch.exp, "exp"), _ACTIVATION),
+    "softmax": (
+        (nn.Softmax, nn.LogSoftmax, nn.Softmin, F.softmax, F.log_softmax, torch.softmax, torch.log_softmax, "softmax")
+        + ("log_softmax",),
+        "let the network end in logits; apply softmax outside it",
+    ),
+    "attention": (
+        (nn.MultiheadAttention, nn.Transformer, nn.TransformerEncoder, nn.TransformerEncoderLayer)
+        + (nn.TransformerDecoder, nn.TransformerDecoderLayer, F.scaled_dot_product_attention),
+        "attention multiplies two branches; convolutional networks are converted",
+    ),
+    "a product of two branches": (
+        (torch.matmul, torch.bmm, torch.einsum, "matmul", "bmm"),
+        "use Linear or Conv layers",
+    ),
+    "a recurrent layer": ((nn.RNN, nn.LSTM, nn.GRU, nn.RNNCell, nn.LSTMCell, nn.GRUCell), _RECURRENT),
+    "a transposed convolution": (
+        (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d, F.conv_transpose1d, F.conv_transpose2d),
+        _UPSAMPLE,
+    ),
+    "upsampling": (
+        (nn.Upsample, nn.UpsamplingNearest2d, nn.UpsamplingBilinear2d, F.interpolate, nn.PixelShuffle),
+        _UPSAMPLE,
+    ),
+    "a 3-d convolution": ((nn.Conv3d, F.conv3d), "use Conv2d"),
+    "normalisation computed from the data": (
+        (nn.GroupNorm, nn.LayerNorm, nn.InstanceNorm1d, nn.InstanceNorm2d, nn.LocalResponseNorm, F.group_norm)
+        + (F.layer_norm, F.instance_norm, F.local_response_norm),
+        _NORM,
+    ),
+    "an embedding": ((nn.Embedding, nn.EmbeddingBag, F.embedding), "feed images"),
+}
+
+
+def _refuser(operation: str, hint: str) -> Any:
+    def refuse(b: Builder, call: Call) -> Any:
+        raise Refusal(operation, hint)
+
+    return refuse
+
+
+for _operation, (_keys, _hint) in _REFUSED.items():
+    handles(*_keys)(_refuser(_operation, _hint))

@@ -1,0 +1,108 @@
+"""From a module to a raw ``torch.fx`` graph whose nodes know their source line and their shapes."""
+
+from __future__ import annotations
+
+import copy
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from toolchain.errors import ConversionError
+from toolchain.frontend.obstacles import Obstacle, refuse
+
+_FRAME = re.compile(r'File "([^"]+)", line (\d+)')
+_TORCH = str(Path(torch.__file__).parent)
+_HERE = str(Path(__file__).parent)
+
+
+class _Tracer(fx.Tracer):
+    """Treats torch's own layers and activations with a ``threshold`` as leaves, everything else as user code."""
+
+    record_stack_traces = True
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        if is_trained_activation(m):
+            return True
+        own = m.__module__.startswith("torch.nn")
+        return own and not isinstance(m, nn.Sequential | nn.ModuleList | nn.ModuleDict)
+
+
+def is_trained_activation(module: nn.Module) -> bool:
+    """Whether a module is a clip-floor-shift activation: it carries ``levels`` and a ``threshold``."""
+    # While tracing, getattr on a parameter gives a proxy: look it up where it is stored.
+    stored = module._parameters.get("threshold", module._buffers.get("threshold"))
+    return isinstance(module.__dict__.get("levels"), int) and isinstance(stored, Tensor)
+
+
+class _Recorder(fx.Interpreter):
+    """Runs the graph once and keeps each node's shape (tensors, without the batch axis) or value (the rest)."""
+
+    def run_node(self, n: fx.Node) -> Any:
+        result = super().run_node(n)
+        if isinstance(result, Tensor):
+            n.meta["shape"] = tuple(result.shape[1:])
+            n.meta["full_shape"] = tuple(result.shape)
+        else:
+            n.meta["value"] = result
+        return result
+
+
+def where(node: fx.Node) -> str:
+    """'file.py:12 (layer1.conv)': the user's line that called an operation, as far as it is known."""
+    name = str(node.target) if node.op in ("call_module", "get_attr") else node.name
+    location = _location(node.stack_trace or "")
+    return f"{location} ({name})" if location else f"layer {name}"
+
+
+def _location(text: str) -> str:
+    frames = [m for m in _FRAME.findall(text) if not m[0].startswith((_TORCH, _HERE)) and "<eval_with_key>" not in m[0]]
+    return f"{frames[-1][0]}:{frames[-1][1]}" if frames else ""
+
+
+def trace(model: nn.Module, example: Tensor) -> fx.GraphModule:
+    """A traced copy of ``model`` in evaluation mode; ``example`` is float [N, C, H, W], N >= 1.
+
+    ``model`` is left as it is. Raises ``UnsupportedOperation`` for control flow that depends on data and
+    ``ConversionError`` when the model cannot run the example.
+    """
+    if not isinstance(model, nn.Module):
+        raise ConversionError(f"expected a torch.nn.Module, got {type(model).__name__}")
+    twin = copy.deepcopy(model).eval()
+    tracer = _Tracer()
+    try:
+        graph = tracer.trace(twin)
+    except ConversionError:
+        raise
+    except Exception as error:
+        refuse([_tracing_obstacle(error)])
+        raise
+    traced = fx.GraphModule(twin, graph)
+    inputs = [node for node in graph.nodes if node.op == "placeholder"]
+    required = [node for node in inputs if not node.args]
+    if len(required) != 1:
+        raise ConversionError(f"the network takes {len(required)} inputs; exactly one image tensor is supported")
+    try:
+        with torch.no_grad():
+            _Recorder(traced).run(example)
+    except Exception as error:
+        shape = tuple(example.shape)
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ConversionError(f"the network fails on example images of shape {shape}: {first}") from error
+    return traced
+
+
+def _tracing_obstacle(error: Exception) -> Obstacle:
+    frame, location = error.__traceback__, ""
+    while frame is not None:
+        path = frame.tb_frame.f_code.co_filename
+        if not path.startswith((_TORCH, _HERE)) and Path(path).exists():
+            location = f"{path}:{frame.tb_lineno}"
+        frame = frame.tb_next
+    text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    flow = isinstance(error, fx.proxy.TraceError) or "control flow" in text or "Proxy" in text
+    operation = "control flow or a Python function that depends on data" if flow else f"tracing failed ({text})"
+    hint = "write the forward pass without if, while, len, int or range on tensors" if flow else "simplify this line"
+    return Obstacle(location or "the forward pass", operation, hint)
