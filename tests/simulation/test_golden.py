@@ -1,0 +1,55 @@
+"""The golden model against the oracle, on random graphs of every kind."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from toolchain.simulation import simulate
+
+CASES = [
+    ("if", "pipelined", 0),
+    ("if", "layerwise", 0),
+    ("signed_if", "pipelined", 0),
+    ("signed_if", "pipelined", 3),
+    ("signed_if", "layerwise", 0),
+    ("calibrated_if", "pipelined", 0),
+    ("bit_serial", "layerwise", 0),
+    ("graded", "layerwise", 0),
+]
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def assert_equal(trace, expected, graph):
+    np.testing.assert_array_equal(trace.output, expected.output)
+    assert trace.output.dtype == np.int64
+    for p in graph.populations:
+        np.testing.assert_array_equal(trace.spikes[p.name], expected.spikes[p.name], err_msg=p.name)
+        np.testing.assert_array_equal(trace.counts[p.name], expected.counts[p.name], err_msg=p.name)
+        np.testing.assert_array_equal(trace.events[p.name], expected.events[p.name], err_msg=p.name)
+    if expected.curve is None:
+        assert trace.output_curve is None
+    else:
+        np.testing.assert_array_equal(trace.output_curve, expected.curve)
+    assert trace.membrane == expected.membrane
+    assert trace.overflows == expected.overflows
+
+
+@pytest.mark.parametrize(("kind", "schedule", "drain"), CASES)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 2**32), small=st.booleans(), timesteps=st.integers(1, 5))
+def test_equals_the_oracle(random_graph, random_images, oracle, kind, schedule, drain, seed, small, timesteps):
+    rng = np.random.default_rng(seed)
+    steps = 1 if kind == "graded" else timesteps
+    graph = random_graph(rng, kind=kind, schedule=schedule, timesteps=steps, drain=drain, small=small)
+    integers = random_images(rng, graph, 2)
+    trace = simulate(graph, integers * graph.input.scale, record="spikes", batch=1)
+    assert_equal(trace, oracle(graph, integers), graph)
