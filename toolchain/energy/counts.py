@@ -26,9 +26,10 @@ class SynapseCounts:
 
     ``synops``, ``synops_nonzero``, ``events``: whatever feeds the node, the input included as if its pixels were
     events at every step. ``input_*``: the part that comes from the input, which the energy model charges by its first
-    layer mode. ``mac``: SynOps that need a multiplication (input pixels, graded payloads); ``acc``: additions.
-    ``dense_macs``: synapses, that is multiply-accumulates of one pass of the ANN without those on the padding;
-    ``padded_macs``: with them (the usual profiler's number). ``bias_adds``: total over images and steps.
+    layer mode (``input_fed``: there is such a part). ``mac``: SynOps that need a multiplication (input pixels, graded
+    payloads); ``acc``: additions. ``dense_macs``: synapses, that is multiply-accumulates of one pass of the ANN
+    without those on the padding; ``padded_macs``: with them (the usual profiler's number). ``bias_adds``: total over
+    images and steps.
     """
 
     name: str
@@ -40,6 +41,7 @@ class SynapseCounts:
     input_synops: int
     input_synops_nonzero: int
     input_events: int
+    input_fed: bool
     dense_macs: int
     dense_macs_nonzero: int
     padded_macs: int
@@ -129,7 +131,7 @@ def input_steps(graph: IntegerGraph) -> int:
 
 
 def count(graph: IntegerGraph, trace: Trace) -> Counts:
-    """Exact counts of ``trace``, an execution of ``graph``; raises ``DataError`` when the two do not belong together."""
+    """Exact counts of ``trace``, an execution of ``graph``; ``DataError`` when the two do not belong together."""
     _check(graph, trace)
     steps, applied = graph.emission_steps, input_steps(graph)
     totals = {p.name: trace.events[p.name].sum(axis=0, dtype=np.int64) for p in graph.populations}
@@ -207,6 +209,7 @@ def _synapse(
         input_synops=from_input[0],
         input_synops_nonzero=from_input[1],
         input_events=from_input[2],
+        input_fed=graph.input.name in reach,
         dense_macs=int(fan_out(node, every).sum()),
         dense_macs_nonzero=int(fan_out(node, stored).sum()),
         padded_macs=int(padded),

@@ -60,14 +60,15 @@ def structure(node: Synapse) -> Mask:
 
 def nonzero(node: Synapse) -> Mask:
     """1 where the quantised weight is not zero."""
-    return (node.weight != 0).astype(np.int64) * structure(node)
+    mask: Mask = (node.weight != 0) * structure(node)
+    return mask
 
 
 def taps(inputs: int, outputs: int, kernel: int, stride: int, padding: int, dilation: int) -> Int64:
     """int64 [inputs, kernel]: 1 where kernel tap ``i`` connects input ``x`` to output ``(x + p - i*d) / s``."""
     position = np.arange(inputs)[:, None] + padding - np.arange(kernel)[None, :] * dilation
-    exists = (position % stride == 0) & (position >= 0) & (position // stride < outputs)
-    return exists.astype(np.int64)
+    exists: Int64 = ((position % stride == 0) & (position >= 0) & (position // stride < outputs)).astype(np.int64)
+    return exists
 
 
 def convolution_fan_out(node: Convolution, mask: Mask) -> Int64:
@@ -86,7 +87,8 @@ def fan_out(node: Synapse, mask: Mask) -> Int64:
     """Synapses leaving each input of ``node``, int64 of its input shape."""
     if isinstance(node, Convolution):
         return convolution_fan_out(node, mask)
-    return mask.sum(axis=0).reshape(node.input_shape)
+    result: Int64 = mask.sum(axis=0).reshape(node.input_shape)
+    return result
 
 
 def pull_back(node: Linear, after: Int64, mask: Mask | None) -> Int64:

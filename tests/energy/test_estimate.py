@@ -1,0 +1,150 @@
+"""The bill: sums by hand, the calibration plane, intervals, modes of the first layer, JSON and text."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from toolchain.energy import estimate, load_profile, profile_names
+from toolchain.energy.event_driven import cores_by_capacity, price
+from toolchain.energy.sampling import Quantiles, bootstrap_means, draw_constants, nominal
+from toolchain.energy.workload import workload
+from toolchain.errors import ToolchainError
+
+DRAWS = 200
+
+
+@pytest.fixture
+def run(make):
+    rng = np.random.default_rng(0)
+    net = make.small_network(rng)
+    return net, make.random_trace(net, rng, images=12)
+
+
+@pytest.mark.parametrize("profile", ["loihi1", "loihi2"])
+def test_dynamic_items_are_counts_times_constants(run, make, profile):
+    net, trace = run
+    found = estimate(net, trace, profile, draws=DRAWS)
+    constants = load_profile(profile)
+    mean, _ = workload(
+        net, trace, found.counts, first_layer="bias_current", nonzero_only=profile == "loihi2", draws=2,
+        rng=np.random.default_rng(0),
+    )  # fmt: skip
+    where = cores_by_capacity(mean, constants)
+    assert where.cores == {"if1": 1, "if2": 1, "readout": 1}
+    values = nominal(constants)
+    bill = price(mean, values, where)
+    spikes = {name: int(events.sum()) / 12 for name, events in trace.events.items()}
+    if profile == "loihi2":
+        s = found.synapses
+        expected = values["e_syn"] * (s["conv2"].synops_nonzero + s["fc"].synops_nonzero) / 12
+    else:
+        s = found.synapses
+        expected = (24.0e-12 * s["conv2"].synops + 35.5e-12 * s["fc"].synops) / 12
+    assert bill.items["synapses"] == pytest.approx(expected)
+    neurons = 4 * 7 * 7 + 5 * 3 * 3 + 3
+    assert bill.items["neurons"] == pytest.approx(neurons * 4 * constants.constants["e_neuron"].value)
+    assert bill.items["messages"] == pytest.approx(sum(spikes.values()) * 111e-12)
+    assert bill.items["spikes"] == pytest.approx(sum(spikes.values()) * 69.3e-12)
+
+
+def test_loihi2_draws_lie_on_the_calibration_plane():
+    profile = load_profile("loihi2")
+    drawn = draw_constants(profile, 1000, np.random.default_rng(0))
+    step = 2.270e6 * drawn["e_syn"] + 1.585e5 * drawn["e_neuron"] + 3.46e4 * (drawn["e_spike"] + drawn["e_message"])
+    np.testing.assert_allclose(step, 68.35e-6, rtol=1e-9)
+    assert drawn["e_syn"].min() >= 16e-12
+    assert drawn["e_syn"].max() <= 30e-12
+    assert np.corrcoef(drawn["e_syn"], drawn["e_neuron"])[0, 1] < -0.5
+
+
+def test_draws_have_the_stated_median_and_interval():
+    profile = load_profile("loihi1")
+    drawn = draw_constants(profile, 40_000, np.random.default_rng(0))
+    for key, constant in profile.constants.items():
+        q = Quantiles.of(drawn[key])
+        assert q.p50 == pytest.approx(constant.value, rel=0.02, abs=0.02 * constant.high)
+        if constant.low > 0:
+            assert q.p5 == pytest.approx(constant.low, rel=0.03)
+            assert q.p95 == pytest.approx(constant.high, rel=0.03)
+        assert drawn[key].min() >= 0
+
+
+def test_same_seed_same_numbers_and_more_images_narrow_the_counts(run):
+    net, trace = run
+    assert estimate(net, trace, draws=DRAWS).to_json() == estimate(net, trace, draws=DRAWS).to_json()
+    rng = np.random.default_rng(0)
+    few, many = (bootstrap_means(rng.normal(5, 1, (n, 1)), 400, rng).std() for n in (10, 1000))
+    assert few > 5 * many
+
+
+def test_first_layer_modes_change_the_bill_and_never_the_counts(run):
+    net, trace = run
+    by_mode = {
+        mode: estimate(net, trace, draws=DRAWS, first_layer=mode)
+        for mode in ("bias_current", "direct_mac", "direct_mac_every_step", "host_encoded", "event_camera")
+    }
+    joules = {mode: found.item("synapses").p50 for mode, found in by_mode.items()}
+    assert joules["bias_current"] < joules["direct_mac"] < joules["direct_mac_every_step"]
+    assert joules["host_encoded"] == joules["event_camera"] > joules["bias_current"]
+    assert len({found.synapses["conv1"].synops for found in by_mode.values()}) == 1
+    macs = by_mode["bias_current"].synapses["conv1"].dense_macs
+    assert any(f"{macs} multiply-accumulates" in line for line in by_mode["bias_current"].unpriced)
+    assert any("encoding" in line for line in by_mode["host_encoded"].unpriced)
+
+
+def test_books_are_never_mixed():
+    silicon, presilicon = load_profile("loihi1").constants, load_profile("loihi1", "davies_presilicon").constants
+    assert "e_neuron" in silicon
+    assert "e_neuron" not in presilicon
+    assert presilicon["e_message"].value < silicon["e_message"].value
+    assert all("Davies" in c.source for k, c in presilicon.items() if k.startswith(("e_syn", "e_neuron", "t_syn")))
+
+
+def test_every_constant_has_a_source_and_a_grade():
+    assert {"loihi1", "loihi2"} <= set(profile_names())
+    for name in profile_names():
+        for book in load_profile(name).data["books"]:
+            for constant in load_profile(name, book).constants.values():
+                assert constant.source
+                assert constant.grade in {"code", "secondary", "derived", "recalled", "assumed", "vendor"}
+                assert constant.basis in {"measured", "simulated", "derived", "vendor", "assumed"}
+
+
+def test_json_and_text(run):
+    net, trace = run
+    found = estimate(net, trace, draws=DRAWS)
+    document = json.loads(json.dumps(found.to_json(), allow_nan=False))
+    assert document["schema"] == "energy-report/1"
+    assert document["evidence"] == "calibrated on one run"
+    assert document["synapses"]["fc"]["synops"] == found.synapses["fc"].synops
+    assert document["lower_bound"]
+    text = found.text()
+    assert "at least" in text
+    assert "calibrated on one run" in text
+    assert "validated" not in text
+    for item in found.items:
+        assert item.p5 <= item.p50 <= item.p95
+
+
+def test_the_tornado_is_sorted_and_leaves_the_solved_term_out(run):
+    found = estimate(*run, draws=DRAWS)
+    swings = [s.swing for s in found.sensitivities]
+    assert swings == sorted(swings, reverse=True)
+    assert "e_syn" not in {s.constant for s in found.sensitivities}
+
+
+def test_unknown_names_are_user_errors(run, tmp_path):
+    net, trace = run
+    with pytest.raises(ToolchainError, match=r"known: .*loihi2"):
+        estimate(net, trace, "loihi9")
+    with pytest.raises(ToolchainError, match="sanafe_silicon"):
+        estimate(net, trace, "loihi1", book="none")
+    with pytest.raises(ToolchainError, match="bias_current"):
+        estimate(net, trace, first_layer="free")
+    file = tmp_path / "own.toml"
+    file.write_text("schema = 'other'")
+    with pytest.raises(ToolchainError, match="schema"):
+        estimate(net, trace, str(file))

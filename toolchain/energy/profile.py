@@ -1,0 +1,131 @@
+"""Energy profiles: constants as data, each with its interval and its source.
+
+A profile is a TOML file ``energy_<name>.toml``. Those of chips lie in the folders of the ``targets`` package, chip
+independent ones beside this file; a path to a file of one's own works everywhere a name does.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from toolchain.errors import ToolchainError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+SCHEMA = "spikec.energy-profile/1"
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A number with its 90 % interval ``low`` to ``high``.
+
+    ``scope``: incremental (one more operation) or all-in; ``basis``: measured, simulated, derived, vendor or assumed;
+    ``grade``: how the number was checked (code, secondary, derived, recalled, assumed).
+    """
+
+    key: str
+    value: float
+    low: float
+    high: float
+    unit: str
+    scope: str
+    basis: str
+    voltage: str
+    node: str
+    grade: str
+    source: str
+    quote: str = ""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One chip (or process) and one book of constants; ``data`` is the file's top level."""
+
+    name: str
+    title: str
+    book: str
+    model: str
+    evidence: str
+    constants: dict[str, Constant]
+    data: Mapping[str, Any]
+
+    @property
+    def calibration(self) -> Mapping[str, Any] | None:
+        """Coefficients of the plane the book's terms lie on, where it was fitted to one measurement."""
+        found: Mapping[str, Any] | None = self.data["books"][self.book].get("calibration")
+        return found
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return tuple(self.data.get("notes", ()))
+
+    @property
+    def unpriced(self) -> tuple[str, ...]:
+        return tuple(self.data.get("unpriced", ()))
+
+
+def profile_names() -> list[str]:
+    """Names :func:`load_profile` knows, sorted."""
+    return sorted(_installed())
+
+
+def load_profile(name: str, book: str | None = None) -> Profile:
+    """The profile called ``name``, or in the TOML file ``name``, with one of its books (default: the file's choice)."""
+    file = Path(name) if name.endswith(".toml") else _installed().get(name)
+    if file is None or not file.is_file():
+        known = ", ".join(profile_names())
+        raise ToolchainError(f"no energy profile is called {name!r}; known: {known}, or the path of a .toml file")
+    try:
+        data = tomllib.loads(file.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ToolchainError(f"energy profile {name!r} is not valid TOML: {error}") from error
+    if data.get("schema") != SCHEMA:
+        raise ToolchainError(f"energy profile {name!r} has schema {data.get('schema')!r}; this version reads {SCHEMA}")
+    chosen = book or data["default_book"]
+    if chosen not in data["books"]:
+        raise ToolchainError(f"profile {name!r} has no book {chosen!r}; it has {', '.join(sorted(data['books']))}")
+    tables = {**data.get("common", {}), **data["books"][chosen]}
+    return Profile(
+        name=data["name"],
+        title=data["title"],
+        book=chosen,
+        model=data["model"],
+        evidence=data["evidence"],
+        constants={key: _constant(name, key, t) for key, t in tables.items() if isinstance(t, dict) and "unit" in t},
+        data=data,
+    )
+
+
+def _constant(profile: str, key: str, table: Mapping[str, Any]) -> Constant:
+    try:
+        constant = Constant(
+            key=key,
+            value=float(table["value"]),
+            low=float(table["lo"]),
+            high=float(table["hi"]),
+            quote=table.get("quote", ""),
+            **{f: table[f] for f in ("unit", "scope", "basis", "voltage", "node", "grade", "source")},
+        )
+    except KeyError as error:
+        raise ToolchainError(f"constant {key!r} of energy profile {profile!r} lacks {error}") from error
+    if not 0 <= constant.low <= constant.value <= constant.high:
+        raise ToolchainError(f"constant {key!r} of energy profile {profile!r} must have 0 <= lo <= value <= hi")
+    return constant
+
+
+def _installed() -> dict[str, Path]:
+    # The chips' folders are looked up only when a profile is asked for: this package runs without them.
+    folders = [Path(str(files("toolchain.energy"))) / "profiles"]
+    if find_spec("targets") is not None:
+        folders += sorted(folder for folder in Path(str(files("targets"))).iterdir() if folder.is_dir())
+    found = [file for folder in folders for file in sorted(folder.glob("energy_*.toml"))]
+    return {file.stem[len("energy_") :]: file for file in found}

@@ -1,0 +1,115 @@
+"""An estimate as JSON (schema ``energy-report/1``) and as text."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from typing import Any
+
+from toolchain.energy.sampling import Quantiles
+from toolchain.energy.value import Estimate
+
+SCHEMA = "energy-report/1"
+#: Spikes per synapse and inference below which a spiking network can win: Dampfhoffer et al., IEEE TETCI 7(3), 2023.
+BAND = (0.15, 1.38)
+_PREFIXES = ("", "m", "u", "n", "p", "f")
+
+
+def si(value: float, unit: str) -> str:
+    """Two significant digits with an SI prefix: ``0.00123`` J is ``1.2 mJ``."""
+    if value == 0:
+        return f"0 {unit}"
+    rounded = float(f"{value:.1e}")
+    step = min(max(0, math.ceil(-math.log10(abs(rounded)) / 3)), len(_PREFIXES) - 1)
+    scaled = rounded * 1000**step
+    digits = max(0, 1 - math.floor(math.log10(abs(scaled))))
+    return f"{scaled:.{digits}f} {_PREFIXES[step]}{unit}"
+
+
+def interval(q: Quantiles, unit: str) -> str:
+    return f"{si(q.p50, unit)} ({si(q.p5, unit)} to {si(q.p95, unit)})"
+
+
+def text(estimate: Estimate) -> str:
+    """Verdict, items, time, counts per layer, and what is assumed or missing."""
+    counts, images = estimate.counts, estimate.counts.images
+    at_least = "at least " if estimate.lower_bound else ""
+    lines = [
+        f"Energy on {estimate.title}, book {estimate.book}: {estimate.evidence}",
+        f"  {at_least}{interval(estimate.total, 'J')} per image, 90 % interval, {images} images",
+    ]
+    width = max(len(item.name) for item in estimate.items)
+    for item in estimate.items:
+        lines.append(f"    {item.name:<{width}}  {interval(item.joules, 'J'):<32} {item.basis}")
+    if estimate.step_seconds and estimate.inference_seconds and estimate.latency_seconds:
+        lines.append(
+            f"  time: {interval(estimate.step_seconds, 's')} per step, {interval(estimate.inference_seconds, 's')} per "
+            f"image, latency {interval(estimate.latency_seconds, 's')}; bound by {estimate.bound_by}"
+        )
+    lines.append(
+        f"  per image: {counts.synops / images:,.0f} SynOps ({counts.synops_nonzero / images:,.0f} on non-zero "
+        f"weights), {counts.spikes / images:,.0f} spikes, {counts.dense_macs:,} MACs in the ANN"
+    )
+    width = max(len(name) for name in estimate.synapses)
+    for name, s in estimate.synapses.items():
+        per_synapse = s.synops / images / s.dense_macs if s.dense_macs else 0.0
+        origin = f"  input: {estimate.first_layer}" if s.input_fed else ""
+        lines.append(f"    {name:<{width}}  {s.synops / images:>14,.0f} SynOps  {per_synapse:6.2g} per synapse{origin}")
+    for title, notes in (
+        ("not priced", estimate.unpriced),
+        ("assumed", estimate.assumed),
+        ("warning", estimate.warnings),
+    ):
+        lines += [f"  {title}: {note}" for note in notes]
+    return "\n".join(lines)
+
+
+def document(estimate: Estimate) -> dict[str, Any]:
+    """The estimate in JSON types. Counts are totals over images and steps; joules and seconds per image."""
+    counts = estimate.counts
+    return {
+        "schema": SCHEMA,
+        "evidence": estimate.evidence,
+        "profile": {"name": estimate.profile, "title": estimate.title, "book": estimate.book},
+        "data": {"images": counts.images, "timesteps": counts.timesteps, "steps": counts.steps},
+        "sampling": {"draws": estimate.draws, "seed": estimate.seed},
+        "first_layer": estimate.first_layer,
+        "mapping": {"cores": dict(estimate.cores), "chips": estimate.chips, "assumed": estimate.mapping_assumed},
+        "total": asdict(estimate.total),
+        "lower_bound": estimate.lower_bound,
+        "energy": {item.name: {**asdict(item.joules), "basis": item.basis} for item in estimate.items},
+        "time": {
+            "step": _quantiles(estimate.step_seconds),
+            "inference": _quantiles(estimate.inference_seconds),
+            "latency": _quantiles(estimate.latency_seconds),
+            "bound_by": estimate.bound_by,
+        },
+        "synapses": {
+            name: {
+                **asdict(s),
+                "acc": s.acc,
+                "synop_kind": s.synop_kind,
+                "spikes_per_synapse": s.synops / counts.images / s.dense_macs if s.dense_macs else 0.0,
+            }
+            for name, s in counts.synapses.items()
+        },
+        "populations": {name: {**asdict(p), "rate": p.rate} for name, p in counts.populations.items()},
+        "totals": {
+            "synops": counts.synops,
+            "synops_nonzero": counts.synops_nonzero,
+            "spikes": counts.spikes,
+            "updates": counts.updates,
+            "dense_macs": counts.dense_macs,
+        },
+        "spikes_per_synapse_band": list(BAND),
+        "tornado": [asdict(s) for s in estimate.sensitivities],
+        "reference": estimate.reference,
+        "assumed": list(estimate.assumed),
+        "unpriced": list(estimate.unpriced),
+        "warnings": list(estimate.warnings),
+        "constants": [asdict(c) for c in estimate.constants],
+    }
+
+
+def _quantiles(q: Quantiles | None) -> dict[str, float] | None:
+    return asdict(q) if q is not None else None

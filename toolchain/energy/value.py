@@ -1,0 +1,118 @@
+"""The estimate as a value: counts, items with intervals, time, and every constant behind them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from toolchain.energy.counts import Counts, PopulationCounts, SynapseCounts
+from toolchain.energy.profile import Constant
+from toolchain.energy.sampling import Quantiles
+
+
+@dataclass(frozen=True)
+class EnergyItem:
+    """One term of the bill, joule per image; ``basis`` is the weakest evidence of the constants in it."""
+
+    name: str
+    joules: Quantiles
+    basis: str
+
+    @property
+    def p5(self) -> float:
+        return self.joules.p5
+
+    @property
+    def p50(self) -> float:
+        return self.joules.p50
+
+    @property
+    def p95(self) -> float:
+        return self.joules.p95
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """Total, joule per image, with one constant at the low or the high end of its interval, all others nominal."""
+
+    constant: str
+    low: float
+    high: float
+
+    @property
+    def swing(self) -> float:
+        return abs(self.high - self.low)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What running one image costs. Intervals are p5, p50, p95 over ``draws`` joint samples of constants and images.
+
+    ``evidence``: estimate, or "calibrated on one run"; never a measurement. A non-empty ``unpriced`` makes ``total`` a
+    lower bound. ``step_seconds`` and ``inference_seconds`` (one image per ``steps`` steps, pipeline full) are None
+    for profiles without a time model; ``latency_seconds`` is from first input to the answer.
+    """
+
+    profile: str
+    title: str
+    book: str
+    evidence: str
+    counts: Counts
+    first_layer: str
+    total: Quantiles
+    items: tuple[EnergyItem, ...]
+    sensitivities: tuple[Sensitivity, ...]
+    step_seconds: Quantiles | None
+    inference_seconds: Quantiles | None
+    latency_seconds: Quantiles | None
+    bound_by: str
+    cores: dict[str, int]
+    chips: int
+    mapping_assumed: bool
+    assumed: tuple[str, ...]
+    unpriced: tuple[str, ...]
+    warnings: tuple[str, ...]
+    constants: tuple[Constant, ...]
+    draws: int
+    seed: int
+    reference: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def synapses(self) -> dict[str, SynapseCounts]:
+        """Exact counts per Convolution or Affine node, totals over images and steps."""
+        return self.counts.synapses
+
+    @property
+    def populations(self) -> dict[str, PopulationCounts]:
+        return self.counts.populations
+
+    @property
+    def synops(self) -> int:
+        return self.counts.synops
+
+    @property
+    def synops_nonzero(self) -> int:
+        return self.counts.synops_nonzero
+
+    @property
+    def lower_bound(self) -> bool:
+        return bool(self.unpriced)
+
+    def item(self, name: str) -> EnergyItem:
+        """The item called ``name``; ``KeyError`` when there is none."""
+        return {item.name: item for item in self.items}[name]
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON types only; schema ``energy-report/1``."""
+        from toolchain.energy.render import document
+
+        return document(self)
+
+    def text(self) -> str:
+        """Summary for a terminal, joules and seconds to two significant digits."""
+        from toolchain.energy.render import text
+
+        return text(self)
+
+    def __str__(self) -> str:
+        return self.text()

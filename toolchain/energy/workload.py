@@ -1,0 +1,177 @@
+"""What a chip has to do per image: exact counts turned into the charged quantities of an energy model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+
+from toolchain.energy.counts import Counts, SynapseCounts
+from toolchain.energy.sampling import Samples, bootstrap_means
+from toolchain.errors import ToolchainError
+from toolchain.ir.integer import IntegerGraph, Linear, Population, Readout
+from toolchain.simulation.trace import Trace
+
+FirstLayer = Literal["bias_current", "direct_mac", "direct_mac_every_step", "host_encoded", "event_camera"]
+_BATCH = 1 << 22  # neuron counts converted to float64 at a time
+
+
+@dataclass(frozen=True)
+class LayerWork:
+    """One layer of neurons with the synapses in front of it, per image: scalars or one value per draw.
+
+    ``synops`` as the chip charges them, split by what holds the weights; ``direct``: events over connections without
+    weights. ``targets``: neuron layers its own spikes go to.
+    """
+
+    name: str
+    neurons: int
+    synops_convolution: Samples
+    synops_affine: Samples
+    direct: Samples
+    spikes: Samples
+    received: Samples
+    weights: int
+    targets: tuple[str, ...]
+
+    @property
+    def synops(self) -> Samples:
+        return self.synops_convolution + self.synops_affine + self.direct
+
+
+@dataclass(frozen=True)
+class Workload:
+    """All layers; ``steps`` per image at full throughput, ``latency_steps`` from first input to the last output."""
+
+    layers: tuple[LayerWork, ...]
+    steps: int
+    latency_steps: int
+    first_layer: FirstLayer
+    host_macs: int
+
+
+def check_first_layer(mode: str) -> FirstLayer:
+    if mode not in get_args(FirstLayer):
+        raise ToolchainError(f"first_layer={mode!r} is not known; choose one of {', '.join(get_args(FirstLayer))}")
+    return mode  # type: ignore[return-value]
+
+
+def first_layer_synops(counts: Counts, synapse: SynapseCounts, mode: FirstLayer, nonzero_only: bool) -> float:
+    """SynOps per image the chip does for what enters from the input.
+
+    ``bias_current``: none, the host computes the layer once and sets a bias (Loihi netx); ``direct_mac``: one dense
+    pass, kept; ``direct_mac_every_step``: one at every step; ``host_encoded`` and ``event_camera``: pixels are events.
+    """
+    dense = synapse.dense_macs_nonzero if nonzero_only else synapse.dense_macs
+    if mode == "bias_current" or not synapse.input_fed:
+        return 0.0
+    if mode == "direct_mac":
+        return float(dense)
+    if mode == "direct_mac_every_step":
+        return float(dense * counts.input_steps)
+    return (synapse.input_synops_nonzero if nonzero_only else synapse.input_synops) / counts.images
+
+
+def workload(
+    graph: IntegerGraph,
+    trace: Trace,
+    counts: Counts,
+    *,
+    first_layer: FirstLayer,
+    nonzero_only: bool,
+    draws: int,
+    rng: np.random.Generator,
+) -> tuple[Workload, Workload]:
+    """(means over images, bootstrap samples [draws] of those means) of what the chip does per image."""
+    columns, values = _per_image(graph, trace, counts, nonzero_only)
+    mean = values.mean(axis=0, keepdims=True)
+    return tuple(  # type: ignore[return-value]
+        _assemble(graph, counts, columns, table, first_layer, nonzero_only)
+        for table in (mean, bootstrap_means(values, draws, rng))
+    )
+
+
+def _per_image(graph: IntegerGraph, trace: Trace, counts: Counts, nonzero_only: bool) -> tuple[list[str], Samples]:
+    """Columns: events of every population, then SynOps from spikes of every synapse node; float64 [images, columns].
+
+    Sums stay far below 2**53 per image, so float64 holds them exactly.
+    """
+    names = [p.name for p in graph.populations] + [s.name for s in graph.synapses]
+    column = {name: index for index, name in enumerate(names)}
+    table = np.zeros((trace.images, len(names)))
+    for population in graph.populations:
+        maps = counts.fan_out[population.name]
+        fans = [np.ones(population.shape)] + [m.nonzero if nonzero_only else m.synapses for m in maps.values()]
+        matrix = np.stack([fan.reshape(-1) for fan in fans], axis=1).astype(np.float64)
+        targets = [column[population.name]] + [column[name] for name in maps]
+        events = trace.events[population.name].reshape(trace.images, -1)
+        batch = max(1, _BATCH // events.shape[1])
+        for start in range(0, trace.images, batch):
+            part = events[start : start + batch].astype(np.float64) @ matrix
+            table[start : start + batch, targets] += part
+    return names, table
+
+
+def _assemble(
+    graph: IntegerGraph,
+    counts: Counts,
+    columns: list[str],
+    table: Samples,
+    first_layer: FirstLayer,
+    nonzero_only: bool,
+) -> Workload:
+    per_image = {name: table[:, index] for index, name in enumerate(columns)}
+    zero = np.zeros(table.shape[0])
+    layers = [node for node in graph if isinstance(node, Population | Readout)]
+    home = {s.name: _first_layer_reached(graph, s.name) for s in graph.synapses}
+    work = []
+    for layer in layers:
+        into = [counts.synapses[name] for name, reached in home.items() if reached == layer.name]
+        charged = {s.name: per_image[s.name] + first_layer_synops(counts, s, first_layer, nonzero_only) for s in into}
+        entry = counts.populations[layer.name]
+        direct = zero + entry.direct_synops / counts.images
+        received = sum(charged.values(), direct)
+        work.append(
+            LayerWork(
+                name=layer.name,
+                neurons=entry.neurons,
+                synops_convolution=sum((charged[s.name] for s in into if s.kind == "convolution"), zero),
+                synops_affine=sum((charged[s.name] for s in into if s.kind == "affine"), zero),
+                direct=direct,
+                spikes=per_image.get(layer.name, zero),
+                received=np.minimum(received, entry.updates / counts.images),
+                weights=sum(s.weights_nonzero if nonzero_only else s.weights for s in into),
+                targets=tuple(sorted(_layers_reached(graph, layer.name))),
+            )
+        )
+    depth = len(_longest_path(graph))
+    calibration = sum(p.rho or 0 for p in graph.populations)
+    latency = depth * counts.steps if graph.schedule == "layerwise" else counts.steps + depth
+    host = sum(s.dense_macs for s in counts.synapses.values() if s.input_fed) if first_layer == "bias_current" else 0
+    return Workload(tuple(work), counts.steps + calibration, latency + calibration, first_layer, host)
+
+
+def _layers_reached(graph: IntegerGraph, name: str) -> set[str]:
+    """Neuron layers fed by ``name`` through linear nodes only."""
+    reached: set[str] = set()
+    for consumer in graph.consumers(name):
+        if isinstance(consumer, Population | Readout):
+            reached.add(consumer.name)
+        elif isinstance(consumer, Linear):
+            reached |= _layers_reached(graph, consumer.name)
+    return reached
+
+
+def _first_layer_reached(graph: IntegerGraph, name: str) -> str:
+    reached = _layers_reached(graph, name)
+    return next(node.name for node in graph if node.name in reached)
+
+
+def _longest_path(graph: IntegerGraph) -> tuple[str, ...]:
+    """Neuron layers on the longest way from input to readout."""
+    best: dict[str, tuple[str, ...]] = {}
+    for node in graph:
+        before = max((best[source] for source in node.sources), key=len, default=())
+        best[node.name] = (*before, node.name) if isinstance(node, Population | Readout) else before
+    return best[graph.readout.name]
