@@ -134,7 +134,7 @@ def count(graph: IntegerGraph, trace: Trace) -> Counts:
     """Exact counts of ``trace``, an execution of ``graph``; ``DataError`` when the two do not belong together."""
     _check(graph, trace)
     steps, applied = graph.emission_steps, input_steps(graph)
-    totals = {p.name: trace.events[p.name].sum(axis=0, dtype=np.int64) for p in graph.populations}
+    totals = {p.name: _event_totals(p, trace) for p in graph.populations}
     assert trace.input_events is not None
     totals[graph.input.name] = trace.input_events.astype(np.int64) * applied
     maps: dict[str, dict[str, FanOut]] = {name: {} for name in totals}
@@ -163,12 +163,24 @@ def _check(graph: IntegerGraph, trace: Trace) -> None:
             "pass the graph the trace was made with"
         )
     for population in graph.populations:
-        events = trace.events.get(population.name)
-        if events is None or tuple(events.shape[1:]) != population.shape:
-            raise DataError(
-                f"the trace has no events of layer {population.name!r} with shape {population.shape}; "
-                "pass the graph the trace was made with"
-            )
+        _event_totals(population, trace)
+
+
+def _event_totals(population: Population, trace: Trace) -> npt.NDArray[np.int64]:
+    """Events of every neuron, summed over the images; also of a trace that kept nothing but these sums."""
+    name = population.name
+    if name in trace.event_totals:
+        totals = trace.event_totals[name]
+    elif name in trace.events:
+        totals = trace.events[name].sum(axis=0, dtype=np.int64)
+    else:
+        totals = np.empty(0, np.int64)
+    if totals.shape != population.shape:
+        raise DataError(
+            f"the trace has no events of layer {name!r} with shape {population.shape}; "
+            "pass the graph the trace was made with"
+        )
+    return totals
 
 
 def _charged(totals: npt.NDArray[np.int64], fan: Int64) -> int:
