@@ -335,3 +335,15 @@ def test_a_trace_of_another_graph_is_refused(make):
     del trace.events["if2"]
     with pytest.raises(DataError, match="if2"):
         count(net, trace)
+
+
+def test_sums_over_the_images_are_enough(make):
+    rng = np.random.default_rng(0)
+    net = make.small_network(rng)
+    trace = make.random_trace(net, rng)
+    expected = count(net, trace)
+    for name in list(trace.events):
+        trace.event_totals[name] = trace.events.pop(name).sum(axis=0, dtype=np.int64)
+    got = count(net, trace)
+    assert got.synapses == expected.synapses
+    assert got.populations == expected.populations

@@ -148,3 +148,13 @@ def test_unknown_names_are_user_errors(run, tmp_path):
     file.write_text("schema = 'other'")
     with pytest.raises(ToolchainError, match="schema"):
         estimate(net, trace, str(file))
+
+
+def test_a_trace_without_counts_per_image_still_gives_an_estimate(run):
+    net, trace = run
+    with_images = estimate(net, trace, draws=DRAWS)
+    for name in list(trace.events):
+        trace.event_totals[name] = trace.events.pop(name).sum(axis=0, dtype=np.int64)
+    found = estimate(net, trace, draws=DRAWS)
+    assert found.total.p50 == pytest.approx(with_images.total.p50, rel=0.05)
+    assert any("spread between images" in line for line in found.warnings)

@@ -85,7 +85,7 @@ def _event_driven(
         mapping_assumed=where.assumed,
         assumed=_assumed(profile, where),
         unpriced=_unpriced(profile, mean),
-        warnings=_warnings(net, counts, profile),
+        warnings=_warnings(net, trace, counts, profile),
         constants=tuple(c for key, c in profile.constants.items() if key in present | {"supply"}),
         draws=draws,
         seed=seed,
@@ -131,10 +131,12 @@ def _unpriced(profile: Profile, work: Workload) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _warnings(net: IntegerGraph, counts: Counts, profile: Profile) -> tuple[str, ...]:
+def _warnings(net: IntegerGraph, trace: Trace, counts: Counts, profile: Profile) -> tuple[str, ...]:
     lines = list(profile.notes)
     if any(p.rho for p in net.populations):
         lines.append("the calibration passes are in the time, but their synaptic operations are not counted")
+    if not all(p.name in trace.events for p in net.populations):
+        lines.append("the trace holds no counts per image: the interval leaves out the spread between images")
     dead = sum(p.dead for p in counts.populations.values())
     if dead:
         lines.append(f"{dead} neurons never fired in {counts.images} images")

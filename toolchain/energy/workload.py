@@ -95,19 +95,23 @@ def workload(
 def _per_image(graph: IntegerGraph, trace: Trace, counts: Counts, nonzero_only: bool) -> tuple[list[str], Samples]:
     """Columns: events of every population, then SynOps from spikes of every synapse node; float64 [images, columns].
 
-    Sums stay far below 2**53 per image, so float64 holds them exactly.
+    Sums stay far below 2**53 per image, so float64 holds them exactly. A trace that kept sums over the images only
+    gives one row, their mean, and no spread.
     """
     names = [p.name for p in graph.populations] + [s.name for s in graph.synapses]
     column = {name: index for index, name in enumerate(names)}
-    table = np.zeros((trace.images, len(names)))
+    per_image = all(p.name in trace.events for p in graph.populations)
+    rows = trace.images if per_image else 1
+    table = np.zeros((rows, len(names)))
     for population in graph.populations:
         maps = counts.fan_out[population.name]
         fans = [np.ones(population.shape)] + [m.nonzero if nonzero_only else m.synapses for m in maps.values()]
         matrix = np.stack([fan.reshape(-1) for fan in fans], axis=1).astype(np.float64)
         targets = [column[population.name]] + [column[name] for name in maps]
-        events = trace.events[population.name].reshape(trace.images, -1)
+        source = trace.events[population.name] if per_image else trace.event_totals[population.name] / trace.images
+        events = source.reshape(rows, -1)
         batch = max(1, _BATCH // events.shape[1])
-        for start in range(0, trace.images, batch):
+        for start in range(0, rows, batch):
             part = events[start : start + batch].astype(np.float64) @ matrix
             table[start : start + batch, targets] += part
     return names, table
