@@ -1,11 +1,10 @@
-"""Run a data set through a program a batch at a time: accuracy, activity and overflows, in bounded memory."""
+"""Run a data set a batch at a time and sum up accuracy, activity and overflows, in bounded memory."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,11 +17,10 @@ from toolchain.simulation import Trace
 if TYPE_CHECKING:
     from models.data import Dataset
 
-#: A batch's counts and events stay near this many bytes.
+#: The counts and events of a batch, int32 per neuron and image, stay near this many bytes.
 _BATCH_BYTES = 2**27
 _LARGEST_BATCH = 256
-
-Run = Callable[[npt.NDArray[np.float32]], Trace]
+_SLOW_BATCH = 50  # a target that takes a second or more per image should show progress
 
 
 @dataclass
@@ -34,7 +32,7 @@ class Evaluation:
     correct_by_step: npt.NDArray[np.int64] | None = None
     events: dict[str, int] = field(default_factory=dict)
     overflows: dict[str, int] = field(default_factory=dict)
-    seconds: float = 0.0
+    seconds: float = 0.0  # wall clock inside the target
 
     @property
     def accuracy(self) -> float:
@@ -56,47 +54,41 @@ class Evaluation:
         return {name: count for name, count in self.overflows.items() if count}
 
     def add(self, trace: Trace, labels: npt.NDArray[np.int64]) -> None:
+        """The trace of the next images."""
+        self.seconds += trace.seconds
         self.images += len(labels)
         self.correct += int((trace.predictions == labels).sum())
         if trace.output_curve is not None:
             hits = (trace.output_curve.argmax(axis=2) == labels[:, None]).sum(axis=0)
             self.correct_by_step = hits if self.correct_by_step is None else self.correct_by_step + hits
-        for name, events in trace.events.items():
-            self.events[name] = self.events.get(name, 0) + int(events.sum())
+        for name, events in (trace.event_totals or trace.events).items():
+            self.events[name] = self.events.get(name, 0) + int(events.sum(dtype=np.int64))
         for name, count in trace.overflows.items():
             self.overflows[name] = self.overflows.get(name, 0) + count
+
+
+def golden_trace(dataset: Dataset, graph: IntegerGraph, counts: bool | Literal["totals"] = "totals") -> Trace:
+    """The golden model's trace of all images. With counts summed over the images it is small for any number of them;
+    ``counts=True`` keeps them per image, which an energy interval needs."""
+    from toolchain.simulation import simulate
+
+    with Progress("golden", len(dataset)) as progress:
+        return simulate(
+            graph,
+            (images.numpy() for images, _ in dataset.batches(_LARGEST_BATCH)),
+            counts=counts,
+            progress=lambda done, _: progress.advance(done - progress.done),
+        )
 
 
 def batches(
     dataset: Dataset, graph: IntegerGraph, label: str
 ) -> Iterator[tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]]:
-    """(images float32 [n, C, H, W], labels int64 [n]) in order, with progress."""
+    """(images float32 [n, C, H, W], labels int64 [n]) in order, with progress; for traces with counts per image."""
+    neurons = sum(population.theta.size for population in graph.populations)
+    largest = _LARGEST_BATCH if label == "golden" else _SLOW_BATCH
+    size = max(1, min(largest, _BATCH_BYTES // (8 * max(neurons, 1))))
     with Progress(label, len(dataset)) as progress:
-        for images, labels in dataset.batches(batch_size(graph)):
+        for images, labels in dataset.batches(size):
             yield images.numpy(), labels.numpy()
             progress.advance(len(labels))
-
-
-def batch_size(graph: IntegerGraph) -> int:
-    """Images per batch: two int32 per neuron and image are kept."""
-    neurons = sum(population.theta.size for population in graph.populations)
-    return max(1, min(_LARGEST_BATCH, _BATCH_BYTES // (8 * max(neurons, 1))))
-
-
-def evaluate(
-    run: Run,
-    dataset: Dataset,
-    graph: IntegerGraph,
-    label: str,
-    keep: Callable[[Trace, npt.NDArray[np.int64]], None] | None = None,
-) -> Evaluation:
-    """Accuracy of ``run`` on ``dataset``; every batch's trace is handed to ``keep`` before it is dropped."""
-    result = Evaluation()
-    for images, labels in batches(dataset, graph, label):
-        start = time.perf_counter()
-        trace = run(images)
-        result.seconds += time.perf_counter() - start
-        result.add(trace, labels)
-        if keep is not None:
-            keep(trace, labels)
-    return result

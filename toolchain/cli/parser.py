@@ -103,8 +103,8 @@ def add_graph(parser: Parser, name: str = "graph") -> None:
     parser.add_argument(name, metavar=f"{name.upper()}.nir", type=Path, help="NIR file written by spikec export")
 
 
-def add_data(parser: Parser, limit: int | None = None) -> None:
-    """``--data``, ``--data-root`` and ``--limit`` (default ``limit``, None for the whole test set)."""
+def add_data(parser: Parser) -> None:
+    """``--data`` and ``--data-root``."""
     parser.add_argument(
         "--data",
         default="digits",
@@ -112,10 +112,14 @@ def add_data(parser: Parser, limit: int | None = None) -> None:
         help="digits (default), fashion-mnist, cifar10, cifar100, folder:PATH or npz:PATH",
     )
     parser.add_argument("--data-root", type=Path, metavar="DIR", help="where the data set's files are")
+
+
+def add_limit(parser: Parser, default: int | None = None) -> None:
+    """``--limit``; without a default the whole test set."""
     parser.add_argument(
         "--limit",
         type=at_least(1),
-        default=limit,
+        default=default,
         metavar="N",
-        help=f"use the first N test images (default {limit or 'all'})",
+        help=f"the first N test images (default {default or 'all'})",
     )

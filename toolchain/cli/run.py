@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from toolchain.cli import parser
@@ -23,13 +22,14 @@ def add_parser(commands: Any) -> Parser:
     parser.add_graph(command)
     command.add_argument("--target", default="golden", metavar="TARGET", help="golden (default), lava")
     parser.add_data(command)
+    parser.add_limit(command)
     command.add_argument("--record", choices=["spikes"], help="also keep every spike in the trace (with -o)")
     command.add_argument("-o", "--out", type=output_path, metavar="trace.npz", help="write the trace")
     return command
 
 
 def run(args: argparse.Namespace) -> int:
-    from toolchain.cli.evaluate import evaluate
+    from toolchain.cli.evaluate import Evaluation, batches, golden_trace
     from toolchain.cli.inputs import find_target, open_images, read_graph
     from toolchain.cli.trace_file import TraceFile
 
@@ -41,12 +41,17 @@ def run(args: argparse.Namespace) -> int:
         note(f"lava: the first {LAVA_LIMIT} test images (--limit chooses)")
         args.limit = LAVA_LIMIT
     dataset = open_images(args, graph)
-    program = target.compile(nir_graph)
-    keep = TraceFile(args.out, graph, len(dataset)) if args.out else None
-    with keep or contextlib.nullcontext():
-        result = evaluate(
-            partial(program.run, record=args.record), dataset, graph, args.target, keep.append if keep else None
-        )
+    result = Evaluation()
+    if args.target == "golden" and not args.out:
+        result.add(golden_trace(dataset, graph), dataset.labels)
+    else:
+        program = target.compile(nir_graph)
+        with TraceFile(args.out, graph, len(dataset)) if args.out else contextlib.nullcontext() as file:
+            for images, labels in batches(dataset, graph, args.target):
+                trace = program.run(images, record=args.record)
+                result.add(trace, labels)
+                if file is not None:
+                    file.append(trace, labels)
     emit(args, _document(args, graph.content_sha256, result), _text(args, graph.timesteps, result))
     return 0
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import tempfile
 import zipfile
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,8 +32,7 @@ class TraceFile:
         largest = graph.emission_steps * max((p.levels or 1 for p in graph.populations), default=1)
         self.count_type = np.min_scalar_type(-largest - 1)
         self._folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-        self._open = contextlib.ExitStack()
-        self._streams: dict[str, BinaryIO] = {}
+        self._parts: dict[str, Path] = {}
 
     def append(self, trace: Trace, labels: npt.NDArray[np.int64]) -> None:
         """The next images' trace and labels."""
@@ -50,22 +48,21 @@ class TraceFile:
             self._write(f"spikes/{layer}", spikes)
 
     def _write(self, name: str, array: Array) -> None:
-        if name not in self._streams:
-            stream = self._open.enter_context(open(self._folder / str(len(self._streams)), "wb"))
-            npy: Any = np.lib.format
-            shape = (self.images, *array.shape[1:])
-            header = {"descr": npy.dtype_to_descr(array.dtype), "fortran_order": False, "shape": shape}
-            npy.write_array_header_1_0(stream, header)
-            self._streams[name] = stream
-        self._streams[name].write(np.ascontiguousarray(array).tobytes())
+        part = self._folder / f"{len(self._parts)}.npy"
+        with open(self._parts.setdefault(name, part), "ab") as stream:
+            if stream.tell() == 0:
+                npy: Any = np.lib.format
+                shape = (self.images, *array.shape[1:])
+                header = {"descr": npy.dtype_to_descr(array.dtype), "fortran_order": False, "shape": shape}
+                npy.write_array_header_1_0(stream, header)
+            stream.write(np.ascontiguousarray(array).tobytes())
 
     def _finish(self) -> None:
-        self._open.close()
         archive = self._folder / "archive"
         with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as out:
-            for name, stream in self._streams.items():
-                out.write(stream.name, f"{name}.npy")
-                os.unlink(stream.name)
+            for name, part in self._parts.items():
+                out.write(part, f"{name}.npy")
+                part.unlink()
         os.replace(archive, self.path)
 
     def __enter__(self) -> TraceFile:
@@ -78,5 +75,4 @@ class TraceFile:
             if error is None:
                 self._finish()
         finally:
-            self._open.close()
             shutil.rmtree(self._folder, ignore_errors=True)

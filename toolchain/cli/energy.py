@@ -1,0 +1,43 @@
+"""``spikec energy``: SynOps, energy and time of a deployment, each with its interval."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from toolchain.cli import parser
+from toolchain.cli.output import emit
+from toolchain.cli.parser import Parser, UsageError, at_least, unknown
+
+
+def add_parser(commands: Any) -> Parser:
+    command = parser.command(commands, "energy", "counts and energy of a NIR file, with intervals")
+    parser.add_graph(command)
+    parser.add_data(command)
+    parser.add_limit(command, 1000)
+    command.add_argument("--profile", default="loihi2", metavar="P", help="loihi2 (default), loihi1, or a .toml file")
+    command.add_argument("--book", metavar="B", help="one of the profile's sets of constants")
+    command.add_argument(
+        "--first-layer",
+        default="bias_current",
+        metavar="MODE",
+        help="who computes what the image enters: bias_current (default, the host), direct_mac, "
+        "direct_mac_every_step, host_encoded or event_camera",
+    )
+    command.add_argument("--seed", type=at_least(0), default=0, metavar="S", help="of the interval's draws")
+    return command
+
+
+def run(args: argparse.Namespace) -> int:
+    from toolchain.cli.evaluate import golden_trace
+    from toolchain.cli.inputs import open_images, read_graph
+    from toolchain.energy import estimate, load_profile, profile_names
+
+    if args.profile not in profile_names() and not args.profile.endswith(".toml"):
+        raise UsageError(f"--profile: {unknown(args.profile, profile_names())}")
+    load_profile(args.profile, args.book)
+    _, graph = read_graph(args.graph)
+    trace = golden_trace(open_images(args, graph), graph, counts=True)
+    result = estimate(graph, trace, profile=args.profile, book=args.book, seed=args.seed, first_layer=args.first_layer)
+    emit(args, {"file": args.graph, "data_set": args.data, **result.to_json()}, result.text())
+    return 0

@@ -1,0 +1,136 @@
+"""``spikec export``: a trained network to an integer NIR file."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from toolchain.cli import parser
+from toolchain.cli.output import emit
+from toolchain.cli.parser import Parser, UsageError, at_least, output_path, unknown
+
+if TYPE_CHECKING:
+    import nir
+    from torch import nn
+
+    from models.data import Dataset
+
+
+def add_parser(commands: Any) -> Parser:
+    command = parser.command(commands, "export", "a trained network to an integer NIR file")
+    command.add_argument(
+        "model", metavar="MODEL", help="name of a shipped network, package.module:callable or file.py:callable"
+    )
+    command.add_argument("--weights", type=Path, metavar="W", help="trained weights (default: the shipped ones)")
+    command.add_argument("--method", default="qcfs", metavar="M", help="conversion method (default qcfs)")
+    command.add_argument(
+        "--option",
+        action="append",
+        type=_option,
+        default=[],
+        metavar="NAME=VALUE",
+        help="a field of the method; may be repeated",
+    )
+    command.add_argument(
+        "-T", "--timesteps", type=at_least(1), default=4, metavar="T", help="steps per image (default 4)"
+    )
+    command.add_argument(
+        "--schedule", choices=("pipelined", "layerwise"), help="when a layer starts (default: the method's)"
+    )
+    command.add_argument(
+        "--per",
+        choices=("layer", "channel"),
+        default="layer",
+        help="one weight scale per layer (default) or per channel",
+    )
+    parser.add_data(command)
+    command.add_argument(
+        "--calibration",
+        type=at_least(1),
+        default=256,
+        metavar="N",
+        help="training images used (default 256)",
+    )
+    command.add_argument("--seed", type=at_least(0), default=0, metavar="S", help="choice of the calibration images")
+    command.add_argument("-o", "--out", type=output_path, required=True, metavar="net.nir", help="the file to write")
+    return command
+
+
+def run(args: argparse.Namespace) -> int:
+    from models.data import open_dataset
+    from toolchain.ir import as_integer, save
+
+    training = open_dataset(args.data, args.data_root, "train")
+    model = trained(args.model, args.weights, training)
+    graph = deploy(model, training, args)
+    save(graph, args.out)
+    integer = as_integer(graph)
+    layers = len(integer.populations) + 1
+    neurons = sum(population.theta.size for population in integer.populations)
+    document = {
+        "file": args.out,
+        "content_sha256": integer.content_sha256,
+        "source_sha256": integer.source_sha256,
+        "model": args.model,
+        "method": args.method,
+        "per": args.per,
+        "timesteps": integer.timesteps,
+        "schedule": integer.schedule,
+        "layers": layers,
+        "neurons": neurons,
+        "weights": sum(synapse.weight.size for synapse in integer.synapses),
+    }
+    text = (
+        f"{args.out}: {layers} layers, {neurons} neurons, {document['weights']} int8 weights, "
+        f"T = {integer.timesteps}, {integer.schedule}, {args.method}\ncontent sha256 {integer.content_sha256}"
+    )
+    emit(args, document, text)
+    return 0
+
+
+def trained(name: str, weights: Path | None, data: Dataset) -> nn.Module:
+    """The network called ``name`` with the weights of a file, or with those it is shipped with."""
+    import models
+
+    shipped = models.zoo.REGISTRY
+    if name in shipped and weights is None:
+        return models.pretrained(name)
+    model = models.resolve(name, num_classes=len(data.classes), in_channels=data.shape[0])
+    if weights is not None:
+        models.load_weights(model, weights)
+    return model.eval()
+
+
+def deploy(model: nn.Module, training: Dataset, args: argparse.Namespace) -> nir.NIRGraph:
+    """Convert and lower to int8; ``args.calibration`` training images, drawn with ``args.seed``, calibrate."""
+    import numpy as np
+
+    import toolchain as tc
+
+    chosen = np.random.default_rng(args.seed).permutation(len(training))[: args.calibration]
+    images = training.images(np.sort(chosen))
+    network = tc.convert(model, _method(args), example=images[:1], calibration=images)
+    return tc.lower(network, tc.Int8(per=args.per))
+
+
+def _method(args: argparse.Namespace) -> Any:
+    from dataclasses import fields
+
+    from toolchain.conversion import METHODS
+
+    if args.method not in METHODS:
+        raise UsageError(f"--method: {unknown(args.method, METHODS)}")
+    method = METHODS[args.method]
+    options = dict(args.option) | ({"schedule": args.schedule} if args.schedule else {})
+    known = {field.name for field in fields(method)} - {"timesteps"}
+    for name in options.keys() - known:
+        raise UsageError(f"{args.method}: {unknown(name, sorted(known))}")
+    return method(timesteps=args.timesteps, **options)
+
+
+def _option(text: str) -> tuple[str, int | str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=VALUE")
+    return name, int(value) if value.lstrip("-").isdigit() else value

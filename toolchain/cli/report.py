@@ -1,0 +1,69 @@
+"""``spikec report``: accuracy, activity, verification and energy of a deployment on one page."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from typing import Any
+
+from toolchain.cli import parser
+from toolchain.cli.output import emit, note
+from toolchain.cli.parser import Parser, at_least, output_path
+
+#: Images behind the energy interval, which needs counts per image; accuracy and counts use all.
+ENERGY_IMAGES = 1000
+
+
+def add_parser(commands: Any) -> Parser:
+    command = parser.command(commands, "report", "everything about a NIR file on one page, and as JSON")
+    parser.add_graph(command)
+    parser.add_data(command)
+    parser.add_limit(command)
+    command.add_argument(
+        "--verify",
+        type=at_least(0),
+        default=20,
+        metavar="N",
+        help="compare the first N images with Lava where it is installed (default 20, 0: do not)",
+    )
+    command.add_argument(
+        "-o",
+        "--out",
+        type=output_path,
+        default="report.html",
+        metavar="report.html",
+        help="the page to write; the same as data goes beside it, with the suffix .json",
+    )
+    return command
+
+
+def run(args: argparse.Namespace) -> int:
+    from targets.base import get_target
+    from toolchain.cli.evaluate import golden_trace
+    from toolchain.cli.inputs import open_images, read_graph
+    from toolchain.cli.verify import verification
+    from toolchain.energy import estimate
+    from toolchain.report import PROFILES, report
+
+    nir_graph, graph = read_graph(args.graph)
+    dataset = open_images(args, graph)
+    missing = get_target("lava").available() if args.verify else None
+    if missing:
+        note(f"not compared with Lava: {missing}")
+    sample = golden_trace(dataset.subset(slice(ENERGY_IMAGES)), graph, counts=True)
+    trace = sample if len(dataset) <= ENERGY_IMAGES else golden_trace(dataset, graph)
+    verify = args.verify and not missing
+    made = report(
+        nir_graph,
+        images=dataset.images().numpy(),
+        labels=dataset.labels,
+        trace=trace,
+        estimates=[estimate(graph, sample, profile=name) for name in PROFILES],
+        verification=verification("lava", nir_graph, graph, dataset.subset(slice(args.verify))) if verify else None,
+        path=args.out,
+        data_name=args.data,
+        command=shlex.join(["spikec", "report", str(args.graph), "--data", args.data]),
+    )
+    files = {"report": args.out, "json": args.out.with_suffix(".json")}
+    emit(args, {**files, **made.to_json()}, f"{made.text()}\n\nwritten: {files['report']} and {files['json']}")
+    return 0 if made.verification is None or made.verification.identical else 3
