@@ -1,0 +1,81 @@
+"""Inside the worker: make failures visible and leave nothing behind.
+
+Lava hides an exception in a process model and waits forever (``SystemProcess.run`` in lava-nc 0.10.0 sends it into a
+pipe nobody reads). The replacement below writes it where the parent looks.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import sys
+import traceback
+from multiprocessing import shared_memory
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from targets.lava.status import write_failure
+from targets.lava.system import remove_shared_memory
+
+_PR_SET_PDEATHSIG = 1
+
+
+def die_with(parent: int, tag: str) -> None:
+    """End this process and its whole group when the process ``parent``, which started it, ends."""
+    driver = os.getpid()
+
+    def end(_signal: int, _frame: FrameType | None) -> None:
+        if os.getpid() != driver:
+            os._exit(1)
+        remove_shared_memory(tag)
+        os.killpg(0, signal.SIGKILL)
+
+    signal.signal(signal.SIGTERM, end)
+    _signal_on_parent_death(signal.SIGTERM)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _signal_on_parent_death(number: signal.Signals) -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
+
+
+def install(folder: Path, tag: str) -> None:
+    """Replace ``SystemProcess`` methods and name this job's shared memory after ``tag``.
+
+    Must run before a runtime is built; imports Lava, which sets the start method to fork.
+    """
+    from lava.magma.runtime.message_infrastructure.multiprocessing import SystemProcess
+
+    def run(self: Any) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        _signal_on_parent_death(signal.SIGKILL)
+        try:
+            multiprocessing.Process.run(self)
+            self._cconn.send(None)
+        except Exception as error:
+            traceback.print_exc()
+            write_failure(folder, _name(self), error)
+
+    start = SystemProcess.start
+
+    def start_and_tell(self: Any) -> None:
+        name = _name(self)
+        start(self)
+        with (folder / "actors").open("a") as actors:
+            actors.write(f"{self.pid} {name}\n")
+
+    SystemProcess.run = run
+    SystemProcess.start = start_and_tell
+    # 14 characters by default, of which the last 8 are random: there is no public way to choose them.
+    vars(shared_memory)["_SHM_NAME_PREFIX"] = f"/{tag}_"
+    vars(shared_memory)["_SHM_SAFE_NAME_LENGTH"] = len(tag) + 18
+
+
+def _name(actor: Any) -> str:
+    parameters = getattr(actor._kwargs["builder"], "proc_params", None)
+    return str(parameters.get("name")) if parameters is not None else "Lava's runtime service"

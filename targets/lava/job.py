@@ -1,0 +1,118 @@
+"""The folder in which a worker finds what to run and leaves what came out.
+
+``job.json`` says which processes to build; ``<index>.<array>.npy`` holds what a process reads or writes, ``index``
+being its place in ``job.json``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from targets.lava.plan import Plan, ProcessSpec
+
+Array = npt.NDArray[Any]
+
+POPULATIONS = frozenset({"SoftResetIF", "SignedIF", "CalibratedIF", "BitSerialIF", "GradedIF"})
+
+
+@dataclass(frozen=True)
+class Job:
+    """A plan with the data of some images. ``models`` maps Process classes to drop-in models, ``module:class``."""
+
+    plan: Plan
+    images: int
+    currents: Mapping[str, Array]
+    sent: Array | None  # graded input: int64 [N, *shape in Lava's layout]
+    raster: bool
+    models: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Results:
+    """Arrays per process name, in Lava's layout; see :func:`_outputs`."""
+
+    arrays: dict[str, dict[str, Array]]
+
+
+def write_job(folder: Path, job: Job) -> None:
+    """Fill an empty folder."""
+    plan = job.plan
+    processes = []
+    for index, spec in enumerate(plan.processes):
+        settings: dict[str, Any] = dict(spec.parameters)
+        if spec.process in POPULATIONS or spec.process in ("Integrator", "ImageSource"):
+            settings |= {"index": index, "images": job.images, "steps": plan.steps, "offset": spec.arrival}
+        for key, array in spec.arrays.items():
+            np.save(folder / f"{index}.{key}.npy", array)
+        if spec.name in job.currents:
+            np.save(folder / f"{index}.current.npy", _narrow(job.currents[spec.name]))
+        if spec.process == "ImageSource" and job.sent is not None:
+            np.save(folder / f"{index}.images.npy", job.sent.astype(np.int16))
+        for key, (shape, dtype) in _outputs(spec, job).items():
+            np.lib.format.open_memmap(folder / f"{index}.{key}.npy", "w+", dtype, shape)  # type: ignore[no-untyped-call]
+        arrays = sorted(spec.arrays)
+        processes.append({"process": spec.process, "name": spec.name, "settings": settings, "arrays": arrays})
+    np.save(folder / "beats.npy", np.zeros(len(processes), np.int64))
+    document = {
+        "processes": processes,
+        "connections": [[c.source, c.target, c.flatten] for c in plan.connections],
+        "steps": plan.lava_steps(job.images),
+        "models": dict(job.models),
+    }
+    (folder / "job.json").write_text(json.dumps(document))
+
+
+def read_results(folder: Path, job: Job) -> Results:
+    """What the processes wrote."""
+    arrays = {
+        spec.name: {key: np.load(folder / f"{index}.{key}.npy") for key in _outputs(spec, job)}
+        for index, spec in enumerate(job.plan.processes)
+    }
+    return Results(arrays)
+
+
+def result_bytes(plan: Plan, *, raster: bool, current_neurons: int) -> int:
+    """Size per image of what a job reads and writes."""
+    job = Job(plan, 1, {}, None, raster)
+    sizes = [
+        int(np.prod(shape)) * np.dtype(dtype).itemsize
+        for spec in plan.processes
+        for shape, dtype in _outputs(spec, job).values()
+    ]
+    return sum(sizes) + 4 * current_neurons
+
+
+def _outputs(spec: ProcessSpec, job: Job) -> dict[str, tuple[tuple[int, ...], type[np.generic]]]:
+    """Arrays a process writes: ``counts``, ``events``, ``spikes`` of a population, ``curve`` of the readout, and
+    ``membrane`` (lowest, highest, overflows) of both, per image."""
+    n = job.images
+    if spec.process == "Integrator":
+        (classes,) = spec.arrays["v_init"].shape
+        curve = (n, spec.parameters["count_steps"], classes)
+        return {"curve": (curve, np.int64), "membrane": ((n, 3), np.int64)}
+    if spec.process not in POPULATIONS:
+        return {}
+    shape = spec.arrays["theta"].shape
+    largest = spec.parameters.get("levels", 1)
+    number = np.int8 if job.plan.steps * largest <= 127 else np.int32
+    outputs: dict[str, tuple[tuple[int, ...], type[np.generic]]] = {
+        "counts": ((n, *shape), number),
+        "events": ((n, *shape), number),
+        "membrane": ((n, 3), np.int64),
+    }
+    if job.raster:
+        steps = spec.parameters["count_steps"]
+        outputs["spikes"] = ((n, steps, *shape), np.int16 if spec.process == "GradedIF" else np.int8)
+    return outputs
+
+
+def _narrow(current: Array) -> Array:
+    fits = np.abs(current).max(initial=0) < 2**31
+    return current.astype(np.int32) if fits else current

@@ -1,0 +1,139 @@
+"""Runs one job in a fresh interpreter and watches it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+import targets
+from targets.lava.job import Job, Results, read_results, write_job
+from targets.lava.status import read_failure, read_state
+from targets.lava.system import has_ended, kill_group, remove_shared_memory
+from toolchain.errors import ToolchainError
+
+_POLL = 0.05
+#: Seconds a worker may take to exit after it has said that it is done.
+_EXIT = 10.0
+
+Progress = Callable[[int], None]
+
+
+class LavaError(ToolchainError):
+    """A Lava run failed, died or hung; the message names the process and the log file."""
+
+
+class CancelledError(Exception):
+    """Another job failed; this one was given up."""
+
+
+def run_job(job: Job, *, stall_seconds: float, cancel: threading.Event, progress: Progress) -> Results:
+    """Run a job to its end; ``progress`` receives the number of finished images whenever it grows.
+
+    Raises :class:`LavaError` when a process raises, dies, or nothing advances for ``stall_seconds``, and
+    :class:`CancelledError` once ``cancel`` is set. Whatever happens, no process, no shared memory and no folder is
+    left; after a failure the log file is kept.
+    """
+    tag = f"spikec_{uuid.uuid4().hex[:12]}"
+    folder = Path(tempfile.mkdtemp(prefix=f"{tag}_"))
+    try:
+        write_job(folder, job)
+        worker = _start(folder, tag)
+        try:
+            _watch(worker, folder, job, stall_seconds, cancel, progress)
+        except LavaError as failure:
+            log = folder.with_suffix(".log")
+            shutil.move(folder / "log.txt", log)
+            raise LavaError(f"{failure}; log: {log}") from None
+        finally:
+            kill_group(worker.pid)
+            worker.wait()
+            remove_shared_memory(tag)
+        return read_results(folder, job)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _start(folder: Path, tag: str) -> subprocess.Popen[bytes]:
+    root = str(Path(targets.__file__).parent.parent)
+    threads = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+    with (folder / "log.txt").open("wb") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "targets.lava.worker", str(folder), str(os.getpid()), tag],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,  # a file, not a pipe: orphans would keep a pipe open
+            cwd=folder,
+            env={**os.environ, **threads, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"},
+            start_new_session=True,
+        )
+
+
+def _watch(
+    worker: subprocess.Popen[bytes],
+    folder: Path,
+    job: Job,
+    stall_seconds: float,
+    cancel: threading.Event,
+    progress: Progress,
+) -> None:
+    beats = np.load(folder / "beats.npy", mmap_mode="r")
+    readout = next(i for i, p in enumerate(job.plan.processes) if p.process == "Integrator")
+    arrival = job.plan.processes[readout].arrival
+    seen: object = None
+    since = time.monotonic()
+    finished = 0
+    while True:
+        code = worker.poll()
+        dead = _dead_actors(folder)
+        state = read_state(folder)  # after the dead were counted: processes end by themselves once it is "stopping"
+        failure = read_failure(folder)
+        if failure is not None:
+            raise LavaError(f"Lava process {failure[0]} failed: {failure[1]}")
+        images = max(0, int(beats[readout]) - arrival) // job.plan.steps
+        if images > finished:
+            finished = images
+            progress(finished)
+        if state == "done" and (code is not None or time.monotonic() - since > _EXIT):
+            return
+        if code is not None:
+            raise LavaError(f"the Lava worker ended with code {code} while {state or 'starting'}")
+        if state in ("building", "running") and dead:
+            raise LavaError(f"Lava process {', '.join(dead)} died while {state} (killed, or out of memory)")
+        now = (state, beats.tobytes())
+        if now != seen:
+            seen, since = now, time.monotonic()
+        elif time.monotonic() - since > stall_seconds:
+            raise LavaError(f"Lava stood still for {stall_seconds:g} s while {state or 'starting'}{_where(job, beats)}")
+        if cancel.is_set():
+            raise CancelledError
+        time.sleep(_POLL)
+
+
+def _dead_actors(folder: Path) -> list[str]:
+    try:
+        lines = (folder / "actors").read_text().splitlines()
+    except FileNotFoundError:
+        return []
+    pairs = (line.split(" ", 1) for line in lines if " " in line)
+    return [name for pid, name in pairs if has_ended(int(pid))]
+
+
+def _where(job: Job, beats: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> str:
+    """The population furthest behind: what holds the others up, or the first to miss its input."""
+    steps = {spec.name: int(beats[i]) for i, spec in enumerate(job.plan.processes) if spec.process not in _SILENT}
+    name = min(steps, key=lambda n: steps[n])
+    return f", {name} at step {steps[name]} of {job.plan.lava_steps(job.images)}"
+
+
+_SILENT = frozenset({"Conv", "Dense", "SumPool", "Relay"})

@@ -1,0 +1,99 @@
+"""What every spiking population shares: ports, windows, the constant current, recording.
+
+A population receives the synaptic input of its window, and ``emit_delay`` steps later begins to emit. Update rules:
+``docs/semantics.md``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from lava.magma.core.model.py.model import PyLoihiProcessModel
+from lava.magma.core.model.py.ports import PyInPort, PyOutPort
+from lava.magma.core.model.py.type import LavaPyType
+from lava.magma.core.process.ports.ports import InPort, OutPort
+from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.process.variable import Var
+
+from targets.lava.processes.recording import Emissions, Heartbeat, Membrane
+from targets.lava.processes.window import Window
+
+Int64 = npt.NDArray[np.int64]
+
+
+class Population(AbstractProcess):  # type: ignore[misc]
+    """Neurons with ports ``a_in`` (synaptic input) and ``s_out`` (emissions), and Vars ``v``, ``theta``, ``v_init``.
+
+    ``settings`` (ints and strings) reach the model as process parameters: ``job``, ``index``, ``images``, ``steps``,
+    ``offset``, ``emit_delay``, ``timesteps``, ``input_steps``, ``count_steps`` and what a kind adds.
+    """
+
+    def __init__(self, *, name: str, theta: Int64, v_init: Int64, **settings: Any) -> None:
+        super().__init__(name=name, **settings)
+        self.a_in, self.s_out = InPort(shape=theta.shape), OutPort(shape=theta.shape)
+        self.v = Var(shape=theta.shape, init=v_init)
+        self.v_init = Var(shape=theta.shape, init=v_init)
+        self.theta = Var(shape=theta.shape, init=theta)
+
+
+class PopulationModel(PyLoihiProcessModel):  # type: ignore[misc]
+    """Keeps the windows, adds the constant current, records; subclasses say what is integrated and emitted."""
+
+    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
+    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
+    v: Int64 = LavaPyType(np.ndarray, np.int64, precision=24)
+    v_init: Int64 = LavaPyType(np.ndarray, np.int64, precision=24)
+    theta: Int64 = LavaPyType(np.ndarray, np.int64, precision=24)
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        get = proc_params.get
+        job, index = get("job"), get("index")
+        self.label: str = get("name")
+        self.timesteps: int = get("timesteps")
+        self.input_steps: int = get("input_steps")
+        self._receiving = Window(get("offset"), get("steps"), get("images"))
+        self._emitting = Window(get("offset") + get("emit_delay"), get("steps"), get("images"))
+        self._currents = np.load(Path(job) / f"{index}.current.npy", mmap_mode="r")
+        self._current = np.zeros(self._currents.shape[1:], np.int64)
+        self._emissions = Emissions(job, index, get("count_steps"))
+        self.membrane = Membrane()
+        self._beat = Heartbeat(job, index)
+
+    def run_spk(self) -> None:
+        """One Lava step: receive, fire, send."""
+        synaptic = self.a_in.recv()
+        receiving = self._receiving.at(self.time_step)
+        if receiving:
+            image, step = receiving
+            if step == 0:
+                self._current[...] = self._currents[image % len(self._currents)]
+            self.receive(step, synaptic.astype(np.int64))
+        emitting = self._emitting.at(self.time_step)
+        if emitting:
+            image, step = emitting
+            if step == 0:
+                self.membrane.clear()
+            emitted = self.emit(step)
+            self._emissions.add(image, step, emitted)
+            if step == self._emitting.steps - 1:
+                self._emissions.finish(image, self.membrane)
+        else:
+            emitted = np.zeros(self.v.shape, np.int32)
+        self.s_out.send(emitted)
+        self._beat(self.time_step)
+
+    def driven(self, step: int, synaptic: Int64) -> Int64:
+        """The input ``z`` of a step: synapses, and the constant current while it is switched on."""
+        return synaptic + self._current if step < self.input_steps else synaptic
+
+    def receive(self, step: int, synaptic: Int64) -> None:
+        """Take in the synaptic input of a logical step."""
+        raise NotImplementedError
+
+    def emit(self, step: int) -> npt.NDArray[np.int32]:
+        """What the neurons emit at a logical step; updates ``v``."""
+        raise NotImplementedError

@@ -1,0 +1,89 @@
+"""The integrator before the output."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.model.py.model import PyLoihiProcessModel
+from lava.magma.core.model.py.ports import PyInPort
+from lava.magma.core.model.py.type import LavaPyType
+from lava.magma.core.process.ports.ports import InPort
+from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.process.variable import Var
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+
+from targets.lava.processes.recording import Heartbeat, Membrane
+from targets.lava.processes.window import Window
+
+Int64 = npt.NDArray[np.int64]
+
+
+class Integrator(AbstractProcess):  # type: ignore[misc]
+    """Sums its input over the first ``count_steps`` steps of a window, from ``v_init``.
+
+    With ``radix`` 2 (after ``bit_serial`` layers) it doubles the sum before each step and takes the constant current
+    once, at the last.
+    """
+
+    def __init__(self, *, name: str, v_init: Int64, **settings: Any) -> None:
+        super().__init__(name=name, **settings)
+        self.a_in = InPort(shape=v_init.shape)
+        self.v = Var(shape=v_init.shape, init=v_init)
+        self.v_init = Var(shape=v_init.shape, init=v_init)
+
+
+@implements(proc=Integrator, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class PyIntegrator(PyLoihiProcessModel):  # type: ignore[misc]
+    """Writes the membrane after every step (``curve``) and per image its range."""
+
+    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
+    v: Int64 = LavaPyType(np.ndarray, np.int64, precision=24)
+    v_init: Int64 = LavaPyType(np.ndarray, np.int64, precision=24)
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        get = proc_params.get
+        job, index = Path(get("job")), get("index")
+        self._window = Window(get("offset"), get("steps"), get("images"))
+        self._count_steps: int = get("count_steps")
+        self._input_steps = range(get("first_step"), get("input_steps"))
+        self._radix: int = get("radix")
+        self._pipelined = get("schedule") == "pipelined"
+        self._currents = np.load(job / f"{index}.current.npy", mmap_mode="r")
+        self._curve = np.load(job / f"{index}.curve.npy", mmap_mode="r+")
+        self._ranges = np.load(job / f"{index}.membrane.npy", mmap_mode="r+")
+        self._sum = np.zeros(self._currents.shape[1:], np.int64)
+        self._membrane = Membrane()
+        self._beat = Heartbeat(str(job), index)
+
+    def run_spk(self) -> None:
+        """One Lava step."""
+        synaptic = self.a_in.recv().astype(np.int64)
+        at = self._window.at(self.time_step)
+        if at and at[1] < self._count_steps:
+            self.integrate(*at, synaptic)
+        self._beat(self.time_step)
+
+    def integrate(self, image: int, step: int, synaptic: Int64) -> None:
+        """Add the input of a logical step, and record."""
+        if step == 0:
+            self._sum[...] = 0
+            self._membrane.clear()
+        self._sum = self._radix * self._sum + synaptic
+        if step in self._input_steps:
+            self._sum += self._currents[image % len(self._currents)]
+        self.v = self.v_init + self._sum
+        last = step == self._count_steps - 1
+        if self._pipelined or last:  # layerwise, partial sums are no membranes of the model
+            self._membrane.observe(self.v)
+        self._curve[image, step] = self.v
+        if last:
+            m = self._membrane
+            self._ranges[image] = m.lowest, m.highest, m.overflows

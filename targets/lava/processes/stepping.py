@@ -1,0 +1,82 @@
+"""Populations that emit one step at a time: kinds ``if`` and ``signed_if``, both schedules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.model.py.type import LavaPyType
+from lava.magma.core.process.variable import Var
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+
+from targets.lava.processes.population import Int64, Population, PopulationModel
+
+
+class SoftResetIF(Population):
+    """Kind ``if``: at most one spike per step, reset by subtraction; ``layerwise`` integrates the window first."""
+
+
+class SignedIF(Population):
+    """Kind ``signed_if``: as ``if``, and -1 at or below ``-theta_neg`` while the net count is positive."""
+
+    def __init__(self, *, theta_neg: Int64, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.theta_neg = Var(shape=theta_neg.shape, init=theta_neg)
+
+
+class SteppingModel(PopulationModel):
+    """``m = v + z``, fire, subtract; with ``emit_delay`` > 0 (layerwise) z is the sum over the window, at once."""
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self._layerwise = proc_params.get("schedule") == "layerwise"
+        self._z = np.zeros_like(self._current)
+
+    def receive(self, step: int, synaptic: Int64) -> None:
+        z = self.driven(step, synaptic)
+        self._z = self._z + z if self._layerwise and step else z
+
+    def emit(self, step: int) -> npt.NDArray[np.int32]:
+        if step == 0:
+            self.v[...] = self.v_init
+        m = self.v if self._layerwise and step else self.v + self._z
+        self.membrane.observe(m)
+        spikes = self.fire(step, m)
+        self.v = m - spikes * self.theta
+        return spikes
+
+    def fire(self, step: int, m: Int64) -> npt.NDArray[np.int32]:
+        """Spikes of a step from the membrane before reset."""
+        return (m >= self.theta).astype(np.int32)
+
+
+@implements(proc=SoftResetIF, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class PySoftResetIF(SteppingModel):
+    """``s = [m >= theta]``."""
+
+
+@implements(proc=SignedIF, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class PySignedIF(SteppingModel):
+    """``s = +1 if m >= theta and c < T; -1 if m <= -theta_neg and c > 0``, ``c`` the net count so far."""
+
+    theta_neg: Int64 = LavaPyType(np.ndarray, np.int64, precision=24)
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self._net = np.zeros(self._current.shape, np.int32)
+
+    def fire(self, step: int, m: Int64) -> npt.NDArray[np.int32]:
+        if step == 0:
+            self._net[...] = 0
+        positive = (m >= self.theta) & (self._net < self.timesteps)
+        negative = (m <= -self.theta_neg) & (self._net > 0)
+        spikes = positive.astype(np.int32) - negative
+        self._net += spikes
+        return spikes

@@ -1,0 +1,182 @@
+"""The target ``lava``: an integer graph as Lava processes, simulated on the CPU."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from targets.lava.arithmetic import lava_layout
+from targets.lava.currents import constant_currents
+from targets.lava.job import Job, Results, result_bytes
+from targets.lava.launch import CancelledError, run_job
+from targets.lava.plan import InputCoding, Plan, make_plan
+from targets.lava.ranges import check_ranges
+from targets.lava.trace import assemble
+from toolchain.errors import DataError, TargetUnavailable, ToolchainError
+from toolchain.ir import IntegerGraph, as_integer
+
+if TYPE_CHECKING:
+    import nir
+
+    from toolchain.simulation import Trace
+
+FAST_MODELS = {
+    "Conv": "targets.lava.processes.synapses:PyConvFast",
+    "Dense": "targets.lava.processes.synapses:PyDenseFast",
+}
+_CHUNK_BYTES = 256 * 2**20
+
+
+@dataclass(frozen=True)
+class LavaOptions:
+    """How a graph is run; none of these changes a result.
+
+    ``input``: "current" (the first layer's integer current, computed on the host, added in its neurons) or "graded"
+    (the image is sent as graded spikes). ``stock``: Lava's own models of ``Conv`` and ``Dense`` instead of the fast
+    ones. ``models``: drop-in models by Process class, ``{"SoftResetIF": "module:class"}``. ``workers``: interpreters
+    that share the images. ``chunk``: images per interpreter start; default: what 256 MiB of files hold.
+    ``stall_seconds``: give up when no process advances for so long. ``progress``: called with (images done, images).
+    """
+
+    input: InputCoding = "current"
+    stock: bool = False
+    models: Mapping[str, str] = field(default_factory=dict)
+    workers: int = 1
+    chunk: int | None = None
+    stall_seconds: float = 120.0
+    progress: Callable[[int, int], None] | None = None
+
+    def __post_init__(self) -> None:
+        if self.input not in ("current", "graded"):
+            raise ToolchainError(f"input is {self.input!r}; give 'current' or 'graded'")
+        for name in ("workers", "chunk", "stall_seconds"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ToolchainError(f"{name} is {value}; give a positive number")
+
+
+class LavaTarget:
+    """Intel's Lava on the CPU, every process in its own system process."""
+
+    name: ClassVar[str] = "lava"
+
+    @classmethod
+    def available(cls) -> str | None:
+        """None when Lava can run here, else one sentence with the command that installs it. Imports nothing."""
+        spec = importlib.util.find_spec("lava")
+        if spec is not None and any((Path(p) / "magma").is_dir() for p in spec.submodule_search_locations or ()):
+            return None
+        version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+        if version != "3.10":
+            return (
+                f"Lava needs Python 3.10 and this is {version}: make a Python 3.10 environment and there run "
+                "pip install 'spikec[lava]'"
+            )
+        return "Lava is not installed; on Python 3.10, run pip install 'spikec[lava]'"
+
+    def compile(self, graph: nir.NIRGraph | IntegerGraph, **options: Any) -> LavaProgram:
+        """Map a graph to Lava processes; ``options`` are the fields of :class:`LavaOptions`.
+
+        Raises ``TargetUnavailable``, ``DoesNotFit`` (Lava has no process for it) or ``RangeError`` (a sum could leave
+        the integers of a Lava process).
+        """
+        missing = self.available()
+        if missing is not None:
+            raise TargetUnavailable(missing)
+        try:
+            chosen = LavaOptions(**options)
+        except TypeError as error:
+            known = ", ".join(LavaOptions.__dataclass_fields__)
+            raise ToolchainError(f"the Lava target takes the options {known} ({error})") from error
+        integer = as_integer(graph)
+        check_ranges(integer, image_is_sent=chosen.input == "graded")
+        return LavaProgram(integer, make_plan(integer, chosen.input), chosen)
+
+
+@dataclass(frozen=True)
+class LavaProgram:
+    """A mapped graph. ``plan`` lists the Lava processes, their connections and delays."""
+
+    graph: IntegerGraph
+    plan: Plan
+    options: LavaOptions
+
+    def run(self, images: npt.ArrayLike, *, record: str | None = None) -> Trace:
+        """Run float images [N, *input shape]; ``record="spikes"`` keeps the rasters.
+
+        Raises ``DataError`` for images the network cannot take and
+        :class:`~targets.lava.launch.LavaError` when Lava fails, dies or hangs.
+        """
+        from toolchain.simulation.encode import encode  # imports torch, which has no place in a worker
+
+        if record not in (None, "spikes"):
+            raise ToolchainError(f"record is {record!r}; give 'spikes' or nothing")
+        integers = encode(self.graph.input, images)
+        if not len(integers):
+            raise DataError("there are no images")
+        started = time.monotonic()
+        chunks = self._chunks(len(integers), raster=record is not None)
+        results = self._run_chunks([integers[c] for c in chunks], raster=record is not None)
+        seconds = time.monotonic() - started
+        info = {
+            "models": "stock" if self.options.stock else "fast",
+            "input": self.options.input,
+            "processes": str(len(self.plan.processes)),
+            "lava_steps": str(sum(self.plan.lava_steps(c.stop - c.start) for c in chunks)),
+            "latency_steps": str(self.plan.steps + self.plan.tail),
+        }
+        return assemble(self.graph, integers, results, seconds, info)
+
+    def _chunks(self, images: int, *, raster: bool) -> list[slice]:
+        neurons = sum(int(np.prod(p.shape)) for p in self.graph.populations)
+        fitting = max(1, _CHUNK_BYTES // result_bytes(self.plan, raster=raster, current_neurons=neurons))
+        size = self.options.chunk or min(fitting, -(-images // self.options.workers))
+        return [slice(start, min(start + size, images)) for start in range(0, images, size)]
+
+    def _run_chunks(self, parts: list[npt.NDArray[np.int64]], *, raster: bool) -> list[Results]:
+        """Results in the order of ``parts``; the first failure ends all."""
+        cancel, lock = threading.Event(), threading.Lock()
+        done = [0] * len(parts)
+        total = sum(map(len, parts))
+
+        def run(number: int) -> Results:
+            if cancel.is_set():
+                raise CancelledError
+
+            def advance(images: int) -> None:
+                with lock:
+                    done[number] = images
+                    if self.options.progress is not None:
+                        self.options.progress(sum(done), total)
+
+            job = self._job(parts[number], raster=raster)
+            return run_job(job, stall_seconds=self.options.stall_seconds, cancel=cancel, progress=advance)
+
+        with ThreadPoolExecutor(self.options.workers) as pool:
+            try:
+                futures = [pool.submit(run, number) for number in range(len(parts))]
+                wait(futures, return_when=FIRST_EXCEPTION)
+            finally:  # on Ctrl-C, too: the pool waits for its threads, which end their workers
+                cancel.set()
+        failures = [f.exception() for f in futures]
+        for failure in failures:
+            if failure is not None and not isinstance(failure, CancelledError):
+                raise failure
+        return [f.result() for f in futures]
+
+    def _job(self, integers: npt.NDArray[np.int64], *, raster: bool) -> Job:
+        graded = self.options.input == "graded"
+        currents = constant_currents(self.graph, None if graded else integers)
+        sent = lava_layout(integers, leading=1) if graded else None
+        models = {**({} if self.options.stock else FAST_MODELS), **self.options.models}
+        return Job(self.plan, len(integers), currents, sent, raster, models)

@@ -1,0 +1,118 @@
+"""Builds and runs one job, in an interpreter of its own: ``python -m targets.lava.worker FOLDER PARENT TAG``.
+
+Nothing of this package that imports torch may be imported here: Lava forks one system process per Lava process, and
+torch in a forked process hangs.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from targets.lava.status import write_failure, write_state
+
+#: Graded messages: with 0 bits Lava's synapses take every non-zero input as 1.
+MESSAGE_BITS = 24
+
+
+def main(folder: Path, parent: int, tag: str) -> int:
+    """Run the job in ``folder``; 0 when its results are complete."""
+    from targets.lava import guard
+
+    guard.die_with(parent, tag)
+    document = json.loads((folder / "job.json").read_text())
+    try:
+        write_state(folder, "importing")
+        guard.install(folder, tag)
+        processes = build(folder, document)
+        write_state(folder, "building")
+        run(folder, document, processes)
+        write_state(folder, "done")
+    except Exception as error:
+        traceback.print_exc()
+        write_failure(folder, "the worker", error)
+        return 1
+    return 0
+
+
+def build(folder: Path, document: dict[str, Any]) -> list[Any]:
+    """Lava processes of a job, connected."""
+    processes = {entry["name"]: _process(folder, index, entry) for index, entry in enumerate(document["processes"])}
+    for source, target, flatten in document["connections"]:
+        port = _out(processes[source])
+        if flatten:
+            port = port.transpose(tuple(reversed(range(len(port.shape))))).flatten()
+        port.connect(_in(processes[target]))
+    return list(processes.values())
+
+
+def _process(folder: Path, index: int, entry: dict[str, Any]) -> Any:
+    from lava.proc.conv.process import Conv
+    from lava.proc.dense.process import Dense
+    from lava.utils.weightutils import SignMode
+
+    from targets.lava.processes import calibrated, levels, readout, source, stepping, wiring
+
+    arrays = {key: np.load(folder / f"{index}.{key}.npy") for key in entry["arrays"]}
+    settings = {k: tuple(v) if isinstance(v, list) else v for k, v in entry["settings"].items()}
+    name = entry["name"]
+    match entry["process"]:
+        case "Conv":
+            return Conv(**arrays, **settings, name=name, num_message_bits=MESSAGE_BITS)
+        case "Dense":
+            sign_mode = SignMode.MIXED  # detection takes an all-negative matrix for inhibitory and clips -256
+            return Dense(
+                **arrays, **settings, name=name, num_message_bits=MESSAGE_BITS, num_weight_bits=8, sign_mode=sign_mode
+            )
+        case "SumPool" | "Relay":
+            return getattr(wiring, entry["process"])(**settings, name=name)
+    settings["job"] = str(folder)
+    module = next(m for m in (stepping, calibrated, levels, readout, source) if hasattr(m, entry["process"]))
+    return getattr(module, entry["process"])(**arrays, **settings, name=name)
+
+
+def _out(process: Any) -> Any:
+    return process.s_out if hasattr(process, "s_out") else process.a_out
+
+
+def _in(process: Any) -> Any:
+    return process.s_in if hasattr(process, "s_in") else process.a_in
+
+
+def run(folder: Path, document: dict[str, Any], processes: list[Any]) -> None:
+    """Compile, run all steps, stop."""
+    from lava.magma.core.run_conditions import RunSteps
+    from lava.magma.core.run_configs import Loihi2SimCfg
+
+    by_class = {type(process).__name__: type(process) for process in processes}
+    models = {by_class[name]: _load(path) for name, path in document["models"].items() if name in by_class}
+    config = Loihi2SimCfg(select_tag="fixed_pt", exception_proc_model_map=models)
+    root = processes[-1]
+    if "torch" in sys.modules:
+        raise RuntimeError("torch was imported into the Lava worker, where it would hang")
+    executable = root.compile(config)
+    missing = {p.name for p in processes} - {p.name for p in executable.proc_builders}
+    if missing:
+        raise RuntimeError(f"not connected to the readout: {', '.join(sorted(missing))}")
+    try:
+        root.create_runtime(executable=executable)
+        write_state(folder, "running")
+        root.run(RunSteps(num_steps=document["steps"]))
+        write_state(folder, "stopping")
+    finally:
+        root.stop()
+
+
+def _load(path: str) -> Any:
+    module, _, name = path.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]))
