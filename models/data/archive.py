@@ -34,9 +34,10 @@ def load_archive(path: Path, split: str) -> Dataset:
 
 def _arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise DataError(f"{path} is a single array; save x and y with numpy.savez")
+        archive = np.load(path, allow_pickle=False)
+        if isinstance(archive, np.ndarray):
+            raise DataError(f"{path} is a single array; save x and y with numpy.savez")
+        with archive:
             return {k: archive[k] for k in ("x", "y", "x_test", "y_test") if k in archive.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"cannot read {path} as a numpy archive: {error}") from error

@@ -1,0 +1,67 @@
+"""Recipes: the shipped ones parse and name what exists; mistakes are named with the nearest key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from torch import nn
+
+from models.data import NAMES
+from models.recipes import FOLDER, Recipe, default_recipe, load_recipe
+from models.zoo import REGISTRY
+from toolchain.errors import ToolchainError
+from toolchain.training import ClipFloorShift
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.toml")), ids=lambda p: p.stem)
+def test_shipped_recipe_parses_and_names_what_exists(path: Path) -> None:
+    recipe = load_recipe(path)
+    assert recipe.model == path.stem
+    assert recipe.model in REGISTRY
+    assert recipe.data in NAMES or recipe.data.startswith(("folder:", "npz:"))
+
+
+def test_every_network_has_a_recipe() -> None:
+    assert {p.stem for p in FOLDER.glob("*.toml")} == set(REGISTRY)
+
+
+def test_values_arrive(tmp_path: Path) -> None:
+    path = tmp_path / "r.toml"
+    path.write_text('data = "digits"\nlevels = 8\nthreshold = 2\n[fit]\nepochs = 3\nlr = 1\nflip = true\n')
+    recipe = load_recipe(path)
+    assert (recipe.levels, recipe.threshold, recipe.fit.epochs, recipe.fit.lr) == (8, 2.0, 3, 1.0)
+    assert recipe.fit.flip
+    activation = recipe.activation()
+    assert isinstance(activation, ClipFloorShift)
+    assert (activation.levels, float(activation.threshold)) == (8, 2.0)
+    assert isinstance(Recipe(method="relu").activation(), nn.ReLU)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("level = 4", "unknown key level; did you mean levels"),
+        ("[fit]\nepoch = 4", "unknown key fit.epoch; did you mean fit.epochs"),
+        ("[fit]\nzzz = 4", "unknown key fit.zzz; known: batch"),
+        ('levels = "4"', "levels must be of type int"),
+        ("levels = true", "levels must be of type int"),
+        ("[fit]\nflip = 1", "fit.flip must be of type bool"),
+        ('method = "qfcs"', "method is one of"),
+        ("validation = 1.5", "validation"),
+        ("fit = 3", "must be a table"),
+        ("[fit]\nlr = -1.0", "lr must be positive"),
+        ("levels = ", "cannot read"),
+    ],
+)
+def test_mistakes_are_named(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "r.toml"
+    path.write_text(text)
+    with pytest.raises(ToolchainError, match=message):
+        load_recipe(path)
+
+
+def test_unknown_networks_get_general_defaults() -> None:
+    assert default_recipe("my.module:net") == Recipe()
+    with pytest.raises(ToolchainError, match="cannot read"):
+        load_recipe("/nonexistent/recipe.toml")
