@@ -1,0 +1,26 @@
+"""ANN-SNN conversion: one file per method, the float spiking network, and thresholds for plain ReLU networks."""
+
+from toolchain.conversion.error_compensation import ErrorCompensation
+from toolchain.conversion.error_free import ErrorFree
+from toolchain.conversion.graded import Graded
+from toolchain.conversion.method import METHODS, Method, NeuronSpec, register
+from toolchain.conversion.network import SpikingNetwork
+from toolchain.conversion.neurons import Neuron
+from toolchain.conversion.offset_spikes import OffsetSpikes
+from toolchain.conversion.qcfs import QCFS
+from toolchain.conversion.to_spiking import convert
+
+__all__ = [
+    "METHODS",
+    "QCFS",
+    "ErrorCompensation",
+    "ErrorFree",
+    "Graded",
+    "Method",
+    "Neuron",
+    "NeuronSpec",
+    "OffsetSpikes",
+    "SpikingNetwork",
+    "convert",
+    "register",
+]

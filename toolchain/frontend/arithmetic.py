@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
-from toolchain.frontend.builder import Builder, Call, Refusal, constant, handles
+from toolchain.frontend.builder import Builder, Call, RefusalError, constant, handles
 from toolchain.frontend.modules import Rectifier
 
 
@@ -25,7 +25,7 @@ def _per_channel(b: Builder, x: fx.Node, value: Tensor) -> Tensor:
     rank = len(b.shape(x)) + 1
     aligned = value.reshape((1,) * (rank - value.ndim) + tuple(value.shape)) if value.ndim <= rank else value
     if aligned.ndim != rank or tuple(aligned.shape) != (1, channels) + (1,) * (rank - 2):
-        raise Refusal(f"a constant of shape {tuple(value.shape)}", "use a number or one value per channel")
+        raise RefusalError(f"a constant of shape {tuple(value.shape)}", "use a number or one value per channel")
     return aligned.reshape(channels)
 
 
@@ -46,14 +46,14 @@ def add(b: Builder, call: Call) -> Any:
     first, second, alpha = call.bind("input", "other", "alpha", alpha=1)
     if b.is_node(first) and b.is_node(second):
         if alpha != 1:
-            raise Refusal(f"add with alpha={alpha}", "multiply the second operand by the constant first")
+            raise RefusalError(f"add with alpha={alpha}", "multiply the second operand by the constant first")
         if b.shape(first) != b.shape(second):
-            raise Refusal(f"adding shapes {b.shape(first)} and {b.shape(second)}", "bring both to the same shape")
+            raise RefusalError(f"adding shapes {b.shape(first)} and {b.shape(second)}", "bring both to the same shape")
         return b.function(call, operator.add, (first, second))
     x, other = (first, second) if b.is_node(first) else (second, first)
     shift = constant(other)
     if shift is None:
-        raise Refusal("adding something that is no number or tensor", "add constants or branches")
+        raise RefusalError("adding something that is no number or tensor", "add constants or branches")
     return _with_constant(b, call, x, None, shift * alpha if b.is_node(first) else shift)
 
 
@@ -63,7 +63,7 @@ def subtract(b: Builder, call: Call) -> Any:
         return call.node.meta["value"]
     first, second = call.bind("input", "other")
     if b.is_node(first) and b.is_node(second):
-        raise Refusal(
+        raise RefusalError(
             "subtracting one branch from another", "multiply the branch by -1 in the layer before it, then add"
         )
     if b.is_node(first):
@@ -72,7 +72,7 @@ def subtract(b: Builder, call: Call) -> Any:
             return _with_constant(b, call, first, None, -shift)
     shift = constant(first)
     if shift is None:
-        raise Refusal("subtracting something that is no number or tensor", "subtract constants only")
+        raise RefusalError("subtracting something that is no number or tensor", "subtract constants only")
     return _with_constant(b, call, second, torch.tensor(-1.0), shift)
 
 
@@ -82,11 +82,11 @@ def multiply(b: Builder, call: Call) -> Any:
         return call.node.meta["value"]
     first, second = call.bind("input", "other")
     if b.is_node(first) and b.is_node(second):
-        raise Refusal("multiplying two branches", "gating and attention have no spiking counterpart here")
+        raise RefusalError("multiplying two branches", "gating and attention have no spiking counterpart here")
     x, other = (first, second) if b.is_node(first) else (second, first)
     scale = constant(other)
     if scale is None:
-        raise Refusal("multiplying by something that is no number or tensor", "multiply by constants only")
+        raise RefusalError("multiplying by something that is no number or tensor", "multiply by constants only")
     return _with_constant(b, call, x, scale, None)
 
 
@@ -97,7 +97,7 @@ def divide(b: Builder, call: Call) -> Any:
     first, second = call.bind("input", "other")
     scale = None if b.is_node(second) else constant(second)
     if scale is None or not b.is_node(first) or bool((scale == 0).any()):
-        raise Refusal("dividing by something that is no constant", "divide by non-zero constants only")
+        raise RefusalError("dividing by something that is no constant", "divide by non-zero constants only")
     return _with_constant(b, call, first, 1.0 / scale, None)
 
 
@@ -108,9 +108,9 @@ def negate(b: Builder, call: Call) -> Any:
 
 def _rectify(b: Builder, call: Call, x: Any, low: Any, high: Any, name: str) -> fx.Node:
     if low is None or float(low) != 0.0:
-        raise Refusal(f"{name} with lower limit {low}", "clip at zero: spike rates are not negative")
+        raise RefusalError(f"{name} with lower limit {low}", "clip at zero: spike rates are not negative")
     if high is not None and float(high) <= 0.0:
-        raise Refusal(f"{name} with upper limit {high}", "use a positive upper limit")
+        raise RefusalError(f"{name} with upper limit {high}", "use a positive upper limit")
     return b.emit(call, Rectifier(None if high is None else float(high)), x)
 
 
@@ -152,5 +152,5 @@ def clamp_min(b: Builder, call: Call) -> fx.Node:
 def threshold(b: Builder, call: Call) -> fx.Node:
     m = cast(nn.Threshold, call.module)
     if m.threshold != 0 or m.value != 0:
-        raise Refusal(f"Threshold({m.threshold}, {m.value})", "use ReLU")
+        raise RefusalError(f"Threshold({m.threshold}, {m.value})", "use ReLU")
     return relu(b, call)

@@ -18,7 +18,7 @@ from toolchain.frontend.trace import where
 Shape = tuple[int, ...]
 
 
-class Refusal(Exception):
+class RefusalError(Exception):
     """Raised by a handler: this operation cannot be converted. ``operation`` and ``hint`` become an obstacle."""
 
     def __init__(self, operation: str, hint: str) -> None:
@@ -46,7 +46,7 @@ class Call:
             elif name in defaults:
                 values.append(defaults[name])
             else:
-                raise Refusal(f"a call without {name!r}", "pass it explicitly")
+                raise RefusalError(f"a call without {name!r}", "pass it explicitly")
         return values
 
     @property
@@ -119,7 +119,7 @@ class Builder:
         return isinstance(value, fx.Node)
 
     def affine(self, call: Call, source: fx.Node, scale: Tensor, shift: Tensor) -> fx.Node:
-        """``source * scale + shift`` per channel, folded into the linear layer before it where nothing else reads that."""
+        """``source * scale + shift`` per channel, folded into the linear layer before it where only this reads it."""
         channels = self.shape(source)[0]
         scale, shift = scale.detach().expand(channels), shift.detach().expand(channels)
         before = self.module(source)
@@ -154,7 +154,7 @@ class Builder:
             layer.weight = (weight * grouped).reshape(layer.weight.shape)
         return source.all_input_nodes[0]
 
-    def refuse(self, call: Call, refusal: Refusal) -> None:
+    def refuse(self, call: Call, refusal: RefusalError) -> None:
         self.obstacles.append(Obstacle(where(call.node), refusal.operation, refusal.hint))
 
     def _finish(self, node: fx.Node, call: Call, shape: Shape) -> fx.Node:

@@ -11,7 +11,7 @@ import toolchain.frontend.layers
 import toolchain.frontend.refusals
 import toolchain.frontend.shapes  # noqa: F401  (importing registers the handlers)
 from toolchain.errors import ConversionError
-from toolchain.frontend.builder import FUNCTIONS, METHODS, MODULES, Builder, Call, Handler, Refusal
+from toolchain.frontend.builder import FUNCTIONS, METHODS, MODULES, Builder, Call, Handler, RefusalError
 from toolchain.frontend.modules import Rectifier
 from toolchain.frontend.obstacles import refuse
 from toolchain.frontend.trace import is_trained_activation, trace, where
@@ -31,10 +31,10 @@ def canonicalize(model: nn.Module, example: Tensor) -> fx.GraphModule:
         if isinstance(values[node], fx.Node):
             builder.origins.setdefault(values[node], set()).add(node)
     refuse(builder.obstacles)
-    graph = fx.GraphModule(builder.root, builder.graph)
+    graph: fx.GraphModule = fx.GraphModule(builder.root, builder.graph).eval()
     graph.graph.eliminate_dead_code()
     graph.recompile()
-    return graph.eval()
+    return graph
 
 
 def _convert(b: Builder, raw: fx.GraphModule, node: fx.Node, values: dict[fx.Node, Any]) -> Any:
@@ -53,7 +53,7 @@ def _convert(b: Builder, raw: fx.GraphModule, node: fx.Node, values: dict[fx.Nod
     call = Call(node, args, fx.map_arg(node.kwargs, look_up))
     try:
         return _handler(b, raw, call)(b, call)
-    except Refusal as refusal:
+    except RefusalError as refusal:
         b.refuse(call, refusal)
         return _stand_in(b, call)
 
@@ -87,14 +87,14 @@ def _handler(b: Builder, raw: fx.GraphModule, call: Call) -> Handler:
         for cls in type(call.module).__mro__:
             if cls in MODULES:
                 return MODULES[cls]
-        raise Refusal(f"{type(call.module).__name__}", "this layer has no spiking counterpart here")
+        raise RefusalError(f"{type(call.module).__name__}", "this layer has no spiking counterpart here")
     table: dict[Any, Handler] = FUNCTIONS if node.op == "call_function" else METHODS
     if node.target in table:
         return table[node.target]
     if "shape" not in node.meta and "value" in node.meta:
         return lambda _b, c: c.node.meta["value"]  # arithmetic on sizes
     shown = getattr(node.target, "__name__", str(node.target))
-    raise Refusal(f"{shown}", "this operation has no spiking counterpart here")
+    raise RefusalError(f"{shown}", "this operation has no spiking counterpart here")
 
 
 def _trained_activation(b: Builder, call: Call) -> fx.Node:
@@ -106,7 +106,8 @@ def _output(b: Builder, node: fx.Node, value: Any) -> fx.Node:
     if not isinstance(value, fx.Node):
         found = "several outputs" if isinstance(value, tuple | list | dict) else f"a {type(value).__name__}"
         raise ConversionError(f"the network returns {found}; it must return one tensor of logits")
-    return b.graph.output(value)
+    result: fx.Node = b.graph.output(value)
+    return result
 
 
 def is_activation(module: nn.Module | None) -> bool:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
-from toolchain.frontend.builder import Builder, Call, Refusal, handles
+from toolchain.frontend.builder import Builder, Call, RefusalError, handles
 from toolchain.frontend.modules import AveragePool, Convolution, Dense, Pads
 
 
@@ -26,7 +26,7 @@ def convolution_pads(padding: Any, kernel: tuple[int, int], dilation: tuple[int,
         return 0, 0, 0, 0
     if padding == "same":
         if stride != (1, 1):
-            raise Refusal("padding 'same' with a stride", "give the padding as numbers")
+            raise RefusalError("padding 'same' with a stride", "give the padding as numbers")
         total = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
         # torch puts the odd element of an even kernel at the end
         return total[0] // 2, total[0] - total[0] // 2, total[1] // 2, total[1] - total[1] // 2
@@ -56,7 +56,7 @@ def _convolve(
 def conv2d_module(b: Builder, call: Call) -> fx.Node:
     m = cast(nn.Conv2d, call.module)
     if m.padding_mode != "zeros":
-        raise Refusal(f"padding mode {m.padding_mode!r}", "use padding_mode='zeros'")
+        raise RefusalError(f"padding mode {m.padding_mode!r}", "use padding_mode='zeros'")
     return _convolve(b, call, call.args[0], m.weight, m.bias, m.stride, m.padding, m.dilation, m.groups)
 
 
@@ -67,13 +67,13 @@ def conv2d_function(b: Builder, call: Call) -> fx.Node:
         bias=None, stride=1, padding=0, dilation=1, groups=1,
     )  # fmt: skip
     if not isinstance(weight, Tensor) or not (bias is None or isinstance(bias, Tensor)):
-        raise Refusal("a convolution whose weights are computed", "use fixed parameters as weights")
+        raise RefusalError("a convolution whose weights are computed", "use fixed parameters as weights")
     return _convolve(b, call, x, weight, bias, stride, padding, dilation, int(groups))
 
 
 def _dense(b: Builder, call: Call, x: Any, weight: Tensor, bias: Tensor | None) -> fx.Node:
     if len(b.shape(x)) != 1:
-        raise Refusal(
+        raise RefusalError(
             f"Linear on a tensor of shape (N, {', '.join(map(str, b.shape(x)))})", "flatten to (N, features) first"
         )
     layer = Dense(weight, bias)
@@ -90,7 +90,7 @@ def linear_module(b: Builder, call: Call) -> fx.Node:
 def linear_function(b: Builder, call: Call) -> fx.Node:
     x, weight, bias = call.bind("input", "weight", "bias", bias=None)
     if not isinstance(weight, Tensor) or not (bias is None or isinstance(bias, Tensor)):
-        raise Refusal("a Linear whose weights are computed", "use fixed parameters as weights")
+        raise RefusalError("a Linear whose weights are computed", "use fixed parameters as weights")
     return _dense(b, call, x, weight, bias)
 
 
@@ -99,7 +99,9 @@ def batch_norm(b: Builder, call: Call) -> fx.Node:
     """``y = gamma * (x - mean) / sqrt(var + eps) + beta`` with the running statistics."""
     m = cast(nn.BatchNorm2d, call.module)
     if m.running_mean is None or m.running_var is None:
-        raise Refusal("batch normalisation without running statistics", "use track_running_stats=True and train it")
+        raise RefusalError(
+            "batch normalisation without running statistics", "use track_running_stats=True and train it"
+        )
     gamma = torch.ones_like(m.running_var) if m.weight is None else m.weight
     beta = torch.zeros_like(m.running_var) if m.bias is None else m.bias
     # In float64: the folded weights are rounded once, not three times.
@@ -113,13 +115,13 @@ def batch_norm(b: Builder, call: Call) -> fx.Node:
 def passes_through(b: Builder, call: Call) -> Any:
     """Does nothing in evaluation mode."""
     if "training" in call.kwargs and call.kwargs["training"] is True and call.node.op == "call_function":
-        raise Refusal("dropout that is always on", "pass training=self.training")
+        raise RefusalError("dropout that is always on", "pass training=self.training")
     return call.args[0]
 
 
 def _pad(b: Builder, call: Call, x: Any, pads: Pads) -> Any:
     if min(pads) < 0:
-        raise Refusal("negative padding", "crop by slicing or choose a smaller input")
+        raise RefusalError("negative padding", "crop by slicing or choose a smaller input")
     if not any(pads):
         return x
     channels = b.shape(x)[0]
@@ -136,14 +138,14 @@ def zero_pad_module(b: Builder, call: Call) -> Any:
 def pad_function(b: Builder, call: Call) -> Any:
     x, pad, mode, value = call.bind("input", "pad", "mode", "value", mode="constant", value=None)
     if mode != "constant" or value not in (None, 0, 0.0):
-        raise Refusal(f"padding mode {mode!r} with value {value}", "pad with zeros")
+        raise RefusalError(f"padding mode {mode!r} with value {value}", "pad with zeros")
     sizes = [int(p) for p in pad] + [0] * (6 - len(pad))
     if len(pad) > 6 or len(b.shape(x)) != 3:
-        raise Refusal("padding of this axis", "pad channels, rows and columns of an image only")
+        raise RefusalError("padding of this axis", "pad channels, rows and columns of an image only")
     left, right, top, bottom, front, back = sizes
     if front or back:
         if front < 0 or back < 0:
-            raise Refusal("negative padding of channels", "slice the channels instead")
+            raise RefusalError("negative padding of channels", "slice the channels instead")
         channels = b.shape(x)[0]
         embed = torch.zeros(channels + front + back, channels, 1, 1)
         embed[range(front, front + channels), range(channels)] = 1.0
@@ -159,9 +161,11 @@ def _average(
     p = pair(padding)
     channels, *spatial = b.shape(x)
     if ceil and any((n + 2 * q - m) % t for n, q, m, t in zip(spatial, p, k, s, strict=True)):
-        raise Refusal("average pooling with ceil_mode and a partial window", "use ceil_mode=False")
+        raise RefusalError("average pooling with ceil_mode and a partial window", "use ceil_mode=False")
     if any(p) and not counts_pad:
-        raise Refusal("average pooling that leaves padding out of the mean", "use count_include_pad=True or no padding")
+        raise RefusalError(
+            "average pooling that leaves padding out of the mean", "use count_include_pad=True or no padding"
+        )
     if k == (1, 1) and s == (1, 1):
         return x
     if k == s and not any(p):
@@ -174,7 +178,7 @@ def _average(
 def avg_pool_module(b: Builder, call: Call) -> Any:
     m = cast(nn.AvgPool2d, call.module)
     if m.divisor_override is not None:
-        raise Refusal("divisor_override", "multiply by a constant instead")
+        raise RefusalError("divisor_override", "multiply by a constant instead")
     return _average(b, call, call.args[0], m.kernel_size, m.stride, m.padding, m.ceil_mode, m.count_include_pad)
 
 
@@ -185,7 +189,7 @@ def avg_pool_function(b: Builder, call: Call) -> Any:
         stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None,
     )  # fmt: skip
     if divisor is not None:
-        raise Refusal("divisor_override", "multiply by a constant instead")
+        raise RefusalError("divisor_override", "multiply by a constant instead")
     return _average(b, call, x, kernel, stride, padding, ceil, counts_pad)
 
 
@@ -194,7 +198,7 @@ def _adaptive(b: Builder, call: Call, x: Any, size: Any) -> Any:
     wanted = (size, size) if isinstance(size, int) or size is None else tuple(size)
     rows, cols = (n if m is None else int(m) for n, m in zip((height, width), wanted, strict=True))
     if height % rows or width % cols:
-        raise Refusal(
+        raise RefusalError(
             f"adaptive average pooling of {height}x{width} to {rows}x{cols}",
             "choose sizes that divide the input evenly",
         )

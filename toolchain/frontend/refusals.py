@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from toolchain.frontend.builder import Builder, Call, Refusal, handles
+from toolchain.frontend.builder import Builder, Call, RefusalError, handles
 
 _ACTIVATION = "use ReLU, ReLU6 or tc.ClipFloorShift and fine-tune"
 _POOL = "use average pooling (tc.replace_max_pool rewrites a network) and fine-tune"
@@ -16,10 +16,20 @@ _NORM = "use BatchNorm, which folds into the layer before it"
 _RECURRENT = "only feed-forward networks are converted"
 _UPSAMPLE = "classification networks without upsampling are converted"
 
+
 _REFUSED: dict[str, tuple[tuple[Any, ...], str]] = {
     "max pooling": (
-        (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d, nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, F.max_pool1d)
-        + (F.max_pool2d, F.adaptive_max_pool2d, torch.max_pool2d),
+        (
+            nn.MaxPool1d,
+            nn.MaxPool2d,
+            nn.MaxPool3d,
+            nn.AdaptiveMaxPool1d,
+            nn.AdaptiveMaxPool2d,
+            F.max_pool1d,
+            F.max_pool2d,
+            F.adaptive_max_pool2d,
+            torch.max_pool2d,
+        ),
         f"the maximum of spike trains is no linear operation: {_POOL}",
     ),
     "sigmoid": (
@@ -35,13 +45,29 @@ _REFUSED: dict[str, tuple[tuple[Any, ...], str]] = {
     ),
     "a smooth activation": ((nn.Softplus, nn.Softsign, F.softplus, F.softsign, torch.exp, "exp"), _ACTIVATION),
     "softmax": (
-        (nn.Softmax, nn.LogSoftmax, nn.Softmin, F.softmax, F.log_softmax, torch.softmax, torch.log_softmax, "softmax")
-        + ("log_softmax",),
+        (
+            nn.Softmax,
+            nn.LogSoftmax,
+            nn.Softmin,
+            F.softmax,
+            F.log_softmax,
+            torch.softmax,
+            torch.log_softmax,
+            "softmax",
+            "log_softmax",
+        ),
         "let the network end in logits; apply softmax outside it",
     ),
     "attention": (
-        (nn.MultiheadAttention, nn.Transformer, nn.TransformerEncoder, nn.TransformerEncoderLayer)
-        + (nn.TransformerDecoder, nn.TransformerDecoderLayer, F.scaled_dot_product_attention),
+        (
+            nn.MultiheadAttention,
+            nn.Transformer,
+            nn.TransformerEncoder,
+            nn.TransformerEncoderLayer,
+            nn.TransformerDecoder,
+            nn.TransformerDecoderLayer,
+            F.scaled_dot_product_attention,
+        ),
         "attention multiplies two branches; convolutional networks are converted",
     ),
     "a product of two branches": (
@@ -59,8 +85,17 @@ _REFUSED: dict[str, tuple[tuple[Any, ...], str]] = {
     ),
     "a 3-d convolution": ((nn.Conv3d, F.conv3d), "use Conv2d"),
     "normalisation computed from the data": (
-        (nn.GroupNorm, nn.LayerNorm, nn.InstanceNorm1d, nn.InstanceNorm2d, nn.LocalResponseNorm, F.group_norm)
-        + (F.layer_norm, F.instance_norm, F.local_response_norm),
+        (
+            nn.GroupNorm,
+            nn.LayerNorm,
+            nn.InstanceNorm1d,
+            nn.InstanceNorm2d,
+            nn.LocalResponseNorm,
+            F.group_norm,
+            F.layer_norm,
+            F.instance_norm,
+            F.local_response_norm,
+        ),
         _NORM,
     ),
     "an embedding": ((nn.Embedding, nn.EmbeddingBag, F.embedding), "feed images"),
@@ -69,7 +104,7 @@ _REFUSED: dict[str, tuple[tuple[Any, ...], str]] = {
 
 def _refuser(operation: str, hint: str) -> Any:
     def refuse(b: Builder, call: Call) -> Any:
-        raise Refusal(operation, hint)
+        raise RefusalError(operation, hint)
 
     return refuse
 

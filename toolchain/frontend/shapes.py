@@ -8,7 +8,7 @@ from typing import Any, cast
 import torch
 from torch import fx, nn
 
-from toolchain.frontend.builder import Builder, Call, Refusal, handles
+from toolchain.frontend.builder import Builder, Call, RefusalError, handles
 from toolchain.frontend.modules import AveragePool, Convolution, FlattenAll
 
 
@@ -21,14 +21,14 @@ def _flatten(b: Builder, call: Call, x: Any) -> Any:
         size *= n
     if after != (size,):
         shown = f"(N, {', '.join(map(str, before))}) to (N, {', '.join(map(str, after))})"
-        raise Refusal(f"reshaping {shown}", "only flattening everything but the batch axis is supported")
+        raise RefusalError(f"reshaping {shown}", "only flattening everything but the batch axis is supported")
     return b.emit(call, FlattenAll(), x)
 
 
 @handles(nn.Flatten, torch.flatten, torch.reshape, torch.squeeze, "flatten", "view", "reshape", "squeeze")
 def flatten(b: Builder, call: Call) -> Any:
     if call.node.meta.get("full_shape", (None,))[0] != call.node.all_input_nodes[0].meta.get("full_shape", (None,))[0]:
-        raise Refusal("a reshape that changes the batch axis", "keep the batch axis: x.flatten(1)")
+        raise RefusalError("a reshape that changes the batch axis", "keep the batch axis: x.flatten(1)")
     return _flatten(b, call, call.args[0])
 
 
@@ -37,7 +37,7 @@ def mean(b: Builder, call: Call) -> Any:
     x, axes, keep = call.bind("input", "dim", "keepdim", dim=None, keepdim=False)
     chosen = {a % 4 for a in ([axes] if isinstance(axes, int) else axes or [])}
     if len(b.shape(x)) != 3 or chosen != {2, 3}:
-        raise Refusal("a mean over these axes", "take the mean over both image axes: x.mean([2, 3])")
+        raise RefusalError("a mean over these axes", "take the mean over both image axes: x.mean([2, 3])")
     channels, *window = b.shape(x)
     pooled = x if tuple(window) == (1, 1) else b.emit(call, AveragePool(window), x, (channels, 1, 1))
     return pooled if keep else b.emit(call, FlattenAll(), pooled, (channels,))
@@ -48,7 +48,7 @@ def concatenate(b: Builder, call: Call) -> fx.Node:
     parts, axis = call.bind("tensors", "dim", dim=0)
     rank = len(b.shape(parts[0])) + 1
     if axis % rank != 1:
-        raise Refusal(f"concatenation along axis {axis}", "concatenate along the channels (dim=1)")
+        raise RefusalError(f"concatenation along axis {axis}", "concatenate along the channels (dim=1)")
     return b.function(call, torch.cat, (list(parts), 1))
 
 
@@ -63,13 +63,15 @@ def getitem(b: Builder, call: Call) -> Any:
 def _slice(b: Builder, call: Call, x: fx.Node, index: tuple[Any, ...]) -> Any:
     shape = b.shape(x)
     if Ellipsis in index or not all(isinstance(i, slice) for i in index) or len(shape) != 3:
-        raise Refusal("indexing other than slices of an image", "slice channels, rows and columns: x[:, a:b, ::2, ::2]")
+        raise RefusalError(
+            "indexing other than slices of an image", "slice channels, rows and columns: x[:, a:b, ::2, ::2]"
+        )
     full = [*index, *[slice(None)] * (4 - len(index))]
     if full[0] != slice(None):
-        raise Refusal("slicing the batch axis", "leave the first axis whole")
+        raise RefusalError("slicing the batch axis", "leave the first axis whole")
     ranges = [range(*s.indices(n)) for s, n in zip(full[1:], shape, strict=True)]
     if any(len(r) == 0 or r.step < 1 for r in ranges):
-        raise Refusal("an empty or backward slice", "use positive steps")
+        raise RefusalError("an empty or backward slice", "use positive steps")
     channels, rows, cols = ranges
     select = torch.zeros(len(channels), shape[0], 1, 1)
     select[range(len(channels)), list(channels)] = 1.0
@@ -78,7 +80,9 @@ def _slice(b: Builder, call: Call, x: fx.Node, index: tuple[Any, ...]) -> Any:
     # A strided 1x1 convolution reads from row 0 to the end: offsets and early ends need a crop it cannot express.
     for taken, size in ((rows, shape[1]), (cols, shape[2])):
         if taken.start != 0 or len(taken) != (size - 1) // taken.step + 1:
-            raise Refusal("cropping an image by slicing", "use a convolution or pooling that gives the smaller size")
+            raise RefusalError(
+                "cropping an image by slicing", "use a convolution or pooling that gives the smaller size"
+            )
     return b.emit(call, Convolution(select, stride=(rows.step, cols.step)), x)
 
 
@@ -86,17 +90,17 @@ def _slice(b: Builder, call: Call, x: fx.Node, index: tuple[Any, ...]) -> Any:
 def shape_value(b: Builder, call: Call) -> Any:
     """Sizes are known numbers once the example has run."""
     if "value" not in call.node.meta:
-        raise Refusal("an attribute of a tensor", "use only .shape and .size() to reshape")
+        raise RefusalError("an attribute of a tensor", "use only .shape and .size() to reshape")
     return call.node.meta["value"]
 
 
 @handles(operator.floordiv, "numel")
 def number(b: Builder, call: Call) -> Any:
     if "value" not in call.node.meta:
-        raise Refusal("integer division of a tensor", "multiply by a constant instead")
+        raise RefusalError("integer division of a tensor", "multiply by a constant instead")
     return call.node.meta["value"]
 
 
 @handles(nn.Unflatten)
 def unflatten(b: Builder, call: Call) -> Any:
-    raise Refusal(f"Unflatten to {cast(nn.Unflatten, call.module).unflattened_size}", "keep images as images")
+    raise RefusalError(f"Unflatten to {cast(nn.Unflatten, call.module).unflattened_size}", "keep images as images")

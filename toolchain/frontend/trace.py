@@ -79,7 +79,7 @@ def trace(model: nn.Module, example: Tensor) -> fx.GraphModule:
     except Exception as error:
         refuse([_tracing_obstacle(error)])
         raise
-    traced = fx.GraphModule(twin, graph)
+    traced: fx.GraphModule = fx.GraphModule(twin, graph)
     inputs = [node for node in graph.nodes if node.op == "placeholder"]
     required = [node for node in inputs if not node.args]
     if len(required) != 1:

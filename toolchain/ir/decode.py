@@ -87,7 +87,7 @@ def _int64(value: Any) -> ig.Int64:
 
 
 def _full(value: Any, shape: ig.Shape) -> ig.Int64:
-    return np.ascontiguousarray(np.broadcast_to(_int64(value), shape))
+    return np.broadcast_to(_int64(value), shape).copy()
 
 
 def _decode_node(name: str, node: nir.NIRNode, sources: tuple[str, ...], shape: ig.Shape) -> ig.Node:

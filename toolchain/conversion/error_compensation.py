@@ -1,0 +1,47 @@
+"""Error compensation with dual-threshold neurons: a reconstruction after Liu et al., ICML 2025, arXiv 2506.01968.
+
+Only the abstract and public reviews of that paper were available: a learnable clipping threshold, a dual-threshold
+neuron, and an initial potential of half the threshold. Every equation here is our reconstruction, with switches.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+from toolchain.conversion.method import Method, NeuronSpec, register, whole_number
+from toolchain.errors import ConversionError
+
+
+@register
+@dataclass(frozen=True)
+class ErrorCompensation(Method):
+    """Signed spikes with memory (reconstruction):
+
+        s = +1 if m >= threshold and c < T;  -1 if m <= -negative and c > 0;  v = m - s * threshold;  c += s.
+
+    ``negative``: negative threshold as a fraction of the threshold, 0 for one integer unit. ``drain``: steps run after
+    T with input and biases off, so that late corrections still arrive; with drain = T a neuron's count is exactly the
+    quantised activation for its own input.
+    """
+
+    negative: float = 0.0
+    drain: int = 0
+
+    name: ClassVar[str] = "error-compensation"
+    source: ClassVar[str] = "reconstruction, inspired by Liu et al., ICML 2025, arXiv 2506.01968"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        whole_number("drain", self.drain, 0, 2**15 - 1)
+        if not (math.isfinite(self.negative) and 0 <= self.negative <= 1):
+            raise ConversionError(f"negative must be a fraction of the threshold in [0, 1], not {self.negative!r}")
+        if self.drain and self.schedule != "pipelined":
+            raise ConversionError("drain steps need the schedule 'pipelined'; layerwise needs none")
+
+    def drain_steps(self) -> int:
+        return self.drain
+
+    def neuron(self, levels: int | None) -> NeuronSpec:
+        return NeuronSpec("signed_if", negative=self.negative)

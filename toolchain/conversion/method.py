@@ -1,0 +1,62 @@
+"""What a conversion method is: a frozen dataclass that says which neuron replaces an activation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from toolchain.conversion.neurons import NeuronSpec
+from toolchain.errors import ConversionError
+from toolchain.ir.integer import Schedule
+
+#: Methods by their command-line name; filled by :func:`register`.
+METHODS: dict[str, type[Method]] = {}
+
+
+@dataclass(frozen=True)
+class Method:
+    """Base of all methods: ``timesteps`` T >= 1 and a schedule."""
+
+    timesteps: int
+    schedule: Schedule = "pipelined"
+
+    name: ClassVar[str] = ""
+    source: ClassVar[str] = ""
+    schedules: ClassVar[tuple[Schedule, ...]] = ("pipelined", "layerwise")
+
+    def __post_init__(self) -> None:
+        whole_number("timesteps", self.timesteps, 1, 2**20)
+        if self.schedule not in self.schedules:
+            allowed = " or ".join(repr(s) for s in self.schedules)
+            raise ConversionError(f"{type(self).__name__} runs with schedule {allowed}, not {self.schedule!r}")
+
+    def drain_steps(self) -> int:
+        """Extra steps with the input and the biases off."""
+        return 0
+
+    def neuron(self, levels: int | None) -> NeuronSpec:
+        """The neuron for an activation trained with ``levels`` quantisation levels (None: plain ReLU)."""
+        raise NotImplementedError
+
+    def resolution(self, levels: int | None) -> int:
+        """Levels the converted neuron distinguishes: what a calibrated threshold is optimised for."""
+        return self.neuron(levels).levels or self.timesteps
+
+    def settings(self) -> dict[str, str]:
+        """The method and its fields, as stored in files and reports."""
+        return {"method": self.name, **{k: str(v) for k, v in vars(self).items()}}
+
+
+def whole_number(name: str, value: object, low: int, high: int) -> None:
+    """Raise :class:`ConversionError` unless ``value`` is an int in [low, high]."""
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise ConversionError(f"{name} must be a whole number between {low} and {high}, not {value!r}")
+
+
+def register(cls: type[Method]) -> type[Method]:
+    """Make a method available under its ``name``; third parties may use it as a class decorator."""
+    METHODS[cls.name] = cls
+    return cls
+
+
+__all__ = ["METHODS", "Method", "NeuronSpec", "register", "whole_number"]

@@ -1,0 +1,107 @@
+"""The float spiking network: the traced graph with neurons in place of activations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, fx, nn
+
+from toolchain.conversion.neurons import Neuron
+from toolchain.frontend import ChannelAffine, Convolution, Dense
+from toolchain.ir.integer import Schedule
+
+
+@dataclass(frozen=True)
+class InputRange:
+    """How real pixels become integers: ``integer = clip(round(real / scale), range of dtype)``."""
+
+    dtype: Literal["int8", "uint8"]
+    scale: float
+
+
+@dataclass
+class Provenance:
+    """What a converted network remembers of its making."""
+
+    method: str
+    source_sha256: str
+    settings: dict[str, str] = field(default_factory=dict)
+
+
+class SpikingNetwork(nn.Module):
+    """A network of integrate-and-fire neurons in float, made by :func:`toolchain.convert`.
+
+    Calling it on images [N, C, H, W] returns logits [N, classes]: the mean over T steps of the last layer's output.
+    ``graph`` is the traced graph with :class:`Neuron` modules, ``example`` a few images that lowering measures on.
+    """
+
+    def __init__(
+        self,
+        graph: fx.GraphModule,
+        *,
+        timesteps: int,
+        schedule: Schedule,
+        drain: int,
+        input_range: InputRange,
+        example: Tensor,
+        provenance: Provenance,
+    ) -> None:
+        super().__init__()
+        self.graph = graph
+        self.timesteps, self.schedule, self.drain = timesteps, schedule, drain
+        self.input_range, self.provenance = input_range, provenance
+        self.register_buffer("example", example.detach().clone(), persistent=False)
+
+    example: Tensor
+
+    @property
+    def neurons(self) -> dict[str, Neuron]:
+        """Populations by name, in network order."""
+        modules = {n.target: self.graph.get_submodule(str(n.target)) for n in self.graph.graph.nodes if _is_call(n)}
+        return {str(name): module for name, module in modules.items() if isinstance(module, Neuron)}
+
+    @property
+    def steps(self) -> int:
+        return max((neuron.steps for neuron in self.neurons.values()), default=1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        steps, n = self.steps, images.shape[0]
+        x = images.repeat(steps, *([1] * (images.ndim - 1)))
+        if self.drain:
+            x[self.timesteps * n :] = 0
+        runner = _StepRunner(self.graph, constant=self.timesteps * n)
+        output: Tensor = runner.run(x)
+        per_step = output.reshape(steps, n, -1)
+        if steps == 1:
+            return per_step[0]
+        return per_step[: self.timesteps + self.drain].sum(0) / self.timesteps
+
+    def counts(self, images: Tensor) -> dict[str, Tensor]:
+        """Net emissions per neuron [N, *shape] of each population for ``images``."""
+        with torch.no_grad():
+            self(images)
+        return {name: neuron.counts for name, neuron in self.neurons.items() if neuron.counts is not None}
+
+    def extra_repr(self) -> str:
+        return f"timesteps={self.timesteps}, schedule={self.schedule}, drain={self.drain}, {self.provenance.method}"
+
+
+def _is_call(node: fx.Node) -> bool:
+    return bool(node.op == "call_module")
+
+
+class _StepRunner(fx.Interpreter):
+    """Runs the graph on all steps at once; rows from ``constant`` on are drain steps, in which biases are off."""
+
+    def __init__(self, graph: fx.GraphModule, constant: int) -> None:
+        super().__init__(graph)
+        self.constant = constant
+
+    def call_module(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        result = super().call_module(target, args, kwargs)
+        module = self.fetch_attr(target)
+        if isinstance(module, Convolution | Dense | ChannelAffine) and result.shape[0] > self.constant:
+            result[self.constant :] -= module(torch.zeros_like(args[0][:1]))
+        return result

@@ -1,0 +1,125 @@
+"""Float neurons: the update rules of ``docs/semantics.md`` on real numbers, all steps of a batch at once.
+
+Integer execution is the golden model's; these neurons are for evaluating and calibrating a network before it is
+lowered. Spikes are multiplied by the threshold, so that a layer's mean over T steps is its activation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from toolchain.ir.integer import NeuronKind, Schedule
+
+
+@dataclass(frozen=True)
+class NeuronSpec:
+    """Which neuron a method puts in place of an activation.
+
+    ``levels``: largest payload (graded) or 2**T - 1 (bit_serial), else None. ``rho``: steps of pass 1
+    (calibrated_if). ``negative``: negative threshold of signed_if as a fraction of the threshold; 0 stands for the
+    smallest amount there is, one unit once the network is in integers.
+    """
+
+    kind: NeuronKind
+    levels: int | None = None
+    rho: int | None = None
+    negative: float = 0.0
+
+
+class Neuron(nn.Module):
+    """A population. Input and output are [S * N, *shape] with the S steps outermost; ``counts`` keeps [N, *shape].
+
+    ``threshold`` (scalar or [C]): real value of a full activation; ``offset`` (0 or [*shape]): real amount added to
+    the initial membrane of threshold / 2 (unit / 2 where the neuron has levels).
+    """
+
+    threshold: Tensor
+    offset: Tensor
+
+    def __init__(self, spec: NeuronSpec, threshold: Tensor, timesteps: int, schedule: Schedule, drain: int = 0) -> None:
+        super().__init__()
+        self.spec, self.timesteps, self.schedule, self.drain = spec, timesteps, schedule, drain
+        self.register_buffer("threshold", threshold.detach().clone())
+        self.register_buffer("offset", torch.zeros(()))
+        self.counts: Tensor | None = None
+
+    @property
+    def steps(self) -> int:
+        """Steps this neuron emits for one image."""
+        if self.spec.kind in ("graded", "bit_serial"):
+            return 1  # a level travels as one number here; its bits are the golden model's business
+        return max(self.timesteps + self.drain, self.spec.rho or 0)
+
+    @property
+    def unit(self) -> Tensor:
+        """Real value of one emitted unit: threshold, or threshold / levels."""
+        return self.threshold if self.spec.levels is None else self.threshold / self.spec.levels
+
+    def forward(self, x: Tensor) -> Tensor:
+        z = x.reshape(self.steps, -1, *x.shape[1:])
+        unit = self.unit.reshape(-1, *([1] * (z.ndim - 3))) if self.unit.ndim else self.unit
+        start = unit / 2 + self.offset
+        emitted = self._emit(z / unit, start / unit)
+        kept = emitted[: self.timesteps + self.drain]
+        self.counts = kept.sum(0).detach()
+        return (emitted * unit).reshape(x.shape)
+
+    def _emit(self, z: Tensor, start: Tensor) -> Tensor:
+        """Emissions [S, N, *shape] from input in units of the threshold."""
+        v = start.expand_as(z[0]).clone()
+        if self.spec.levels is not None:
+            return torch.clamp(torch.floor(z[0] + v), 0, self.spec.levels)[None]
+        if self.schedule == "layerwise":
+            # Everything arrives before the first spike: spike k fires when the total holds k thresholds.
+            total = torch.clamp(torch.floor(v + z.sum(0)), 0, self.timesteps)
+            steps = torch.arange(1, self.timesteps + 1, device=z.device, dtype=z.dtype)
+            return (total >= steps.reshape(-1, *([1] * total.ndim))).to(z.dtype)
+        if self.spec.kind == "signed_if":
+            return self._signed(z, v)
+        if self.spec.kind == "calibrated_if":
+            v = self._calibrated_start(z, v)
+        return self._plain(z, v)
+
+    @staticmethod
+    def _plain(z: Tensor, v: Tensor) -> Tensor:
+        spikes = []
+        for current in z:
+            v = v + current
+            s = (v >= 1).to(z.dtype)
+            v = v - s
+            spikes.append(s)
+        return torch.stack(spikes)
+
+    def _signed(self, z: Tensor, v: Tensor) -> Tensor:
+        """Dual threshold with memory: s = +1 if m >= 1 and c < T, -1 if m < -negative and c > 0."""
+        spikes, count = [], torch.zeros_like(v)
+        for current in z:
+            v = v + current
+            down = v <= -self.spec.negative if self.spec.negative else v < 0
+            s = ((v >= 1) & (count < self.timesteps)).to(z.dtype) - (down & (v < 1) & (count > 0)).to(z.dtype)
+            v, count = v - s, count + s
+            spikes.append(s)
+        return torch.stack(spikes)
+
+    def _calibrated_start(self, z: Tensor, v0: Tensor) -> Tensor:
+        """Pass 1 of offset-spike calibration (Hao et al., ICLR 2023, as its published code does it).
+
+        The smallest shift that moves the count by one: max(1, a - 1) down where v < 0 after rho steps and the neuron
+        fired, max(1, 1 - b) up where v >= 1 and it could fire more; a is the smallest membrane that fired, b the
+        largest that did not. ``eps`` stands for the one integer unit of the integer rule.
+        """
+        eps, rho = 1e-3, self.spec.rho or 0
+        v, count = v0, torch.zeros_like(v0)
+        fired, silent = torch.full_like(v0, torch.inf), torch.full_like(v0, -torch.inf)
+        for current in z[:rho]:
+            v = v + current
+            s = (v >= 1).to(z.dtype)
+            fired = torch.where(s > 0, torch.minimum(fired, v), fired)
+            silent = torch.where(s > 0, silent, torch.maximum(silent, v))
+            v, count = v - s, count + s
+        down = torch.where((v < 0) & (count > 0), (fired - 1 + eps).clamp(min=1), torch.zeros_like(v))
+        up = torch.where((v >= 1) & (count < rho), (1 - silent).clamp(min=1), torch.zeros_like(v))
+        return v0 - down + up

@@ -1,0 +1,178 @@
+"""The verb: a trained network and a method in, a float spiking network out."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, fx, nn
+
+from toolchain.conversion.method import Method
+from toolchain.conversion.network import InputRange, Provenance, SpikingNetwork
+from toolchain.conversion.neurons import Neuron
+from toolchain.conversion.thresholds import calibrate
+from toolchain.errors import ConversionError, DataError
+from toolchain.frontend import AveragePool, Convolution, Dense, Rectifier, canonicalize, is_activation
+
+_KEPT_EXAMPLES = 64
+_CALIBRATION_IMAGES = 1000
+
+
+def convert(ann: nn.Module, method: Method, *, example: Any, calibration: Any = None) -> SpikingNetwork:
+    """Convert a trained network to a spiking network in float.
+
+    ``ann`` is left as it is. ``method``: one of ``tc.QCFS(timesteps=4)`` and its kin. ``example``: images as the
+    network takes them, float [N, C, H, W], tensor or array; fixes shapes and the input range. ``calibration``: training
+    images that give plain ReLU networks their thresholds (default: ``example``, with a warning); networks trained with
+    ``tc.ClipFloorShift`` need none.
+
+    Raises ``UnsupportedOperation`` (all obstacles at once), ``ConversionError``, ``DataError``.
+    """
+    if not isinstance(method, Method):
+        raise ConversionError(f"expected a method such as tc.QCFS(timesteps=4), got {method!r}")
+    images = as_images(example, "example")
+    graph = canonicalize(ann, images[:2])
+    check_structure(graph)
+    levels = {name: getattr(module, "levels", None) for name, module in activations(graph).items()}
+    thresholds = _thresholds(graph, method, levels, images, calibration)
+    for name in levels:
+        spec = method.neuron(levels[name])
+        neuron = Neuron(spec, thresholds[name], method.timesteps, method.schedule, method.drain_steps())
+        _replace(graph, name, neuron.to(thresholds[name].device))
+    network = SpikingNetwork(
+        graph,
+        timesteps=method.timesteps,
+        schedule=method.schedule,
+        drain=method.drain_steps(),
+        input_range=input_range(images),
+        example=images[:_KEPT_EXAMPLES],
+        provenance=Provenance(method.name, state_sha256(ann.state_dict()), method.settings()),
+    )
+    return network.eval()
+
+
+def as_images(value: Any, name: str) -> Tensor:
+    """Float images [N, ...] from a tensor or array; raises :class:`DataError` with what is wrong."""
+    try:
+        images = value if isinstance(value, Tensor) else torch.as_tensor(np.asarray(value))
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{name} must be an array or tensor of images [N, C, H, W]") from error
+    if images.ndim < 2 or images.shape[0] == 0:
+        raise DataError(f"{name} must hold images [N, C, H, W], its shape is {tuple(images.shape)}")
+    images = images.detach().to(torch.float32)
+    if not bool(torch.isfinite(images).all()):
+        raise DataError(f"{name} holds values that are not finite")
+    return images
+
+
+def activations(graph: fx.GraphModule) -> dict[str, nn.Module]:
+    """Activation modules of a traced graph by name, in network order."""
+    found = {}
+    for node in graph.graph.nodes:
+        if node.op == "call_module":
+            module = graph.get_submodule(str(node.target))
+            if is_activation(module):
+                found[str(node.target)] = module
+    return found
+
+
+def check_structure(graph: fx.GraphModule) -> None:
+    """Raise :class:`ConversionError` unless linear operations lead into every activation and into the output."""
+    if not activations(graph):
+        raise ConversionError("the network has no activation, so there is nothing that could spike; add ReLU layers")
+    for node in graph.graph.nodes:
+        if node.op == "call_module" and is_activation(graph.get_submodule(str(node.target))):
+            if not _passes_linear(graph, node.args[0]):
+                raise ConversionError(
+                    f"{node.meta['where']}: an activation has no linear operation before it; "
+                    "put a Conv2d or Linear layer there"
+                )
+        elif node.op == "output":
+            last = node.args[0]
+            if last.op == "call_module" and is_activation(graph.get_submodule(str(last.target))):
+                raise ConversionError(
+                    f"{last.meta['where']}: the network ends in an activation; end it in a linear layer (the readout)"
+                )
+            if len(last.meta["shape"]) != 1:
+                raise ConversionError(
+                    f"the network returns {('N', *last.meta['shape'])}; flatten it to logits (N, classes)"
+                )
+
+
+def _passes_linear(graph: fx.GraphModule, node: fx.Node) -> bool:
+    """Whether an operation with weights lies between ``node`` and the activations or input before it."""
+    if node.op == "placeholder":
+        return False
+    if node.op == "call_module":
+        module = graph.get_submodule(str(node.target))
+        if isinstance(module, Convolution | Dense | AveragePool):
+            return True
+        if is_activation(module):
+            return False
+    elif len(node.all_input_nodes) > 1:
+        return True  # a sum or concatenation: identity synapses carry each branch
+    return all(_passes_linear(graph, source) for source in node.all_input_nodes)
+
+
+def _thresholds(
+    graph: fx.GraphModule, method: Method, levels: Mapping[str, int | None], images: Tensor, calibration: Any
+) -> dict[str, Tensor]:
+    found = activations(graph)
+    rectified = [name for name, module in found.items() if isinstance(module, Rectifier)]
+    measured: dict[str, float] = {}
+    if rectified:
+        if calibration is None:
+            warnings.warn(
+                f"thresholds of {len(rectified)} ReLU layers come from the {len(images)} example images; "
+                "pass calibration=images from the training set",
+                stacklevel=3,
+            )
+        data = images if calibration is None else as_images(calibration, "calibration")[:_CALIBRATION_IMAGES]
+        measured = calibrate(graph, data, {name: method.resolution(levels[name]) for name in rectified})
+    thresholds = {}
+    for name, module in found.items():
+        value = torch.tensor(measured[name]) if name in measured else module.threshold
+        value = torch.as_tensor(value).detach().to(torch.float32)
+        value = value.reshape(()) if value.numel() == 1 else value.reshape(-1)
+        if not bool(torch.isfinite(value).all()) or not bool((value > 0).all()):
+            raise ConversionError(f"layer {name} has threshold {value.min().item():g}; thresholds must be positive")
+        thresholds[name] = value
+    return thresholds
+
+
+def _replace(graph: fx.GraphModule, name: str, module: nn.Module) -> None:
+    *path, last = name.split(".")
+    owner: nn.Module = graph.get_submodule(".".join(path)) if path else graph
+    setattr(owner, last, module)
+
+
+def input_range(images: Tensor) -> InputRange:
+    """The 8-bit coding of the input that loses least: pixels of 8-bit images come through exactly.
+
+    Images in [0, 1] whose values are multiples of 1/255 keep that scale, others that lie on a coarser lattice keep
+    theirs; everything else is scaled to its largest magnitude. Negative values make the input int8.
+    """
+    peak = float(images.abs().max())
+    if peak == 0:
+        return InputRange("uint8", 1.0 / 255)
+    if float(images.min()) >= 0:
+        for steps in (255, 16, 15, 1, 1.0 / 255):
+            scaled = images.double() * steps
+            if float(scaled.max()) <= 255 and bool((scaled - scaled.round()).abs().max() < 1e-3):
+                return InputRange("uint8", 1.0 / steps)
+        return InputRange("uint8", peak / 255 if peak > 1 else 1.0 / 255)
+    return InputRange("int8", peak / 127)
+
+
+def state_sha256(state: Mapping[str, Tensor]) -> str:
+    """Hash of a state dict: names, shapes and values."""
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        value = state[name].detach().cpu().contiguous()
+        digest.update(f"{name}:{value.dtype}:{tuple(value.shape)};".encode())
+        digest.update(value.numpy().tobytes())
+    return digest.hexdigest()

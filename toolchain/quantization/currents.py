@@ -1,0 +1,99 @@
+"""From the traced graph of a spiking network to the linear current of every population."""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import dataclass, replace
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor, fx
+
+from toolchain.conversion.network import SpikingNetwork
+from toolchain.conversion.neurons import Neuron
+from toolchain.errors import ConversionError
+from toolchain.frontend import AveragePool, ChannelAffine, Convolution, Dense, FlattenAll
+from toolchain.quantization import maps
+from toolchain.quantization.maps import Current, Float64
+
+READOUT = "readout"
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """``currents`` of every population, in network order, and of the readout; ``input_shape`` (C, H, W)."""
+
+    currents: dict[str, Current]
+    input_shape: tuple[int, ...]
+
+
+def float64(tensor: Tensor) -> Float64:
+    values: Float64 = tensor.detach().to("cpu", torch.float64).numpy()
+    return values
+
+
+def wiring(network: SpikingNetwork) -> Wiring:
+    """Compose the linear operations between populations.
+
+    Raises ``ConversionError``, naming the user's line, where two operations have no common synapse.
+    """
+    values: dict[fx.Node, Current] = {}
+    currents: dict[str, Current] = {}
+    shape: tuple[int, ...] = ()
+    for node in network.graph.graph.nodes:
+        if node.op == "placeholder":
+            shape = tuple(node.meta["shape"])
+            values[node] = maps.from_source("input", shape)
+        elif node.op == "output":
+            currents[READOUT] = values[node.args[0]]
+        else:
+            try:
+                values[node] = _apply(network, node, values, currents)
+            except maps.NotComposableError as error:
+                raise ConversionError(f"{node.meta['where']}: {error}") from error
+    return Wiring(currents, shape)
+
+
+def _apply(
+    network: SpikingNetwork, node: fx.Node, values: dict[fx.Node, Current], currents: dict[str, Current]
+) -> Current:
+    sources = [values[source] for source in node.all_input_nodes]
+    if node.op == "call_function":
+        if node.target is operator.add:
+            first, second = (values[argument] for argument in cast(tuple[fx.Node, fx.Node], node.args))
+            return maps.add(first, second)
+        return maps.concatenate([values[part] for part in cast(list[fx.Node], node.args[0])])
+    name, module = str(node.target), network.graph.get_submodule(str(node.target))
+    (current,) = sources
+    match module:
+        case Neuron():
+            currents[name] = current
+            return maps.from_source(name, tuple(node.meta["shape"]))
+        case Convolution():
+            kernel = maps.Kernel(float64(module.weight), module.stride, module.pads, module.dilation, module.groups)
+            return maps.convolve(current, kernel, float64(module.bias), name)
+        case Dense():
+            return maps.dense(current, float64(module.weight), float64(module.bias), name)
+        case AveragePool():
+            return maps.average(current, module.kernel, name)
+        case ChannelAffine():
+            return maps.scale(current, float64(module.scale), float64(module.shift), name)
+        case FlattenAll():
+            return maps.flatten(current)
+    raise ConversionError(f"{node.meta['where']}: {type(module).__name__} cannot be lowered")
+
+
+def apply_gain(term: maps.Term, gain: Float64) -> maps.Term:
+    """The term with the real value of its source's emissions, and the division of its pool, in the weights.
+
+    ``gain`` has one value, or one per source channel. The result always has a kernel or a dense matrix.
+    """
+    divisor = 1 if term.pool is None else term.pool[0] * term.pool[1]
+    per_channel = np.broadcast_to(gain, (term.shape[0],)) / divisor
+    if term.dense is not None and term.kernel is None:
+        repeats = int(np.prod(term.pooled_shape[1:]))
+        return replace(term, dense=term.dense * np.repeat(per_channel, repeats))
+    diagonal = maps.Kernel(per_channel.reshape(-1, 1, 1, 1), groups=len(per_channel))
+    kernel = diagonal if term.kernel is None else maps.compose(diagonal, term.kernel)
+    return replace(term, kernel=kernel)

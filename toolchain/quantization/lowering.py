@@ -1,0 +1,254 @@
+"""The verb: a float spiking network in, verified integer NIR out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import nir
+import numpy as np
+
+import toolchain.ir.integer as ig
+from toolchain.conversion.network import SpikingNetwork
+from toolchain.conversion.neurons import Neuron
+from toolchain.errors import ConversionError, RangeError
+from toolchain.ir import build
+from toolchain.quantization.currents import READOUT, apply_gain, float64, wiring
+from toolchain.quantization.maps import Current, Float64, Kernel, Term
+from toolchain.quantization.ranges import bounds
+from toolchain.quantization.scales import Int8, Precision, Units, choose_units, round_weights
+
+_EXACT = 2**24
+
+
+def lower(network: SpikingNetwork, precision: Precision | None = None) -> nir.NIRGraph:
+    """Quantise a converted network and write it as NIR of profile ``spikec.nir/1``, verified.
+
+    ``precision`` is ``tc.Int8(per="layer")`` (default) or ``tc.Int8(per="channel")``. Weights are int8 mantissas,
+    thresholds, biases and initial membranes int32, the initial membrane half the threshold (floor) unless calibrated.
+
+    Raises ``RangeError`` where a membrane can leave 24 bits and does on the network's example images, and
+    ``ConversionError`` where operations cannot share a synapse.
+    """
+    if not isinstance(network, SpikingNetwork):
+        raise ConversionError(f"expected a network made by tc.convert, got {type(network).__name__}")
+    if precision is None:
+        precision = Int8()
+    if not isinstance(precision, Precision):
+        raise ConversionError(f"expected a precision such as tc.Int8(per='layer'), got {precision!r}")
+    graph = integer_graph(network, precision)
+    check_range(graph, network)
+    return build(graph)
+
+
+def integer_graph(network: SpikingNetwork, precision: Precision) -> ig.IntegerGraph:
+    """The integer graph of a converted network, before the range check."""
+    wires = wiring(network)
+    neurons = network.neurons
+    coding = network.input_range
+    names = _Names({"input", "output", READOUT, *neurons})
+    nodes: list[ig.Node] = [ig.InputNode("input", wires.input_shape, coding.dtype, coding.scale)]
+    gains = {"input": np.array([coding.scale])} | {n: np.atleast_1d(float64(m.unit)) for n, m in neurons.items()}
+    for name, current in wires.currents.items():
+        neuron = neurons.get(name)
+        terms = [apply_gain(term, gains[term.source]) for term in current.terms]
+        units = _units(terms, current, neuron, precision)
+        sources, made = _synapses(name, terms, current, units, precision, names)
+        nodes += made
+        nodes.append(
+            _population(name, neuron, current, units, sources) if neuron else _readout(network, current, units, sources)
+        )
+    return ig.IntegerGraph(
+        nodes={node.name: node for node in nodes},
+        timesteps=network.timesteps,
+        schedule=network.schedule,
+        drain=network.drain,
+        source_sha256=network.provenance.source_sha256,
+        info=network.provenance.settings | {"weights": f"int{getattr(precision, 'bits', 8)} per {precision.per}"},
+    )
+
+
+class _Names:
+    """Hands out node names, each once."""
+
+    def __init__(self, taken: Iterable[str]) -> None:
+        self.taken = set(taken)
+
+    def free(self, wanted: str) -> str:
+        name, number = wanted, 1
+        while name in self.taken:
+            name, number = f"{wanted}_{number}", number + 1
+        self.taken.add(name)
+        return name
+
+
+def _output_weights(term: Term) -> Float64:
+    if term.dense is not None:
+        return term.dense
+    assert term.kernel is not None  # apply_gain gives every term weights
+    return term.kernel.weight
+
+
+def _units(terms: list[Term], current: Current, neuron: Neuron | None, precision: Precision) -> Units:
+    weights = [_output_weights(term) for term in terms]
+    channels = weights[0].shape[0]
+    threshold = None if neuron is None else np.broadcast_to(float64(neuron.unit), (channels,))
+    return choose_units(weights, threshold, channels, precision)
+
+
+def _integers(real: Float64, what: str) -> ig.Int64:
+    rounded = np.rint(real)
+    if np.abs(rounded).max(initial=0) > _EXACT:
+        raise RangeError(
+            f"{what} reaches {np.abs(rounded).max():.3g} units, beyond the exact range of NIR's float32 (2^24); "
+            "the weights of this layer are tiny against its bias: retrain it or use per='layer'"
+        )
+    return rounded.astype(np.int64)
+
+
+def _synapses(
+    population: str, terms: list[Term], current: Current, units: Units, precision: Precision, names: _Names
+) -> tuple[tuple[str, ...], list[ig.Node]]:
+    """Synapse nodes of a population (pool, convolution or flatten and affine per term) and the names that feed it."""
+    nodes: list[ig.Node] = []
+    ends = []
+    channels = len(units.unit)
+    bias = _integers(_channel_bias(current, channels) / units.unit, f"{population}: a bias")
+    for term, exponent in zip(terms, units.exponents, strict=True):
+        base = term.name if term.name and term.name != population else f"{population}.synapse"
+        source, shape = term.source, term.shape
+        if term.pool is not None:
+            pool = ig.SumPool(names.free(f"{base}.pool"), (source,), shape, term.pooled_shape, term.pool, term.pool)
+            nodes.append(pool)
+            source, shape = pool.name, pool.output_shape
+        weight = round_weights(_output_weights(term), units.unit, exponent, precision.weight_max)
+        if term.dense is not None:
+            if len(shape) > 1:
+                flat = ig.Flatten(names.free(f"{base}.flatten"), (source,), shape, (int(np.prod(shape)),))
+                nodes.append(flat)
+                source, shape = flat.name, flat.output_shape
+            end: ig.Node = ig.Affine(names.free(base), (source,), shape, (channels,), weight, bias, exponent)
+        else:
+            assert term.kernel is not None
+            end = _convolution(names.free(base), source, shape, term.kernel, weight, bias, exponent)
+        nodes.append(end)
+        if term.dense is None and term.flat:
+            end = ig.Flatten(names.free(f"{base}.flatten"), (end.name,), end.output_shape, term.output_shape)
+            nodes.append(end)
+        ends.append(end.name)
+        bias = np.zeros_like(bias)  # the first branch carries it
+    return tuple(ends), nodes
+
+
+def _channel_bias(current: Current, channels: int) -> Float64:
+    """One bias per output channel of the synapses; a flattened convolution repeats each channel's."""
+    bias = np.asarray(current.bias, dtype=np.float64)
+    return bias if len(bias) == channels else bias.reshape(channels, -1)[:, 0]
+
+
+def _convolution(
+    name: str, source: str, shape: ig.Shape, kernel: Kernel, weight: ig.Int64, bias: ig.Int64, exponent: int
+) -> ig.Convolution:
+    """An IR convolution: four-sided padding becomes symmetric padding and zero kernel rows or columns (``margin``)."""
+    weight, margin, padding, dilation = _symmetric(kernel, weight)
+    node = ig.Convolution(
+        name=name,
+        sources=(source,),
+        input_shape=shape,
+        output_shape=kernel.output_shape(shape),
+        weight=weight,
+        bias=bias,
+        stride=kernel.stride,
+        padding=padding,
+        dilation=dilation,
+        groups=kernel.groups,
+        margin=margin,
+        weight_exp=exponent,
+    )
+    return node
+
+
+def _symmetric(
+    kernel: Kernel, weight: ig.Int64
+) -> tuple[ig.Int64, tuple[int, int, int, int], tuple[int, int], tuple[int, int]]:
+    """Pads (a, b) of an axis become max(a, b) on both sides; the kernel grows by the difference where less was asked.
+
+    Growing by one row moves the taps by one dilation: a difference that the dilation does not divide turns the
+    dilated kernel into a dense one first.
+    """
+    top, bottom, left, right = kernel.pads
+    dilation = list(kernel.dilation)
+    for axis, (before, after) in enumerate(((top, bottom), (left, right))):
+        if (before - after) % dilation[axis]:
+            weight = _undilate(weight, axis + 2, dilation[axis])
+            dilation[axis] = 1
+    tall, wide = max(top, bottom), max(left, right)
+    grow = (
+        (tall - top) // dilation[0],
+        (tall - bottom) // dilation[0],
+        (wide - left) // dilation[1],
+        (wide - right) // dilation[1],
+    )
+    grown = np.pad(weight, ((0, 0), (0, 0), grow[:2], grow[2:]))
+    return grown, grow, (tall, wide), (dilation[0], dilation[1])
+
+
+def _undilate(weight: ig.Int64, axis: int, dilation: int) -> ig.Int64:
+    shape = list(weight.shape)
+    shape[axis] = (shape[axis] - 1) * dilation + 1
+    dense = np.zeros(shape, dtype=np.int64)
+    index = [slice(None)] * 4
+    index[axis] = slice(None, None, dilation)
+    dense[tuple(index)] = weight
+    return dense
+
+
+def _spread(values: Float64 | ig.Int64, shape: ig.Shape) -> ig.Int64:
+    """One value per output channel (or element) over the neurons of a population of ``shape``."""
+    repeats = int(np.prod(shape)) // len(values)
+    return np.repeat(np.asarray(values), repeats).reshape(shape).astype(np.int64)
+
+
+def _population(name: str, neuron: Neuron, current: Current, units: Units, sources: tuple[str, ...]) -> ig.Population:
+    assert units.theta is not None
+    theta = _spread(units.theta, current.shape)
+    unit = np.repeat(units.unit, theta.size // len(units.unit)).reshape(theta.shape)
+    offset = np.rint(np.broadcast_to(float64(neuron.offset), theta.shape) / unit).astype(np.int64)
+    spec = neuron.spec
+    negative = None
+    if spec.kind == "signed_if":
+        negative = np.maximum(np.rint(spec.negative * theta), 1).astype(np.int64)
+    return ig.Population(
+        name=name,
+        sources=sources,
+        shape=current.shape,
+        kind=spec.kind,
+        theta=theta,
+        v_init=theta // 2 + offset,
+        theta_neg=negative,
+        levels=spec.levels if spec.kind == "graded" else None,
+        rho=spec.rho,
+    )
+
+
+def _readout(network: SpikingNetwork, current: Current, units: Units, sources: tuple[str, ...]) -> ig.Readout:
+    summed = any(neuron.spec.levels is None for neuron in network.neurons.values())
+    scale = float(units.unit[0]) / (network.timesteps if summed else 1)
+    return ig.Readout(READOUT, sources, current.shape, np.zeros(current.shape, dtype=np.int64), scale)
+
+
+def check_range(graph: ig.IntegerGraph, network: SpikingNetwork) -> None:
+    """Raise ``RangeError`` where a membrane may leave 24 bits and does so on the example images."""
+    from toolchain.simulation import simulate
+
+    loose = {bound.node: bound for bound in bounds(graph).membranes.values() if bound.margin < 0}
+    if not loose:
+        return
+    trace = simulate(graph, network.example, counts=False)
+    for name, number in trace.overflows.items():
+        if number:
+            low, high = trace.membrane[name]
+            bound = loose[name]
+            raise RangeError(
+                f"{name}: the 24-bit membrane overflows on the example images (it reaches [{low}, {high}], worst case "
+                f"[{bound.low}, {bound.high}], limit 8388607); use fewer timesteps, fewer weight bits or per='layer'"
+            )
