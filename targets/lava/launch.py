@@ -22,6 +22,8 @@ from targets.lava.system import has_ended, kill_group, remove_shared_memory
 from toolchain.errors import ToolchainError
 
 _POLL = 0.05
+#: Seconds between the end of a process and the report of its exception, which may come from another process.
+_WORDS = 2.0
 #: Seconds a worker may take to exit after it has said that it is done.
 _EXIT = 10.0
 
@@ -91,7 +93,7 @@ def _watch(
     readout = next(i for i, p in enumerate(job.plan.processes) if p.process == "Integrator")
     arrival = job.plan.processes[readout].arrival
     seen: object = None
-    since = time.monotonic()
+    since = alive = time.monotonic()
     finished = 0
     while True:
         code = worker.poll()
@@ -108,7 +110,9 @@ def _watch(
             return
         if code is not None:
             raise LavaError(f"the Lava worker ended with code {code} while {state or 'starting'}")
-        if state in ("building", "running") and dead:
+        if not dead or state not in ("building", "running"):
+            alive = time.monotonic()
+        elif time.monotonic() - alive > _WORDS:
             raise LavaError(f"Lava process {', '.join(dead)} died while {state} (killed, or out of memory)")
         now = (state, beats.tobytes())
         if now != seen:

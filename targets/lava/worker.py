@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+import time
 import traceback
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from targets.lava.status import write_failure, write_state
 
 #: Graded messages: with 0 bits Lava's synapses take every non-zero input as 1.
 MESSAGE_BITS = 24
+#: Seconds for a process to report its exception before the worker reports what followed from it.
+_WORDS = 1.0
 
 
 def main(folder: Path, parent: int, tag: str) -> int:
@@ -36,6 +39,7 @@ def main(folder: Path, parent: int, tag: str) -> int:
         write_state(folder, "done")
     except Exception as error:
         traceback.print_exc()
+        time.sleep(_WORDS)  # the process that failed is the better witness
         write_failure(folder, "the worker", error)
         return 1
     return 0

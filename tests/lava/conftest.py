@@ -1,6 +1,8 @@
 """Fixtures of the Lava tests: the target, skipping where Lava is not installed."""
 
 import importlib.util
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -15,3 +17,27 @@ def lava():
         pytest.skip(missing)
     assert importlib.util.find_spec("lava") is not None
     return LavaTarget()
+
+
+@pytest.fixture
+def leftovers(tmp_path, monkeypatch):
+    """Runs of this test use ``tmp_path``; calling the fixture returns their living processes and shared memory."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    blocks_before = set(Path("/dev/shm").glob("spikec_*"))
+
+    def find():
+        processes = []
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                ended = (entry / "stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+                command = (entry / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if not ended and b"targets.lava.worker" in command and str(tmp_path).encode() in command:
+                processes.append(int(entry.name))
+        tags = {path.stem for path in tmp_path.glob("spikec_*")}
+        blocks = set(Path("/dev/shm").glob("spikec_*")) - blocks_before
+        return processes, [b.name for b in blocks if any(b.name.startswith(tag) for tag in tags)]
+
+    return find

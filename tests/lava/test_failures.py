@@ -1,0 +1,132 @@
+"""Faults inside Lava's processes: each is an error within seconds, names the process, and leaves nothing behind."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from toolchain.errors import ToolchainError
+from toolchain.ir.integer import Affine, InputNode, IntegerGraph, Population, Readout
+
+pytestmark = pytest.mark.lava
+
+FAULTY = """
+import os, signal, time
+from targets.lava.processes.stepping import PySoftResetIF
+from targets.lava.processes.readout import PyIntegrator
+
+class FaultyIF(PySoftResetIF):
+    def __init__(self, proc_params):
+        super().__init__(proc_params)
+        if {where!r} == "init" and self.label == {layer!r}:
+            {fault}
+
+    def emit(self, step):
+        if {where!r} == "step" and self.label == {layer!r} and self.time_step == 9:
+            {fault}
+        return super().emit(step)
+
+class FaultyIntegrator(PyIntegrator):
+    def integrate(self, image, step, synaptic):
+        if {layer!r} == "readout" and image == 2:
+            {fault}
+        super().integrate(image, step, synaptic)
+"""
+RAISE = "raise ValueError('injected on purpose')"
+KILL = "os.kill(os.getpid(), signal.SIGKILL)"
+HANG = "time.sleep(600)"
+
+
+def chain() -> IntegerGraph:
+    """Three populations in a row, 4 inputs, 4 steps."""
+    nodes = {"input": InputNode("input", (4,), "uint8", 1.0)}
+    source = "input"
+    for layer in ("first", "middle", "last"):
+        weight, bias = np.eye(4, dtype=np.int64), np.zeros(4, np.int64)
+        nodes[f"fc_{layer}"] = Affine(f"fc_{layer}", (source,), (4,), (4,), weight, bias)
+        nodes[layer] = Population(layer, (f"fc_{layer}",), (4,), "if", np.full(4, 2), np.ones(4, np.int64))
+        source = layer
+    nodes["fc"] = Affine("fc", (source,), (4,), (4,), np.eye(4, dtype=np.int64), np.zeros(4, np.int64))
+    nodes["readout"] = Readout("readout", ("fc",), (4,), np.zeros(4, np.int64), 1.0)
+    return IntegerGraph(nodes, 4, "pipelined")
+
+
+@pytest.fixture
+def run_faulty(lava, tmp_path, monkeypatch):
+    """``run_faulty(layer, where, fault, **options)`` runs ``chain`` with one faulty process."""
+
+    def run(layer, where, fault, **options):
+        (tmp_path / "faulty_models.py").write_text(FAULTY.format(layer=layer, where=where, fault=fault))
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+        models = {"SoftResetIF": "faulty_models:FaultyIF", "Integrator": "faulty_models:FaultyIntegrator"}
+        return lava.compile(chain(), models=models, **options).run(np.ones((5, 4)))
+
+    return run
+
+
+def log_of(error):
+    return Path(str(error).rpartition("log: ")[2]).read_text()
+
+
+@pytest.mark.parametrize(
+    ("layer", "where"), [("first", "init"), ("middle", "step"), ("readout", "step")], ids=["init", "middle", "last"]
+)
+def test_exception(run_faulty, leftovers, layer, where):
+    with pytest.raises(ToolchainError, match=f"{layer} failed: ValueError: injected on purpose") as caught:
+        run_faulty(layer, where, RAISE)
+    assert "Traceback" in log_of(caught.value)
+    assert "faulty_models.py" in log_of(caught.value)
+    assert leftovers() == ([], [])
+
+
+def test_killed_process(run_faulty, leftovers):
+    with pytest.raises(ToolchainError, match="middle died while running"):
+        run_faulty("middle", "step", KILL, workers=2)
+    assert leftovers() == ([], [])
+
+
+def test_hang(run_faulty, leftovers):
+    started = time.monotonic()
+    with pytest.raises(ToolchainError, match="stood still for 6 s while running, middle at step 8 of 23"):
+        run_faulty("middle", "step", HANG, stall_seconds=6)
+    assert time.monotonic() - started < 60  # a hanging Lava never ends by itself
+    assert leftovers() == ([], [])
+
+
+DRIVER = """
+import sys
+sys.path[:0] = [{tests!r}]
+import numpy as np
+from test_failures import chain
+from targets.lava import LavaTarget
+LavaTarget().compile(chain(), models={{"SoftResetIF": "faulty_models:FaultyIF"}}).run(np.ones((5, 4)))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["ctrl-c", "parent killed"])
+def test_parent_ends(lava, leftovers, tmp_path, monkeypatch, number):
+    (tmp_path / "faulty_models.py").write_text(FAULTY.format(layer="last", where="step", fault=HANG))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    script = DRIVER.format(tests=str(Path(__file__).parent))
+    parent = subprocess.Popen([sys.executable, "-c", script], cwd=Path(__file__).parents[2], stderr=subprocess.PIPE)
+    try:
+        wait_until(lambda: any(state.read_text() == "running" for state in tmp_path.glob("spikec_*/state")), 60)
+        parent.send_signal(number)
+        _, message = parent.communicate(timeout=30)
+    finally:
+        parent.kill()
+    if number == signal.SIGINT:
+        assert b"KeyboardInterrupt" in message
+        assert not list(tmp_path.glob("spikec_*"))
+    wait_until(lambda: leftovers() == ([], []), 20)
+
+
+def wait_until(condition, seconds):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
