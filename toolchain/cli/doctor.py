@@ -1,4 +1,4 @@
-"""``spikec doctor``: what is installed, what works with it, and what to do about the rest."""
+"""``spikec doctor``: what is installed, what works, and what to do about the rest."""
 
 from __future__ import annotations
 
@@ -6,44 +6,102 @@ import argparse
 import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from toolchain.cli import parser
 from toolchain.cli.output import emit
 from toolchain.cli.parser import Parser
 
+if TYPE_CHECKING:
+    from toolchain.ir import IntegerGraph
+
 REQUIRED = ("torch", "numpy", "nir", "h5py", "safetensors", "scikit-learn", "pillow")
 LAVA = ("lava-nc", "lava-dl")
+WORKS = "works"
 
 
 def add_parser(commands: Any) -> Parser:
     command = parser.command(commands, "doctor", "what is installed, what works, what to do")
     command.add_argument("--target", metavar="TARGET", help="exit with code 4 if this target cannot run here")
+    command.add_argument("--quick", action="store_true", help="look only, run nothing")
     return command
 
 
 def run(args: argparse.Namespace) -> int:
-    from targets.base import get_target, target_names
+    from targets.base import target_names
 
     if args.target is not None and args.target not in target_names():
         raise parser.UsageError(f"target: {parser.unknown(args.target, target_names())}")
-    versions = {name: _version(name) for name in ("spikec", *REQUIRED, *LAVA)}
-    missing = {name: get_target(name).available() for name in target_names()}
-    advice = [f"pip install {name}" for name in REQUIRED if versions[name] is None]
-    advice += [sentence for sentence in missing.values() if sentence]
+    packages = {name: _version(name) for name in ("spikec", *REQUIRED, *LAVA)}
+    absent = [name for name in REQUIRED if packages[name] is None]
+    states = {name: _state(name, run_it=not args.quick and not absent) for name in target_names()}
+    advice = [f"pip install {name}" for name in absent]
+    advice += [f"{name}: {state}" for name, state in states.items() if state != WORKS]
     document = {
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "packages": versions,
-        "targets": {name: {"available": not why, "reason": why} for name, why in missing.items()},
+        "packages": packages,
+        "targets": states,
         "to_do": advice,
     }
     lines = [f"python        {platform.python_version()} ({sys.executable})"]
-    lines += [f"{name:<13} {found or 'not installed'}" for name, found in versions.items()]
-    lines += [f"target {name:<6} {'cannot run here' if why else 'works'}" for name, why in missing.items()]
+    lines += [f"{name:<13} {found or 'not installed'}" for name, found in packages.items()]
+    lines += [f"target {name:<6} {'works' if state == WORKS else 'does not work'}" for name, state in states.items()]
     lines += [f"to do: {sentence}" for sentence in advice] or ["nothing to do"]
     emit(args, document, "\n".join(lines))
-    return 4 if args.target and missing[args.target] else 0
+    return 4 if args.target and states[args.target] != WORKS else 0
+
+
+def _state(name: str, run_it: bool) -> str:
+    """``works``, or what is wrong: a network of one neuron is run and compared with the golden model."""
+    from targets.base import get_target
+
+    try:
+        target = get_target(name)
+        missing = target.available()
+        if missing or not run_it:
+            return missing or WORKS
+        import numpy as np
+
+        from toolchain.ir import build
+        from toolchain.simulation import compare, simulate
+
+        graph = build(_one_neuron())
+        images = np.full((1, 1, 1, 1), 3, np.float32)
+        difference = compare(simulate(graph, images), target.compile(graph).run(images))
+        return WORKS if difference is None else f"differs from the golden model, {difference}"
+    except Exception as error:  # whatever a broken installation raises is the finding
+        return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def _one_neuron() -> IntegerGraph:
+    import numpy as np
+
+    from toolchain.ir import Affine, Convolution, Flatten, InputNode, IntegerGraph, Population, Readout
+
+    def integers(*values: int, shape: tuple[int, ...]) -> Any:
+        return np.array(values, np.int64).reshape(shape)
+
+    pixel = (1, 1, 1)
+    nodes = (
+        InputNode("input", pixel, "uint8", 1.0),
+        Convolution(
+            "conv",
+            ("input",),
+            pixel,
+            pixel,
+            integers(2, shape=(1, 1, 1, 1)),
+            integers(1, shape=(1,)),
+            (1, 1),
+            (0, 0),
+            (1, 1),
+        ),
+        Population("fire", ("conv",), pixel, "if", integers(10, shape=pixel), integers(5, shape=pixel)),
+        Flatten("flat", ("fire",), pixel, (1,)),
+        Affine("head", ("flat",), (1,), (2,), integers(3, -3, shape=(2, 1)), integers(0, 1, shape=(2,))),
+        Readout("readout", ("head",), (2,), integers(0, 0, shape=(2,)), 1.0),
+    )
+    return IntegerGraph({node.name: node for node in nodes}, timesteps=3, schedule="pipelined")
 
 
 def _version(name: str) -> str | None:
