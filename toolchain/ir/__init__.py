@@ -2,6 +2,7 @@
 
 from toolchain.ir.build import build
 from toolchain.ir.decode import as_integer, decode
+from toolchain.ir.diff import diff
 from toolchain.ir.files import load, save
 from toolchain.ir.integer import (
     MEMBRANE_MAX,
@@ -17,6 +18,7 @@ from toolchain.ir.integer import (
     SumPool,
     Synapse,
 )
+from toolchain.ir.text import text
 from toolchain.ir.verify import Problem, verify
 
 __all__ = [
@@ -36,7 +38,9 @@ __all__ = [
     "as_integer",
     "build",
     "decode",
+    "diff",
     "load",
     "save",
+    "text",
     "verify",
 ]

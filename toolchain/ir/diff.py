@@ -1,0 +1,45 @@
+"""What changed between two deployment graphs, layer by layer."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import nir
+import numpy as np
+
+import toolchain.ir.integer as ig
+from toolchain.ir.decode import as_integer
+
+_GRAPH_FIELDS = ("timesteps", "schedule", "drain", "source_sha256", "info")
+
+
+def diff(first: nir.NIRGraph | ig.IntegerGraph, second: nir.NIRGraph | ig.IntegerGraph) -> list[str]:
+    """One line per difference, in network order; empty for graphs that compute the same."""
+    a, b = as_integer(first), as_integer(second)
+    lines = [f"graph: {n} {getattr(a, n)} -> {getattr(b, n)}" for n in _GRAPH_FIELDS if getattr(a, n) != getattr(b, n)]
+    lines += [f"{name}: removed" for name in a.nodes if name not in b.nodes]
+    for name, node in b.nodes.items():
+        if name not in a.nodes:
+            lines.append(f"{name}: added")
+        elif type(a.nodes[name]) is not type(node):
+            lines.append(f"{name}: {type(a.nodes[name]).__name__} -> {type(node).__name__}")
+        else:
+            lines += [f"{name}: {change}" for change in _changes(a.nodes[name], node)]
+    return lines
+
+
+def _changes(a: ig.Node, b: ig.Node) -> list[str]:
+    changes = []
+    for field in fields(a):
+        old, new = getattr(a, field.name), getattr(b, field.name)
+        if isinstance(old, np.ndarray) and isinstance(new, np.ndarray):
+            if old.shape != new.shape:
+                changes.append(f"{field.name} shape {old.shape} -> {new.shape}")
+            elif (old != new).any():
+                largest = int(np.abs(old - new).max())
+                changes.append(
+                    f"{field.name}: {int((old != new).sum())} of {old.size} values differ, by up to {largest}"
+                )
+        elif isinstance(old, np.ndarray) or isinstance(new, np.ndarray) or old != new:
+            changes.append(f"{field.name} {old} -> {new}")
+    return changes
