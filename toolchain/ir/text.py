@@ -20,7 +20,7 @@ def text(graph: nir.NIRGraph | ig.IntegerGraph, layer: str | None = None) -> str
         if layer not in integer.nodes:
             raise GraphError(f"there is no node {layer!r}; nodes: {', '.join(integer.nodes)}")
         return _detail(integer, integer.nodes[layer])
-    rows = [("node", "kind", "shape", "from", "numbers")]
+    rows: list[tuple[str, ...]] = [("node", "kind", "shape", "from", "numbers")]
     rows += [(n.name, _kind(n), _shape(n.output_shape), " + ".join(n.sources), _numbers(n)) for n in integer]
     return "\n".join([*_header(integer), "", *_table(rows), "", *_totals(integer)]) + "\n"
 
@@ -46,7 +46,7 @@ def _totals(graph: ig.IntegerGraph) -> list[str]:
     weights = sum(int(s.weight.size) for s in graph.synapses)
     biases = sum(int(s.bias.size) for s in graph.synapses)
     return [
-        f"{len(graph.populations)} spiking layers, {neurons} neurons; {weights} weights (int8), {biases} biases (int32)",
+        f"{len(graph.populations)} layers, {neurons} neurons, {weights} weights (int8), {biases} biases (int32)",
         f"memory: weights {weights} B, biases {4 * biases} B, state {4 * neurons} B, v_init {4 * neurons} B",
     ]
 
