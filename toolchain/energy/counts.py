@@ -48,6 +48,7 @@ class SynapseCounts:
     weights: int
     weights_nonzero: int
     bias_adds: int
+    inputs: int
     outputs: int
 
     @property
@@ -226,6 +227,7 @@ def _synapse(
         weights=int(every.sum()),
         weights_nonzero=int(stored.sum()),
         bias_adds=int(biased) * bias_steps,
+        inputs=int(np.prod(node.input_shape)),
         outputs=outputs,
     )
 

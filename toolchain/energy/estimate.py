@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from toolchain.energy import event_driven, memory_hierarchy
+from toolchain.energy.bill import Bill
 from toolchain.energy.counts import Counts, count
-from toolchain.energy.event_driven import CoreAssignment, cores_by_capacity, price
+from toolchain.energy.event_driven import CoreAssignment, cores_by_capacity
 from toolchain.energy.profile import Profile, load_profile
-from toolchain.energy.sampling import Quantiles, draw_constants, nominal
+from toolchain.energy.sampling import Quantiles, Samples, draw_constants, nominal
 from toolchain.energy.value import EnergyItem, Estimate, Sensitivity
 from toolchain.energy.workload import Workload, check_first_layer, workload
 from toolchain.ir import as_integer
@@ -19,17 +23,9 @@ from toolchain.simulation.trace import Trace
 if TYPE_CHECKING:
     import nir
 
+Model = Callable[[Workload, Mapping[str, Samples]], Bill]
+
 _WEAKEST_FIRST = ("assumed", "vendor", "simulated", "derived", "measured")
-_TERMS = {
-    "synapses": ("e_syn", "e_syn_conv", "e_syn_dense"),
-    "neurons": ("e_neuron", "e_neuron_active", "e_neuron_inactive", "active_share"),
-    "spikes": ("e_spike",),
-    "messages": ("e_message",),
-    "hops": ("e_hop",),
-    "static": ("p_static", "t_syn", "t_neuron", "t_message", "t_barrier"),
-    "host on chip": ("p_host", "t_syn", "t_neuron", "t_message", "t_barrier"),
-    "reset": ("e_reset",),
-}
 
 
 def estimate(
@@ -40,85 +36,97 @@ def estimate(
     book: str | None = None,
     draws: int = 2000,
     seed: int = 0,
-    first_layer: str = "bias_current",
+    first_layer: str | None = None,
+    step_seconds: float | None = None,
 ) -> Estimate:
     """Energy per image of ``trace`` on a chip, with an interval.
 
     ``profile``: a name (``loihi1``, ``loihi2``, ``cmos45``) or the path of a profile file; ``book``: one of its sets
-    of constants. ``first_layer`` says who computes what the image enters: see
-    :func:`toolchain.energy.workload.first_layer_synops`. Raises ``DataError`` when trace and graph do not belong
-    together, ``ToolchainError`` for an unknown profile, book or mode.
+    of constants. ``first_layer`` says who computes what the image enters, see
+    :func:`toolchain.energy.workload.first_layer_synops`; by default the profile's choice (``bias_current`` on Loihi).
+    ``step_seconds``: wall clock per step where it was measured; without it the chip's own bound, which leaves out
+    input and output. Raises ``DataError`` when trace and graph do not belong together, ``ToolchainError`` for an
+    unknown profile, book or mode.
     """
     net = as_integer(graph)
-    constants = load_profile(profile, book)
+    chosen = load_profile(profile, book)
+    mode = check_first_layer(first_layer or chosen.data["first_layer"])
     counts = count(net, trace)
-    return _event_driven(net, trace, counts, constants, draws, seed, first_layer)
-
-
-def _event_driven(
-    net: IntegerGraph, trace: Trace, counts: Counts, profile: Profile, draws: int, seed: int, first_layer: str
-) -> Estimate:
     rng = np.random.default_rng(seed)
-    mode = check_first_layer(first_layer)
-    nonzero_only = profile.data["charges"] == "nonzero"
+    nonzero_only = chosen.data["charges"] == "nonzero"
     mean, sampled = workload(net, trace, counts, first_layer=mode, nonzero_only=nonzero_only, draws=draws, rng=rng)
-    where = cores_by_capacity(mean, profile)
-    bill = price(sampled, draw_constants(profile, draws, rng), where)
-    present = {key for name in bill.items for key in _TERMS[name] if key in profile.constants}
-    items = tuple(EnergyItem(name, Quantiles.of(values), _basis(profile, name)) for name, values in bill.items.items())
+    constants = draw_constants(chosen, draws, rng)
+    reference: dict[str, Any] = {}
+    where: CoreAssignment | None = None
+    model: Model
+    if chosen.model == "event_driven":
+        where = cores_by_capacity(mean, chosen)
+        model = partial(event_driven.price, where=where, step_seconds=step_seconds)
+    else:
+        model = partial(memory_hierarchy.price, counts=counts, sizes=chosen.data)
+        reference = memory_hierarchy.comparison(net, sampled, counts, constants, chosen.data)
+    bill = model(sampled, constants)
+    times = [None if bill.step_seconds is None else Quantiles.of(bill.step_seconds * n) for n in _steps(mean)]
     return Estimate(
-        profile=profile.name,
-        title=profile.title,
-        book=profile.book,
-        evidence=profile.evidence,
+        profile=chosen.name,
+        title=chosen.title,
+        book=chosen.book,
+        evidence=chosen.evidence,
         counts=counts,
         first_layer=mode,
         total=Quantiles.of(bill.total),
-        items=items,
-        sensitivities=_tornado(profile, mean, where),
-        step_seconds=Quantiles.of(bill.step_seconds),
-        inference_seconds=Quantiles.of(bill.step_seconds * mean.steps),
-        latency_seconds=Quantiles.of(bill.step_seconds * mean.latency_steps),
+        items=tuple(EnergyItem(name, Quantiles.of(j), _basis(chosen, bill, name)) for name, j in bill.items.items()),
+        sensitivities=_tornado(chosen, mean, model),
+        step_seconds=times[0],
+        inference_seconds=times[1],
+        latency_seconds=times[2],
         bound_by=bill.bound_by,
-        cores=where.cores,
-        chips=where.chips,
-        mapping_assumed=where.assumed,
-        assumed=_assumed(profile, where),
-        unpriced=_unpriced(profile, mean),
-        warnings=_warnings(net, trace, counts, profile),
-        constants=tuple(c for key, c in profile.constants.items() if key in present | {"supply"}),
+        cores=where.cores if where else {},
+        chips=where.chips if where else 0,
+        mapping_assumed=where.assumed if where else False,
+        assumed=_assumed(chosen, where),
+        unpriced=_unpriced(chosen, mean),
+        warnings=_warnings(net, trace, counts, chosen),
+        constants=tuple(chosen.constants.values()),
         draws=draws,
         seed=seed,
+        reference=reference,
     )
 
 
-def _basis(profile: Profile, item: str) -> str:
-    found = {profile.constants[key].basis for key in _TERMS[item] if key in profile.constants}
+def _steps(work: Workload) -> tuple[int, int, int]:
+    return 1, work.steps, work.latency_steps
+
+
+def _basis(profile: Profile, bill: Bill, item: str) -> str:
+    found = {profile.constants[key].basis for key in bill.terms[item] if key in profile.constants}
     return next(basis for basis in _WEAKEST_FIRST if basis in found)
 
 
-def _tornado(profile: Profile, work: Workload, where: CoreAssignment) -> tuple[Sensitivity, ...]:
+def _tornado(profile: Profile, work: Workload, model: Model) -> tuple[Sensitivity, ...]:
     """Totals with one constant at an end of its interval, widest first. A term solved from the calibration plane
     follows the others and is not moved by itself."""
     solved = profile.calibration["solves"] if profile.calibration else None
     found = []
     for key, constant in profile.constants.items():
-        if key != solved and constant.low < constant.high:
-            ends = (price(work, nominal(profile, **{key: end}), where).total for end in (constant.low, constant.high))
+        if key != solved:
+            ends = (model(work, nominal(profile, **{key: end})).total for end in (constant.low, constant.high))
             low, high = (float(end.mean()) for end in ends)
             if low != high:
                 found.append(Sensitivity(key, low, high))
     return tuple(sorted(found, key=lambda s: -s.swing))
 
 
-def _assumed(profile: Profile, where: CoreAssignment) -> tuple[str, ...]:
+def _assumed(profile: Profile, where: CoreAssignment | None) -> tuple[str, ...]:
     lines = [f"{c.key}: {c.source}" for c in profile.constants.values() if c.basis == "assumed"]
-    if where.assumed:
+    lines += profile.data.get("assumed", [])
+    if where is not None:
+        lines.append("the pipeline is full: one image follows the other without a gap")
+    if where is not None and where.assumed:
         lines.append(
             f"cores by capacity ({sum(where.cores.values())} on {where.chips} chip(s)): a spike sends one message to "
             "every core of the layers it feeds, over the mean distance of a square mesh"
         )
-    lines.append("the pipeline is full: one image follows the other without a gap")
     return tuple(lines)
 
 

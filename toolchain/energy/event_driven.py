@@ -16,11 +16,25 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from toolchain.energy.bill import Bill
 from toolchain.energy.profile import Profile
 from toolchain.energy.sampling import Samples
 from toolchain.energy.workload import LayerWork, Workload
 
 _WEIGHT_BITS = 8
+_TIME = ("t_syn", "t_neuron", "t_message", "t_barrier")
+
+#: Constants that enter each item; a book may lack some.
+TERMS = {
+    "synapses": ("e_syn", "e_syn_conv", "e_syn_dense"),
+    "neurons": ("e_neuron", "e_neuron_active", "e_neuron_inactive", "active_share"),
+    "messages": ("e_message",),
+    "static": ("p_static", *_TIME),
+    "spikes": ("e_spike",),
+    "hops": ("e_hop",),
+    "host on chip": ("p_host", *_TIME),
+    "reset": ("e_reset",),
+}
 
 
 @dataclass(frozen=True)
@@ -43,19 +57,6 @@ class CoreAssignment:
         return sum(self.cores[target] for target in layer.targets)
 
 
-@dataclass(frozen=True)
-class Price:
-    """Joules per image of every item, seconds per step, and what bounds the step; one value per draw."""
-
-    items: dict[str, Samples]
-    step_seconds: Samples
-    bound_by: str
-
-    @property
-    def total(self) -> Samples:
-        return np.asarray(sum(self.items.values()))
-
-
 def cores_by_capacity(work: Workload, profile: Profile) -> CoreAssignment:
     """Fewest cores that hold each layer's neurons and its weights, shared along a convolution; layers share none."""
     limits = profile.data
@@ -71,16 +72,23 @@ def cores_by_capacity(work: Workload, profile: Profile) -> CoreAssignment:
     return CoreAssignment(cores, chips, limits["cores_per_tile"], assumed=True)
 
 
-def price(work: Workload, constants: Mapping[str, Samples], where: CoreAssignment) -> Price:
-    """Bill of one image, given constants (as drawn or nominal) and the work (means or bootstrap samples)."""
+def price(
+    work: Workload, constants: Mapping[str, Samples], where: CoreAssignment, step_seconds: float | None = None
+) -> Bill:
+    """Bill of one image, given constants (as drawn or nominal) and the work (means or bootstrap samples).
+
+    ``step_seconds``: a measured wall clock per step instead of the chip's bound.
+    """
     c = constants
     supply = c["supply"] ** 2
     convolution = sum((layer.synops_convolution for layer in work.layers), np.zeros(1))
     affine = sum((layer.synops_affine + layer.direct for layer in work.layers), np.zeros(1))
     spikes = sum((layer.spikes for layer in work.layers), np.zeros(1))
     messages = sum((layer.spikes * where.messages_per_spike(layer) for layer in work.layers), np.zeros(1))
-    step_seconds, bound_by = _step(work, c, where)
-    seconds = work.steps * step_seconds
+    per_step, bound_by = _step(work, c, where)
+    if step_seconds is not None:
+        per_step, bound_by = np.full_like(per_step, step_seconds), "the measured wall clock"
+    seconds = work.steps * per_step
     e_convolution, e_affine = (c[key] if key in c else c["e_syn"] for key in ("e_syn_conv", "e_syn_dense"))
     items = {
         "synapses": supply * (convolution * e_convolution + affine * e_affine),
@@ -96,7 +104,7 @@ def price(work: Workload, constants: Mapping[str, Samples], where: CoreAssignmen
         items["host on chip"] = c["p_host"] * seconds
     if "e_reset" in c:
         items["reset"] = where.chips * c["e_reset"] * np.ones_like(seconds)
-    return Price(items, step_seconds, bound_by)
+    return Bill(items, TERMS, per_step, bound_by)
 
 
 def _neurons(work: Workload, c: Mapping[str, Samples]) -> Samples:

@@ -55,6 +55,7 @@ def text(estimate: Estimate) -> str:
         per_synapse = s.synops / images / s.dense_macs if s.dense_macs else 0.0
         origin = f"  input: {estimate.first_layer}" if s.input_fed else ""
         lines.append(f"    {name:<{width}}  {s.synops / images:>14,.0f} SynOps  {per_synapse:6.2g} per synapse{origin}")
+    lines += _reference(estimate)
     for title, notes in (
         ("not priced", estimate.unpriced),
         ("assumed", estimate.assumed),
@@ -62,6 +63,25 @@ def text(estimate: Estimate) -> str:
     ):
         lines += [f"  {title}: {note}" for note in notes]
     return "\n".join(lines)
+
+
+def _reference(estimate: Estimate) -> list[str]:
+    """The quantised network beside it: a line for each assumed reuse, since one ratio would mean nothing."""
+    if not estimate.reference:
+        return []
+    found = estimate.reference
+    lines = [
+        f"  against one pass of the network with {found['bits']}-bit activations on the same memories "
+        f"(measured: {found['spikes_per_synapse']:.2g} spikes per synapse):"
+    ]
+    for point in found["reuse"]:
+        s_star = point["s_star"]["p50"] if point["s_star"] else None
+        even = "" if s_star is None else f", even at {s_star:.2g} spikes per synapse" if s_star > 0 else ", never even"
+        lines.append(
+            f"    reuse {point['reuse']:>3}: {si(point['joules']['p50'], 'J')}, spiking costs "
+            f"{point['snn_over_reference']['p50']:.2g} times as much{even}"
+        )
+    return lines
 
 
 def document(estimate: Estimate) -> dict[str, Any]:

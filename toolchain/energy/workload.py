@@ -19,20 +19,26 @@ _BATCH = 1 << 22  # neuron counts converted to float64 at a time
 
 @dataclass(frozen=True)
 class LayerWork:
-    """One layer of neurons with the synapses in front of it, per image: scalars or one value per draw.
+    """One layer of neurons with the synapses in front of it, per image: float64 [1] or [draws].
 
-    ``synops`` as the chip charges them, split by what holds the weights; ``direct``: events over connections without
-    weights. ``targets``: neuron layers its own spikes go to.
+    ``synops`` as the chip charges them, split by what holds the weights; ``input_synops``: the part of them that the
+    input causes; ``direct``: events over connections without weights. ``dense_macs`` of the ANN's layer, ``input_macs``
+    those of them fed by the input; ``inputs``: values its synapses read. ``targets``: neuron layers its own spikes go
+    to.
     """
 
     name: str
     neurons: int
     synops_convolution: Samples
     synops_affine: Samples
+    input_synops: float
     direct: Samples
     spikes: Samples
     received: Samples
     weights: int
+    inputs: int
+    dense_macs: int
+    input_macs: int
     targets: tuple[str, ...]
 
     @property
@@ -132,7 +138,8 @@ def _assemble(
     work = []
     for layer in layers:
         into = [counts.synapses[name] for name, reached in home.items() if reached == layer.name]
-        charged = {s.name: per_image[s.name] + first_layer_synops(counts, s, first_layer, nonzero_only) for s in into}
+        from_input = {s.name: first_layer_synops(counts, s, first_layer, nonzero_only) for s in into}
+        charged = {s.name: per_image[s.name] + from_input[s.name] for s in into}
         entry = counts.populations[layer.name]
         direct = zero + entry.direct_synops / counts.images
         received = sum(charged.values(), direct)
@@ -142,10 +149,14 @@ def _assemble(
                 neurons=entry.neurons,
                 synops_convolution=sum((charged[s.name] for s in into if s.kind == "convolution"), zero),
                 synops_affine=sum((charged[s.name] for s in into if s.kind == "affine"), zero),
+                input_synops=sum(from_input.values()),
                 direct=direct,
                 spikes=per_image.get(layer.name, zero),
                 received=np.minimum(received, entry.updates / counts.images),
                 weights=sum(s.weights_nonzero if nonzero_only else s.weights for s in into),
+                inputs=sum(s.inputs for s in into),
+                dense_macs=sum(s.dense_macs for s in into),
+                input_macs=sum(s.dense_macs for s in into if s.input_fed),
                 targets=tuple(sorted(_layers_reached(graph, layer.name))),
             )
         )
