@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     save(deploy(model, training, args), path)
     # From here on the file is all there is, as for anybody who is given it.
     nir_graph, graph = read_graph(path)
-    print(f"export   {path}: integer NIR, int8 weights, T = {graph.timesteps}, {len(graph.populations) + 1} layers")
+    print(f"export   {path}: integer NIR, int8 weights, T = {graph.timesteps}, {len(graph.populations)} layers")
 
     result = Evaluation()
     trace = golden_trace(test, graph, counts=True)
@@ -135,4 +135,5 @@ def _logits(model: nn.Module, data: Dataset) -> npt.NDArray[np.float32]:
     import torch
 
     with torch.inference_mode():
-        return torch.cat([model(images) for images, _ in data.batches(256)]).numpy()
+        logits: npt.NDArray[np.float32] = torch.cat([model(images) for images, _ in data.batches(256)]).numpy()
+    return logits

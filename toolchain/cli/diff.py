@@ -22,6 +22,6 @@ def run(args: argparse.Namespace) -> int:
     from toolchain.ir import diff
 
     changes = diff(read_graph(args.a)[0], read_graph(args.b)[0])
-    lines = changes.splitlines()
-    emit(args, {"a": args.a, "b": args.b, "identical": not lines, "changes": lines}, changes or "identical")
+    document = {"a": args.a, "b": args.b, "identical": not changes, "changes": changes}
+    emit(args, document, "\n".join(changes) or "identical")
     return 0

@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     graph = deploy(model, training, args)
     save(graph, args.out)
     integer = as_integer(graph)
-    layers = len(integer.populations) + 1
+    layers = len(integer.populations)
     neurons = sum(population.theta.size for population in integer.populations)
     document = {
         "file": args.out,

@@ -73,7 +73,7 @@ def verification(target: str, nir_graph: nir.NIRGraph, graph: IntegerGraph, data
     return Verification(
         target=target,
         images=len(dataset),
-        layers=len(graph.populations) + 1,  # the readout is a layer, too
+        layers=len(graph.populations),
         timesteps=graph.timesteps,
         difference=difference,
     )
