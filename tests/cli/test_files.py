@@ -1,0 +1,73 @@
+"""``spikec inspect`` and ``diff``, and files that are no deployment."""
+
+import h5py
+import pytest
+
+from toolchain.ir import build, save
+
+
+@pytest.fixture
+def other(digits_graph, tmp_path):
+    return save(build(digits_graph(timesteps=5, seed=1)), tmp_path / "other.nir")
+
+
+def test_inspect_names_every_node(spikec, net, digits_graph):
+    result = spikec("inspect", net)
+    assert result.code == 0
+    assert all(name in result.out for name in digits_graph().nodes)
+    assert result.out == spikec("inspect", net).out
+
+
+def test_inspect_one_layer(spikec, net, digits_graph):
+    weights = digits_graph().nodes["conv"].weight
+    document = spikec("inspect", net, "--layer", "conv", "--json").json
+    assert [node["name"] for node in document["nodes"]] == ["conv"]
+    assert document["nodes"][0]["weight"] == weights.tolist()
+    assert "conv" in spikec("inspect", net, "--layer", "conv").out
+
+
+def test_inspect_gives_ranges_of_whole_networks(spikec, net, digits_graph):
+    weights = digits_graph().nodes["conv"].weight
+    nodes = {node["name"]: node for node in spikec("inspect", net, "--json").json["nodes"]}
+    assert nodes["conv"]["weight"] == {"shape": list(weights.shape), "min": weights.min(), "max": weights.max()}
+
+
+def test_unknown_layer(spikec, net):
+    result = spikec("inspect", net, "--layer", "convv")
+    assert result.code == 1
+    assert "did you mean 'conv'?" in result.err
+
+
+def test_diff(spikec, net, other):
+    assert spikec("diff", net, net).out == "identical\n"
+    assert spikec("diff", net, net, "--json").json["identical"] is True
+    result = spikec("diff", net, other)
+    assert result.code == 0
+    assert "timesteps 3 -> 5" in result.out
+    assert spikec("diff", net, other, "--json").json["changes"] == result.out.splitlines()
+
+
+def _truncate(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def _change_one_weight(path):
+    with h5py.File(path, "r+") as file:
+        weight = file["node/nodes/conv/weight"]
+        weight[0, 0, 0, 0] += 1
+
+
+def _empty(path):
+    path.write_bytes(b"")
+
+
+@pytest.mark.parametrize("damage", [_truncate, _change_one_weight, _empty])
+@pytest.mark.parametrize("command", ["inspect", "run", "energy"])
+def test_damaged_files_are_refused_in_one_sentence(spikec, net, tmp_path, damage, command):
+    path = tmp_path / "damaged.nir"
+    path.write_bytes(net.read_bytes())
+    damage(path)
+    result = spikec(command, path)
+    assert result.code == 1
+    assert "damaged.nir" in result.err
+    assert len(result.err.strip().splitlines()) == 1

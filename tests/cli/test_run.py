@@ -1,0 +1,108 @@
+"""``spikec run``: accuracy, and traces that hold what the golden model computed."""
+
+import contextlib
+
+import numpy as np
+import pytest
+
+from models.data import open_dataset
+from toolchain.cli import evaluate
+from toolchain.cli.trace_file import TraceFile
+from toolchain.errors import DataError
+from toolchain.ir import as_integer, load
+from toolchain.simulation import simulate
+
+
+@pytest.fixture(scope="module")
+def expected(net):
+    """The trace and labels of the first 30 digits, in one piece."""
+    data = open_dataset("digits").subset(slice(30))
+    return simulate(load(net), data.images().numpy(), record="spikes"), data.labels
+
+
+def test_accuracy(spikec, net, expected):
+    trace, labels = expected
+    hits = trace.output.argmax(1) == labels
+    result = spikec("run", net, "--limit", 30, "--json")
+    assert result.code == 0
+    assert (result.json["images"], result.json["correct"]) == (30, hits.sum())
+    assert result.json["accuracy"] == pytest.approx(hits.mean())
+    low, high = result.json["interval"]
+    assert low < hits.mean() < high
+    by_step = (trace.output_curve.argmax(2) == labels[:, None]).mean(0)
+    assert result.json["accuracy_by_timestep"] == pytest.approx(by_step)
+    assert result.json["spikes_per_image"] == {"fire": trace.events["fire"].sum() / 30}
+
+
+def test_text_names_accuracy_interval_and_steps(spikec, net):
+    out = spikec("run", net, "--limit", 30).out
+    for part in ("accuracy", "30 digits test images", "95 % interval", "T=1", "T=3", "images/s"):
+        assert part in out
+
+
+def test_trace_file_equals_one_run(spikec, net, expected, monkeypatch, tmp_path):
+    """Batches of 7 written one after the other are the arrays of one run of 30."""
+    monkeypatch.setattr(evaluate, "_LARGEST_BATCH", 7)
+    assert spikec("run", net, "--limit", 30, "--record", "spikes", "-o", "t.npz").code == 0
+    trace, labels = expected
+    with np.load(tmp_path / "t.npz") as found:
+        assert set(found.files) == {
+            *("output", "logits", "labels", "output_curve"),
+            *("counts/fire", "events/fire", "spikes/fire"),
+        }
+        np.testing.assert_array_equal(found["labels"], labels)
+        np.testing.assert_array_equal(found["output"], trace.output)
+        np.testing.assert_array_equal(found["logits"], trace.logits)
+        np.testing.assert_array_equal(found["output_curve"], trace.output_curve)
+        np.testing.assert_array_equal(found["counts/fire"], trace.counts["fire"])
+        np.testing.assert_array_equal(found["events/fire"], trace.events["fire"])
+        np.testing.assert_array_equal(found["spikes/fire"], trace.spikes["fire"])
+    assert [path.name for path in tmp_path.iterdir()] == ["t.npz"]
+
+
+def test_trace_file_appears_whole_or_not_at_all(net, expected, tmp_path):
+    trace, labels = expected
+    old = tmp_path / "t.npz"
+    old.write_text("old")
+    file = TraceFile(old, as_integer(load(net)), 60)
+    with contextlib.suppress(DataError), file:
+        file.append(trace, labels)
+        raise DataError("the second half is missing")
+    assert [path.name for path in tmp_path.iterdir()] == ["t.npz"]
+    assert old.read_text() == "old"
+
+
+@pytest.mark.parametrize(("largest", "type_"), [(127, np.int8), (128, np.int16), (40000, np.int32)])
+def test_counts_fit_their_type(digits_graph, tmp_path, largest, type_):
+    with TraceFile(tmp_path / "t.npz", digits_graph(timesteps=largest), 1) as file:
+        assert file.count_type == type_
+        assert np.iinfo(file.count_type).max >= largest
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--target", "gilden"), "did you mean 'golden'?"),
+        (("--record", "spikes"), "-o FILE"),
+        (("--data", "fashon-mnist"), "did you mean 'fashion-mnist'?"),
+        (("--data", "npz:absent.npz"), "absent.npz"),
+    ],
+)
+def test_wrong_arguments(spikec, net, words, says):
+    result = spikec("run", net, *words)
+    assert result.code == 1
+    assert says in result.err
+
+
+def test_images_of_another_shape_are_refused(spikec, net, tmp_path):
+    np.savez(tmp_path / "d.npz", x=np.zeros((4, 1, 9, 9), np.uint8), y=np.arange(4))
+    result = spikec("run", net, "--data", "npz:d.npz")
+    assert result.code == 1
+    assert "takes images of 1x8x8" in result.err
+
+
+def test_more_classes_than_the_network_knows_are_refused(spikec, net, tmp_path):
+    np.savez(tmp_path / "d.npz", x=np.zeros((2, 1, 8, 8), np.uint8), y=np.array([0, 10]))
+    result = spikec("run", net, "--data", "npz:d.npz")
+    assert result.code == 1
+    assert "10 classes" in result.err

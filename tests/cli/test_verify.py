@@ -1,0 +1,91 @@
+"""``spikec verify``: exit code 3 and the first difference, 4 where the target is missing."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+
+import targets.base
+from targets.golden import GoldenTarget
+from targets.lava import LavaTarget
+from toolchain.cli import evaluate
+
+
+class _WrongTarget(GoldenTarget):
+    """Counts a spike too many in the image after ``start`` images."""
+
+    start = 0
+    seen = 0
+
+    def compile(self, graph):
+        golden, wrong = super().compile(graph), self
+
+        def run(images, *, record=None):
+            trace = golden.run(images, record=record)
+            index = wrong.start - wrong.seen
+            wrong.seen += len(images)
+            if not 0 <= index < len(images):
+                return trace
+            (layer,) = trace.counts
+            counts = trace.counts[layer].copy()
+            counts[index] += 1
+            return replace(trace, counts={layer: counts}, target="wrong")
+
+        return SimpleNamespace(run=run)
+
+
+class _AbsentTarget(GoldenTarget):
+    @classmethod
+    def available(cls):
+        return "absent is not installed: pip install absent"
+
+
+@pytest.fixture(autouse=True)
+def more_targets(monkeypatch):
+    entries = [
+        SimpleNamespace(name=name, load=lambda kind=kind: kind)
+        for name, kind in (("golden", GoldenTarget), ("wrong", _WrongTarget), ("absent", _AbsentTarget))
+    ]
+    monkeypatch.setattr(targets.base, "entry_points", lambda group: entries)
+
+
+def test_identical(spikec, net):
+    result = spikec("verify", net, "--target", "golden", "--limit", 12)
+    assert result.code == 0
+    assert result.out == "12 images, 1 layers, 3 steps: identical\n"
+
+
+def test_first_difference(spikec, net, monkeypatch):
+    """The image number counts from the first image of the data, not of the batch."""
+    monkeypatch.setattr(evaluate, "_SLOW_BATCH", 5)
+    monkeypatch.setattr(_WrongTarget, "start", 8)
+    result = spikec("verify", net, "--target", "wrong", "--limit", 12)
+    assert result.code == 3
+    assert "fire: first difference at image 8" in result.out
+    document = spikec("verify", net, "--target", "wrong", "--limit", 12, "--json").json
+    assert document["identical"] is False
+    assert "image 8" in document["difference"]
+
+
+def test_missing_target(spikec, net):
+    result = spikec("verify", net, "--target", "absent")
+    assert result.code == 4
+    assert "pip install absent" in result.err
+    assert spikec("doctor", "--target", "absent").code == 4
+    assert spikec("doctor").code == 0
+
+
+def test_doctor_finds_a_target_that_computes_something_else(spikec):
+    states = spikec("doctor", "--json").json["targets"]
+    assert states["golden"] == "works"
+    assert "not installed" in states["absent"]
+    assert "differs from the golden model" in states["wrong"]
+
+
+@pytest.mark.lava
+@pytest.mark.skipif(LavaTarget.available() is not None, reason="Lava is not installed")
+def test_lava(spikec, net, monkeypatch):
+    monkeypatch.undo()
+    result = spikec("verify", net, "--limit", 3)
+    assert result.code == 0, result.err
+    assert "3 images, 1 layers, 3 steps: identical" in result.out
