@@ -7,6 +7,7 @@ from toolchain.frontend.modules import (
     Convolution,
     Dense,
     FlattenAll,
+    Lift,
     Rectifier,
 )
 from toolchain.frontend.obstacles import Obstacle
@@ -17,6 +18,7 @@ __all__ = [
     "Convolution",
     "Dense",
     "FlattenAll",
+    "Lift",
     "Obstacle",
     "Rectifier",
     "canonicalize",

@@ -51,8 +51,13 @@ class Call:
 
     @property
     def shape(self) -> Shape:
-        """Output shape without the batch axis."""
-        return tuple(self.node.meta.get("shape", ()))
+        """Output shape without the batch axis; signals count as images of height one."""
+        return lifted(tuple(self.node.meta.get("shape", ())))
+
+    @property
+    def signal(self) -> bool:
+        """Whether the user's tensor that comes first is a signal (N, C, L)."""
+        return len(self.node.all_input_nodes[0].meta.get("shape", ())) == 2
 
 
 Handler = Callable[["Builder", Call], Any]
@@ -158,7 +163,7 @@ class Builder:
         self.obstacles.append(Obstacle(where(call.node), refusal.operation, refusal.hint))
 
     def _finish(self, node: fx.Node, call: Call, shape: Shape) -> fx.Node:
-        node.meta["shape"], node.meta["where"] = tuple(shape), where(call.node)
+        node.meta["shape"], node.meta["where"] = lifted(tuple(shape)), where(call.node)
         return node
 
     @staticmethod
@@ -192,6 +197,11 @@ class Builder:
                 owner.add_module(part, nn.Module())
             owner = getattr(owner, part)
         owner.add_module(last, module)
+
+
+def lifted(shape: Shape) -> Shape:
+    """Shape of a signal (C, L) as an image of height one (C, 1, L); other shapes as they are."""
+    return (shape[0], 1, shape[1]) if len(shape) == 2 else shape
 
 
 def constant(value: Any) -> Tensor | None:

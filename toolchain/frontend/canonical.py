@@ -11,8 +11,8 @@ import toolchain.frontend.layers
 import toolchain.frontend.refusals
 import toolchain.frontend.shapes  # noqa: F401  (importing registers the handlers)
 from toolchain.errors import ConversionError
-from toolchain.frontend.builder import FUNCTIONS, METHODS, MODULES, Builder, Call, Handler, RefusalError
-from toolchain.frontend.modules import Rectifier
+from toolchain.frontend.builder import FUNCTIONS, METHODS, MODULES, Builder, Call, Handler, RefusalError, lifted
+from toolchain.frontend.modules import Lift, Rectifier
 from toolchain.frontend.obstacles import refuse
 from toolchain.frontend.trace import is_trained_activation, trace, where
 
@@ -43,8 +43,8 @@ def _convert(b: Builder, raw: fx.GraphModule, node: fx.Node, values: dict[fx.Nod
         if node.args:  # an optional input keeps its default
             return node.args[0]
         created = b.graph.placeholder("input")
-        created.meta["shape"], created.meta["where"] = node.meta["shape"], where(node)
-        return created
+        created.meta["shape"], created.meta["where"] = lifted(node.meta["shape"]), where(node)
+        return b.emit(Call(node, (), {}), Lift(), created) if len(node.meta["shape"]) == 2 else created
     if node.op == "get_attr":
         return node.meta.get("value", _attribute(raw, str(node.target)))
     args = fx.map_arg(node.args, look_up)
@@ -70,7 +70,7 @@ def _stand_in(b: Builder, call: Call) -> Any:
     if "shape" not in call.node.meta:
         return call.node.meta.get("value")
     node = b.graph.call_function(_refused)
-    node.meta["shape"], node.meta["where"] = call.node.meta["shape"], where(call.node)
+    node.meta["shape"], node.meta["where"] = call.shape, where(call.node)
     return node
 
 

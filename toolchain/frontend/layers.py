@@ -60,6 +60,49 @@ def conv2d_module(b: Builder, call: Call) -> fx.Node:
     return _convolve(b, call, call.args[0], m.weight, m.bias, m.stride, m.padding, m.dilation, m.groups)
 
 
+def _numbers(value: Any) -> list[int]:
+    return [value] if isinstance(value, int) else [int(v) for v in value]
+
+
+def _wide(value: Any, neutral: int) -> Any:
+    """An argument of a 1-d operation for an image of height one; words stay words."""
+    return value if isinstance(value, str) else (neutral, _numbers(value)[0])
+
+
+@handles(nn.Conv1d)
+def conv1d_module(b: Builder, call: Call) -> fx.Node:
+    m = cast(nn.Conv1d, call.module)
+    if m.padding_mode != "zeros":
+        raise RefusalError(f"padding mode {m.padding_mode!r}", "use padding_mode='zeros'")
+    return _convolve1d(b, call, call.args[0], m.weight, m.bias, m.stride, m.padding, m.dilation, m.groups)
+
+
+@handles(F.conv1d, torch.conv1d)
+def conv1d_function(b: Builder, call: Call) -> fx.Node:
+    x, weight, bias, stride, padding, dilation, groups = call.bind(
+        "input", "weight", "bias", "stride", "padding", "dilation", "groups",
+        bias=None, stride=1, padding=0, dilation=1, groups=1,
+    )  # fmt: skip
+    if not isinstance(weight, Tensor) or not (bias is None or isinstance(bias, Tensor)):
+        raise RefusalError("a convolution whose weights are computed", "use fixed parameters as weights")
+    return _convolve1d(b, call, x, weight, bias, stride, padding, dilation, int(groups))
+
+
+def _convolve1d(
+    b: Builder,
+    call: Call,
+    x: Any,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: int,
+) -> fx.Node:
+    kernel = weight.detach().unsqueeze(2)
+    return _convolve(b, call, x, kernel, bias, _wide(stride, 1), _wide(padding, 0), _wide(dilation, 1), groups)
+
+
 @handles(F.conv2d, torch.conv2d)
 def conv2d_function(b: Builder, call: Call) -> fx.Node:
     x, weight, bias, stride, padding, dilation, groups = call.bind(
@@ -128,9 +171,12 @@ def _pad(b: Builder, call: Call, x: Any, pads: Pads) -> Any:
     return b.emit(call, Convolution(torch.ones(channels, 1, 1, 1), pads=pads, groups=channels), x)
 
 
-@handles(nn.ZeroPad2d)
+@handles(nn.ZeroPad2d, nn.ZeroPad1d, nn.ConstantPad2d, nn.ConstantPad1d)
 def zero_pad_module(b: Builder, call: Call) -> Any:
-    left, right, top, bottom = (int(p) for p in cast(nn.ZeroPad2d, call.module).padding)
+    m = cast(nn.ConstantPad2d, call.module)
+    if m.value != 0:
+        raise RefusalError(f"padding with {m.value}", "pad with zeros")
+    left, right, top, bottom = [*(int(p) for p in m.padding), 0, 0][:4]
     return _pad(b, call, call.args[0], (top, bottom, left, right))
 
 
@@ -143,6 +189,8 @@ def pad_function(b: Builder, call: Call) -> Any:
     if len(pad) > 6 or len(b.shape(x)) != 3:
         raise RefusalError("padding of this axis", "pad channels, rows and columns of an image only")
     left, right, top, bottom, front, back = sizes
+    if call.signal:  # the second axis from the end is the channel axis
+        top, bottom, front, back = 0, 0, top, bottom
     if front or back:
         if front < 0 or back < 0:
             raise RefusalError("negative padding of channels", "slice the channels instead")
@@ -191,6 +239,34 @@ def avg_pool_function(b: Builder, call: Call) -> Any:
     if divisor is not None:
         raise RefusalError("divisor_override", "multiply by a constant instead")
     return _average(b, call, x, kernel, stride, padding, ceil, counts_pad)
+
+
+@handles(nn.AvgPool1d)
+def avg_pool1d_module(b: Builder, call: Call) -> Any:
+    m = cast(nn.AvgPool1d, call.module)
+    kernel, stride, padding = _wide(m.kernel_size, 1), _wide(m.stride, 1), _wide(m.padding, 0)
+    return _average(b, call, call.args[0], kernel, stride, padding, m.ceil_mode, m.count_include_pad)
+
+
+@handles(F.avg_pool1d, torch.avg_pool1d)
+def avg_pool1d_function(b: Builder, call: Call) -> Any:
+    x, kernel, stride, padding, ceil, counts_pad = call.bind(
+        "input", "kernel_size", "stride", "padding", "ceil_mode", "count_include_pad",
+        stride=None, padding=0, ceil_mode=False, count_include_pad=True,
+    )  # fmt: skip
+    wide_stride = None if stride is None or stride == () else _wide(stride, 1)
+    return _average(b, call, x, _wide(kernel, 1), wide_stride, _wide(padding, 0), ceil, counts_pad)
+
+
+@handles(nn.AdaptiveAvgPool1d)
+def adaptive1d_module(b: Builder, call: Call) -> Any:
+    return _adaptive(b, call, call.args[0], _wide(cast(nn.AdaptiveAvgPool1d, call.module).output_size, 1))
+
+
+@handles(F.adaptive_avg_pool1d, torch.adaptive_avg_pool1d)
+def adaptive1d_function(b: Builder, call: Call) -> Any:
+    x, size = call.bind("input", "output_size")
+    return _adaptive(b, call, x, _wide(size, 1))
 
 
 def _adaptive(b: Builder, call: Call, x: Any, size: Any) -> Any:

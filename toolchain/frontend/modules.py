@@ -99,6 +99,13 @@ class FlattenAll(nn.Module):
         return torch.flatten(x, 1)
 
 
+class Lift(nn.Module):
+    """(N, C, L) to (N, C, 1, L): signals run as images of height one."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.unsqueeze(2)
+
+
 class Rectifier(nn.Module):
     """``y = clip(x, 0, bound)``: ReLU (``bound`` None) and its clipped relatives."""
 

@@ -35,8 +35,9 @@ def flatten(b: Builder, call: Call) -> Any:
 @handles(torch.mean, "mean")
 def mean(b: Builder, call: Call) -> Any:
     x, axes, keep = call.bind("input", "dim", "keepdim", dim=None, keepdim=False)
-    chosen = {a % 4 for a in ([axes] if isinstance(axes, int) else axes or [])}
-    if len(b.shape(x)) != 3 or chosen != {2, 3}:
+    rank = 3 if call.signal else 4
+    chosen = {a % rank for a in ([axes] if isinstance(axes, int) else axes or [])}
+    if len(b.shape(x)) != 3 or chosen != set(range(2, rank)):
         raise RefusalError("a mean over these axes", "take the mean over both image axes: x.mean([2, 3])")
     channels, *window = b.shape(x)
     pooled = x if tuple(window) == (1, 1) else b.emit(call, AveragePool(window), x, (channels, 1, 1))
@@ -66,6 +67,8 @@ def _slice(b: Builder, call: Call, x: fx.Node, index: tuple[Any, ...]) -> Any:
         raise RefusalError(
             "indexing other than slices of an image", "slice channels, rows and columns: x[:, a:b, ::2, ::2]"
         )
+    if call.signal:  # a signal is an image of height one
+        index = (*index[:2], slice(None), *index[2:])
     full = [*index, *[slice(None)] * (4 - len(index))]
     if full[0] != slice(None):
         raise RefusalError("slicing the batch axis", "leave the first axis whole")

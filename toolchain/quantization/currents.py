@@ -13,7 +13,7 @@ from torch import Tensor, fx
 from toolchain.conversion.network import SpikingNetwork
 from toolchain.conversion.neurons import Neuron
 from toolchain.errors import ConversionError
-from toolchain.frontend import AveragePool, ChannelAffine, Convolution, Dense, FlattenAll
+from toolchain.frontend import AveragePool, ChannelAffine, Convolution, Dense, FlattenAll, Lift
 from toolchain.quantization import maps
 from toolchain.quantization.maps import Current, Float64
 
@@ -43,7 +43,7 @@ def wiring(network: SpikingNetwork) -> Wiring:
     shape: tuple[int, ...] = ()
     for node in network.graph.graph.nodes:
         if node.op == "placeholder":
-            shape = tuple(node.meta["shape"])
+            shape = tuple(node.meta["shape"])  # a signal's is that of its image of height one
             values[node] = maps.from_source("input", shape)
         elif node.op == "output":
             currents[READOUT] = values[node.args[0]]
@@ -81,6 +81,8 @@ def _apply(
             return maps.scale(current, float64(module.scale), float64(module.shift), name)
         case FlattenAll():
             return maps.flatten(current)
+        case Lift():
+            return current
     raise ConversionError(f"{node.meta['where']}: {type(module).__name__} cannot be lowered")
 
 

@@ -13,7 +13,7 @@ from toolchain.conversion.neurons import Neuron
 from toolchain.errors import ConversionError, RangeError
 from toolchain.ir import build
 from toolchain.quantization.currents import READOUT, apply_gain, float64, wiring
-from toolchain.quantization.maps import Current, Float64, Kernel, Term
+from toolchain.quantization.maps import Current, Float64, Kernel, Term, ones_source
 from toolchain.quantization.ranges import bounds
 from toolchain.quantization.scales import Int8, Precision, Units, choose_units, round_weights
 
@@ -48,6 +48,10 @@ def integer_graph(network: SpikingNetwork, precision: Precision) -> ig.IntegerGr
     names = _Names({"input", "output", READOUT, *neurons})
     nodes: list[ig.Node] = [ig.InputNode("input", wires.input_shape, coding.dtype, coding.scale)]
     gains = {"input": np.array([coding.scale])} | {n: np.atleast_1d(float64(m.unit)) for n, m in neurons.items()}
+    for shape in _ones_needed(wires.currents):
+        synapse, population = _ones(shape, wires.input_shape, network, names)
+        nodes += [synapse, population]
+        gains[population.name] = np.ones(1)
     for name, current in wires.currents.items():
         neuron = neurons.get(name)
         terms = [apply_gain(term, gains[term.source]) for term in current.terms]
@@ -65,6 +69,53 @@ def integer_graph(network: SpikingNetwork, precision: Precision) -> ig.IntegerGr
         source_sha256=network.provenance.source_sha256,
         info=network.provenance.settings | {"weights": f"int{getattr(precision, 'bits', 8)} per {precision.per}"},
     )
+
+
+def _ones_needed(currents: dict[str, Current]) -> list[ig.Shape]:
+    terms = [term for current in currents.values() for term in current.terms]
+    return list(dict.fromkeys(term.shape for term in terms if term.source == ones_source(term.shape)))
+
+
+def _ones(
+    shape: ig.Shape, image: ig.Shape, network: SpikingNetwork, names: _Names
+) -> tuple[ig.Convolution, ig.Population]:
+    """A population that emits 1 at every step: threshold 1, fed by a bias of 1 and, through weights of 0, the image."""
+    name = ones_source(shape)
+    (rows, stride_h, pad_h), (cols, stride_w, pad_w) = (_cover(n, m) for n, m in zip(image[1:], shape[1:], strict=True))
+    one = np.ones(1, dtype=np.int64)
+    synapse = ig.Convolution(
+        name=names.free(f"{name}.bias"),
+        sources=("input",),
+        input_shape=image,
+        output_shape=shape,
+        weight=np.zeros((1, image[0], rows, cols), dtype=np.int64),
+        bias=one,
+        stride=(stride_h, stride_w),
+        padding=(pad_h, pad_w),
+        dilation=(1, 1),
+    )
+    spec = next(iter(network.neurons.values())).spec
+    population = ig.Population(
+        name=names.free(name),
+        sources=(synapse.name,),
+        shape=shape,
+        kind=spec.kind,
+        theta=np.ones(shape, dtype=np.int64),
+        v_init=np.zeros(shape, dtype=np.int64),
+        theta_neg=np.ones(shape, dtype=np.int64) if spec.kind == "signed_if" else None,
+        levels=1 if spec.kind == "graded" else None,
+        rho=spec.rho,
+    )
+    return synapse, population
+
+
+def _cover(size: int, wanted: int) -> tuple[int, int, int]:
+    """Kernel, stride and padding that take an axis of ``size`` to ``wanted``, with the smallest kernel there is."""
+    for stride in range(1, size + 1):
+        if (size - 1) // stride + 1 == wanted:
+            return 1, stride, 0
+    padding = max(wanted - size, 0)
+    return size + 2 * padding - wanted + 1, 1, padding
 
 
 class _Names:

@@ -106,16 +106,28 @@ def from_source(source: str, shape: Shape) -> Current:
     return Current((Term(source, shape),), np.zeros(shape[0]), shape)
 
 
+def ones_source(shape: Shape) -> str:
+    """Name of the population that emits one at every step, everywhere on an image of ``shape``."""
+    return f"ones.{shape[1]}x{shape[2]}"
+
+
 def convolve(current: Current, kernel: Kernel, bias: Float64, name: str) -> Current:
-    """One more convolution."""
+    """One more convolution.
+
+    A bias before a padded convolution is a map, not a constant: the padding around it is zero. Such a bias enters as
+    the emissions of a population of ones, which ends where the image ends (see :func:`ones_source`).
+    """
     if any(kernel.pads) and current.bias.any():
-        raise NotComposableError(
-            "a padded convolution reads a layer with a bias and no activation between them: the padding is zero, the "
-            "bias around it is not; add an activation between the two or drop the bias of the first"
-        )
-    terms = tuple(replace(_convolve_term(term, kernel), name=term.name or name) for term in current.terms)
+        plane = Term(ones_source(current.shape), (1, *current.shape[1:]), name, kernel=_column(current.bias))
+        current = Current((*current.terms, plane), np.zeros_like(current.bias), current.shape)
+    terms = tuple(replace(_convolve_term(term, kernel), name=name) for term in current.terms)
     passed = kernel.dense_groups().sum((2, 3)) @ current.bias if current.bias.any() else 0.0
     return Current(terms, bias + passed, kernel.output_shape(current.shape))
+
+
+def _column(values: Float64) -> Kernel:
+    """A 1x1 kernel from one channel to ``len(values)``."""
+    return Kernel(values.reshape(-1, 1, 1, 1))
 
 
 def _convolve_term(term: Term, kernel: Kernel) -> Term:
@@ -245,7 +257,7 @@ def dense(current: Current, weight: Float64, bias: Float64, name: str) -> Curren
             term = replace(term, dense=weight, flat=len(term.shape) > 1)
         else:
             term = replace(term, dense=weight @ unroll(term.kernel, term.pooled_shape), kernel=None, flat=True)
-        terms.append(replace(term, name=term.name or name))
+        terms.append(replace(term, name=name or term.name))
     return Current(tuple(terms), weight @ current.bias + bias, (weight.shape[0],))
 
 

@@ -23,6 +23,8 @@ def as_images(node: InputNode, images: npt.ArrayLike | torch.Tensor) -> npt.NDAr
         array = np.asarray(images)
     except ValueError as error:
         raise DataError("images: not a rectangular array; give one float array [N, ...]") from error
+    if len(node.shape) == 3 and node.shape[1] == 1 and array.shape[1:] == (node.shape[0], node.shape[2]):
+        array = array[:, :, None, :]  # signals run as images of height one
     wanted = f"[N, {', '.join(map(str, node.shape))}]"
     if array.shape[1:] != node.shape or array.ndim != len(node.shape) + 1:
         hint = "; add a batch axis" if array.shape == node.shape else ""
