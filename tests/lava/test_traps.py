@@ -16,7 +16,7 @@ def trap_graph(rng):
     nodes = {"input": InputNode("input", (130, 3, 4), "uint8", 1.0)}
 
     def signed(name, source, shape, theta):
-        start = np.full(shape, 8 * theta // 5)  # fires at once, and takes it back where its input is negative
+        start = rng.integers(0, 10 * theta, shape)  # fires, and takes it back where its input is negative
         nodes[name] = Population(name, source, shape, "signed_if", np.full(shape, theta), start, np.full(shape, 1))
 
     def conv(name, source, weight, shape, out, groups):
@@ -32,16 +32,16 @@ def trap_graph(rng):
     weight[1] *= -1
     weight[2:] = rng.integers(-128, 128, weight[2:].shape)
     conv("wide", "p1", weight, (130, 2, 4), (4, 1, 2), 1)
-    signed("p2", ("wide",), (4, 1, 2), 900)
+    signed("p2", ("wide",), (4, 1, 2), 1500)
     for name in ("flat", "flat2"):
         nodes[name] = Flatten(name, ("p2",), (4, 1, 2), (8,))
     matrix = np.full((3, 8), -128)
     matrix[1] = rng.integers(-128, 0, 8)
-    nodes["fc"] = Affine("fc", ("flat", "flat2"), (8,), (3,), matrix * 4, np.array([500, 300, 0]), 2)
-    signed("p3", ("fc",), (3,), 200)
+    nodes["fc"] = Affine("fc", ("flat", "flat2"), (8,), (3,), matrix * 4, np.array([4000, 3000, 5000]), 2)
+    signed("p3", ("fc",), (3,), 2000)
     nodes["out"] = Affine("out", ("p3",), (3,), (2,), rng.integers(-128, 128, (2, 3)), np.zeros(2, np.int64))
     nodes["readout"] = Readout("readout", ("out",), (2,), np.zeros(2, np.int64), 1.0)
-    return IntegerGraph(nodes, 3, "pipelined")
+    return IntegerGraph(nodes, 6, "pipelined")
 
 
 def test_fast_equals_stock_equals_loops(lava, oracle):
