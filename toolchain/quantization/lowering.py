@@ -73,7 +73,8 @@ def integer_graph(network: SpikingNetwork, precision: Precision) -> ig.IntegerGr
 
 def _ones_needed(currents: dict[str, Current]) -> list[ig.Shape]:
     terms = [term for current in currents.values() for term in current.terms]
-    return list(dict.fromkeys(term.shape for term in terms if term.source == ones_source(term.shape)))
+    images = [term for term in terms if len(term.shape) == 3]
+    return list(dict.fromkeys(term.shape for term in images if term.source == ones_source(term.shape)))
 
 
 def _ones(
