@@ -1,0 +1,96 @@
+"""From a deployment, data and labels to the report, on disk and as a value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from toolchain.energy import Estimate, count, estimate
+from toolchain.errors import DataError
+from toolchain.ir import IntegerGraph, as_integer
+from toolchain.quantization.ranges import bounds
+from toolchain.report import collect
+from toolchain.report.energies import energy_of
+from toolchain.report.provenance import provenance
+from toolchain.report.sentences import SIMULATED
+from toolchain.report.value import Report, Verification
+from toolchain.simulation import simulate
+from toolchain.simulation.trace import Trace
+
+if TYPE_CHECKING:
+    import nir
+
+#: Profiles a report holds unless told otherwise, in the order of the page.
+PROFILES = ("loihi2", "loihi1", "cmos45")
+
+
+def report(
+    graph: nir.NIRGraph | IntegerGraph,
+    *,
+    images: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    trace: Trace | None = None,
+    curve_trace: Trace | None = None,
+    estimates: Iterable[Estimate] | None = None,
+    ann_logits: npt.ArrayLike | None = None,
+    ann_accuracy: float | None = None,
+    verification: Verification | None = None,
+    path: str | Path | None = "report.html",
+    json_path: str | Path | None = None,
+    title: str | None = None,
+    data_name: str = "",
+    seed: int | None = None,
+    command: str | None = None,
+    date: str | None = None,
+) -> Report:
+    """Measure and write ``path`` and, beside it with the suffix ``.json`` unless ``json_path`` says otherwise, the
+    same as data; ``path=None`` writes nothing. The files depend on the arguments and the installed versions only.
+
+    ``images`` float [N, *input shape] as the ANN takes them and ``labels`` [N] are those the ``trace`` was made with;
+    without a trace the golden model runs here. ``curve_trace``: a run of the same graph with more steps, for an
+    accuracy curve beyond T. ``estimates``: one per profile, in the order of the page; by default those of ``PROFILES``.
+    ``ann_logits`` [N, classes] of the same images give the paired comparison, ``ann_accuracy`` only a number to stand
+    beside. ``date`` is printed as given, else ``SOURCE_DATE_EPOCH`` decides. Raises ``DataError`` where images, labels
+    and traces do not belong together.
+    """
+    integer = as_integer(graph)
+    number = len(np.asarray(images))
+    classes = collect.class_labels(labels, number)
+    made = trace if trace is not None else simulate(integer, images)
+    for each in (made, curve_trace):
+        if each is not None and each.images != number:
+            raise DataError(f"the trace holds {each.images} images, {number} were given; pass those it was made with")
+    if estimates is None:
+        estimates = [estimate(integer, made, profile=name) for name in PROFILES]
+    counts = count(integer, made)
+    result = Report(
+        title=title or f"{data_name or 'Network'}, T = {integer.timesteps}",
+        simulated=SIMULATED,
+        data_name=data_name,
+        images=number,
+        network=collect.network(integer, counts, made),
+        accuracy=collect.accuracy(made, classes, ann_logits, ann_accuracy),
+        curve=collect.curve(curve_trace if curve_trace is not None else made, classes),
+        populations=collect.populations(integer, made, counts, bounds(integer)),
+        synapses=collect.synapses(integer, counts),
+        energies=tuple(energy_of(each) for each in estimates),
+        verification=verification,
+        provenance=provenance(integer, made, images, labels, seed=seed, command=command, date=date),
+    )
+    if path is not None:
+        result.write(path, json_path)
+    return result
+
+
+def longer(graph: nir.NIRGraph | IntegerGraph, timesteps: int) -> IntegerGraph:
+    """The same network with more steps, for ``curve_trace``. Raises ``DataError`` where T is part of the arithmetic."""
+    integer = as_integer(graph)
+    bound = [p.kind for p in integer.populations if p.kind != "if"]
+    if integer.schedule != "pipelined" or bound:
+        raise DataError("only a pipelined network of `if` neurons computes the same with another number of steps")
+    return replace(integer, timesteps=timesteps, content_sha256="")

@@ -1,0 +1,92 @@
+"""How numbers are printed: never with more digits than they have."""
+
+from __future__ import annotations
+
+import math
+
+from toolchain.energy import Quantiles
+from toolchain.report.value import Proportion
+
+TIMES = "\N{MULTIPLICATION SIGN}"
+UNKNOWN = "\N{EN DASH}"
+
+_PREFIXES = {-15: "f", -12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T"}
+
+
+def engineering(value: float, unit: str = "", digits: int = 2) -> str:
+    """``value`` at ``digits`` significant digits with an SI prefix: ``engineering(9.96e-7, "J") == "1.0 µJ"``."""
+    exponent = _exponent(value, digits)
+    return f"{_mantissa(value, exponent, digits)} {_PREFIXES[exponent]}{unit}".rstrip()
+
+
+def engineering_range(low: float, high: float, unit: str = "", digits: int = 2) -> str:
+    """``low`` to ``high`` under one common prefix where that keeps both readable: ``"60 to 130 µJ"``."""
+    lower, upper = _exponent(low, digits), _exponent(high, digits)
+    if lower == upper:
+        return f"{_mantissa(low, lower, digits)} to {engineering(high, unit, digits)}"
+    return f"{engineering(low, unit, digits)} to {engineering(high, unit, digits)}"
+
+
+def quantiles(value: Quantiles, unit: str) -> str:
+    """``"90 µJ (60 to 130 µJ)"``: median and the range from p5 to p95."""
+    return f"{engineering(value.p50, unit)} ({engineering_range(value.p5, value.p95, unit)})"
+
+
+def percent(value: float, decimals: int = 1) -> str:
+    return f"{100 * value:.{decimals}f} %"
+
+
+def proportion(value: Proportion) -> str:
+    """The percentage alone; a second decimal only where the sample can carry it."""
+    return percent(value.value, _decimals(value))
+
+
+def interval(value: Proportion) -> str:
+    decimals = _decimals(value)
+    return f"{100 * value.low:.{decimals}f} to {percent(value.high, decimals)}"
+
+
+def grouped(value: float) -> str:
+    """A count with thousands separators; means over images keep one decimal below 100."""
+    if float(value).is_integer():
+        return f"{int(value):,}"
+    return f"{value:,.1f}" if abs(value) < 100 else f"{round(value):,}"
+
+
+def significant(value: float, digits: int = 2) -> str:
+    """Plain decimal notation where it is short, else with a power of ten: 0.057, 23.6, 4.1e-05."""
+    return f"{value:.{digits}g}"
+
+
+def span(pair: tuple[int, int]) -> str:
+    """``"12"`` or ``"12 to 40"``."""
+    low, high = (f"{bound:,}".replace("-", "\N{MINUS SIGN}") for bound in pair)
+    return low if low == high else f"{low} to {high}"
+
+
+def shape(dimensions: tuple[int, ...]) -> str:
+    return f" {TIMES} ".join(str(size) for size in dimensions)
+
+
+def _decimals(value: Proportion) -> int:
+    return 2 if value.total >= 1000 else 1
+
+
+def _rounded(value: float, digits: int) -> float:
+    return float(f"{value:.{digits - 1}e}")
+
+
+def _exponent(value: float, digits: int) -> int:
+    """The power of ten, a multiple of three, whose prefix suits ``value`` once it is rounded."""
+    rounded = _rounded(value, digits)
+    if rounded == 0:
+        return 0
+    return min(max(math.floor(math.log10(abs(rounded)) + 1e-12) // 3 * 3, -15), 12)
+
+
+def _mantissa(value: float, exponent: int, digits: int) -> str:
+    scaled = _rounded(value, digits) / 10.0**exponent
+    if scaled == 0:
+        return "0"
+    magnitude = math.floor(math.log10(abs(scaled)) + 1e-12)
+    return f"{scaled:.{max(0, digits - 1 - magnitude)}f}"

@@ -1,0 +1,61 @@
+"""What the report says in words; the page and the terminal say the same."""
+
+from __future__ import annotations
+
+from toolchain.report.numbers import grouped, interval, percent, proportion, quantiles
+from toolchain.report.value import Report, Verification
+
+SIMULATED = "Integer model simulated on CPU; never run on a chip."
+
+
+def accuracy(report: Report) -> str:
+    """``"99.1 % of 449 images (95 % interval 97.7 to 99.7 %)"``."""
+    snn = report.accuracy.snn
+    return f"{proportion(snn)} of {grouped(snn.total)} images (95 % interval {interval(snn)})"
+
+
+def ann(report: Report) -> str | None:
+    known = report.accuracy
+    if known.ann is not None:
+        return f"{proportion(known.ann)} ({interval(known.ann)})"
+    return percent(known.ann_stated, 2) + " (as stated)" if known.ann_stated is not None else None
+
+
+def paired(report: Report) -> str | None:
+    """How the two networks differ on the same images."""
+    known = report.accuracy
+    if known.agreement is None:
+        return None
+    same = f"The integer network and the ANN give the same class on {grouped(known.agreement.count)} of "
+    return (
+        f"{same}{grouped(known.agreement.total)} images; {known.only_ann} only the ANN gets right, "
+        f"{known.only_snn} only the integer network."
+    )
+
+
+def verification(result: Verification | None) -> str:
+    if result is None:
+        return "not run"
+    verdict = "identical" if result.difference is None else f"first difference: {result.difference}"
+    return (
+        f"golden = {result.target}: {grouped(result.images)} images, {result.layers} layers, "
+        f"{result.timesteps} steps: {verdict}"
+    )
+
+
+def verdict(report: Report) -> str:
+    """The report in one sentence."""
+    known = ann(report)
+    parts = [f"At T = {report.network.timesteps} the integer network classifies {accuracy(report)} correctly"]
+    if known:
+        parts.append(f"the ANN {known}")
+    if report.energies:
+        first = report.energies[0]
+        bound = "at least " if first.unpriced else ""
+        parts.append(
+            f"{first.profile} would spend {bound}{quantiles(first.total, 'J')} per inference ({first.evidence})"
+        )
+    result = report.verification
+    if result is not None:
+        parts.append(f"{result.target} gives {'the same integers' if result.identical else 'DIFFERENT integers'}")
+    return "; ".join(parts) + "."

@@ -1,0 +1,65 @@
+"""The report for a terminal: the figures that decide, aligned, under 100 columns where names allow."""
+
+from __future__ import annotations
+
+from toolchain.report import sentences
+from toolchain.report.numbers import engineering, engineering_range, grouped, percent, significant
+from toolchain.report.value import Report
+
+
+def summary(report: Report) -> str:
+    net = report.network
+    facts = [
+        (
+            "network",
+            f"T = {net.timesteps}, {net.schedule}; {grouped(net.neurons)} neurons, {grouped(net.weights)} weights",
+        ),
+        ("data", f"{report.data_name or 'unnamed'}, {grouped(report.images)} images"),
+        ("accuracy", sentences.accuracy(report)),
+        ("ANN", sentences.ann(report) or "not given"),
+        ("verified", sentences.verification(report.verification)),
+        (
+            "SynOps",
+            f"{grouped(report.synops_per_image)} per image, "
+            f"{grouped(report.synops_nonzero_per_image)} over non-zero weights",
+        ),
+    ]
+    for energy in report.energies:
+        bound = "at least " if energy.unpriced else ""
+        spread = engineering_range(energy.total.p5, energy.total.p95, "J")
+        total = f"{bound}{engineering(energy.total.p50, 'J')} per inference (90 % interval {spread}), {energy.evidence}"
+        facts.append((energy.profile, total))
+    width = max(len(name) for name, _ in facts)
+    lines = [report.title, report.simulated, ""]
+    lines += [f"  {name:<{width}}  {value}" for name, value in facts]
+    lines += ["", *_layers(report)]
+    return "\n".join(lines)
+
+
+def _layers(report: Report) -> list[str]:
+    head = ("layer", "neurons", "rate", "dead", "membrane bits", "overflows")
+    rows = [
+        (
+            row.name,
+            grouped(row.neurons),
+            percent(row.rate) if row.rate is not None else "-",
+            str(row.dead) if row.dead is not None else "-",
+            str(row.membrane_bits) if row.membrane_bits is not None else "-",
+            str(row.overflows) if row.overflows is not None else "-",
+        )
+        for row in report.populations
+    ]
+    rows_synapses = [
+        (row.name, grouped(row.synapses), grouped(row.synops / report.images), significant(row.spikes_per_synapse))
+        for row in report.synapses
+    ]
+    synapse_head = ("synapses", "connections", "SynOps / image", "spikes / synapse")
+    return [*_aligned([head, *rows]), "", *_aligned([synapse_head, *rows_synapses])]
+
+
+def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return [
+        "  " + "  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
+        for row in rows
+    ]

@@ -1,0 +1,48 @@
+"""Files appear whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+
+from toolchain.errors import ToolchainError
+from toolchain.report.value import Report
+
+
+def write(report: Report, path: str | Path, json_path: str | Path | None) -> tuple[Path, Path]:
+    """Write page and document; both are rendered before either file is touched."""
+    page_path = Path(path)
+    document_path = Path(json_path) if json_path is not None else page_path.with_suffix(".json")
+    if page_path.absolute() == document_path.absolute():
+        raise ToolchainError(f"the page and the JSON document would both be {page_path}; give json_path another name")
+    page = report.html()
+    document = json.dumps(report.to_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    replace(page_path, page)
+    replace(document_path, document)
+    return page_path, document_path
+
+
+def replace(path: Path, content: str) -> None:
+    """Put ``content`` at ``path`` by way of a temporary file beside it, so that no reader sees half of it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    except OSError as error:
+        raise ToolchainError(f"cannot write {path}: {error.strerror}; choose a folder you may write to") from error
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(content)
+        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes it private; a report is not
+        os.replace(temporary, path)
+    except OSError as error:
+        raise ToolchainError(f"cannot write {path}: {error.strerror}; choose another path") from error
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
