@@ -10,9 +10,24 @@ from toolchain.cli.output import emit, note, percent
 from toolchain.cli.parser import Parser, at_least, command, output_path
 
 if TYPE_CHECKING:
+    from torch import nn
+
+    from models.data import Dataset
     from models.recipes import Recipe
 
-METHODS = ("qcfs", "relu")
+#: Conversion methods and the training they need.
+METHODS = {
+    "qcfs": "qcfs",
+    "offset-spikes": "qcfs",
+    "error-compensation": "qcfs",
+    "srp": "qcfs",
+    "graded": "qcfs",
+    "residual-error": "residual-error",
+    "error-free": "error-free",
+    "relu": "relu",
+}
+#: Training images that set the thresholds when fine-tuning a ReLU network.
+_THRESHOLD_IMAGES = 256
 
 
 def add_parser(commands: Any) -> Parser:
@@ -20,19 +35,19 @@ def add_parser(commands: Any) -> Parser:
     parser.add_argument("model", metavar="MODEL", help="zoo name, package.module:callable or file.py:callable")
     parser.add_argument("--data", metavar="D", help="data set (default: the recipe's)")
     parser.add_argument("--data-root", type=Path, metavar="DIR", help="where the data set's files are")
-    parser.add_argument("--method", choices=METHODS, help="activation to train with (default: the recipe's)")
+    parser.add_argument("--method", choices=tuple(METHODS), help="what to train for (default: the recipe's)")
     parser.add_argument("--recipe", type=Path, metavar="R.toml", help="recipe (default: the network's own)")
+    parser.add_argument("--levels", type=at_least(1), metavar="L", help="activation levels, instead of the recipe's")
     parser.add_argument("--epochs", type=at_least(1), metavar="N", help="instead of the recipe's")
     parser.add_argument("--seed", type=at_least(0), metavar="N", help="instead of the recipe's")
+    parser.add_argument("--weights", type=Path, metavar="W", help="fine-tune: weights to start from")
     parser.add_argument("-o", "--output", required=True, type=output_path, metavar="W.safetensors")
     parser.add_argument("--resume", action="store_true", help="continue from W.safetensors.checkpoint")
     return parser
 
 
 def run(args: argparse.Namespace) -> int:
-    import torch
-
-    from models import resolve, save_weights
+    from models import save_weights
     from models.data import open_dataset
     from toolchain.report.statistics import wilson
     from toolchain.training import evaluate, fit
@@ -41,8 +56,7 @@ def run(args: argparse.Namespace) -> int:
     data = open_dataset(recipe.data, args.data_root, "train")
     test = open_dataset(recipe.data, args.data_root, "test")
     train, validation = data.split(recipe.validation, recipe.fit.seed)
-    torch.manual_seed(recipe.fit.seed)
-    model = resolve(args.model, num_classes=len(data.classes), in_channels=data.shape[0], activation=recipe.activation)
+    model = _model(args, recipe, train)
     output: Path = args.output
     checkpoint = output.with_name(f"{output.name}.checkpoint")
     log = output.with_name(f"{output.name}.log.jsonl")
@@ -51,7 +65,8 @@ def run(args: argparse.Namespace) -> int:
         log.unlink(missing_ok=True)
     elif not checkpoint.exists():
         note(f"no {checkpoint}: starting from the beginning")
-    result = fit(model, train, validation, recipe.fit, checkpoint=checkpoint, resume=args.resume, log=log)
+    hooks = recipe.hooks(model, validation)
+    result = fit(model, train, validation, recipe.fit, checkpoint=checkpoint, resume=args.resume, log=log, **hooks)
     _, accuracy = evaluate(model, test)
     low, high = wilson(round(accuracy * len(test)), len(test))
     summary = {
@@ -87,5 +102,37 @@ def _recipe(args: argparse.Namespace) -> Recipe:
     recipe = load_recipe(args.recipe) if args.recipe else default_recipe(args.model)
     given = {"epochs": args.epochs, "seed": args.seed}
     fit = replace(recipe.fit, **{k: v for k, v in given.items() if v is not None})
-    chosen = {"data": args.data, "method": args.method}
+    chosen = {"data": args.data, "levels": args.levels, "method": METHODS[args.method] if args.method else None}
     return replace(recipe, fit=fit, **{k: v for k, v in chosen.items() if v is not None})
+
+
+def _model(args: argparse.Namespace, recipe: Recipe, train: Dataset) -> nn.Module:
+    """The network to train, with the recipe's activations; what could not be converted afterwards is refused."""
+    import torch
+    from torch import nn
+
+    from models import load_weights, resolve
+    from models.loading import read_weights
+    from toolchain.errors import ConversionError
+    from toolchain.frontend import canonicalize
+    from toolchain.training import ClipFloorShift, initialise_thresholds, replace_relu
+
+    weights: Path | None = args.weights
+    from_relu = weights is not None and not any(k.endswith("threshold") for k in read_weights(weights)[0])
+    torch.manual_seed(recipe.fit.seed)
+    model = resolve(
+        args.model,
+        num_classes=len(train.classes),
+        in_channels=train.shape[0],
+        activation=nn.ReLU if from_relu else recipe.activation,
+    )
+    if weights is not None:
+        load_weights(model, weights)
+    replaced = replace_relu(model, recipe.activation) if recipe.method != "relu" else 0
+    if replaced and weights is not None:
+        thresholds = initialise_thresholds(model, train.images(slice(_THRESHOLD_IMAGES)))
+        note("thresholds start at " + ", ".join(f"{value:.3g}" for value in thresholds.values()))
+    if recipe.method != "relu" and not any(isinstance(m, ClipFloorShift) for m in model.modules()):
+        raise ConversionError(f"{args.model} has no nn.ReLU modules to replace; write its activations as modules")
+    canonicalize(model, train.images(slice(2)))  # refused now rather than after hours of training
+    return model

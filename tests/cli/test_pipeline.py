@@ -1,0 +1,136 @@
+"""The commands that make something: export, energy, report and demo, on the shipped digits network."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from models import pretrained
+from models.data import open_dataset
+from targets.lava import LavaTarget
+from toolchain.cli import main
+from toolchain.ir import as_integer, load
+from toolchain.simulation import simulate
+
+ABSENT = "Lava is not installed here: pip install it"
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    """The shipped digits network, exported at T = 4."""
+    path = tmp_path_factory.mktemp("digits") / "digits.nir"
+    assert main(["export", "digits-cnn", "-o", str(path)]) == 0
+    return path
+
+
+@pytest.fixture
+def without_lava(monkeypatch):
+    monkeypatch.setattr(LavaTarget, "available", classmethod(lambda cls: ABSENT))
+
+
+def test_export_says_what_it_made(spikec, digits):
+    result = spikec("export", "digits-cnn", "-T", 2, "--per", "channel", "-o", "net.nir", "--json")
+    assert result.code == 0, result.err
+    graph = as_integer(load("net.nir"))
+    assert result.json["content_sha256"] == graph.content_sha256
+    assert (result.json["timesteps"], graph.timesteps) == (2, 2)
+    assert result.json["layers"] == len(graph.populations)
+    assert graph.content_sha256 != as_integer(load(digits)).content_sha256
+
+
+def test_export_is_reproducible(spikec, digits):
+    spikec("export", "digits-cnn", "-o", "again.nir")
+    with open("again.nir", "rb") as again:
+        assert again.read() == digits.read_bytes()
+
+
+def test_export_takes_a_file_of_python_and_weights(spikec, digits, tmp_path):
+    """The same network from a user's file and its state dictionary is the same deployment."""
+    (tmp_path / "mine.py").write_text("import models\n\ndef net():\n    return models.resolve('digits-cnn')\n")
+    torch.save(pretrained("digits-cnn").state_dict(), tmp_path / "w.pt")
+    result = spikec("export", "mine.py:net", "--weights", "w.pt", "-o", "net.nir")
+    assert result.code == 0, result.err
+    images = open_dataset("digits").images(slice(20)).numpy()
+    np.testing.assert_array_equal(simulate(load("net.nir"), images).output, simulate(load(digits), images).output)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("digits-cn",), "did you mean 'digits-cnn'?"),
+        (("digits-cnn", "--method", "qfcs"), "did you mean 'qcfs'?"),
+        (("digits-cnn", "--option", "levls=3"), "unknown 'levls'"),
+        (("digits-cnn", "--weights", "absent.safetensors"), "absent.safetensors"),
+        (("absent.py:net",), "absent.py"),
+        (("math:pi",), "float"),
+    ],
+)
+def test_export_refuses(spikec, tmp_path, words, says):
+    result = spikec("export", *words, "-o", "net.nir")
+    assert result.code == 1
+    assert says in result.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_energy(spikec, digits):
+    result = spikec("energy", digits, "--limit", 20, "--json")
+    assert result.code == 0, result.err
+    total = result.json["total"]
+    assert 0 < total["p5"] <= total["p50"] <= total["p95"]
+    assert result.json["profile"]["name"] == "loihi2"
+    assert "SynOps" in spikec("energy", digits, "--limit", 20).out
+
+
+def test_energy_with_an_unknown_profile(spikec, digits):
+    result = spikec("energy", digits, "--profile", "lohi2")
+    assert result.code == 1
+    assert "did you mean 'loihi2'?" in result.err
+
+
+def test_report_without_lava(spikec, digits, tmp_path, without_lava):
+    result = spikec("report", digits, "--limit", 20, "-o", "r.html")
+    assert result.code == 0, result.err
+    assert ABSENT in result.err
+    assert (tmp_path / "r.html").read_text().startswith("<!")
+    assert json.loads((tmp_path / "r.json").read_text())["images"] == 20
+
+
+def test_report_states_all_images_beyond_the_energy_sample(spikec, digits, monkeypatch):
+    """Accuracy and counts of all images, the same whether or not the energy interval took fewer."""
+    from toolchain.cli import report
+
+    whole = spikec("report", digits, "--limit", 30, "--verify", 0, "--json").json
+    monkeypatch.setattr(report, "ENERGY_IMAGES", 10)
+    split = spikec("report", digits, "--limit", 30, "--verify", 0, "--json").json
+    for key in ("accuracy", "synapses", "populations", "curve"):
+        assert split[key] == whole[key]
+
+
+def test_demo_without_lava(spikec, tmp_path, without_lava):
+    result = spikec("demo", "--json")
+    assert result.code == 0, result.err
+    assert result.json["lava"] == {"skipped": ABSENT}
+    assert result.json["ann_accuracy"] > 0.95
+    assert result.json["accuracy"] > 0.95
+    assert (tmp_path / "spikec-demo" / "report.html").is_file()
+    assert spikec("demo", "--target", "lava").code == 4
+
+
+def test_demo_needs_a_directory(spikec, tmp_path):
+    (tmp_path / "file").write_text("")
+    result = spikec("demo", "-o", "file")
+    assert result.code == 1
+    assert "file is a file" in result.err
+
+
+@pytest.mark.lava
+@pytest.mark.skipif(LavaTarget.available() is not None, reason="Lava is not installed")
+def test_demo_with_lava(spikec, tmp_path):
+    result = spikec("demo", "--verify", 5)
+    assert result.code == 0, result.err
+    assert "5 images, 4 layers, 4 steps: identical" in result.out
+    for part in ("ANN", "golden", "T = 4", "per image on loihi2", "report.html"):
+        assert part in result.out
+    shutil.rmtree(tmp_path / "spikec-demo")

@@ -1,0 +1,134 @@
+"""``spikec train``: what it writes, that it resumes, fine-tunes and refuses."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from models import load_weights, resolve
+from models.loading import read_weights
+from toolchain.cli import main
+from toolchain.report.statistics import wilson
+from toolchain.training import ClipFloorShift
+
+RECIPE = """
+data = "npz:{0}"
+threshold = 2.0
+validation = 0.25
+[fit]
+epochs = {1}
+batch = 16
+lr = 0.02
+seed = 1
+"""
+NETWORK = """
+import torch
+from torch import nn
+def relu(): return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(64, 2))
+def max_pool(): return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(16, 2))
+class Functional(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Conv2d(1, 4, 3), nn.Linear(64, 2)
+    def forward(self, x): return self.b(torch.flatten(torch.relu(self.a(x)), 1))
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    torch.set_num_threads(1)
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 80)
+    x = rng.integers(0, 100, (80, 1, 6, 6), dtype=np.uint8)
+    x[np.arange(80), 0, 5 * y] += 150
+    np.savez("set.npz", x=x[:60], y=y[:60], x_test=x[60:], y_test=y[60:])
+    Path("r.toml").write_text(RECIPE.format(tmp_path / "set.npz", 3))
+    Path("net.py").write_text(NETWORK)
+    return tmp_path
+
+
+def test_writes_weights_that_say_how_they_were_made(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "net.py:relu", "--recipe", "r.toml", "--levels", "8", "-o", "w.safetensors", "--json"]) == 0
+    out, err = capsys.readouterr()
+    document = json.loads(out)
+    assert "epoch 3/3" in err
+    assert document["validation_images"] in (14, 15, 16)
+    assert document["test_images"] == 20
+    assert document["test_accuracy"] > 0.9
+    assert document["test_interval_95"] == list(wilson(round(20 * document["test_accuracy"]), 20))
+    state, info = read_weights(Path("w.safetensors"))
+    assert info["levels"] == 8
+    assert info["seed"] == 1
+    assert "1.threshold" in state
+    lines = Path("w.safetensors.log.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in lines] == [0, 1, 2]
+
+
+def test_trained_file_measures_what_was_reported(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["train", "net.py:relu", "--recipe", "r.toml", "-o", "w.safetensors", "--json"])
+    reported = json.loads(capsys.readouterr().out)["test_accuracy"]
+    model = resolve("net.py:relu")
+    model[1] = ClipFloorShift(2, 1.0)
+    load_weights(model, "w.safetensors")
+    with np.load("set.npz") as archive:
+        x = torch.from_numpy(archive["x_test"].astype(np.float32) / np.float32(255))
+        correct = model(x).argmax(1).numpy() == archive["y_test"]
+    assert correct.mean() == reported
+
+
+def test_finished_run_resumes_to_the_same_file(place: Path) -> None:
+    words = ["train", "net.py:relu", "--recipe", "r.toml", "-o", "w.safetensors"]
+    assert main(words) == 0
+    first = Path("w.safetensors").read_bytes()
+    Path("w.safetensors").unlink()
+    assert main([*words, "--resume"]) == 0
+    assert Path("w.safetensors").read_bytes() == first
+
+
+def test_fine_tuning_from_relu_weights_starts_from_measured_thresholds(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("relu.toml").write_text(RECIPE.format(place / "set.npz", 3).replace("[fit]", 'method = "relu"\n[fit]'))
+    assert main(["train", "net.py:relu", "--recipe", "relu.toml", "-o", "relu.safetensors"]) == 0
+    assert not any("threshold" in name for name in read_weights(Path("relu.safetensors"))[0])
+    words = ["train", "net.py:relu", "--recipe", "r.toml", "--weights", "relu.safetensors", "--epochs", "1"]
+    capsys.readouterr()
+    assert main([*words, "-o", "w.safetensors"]) == 0
+    assert "thresholds start at" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("method", ["offset-spikes", "residual-error", "error-free"])
+def test_methods_train(place: Path, method: str) -> None:
+    words = ["train", "net.py:relu", "--recipe", "r.toml", "--method", method, "--levels", "7", "-o", "w.safetensors"]
+    assert main([*words, "--epochs", "2"]) == 0
+    records = [json.loads(line) for line in Path("w.safetensors.log.jsonl").read_text().splitlines()]
+    assert (records[1]["sigma"] > 0) == (method == "residual-error")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["net.py:Functional"], "no nn.ReLU modules"),
+        (["net.py:max_pool"], "MaxPool2d|max_pool|max pool"),
+        (["net.py:relu", "--recipe", "missing.toml"], "missing.toml"),
+        (["net.py:relu", "--method", "qfcs"], "did you mean 'qcfs'"),
+        (["net.py:relu", "--method", "error-free"], "1, 3, 7"),
+        (["digits-cn"], "did you mean 'digits-cnn'"),
+        (["net.py:relu", "--data", "fashion"], "did you mean 'fashion-mnist'"),
+        (["net.py:relu", "--weights", "missing.pt"], "missing.pt"),
+    ],
+)
+def test_mistakes_are_one_sentence(
+    place: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    recipe = [] if "--recipe" in words or words[0] == "digits-cn" else ["--recipe", "r.toml"]
+    assert main(["train", *words, *recipe, "-o", "w.safetensors"]) == 1
+    err = capsys.readouterr().err
+    assert re.search(message, err), err
+    assert "Traceback" not in err
