@@ -12,15 +12,16 @@ from typing import Any, Literal, get_args
 from torch import nn
 
 from toolchain.errors import DataError
-from toolchain.training import ClipFloorShift, FitConfig
+from toolchain.training import BitCountPenalty, ClipFloorShift, FitConfig, ResidualNoise
 from toolchain.training.activations import Order
+from toolchain.training.images import Images
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-Method = Literal["qcfs", "relu"]
+Method = Literal["qcfs", "relu", "residual-error", "error-free"]
 FOLDER = Path(__file__).parent
 
 
@@ -28,7 +29,11 @@ FOLDER = Path(__file__).parent
 class Recipe:
     """``model`` a zoo name (or empty: any), ``data`` a data set name; ``levels`` L, ``threshold`` and ``order`` of
     every :class:`toolchain.training.ClipFloorShift`; ``validation`` the share of the training images held out to
-    choose the best epoch; ``fit`` everything else."""
+    choose the best epoch; ``fit`` everything else.
+
+    ``method``: ``qcfs``; ``relu``; ``residual-error``, QCFS with the spiking network's error over ``noise_timesteps``
+    steps as noise; ``error-free``, QCFS with 2^T - 1 levels and ``bit_decay`` times the number of 1-bits in the loss.
+    """
 
     model: str = ""
     data: str = "digits"
@@ -36,12 +41,16 @@ class Recipe:
     levels: int = 4
     threshold: float = 8.0
     order: Order = "floor_clamp"
+    noise_timesteps: int = 4
+    bit_decay: float = 2e-9
     validation: float = 0.1
     fit: FitConfig = field(default_factory=FitConfig)
 
     def __post_init__(self) -> None:
         if self.method not in get_args(Method):
             raise DataError(f"method is one of {', '.join(get_args(Method))}, not {self.method!r}")
+        if self.method == "error-free" and (self.levels < 1 or self.levels & (self.levels + 1)):
+            raise DataError(f"error-free conversion sends levels bit by bit: levels is 1, 3, 7, ..., not {self.levels}")
         if not 0 < self.validation < 1:
             raise DataError(f"validation is a share between 0 and 1, not {self.validation}")
 
@@ -51,6 +60,14 @@ class Recipe:
         if self.method == "relu":
             return nn.ReLU
         return lambda: ClipFloorShift(self.levels, self.threshold, self.order)
+
+    def hooks(self, model: nn.Module, validation: Images) -> dict[str, Any]:
+        """What the method adds to :func:`toolchain.training.fit`, as keyword arguments."""
+        if self.method == "residual-error":
+            return {"after_epoch": ResidualNoise(validation, self.noise_timesteps)}
+        if self.method == "error-free":
+            return {"penalty": BitCountPenalty(model, self.bit_decay)}
+        return {}
 
 
 def load_recipe(path: str | Path) -> Recipe:

@@ -22,7 +22,9 @@ class FitConfig:
     ``lr`` is the peak learning rate; ``shift`` the largest translation in pixels (zero padding and random crop);
     ``flip`` mirrors left to right with probability one half; ``cutout`` is the side in pixels of one square set to
     zero (0: none); ``ema`` the decay per step of an exponential moving average of the weights, which is then what
-    is validated and returned (0: none). Weight decay acts on every parameter, thresholds included, as published.
+    is validated and returned (0: none). ``timesteps`` T > 0 validates, and so chooses the best epoch, on the network
+    run as a spiking network for T steps instead of the ANN. Weight decay acts on every parameter, thresholds
+    included, as published.
     """
 
     epochs: int = 20
@@ -37,13 +39,14 @@ class FitConfig:
     shift: int = 0
     cutout: int = 0
     ema: float = 0.0
+    timesteps: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch"):
             if getattr(self, name) < 1:
                 raise ConversionError(f"{name} must be at least 1, not {getattr(self, name)}")
-        for name in ("weight_decay", "shift", "cutout"):
+        for name in ("weight_decay", "shift", "cutout", "timesteps"):
             if getattr(self, name) < 0:
                 raise ConversionError(f"{name} must not be negative, it is {getattr(self, name)}")
         for name in ("momentum", "label_smoothing", "ema"):

@@ -8,10 +8,8 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -21,21 +19,11 @@ from toolchain.training.activations import ClipFloorShift
 from toolchain.training.augment import augment
 from toolchain.training.checkpoint import load_checkpoint, save_checkpoint
 from toolchain.training.config import FitConfig
+from toolchain.training.images import Images
 from toolchain.training.progress import EpochRecord, Progress
+from toolchain.training.spiking import spiking, spiking_logits
 
 State = dict[str, Tensor]
-
-
-class Images(Protocol):
-    """What :func:`fit` reads batches from; :class:`models.data.Dataset` is one."""
-
-    def __len__(self) -> int: ...
-
-    def images(self, indices: npt.NDArray[np.int64] | slice = ...) -> Tensor:
-        """float32 [n, C, H, W]."""
-
-    def targets(self, indices: npt.NDArray[np.int64] | slice = ...) -> Tensor:
-        """int64 [n]."""
 
 
 @dataclass(frozen=True)
@@ -76,14 +64,24 @@ def fit(
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, data: Images, batch: int = 500, device: str = "cpu") -> tuple[float, float]:
-    """(mean cross entropy, fraction of images classified correctly) in eval mode; the mode is restored."""
+def evaluate(
+    model: nn.Module, data: Images, batch: int = 500, device: str = "cpu", timesteps: int = 0
+) -> tuple[float, float]:
+    """(mean cross entropy, fraction of images classified correctly) in eval mode; the mode is restored.
+
+    With ``timesteps`` T > 0 the network runs as a spiking network for T steps, see :func:`spiking`.
+    """
     was_training = model.training
     model.eval()
     loss, correct = 0.0, 0
     for start in range(0, len(data), batch):
         chosen = slice(start, start + batch)
-        logits, labels = model(data.images(chosen).to(device)), data.targets(chosen).to(device)
+        images, labels = data.images(chosen).to(device), data.targets(chosen).to(device)
+        if timesteps:
+            with spiking(model) as neurons:
+                logits = spiking_logits(model, neurons, images, timesteps)
+        else:
+            logits = model(images)
         loss += float(F.cross_entropy(logits, labels, reduction="sum"))
         correct += int((logits.argmax(1) == labels).sum())
     model.train(was_training)
@@ -133,7 +131,9 @@ class _Run:
         sigma = max((a.sigma for a in self.activations), default=0.0)
         loss, accuracy, raised = self._train_one(epoch, progress)
         candidate = self.averaged if self.averaged is not None else self.model
-        validation_loss, validation_accuracy = evaluate(candidate, self.validation, device=self.device)
+        validation_loss, validation_accuracy = evaluate(
+            candidate, self.validation, device=self.device, timesteps=self.config.timesteps
+        )
         best = not self.history or self._better(validation_accuracy, validation_loss)
         if best:
             self.best, self.best_epoch = _clone(candidate.state_dict()), epoch

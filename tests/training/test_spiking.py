@@ -1,0 +1,181 @@
+"""A network under training run as a spiking network; noise, bit penalty and thresholds derived from such runs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import toolchain as tc
+from toolchain.errors import ConversionError
+from toolchain.training import (
+    BitCountPenalty,
+    ClipFloorShift,
+    ResidualNoise,
+    initialise_thresholds,
+    replace_relu,
+    residual_errors,
+    spiking,
+    spiking_logits,
+)
+
+
+def make_model() -> nn.Sequential:
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(1, 3, 3, padding=1),
+        nn.BatchNorm2d(3),
+        ClipFloorShift(4, 1.5),
+        nn.AvgPool2d(2),
+        nn.Flatten(),
+        nn.Linear(27, 8),
+        ClipFloorShift(4, 0.3),
+        nn.Linear(8, 4),
+    )
+    model(torch.rand(64, 1, 6, 6) * 3)  # gives batch norm something to do
+    return model
+
+
+class Set:
+    def __init__(self, images: torch.Tensor) -> None:
+        self._images = images
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def images(self, indices: np.ndarray | slice = slice(None)) -> torch.Tensor:
+        return self._images[indices]
+
+    def targets(self, indices: np.ndarray | slice = slice(None)) -> torch.Tensor:
+        return torch.zeros(len(self._images), dtype=torch.int64)[indices]
+
+
+IMAGES = (torch.randint(0, 17, (20, 1, 6, 6), generator=torch.Generator().manual_seed(1))) / 16
+
+
+def plain_loop(currents: np.ndarray, theta: float) -> np.ndarray:
+    """Spike count of one layer from its input currents [T, ...], neuron by neuron."""
+    counts = np.zeros(currents.shape[1:], dtype=int)
+    for index in np.ndindex(*counts.shape):
+        v = theta / 2
+        for current in currents[(slice(None), *index)]:
+            v += current
+            if v >= theta:
+                v -= theta
+                counts[index] += 1
+    return counts
+
+
+def test_first_layer_counts_equal_a_plain_loop_over_neurons() -> None:
+    model = make_model().eval().double()
+    with spiking(model) as neurons:
+        spiking_logits(model, neurons, IMAGES.double(), 4)
+        total = neurons["2"].total
+    with torch.no_grad():
+        current = model[1](model[0](IMAGES.double())).numpy()
+    assert total is not None
+    counts = plain_loop(np.stack([current] * 4), float(model[2].threshold))
+    assert np.array_equal((total / model[2].threshold).round().detach().numpy().astype(int), counts)
+
+
+@pytest.mark.parametrize("timesteps", [1, 3, 4])
+def test_logits_and_counts_equal_those_of_the_converted_network(timesteps: int) -> None:
+    model = make_model().eval().double()
+    with spiking(model) as neurons:
+        logits = spiking_logits(model, neurons, IMAGES.double(), timesteps)
+        totals = {name: neuron.total for name, neuron in neurons.items()}
+    network = tc.convert(model.float(), tc.QCFS(timesteps=timesteps), example=IMAGES)
+    counts = network.counts(IMAGES)
+    assert list(counts) == list(totals)
+    for name, total in totals.items():
+        own = (total / float(model.get_submodule(name).threshold)).round()
+        # Folding batch norm reorders float32 sums: a membrane on the edge may fall on the other side.
+        assert (own != counts[name]).double().mean() < 0.01, name
+    torch.testing.assert_close(logits.float(), network(IMAGES), atol=0.3, rtol=0)
+
+
+def test_model_is_itself_again_afterwards() -> None:
+    model = make_model()
+    model.eval()
+    expected = model(IMAGES)
+    model.train()
+    with spiking(model):
+        assert not model.training
+        assert not torch.equal(model(IMAGES), expected)
+    assert model.training
+    model.eval()
+    assert torch.equal(model(IMAGES), expected)
+
+
+def test_two_uses_of_one_module_are_refused() -> None:
+    shared = ClipFloorShift(4, 1.0)
+    model = nn.Sequential(nn.Linear(3, 3), shared, nn.Linear(3, 3), shared)
+    with spiking(model) as neurons, pytest.raises(ConversionError, match="2 times"):
+        spiking_logits(model, neurons, torch.rand(2, 3), 4)
+    with pytest.raises(ConversionError, match="more than once"):
+        initialise_thresholds(model, torch.rand(2, 3))
+    with pytest.raises(ConversionError), spiking(nn.Linear(2, 2)):
+        pass
+
+
+def test_residual_error_is_the_deviation_between_activation_and_rate() -> None:
+    model = make_model().eval()
+    errors = residual_errors(model, Set(IMAGES), timesteps=3, batch=10)
+    with torch.no_grad():
+        z = model[1](model[0](IMAGES))
+        rate = plain_loop(np.stack([z.numpy()] * 3), float(model[2].threshold)) * float(model[2].threshold) / 3
+        gap = model[2](z).numpy() - rate
+    expected = np.sqrt(np.mean([gap[:10].var(ddof=1), gap[10:].var(ddof=1)]))
+    assert errors["2"] == pytest.approx(expected, rel=1e-3, abs=1e-6)
+    assert set(errors) == {"2", "6"}
+    assert errors["6"] > 0
+
+
+def test_a_constant_input_over_many_steps_leaves_the_first_layer_only_its_quantisation_error() -> None:
+    # With T = L a constant current gives exactly the level (one layer, nothing accumulates).
+    model = make_model().eval().double()
+    assert residual_errors(model, Set(IMAGES.double()), timesteps=4)["2"] == pytest.approx(0, abs=1e-7)
+    assert residual_errors(model, Set(IMAGES.double()), timesteps=1)["2"] > 0.01
+
+
+def test_residual_noise_sets_sigma_and_survives_training_mode() -> None:
+    model = make_model()
+    for activation in (model[2], model[6]):
+        activation.sigma = 9.0  # the noise of the epoch before must not leak into the measurement
+    ResidualNoise(Set(IMAGES), timesteps=2)(model)
+    assert model.training
+    expected = residual_errors(model, Set(IMAGES), timesteps=2)
+    assert (model[2].sigma, model[6].sigma) == (expected["2"], expected["6"])
+
+
+def test_bit_count_penalty_counts_ones_and_pushes_levels_down() -> None:
+    activation = ClipFloorShift(7, 7.0)
+    penalty = BitCountPenalty(activation, 0.5)
+    x = torch.tensor([0.0, 1.0, 3.0, 5.0, 7.0, -2.0, 6.0], requires_grad=True)
+    activation(x)
+    loss = penalty()
+    assert float(loss) == 0.5 * sum(k.bit_count() for k in (0, 1, 3, 5, 7, 0, 6))
+    loss.backward()
+    assert x.grad is not None
+    assert x.grad.tolist() == [0.5, 0.5, 0.5, 0.5, 0.5, 0.0, 0.5]
+    activation(x)
+    assert float(penalty()) == float(loss)  # the batch before is forgotten
+
+
+def test_relus_are_replaced_everywhere_and_thresholds_are_quantiles_of_what_they_carry() -> None:
+    torch.manual_seed(0)
+    inner = nn.Sequential(nn.Linear(6, 5), nn.ReLU())
+    model = nn.Sequential(inner, nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 2))
+    x = torch.randn(50, 6)
+    with torch.no_grad():
+        first = inner(x)
+        second = model[2](model[1](first))
+    assert replace_relu(model, lambda: ClipFloorShift(4, 8.0)) == 2
+    thresholds = initialise_thresholds(model, x, quantile=0.9)
+    assert thresholds["0.1"] == pytest.approx(float(np.quantile(first.numpy(), 0.9)))
+    assert thresholds["2"] == pytest.approx(float(np.quantile(second.numpy(), 0.9)))
+    assert float(model[2].threshold) == pytest.approx(thresholds["2"])
+    assert replace_relu(model, lambda: ClipFloorShift(4, 8.0)) == 0
+    with pytest.raises(ConversionError, match="replace_relu"):
+        initialise_thresholds(nn.Linear(2, 2), torch.rand(1, 2))

@@ -1,0 +1,53 @@
+"""The spike penalty of error-free conversion (Datta et al., "When SNN meets ANN", TMLR 2025), as its code has it.
+
+The loss gains decay * S, S the total number of 1-bits of all activations' levels. The published strength is 2e-9 to
+1e-8; S is a sum over layers, images and neurons, so it scales with the batch and the network.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from toolchain.training.activations import ClipFloorShift
+
+
+class _BitCount(torch.autograd.Function):
+    """Number of 1-bits of non-negative whole numbers; surrogate gradient 1 with respect to each number."""
+
+    @staticmethod
+    def forward(ctx: Any, level: Tensor) -> Tensor:
+        ctx.save_for_backward(level)
+        rest, total = level.detach().round().to(torch.int64), torch.zeros((), dtype=torch.int64, device=level.device)
+        while bool((rest > 0).any()):
+            total += (rest & 1).sum()
+            rest = rest >> 1
+        return total.to(level.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (level,) = ctx.saved_tensors
+        return gradients[0].expand_as(level)
+
+
+class BitCountPenalty:
+    """A ``penalty`` of :func:`toolchain.training.fit`: ``decay`` times the 1-bits of the last forward pass."""
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self._counts: list[Tensor] = []
+        for module in model.modules():
+            if isinstance(module, ClipFloorShift):
+                module.register_forward_hook(self._count)
+
+    def _count(self, module: ClipFloorShift, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        if module.training:
+            level = output / module.threshold * module.levels
+            self._counts.append(_BitCount.apply(level))  # type: ignore[no-untyped-call]
+
+    def __call__(self) -> Tensor:
+        total = torch.stack(self._counts).sum()
+        self._counts.clear()
+        return self.decay * total

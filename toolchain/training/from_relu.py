@@ -1,0 +1,63 @@
+"""Fine-tuning of a trained ReLU network: other activations in the same places, thresholds from what they carry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from toolchain.errors import ConversionError
+from toolchain.training.activations import SMALLEST_THRESHOLD, ClipFloorShift
+
+
+def replace_relu(model: nn.Module, activation: Callable[[], nn.Module]) -> int:
+    """Put a new ``activation()`` in the place of every ``nn.ReLU`` module of ``model``; returns their number."""
+    replaced = 0
+    for module in list(model.modules()):
+        for name, child in list(module.named_children()):
+            if isinstance(child, nn.ReLU):
+                setattr(module, name, activation())
+                replaced += 1
+    return replaced
+
+
+@torch.no_grad()
+def initialise_thresholds(model: nn.Module, images: Tensor, quantile: float = 0.995) -> dict[str, float]:
+    """Set the threshold of every :class:`ClipFloorShift` to a quantile of the ReLU activation in its place.
+
+    ``images`` float [N, C, H, W] from the training set; the network runs once, in eval mode, with every
+    :class:`ClipFloorShift` acting as a ReLU. Returns the thresholds by module name. Raises :class:`ConversionError`
+    for a module used in several places, which could have only one threshold.
+    """
+    layers = {name: m for name, m in model.named_modules() if isinstance(m, ClipFloorShift)}
+    if not layers:
+        raise ConversionError("the network has no ClipFloorShift whose threshold could be set; call replace_relu first")
+    seen: dict[str, npt.NDArray[Any]] = {}
+
+    def rectifier(name: str) -> Callable[[Tensor], Tensor]:
+        def rectify(x: Tensor) -> Tensor:
+            if name in seen:
+                raise ConversionError(f"{name} is used more than once in a pass; give every activation its own module")
+            y = torch.relu(x)
+            seen[name] = y.cpu().numpy()
+            return y
+
+        return rectify
+
+    was_training = model.training
+    model.eval()
+    try:
+        for name, layer in layers.items():
+            layer.forward = rectifier(name)  # type: ignore[method-assign, assignment]
+        model(images)
+    finally:
+        for layer in layers.values():
+            del layer.forward  # the method of the class is visible again
+        model.train(was_training)
+    for name, values in seen.items():
+        layers[name].threshold.fill_(max(float(np.quantile(values, quantile)), SMALLEST_THRESHOLD))
+    return {name: float(layers[name].threshold) for name in seen}
