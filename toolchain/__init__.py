@@ -17,6 +17,7 @@ _EXPORTS = {
     "ClipFloorShift": "toolchain.training",
     "fit": "toolchain.training",
     "convert": "toolchain.conversion",
+    "fidelity": "toolchain.conversion",
     "ErrorCompensation": "toolchain.conversion",
     "ErrorFree": "toolchain.conversion",
     "Graded": "toolchain.conversion",
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from toolchain.conversion import OffsetSpikes as OffsetSpikes
     from toolchain.conversion import SpikingNetwork as SpikingNetwork
     from toolchain.conversion import convert as convert
+    from toolchain.conversion.fidelity import fidelity as fidelity
     from toolchain.energy.estimate import estimate as estimate
     from toolchain.errors import ConversionError as ConversionError
     from toolchain.errors import DataError as DataError

@@ -2,6 +2,7 @@
 
 from toolchain.conversion.error_compensation import ErrorCompensation
 from toolchain.conversion.error_free import ErrorFree
+from toolchain.conversion.fidelity import Fidelity, LayerFidelity, fidelity
 from toolchain.conversion.graded import Graded
 from toolchain.conversion.method import METHODS, Method, NeuronSpec, register
 from toolchain.conversion.network import SpikingNetwork
@@ -15,12 +16,15 @@ __all__ = [
     "QCFS",
     "ErrorCompensation",
     "ErrorFree",
+    "Fidelity",
     "Graded",
+    "LayerFidelity",
     "Method",
     "Neuron",
     "NeuronSpec",
     "OffsetSpikes",
     "SpikingNetwork",
     "convert",
+    "fidelity",
     "register",
 ]

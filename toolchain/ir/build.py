@@ -114,6 +114,8 @@ def _population(node: ig.Population) -> nir.IF:
         metadata["levels"] = node.levels
     if node.rho is not None:
         metadata["rho"] = node.rho
+    if node.scale is not None:
+        metadata["scale"] = np.atleast_1d(np.asarray(node.scale, dtype=np.float64))
     zeros = np.zeros(node.shape, dtype=np.float32)
     return nir.IF(r=zeros + 1, v_threshold=_float32(node.theta), v_reset=zeros, metadata={KEY: metadata})
 

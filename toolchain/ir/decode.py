@@ -131,6 +131,7 @@ def _decode_node(name: str, node: nir.NIRNode, sources: tuple[str, ...], shape: 
                 theta_neg=None if negative is None else _full(negative, shape),
                 levels=int_of(metadata, "levels", 1) if kind == "graded" else None,
                 rho=int_of(metadata, "rho", 1) if kind == "calibrated_if" else None,
+                scale=np.asarray(metadata["scale"], dtype=np.float64) if "scale" in metadata else None,
             )
         case nir.I():
             _same_shape(name, np.shape(node.r), shape)

@@ -117,6 +117,7 @@ class Population:
     theta_neg: Int64 | None = None  # signed_if: fires -1 when m <= -theta_neg
     levels: int | None = None  # graded: largest payload
     rho: int | None = None  # calibrated_if: steps of pass 1
+    scale: npt.NDArray[np.float64] | None = None  # real value of one emitted unit, [1] or [C]
 
     @property
     def output_shape(self) -> Shape:

@@ -270,6 +270,11 @@ def neurons(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
         if (np.asarray(node.v_threshold) < 1).any():
             yield name, "thresholds must be at least 1"
         yield from _state(name, node, metadata, "v_init_int", required=True)
+        if "scale" in metadata:
+            scale = np.asarray(metadata["scale"])
+            legal = scale.dtype.kind == "f" and scale.shape in ((1,), np.shape(node.r)[:1])
+            if not legal or not np.isfinite(scale).all() or (scale <= 0).any():
+                yield name, "scale must be one positive real value, or one per channel"
         if "v_threshold_neg_int" in metadata:
             yield from _state(name, node, metadata, "v_threshold_neg_int", required=True)
             if (np.asarray(metadata["v_threshold_neg_int"]) < 1).any():

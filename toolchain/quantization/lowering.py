@@ -279,6 +279,7 @@ def _population(name: str, neuron: Neuron, current: Current, units: Units, sourc
         theta_neg=negative,
         levels=spec.levels if spec.kind == "graded" else None,
         rho=spec.rho,
+        scale=np.atleast_1d(float64(neuron.unit)),
     )
 
 

@@ -1,0 +1,183 @@
+"""Where accuracy is lost: the error of every layer, split into its causes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import nir
+import torch
+from torch import Tensor, fx, nn
+
+import toolchain.ir.integer as ig
+from toolchain.conversion.network import SpikingNetwork
+from toolchain.conversion.to_spiking import activations, as_images
+from toolchain.errors import ConversionError
+from toolchain.frontend import canonicalize
+from toolchain.ir import as_integer
+
+_BATCH = 64
+
+
+@dataclass(frozen=True)
+class LayerFidelity:
+    """Mean absolute differences of one layer's activations, as fractions of the layer's mean activation.
+
+    ``clipping``: the trained activation against its clipped form. ``quantisation``: clipped against rounded to the
+    levels T steps can express (both are zero where training had them already). ``propagation``: rounded, for the network's own input against the spiking network's
+    mean input. ``unevenness``: what that mean input should give against what the neurons emitted (timing; in an
+    integer graph also the rounding of weights). ``total``: activation against emitted rate; at most the sum.
+    """
+
+    layer: str
+    clipping: float
+    quantisation: float
+    propagation: float
+    unevenness: float
+    total: float
+
+    @property
+    def own(self) -> float:
+        """What this layer adds by itself: everything but what earlier layers handed down."""
+        return self.clipping + self.quantisation + self.unevenness
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """Layers of a network, worst ``own`` error first; ``stage`` says what was compared with the trained network."""
+
+    stage: str
+    images: int
+    layers: tuple[LayerFidelity, ...]
+
+    def text(self) -> str:
+        """The table ``spikec export --fidelity`` prints."""
+        width = max([5, *(len(layer.layer) for layer in self.layers)])
+        columns = ("own", "clipping", "quantisation", "unevenness", "propagation", "total")
+        lines = [f"{'layer':<{width}}  " + "  ".join(f"{c:>12}" for c in columns)]
+        for layer in self.layers:
+            cells = "  ".join(f"{getattr(layer, column):>12.1%}" for column in columns)
+            lines.append(f"{layer.layer:<{width}}  {cells}")
+        return "\n".join([f"{self.stage} against the trained network, {self.images} images, worst layer first", *lines])
+
+
+@dataclass(frozen=True)
+class _Coding:
+    """How a layer's emissions stand for activations: value of one level, number of levels."""
+
+    step: Tensor
+    levels: int
+
+
+def fidelity(ann: nn.Module, converted: SpikingNetwork | nir.NIRGraph, images: Any) -> Fidelity:
+    """Error of each spiking layer of ``converted`` against the trained network, on ``images`` [N, C, H, W].
+
+    ``converted`` is a float network (``tc.convert``) or an integer graph (``tc.lower``) made from ``ann``. Raises
+    ``ConversionError`` when their layers do not correspond.
+    """
+    data = as_images(images, "images")
+    traced = canonicalize(ann, data[:2])
+    names = list(activations(traced))
+    codings = _codings(converted)
+    if set(names) - set(codings):
+        missing = sorted(set(names) - set(codings))[0]
+        raise ConversionError(f"layer {missing} is not in the converted network: was that made from this one?")
+    sums = {name: torch.zeros(6, dtype=torch.float64) for name in names}
+    for batch in torch.split(data, _BATCH):
+        emitted = _emitted(converted, batch)
+        own, forced = _pre_activations(traced, batch, None), _pre_activations(traced, batch, emitted)
+        for name in names:
+            sums[name] += _errors(own[name], forced[name], emitted[name], codings[name], activations(traced)[name])
+    layers = []
+    for name in names:
+        *errors, scale = sums[name].tolist()
+        shares = [error / scale if scale else 0.0 for error in errors]
+        layers.append(LayerFidelity(name, *shares))
+    stage = "float spiking network" if isinstance(converted, SpikingNetwork) else "integer spiking network"
+    return Fidelity(stage, len(data), tuple(sorted(layers, key=lambda layer: -layer.own)))
+
+
+def _errors(own: Tensor, forced: Tensor, emitted: Tensor, coding: _Coding, activation: nn.Module) -> Tensor:
+    step = coding.step.reshape(-1, *([1] * (own.ndim - 2)))
+    reference = activation(own)
+    clipped = torch.minimum(reference, step * coding.levels)
+    rounded, expected = _round(own, step, coding.levels), _round(forced, step, coding.levels)
+    pairs = (
+        (reference, clipped),
+        (clipped, rounded),
+        (rounded, expected),
+        (expected, emitted),
+        (reference, emitted),
+        (reference, torch.zeros_like(reference)),
+    )
+    return torch.stack([(a - b).abs().double().sum() for a, b in pairs])
+
+
+def _round(value: Tensor, step: Tensor, levels: int) -> Tensor:
+    return step * torch.clamp(torch.floor(value / step + 0.5), 0, levels)
+
+
+def _codings(converted: SpikingNetwork | nir.NIRGraph) -> dict[str, _Coding]:
+    if isinstance(converted, SpikingNetwork):
+        found = {}
+        for name, neuron in converted.neurons.items():
+            levels = neuron.spec.levels or converted.timesteps
+            found[name] = _Coding(neuron.threshold.reshape(-1) / levels, levels)
+        return found
+    graph = as_integer(converted)
+    return {p.name: _integer_coding(graph, p) for p in graph.populations if p.scale is not None}
+
+
+def _integer_coding(graph: ig.IntegerGraph, population: ig.Population) -> _Coding:
+    scale = torch.as_tensor(population.scale, dtype=torch.float32)
+    if population.kind == "graded":
+        return _Coding(scale, population.levels or 1)
+    if population.kind == "bit_serial":
+        return _Coding(scale, 2**graph.timesteps - 1)
+    return _Coding(scale / graph.timesteps, graph.timesteps)
+
+
+def _emitted(converted: SpikingNetwork | nir.NIRGraph, images: Tensor) -> dict[str, Tensor]:
+    """Activation each layer's emissions stand for, [N, *shape]."""
+    if isinstance(converted, SpikingNetwork):
+        counts = converted.counts(images)
+    else:
+        counts = _integer_levels(as_integer(converted), images)
+    codings = _codings(converted)
+    known = {name: value for name, value in counts.items() if name in codings}
+    return {n: value * codings[n].step.reshape(-1, *([1] * (value.ndim - 2))) for n, value in known.items()}
+
+
+def _integer_levels(graph: ig.IntegerGraph, images: Tensor) -> dict[str, Tensor]:
+    from toolchain.simulation import simulate
+
+    serial = [p.name for p in graph.populations if p.kind == "bit_serial"]
+    trace = simulate(graph, images, record="spikes" if serial else None)
+    levels = {name: torch.as_tensor(value, dtype=torch.float32) for name, value in trace.counts.items()}
+    places = 2.0 ** torch.arange(graph.timesteps - 1, -1, -1)
+    for name in serial:  # counts are ones; the level is their binary value
+        bits = torch.as_tensor(trace.spikes[name], dtype=torch.float32)
+        levels[name] = torch.einsum("nt...,t->n...", bits, places)
+    return levels
+
+
+def _pre_activations(graph: fx.GraphModule, images: Tensor, emitted: dict[str, Tensor] | None) -> dict[str, Tensor]:
+    """Inputs of every activation: of the network itself, or with activations replaced by ``emitted``."""
+    runner = _Forced(graph, emitted)
+    with torch.no_grad():
+        runner.run(images)
+    return runner.seen
+
+
+class _Forced(fx.Interpreter):
+    def __init__(self, graph: fx.GraphModule, emitted: dict[str, Tensor] | None) -> None:
+        super().__init__(graph)
+        self.names, self.emitted = set(activations(graph)), emitted
+        self.seen: dict[str, Tensor] = {}
+
+    def call_module(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        name = str(target)
+        if name not in self.names:
+            return super().call_module(target, args, kwargs)
+        self.seen[name] = args[0]
+        return super().call_module(target, args, kwargs) if self.emitted is None else self.emitted[name]
