@@ -63,16 +63,16 @@ if TYPE_CHECKING:
     from toolchain.errors import TargetUnavailable as TargetUnavailable
     from toolchain.errors import ToolchainError as ToolchainError
     from toolchain.errors import UnsupportedOperation as UnsupportedOperation
-    from toolchain.ir.decode import decode as decode
     from toolchain.ir import load as load
     from toolchain.ir import save as save
+    from toolchain.ir.decode import decode as decode
     from toolchain.ir.verify import verify as verify
     from toolchain.quantization import Int8 as Int8
     from toolchain.quantization import lower as lower
     from toolchain.report import report as report
     from toolchain.simulation import Trace as Trace
-    from toolchain.simulation.compare import compare as compare
     from toolchain.simulation import simulate as simulate
+    from toolchain.simulation.compare import compare as compare
     from toolchain.training import ClipFloorShift as ClipFloorShift
     from toolchain.training import fit as fit
 

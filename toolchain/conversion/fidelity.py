@@ -24,9 +24,10 @@ class LayerFidelity:
     """Mean absolute differences of one layer's activations, as fractions of the layer's mean activation.
 
     ``clipping``: the trained activation against its clipped form. ``quantisation``: clipped against rounded to the
-    levels T steps can express (both are zero where training had them already). ``propagation``: rounded, for the network's own input against the spiking network's
-    mean input. ``unevenness``: what that mean input should give against what the neurons emitted (timing; in an
-    integer graph also the rounding of weights). ``total``: activation against emitted rate; at most the sum.
+    levels T steps can express (both are zero where training had them already). ``propagation``: rounded, for the
+    network's own input against the spiking network's mean input. ``unevenness``: what that mean input should give
+    against what the neurons emitted (timing; in an integer graph also the rounding of weights). ``total``: activation
+    against emitted rate; at most the sum.
     """
 
     layer: str
