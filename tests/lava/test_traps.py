@@ -38,9 +38,7 @@ def trap_graph(rng):
     matrix = np.full((3, 8), -128)
     matrix[1] = rng.integers(-128, 0, 8)
     nodes["fc"] = Affine("fc", ("flat", "flat2"), (8,), (3,), matrix * 4, np.array([4000, 3000, 5000]), 2)
-    signed("p3", ("fc",), (3,), 2000)
-    nodes["out"] = Affine("out", ("p3",), (3,), (2,), rng.integers(-128, 128, (2, 3)), np.zeros(2, np.int64))
-    nodes["readout"] = Readout("readout", ("out",), (2,), np.zeros(2, np.int64), 1.0)
+    nodes["readout"] = Readout("readout", ("fc",), (3,), np.zeros(3, np.int64), 1.0)
     return IntegerGraph(nodes, 6, "pipelined")
 
 
