@@ -75,6 +75,7 @@ def estimate(
         counts=counts,
         first_layer=mode,
         total=Quantiles.of(bill.total),
+        nominal=float(model(mean, nominal(chosen)).total.mean()),
         items=tuple(EnergyItem(name, Quantiles.of(j), _basis(chosen, bill, name)) for name, j in bill.items.items()),
         sensitivities=_tornado(chosen, mean, model),
         step_seconds=times[0],

@@ -15,15 +15,15 @@ BAND = (0.15, 1.38)
 _PREFIXES = ("", "m", "u", "n", "p", "f")
 
 
-def si(value: float, unit: str) -> str:
-    """Two significant digits with an SI prefix: ``0.00123`` J is ``1.2 mJ``."""
+def si(value: float, unit: str, digits: int = 2) -> str:
+    """A few significant digits with an SI prefix: ``0.00123`` J is ``1.2 mJ``."""
     if value == 0:
         return f"0 {unit}"
-    rounded = float(f"{value:.1e}")
+    rounded = float(f"{value:.{digits - 1}e}")
     step = min(max(0, math.ceil(-math.log10(abs(rounded)) / 3)), len(_PREFIXES) - 1)
     scaled = rounded * 1000**step
-    digits = max(0, 1 - math.floor(math.log10(abs(scaled))))
-    return f"{scaled:.{digits}f} {_PREFIXES[step]}{unit}"
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(scaled))))
+    return f"{scaled:.{decimals}f} {_PREFIXES[step]}{unit}"
 
 
 def interval(q: Quantiles, unit: str) -> str:

@@ -49,7 +49,8 @@ class Estimate:
     """What running one image costs. Intervals are p5, p50, p95 over ``draws`` joint samples of constants and images.
 
     ``evidence``: estimate, or "calibrated on one run"; never a measurement. A non-empty ``unpriced`` makes ``total`` a
-    lower bound. ``step_seconds`` and ``inference_seconds`` (one image per ``steps`` steps, pipeline full) are None
+    lower bound. ``nominal``: the total with every constant at its nominal value, from which ``sensitivities`` start; not
+    the median where intervals are lopsided. ``step_seconds`` and ``inference_seconds`` (one image per ``steps`` steps, pipeline full) are None
     for profiles without a time model; ``latency_seconds`` is from first input to the answer.
     """
 
@@ -60,6 +61,7 @@ class Estimate:
     counts: Counts
     first_layer: str
     total: Quantiles
+    nominal: float
     items: tuple[EnergyItem, ...]
     sensitivities: tuple[Sensitivity, ...]
     step_seconds: Quantiles | None

@@ -1,0 +1,66 @@
+"""The energy model against published measurements, misses included.
+
+    python -m benchmarks.energy_validation [--network network.net] [--write docs/energy.md]
+
+Constants were fitted on V2 (floor of Loihi 1) and V3b (the plane of Loihi 2); V3a and V11 test counts alone; V1, V5, V6
+and V7 were held out. V10 (Quartz) is left out: its publication gives normalised numbers only. ``--network`` simulates
+V3a from the weights that lie beside the benchmark notebook of lava-dl; without it the stored result of that
+simulation is compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from benchmarks.energy_cases import Case, validate
+from toolchain.energy.render import si
+
+BEGIN, END = "<!-- validation: begin -->", "<!-- validation: end -->"
+
+
+def markdown(cases: list[Case]) -> str:
+    """The table of ``docs/energy.md``."""
+    lines = [
+        "| | case | quantity | measured | predicted | 90 % interval | error | inside | role | note |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for case in cases:
+        interval = "" if case.interval is None else " to ".join(_number(case, end) for end in case.interval)
+        inside = {True: "yes", False: "**no**", None: ""}[case.inside]
+        cells = (
+            case.id, f"{case.title} [{case.grade}]", case.quantity, _number(case, case.measured),
+            _number(case, case.predicted), interval, f"{round(case.error, 3) + 0.0:+.1%}", inside, case.role, case.note,
+        )  # fmt: skip
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _number(case: Case, value: float) -> str:
+    return si(value, case.unit, 3) if case.unit else f"{value:,.0f}"
+
+
+def replaced(text: str, table: str) -> str:
+    """``text`` with the table between its markers replaced."""
+    head, rest = text.split(BEGIN)
+    return f"{head}{BEGIN}\n{table}\n{END}{rest.split(END)[1]}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="the energy model against published measurements")
+    parser.add_argument("--network", type=Path, help="network.net of lava-dl's pilotnet_snn: simulate V3a from it")
+    parser.add_argument("--write", type=Path, help="replace the table between the markers of this file")
+    args = parser.parse_args()
+    table = markdown(validate(args.network))
+    if args.write is None:
+        print(table)
+        return
+    new = replaced(args.write.read_text(encoding="utf-8"), table)
+    temporary = args.write.with_suffix(".tmp")
+    temporary.write_text(new, encoding="utf-8")
+    os.replace(temporary, args.write)
+
+
+if __name__ == "__main__":
+    main()
