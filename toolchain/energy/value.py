@@ -49,9 +49,10 @@ class Estimate:
     """What running one image costs. Intervals are p5, p50, p95 over ``draws`` joint samples of constants and images.
 
     ``evidence``: estimate, or "calibrated on one run"; never a measurement. A non-empty ``unpriced`` makes ``total`` a
-    lower bound. ``nominal``: the total with every constant at its nominal value, from which ``sensitivities`` start; not
-    the median where intervals are lopsided. ``step_seconds`` and ``inference_seconds`` (one image per ``steps`` steps, pipeline full) are None
-    for profiles without a time model; ``latency_seconds`` is from first input to the answer.
+    lower bound. ``nominal``: the total with every constant at its nominal value, from which ``sensitivities`` start;
+    not the median where intervals are lopsided. ``step_seconds`` and ``inference_seconds`` (one image per ``steps``
+    steps, pipeline full) are None for profiles without a time model; ``latency_seconds`` is from first input to the
+    answer.
     """
 
     profile: str

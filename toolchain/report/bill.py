@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from toolchain.energy import Constant
 from toolchain.report.charts import range_strip, stacked_bar, tornado_strip
-from toolchain.report.html import Column, Html, join, table, tag
-from toolchain.report.numbers import UNKNOWN, engineering, engineering_range, grouped, percent, quantiles, significant
+from toolchain.report.html import Column, Html, join, prose, table, tag
+from toolchain.report.numbers import (
+    UNKNOWN,
+    engineering,
+    engineering_range,
+    percent,
+    plural,
+    quantiles,
+    scaled,
+    significant,
+)
 from toolchain.report.value import Energy
 
 SLOTS = 10  # colours in the style sheet
@@ -22,14 +32,15 @@ def _bill(energy: Energy) -> Html:
     lead = tag(
         "p",
         tag("strong", f"{lower_bound(energy)}{engineering(energy.total.p50, 'J')}"),
-        f" per inference; 90 % interval {engineering_range(energy.total.p5, energy.total.p95, 'J')}, "
-        f"{grouped(energy.images)} images. ",
+        prose(f" per inference; 90 % interval {engineering_range(energy.total.p5, energy.total.p95, 'J')}, "),
+        f"{plural(energy.images, 'image')}. ",
         tag("span", energy.evidence, class_="badge"),
         class_="figure",
     )
     parts = [tag("h3", energy.title), lead, _items(energy), _time(energy), _reference(energy), _tornado(energy)]
-    parts += [_notes("Not priced: the total is a lower bound", energy.unpriced), _notes("Assumed", energy.assumed)]
-    parts.append(_notes("Warnings", energy.warnings))
+    notes = [("Not priced: the total is a lower bound", energy.unpriced), ("Assumed", energy.assumed)]
+    notes.append(("Warnings", energy.warnings))
+    parts.append(tag("div", *(_notes(title, lines) for title, lines in notes), class_="beside notes"))
     return tag("section", *parts, class_="bill")
 
 
@@ -47,8 +58,8 @@ def _items(energy: Energy) -> Html:
         Column("p50"),
         Column("p95"),
         Column("Share of p50"),
-        Column(f"{engineering(axis[0], 'J', 1)} to {engineering(axis[1], 'J', 1)}, logarithmic", "mark wide"),
-        Column("Basis", "text"),
+        Column(f"{engineering(axis[0], 'J', 1)} to {engineering(axis[1], 'J', 1)}, logarithmic", "drawing wide"),
+        Column("Basis", "word"),
     ]
     rows: list[list[object]] = []
     for item in sorted(energy.items, key=lambda item: -item.joules.p50):
@@ -61,7 +72,7 @@ def _items(energy: Energy) -> Html:
                 engineering(j.p5, "J"),
                 engineering(j.p50, "J"),
                 engineering(j.p95, "J"),
-                percent(j.p50 / whole, 0) if whole else UNKNOWN,
+                _share(j.p50 / whole) if whole else UNKNOWN,
                 range_strip(j.p5, j.p50, j.p95, axis, slot, label) if slot is not None else "",
                 item.basis,
             ]
@@ -70,7 +81,11 @@ def _items(energy: Energy) -> Html:
     note = tag(
         "p", "Quantiles are per item: medians of items need not add up to the median of the total.", class_="note"
     )
-    return join([bar, table(f"Energy per inference, {energy.profile}", columns, rows), note])
+    return join([bar, table(f"Energy per inference, {energy.title}", columns, rows), note])
+
+
+def _share(value: float) -> str:
+    return "< 1 %" if 0 < value < 0.005 else percent(value, 0)
 
 
 def _swatch(slot: int | None) -> Html:
@@ -86,10 +101,10 @@ def _time(energy: Energy) -> Html:
             parts.append(f", {quantiles(energy.latency_seconds, 's')} from image to answer")
         parts.append(f"; bound by {energy.bound_by}. " if energy.bound_by else ". ")
     if energy.cores is not None and energy.chips is not None:
-        by = "assumed by capacity" if energy.mapping_assumed else "placed"
-        parts.append(f"{grouped(energy.cores)} cores on {grouped(energy.chips)} chip(s), {by}. ")
+        by = "an assumption by capacity" if energy.mapping_assumed else "as placed"
+        parts.append(f"{plural(energy.cores, 'core')} on {plural(energy.chips, 'chip')}, {by}. ")
     parts.append(f"First layer: {energy.first_layer.replace('_', ' ')}.")
-    return tag("p", *parts)
+    return tag("p", prose("".join(parts)))
 
 
 def _reference(energy: Energy) -> Html:
@@ -123,31 +138,36 @@ def _reference(energy: Energy) -> Html:
 
 
 def _tornado(energy: Energy) -> Html:
-    if not energy.sensitivities:
+    """Constants by how far they move the nominal total; the long tail below one percent is only counted."""
+    moving = sorted(energy.sensitivities, key=lambda s: -s.swing)
+    shown = [s for s in moving if s.swing >= 0.01 * energy.nominal]
+    if not shown:
         return Html("")
-    ends = [end for s in energy.sensitivities for end in (s.low, s.high)] + [energy.total.p50]
-    reach = (max(ends) - min(ends)) or 1.0
+    ends = [end for s in shown for end in (s.low, s.high)]
+    reach = max(ends) - min(ends)
     axis = (min(ends) - 0.02 * reach, max(ends) + 0.02 * reach)
     columns = [
         Column("Constant", "name"),
         Column("Total at its low end"),
         Column("at its high end"),
         Column("Swing"),
-        Column(f"{engineering(axis[0], 'J')} to {engineering(axis[1], 'J')}, line at p50", "mark wide"),
+        Column(f"{engineering(axis[0], 'J')} to {engineering(axis[1], 'J')}, line at nominal", "drawing wide"),
     ]
     rows = []
-    for s in sorted(energy.sensitivities, key=lambda s: -abs(s.high - s.low)):
+    for s in shown:
         low, high = engineering(s.low, "J"), engineering(s.high, "J")
-        strip = tornado_strip(s.low, energy.total.p50, s.high, axis, f"{s.constant}: {low} to {high}")
-        swing = engineering(abs(s.high - s.low), "J")
-        rows.append([tag("code", s.constant), low, high, swing, strip])
-    return table("What moves the total", columns, rows)
+        strip = tornado_strip(s.low, energy.nominal, s.high, axis, f"{s.constant}: {low} to {high}")
+        rows.append([tag("code", s.constant), low, high, engineering(s.swing, "J"), strip])
+    note = f"One constant at an end of its interval, the others nominal: {engineering(energy.nominal, 'J')} in all."
+    if len(moving) > len(shown):
+        note += f" {len(moving) - len(shown)} further constants move the total by less than 1 %."
+    return join([table("What moves the total", columns, rows), tag("p", prose(note), class_="note")])
 
 
 def _notes(title: str, lines: tuple[str, ...]) -> Html:
     if not lines:
         return Html("")
-    return tag("div", tag("h4", title), tag("ul", *(tag("li", line) for line in lines)), class_="notes")
+    return tag("div", tag("h4", title), tag("ul", *(tag("li", prose(line)) for line in lines)))
 
 
 def constants(energies: tuple[Energy, ...]) -> Html:
@@ -156,27 +176,18 @@ def constants(energies: tuple[Energy, ...]) -> Html:
         Column("Value"),
         Column("Low"),
         Column("High"),
-        Column("Unit", "text"),
-        Column("Basis", "text"),
+        Column("Unit", "word"),
+        Column("Basis", "word"),
         Column("Source", "text source"),
     ]
     return join(
-        table(
-            f"Constants, {energy.profile}",
-            columns,
-            [
-                [
-                    tag("code", c.key),
-                    significant(c.value, 3),
-                    significant(c.low, 3),
-                    significant(c.high, 3),
-                    c.unit,
-                    c.basis,
-                    c.source,
-                ]
-                for c in energy.constants
-            ],
-        )
+        table(f"Constants, {energy.title}", columns, [_constant(c) for c in energy.constants])
         for energy in energies
         if energy.constants
     )
+
+
+def _constant(constant: Constant) -> list[object]:
+    (value, low, high), unit = scaled((constant.value, constant.low, constant.high), constant.unit)
+    source = tag("span", constant.source, title=constant.quote or None)
+    return [tag("code", constant.key), value, low, high, unit, constant.basis, source]

@@ -106,7 +106,8 @@ def _population(node: Population | Readout, trace: Trace, counts: Counts, ranges
         saturated=counted.saturated if fires else None,
         membrane=membrane,
         membrane_bits=signed_bits(*membrane) if membrane else None,
-        bound=(int(bound.lowest.min()), int(bound.highest.max())) if bound else None,
+        bound=(bound.low, bound.high) if bound else None,
+        bound_bits=bound.bits if bound else None,
         overflows=trace.overflows.get(node.name),
     )
 

@@ -18,6 +18,7 @@ def energy_of(estimate: Estimate) -> Energy:
         images=estimate.counts.images,
         first_layer=estimate.first_layer,
         total=estimate.total,
+        nominal=estimate.nominal,
         items=estimate.items,
         sensitivities=estimate.sensitivities,
         step_seconds=estimate.step_seconds,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
+_UNIT = re.compile(r"(\d) (%|[fpnµmkMG]?[Js]\b)")
 _VOID = frozenset({"meta", "br", "rect", "line", "circle", "path"})
 _BLOCK = frozenset({"section", "table", "thead", "tbody", "tr", "figure", "header", "footer", "dl", "div", "ul", "h2"})
 
@@ -19,6 +21,11 @@ class Html(str):
 def text(value: object) -> Html:
     """``value`` ready to stand in HTML or in an attribute."""
     return value if isinstance(value, Html) else Html(escape(str(value), quote=True))
+
+
+def prose(value: object) -> Html:
+    """Text whose numbers do not part from their units at the end of a line."""
+    return Html(_UNIT.sub("\\1\N{NO-BREAK SPACE}\\2", text(value)))
 
 
 def join(parts: Iterable[object]) -> Html:
@@ -40,7 +47,7 @@ def tag(name: str, /, *children: object, **attributes: object) -> Html:
 
 @dataclass(frozen=True)
 class Column:
-    """``kind``: "name" heads its row, "number" is aligned right, "text" wraps, "mark" holds a drawing."""
+    """``kind``: "name" heads its row, "number" is aligned right, "word" stays on a line, "text" wraps."""
 
     title: str
     kind: str = "number"

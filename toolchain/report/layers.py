@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from toolchain.report.charts import band_strip, fraction_bar
 from toolchain.report.html import Column, Html, join, table, tag
-from toolchain.report.numbers import UNKNOWN, grouped, percent, shape, significant, span
+from toolchain.report.numbers import UNKNOWN, grouped, percent, plural, shape, significant, span
 from toolchain.report.value import SPIKES_PER_SYNAPSE_BAND, PopulationRow, Report, SynapseRow
 
 _BAND_AXIS = (0.01, 10.0)
@@ -17,22 +17,26 @@ def layer_tables(report: Report) -> Html:
 def _populations(report: Report) -> Html:
     columns = [
         Column("Population", "name"),
-        Column("Kind", "text"),
+        Column("Kind", "word"),
         Column("Neurons"),
-        Column("Threshold θ", hint="integer, smallest to largest over the neurons"),
+        Column("Threshold", hint="integer, smallest to largest over the neurons"),
         Column("v_init", hint="initial membrane potential, smallest to largest"),
-        Column("Events / image"),
+        Column("Events\N{NO-BREAK SPACE}/ image"),
         Column("Rate", hint="events per neuron and step"),
-        Column("", "mark"),
+        Column("", "drawing small"),
         Column("Dead", hint="neurons without an event in any image"),
         Column("Saturated", hint="neurons with an event in every step of every image"),
         Column("Membrane seen", hint="before reset, lowest to highest"),
-        Column("Bits of 24", hint="two's complement width of the range seen"),
-        Column("Can reach", hint="static bound over all images"),
+        Column("Bits seen", hint="two's complement width of the membranes seen, of 24"),
+        Column("Bits proven", hint="width of the range no image can leave, of 24"),
         Column("Overflows", hint="neuron-steps beyond 24 bits"),
     ]
     rows = [_population(row, report.images) for row in report.populations]
-    return table("Neurons, layer by layer", columns, rows)
+    explained = (
+        f"Dead neurons fired in none of the {plural(report.images, 'image')}, saturated ones in every step of each. "
+        "Bits are two's complement widths: of the membranes seen, and of the range that no image can leave; 24 are at hand."
+    )
+    return join([table("Neurons, layer by layer", columns, rows), tag("p", explained, class_="note")])
 
 
 def _population(row: PopulationRow, images: int) -> list[object]:
@@ -49,7 +53,7 @@ def _population(row: PopulationRow, images: int) -> list[object]:
         grouped(row.saturated) if row.saturated is not None else UNKNOWN,
         span(row.membrane) if row.membrane else UNKNOWN,
         row.membrane_bits if row.membrane_bits is not None else UNKNOWN,
-        span(row.bound) if row.bound else UNKNOWN,
+        tag("span", row.bound_bits, title=span(row.bound)) if row.bound else UNKNOWN,
         _flagged(row.overflows),
     ]
 
@@ -64,15 +68,15 @@ def _synapses(report: Report) -> Html:
     low, high = SPIKES_PER_SYNAPSE_BAND
     columns = [
         Column("Synapses", "name"),
-        Column("Kind", "text"),
+        Column("Kind", "word"),
         Column("Weights", hint="stored int8 values"),
-        Column("Non-zero"),
+        Column("Nonzero"),
         Column("Connections", hint="existing synapses, padding excluded: the MACs of one ANN pass"),
         Column("Events in / image"),
         Column("SynOps / image", hint="events times existing synapses"),
-        Column("over non-zero weights", hint="what Loihi 2 charges"),
+        Column("nonzero weights only", hint="what Loihi 2 charges"),
         Column("Spikes / synapse", hint="per inference"),
-        Column(f"{low} to {high}", "mark", hint=f"logarithmic, {_BAND_AXIS[0]:g} to {_BAND_AXIS[1]:g}"),
+        Column(f"{low} to {high}", "drawing", hint=f"logarithmic, {_BAND_AXIS[0]:g} to {_BAND_AXIS[1]:g}"),
     ]
     rows = [_synapse(row, report.images) for row in report.synapses]
     every = sum(row.synapses for row in report.synapses)

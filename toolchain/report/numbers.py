@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 from toolchain.energy import Quantiles
 from toolchain.report.value import Proportion
@@ -56,6 +57,18 @@ def grouped(value: float) -> str:
 def significant(value: float, digits: int = 2) -> str:
     """Plain decimal notation where it is short, else with a power of ten: 0.057, 23.6, 4.1e-05."""
     return f"{value:.{digits}g}"
+
+
+def scaled(values: tuple[float, ...], unit: str, digits: int = 3) -> tuple[list[str], str]:
+    """Values under the SI prefix that suits the first: ``scaled((2.4e-11, 0.0), "J/synop")`` is ``24, 0`` pJ/synop."""
+    if re.match(r"[JsW]\b", unit) is None:
+        return [significant(value, digits) for value in values], unit
+    exponent = _exponent(values[0], digits)
+    return [significant(value / 10.0**exponent, digits) for value in values], _PREFIXES[exponent] + unit
+
+
+def plural(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def span(pair: tuple[int, int]) -> str:

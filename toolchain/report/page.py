@@ -7,9 +7,9 @@ from pathlib import Path
 from toolchain.report import sentences
 from toolchain.report.bill import bills, constants, lower_bound
 from toolchain.report.charts import accuracy_curve
-from toolchain.report.html import Column, Html, table, tag
+from toolchain.report.html import Column, Html, prose, table, tag
 from toolchain.report.layers import layer_tables
-from toolchain.report.numbers import engineering, engineering_range, grouped, interval, percent, proportion, shape
+from toolchain.report.numbers import engineering, engineering_range, grouped, interval, percent, proportion, shape, span
 from toolchain.report.value import SPIKES_PER_SYNAPSE_BAND, CurvePoint, Report
 
 
@@ -46,12 +46,17 @@ def _header(report: Report) -> Html:
         tag("p", "spikec deployment report", class_="eyebrow"),
         tag("h1", report.title),
         tag("p", report.simulated, class_="simulated"),
-        tag("p", sentences.verdict(report), class_="verdict"),
+        tag("p", prose(sentences.verdict(report)), class_="verdict"),
     )
 
 
 def _figure(name: str, value: str, note: str, class_: str = "") -> Html:
-    return tag("div", tag("dt", name), tag("dd", value, class_=f"value {class_}"), tag("dd", note, class_="detail"))
+    return tag(
+        "div",
+        tag("dt", name),
+        tag("dd", prose(value), class_=f"value {class_}"),
+        tag("dd", prose(note), class_="detail"),
+    )
 
 
 def _key_figures(report: Report) -> Html:
@@ -69,8 +74,8 @@ def _key_figures(report: Report) -> Html:
     figures.append(_figure("SynOps per image", grouped(report.synops_per_image), note))
     for energy in report.energies:
         spread = engineering_range(energy.total.p5, energy.total.p95, "J")
-        note = f"{lower_bound(energy)}{spread} (90 %), {energy.evidence}"
-        figures.append(_figure(f"Energy, {energy.profile}", engineering(energy.total.p50, "J"), note))
+        value = f"{lower_bound(energy)}{engineering(energy.total.p50, 'J')}"
+        figures.append(_figure(f"Energy, {energy.title}", value, f"{spread} (90 %), {energy.evidence}"))
     return tag("dl", *figures, class_="figures")
 
 
@@ -78,7 +83,9 @@ def _accuracy(report: Report) -> Html:
     known, net = report.accuracy, report.network
     sentence = f"The integer network classifies {sentences.accuracy(report)} correctly"
     ann = sentences.ann(report)
-    parts: list[object] = [tag("p", sentence, f"; the ANN {ann}. " if ann else ". ", sentences.paired(report) or "")]
+    parts: list[object] = [
+        tag("p", prose(f"{sentence}{f'; the ANN {ann}' if ann else ''}. {sentences.paired(report) or ''}"))
+    ]
     if report.curve:
         level = known.ann.value if known.ann is not None else known.ann_stated
         chart = accuracy_curve(report.curve, net.timesteps, level)
@@ -86,8 +93,8 @@ def _accuracy(report: Report) -> Html:
             "Accuracy when the readout of the same run is taken after T steps; the band is the 95 % Wilson interval. "
             f"The network was lowered for T = {net.timesteps} (large dot)."
         )
-        parts.append(tag("figure", tag("div", chart, class_="scroll"), tag("figcaption", caption)))
-        parts.append(_curve_table(report.curve))
+        figure = tag("figure", tag("div", chart, class_="scroll"), tag("figcaption", caption))
+        parts.append(tag("div", figure, _curve_table(report.curve, net.timesteps), class_="beside"))
     else:
         parts.append(
             tag("p", "This schedule has no readout before its last step, so there is no curve.", class_="note")
@@ -95,7 +102,11 @@ def _accuracy(report: Report) -> Html:
     return _section("Accuracy", *parts)
 
 
-def _curve_table(curve: tuple[CurvePoint, ...]) -> Html:
+def _curve_table(curve: tuple[CurvePoint, ...], deployed: int) -> Html:
+    """Every T of a short curve; of a long one the powers of two, the deployed T and the last."""
+    if len(curve) > 8:
+        named = {deployed, len(curve), *(2**power for power in range(len(curve).bit_length()))}
+        curve = tuple(p for p in curve if p.timesteps in named)
     columns = [Column("T", "name"), Column("Accuracy"), Column("95 % interval"), Column("Correct"), Column("Images")]
     rows = [
         [
@@ -131,17 +142,18 @@ def _layers(report: Report) -> Html:
     low, high = SPIKES_PER_SYNAPSE_BAND
     net = report.network
     facts = (
-        f"{grouped(net.neurons)} neurons, {grouped(net.weights)} weights from {net.weight_low} to {net.weight_high}, "
+        f"{grouped(net.neurons)} neurons, {grouped(net.weights)} weights "
+        f"from {span((net.weight_low, net.weight_high))}, "
         f"{percent(1 - net.weights_nonzero / net.weights) if net.weights else 'none'} of them zero. "
         f"Input {shape(net.input_shape)}; {net.schedule} schedule, T = {net.timesteps}"
         f"{f', drain {net.drain}' if net.drain else ''}"
         f"{f', {net.extra_steps} further steps per layer' if net.extra_steps else ''}."
     )
     band = (
-        f"Spikes per synapse and inference stand beside {low} to {high}, below which a spiking network can save energy "
-        "against its non-spiking counterpart, depending on the data reuse assumed (Dampfhoffer and others, IEEE "
-        "TETCI 7(3), 2023; from the abstract). Synapses fed by the image count its non-zero pixels as events at every "
-        "step; targets that inject it as a current do not pay for them."
+        f"Spikes per synapse and inference stand beside {low} to {high}: the break-even points at or below which a "
+        "spiking network needs less energy than its non-spiking counterpart, depending on the system (Dampfhoffer and "
+        "others, IEEE TETCI 7(3), 2023; read in the abstract). Synapses fed by the image count its non-zero pixels as "
+        "events at every step; targets that take it as a current do not pay for them."
     )
     return _section("Layers", tag("p", facts), layer_tables(report), tag("p", band, class_="note"))
 

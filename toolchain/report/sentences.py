@@ -26,10 +26,12 @@ def paired(report: Report) -> str | None:
     known = report.accuracy
     if known.agreement is None:
         return None
-    same = f"The integer network and the ANN give the same class on {grouped(known.agreement.count)} of "
+    total = grouped(known.agreement.total)
+    if known.agreement.count == known.agreement.total:
+        return f"The integer network and the ANN give the same class on all {total} images."
     return (
-        f"{same}{grouped(known.agreement.total)} images; {known.only_ann} only the ANN gets right, "
-        f"{known.only_snn} only the integer network."
+        f"The integer network and the ANN give the same class on {grouped(known.agreement.count)} of {total} images; "
+        f"{known.only_ann} only the ANN gets right, {known.only_snn} only the integer network."
     )
 
 
@@ -52,10 +54,10 @@ def verdict(report: Report) -> str:
     if report.energies:
         first = report.energies[0]
         bound = "at least " if first.unpriced else ""
-        parts.append(
-            f"{first.profile} would spend {bound}{quantiles(first.total, 'J')} per inference ({first.evidence})"
-        )
+        parts.append(f"{first.title} would spend {bound}{quantiles(first.total, 'J')} per inference, {first.evidence}")
     result = report.verification
     if result is not None:
-        parts.append(f"{result.target} gives {'the same integers' if result.identical else 'DIFFERENT integers'}")
+        parts.append(
+            f"{result.target.capitalize()} computes {'the same integers' if result.identical else 'DIFFERENT integers'}"
+        )
     return "; ".join(parts) + "."

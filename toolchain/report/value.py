@@ -74,7 +74,7 @@ class PopulationRow:
 
     ``rate`` is events per neuron, step and image; ``dead`` and ``saturated`` count the neurons that fire never, and in
     every step of every image. ``membrane`` was seen before reset, ``bound`` can never be left (lowest, highest);
-    ``membrane_bits`` is the two's complement width that holds the seen range, of 24.
+    ``membrane_bits`` and ``bound_bits`` are the two's complement widths that hold them, of 24.
     """
 
     name: str
@@ -90,6 +90,7 @@ class PopulationRow:
     membrane: tuple[int, int] | None
     membrane_bits: int | None
     bound: tuple[int, int] | None
+    bound_bits: int | None
     overflows: int | None
 
 
@@ -136,7 +137,8 @@ class Reference:
 class Energy:
     """Estimate of one profile, joule and second per inference. A non-empty ``unpriced`` makes ``total`` a lower bound.
 
-    ``images``: how many stand behind the counts. ``cores`` and ``chips`` are None for profiles without cores.
+    ``nominal``: the total with every constant at its nominal value, from which ``sensitivities`` start. ``images``: how
+    many stand behind the counts. ``cores`` and ``chips`` are None for profiles without cores.
     """
 
     profile: str
@@ -146,6 +148,7 @@ class Energy:
     images: int
     first_layer: str
     total: Quantiles
+    nominal: float
     items: tuple[EnergyItem, ...]
     sensitivities: tuple[Sensitivity, ...]
     step_seconds: Quantiles | None
