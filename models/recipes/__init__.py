@@ -33,6 +33,9 @@ class Recipe:
 
     ``method``: ``qcfs``; ``relu``; ``residual-error``, QCFS with the spiking network's error over ``noise_timesteps``
     steps as noise; ``error-free``, QCFS with 2^T - 1 levels and ``bit_decay`` times the number of 1-bits in the loss.
+
+    ``mean`` and ``deviation``, per channel: the normalisation that weights given for fine-tuning were trained with; it
+    is folded into the first layer, since the data here are pixels in [0, 1].
     """
 
     model: str = ""
@@ -44,6 +47,8 @@ class Recipe:
     noise_timesteps: int = 4
     bit_decay: float = 2e-9
     validation: float = 0.1
+    mean: tuple[float, ...] = ()
+    deviation: tuple[float, ...] = ()
     fit: FitConfig = field(default_factory=FitConfig)
 
     def __post_init__(self) -> None:
@@ -51,6 +56,8 @@ class Recipe:
             raise DataError(f"method is one of {', '.join(get_args(Method))}, not {self.method!r}")
         if self.method == "error-free" and (self.levels < 1 or self.levels & (self.levels + 1)):
             raise DataError(f"error-free conversion sends levels bit by bit: levels is 1, 3, 7, ..., not {self.levels}")
+        if len(self.mean) != len(self.deviation) or not all(d > 0 for d in self.deviation):
+            raise DataError("mean and deviation need one number per channel each, deviations positive")
         if not 0 < self.validation < 1:
             raise DataError(f"validation is a share between 0 and 1, not {self.validation}")
 
@@ -91,6 +98,7 @@ def default_recipe(model: str) -> Recipe:
 
 def _checked(path: Path, kind: type, table: dict[str, Any], prefix: str) -> dict[str, Any]:
     defaults = {f.name: getattr(kind(), f.name) for f in fields(kind)}
+    table = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
     for key, value in table.items():
         if key not in defaults:
             close = difflib.get_close_matches(key, defaults, 1)

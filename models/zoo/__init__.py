@@ -10,6 +10,7 @@ from torch import nn
 from models.zoo.digits_cnn import digits_cnn
 from models.zoo.fashion_resnet import FashionResNet
 from models.zoo.fashion_vgg import fashion_vgg
+from models.zoo.resnet20 import ResNet20
 
 Builder = Callable[[int, int, Callable[[], nn.Module]], nn.Module]
 
@@ -28,6 +29,7 @@ REGISTRY: dict[str, Architecture] = {
     "digits-cnn": Architecture(digits_cnn, (1, 8, 8)),
     "fashion-vgg": Architecture(fashion_vgg, (1, 28, 28)),
     "fashion-resnet": Architecture(FashionResNet, (1, 28, 28)),
+    "resnet20": Architecture(ResNet20, (3, 32, 32)),
 }
 
 __all__ = ["REGISTRY", "Architecture", "Builder"]

@@ -17,7 +17,7 @@ from toolchain.errors import DataError
 from toolchain.report.statistics import wilson
 from toolchain.training import ClipFloorShift, evaluate
 
-PARAMETERS = {"digits-cnn": 23_038, "fashion-vgg": 185_239, "fashion-resnet": 149_721}
+PARAMETERS = {"digits-cnn": 23_038, "fashion-vgg": 185_239, "fashion-resnet": 149_721, "resnet20": 269_722 + 19}
 
 
 @pytest.mark.parametrize("name", list(REGISTRY))

@@ -13,6 +13,7 @@ from toolchain.training import (
     BitCountPenalty,
     ClipFloorShift,
     ResidualNoise,
+    fold_normalisation,
     initialise_thresholds,
     replace_relu,
     residual_errors,
@@ -179,3 +180,28 @@ def test_relus_are_replaced_everywhere_and_thresholds_are_quantiles_of_what_they
     assert replace_relu(model, lambda: ClipFloorShift(4, 8.0)) == 0
     with pytest.raises(ConversionError, match="replace_relu"):
         initialise_thresholds(nn.Linear(2, 2), torch.rand(1, 2))
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_folded_normalisation_takes_raw_images(bias: bool) -> None:
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(3, 4, 3, bias=bias), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(64, 2)]
+    model = nn.Sequential(*layers)
+    mean, deviation = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
+    x = torch.rand(30, 3, 6, 6)
+    normalised = (x - torch.tensor(mean)[:, None, None]) / torch.tensor(deviation)[:, None, None]
+    model(normalised)
+    model.eval()
+    expected = model(normalised)
+    fold_normalisation(model, mean, deviation)
+    torch.testing.assert_close(model(x), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_normalisation_that_has_nowhere_to_go_is_refused() -> None:
+    for model in (
+        nn.Sequential(nn.Linear(3, 3)),
+        nn.Sequential(nn.Conv2d(1, 3, 3)),
+        nn.Sequential(nn.Conv2d(3, 3, 3, bias=False), nn.ReLU()),
+    ):
+        with pytest.raises(ConversionError):
+            fold_normalisation(model, (0.5,) * 3, (0.2,) * 3)

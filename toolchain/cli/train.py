@@ -115,7 +115,7 @@ def _model(args: argparse.Namespace, recipe: Recipe, train: Dataset) -> nn.Modul
     from models.loading import read_weights
     from toolchain.errors import ConversionError
     from toolchain.frontend import canonicalize
-    from toolchain.training import ClipFloorShift, initialise_thresholds, replace_relu
+    from toolchain.training import ClipFloorShift, fold_normalisation, initialise_thresholds, replace_relu
 
     weights: Path | None = args.weights
     from_relu = weights is not None and not any(k.endswith("threshold") for k in read_weights(weights)[0])
@@ -128,6 +128,8 @@ def _model(args: argparse.Namespace, recipe: Recipe, train: Dataset) -> nn.Modul
     )
     if weights is not None:
         load_weights(model, weights)
+        if from_relu and recipe.mean:
+            fold_normalisation(model, recipe.mean, recipe.deviation)
     replaced = replace_relu(model, recipe.activation) if recipe.method != "relu" else 0
     if replaced and weights is not None:
         thresholds = initialise_thresholds(model, train.images(slice(_THRESHOLD_IMAGES)))

@@ -4,7 +4,7 @@ from toolchain.training.activations import ClipFloorShift, clip_floor_shift
 from toolchain.training.bit_count import BitCountPenalty
 from toolchain.training.config import FitConfig
 from toolchain.training.fit import FitResult, evaluate, fit
-from toolchain.training.from_relu import initialise_thresholds, replace_relu
+from toolchain.training.from_relu import fold_normalisation, initialise_thresholds, replace_relu
 from toolchain.training.residual import ResidualNoise, residual_errors
 from toolchain.training.spiking import spiking, spiking_logits
 
@@ -17,6 +17,7 @@ __all__ = [
     "clip_floor_shift",
     "evaluate",
     "fit",
+    "fold_normalisation",
     "initialise_thresholds",
     "replace_relu",
     "residual_errors",

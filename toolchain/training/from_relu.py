@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,29 @@ def replace_relu(model: nn.Module, activation: Callable[[], nn.Module]) -> int:
                 setattr(module, name, activation())
                 replaced += 1
     return replaced
+
+
+@torch.no_grad()
+def fold_normalisation(model: nn.Module, mean: Sequence[float], deviation: Sequence[float]) -> None:
+    """Make ``model``, trained on (x - mean) / deviation per channel, take x itself.
+
+    The first convolution w becomes w / deviation; the constant sum of w * mean / deviation goes into its bias or into
+    the running mean of the batch norm after it. Exact but for the border, where the zero padding of x now stands for
+    black instead of the mean. Raises :class:`ConversionError` where the first layer does not allow it.
+    """
+    layers = [m for m in model.modules() if isinstance(m, nn.Conv2d | nn.BatchNorm2d | nn.Linear)]
+    first, norm = layers[0] if layers else None, layers[1] if len(layers) > 1 else None
+    if not isinstance(first, nn.Conv2d) or first.groups != 1 or first.in_channels != len(mean):
+        raise ConversionError(f"only a first convolution of {len(mean)} channels can take over the normalisation")
+    scale = 1 / torch.tensor(deviation, dtype=first.weight.dtype)
+    first.weight.mul_(scale[:, None, None])
+    constant = (first.weight.sum((2, 3)) * torch.tensor(mean, dtype=first.weight.dtype)).sum(1)
+    if first.bias is not None:
+        first.bias.sub_(constant)
+    elif isinstance(norm, nn.BatchNorm2d) and norm.running_mean is not None:
+        norm.running_mean.add_(constant)
+    else:
+        raise ConversionError("the first convolution has neither a bias nor a batch norm to take over the mean")
 
 
 @torch.no_grad()
