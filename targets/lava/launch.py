@@ -113,7 +113,9 @@ def _watch(
         if not dead or state not in ("building", "running"):
             alive = time.monotonic()
         elif time.monotonic() - alive > _WORDS:
-            raise LavaError(f"Lava process {', '.join(dead)} died while {state} (killed, or out of memory)")
+            raise LavaError(
+                f"Lava process {', '.join(dead)} died while {state} (killed, out of memory, or no space left in {folder.parent})"
+            )
         now = (state, beats.tobytes())
         if now != seen:
             seen, since = now, time.monotonic()

@@ -63,6 +63,12 @@ class Plan:
     tail: int
     input_coding: InputCoding
 
+    @property
+    def latency(self) -> int:
+        """Lava steps from an image's first step to its output."""
+        readout = next(p for p in self.processes if p.process == "Integrator")
+        return int(readout.arrival + readout.parameters["count_steps"])
+
     def lava_steps(self, images: int) -> int:
         """Lava steps for a number of images."""
         return images * self.steps + self.tail

@@ -133,7 +133,7 @@ class LavaProgram:
             "input": self.options.input,
             "processes": str(len(self.plan.processes)),
             "lava_steps": str(sum(self.plan.lava_steps(c.stop - c.start) for c in chunks)),
-            "latency_steps": str(self.plan.steps + self.plan.tail),
+            "latency_steps": str(self.plan.latency),
         }
         return assemble(self.graph, integers, results, seconds, info)
 

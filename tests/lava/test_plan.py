@@ -109,6 +109,7 @@ def test_branches_meet_at_one_time():
     assert next(p for p in plan.processes if p.process == "Relay").parameters["delay"] == 2
     assert Connection("p1", "fc", flatten=True) in plan.connections
     assert plan.lava_steps(10) == 10 * 4 + 3
+    assert plan.latency == 4 + 3
 
 
 def test_sent_images_arrive_one_synapse_later():
