@@ -35,6 +35,14 @@ def convert(ann: nn.Module, method: Method, *, example: Any, calibration: Any = 
     if not isinstance(method, Method):
         raise ConversionError(f"expected a method such as tc.QCFS(timesteps=4), got {method!r}")
     images = as_images(example, "example")
+    seen = images
+    if calibration is not None:
+        more = as_images(calibration, "calibration")
+        if more.shape[1:] != images.shape[1:]:
+            raise DataError(
+                f"calibration has images of shape {tuple(more.shape[1:])}, example {tuple(images.shape[1:])}"
+            )
+        seen = torch.cat([images, more[:_CALIBRATION_IMAGES]])
     graph = canonicalize(ann, images[:2])
     check_structure(graph)
     levels = {name: getattr(module, "levels", None) for name, module in activations(graph).items()}
@@ -48,8 +56,8 @@ def convert(ann: nn.Module, method: Method, *, example: Any, calibration: Any = 
         timesteps=method.timesteps,
         schedule=method.schedule,
         drain=method.drain_steps(),
-        input_range=input_range(images),
-        example=images[:_KEPT_EXAMPLES],
+        input_range=input_range(seen),
+        example=seen[-_KEPT_EXAMPLES:],
         provenance=Provenance(method.name, state_sha256(ann.state_dict()), method.settings()),
     )
     return network.eval()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import nir
 import numpy as np
+from torch import Tensor
 
 import toolchain.ir.integer as ig
 from toolchain.conversion.network import SpikingNetwork
@@ -15,7 +16,8 @@ from toolchain.ir import build
 from toolchain.quantization.currents import READOUT, apply_gain, float64, wiring
 from toolchain.quantization.maps import Current, Float64, Kernel, Term, ones_source
 from toolchain.quantization.ranges import bounds
-from toolchain.quantization.scales import Int8, Precision, Units, choose_units, round_weights
+from toolchain.quantization.scales import Int8, Precision, Request, Units, choose_units
+from toolchain.quantization.search import activity, search
 
 _EXACT = 2**24
 
@@ -52,11 +54,12 @@ def integer_graph(network: SpikingNetwork, precision: Precision) -> ig.IntegerGr
         synapse, population = _ones(shape, wires.input_shape, network, names)
         nodes += [synapse, population]
         gains[population.name] = np.ones(1)
+    sources_seen = activity(network) if precision.scale == "spikes" else None
     for name, current in wires.currents.items():
         neuron = neurons.get(name)
         terms = [apply_gain(term, gains[term.source]) for term in current.terms]
-        units = _units(terms, current, neuron, precision)
-        sources, made = _synapses(name, terms, current, units, precision, names)
+        units = _units(name, terms, current, neuron, precision, network.timesteps, sources_seen)
+        sources, made = _synapses(name, terms, current, units, names)
         nodes += made
         nodes.append(
             _population(name, neuron, current, units, sources) if neuron else _readout(network, current, units, sources)
@@ -67,7 +70,7 @@ def integer_graph(network: SpikingNetwork, precision: Precision) -> ig.IntegerGr
         schedule=network.schedule,
         drain=network.drain,
         source_sha256=network.provenance.source_sha256,
-        info=network.provenance.settings | {"weights": f"int{getattr(precision, 'bits', 8)} per {precision.per}"},
+        info=network.provenance.settings | precision.settings(),
     )
 
 
@@ -140,11 +143,23 @@ def _output_weights(term: Term) -> Float64:
     return term.kernel.weight
 
 
-def _units(terms: list[Term], current: Current, neuron: Neuron | None, precision: Precision) -> Units:
+def _units(
+    name: str,
+    terms: list[Term],
+    current: Current,
+    neuron: Neuron | None,
+    precision: Precision,
+    timesteps: int,
+    sources: Mapping[str, Tensor] | None,
+) -> Units:
     weights = [_output_weights(term) for term in terms]
     channels = weights[0].shape[0]
     threshold = None if neuron is None else np.broadcast_to(float64(neuron.unit), (channels,))
-    return choose_units(weights, threshold, channels, precision)
+    request = Request(weights, threshold, 2 ** (precision.bits_of(name) - 1) - 1, precision.per, precision.scale)
+    if sources is None:
+        return choose_units(request)
+    levels = 0 if neuron is None else timesteps if neuron.spec.levels is None else 1
+    return search(request, terms, _channel_bias(current, channels), levels, sources)
 
 
 def _integers(real: Float64, what: str) -> ig.Int64:
@@ -158,21 +173,21 @@ def _integers(real: Float64, what: str) -> ig.Int64:
 
 
 def _synapses(
-    population: str, terms: list[Term], current: Current, units: Units, precision: Precision, names: _Names
+    population: str, terms: list[Term], current: Current, units: Units, names: _Names
 ) -> tuple[tuple[str, ...], list[ig.Node]]:
     """Synapse nodes of a population (pool, convolution or flatten and affine per term) and the names that feed it."""
     nodes: list[ig.Node] = []
     ends = []
     channels = len(units.unit)
     bias = _integers(_channel_bias(current, channels) / units.unit, f"{population}: a bias")
-    for term, exponent in zip(terms, units.exponents, strict=True):
+    for branch, (term, exponent) in enumerate(zip(terms, units.exponents, strict=True)):
         base = term.name if term.name and term.name != population else f"{population}.synapse"
         source, shape = term.source, term.shape
         if term.pool is not None:
             pool = ig.SumPool(names.free(f"{base}.pool"), (source,), shape, term.pooled_shape, term.pool, term.pool)
             nodes.append(pool)
             source, shape = pool.name, pool.output_shape
-        weight = round_weights(_output_weights(term), units.unit, exponent, precision.weight_max)
+        weight = units.weights(branch, _output_weights(term))
         if term.dense is not None:
             if len(shape) > 1:
                 flat = ig.Flatten(names.free(f"{base}.flatten"), (source,), shape, (int(np.prod(shape)),))

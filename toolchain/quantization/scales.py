@@ -1,55 +1,100 @@
 """Units and integers: which real value one membrane unit stands for, and how weights are rounded to it.
 
 With unit D (real value of one integer unit of the membrane), weights become round(W / D), biases round(b / D) and the
-threshold round(lambda / D). D is chosen so that the largest weight just fits its bits and lambda / D is an exact
-integer: then the threshold, which every spike subtracts, carries no rounding error of its own.
+threshold round(lambda / D). D follows from the weights and their bits; within that freedom it is nudged so that what is
+used most carries no rounding error: the threshold, which every spike subtracts, or an identity skip, which has one
+weight for all its spikes.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+import fnmatch
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
+import numpy.typing as npt
 
 from toolchain.errors import ConversionError
 from toolchain.quantization.maps import Float64
 
+Int64 = npt.NDArray[np.int64]
+Scale = Literal["max", "power_of_two", "spikes"]
+
 #: Largest threshold a choice of unit may lead to: leaves the 24-bit membrane room for several thresholds.
 MAX_THRESHOLD = 2**21
 _MAX_EXPONENT = 8
+#: How many smaller mantissas of an identity skip are tried for a threshold that rounds well.
+_SKIP_CHOICES = 8
 
 
 @runtime_checkable
 class Precision(Protocol):
-    """What :func:`toolchain.lower` needs to know about number formats."""
+    """What :func:`toolchain.lower` needs to know about number formats; ``name`` is a population or the readout."""
 
     @property
     def per(self) -> Literal["layer", "channel"]: ...
 
     @property
-    def weight_max(self) -> int: ...
+    def scale(self) -> Scale: ...
+
+    def bits_of(self, name: str) -> int: ...
+
+    def settings(self) -> dict[str, str]: ...
 
 
 @dataclass(frozen=True)
 class Int8:
-    """8-bit weights, one unit ``per`` layer or per output channel. The readout has one unit always.
+    """8-bit weights, one unit ``per`` layer or per output channel; the readout has one unit always.
 
-    ``bits`` (2 to 8) narrows the weights to [-(2**(bits-1) - 1), 2**(bits-1) - 1].
+    ``bits`` (2 to 8) narrows the weights to [-(2**(bits-1) - 1), 2**(bits-1) - 1]; ``overrides`` maps patterns of
+    layer names (``"features.*"``) to other widths, the last match wins. ``scale``: how the unit is chosen:
+
+    - ``max``: the largest weight just fits, the unit nudged so that threshold or skip is an exact integer;
+    - ``power_of_two``: the next power of two, thresholds rounded;
+    - ``spikes``: the largest weights may be clipped; the clip that changes fewest spike counts on the network's
+      example images wins.
     """
 
     per: Literal["layer", "channel"] = "layer"
     bits: int = 8
+    scale: Scale = "max"
+    overrides: Mapping[str, int] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         if self.per not in ("layer", "channel"):
             raise ConversionError(f"per must be 'layer' or 'channel', not {self.per!r}")
-        if isinstance(self.bits, bool) or not isinstance(self.bits, int) or not 2 <= self.bits <= 8:
-            raise ConversionError(f"bits must be a whole number between 2 and 8, not {self.bits!r}")
+        if self.scale not in get_args(Scale):
+            raise ConversionError(f"scale must be one of {', '.join(get_args(Scale))}, not {self.scale!r}")
+        for bits in (self.bits, *self.overrides.values()):
+            if isinstance(bits, bool) or not isinstance(bits, int) or not 2 <= bits <= 8:
+                raise ConversionError(f"bits must be a whole number between 2 and 8, not {bits!r}")
+
+    def bits_of(self, name: str) -> int:
+        """Width of the weights that lead into the population ``name``."""
+        return [self.bits, *(b for pattern, b in self.overrides.items() if fnmatch.fnmatchcase(name, pattern))][-1]
+
+    def settings(self) -> dict[str, str]:
+        """The choice in words, as stored in files and reports."""
+        special = "".join(f", {pattern}: int{bits}" for pattern, bits in self.overrides.items())
+        return {"weights": f"int{self.bits} per {self.per}, scale {self.scale}{special}"}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a population asks for: real weights of its ``branches`` (output channel first), real ``threshold`` [O]
+    (None: the readout), largest mantissa, and the precision."""
+
+    branches: Sequence[Float64]
+    threshold: Float64 | None
+    weight_max: int
+    per: Literal["layer", "channel"]
+    scale: Scale
 
     @property
-    def weight_max(self) -> int:
-        return int(2 ** (self.bits - 1) - 1)
+    def channels(self) -> int:
+        return int(self.branches[0].shape[0])
 
 
 @dataclass(frozen=True)
@@ -58,52 +103,100 @@ class Units:
     ``exponents``: per branch, weights are mantissa * 2**exponent."""
 
     unit: Float64
-    theta: np.ndarray[tuple[int], np.dtype[np.int64]] | None
+    theta: Int64 | None
     exponents: tuple[int, ...]
+    weight_max: int
+
+    def weights(self, branch: int, real: Float64) -> Int64:
+        """``clip(round(real / (unit * 2**e))) * 2**e`` of a branch, int64, output channel first."""
+        exponent = self.exponents[branch]
+        scaled = real / (self.unit * 2.0**exponent).reshape(-1, *([1] * (real.ndim - 1)))
+        mantissa = np.clip(np.rint(scaled), -self.weight_max, self.weight_max).astype(np.int64)
+        return np.asarray(mantissa << exponent)
 
 
-def choose_units(branches: list[Float64], threshold: Float64 | None, channels: int, precision: Precision) -> Units:
-    """Units for a population whose branches have real weights ``branches`` (output channel first).
+def choose_units(request: Request, shrink: float | Float64 = 1.0) -> Units:
+    """Units of a population.
 
     The branch with the smallest weights sets the unit; branches with larger ones (identity skips, typically) get a
-    power-of-two exponent, so that each keeps the full width of its mantissa. ``threshold`` [O] is the real threshold,
-    None for the readout.
+    power-of-two exponent, so that each keeps the full width of its mantissa. ``shrink`` <= 1, a number or one per
+    output channel, makes the unit finer and clips the largest weights.
     """
-    peaks = np.array([np.abs(w.reshape(channels, -1)).max(axis=1) for w in branches])  # [branches, O]
-    layer_peaks = peaks.max(axis=1)
-    used = layer_peaks > 0
-    smallest = float(layer_peaks[used].min()) if used.any() else 1.0
-    layer_unit = max(
-        smallest / precision.weight_max, float(layer_peaks.max()) / precision.weight_max / 2**_MAX_EXPONENT
-    )
-    if precision.per == "channel" and threshold is not None and used.any():
-        own = np.where(peaks > 0, peaks, np.inf).min(axis=0) / precision.weight_max
-        unit = np.where(np.isfinite(own), own, layer_unit)
-        # A channel of tiny weights would need a huge threshold: its unit stays within reach of the layer's.
-        unit = np.maximum(unit, layer_unit / 2**_MAX_EXPONENT)
+    peaks = np.array([np.abs(w.reshape(request.channels, -1)).max(axis=1) for w in request.branches])  # [branches, O]
+    unit = np.asarray(shrink) * _finest(peaks, request)
+    if request.threshold is None:
+        unit = np.full(request.channels, unit.max())
+        if request.scale == "power_of_two":
+            unit = _power_of_two(unit)
+        return Units(unit, None, _exponents(peaks * shrink, unit, request.weight_max), request.weight_max)
+    unit = np.maximum(unit, request.threshold / MAX_THRESHOLD)
+    if request.scale == "power_of_two":
+        unit = _power_of_two(unit)
+        theta = np.maximum(np.rint(request.threshold / unit), 1)
     else:
-        unit = np.full(channels, layer_unit)
-    theta = None
-    if threshold is not None:
-        unit = np.maximum(unit, threshold / MAX_THRESHOLD)
-        theta = np.maximum(np.floor(threshold / unit), 1).astype(np.int64)
-        unit = threshold / theta
-    exponents = tuple(_exponent(float((peak / unit).max()), precision.weight_max) for peak in peaks)
-    return Units(unit, theta, exponents)
+        skip = _skip(request, peaks)
+        exponents = _exponents(peaks * shrink, unit, request.weight_max)
+        theta, unit = (
+            _exact_threshold(request.threshold, unit)
+            if skip is None
+            else _exact_skip(request.threshold, unit, peaks[skip], 2.0 ** exponents[skip])
+        )
+    exponents = _exponents(peaks * shrink, unit, request.weight_max)
+    return Units(unit, theta.astype(np.int64), exponents, request.weight_max)
 
 
-def _exponent(largest: float, weight_max: int) -> int:
-    """Smallest e >= 0 with round(largest / 2**e) <= weight_max."""
-    exponent = 0
-    while np.rint(largest / 2**exponent) > weight_max:
-        exponent += 1
-    return exponent
+def _finest(peaks: Float64, request: Request) -> Float64:
+    """The smallest unit [O] for which the smallest branch's largest weight fits its mantissa."""
+    largest = peaks.max(axis=1)
+    used = largest > 0
+    smallest = float(largest[used].min()) if used.any() else 1.0
+    reach = float(largest.max()) / request.weight_max / 2**_MAX_EXPONENT
+    layer = max(smallest / request.weight_max, reach)
+    if request.per == "layer" or request.threshold is None or not used.any():
+        return np.full(request.channels, layer)
+    own = np.where(peaks > 0, peaks, np.inf).min(axis=0) / request.weight_max
+    # A channel of tiny weights would need a huge threshold: its unit stays within reach of the layer's.
+    return np.maximum(np.where(np.isfinite(own), own, layer), layer / 2**_MAX_EXPONENT)
 
 
-def round_weights(
-    weight: Float64, unit: Float64, exponent: int, weight_max: int
-) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
-    """``clip(round(weight / (unit * 2**exponent))) * 2**exponent``, int64, output channel first."""
-    scaled = weight / (unit * 2.0**exponent).reshape(-1, *([1] * (weight.ndim - 1)))
-    mantissa = np.clip(np.rint(scaled), -weight_max, weight_max).astype(np.int64)
-    return np.asarray(mantissa << exponent)
+def _power_of_two(unit: Float64) -> Float64:
+    return np.asarray(2.0 ** np.ceil(np.log2(unit)))
+
+
+def _exact_threshold(threshold: Float64, unit: Float64) -> tuple[Float64, Float64]:
+    theta = np.maximum(np.floor(threshold / unit), 1)
+    return theta, threshold / theta
+
+
+def _skip(request: Request, peaks: Float64) -> int | None:
+    """The branch, among several, whose weights all have one magnitude per output channel: an identity skip."""
+    if len(request.branches) < 2:
+        return None
+    for i, weights in enumerate(request.branches):
+        magnitude = np.abs(weights.reshape(request.channels, -1))
+        if (peaks[i] > 0).all() and ((magnitude == 0) | (magnitude == peaks[i][:, None])).all():
+            return i
+    return None
+
+
+def _exact_skip(threshold: Float64, unit: Float64, gain: Float64, factor: float) -> tuple[Float64, Float64]:
+    """A slightly coarser unit for which the skip's weight is a whole mantissa and the threshold rounds best."""
+    top = np.maximum(np.floor(gain / (unit * factor)), 1)
+    mantissa = np.maximum(top[None, :] - np.arange(_SKIP_CHOICES)[:, None], 1)
+    units = gain / (mantissa * factor)
+    scaled = threshold / units
+    error = np.abs(scaled - np.rint(scaled)) / scaled
+    best = np.argmin(error, axis=0)
+    chosen = units[best, np.arange(len(best))]
+    return np.maximum(np.rint(threshold / chosen), 1), chosen
+
+
+def _exponents(peaks: Float64, unit: Float64, weight_max: int) -> tuple[int, ...]:
+    """Per branch the smallest e >= 0 with round(peak / (unit * 2**e)) <= weight_max."""
+    exponents = []
+    for peak in peaks:
+        largest, exponent = float((peak / unit).max()), 0
+        while np.rint(largest / 2**exponent) > weight_max:
+            exponent += 1
+        exponents.append(exponent)
+    return tuple(exponents)

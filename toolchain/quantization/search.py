@@ -1,0 +1,102 @@
+"""The scale search that looks at spikes: clip the largest weights where that changes fewer spike counts.
+
+For every population, candidate units are tried on the mean input of the example images: the level each neuron would
+reach with the rounded weights is compared with the level the real weights give. The candidate with the smallest mean
+squared difference wins, per layer or per channel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from toolchain.conversion.network import SpikingNetwork
+from toolchain.quantization.maps import Float64, Term
+from toolchain.quantization.scales import Request, Units, choose_units
+
+_RATIOS = np.array([1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5, 0.45, 0.4, 0.35, 0.3])
+
+
+def activity(network: SpikingNetwork) -> dict[str, torch.Tensor]:
+    """Mean emission per step of every source on the example images, float64 [N, *shape]; the input in integers."""
+    coding = network.input_range
+    low, high = (-128, 127) if coding.dtype == "int8" else (0, 255)
+    images = torch.clamp(torch.round(network.example.double() / coding.scale), low, high)
+    images = images.unsqueeze(2) if images.ndim == 3 else images
+    counts = network.counts(network.example)
+    steps = {name: network.timesteps if neuron.spec.levels is None else 1 for name, neuron in network.neurons.items()}
+    return {"input": images} | {name: counts[name].double() / steps[name] for name in counts}
+
+
+def search(
+    request: Request, terms: list[Term], bias: Float64, levels: int, sources: Mapping[str, torch.Tensor]
+) -> Units:
+    """Units for a population whose real weights are ``request.branches`` of ``terms``; ``bias`` [O] real.
+
+    ``levels``: levels a neuron distinguishes (0 for the readout, which compares outputs instead).
+    """
+    inputs = [_pooled(term, sources) for term in terms]
+    reference = _response(terms, [torch.as_tensor(w) for w in request.branches], bias, inputs)
+    errors = []
+    for ratio in _RATIOS:
+        units = choose_units(request, float(ratio))
+        rounded = [
+            torch.as_tensor(units.weights(i, w) * _column(units.unit, w)) for i, w in enumerate(request.branches)
+        ]
+        response = _response(terms, rounded, np.rint(bias / units.unit) * units.unit, inputs)
+        errors.append(_difference(reference, response, request, units, levels))
+    table = np.stack(errors)  # [ratios, O]
+    if request.per == "channel" and request.threshold is not None:
+        return choose_units(request, _RATIOS[np.argmin(table, axis=0)])
+    return choose_units(request, float(_RATIOS[int(np.argmin(table.sum(axis=1)))]))
+
+
+def _column(unit: Float64, like: Float64) -> Float64:
+    return unit.reshape(-1, *([1] * (like.ndim - 1)))
+
+
+def _pooled(term: Term, sources: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    if term.source not in sources:  # a population of ones
+        return torch.ones(1, *term.pooled_shape, dtype=torch.float64)
+    x = sources[term.source]
+    return x if term.pool is None else F.avg_pool2d(x, term.pool, term.pool, divisor_override=1)
+
+
+def _response(
+    terms: list[Term], weights: list[torch.Tensor], bias: Float64, inputs: list[torch.Tensor]
+) -> torch.Tensor:
+    """Mean input current [N, O, positions] in real units."""
+    total: torch.Tensor = torch.zeros((), dtype=torch.float64)
+    for term, weight, x in zip(terms, weights, inputs, strict=True):
+        if term.dense is not None:
+            part = (x.flatten(1) @ weight.T).unsqueeze(2)
+        else:
+            assert term.kernel is not None
+            top, bottom, left, right = term.kernel.pads
+            padded = F.pad(x, (left, right, top, bottom))
+            k = term.kernel
+            part = F.conv2d(padded, weight, None, k.stride, 0, k.dilation, k.groups).flatten(2)
+        total = total + part
+    return total + torch.as_tensor(bias).reshape(1, -1, 1)
+
+
+def _difference(
+    reference: torch.Tensor, response: torch.Tensor, request: Request, units: Units, levels: int
+) -> Float64:
+    if request.threshold is None or units.theta is None:
+        squared = (reference - response) ** 2
+    else:
+        real = torch.as_tensor(np.array(request.threshold)).reshape(1, -1, 1)
+        rounded = torch.as_tensor(units.theta * units.unit).reshape(1, -1, 1)
+        squared = (_level(reference, real, levels) - _level(response, rounded, levels)) ** 2
+    result: Float64 = squared.mean(dim=(0, 2)).numpy()
+    return result
+
+
+def _level(current: torch.Tensor, threshold: torch.Tensor, levels: int) -> torch.Tensor:
+    """Expected level: the quantised clipped activation, with a slope inside each level so that near misses count."""
+    scaled = torch.clamp(current / threshold, 0, 1) * levels
+    return 0.5 * (scaled + torch.floor(scaled + 0.5))
