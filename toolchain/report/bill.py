@@ -45,9 +45,11 @@ def _bill(energy: Energy) -> Html:
 
 
 def _items(energy: Energy) -> Html:
-    priced = [item for item in energy.items if item.joules.p95 > 0]
+    # A colour belongs to an item's place in the bill, so that related profiles share it; the order is by size.
+    slots = {item.name: index % SLOTS for index, item in enumerate(energy.items) if item.joules.p95 > 0}
+    ordered = sorted(energy.items, key=lambda item: -item.joules.p50)
+    priced = [item for item in ordered if item.name in slots]
     whole = sum(item.joules.p50 for item in priced)
-    slots = {item.name: index % SLOTS for index, item in enumerate(priced)}
     shares = [(item.name, item.joules.p50 / whole, slots[item.name]) for item in priced] if whole else []
     described = "; ".join(f"{name} {percent(share, 0)}" for name, share, _ in shares)
     top = 10 * max((item.joules.p95 for item in priced), default=1.0)
@@ -62,7 +64,7 @@ def _items(energy: Energy) -> Html:
         Column("Basis", "word"),
     ]
     rows: list[list[object]] = []
-    for item in sorted(energy.items, key=lambda item: -item.joules.p50):
+    for item in ordered:
         j = item.joules
         slot = slots.get(item.name)
         label = f"{item.name}: {quantiles(j, 'J')}"

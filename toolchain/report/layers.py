@@ -34,7 +34,8 @@ def _populations(report: Report) -> Html:
     rows = [_population(row, report.images) for row in report.populations]
     explained = (
         f"Dead neurons fired in none of the {plural(report.images, 'image')}, saturated ones in every step of each. "
-        "Bits are two's complement widths: of the membranes seen, and of the range that no image can leave; 24 are at hand."
+        "Bits are two's complement widths: of the membranes seen, and of the range that no image can leave; "
+        "24 are at hand."
     )
     return join([table("Neurons, layer by layer", columns, rows), tag("p", explained, class_="note")])
 
