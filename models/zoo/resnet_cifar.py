@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.zoo.normalization import Normalize
+from toolchain.errors import DataError
 
 Option = Literal["A", "B"]
 Activation = Callable[[], nn.Module]
@@ -56,7 +57,8 @@ class CifarBlock(nn.Module):
 
 
 class CifarResNet(nn.Module):
-    """Stem and three stages of ``width``, 2 and 4 times ``width`` channels with ``(depth - 2) / 6`` blocks each.
+    """Stem and three stages of ``width``, 2 and 4 times ``width`` channels with ``(depth - 2) / 6`` blocks each; the
+    20-layer one has 0.27 million parameters and 41 million multiply-accumulates.
 
     Input [N, in_channels, H, W] with H and W divisible by 4 (32x32 for CIFAR), output [N, num_classes].
     ``option`` "A": shortcuts without parameters where the shape changes; "B": 1x1 convolutions. ``normalize`` comes
@@ -76,11 +78,11 @@ class CifarResNet(nn.Module):
     ) -> None:
         super().__init__()
         if depth < 8 or (depth - 2) % 6:
-            raise ValueError(f"a CIFAR ResNet has 6 n + 2 layers, such as 20, 32, 44 or 56, not {depth}")
+            raise DataError(f"a CIFAR ResNet has 6 n + 2 layers, such as 20, 32, 44 or 56, not {depth}")
         self.normalize = nn.Identity() if normalize is None else normalize
         self.conv1 = nn.Conv2d(in_channels, width, 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
-        self.act = activation()
+        self.act1 = activation()
         blocks = (depth - 2) // 6
         self.layer1 = _stage(width, width, blocks, 1, option, activation)
         self.layer2 = _stage(width, 2 * width, blocks, 2, option, activation)
@@ -89,7 +91,7 @@ class CifarResNet(nn.Module):
         self.linear = nn.Linear(4 * width, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.act(self.bn1(self.conv1(self.normalize(x))))
+        x = self.act1(self.bn1(self.conv1(self.normalize(x))))
         x = self.layer3(self.layer2(self.layer1(x)))
         logits: Tensor = self.linear(self.pool(x).flatten(1))
         return logits

@@ -1,0 +1,125 @@
+"""Accuracy of a published CIFAR-10 ResNet-20 as an integer spiking network, converted without any training.
+
+    python benchmarks/resnet20_untrained.py --weights resnet20.th --data folder:PATH
+
+The weights are those of ``akamaster/pytorch_resnet_cifar10`` (Idelbayev 2018). Thresholds are calibrated on 1,000
+training images, once for every T of ``--timesteps``. The first table gives each T with its own thresholds; the second
+reads the network of the largest T out after fewer steps. Exit code 1 where the largest T loses more than 2 points.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+import toolchain as tc
+from models import load_weights, resolve
+from models.data import Dataset, open_dataset
+from toolchain.report.statistics import wilson
+
+ALLOWED_LOSS = 0.02
+BATCH = 100
+
+
+def main() -> int:
+    args = _arguments()
+    torch.set_num_threads(args.threads)
+    test = open_dataset(args.data, args.data_root, "test")
+    training = open_dataset(args.data, args.data_root, "train")
+    model = resolve("resnet20-normalized", num_classes=len(test.classes), activation=nn.ReLU)
+    load_weights(model, args.weights)
+    test = _draw(test, args.limit, args.seed)
+    calibration = _draw(training, args.calibration, args.seed).images()
+    correct = _correct_ann(model, test)
+    ann = correct / len(test)
+    print(f"{len(test)} test images, {len(calibration)} calibration images, int8 per {args.per}, {args.schedule}")
+    print(f"ANN: {_interval(correct, len(test))}\n\n  T   accuracy (95 % interval)     minus ANN", flush=True)
+    rows = []
+    for timesteps in sorted(args.timesteps):
+        method = tc.QCFS(timesteps, schedule=args.schedule)
+        network = tc.convert(model, method, example=calibration[:64], calibration=calibration)
+        curve = _correct_snn(tc.lower(network, tc.Int8(per=args.per)), test)
+        rows.append({"timesteps": timesteps, "correct": curve[-1], "accuracy": curve[-1] / len(test), "curve": curve})
+        print(
+            f"{timesteps:3d}   {_interval(curve[-1], len(test))}   {_points(curve[-1] / len(test) - ann)}", flush=True
+        )
+    if len(rows[-1]["curve"]) > 1:
+        print(f"\nthe network of T = {rows[-1]['timesteps']} after fewer steps\n  t   accuracy")
+        for row in rows:
+            print(f"{row['timesteps']:3d}   {rows[-1]['curve'][row['timesteps'] - 1] / len(test):.2%}")
+    loss = ann - rows[-1]["accuracy"]
+    passed = loss <= ALLOWED_LOSS
+    verdict = "within" if passed else "NOT within"
+    print(f"\nloss at T = {rows[-1]['timesteps']}: {100 * loss:.2f} points, {verdict} the 2 points allowed")
+    if args.output:
+        settings = {k: str(v) for k, v in vars(args).items() if k in ("data", "weights", "per", "schedule", "seed")}
+        document = {"images": len(test), "ann_accuracy": ann, "rows": rows, "settings": settings}
+        temporary = args.output.with_name(f".{args.output.name}.{os.getpid()}")
+        temporary.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        os.replace(temporary, args.output)
+    return 0 if passed else 1
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--weights", type=Path, required=True, help="resnet20 of akamaster/pytorch_resnet_cifar10")
+    parser.add_argument("--data", default="cifar10", help="cifar10 (with --data-root) or folder:PATH")
+    parser.add_argument("--data-root", type=Path)
+    parser.add_argument("--timesteps", type=int, nargs="+", default=[4, 8, 16, 32, 64, 128], metavar="T")
+    parser.add_argument("--schedule", choices=("pipelined", "layerwise"), default="pipelined")
+    parser.add_argument("--per", choices=("layer", "channel"), default="layer")
+    parser.add_argument("--limit", type=int, metavar="N", help="test images, drawn with --seed (default all)")
+    parser.add_argument("--calibration", type=int, default=1000, metavar="N", help="training images (default 1000)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--output", type=Path, metavar="F.json", help="also write the numbers")
+    return parser.parse_args()
+
+
+def _draw(data: Dataset, number: int | None, seed: int) -> Dataset:
+    """``number`` images (all where None) drawn with ``seed``, in their stored order."""
+    if number is None or number >= len(data):
+        return data
+    return data.subset(np.sort(np.random.default_rng(seed).permutation(len(data))[:number]))
+
+
+def _correct_ann(model: nn.Module, test: Dataset) -> int:
+    with torch.no_grad():
+        return sum(int((model(images).argmax(1) == labels).sum()) for images, labels in test.batches(BATCH))
+
+
+def _correct_snn(graph: Any, test: Dataset) -> list[int]:
+    """Correct images after each step (pipelined) or after the last one (layerwise)."""
+    correct = np.zeros(1, dtype=np.int64)
+    started = time.perf_counter()
+    for done, (images, labels) in enumerate(test.batches(BATCH), 1):
+        trace = tc.simulate(graph, images, counts=False, memory="300MB")
+        curve = trace.output[:, None] if trace.output_curve is None else trace.output_curve
+        correct = correct + (curve.argmax(2) == labels.numpy()[:, None]).sum(0)
+        share = min(1.0, done * BATCH / len(test))
+        left = (time.perf_counter() - started) * (1 - share) / share
+        if sys.stderr.isatty() or done % 10 == 0:
+            print(f"{share:.0%}, {correct[-1] / (share * len(test)):.2%} correct, {left:.0f} s left", file=sys.stderr)
+    return [int(n) for n in correct]
+
+
+def _interval(correct: int, trials: int) -> str:
+    low, high = wilson(correct, trials)
+    return f"{correct / trials:.2%} ({low:.2%} to {high:.2%})"
+
+
+def _points(difference: float) -> str:
+    return f"{100 * difference:+.2f} points"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
