@@ -22,10 +22,11 @@ PARAMETERS = {"digits-cnn": 23_038, "fashion-vgg": 185_239, "fashion-resnet": 14
 
 @pytest.mark.parametrize("name", list(REGISTRY))
 def test_architecture_maps_its_images_to_classes(name: str) -> None:
-    model = resolve(name, num_classes=7)
-    channels, height, width = REGISTRY[name].input_shape
-    assert model(torch.rand(2, channels, height, width)).shape == (2, 7)
-    relu = resolve(name, activation=nn.ReLU)
+    with torch.device("meta"):  # shapes only: some are ImageNet networks
+        model = resolve(name, num_classes=7)
+        channels, height, width = REGISTRY[name].input_shape
+        assert model(torch.rand(2, channels, height, width)).shape == (2, 7)
+        relu = resolve(name, activation=nn.ReLU)
     assert not any(isinstance(m, ClipFloorShift) for m in relu.modules())
 
 
