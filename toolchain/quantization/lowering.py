@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import nir
 import numpy as np
-from torch import Tensor
 
 import toolchain.ir.integer as ig
 from toolchain.conversion.network import SpikingNetwork
@@ -14,22 +13,24 @@ from toolchain.conversion.neurons import Neuron
 from toolchain.errors import ConversionError, RangeError
 from toolchain.ir import build
 from toolchain.quantization.currents import READOUT, apply_gain, float64, wiring
+from toolchain.quantization.formats import DEFAULT_FORMAT, NumberFormat, load_format, require, round_bias
 from toolchain.quantization.maps import Current, Float64, Kernel, Term, ones_source
-from toolchain.quantization.ranges import bounds
+from toolchain.quantization.ranges import Ranges, bounds
 from toolchain.quantization.scales import Int8, Precision, Request, Units, choose_units
 from toolchain.quantization.search import activity, search
 
 _EXACT = 2**24
 
 
-def lower(network: SpikingNetwork, precision: Precision | None = None) -> nir.NIRGraph:
+def lower(network: SpikingNetwork, precision: Precision | None = None, *, format: str = DEFAULT_FORMAT) -> nir.NIRGraph:
     """Quantise a converted network and write it as NIR of profile ``spikec.nir/1``, verified.
 
     ``precision`` is ``tc.Int8(per="layer")`` (default) or ``tc.Int8(per="channel")``. Weights are int8 mantissas,
     thresholds, biases and initial membranes int32, the initial membrane half the threshold (floor) unless calibrated.
+    ``format`` names what the target's registers hold (``generic24``, ``loihi1``, ``loihi2``, or a .toml file).
 
-    Raises ``RangeError`` where a membrane can leave 24 bits and does on the network's example images, and
-    ``ConversionError`` where operations cannot share a synapse.
+    Raises ``DoesNotFit`` with every number the format cannot hold, ``RangeError`` where a membrane can leave its range
+    and does on the network's example images, and ``ConversionError`` where operations cannot share a synapse.
     """
     if not isinstance(network, SpikingNetwork):
         raise ConversionError(f"expected a network made by tc.convert, got {type(network).__name__}")
@@ -37,13 +38,16 @@ def lower(network: SpikingNetwork, precision: Precision | None = None) -> nir.NI
         precision = Int8()
     if not isinstance(precision, Precision):
         raise ConversionError(f"expected a precision such as tc.Int8(per='layer'), got {precision!r}")
-    graph = integer_graph(network, precision)
-    check_range(graph, network)
+    form = load_format(format)
+    graph = integer_graph(network, precision, form)
+    ranges = bounds(graph)
+    require(graph, form, ranges)
+    check_range(graph, form, ranges, network)
     return build(graph)
 
 
-def integer_graph(network: SpikingNetwork, precision: Precision) -> ig.IntegerGraph:
-    """The integer graph of a converted network, before the range check."""
+def integer_graph(network: SpikingNetwork, precision: Precision, form: NumberFormat) -> ig.IntegerGraph:
+    """The integer graph of a converted network, before anything is checked."""
     wires = wiring(network)
     neurons = network.neurons
     coding = network.input_range
@@ -58,8 +62,14 @@ def integer_graph(network: SpikingNetwork, precision: Precision) -> ig.IntegerGr
     for name, current in wires.currents.items():
         neuron = neurons.get(name)
         terms = [apply_gain(term, gains[term.source]) for term in current.terms]
-        units = _units(name, terms, current, neuron, precision, network.timesteps, sources_seen)
-        sources, made = _synapses(name, terms, current, units, names)
+        weights = [_output_weights(term) for term in terms]
+        request = _request(name, weights, neuron, precision, form)
+        if sources_seen is None:
+            units = choose_units(request)
+        else:
+            levels = 0 if neuron is None else network.timesteps if neuron.spec.levels is None else 1
+            units = search(request, terms, _channel_bias(current, request.channels), levels, sources_seen)
+        sources, made = _synapses(name, terms, current, units, form, names)
         nodes += made
         nodes.append(
             _population(name, neuron, current, units, sources) if neuron else _readout(network, current, units, sources)
@@ -70,7 +80,7 @@ def integer_graph(network: SpikingNetwork, precision: Precision) -> ig.IntegerGr
         schedule=network.schedule,
         drain=network.drain,
         source_sha256=network.provenance.source_sha256,
-        info=network.provenance.settings | precision.settings(),
+        info=network.provenance.settings | precision.settings() | {"format": form.name},
     )
 
 
@@ -143,23 +153,19 @@ def _output_weights(term: Term) -> Float64:
     return term.kernel.weight
 
 
-def _units(
-    name: str,
-    terms: list[Term],
-    current: Current,
-    neuron: Neuron | None,
-    precision: Precision,
-    timesteps: int,
-    sources: Mapping[str, Tensor] | None,
-) -> Units:
-    weights = [_output_weights(term) for term in terms]
-    channels = weights[0].shape[0]
-    threshold = None if neuron is None else np.broadcast_to(float64(neuron.unit), (channels,))
-    request = Request(weights, threshold, 2 ** (precision.bits_of(name) - 1) - 1, precision.per, precision.scale)
-    if sources is None:
-        return choose_units(request)
-    levels = 0 if neuron is None else timesteps if neuron.spec.levels is None else 1
-    return search(request, terms, _channel_bias(current, channels), levels, sources)
+def _request(
+    name: str, weights: list[Float64], neuron: Neuron | None, precision: Precision, form: NumberFormat
+) -> Request:
+    bits = min(precision.bits_of(name), form.weight_bits)
+    return Request(
+        branches=weights,
+        threshold=None if neuron is None else np.broadcast_to(float64(neuron.unit), (weights[0].shape[0],)),
+        weight_max=2 ** (bits - 1) - 1,
+        threshold_max=form.threshold_max,
+        exponent_max=form.weight_exponent_max,
+        per=precision.per,
+        scale=precision.scale,
+    )
 
 
 def _integers(real: Float64, what: str) -> ig.Int64:
@@ -173,13 +179,13 @@ def _integers(real: Float64, what: str) -> ig.Int64:
 
 
 def _synapses(
-    population: str, terms: list[Term], current: Current, units: Units, names: _Names
+    population: str, terms: list[Term], current: Current, units: Units, form: NumberFormat, names: _Names
 ) -> tuple[tuple[str, ...], list[ig.Node]]:
     """Synapse nodes of a population (pool, convolution or flatten and affine per term) and the names that feed it."""
     nodes: list[ig.Node] = []
     ends = []
     channels = len(units.unit)
-    bias = _integers(_channel_bias(current, channels) / units.unit, f"{population}: a bias")
+    bias = round_bias(_integers(_channel_bias(current, channels) / units.unit, f"{population}: a bias"), form)
     for branch, (term, exponent) in enumerate(zip(terms, units.exponents, strict=True)):
         base = term.name if term.name and term.name != population else f"{population}.synapse"
         source, shape = term.source, term.shape
@@ -304,19 +310,19 @@ def _readout(network: SpikingNetwork, current: Current, units: Units, sources: t
     return ig.Readout(READOUT, sources, current.shape, np.zeros(current.shape, dtype=np.int64), scale)
 
 
-def check_range(graph: ig.IntegerGraph, network: SpikingNetwork) -> None:
-    """Raise ``RangeError`` where a membrane may leave 24 bits and does so on the example images."""
+def check_range(graph: ig.IntegerGraph, form: NumberFormat, ranges: Ranges, network: SpikingNetwork) -> None:
+    """Raise ``RangeError`` where a membrane may leave the format's range and does so on the example images."""
     from toolchain.simulation import simulate
 
-    loose = {bound.node: bound for bound in bounds(graph).membranes.values() if bound.margin < 0}
+    limit = form.membrane_max
+    loose = {name: b for name, b in ranges.membranes.items() if max(b.high, -b.low) > limit}
     if not loose:
         return
-    trace = simulate(graph, network.example, counts=False)
-    for name, number in trace.overflows.items():
-        if number:
-            low, high = trace.membrane[name]
-            bound = loose[name]
+    trace = simulate(graph, network.example, counts=False, measure=True)
+    for name, bound in loose.items():
+        low, high = trace.membrane[name]
+        if max(high, -low) > limit:
             raise RangeError(
-                f"{name}: the 24-bit membrane overflows on the example images (it reaches [{low}, {high}], worst case "
-                f"[{bound.low}, {bound.high}], limit 8388607); use fewer timesteps, fewer weight bits or per='layer'"
+                f"{name}: the membrane overflows on the example images: it reaches [{low}, {high}], worst case "
+                f"[{bound.low}, {bound.high}], limit {limit} ({form.title}); use fewer timesteps or weight bits"
             )

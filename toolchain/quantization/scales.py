@@ -22,9 +22,8 @@ from toolchain.quantization.maps import Float64
 Int64 = npt.NDArray[np.int64]
 Scale = Literal["max", "power_of_two", "spikes"]
 
-#: Largest threshold a choice of unit may lead to: leaves the 24-bit membrane room for several thresholds.
-MAX_THRESHOLD = 2**21
-_MAX_EXPONENT = 8
+#: Largest threshold a choice of unit leads to: leaves a 24-bit membrane room for several thresholds.
+_THRESHOLD_CEILING = 2**21
 #: How many smaller mantissas of an identity skip are tried for a threshold that rounds well.
 _SKIP_CHOICES = 8
 
@@ -84,11 +83,13 @@ class Int8:
 @dataclass(frozen=True)
 class Request:
     """What a population asks for: real weights of its ``branches`` (output channel first), real ``threshold`` [O]
-    (None: the readout), largest mantissa, and the precision."""
+    (None: the readout), largest mantissa, threshold and exponent of the number format, and the precision."""
 
     branches: Sequence[Float64]
     threshold: Float64 | None
     weight_max: int
+    threshold_max: int
+    exponent_max: int
     per: Literal["layer", "channel"]
     scale: Scale
 
@@ -129,7 +130,7 @@ def choose_units(request: Request, shrink: float | Float64 = 1.0) -> Units:
         if request.scale == "power_of_two":
             unit = _power_of_two(unit)
         return Units(unit, None, _exponents(peaks * shrink, unit, request.weight_max), request.weight_max)
-    unit = np.maximum(unit, request.threshold / MAX_THRESHOLD)
+    unit = np.maximum(unit, request.threshold / min(request.threshold_max, _THRESHOLD_CEILING))
     if request.scale == "power_of_two":
         unit = _power_of_two(unit)
         theta = np.maximum(np.rint(request.threshold / unit), 1)
@@ -150,13 +151,13 @@ def _finest(peaks: Float64, request: Request) -> Float64:
     largest = peaks.max(axis=1)
     used = largest > 0
     smallest = float(largest[used].min()) if used.any() else 1.0
-    reach = float(largest.max()) / request.weight_max / 2**_MAX_EXPONENT
+    reach = float(largest.max()) / request.weight_max / 2**request.exponent_max
     layer = max(smallest / request.weight_max, reach)
     if request.per == "layer" or request.threshold is None or not used.any():
         return np.full(request.channels, layer)
     own = np.where(peaks > 0, peaks, np.inf).min(axis=0) / request.weight_max
     # A channel of tiny weights would need a huge threshold: its unit stays within reach of the layer's.
-    return np.maximum(np.where(np.isfinite(own), own, layer), layer / 2**_MAX_EXPONENT)
+    return np.maximum(np.where(np.isfinite(own), own, layer), layer / 2**request.exponent_max)
 
 
 def _power_of_two(unit: Float64) -> Float64:

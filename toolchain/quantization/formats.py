@@ -1,0 +1,128 @@
+"""Number formats of targets, as data: what lowering may write."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+import toolchain.ir.integer as ig
+from toolchain.data_files import chip_files, read_toml
+from toolchain.errors import DoesNotFit, ToolchainError
+from toolchain.quantization.ranges import Ranges
+
+DEFAULT_FORMAT = "generic24"
+_SCHEMA = "spikec.format/1"
+_FOLDER = Path(__file__).parent / "formats"
+
+
+@dataclass(frozen=True)
+class NumberFormat:
+    """What a target can hold, in units of its weights.
+
+    ``weight_bits`` of the mantissa (sign included), ``weight_exponent_max`` of one exponent per synapse node;
+    thresholds up to ``threshold_max``, one per ``layer`` or per ``neuron``; membranes within +-``membrane_max``, the
+    input of one step within +-``accumulator_max``; biases are mantissa * 2**e with |mantissa| <= ``bias_max`` and
+    0 <= e <= ``bias_exponent_max``, one e per population.
+    """
+
+    name: str
+    title: str
+    weight_bits: int
+    weight_exponent_max: int
+    threshold_max: int
+    threshold_per: Literal["layer", "neuron"]
+    membrane_max: int
+    accumulator_max: int
+    bias_max: int
+    bias_exponent_max: int
+    source: str
+    grade: str
+
+
+def format_names() -> list[str]:
+    """Names :func:`load_format` knows, sorted."""
+    return sorted(chip_files("format", _FOLDER))
+
+
+def load_format(name: str) -> NumberFormat:
+    """The number format called ``name``, or in the TOML file ``name``."""
+    file = Path(name) if name.endswith(".toml") else chip_files("format", _FOLDER).get(name)
+    if file is None or not file.is_file():
+        close = difflib.get_close_matches(name, format_names(), 1)
+        hint = f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(format_names())}"
+        raise ToolchainError(f"no number format is called {name!r}{hint}")
+    data = read_toml(file, "number format")
+    wanted = {field.name for field in fields(NumberFormat)}
+    if data.pop("schema", None) != _SCHEMA or set(data) != wanted:
+        odd = sorted(wanted ^ set(data))
+        raise ToolchainError(f"number format {name!r} is not of schema {_SCHEMA}: check {', '.join(odd) or 'schema'}")
+    return NumberFormat(**data)
+
+
+def round_bias(bias: ig.Int64, form: NumberFormat) -> ig.Int64:
+    """Biases as the format can hold them: rounded to the smallest common power of two that makes mantissas fit.
+
+    Where even the largest exponent is not enough the biases are returned unrounded, for :func:`misfits` to list.
+    """
+    largest = int(np.abs(bias).max(initial=0))
+    for exponent in range(form.bias_exponent_max + 1):
+        rounded = np.rint(bias / 2**exponent).astype(np.int64)
+        if np.abs(rounded).max(initial=0) <= form.bias_max:
+            return np.asarray(rounded << exponent)
+    assert largest > form.bias_max
+    return bias
+
+
+def misfits(graph: ig.IntegerGraph, form: NumberFormat, ranges: Ranges) -> list[str]:
+    """Every number of a graph that a format cannot hold, one sentence each, in network order.
+
+    The input of a step must fit whatever the image; membranes, whose worst case no image reaches, are measured instead.
+    """
+    found = []
+    for node in graph:
+        match node:
+            case ig.Convolution() | ig.Affine():
+                found += _synapse_misfits(node, form)
+            case ig.Population():
+                if form.threshold_per == "layer" and np.unique(node.theta).size > 1:
+                    found.append(
+                        f"{node.name}: {np.unique(node.theta).size} thresholds; one per layer (use per='layer')"
+                    )
+                found += _over(f"{node.name}: threshold", int(node.theta.max()), form.threshold_max)
+                found += _input_misfits(node.name, form, ranges)
+            case ig.Readout():
+                found += _input_misfits(node.name, form, ranges)
+            case _:
+                pass
+    return found
+
+
+def _over(what: str, value: int, limit: int) -> list[str]:
+    return [f"{what} {value}, limit {limit}"] if value > limit else []
+
+
+def _synapse_misfits(node: ig.Synapse, form: NumberFormat) -> list[str]:
+    mantissa = int(np.abs(node.weight >> node.weight_exp).max(initial=0))
+    found = _over(f"{node.name}: weight mantissa", mantissa, 2 ** (form.weight_bits - 1) - 1)
+    found += _over(f"{node.name}: weight exponent", node.weight_exp, form.weight_exponent_max)
+    largest = int(np.abs(node.bias).max(initial=0))
+    if largest > form.bias_max << form.bias_exponent_max:
+        found.append(f"{node.name}: bias {largest}, limit {form.bias_max << form.bias_exponent_max}")
+    return found
+
+
+def _input_misfits(name: str, form: NumberFormat, ranges: Ranges) -> list[str]:
+    bound = ranges.accumulators[name]
+    return _over(f"{name}: input of one step may reach", max(bound.high, -bound.low), form.accumulator_max)
+
+
+def require(graph: ig.IntegerGraph, form: NumberFormat, ranges: Ranges) -> None:
+    """Raise :class:`DoesNotFit` with every misfit of a graph."""
+    found = misfits(graph, form, ranges)
+    if found:
+        listed = "\n".join(f"  {line}" for line in found)
+        raise DoesNotFit(f"{len(found)} numbers do not fit {form.title}:\n{listed}")
