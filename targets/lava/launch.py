@@ -24,6 +24,8 @@ from toolchain.errors import ToolchainError
 _POLL = 0.05
 #: Seconds between the end of a process and the report of its exception, which may come from another process.
 _WORDS = 2.0
+#: Seconds without news that a worker has at least, to import and to build, whatever the patience with its steps.
+_START = 60.0
 #: Seconds a worker may take to exit after it has said that it is done.
 _EXIT = 10.0
 
@@ -114,13 +116,16 @@ def _watch(
             alive = time.monotonic()
         elif time.monotonic() - alive > _WORDS:
             raise LavaError(
-                f"Lava process {', '.join(dead)} died while {state} (killed, out of memory, or no space left in {folder.parent})"
+                f"Lava process {', '.join(dead)} died while {state} "
+                f"(killed, out of memory, or no space left in {folder.parent})"
             )
         now = (state, beats.tobytes())
         if now != seen:
             seen, since = now, time.monotonic()
-        elif time.monotonic() - since > stall_seconds:
-            raise LavaError(f"Lava stood still for {stall_seconds:g} s while {state or 'starting'}{_where(job, beats)}")
+        else:
+            still = time.monotonic() - since
+            if still > (stall_seconds if state == "running" else max(stall_seconds, _START)):
+                raise LavaError(f"Lava stood still for {still:.0f} s while {state or 'starting'}{_where(job, beats)}")
         if cancel.is_set():
             raise CancelledError
         time.sleep(_POLL)

@@ -45,7 +45,8 @@ class LavaOptions:
     (the image is sent as graded spikes). ``stock``: Lava's own models of ``Conv`` and ``Dense`` instead of the fast
     ones. ``models``: drop-in models by Process class, ``{"SoftResetIF": "module:class"}``. ``workers``: interpreters
     that share the images. ``chunk``: images per interpreter start; default: what 256 MiB of files hold.
-    ``stall_seconds``: give up when no process advances for so long. ``progress``: called with (images done, images).
+    ``stall_seconds``: give up when no process advances for so long (while
+    starting: at least a minute). ``progress``: called with (images done, images).
     """
 
     input: InputCoding = "current"

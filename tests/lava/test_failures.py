@@ -91,9 +91,9 @@ def test_killed_process(run_faulty, leftovers):
 
 def test_hang(run_faulty, leftovers):
     started = time.monotonic()
-    with pytest.raises(ToolchainError, match="stood still for 6 s while running, middle at step 8 of 23"):
-        run_faulty("middle", "step", HANG, stall_seconds=6)
-    assert time.monotonic() - started < 60  # a hanging Lava never ends by itself
+    with pytest.raises(ToolchainError, match="stood still for 5 s while running, middle at step 8 of 23"):
+        run_faulty("middle", "step", HANG, stall_seconds=5)
+    assert time.monotonic() - started < 120  # a hanging Lava never ends by itself
     assert leftovers() == ([], [])
 
 
@@ -114,7 +114,7 @@ def test_parent_ends(lava, leftovers, tmp_path, monkeypatch, number):
     script = DRIVER.format(tests=str(Path(__file__).parent))
     parent = subprocess.Popen([sys.executable, "-c", script], cwd=Path(__file__).parents[2], stderr=subprocess.PIPE)
     try:
-        wait_until(lambda: any(state.read_text() == "running" for state in tmp_path.glob("spikec_*/state")), 60)
+        wait_until(lambda: any(state.read_text() == "running" for state in tmp_path.glob("spikec_*/state")), 120)
         parent.send_signal(number)
         _, message = parent.communicate(timeout=30)
     finally:
