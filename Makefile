@@ -1,7 +1,7 @@
 # make demo    the main job on bundled data: convert, lower, verify in Lava, report
 # make test    all tests, on Python 3.10 with Lava
 # make check   style and types
-# make bench   speed of the golden model and of Lava
+# make bench   speed of the golden model and of Lava; the energy model against published measurements
 # The first call makes .venv (Python 3.10, everything installed); later calls start at once.
 
 PYTHON := .venv/bin/python
@@ -21,7 +21,8 @@ check: .venv/.installed
 	$(PYTHON) -m mypy
 
 bench: .venv/.installed
-	$(PYTHON) -m benchmarks
+	$(PYTHON) -m benchmarks.throughput
+	$(PYTHON) -m benchmarks.energy_validation
 
 # The core must also run on current Python, torch and numpy, where Lava cannot be installed.
 test-core: .venv-core/.installed
