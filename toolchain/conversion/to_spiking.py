@@ -16,7 +16,7 @@ from toolchain.conversion.network import InputRange, Provenance, SpikingNetwork
 from toolchain.conversion.neurons import Neuron
 from toolchain.conversion.thresholds import calibrate
 from toolchain.errors import ConversionError, DataError
-from toolchain.frontend import AveragePool, Convolution, Dense, Rectifier, canonicalize, is_activation
+from toolchain.frontend import AveragePool, ChannelAffine, Convolution, Dense, Rectifier, canonicalize, is_activation
 
 _KEPT_EXAMPLES = 64
 _CALIBRATION_IMAGES = 1000
@@ -117,7 +117,7 @@ def _passes_linear(graph: fx.GraphModule, node: fx.Node) -> bool:
         return False
     if node.op == "call_module":
         module = graph.get_submodule(str(node.target))
-        if isinstance(module, Convolution | Dense | AveragePool):
+        if isinstance(module, Convolution | Dense | AveragePool | ChannelAffine):
             return True
         if is_activation(module):
             return False
