@@ -24,6 +24,7 @@ _EXPORTS = {
     "OffsetSpikes": "toolchain.conversion",
     "QCFS": "toolchain.conversion",
     "SpikingNetwork": "toolchain.conversion",
+    "replace_max_pool": "toolchain.frontend",
     "Int8": "toolchain.quantization",
     "lower": "toolchain.quantization",
     "decode": "toolchain.ir",
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     from toolchain.errors import TargetUnavailable as TargetUnavailable
     from toolchain.errors import ToolchainError as ToolchainError
     from toolchain.errors import UnsupportedOperation as UnsupportedOperation
+    from toolchain.frontend import replace_max_pool as replace_max_pool
     from toolchain.ir import load as load
     from toolchain.ir import save as save
     from toolchain.ir.decode import decode as decode

@@ -70,17 +70,8 @@ def trace(model: nn.Module, example: Tensor) -> fx.GraphModule:
     """
     if not isinstance(model, nn.Module):
         raise ConversionError(f"expected a torch.nn.Module, got {type(model).__name__}")
-    twin = copy.deepcopy(model).eval()
-    tracer = _Tracer()
-    try:
-        graph = tracer.trace(twin)
-    except ConversionError:
-        raise
-    except Exception as error:
-        refuse([_tracing_obstacle(error)])
-        raise
-    traced: fx.GraphModule = fx.GraphModule(twin, graph)
-    inputs = [node for node in graph.nodes if node.op == "placeholder"]
+    traced = symbolic(copy.deepcopy(model).eval())
+    inputs = [node for node in traced.graph.nodes if node.op == "placeholder"]
     required = [node for node in inputs if not node.args]
     if len(required) != 1:
         raise ConversionError(f"the network takes {len(required)} inputs; exactly one image tensor is supported")
@@ -91,6 +82,22 @@ def trace(model: nn.Module, example: Tensor) -> fx.GraphModule:
         shape = tuple(example.shape)
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ConversionError(f"the network fails on example images of shape {shape}: {first}") from error
+    return traced
+
+
+def symbolic(model: nn.Module) -> fx.GraphModule:
+    """The raw traced graph of ``model`` in its present mode, on the layers of ``model`` itself.
+
+    Raises ``UnsupportedOperation`` naming the line that cannot be traced.
+    """
+    try:
+        graph = _Tracer().trace(model)
+    except ConversionError:
+        raise
+    except Exception as error:
+        refuse([_tracing_obstacle(error)])
+        raise
+    traced: fx.GraphModule = fx.GraphModule(model, graph)
     return traced
 
 
