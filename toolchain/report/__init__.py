@@ -6,11 +6,11 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from toolchain.report.build import PROFILES, longer, report
+from toolchain.report.build import PROFILES, report
 from toolchain.report.statistics import wilson
 from toolchain.report.value import Report, Verification
 
-__all__ = ["PROFILES", "Report", "Verification", "longer", "report", "wilson"]
+__all__ = ["PROFILES", "Report", "Verification", "report", "wilson"]
 
 
 class _CallableModule(ModuleType):

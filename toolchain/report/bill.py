@@ -180,6 +180,7 @@ def constants(energies: tuple[Energy, ...]) -> Html:
         Column("High"),
         Column("Unit", "word"),
         Column("Basis", "word"),
+        Column("Grade", "word", hint="how the number was checked"),
         Column("Source", "text source"),
     ]
     return join(
@@ -192,4 +193,4 @@ def constants(energies: tuple[Energy, ...]) -> Html:
 def _constant(constant: Constant) -> list[object]:
     (value, low, high), unit = scaled((constant.value, constant.low, constant.high), constant.unit)
     source = tag("span", constant.source, title=constant.quote or None)
-    return [tag("code", constant.key), value, low, high, unit, constant.basis, source]
+    return [tag("code", constant.key), value, low, high, unit, constant.basis, constant.grade, source]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: Profiles a report holds unless told otherwise, in the order of the page.
 PROFILES = ("loihi2", "loihi1", "cmos45")
+#: Images whose spike counts are kept one by one, for the spread between images in the energy.
+SPREAD_IMAGES = 1000
 
 
 def report(
@@ -35,7 +37,7 @@ def report(
     images: npt.ArrayLike,
     labels: npt.ArrayLike,
     trace: Trace | None = None,
-    curve_trace: Trace | None = None,
+    curve_timesteps: int | None = None,
     estimates: Iterable[Estimate] | None = None,
     ann_logits: npt.ArrayLike | None = None,
     ann_accuracy: float | None = None,
@@ -52,21 +54,23 @@ def report(
     same as data; ``path=None`` writes nothing. The files depend on the arguments and the installed versions only.
 
     ``images`` float [N, *input shape] as the ANN takes them and ``labels`` [N] are those the ``trace`` was made with;
-    without a trace the golden model runs here. ``curve_trace``: a run of the same graph with more steps, for an
-    accuracy curve beyond T. ``estimates``: one per profile, in the order of the page; by default those of ``PROFILES``.
-    ``ann_logits`` [N, classes] of the same images give the paired comparison, ``ann_accuracy`` only a number to stand
-    beside. ``date`` is printed as given, else ``SOURCE_DATE_EPOCH`` decides. Raises ``DataError`` where images, labels
-    and traces do not belong together.
+    without a trace the golden model runs here (give one made with ``simulate(..., measure=True)`` to see membranes).
+    ``curve_timesteps``: how far the accuracy curve goes beyond T, where a longer run of the network computes the same
+    (``pipelined`` and ``if`` only; elsewhere the curve is that of the trace). ``estimates``: one per profile, in the
+    order of the page; by default those of ``PROFILES``. ``ann_logits`` [N, classes] of the same images give the paired
+    comparison, ``ann_accuracy`` only a number to stand beside. ``date`` is printed as given, else ``SOURCE_DATE_EPOCH``
+    decides. Raises ``DataError`` where images, labels and traces do not belong together.
     """
     integer = as_integer(graph)
-    number = len(np.asarray(images))
+    pixels = np.asarray(images)
+    number = len(pixels) if pixels.ndim else 0
     classes = collect.class_labels(labels, number)
-    made = trace if trace is not None else simulate(integer, images)
-    for each in (made, curve_trace):
-        if each is not None and each.images != number:
-            raise DataError(f"the trace holds {each.images} images, {number} were given; pass those it was made with")
+    made = trace if trace is not None else _run(integer, pixels)
+    if made.images != number:
+        raise DataError(f"the trace holds {made.images} images, {number} were given; pass those it was made with")
     if estimates is None:
-        estimates = [estimate(integer, made, profile=name) for name in PROFILES]
+        sample = made if made.events else simulate(integer, pixels[:SPREAD_IMAGES])
+        estimates = [estimate(integer, sample, profile=name) for name in PROFILES]
     counts = count(integer, made)
     result = Report(
         title=title or f"{data_name or 'Network'}, T = {integer.timesteps}",
@@ -75,22 +79,27 @@ def report(
         images=number,
         network=collect.network(integer, counts, made),
         accuracy=collect.accuracy(made, classes, ann_logits, ann_accuracy),
-        curve=collect.curve(curve_trace if curve_trace is not None else made, classes),
+        curve=collect.curve(_longer(integer, pixels, curve_timesteps) or made, classes),
         populations=collect.populations(integer, made, counts, bounds(integer)),
         synapses=collect.synapses(integer, counts),
         energies=tuple(energy_of(each) for each in estimates),
         verification=verification,
-        provenance=provenance(integer, made, images, labels, seed=seed, command=command, date=date),
+        provenance=provenance(integer, made, pixels, labels, seed=seed, command=command, date=date),
     )
     if path is not None:
         result.write(path, json_path)
     return result
 
 
-def longer(graph: nir.NIRGraph | IntegerGraph, timesteps: int) -> IntegerGraph:
-    """The same network with more steps, for ``curve_trace``. Raises ``DataError`` where T is part of the arithmetic."""
-    integer = as_integer(graph)
-    bound = [p.kind for p in integer.populations if p.kind != "if"]
-    if integer.schedule != "pipelined" or bound:
-        raise DataError("only a pipelined network of `if` neurons computes the same with another number of steps")
-    return replace(integer, timesteps=timesteps, content_sha256="")
+def _run(graph: IntegerGraph, images: npt.NDArray[Any]) -> Trace:
+    """Everything the page shows; beyond ``SPREAD_IMAGES`` without counts per image, which would fill the memory."""
+    return simulate(graph, images, counts=True if len(images) <= SPREAD_IMAGES else "totals", measure=True)
+
+
+def _longer(graph: IntegerGraph, images: npt.NDArray[Any], timesteps: int | None) -> Trace | None:
+    """A run of the same network with more steps; None where T is part of what it computes."""
+    if timesteps is None or timesteps <= graph.timesteps or graph.schedule != "pipelined":
+        return None
+    if any(population.kind != "if" for population in graph.populations):
+        return None
+    return simulate(replace(graph, timesteps=timesteps, content_sha256=""), images, counts=False)

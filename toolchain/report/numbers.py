@@ -38,7 +38,7 @@ def percent(value: float, decimals: int = 1) -> str:
 
 
 def proportion(value: Proportion) -> str:
-    """The percentage alone; a second decimal only where the sample can carry it."""
+    """The percentage alone, with the decimals the sample can carry."""
     return percent(value.value, _decimals(value))
 
 
@@ -82,7 +82,7 @@ def shape(dimensions: tuple[int, ...]) -> str:
 
 
 def _decimals(value: Proportion) -> int:
-    return 2 if value.total >= 1000 else 1
+    return max(1, len(str(value.total - 1)) - 2)  # one image more or less shows
 
 
 def _rounded(value: float, digits: int) -> float:

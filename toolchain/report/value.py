@@ -225,7 +225,9 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """The document ``report.json`` holds: JSON types only, no NaN or infinity (``DataError`` names the field)."""
-        document = {"schema": SCHEMA, **asdict(self)}
+        document: dict[str, Any] = {"schema": SCHEMA, **asdict(self)}
+        if self.verification is not None:
+            document["verification"]["identical"] = self.verification.identical
         document["synops_per_image"] = self.synops_per_image
         document["synops_nonzero_per_image"] = self.synops_nonzero_per_image
         document["spikes_per_synapse_band"] = SPIKES_PER_SYNAPSE_BAND

@@ -1,0 +1,142 @@
+"""The numbers of the report against plain loops over the trace, and what it refuses."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from toolchain.errors import DataError
+from toolchain.report import Verification, report, wilson
+from toolchain.report.collect import signed_bits
+from toolchain.simulation import simulate
+
+
+def _argmax(row):
+    return next(i for i, value in enumerate(row) if value == max(row))
+
+
+def test_accuracy_and_paired_counts(made, deployment):
+    snn = [_argmax(row) == label for row, label in zip(deployment.trace.output, deployment.labels, strict=True)]
+    ann = [_argmax(row) == label for row, label in zip(deployment.ann_logits, deployment.labels, strict=True)]
+    found = made.accuracy
+    assert 0 < sum(snn) < 40
+    assert (found.snn.count, found.snn.total) == (sum(snn), 40)
+    assert (found.snn.low, found.snn.high) == wilson(sum(snn), 40)
+    assert found.ann.count == sum(ann)
+    assert found.only_snn == sum(s and not a for s, a in zip(snn, ann, strict=True))
+    assert found.only_ann == sum(a and not s for s, a in zip(snn, ann, strict=True))
+    assert found.only_snn - found.only_ann == found.snn.count - found.ann.count
+
+
+def test_curve_ends_at_the_accuracy(made, deployment):
+    for point in made.curve:
+        rows = deployment.trace.output_curve[:, point.timesteps - 1]
+        right = sum(_argmax(row) == label for row, label in zip(rows, deployment.labels, strict=True))
+        assert point.accuracy.count == right
+    assert [p.timesteps for p in made.curve] == [1, 2, 3, 4]
+    assert made.curve[-1].accuracy == made.accuracy.snn
+
+
+def test_longer_curve_continues_the_same_run(deployment, arguments, made):
+    longer = report(deployment.graph, path=None, curve_timesteps=7, estimates=(), **arguments)
+    assert longer.curve[:4] == made.curve
+    trace = simulate(replace(deployment.graph, timesteps=7), deployment.images)
+    assert longer.curve[6].accuracy.count == int((trace.predictions == deployment.labels).sum())
+    assert longer.accuracy == made.accuracy
+
+
+def test_layer_rows(made, deployment, hostile):
+    spikes = deployment.trace.spikes[hostile].reshape(40, 4, 32)
+    fired, always, total = [False] * 32, [True] * 32, 0
+    for image in spikes:
+        for step in image:
+            for neuron, spike in enumerate(step):
+                fired[neuron] |= bool(spike)
+                always[neuron] &= bool(spike)
+                total += int(spike != 0)
+    row, readout = made.populations
+    assert row.name == hostile
+    assert row.events == total
+    assert row.rate == pytest.approx(total / (40 * 4 * 32))
+    assert row.dead == fired.count(False) >= 1
+    assert row.saturated == always.count(True)
+    assert row.theta[1] == 10**6
+    assert row.membrane == deployment.trace.membrane[hostile]
+    assert row.bound[0] <= row.membrane[0] <= row.membrane[1] <= row.bound[1]
+    assert (readout.kind, readout.theta, readout.events) == ("integrator", None, None)
+
+
+def test_synapse_rows(made, deployment, hostile):
+    conv, linear = made.synapses
+    assert (conv.kind, linear.kind) == ("conv 3\N{MULTIPLICATION SIGN}3", "linear")
+    assert (conv.from_input, linear.from_input) == (True, False)
+    # 3x3 with padding 1 on 4x4: corners have 4 taps, edges 6, inner pixels 9; two output channels.
+    assert conv.synapses == 2 * (4 * 4 + 8 * 6 + 4 * 9)
+    assert linear.synapses == 96
+    events = int(np.count_nonzero(deployment.trace.spikes[hostile]))
+    assert linear.events == events
+    assert linear.synops == 3 * events
+    assert linear.spikes_per_synapse == pytest.approx(events / 40 / 32)
+    assert made.synops_per_image == pytest.approx((conv.synops + linear.synops) / 40)
+
+
+def test_energies_are_the_estimates(made):
+    assert [energy.profile for energy in made.energies] == ["loihi2", "loihi1", "cmos45"]
+    for energy in made.energies:
+        assert 0 < energy.total.p5 < energy.total.p50 < energy.total.p95
+        assert energy.constants
+        assert all(constant.source for constant in energy.constants)
+    assert made.energies[2].reference.points
+
+
+def test_without_trace_the_golden_model_runs(deployment, made):
+    alone = report(deployment.graph, images=deployment.images, labels=deployment.labels, estimates=(), path=None)
+    assert alone.accuracy.snn == made.accuracy.snn
+    assert alone.populations == made.populations
+    assert alone.accuracy.ann is alone.verification is None
+
+
+def test_stated_ann_accuracy_has_no_interval(deployment, arguments):
+    given = {**arguments, "ann_logits": None, "ann_accuracy": 0.998}
+    stated = report(deployment.graph, path=None, estimates=(), **given)
+    assert (stated.accuracy.ann, stated.accuracy.ann_stated) == (None, 0.998)
+    assert "99.80 % (as stated)" in stated.text()
+
+
+def test_verdict_names_a_difference(made, deployment, arguments):
+    assert "DIFFERENT" in made.html()
+    assert "first difference" in made.text()
+    same = {**arguments, "verification": Verification("lava", 40, 1, 4)}
+    text = report(deployment.graph, path=None, estimates=(), **same).text()
+    assert "golden = lava: 40 images, 1 layers, 4 steps: identical" in text
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"labels": np.zeros(39)}, "one class number per image"),
+        ({"images": np.zeros((3, 1, 4, 4)), "labels": np.zeros(3)}, "the trace holds 40 images"),
+        ({"ann_logits": np.zeros((39, 3))}, "of the same images"),
+        ({"ann_logits": None, "ann_accuracy": 99.8}, "between 0 and 1"),
+    ],
+)
+def test_what_does_not_belong_together_is_refused(deployment, arguments, changed, words):
+    with pytest.raises(DataError, match=words):
+        report(deployment.graph, path=None, estimates=(), **{**arguments, **changed})
+
+
+@pytest.mark.parametrize(
+    "bounds", [(0, 0), (-1, 0), (0, 1), (-128, 127), (-129, 127), (-8, 128), (2**23 - 1, 2**23 - 1)]
+)
+def test_signed_bits_is_the_smallest_width(bounds):
+    bits = signed_bits(*bounds)
+    assert -(2 ** (bits - 1)) <= bounds[0] <= bounds[1] < 2 ** (bits - 1)
+    assert bits == 1 or not -(2 ** (bits - 2)) <= bounds[0] <= bounds[1] < 2 ** (bits - 2)
+
+
+def test_the_package_stays_callable_once_imported():
+    code = "import toolchain.report.statistics, toolchain as tc; print(callable(tc.report))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "True"
