@@ -44,6 +44,11 @@ def add_parser(commands: Any) -> Parser:
         default="layer",
         help="one weight scale per layer (default) or per channel",
     )
+    command.add_argument(
+        "--max-pool",
+        choices=("average",),
+        help="replace max pooling by average pooling; the weights should have been fine-tuned with it",
+    )
     parser.add_data(command)
     command.add_argument(
         "--calibration",
@@ -63,6 +68,10 @@ def run(args: argparse.Namespace) -> int:
 
     training = open_dataset(args.data, args.data_root, "train")
     model = trained(args.model, args.weights, training)
+    if args.max_pool:
+        from toolchain.frontend import replace_max_pool
+
+        model = replace_max_pool(model)
     graph = deploy(model, training, args)
     save(graph, args.out)
     integer = as_integer(graph)
@@ -91,12 +100,25 @@ def run(args: argparse.Namespace) -> int:
 
 def trained(name: str, weights: Path | None, data: Dataset) -> nn.Module:
     """The network called ``name`` with the weights of a file, or with those it is shipped with."""
+    from torch import nn
+
     import models
+    from models.loading import read_weights
+    from toolchain.training import ClipFloorShift, replace_relu
 
     shipped = models.zoo.REGISTRY
     if name in shipped and weights is None:
         return models.pretrained(name)
-    model = models.resolve(name, num_classes=len(data.classes), in_channels=data.shape[0])
+    # Files of spikec train hold the thresholds of the activations it put in place of ReLU, others hold none.
+    clipped = weights is not None and any(k.endswith("threshold") for k in read_weights(weights)[0])
+    model = models.resolve(
+        name,
+        num_classes=len(data.classes),
+        in_channels=data.shape[0],
+        activation=ClipFloorShift if clipped else nn.ReLU,
+    )
+    if clipped and not any(isinstance(m, ClipFloorShift) for m in model.modules()):
+        replace_relu(model, ClipFloorShift)
     if weights is not None:
         models.load_weights(model, weights)
     return model.eval()

@@ -41,6 +41,9 @@ def add_parser(commands: Any) -> Parser:
     parser.add_argument("--epochs", type=at_least(1), metavar="N", help="instead of the recipe's")
     parser.add_argument("--seed", type=at_least(0), metavar="N", help="instead of the recipe's")
     parser.add_argument("--weights", type=Path, metavar="W", help="fine-tune: weights to start from")
+    parser.add_argument(
+        "--max-pool", choices=("average",), help="replace max pooling by average pooling, then train or fine-tune"
+    )
     parser.add_argument("-o", "--output", required=True, type=output_path, metavar="W.safetensors")
     parser.add_argument("--resume", action="store_true", help="continue from W.safetensors.checkpoint")
     return parser
@@ -114,7 +117,7 @@ def _model(args: argparse.Namespace, recipe: Recipe, train: Dataset) -> nn.Modul
     from models import load_weights, resolve
     from models.loading import read_weights
     from toolchain.errors import ConversionError
-    from toolchain.frontend import canonicalize
+    from toolchain.frontend import canonicalize, replace_max_pool
     from toolchain.training import ClipFloorShift, fold_normalisation, initialise_thresholds, replace_relu
 
     weights: Path | None = args.weights
@@ -130,6 +133,8 @@ def _model(args: argparse.Namespace, recipe: Recipe, train: Dataset) -> nn.Modul
         load_weights(model, weights)
         if from_relu and recipe.mean:
             fold_normalisation(model, recipe.mean, recipe.deviation)
+    if args.max_pool:
+        model = replace_max_pool(model)
     replaced = replace_relu(model, recipe.activation) if recipe.method != "relu" else 0
     if replaced and weights is not None:
         thresholds = initialise_thresholds(model, train.images(slice(_THRESHOLD_IMAGES)))

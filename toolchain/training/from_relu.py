@@ -15,11 +15,11 @@ from toolchain.training.activations import SMALLEST_THRESHOLD, ClipFloorShift
 
 
 def replace_relu(model: nn.Module, activation: Callable[[], nn.Module]) -> int:
-    """Put a new ``activation()`` in the place of every ``nn.ReLU`` module of ``model``; returns their number."""
+    """Put a new ``activation()`` in the place of every ``nn.ReLU`` and ``nn.ReLU6`` of ``model``; their number."""
     replaced = 0
     for module in list(model.modules()):
         for name, child in list(module.named_children()):
-            if isinstance(child, nn.ReLU):
+            if isinstance(child, nn.ReLU | nn.ReLU6):
                 setattr(module, name, activation())
                 replaced += 1
     return replaced
