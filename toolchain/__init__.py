@@ -23,6 +23,8 @@ _EXPORTS = {
     "Graded": "toolchain.conversion",
     "OffsetSpikes": "toolchain.conversion",
     "QCFS": "toolchain.conversion",
+    "ResidualError": "toolchain.conversion",
+    "SRP": "toolchain.conversion",
     "SpikingNetwork": "toolchain.conversion",
     "replace_max_pool": "toolchain.frontend",
     "Int8": "toolchain.quantization",
@@ -32,6 +34,7 @@ _EXPORTS = {
     "save": "toolchain.ir",
     "verify": "toolchain.ir",
     "Trace": "toolchain.simulation",
+    "certify": "toolchain.simulation.certify",
     "compare": "toolchain.simulation",
     "simulate": "toolchain.simulation",
     "estimate": "toolchain.energy",
@@ -48,10 +51,12 @@ _EXPORTS = {
 
 if TYPE_CHECKING:
     from toolchain.conversion import QCFS as QCFS
+    from toolchain.conversion import SRP as SRP
     from toolchain.conversion import ErrorCompensation as ErrorCompensation
     from toolchain.conversion import ErrorFree as ErrorFree
     from toolchain.conversion import Graded as Graded
     from toolchain.conversion import OffsetSpikes as OffsetSpikes
+    from toolchain.conversion import ResidualError as ResidualError
     from toolchain.conversion import SpikingNetwork as SpikingNetwork
     from toolchain.conversion import convert as convert
     from toolchain.conversion.fidelity import fidelity as fidelity
@@ -74,6 +79,7 @@ if TYPE_CHECKING:
     from toolchain.report import report as report
     from toolchain.simulation import Trace as Trace
     from toolchain.simulation import simulate as simulate
+    from toolchain.simulation.certify import certify as certify
     from toolchain.simulation.compare import compare as compare
     from toolchain.training import ClipFloorShift as ClipFloorShift
     from toolchain.training import fit as fit

@@ -9,11 +9,14 @@ from toolchain.conversion.network import SpikingNetwork
 from toolchain.conversion.neurons import Neuron
 from toolchain.conversion.offset_spikes import OffsetSpikes
 from toolchain.conversion.qcfs import QCFS
+from toolchain.conversion.residual_error import ResidualError
+from toolchain.conversion.srp import SRP
 from toolchain.conversion.to_spiking import convert
 
 __all__ = [
     "METHODS",
     "QCFS",
+    "SRP",
     "ErrorCompensation",
     "ErrorFree",
     "Fidelity",
@@ -23,6 +26,7 @@ __all__ = [
     "Neuron",
     "NeuronSpec",
     "OffsetSpikes",
+    "ResidualError",
     "SpikingNetwork",
     "convert",
     "fidelity",

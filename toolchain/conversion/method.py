@@ -34,6 +34,10 @@ class Method:
         """Extra steps with the input and the biases off."""
         return 0
 
+    def static_offsets(self) -> bool:
+        """Whether calibration images give every neuron an initial membrane of its own."""
+        return False
+
     def neuron(self, levels: int | None) -> NeuronSpec:
         """The neuron for an activation trained with ``levels`` quantisation levels (None: plain ReLU)."""
         raise NotImplementedError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -63,20 +64,19 @@ class SpikingNetwork(nn.Module):
         return {str(name): module for name, module in modules.items() if isinstance(module, Neuron)}
 
     @property
+    def warm_up(self) -> int:
+        """Steps whose output is thrown away (SRP's first phase)."""
+        return max((neuron.spec.warm_up for neuron in self.neurons.values()), default=0)
+
+    @property
     def steps(self) -> int:
         return max((neuron.steps for neuron in self.neurons.values()), default=1)
 
     def forward(self, images: Tensor) -> Tensor:
-        steps, n = self.steps, images.shape[0]
-        x = images.repeat(steps, *([1] * (images.ndim - 1)))
-        if self.drain:
-            x[self.timesteps * n :] = 0
-        runner = _StepRunner(self.graph, constant=self.timesteps * n)
-        output: Tensor = runner.run(x)
-        per_step = output.reshape(steps, n, -1)
-        if steps == 1:
+        per_step = run_steps(self, images).reshape(self.steps, images.shape[0], -1)
+        if self.steps == 1:
             return per_step[0]
-        return per_step[: self.timesteps + self.drain].sum(0) / self.timesteps
+        return per_step[self.warm_up : self.warm_up + self.timesteps + self.drain].sum(0) / self.timesteps
 
     def counts(self, images: Tensor) -> dict[str, Tensor]:
         """Net emissions per neuron [N, *shape] of each population for ``images``."""
@@ -92,16 +92,33 @@ def _is_call(node: fx.Node) -> bool:
     return bool(node.op == "call_module")
 
 
+#: Called with name, neuron and input current [S * N, *shape] in place of the neuron; returns its emissions.
+NeuronCall = Callable[[str, Neuron, Tensor], Tensor]
+
+
+def run_steps(network: SpikingNetwork, images: Tensor, call: NeuronCall | None = None) -> Tensor:
+    """Output of every step [S * N, classes], steps outermost; ``call`` may replace what neurons do."""
+    steps, n = network.steps, images.shape[0]
+    x = images.repeat(steps, *([1] * (images.ndim - 1)))
+    drain_starts = (steps - network.drain) * n
+    if network.drain:
+        x[drain_starts:] = 0
+    output: Tensor = _StepRunner(network.graph, drain_starts, call).run(x)
+    return output
+
+
 class _StepRunner(fx.Interpreter):
     """Runs the graph on all steps at once; rows from ``constant`` on are drain steps, in which biases are off."""
 
-    def __init__(self, graph: fx.GraphModule, constant: int) -> None:
+    def __init__(self, graph: fx.GraphModule, constant: int, call: NeuronCall | None) -> None:
         super().__init__(graph)
-        self.constant = constant
+        self.constant, self.call = constant, call
 
     def call_module(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        result = super().call_module(target, args, kwargs)
         module = self.fetch_attr(target)
+        if self.call is not None and isinstance(module, Neuron):
+            return self.call(str(target), module, args[0])
+        result = super().call_module(target, args, kwargs)
         if isinstance(module, Convolution | Dense | ChannelAffine) and result.shape[0] > self.constant:
             result[self.constant :] -= module(torch.zeros_like(args[0][:1]))
         return result

@@ -19,14 +19,15 @@ class NeuronSpec:
     """Which neuron a method puts in place of an activation.
 
     ``levels``: largest payload (graded) or 2**T - 1 (bit_serial), else None. ``rho``: steps of pass 1
-    (calibrated_if). ``negative``: negative threshold of signed_if as a fraction of the threshold; 0 stands for the
-    smallest amount there is, one unit once the network is in integers.
+    (calibrated_if). ``warm_up``: steps of SRP's first phase. ``negative``: negative threshold of signed_if as a
+    fraction of the threshold; 0 stands for the smallest amount there is, one unit once the network is in integers.
     """
 
     kind: NeuronKind
     levels: int | None = None
     rho: int | None = None
     negative: float = 0.0
+    warm_up: int = 0
 
 
 class Neuron(nn.Module):
@@ -51,7 +52,7 @@ class Neuron(nn.Module):
         """Steps this neuron emits for one image."""
         if self.spec.kind in ("graded", "bit_serial"):
             return 1  # a level travels as one number here; its bits are the golden model's business
-        return max(self.timesteps + self.drain, self.spec.rho or 0)
+        return max(self.spec.warm_up + self.timesteps + self.drain, self.spec.rho or 0)
 
     @property
     def unit(self) -> Tensor:
@@ -63,7 +64,7 @@ class Neuron(nn.Module):
         unit = self.unit.reshape(-1, *([1] * (z.ndim - 3))) if self.unit.ndim else self.unit
         start = unit / 2 + self.offset
         emitted = self._emit(z / unit, start / unit)
-        kept = emitted[: self.timesteps + self.drain]
+        kept = emitted[self.spec.warm_up :][: self.timesteps + self.drain]
         self.counts = kept.sum(0).detach()
         return (emitted * unit).reshape(x.shape)
 
@@ -81,17 +82,26 @@ class Neuron(nn.Module):
             return self._signed(z, v)
         if self.spec.kind == "calibrated_if":
             v = self._calibrated_start(z, v)
-        return self._plain(z, v)
+        if self.spec.warm_up:
+            return self._masked(z, v)
+        return self._plain(z, v)[0]
 
     @staticmethod
-    def _plain(z: Tensor, v: Tensor) -> Tensor:
+    def _plain(z: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Spikes of every step and the last membrane."""
         spikes = []
         for current in z:
             v = v + current
             s = (v >= 1).to(z.dtype)
             v = v - s
             spikes.append(s)
-        return torch.stack(spikes)
+        return torch.stack(spikes), v
+
+    def _masked(self, z: Tensor, start: Tensor) -> Tensor:
+        """SRP: neurons whose membrane is not positive after the first phase stay silent in the second."""
+        first, v = self._plain(z[: self.spec.warm_up], start)
+        second, _ = self._plain(z[self.spec.warm_up :], start)
+        return torch.cat([first, second * (v > 1e-3).to(z.dtype)])
 
     def _signed(self, z: Tensor, v: Tensor) -> Tensor:
         """Dual threshold with memory: s = +1 if m >= 1 and c < T, -1 if m < -negative and c > 0."""

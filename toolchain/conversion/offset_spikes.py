@@ -7,22 +7,25 @@ procedure as its published code does it (``hzc1208/ANN2SNN_COS``): one pass, per
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from toolchain.conversion.method import Method, NeuronSpec, register, whole_number
+from toolchain.errors import ConversionError
 from toolchain.ir.integer import Schedule
 
 
 @register
 @dataclass(frozen=True)
 class OffsetSpikes(Method):
-    """Run ``rho`` steps, shift each neuron's initial membrane by what moves its count by one, replay.
+    """``mode="online"``: run ``rho`` steps, shift each neuron's initial membrane so that its count moves by one, replay.
+    The shift is chosen per neuron and per image: it costs rho further steps per layer, which every report states.
 
-    The shift is chosen per neuron and per image, on line: it costs rho further steps per layer, which every report
-    states.
+    ``mode="static"``: the shift is chosen per neuron once, from calibration images, and costs nothing at run time; a
+    method of our own (``toolchain.conversion.static_offsets``), not the paper's.
     """
 
     rho: int = 4
+    mode: Literal["online", "static"] = "online"
 
     name: ClassVar[str] = "offset-spikes"
     source: ClassVar[str] = "Hao et al., ICLR 2023, arXiv 2302.10685"
@@ -31,6 +34,13 @@ class OffsetSpikes(Method):
     def __post_init__(self) -> None:
         super().__post_init__()
         whole_number("rho", self.rho, 1, 2**15 - 1)
+        if self.mode not in ("online", "static"):
+            raise ConversionError(f"mode must be 'online' or 'static', not {self.mode!r}")
+
+    def static_offsets(self) -> bool:
+        return self.mode == "static"
 
     def neuron(self, levels: int | None) -> NeuronSpec:
+        if self.mode == "static":
+            return NeuronSpec("if")
         return NeuronSpec("calibrated_if", rho=self.rho)

@@ -14,6 +14,7 @@ from torch import Tensor, fx, nn
 from toolchain.conversion.method import Method
 from toolchain.conversion.network import InputRange, Provenance, SpikingNetwork
 from toolchain.conversion.neurons import Neuron
+from toolchain.conversion.static_offsets import activation_means, match_means
 from toolchain.conversion.thresholds import calibrate
 from toolchain.errors import ConversionError, DataError
 from toolchain.frontend import AveragePool, ChannelAffine, Convolution, Dense, Rectifier, canonicalize, is_activation
@@ -47,6 +48,8 @@ def convert(ann: nn.Module, method: Method, *, example: Any, calibration: Any = 
     check_structure(graph)
     levels = {name: getattr(module, "levels", None) for name, module in activations(graph).items()}
     thresholds = _thresholds(graph, method, levels, images, calibration)
+    data = seen[len(images) :] if calibration is not None else images
+    means = activation_means(graph, list(levels), data) if method.static_offsets() else {}
     for name in levels:
         spec = method.neuron(levels[name])
         neuron = Neuron(spec, thresholds[name], method.timesteps, method.schedule, method.drain_steps())
@@ -60,6 +63,8 @@ def convert(ann: nn.Module, method: Method, *, example: Any, calibration: Any = 
         example=seen[-_KEPT_EXAMPLES:],
         provenance=Provenance(method.name, state_sha256(ann.state_dict()), method.settings()),
     )
+    if means:
+        match_means(network, data, means)
     return network.eval()
 
 

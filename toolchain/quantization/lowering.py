@@ -38,6 +38,11 @@ def lower(network: SpikingNetwork, precision: Precision | None = None, *, format
         precision = Int8()
     if not isinstance(precision, Precision):
         raise ConversionError(f"expected a precision such as tc.Int8(per='layer'), got {precision!r}")
+    if network.warm_up:
+        raise ConversionError(
+            "SRP's mask is one bit per neuron and image that no neuron kind holds: evaluate it in float by calling the "
+            "network, or convert with another method"
+        )
     form = load_format(format)
     graph = integer_graph(network, precision, form)
     ranges = bounds(graph)

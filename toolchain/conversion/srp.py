@@ -1,0 +1,36 @@
+"""SRP, for comparison: masking by the residual membrane potential.
+
+Hao et al., "Reducing ANN-SNN conversion error through residual membrane potential", AAAI 2023, as its published code
+does it (``hzc1208/ANN2SNN_SRP``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from toolchain.conversion.method import Method, NeuronSpec, register, whole_number
+from toolchain.ir.integer import Schedule
+
+
+@register
+@dataclass(frozen=True)
+class SRP(Method):
+    """``tau`` ordinary steps, then T steps in which neurons that ended the first phase at or below zero are silent.
+
+    True latency is tau + T. The mask is one bit per neuron and image that no neuron kind of the deployment format
+    holds, so the method is evaluated in float only and :func:`toolchain.lower` refuses it.
+    """
+
+    tau: int = 4
+
+    name: ClassVar[str] = "srp"
+    source: ClassVar[str] = "Hao et al., AAAI 2023"
+    schedules: ClassVar[tuple[Schedule, ...]] = ("pipelined",)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        whole_number("tau", self.tau, 1, 2**15 - 1)
+
+    def neuron(self, levels: int | None) -> NeuronSpec:
+        return NeuronSpec("if", warm_up=self.tau)
