@@ -96,7 +96,8 @@ def _layer(
 def _dynamic(layers: tuple[LayerWork, ...], steps: int, profile: str, book: str | None = None) -> tuple[float, Samples]:
     """(nominal, draws) of the joules per inference of events and neurons, without floor and reset."""
     chosen = load_profile(profile, book)
-    where = CoreAssignment({layer.name: 1 for layer in layers}, 1, 4, assumed=True)
+    names = [layer.name for layer in layers]
+    where = CoreAssignment(dict.fromkeys(names, 1), 1, 4, dict.fromkeys(names, 1.0), len(names), assumed=True)
     work = Workload(layers, steps, steps, "bias_current", 0)
 
     def events(constants: Mapping[str, Samples]) -> Samples:

@@ -89,7 +89,8 @@ class PopulationCounts:
 @dataclass(frozen=True)
 class Counts:
     """Counts of N images. ``steps``: steps in which every layer emits, per image; ``input_steps``: in which the
-    input is applied. ``fan_out[origin][synapse]`` are the maps behind the SynOps."""
+    input is applied. ``fan_out[origin][synapse]`` are the maps behind the SynOps, ``events`` the events of every
+    neuron, summed over images and steps."""
 
     images: int
     timesteps: int
@@ -98,6 +99,7 @@ class Counts:
     synapses: dict[str, SynapseCounts]
     populations: dict[str, PopulationCounts]
     fan_out: dict[str, dict[str, FanOut]] = field(repr=False)
+    events: dict[str, Int64] = field(repr=False)
 
     @property
     def synops(self) -> int:
@@ -150,7 +152,7 @@ def count(graph: IntegerGraph, trace: Trace) -> Counts:
         for node in graph
         if isinstance(node, Population | Readout)
     }
-    return Counts(trace.images, graph.timesteps, steps, applied, synapses, populations, maps)
+    return Counts(trace.images, graph.timesteps, steps, applied, synapses, populations, maps, totals)
 
 
 def _check(graph: IntegerGraph, trace: Trace) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from toolchain.energy import event_driven, memory_hierarchy
 from toolchain.energy.bill import Bill
 from toolchain.energy.counts import Counts, count
-from toolchain.energy.event_driven import CoreAssignment, cores_by_capacity
+from toolchain.energy.event_driven import CoreAssignment, Placement, cores_by_capacity, cores_by_placement
 from toolchain.energy.profile import Profile, load_profile
 from toolchain.energy.sampling import Quantiles, Samples, draw_constants, nominal
 from toolchain.energy.value import EnergyItem, Estimate, Sensitivity
@@ -36,13 +36,15 @@ def estimate(
     book: str | None = None,
     draws: int = 2000,
     seed: int = 0,
+    placement: Placement | None = None,
     first_layer: str | None = None,
     step_seconds: float | None = None,
 ) -> Estimate:
     """Energy per image of ``trace`` on a chip, with an interval.
 
     ``profile``: a name (``loihi1``, ``loihi2``, ``cmos45``) or the path of a profile file; ``book``: one of its sets
-    of constants. ``first_layer`` says who computes what the image enters, see
+    of constants. ``placement``: where neurons are computed (``tc.place``); without it, cores by capacity.
+    ``first_layer`` says who computes what the image enters, see
     :func:`toolchain.energy.workload.first_layer_synops`; by default the profile's choice (``bias_current`` on Loihi).
     ``step_seconds``: wall clock per step where it was measured; without it the chip's own bound, which leaves out
     input and output. Raises ``DataError`` when trace and graph do not belong together, ``ToolchainError`` for an
@@ -60,7 +62,10 @@ def estimate(
     where: CoreAssignment | None = None
     model: Model
     if chosen.model == "event_driven":
-        where = cores_by_capacity(mean, chosen)
+        if placement is None:
+            where = cores_by_capacity(mean, chosen)
+        else:
+            where = cores_by_placement(mean, chosen, placement, counts)
         model = partial(event_driven.price, where=where, step_seconds=step_seconds)
     else:
         model = partial(memory_hierarchy.price, counts=counts, sizes=chosen.data)
@@ -123,10 +128,11 @@ def _assumed(profile: Profile, where: CoreAssignment | None) -> tuple[str, ...]:
     lines += profile.data.get("assumed", [])
     if where is not None:
         lines.append("the pipeline is full: one image follows the other without a gap")
+        lines.append("messages travel the mean distance of a square mesh")
     if where is not None and where.assumed:
         lines.append(
-            f"cores by capacity ({sum(where.cores.values())} on {where.chips} chip(s)): a spike sends one message to "
-            "every core of the layers it feeds, over the mean distance of a square mesh"
+            f"cores by capacity ({where.total_cores} on {where.chips} chip(s)): a spike sends one message to every "
+            "core of the layers it feeds"
         )
     return tuple(lines)
 

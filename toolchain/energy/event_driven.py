@@ -11,15 +11,18 @@ busiest core is that of the most loaded layer, spread evenly over its cores.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from toolchain.energy.bill import Bill
+from toolchain.energy.counts import Counts
 from toolchain.energy.profile import Profile
 from toolchain.energy.sampling import Samples
-from toolchain.energy.workload import LayerWork, Workload
+from toolchain.energy.workload import Workload
+from toolchain.ir.integer import Int64
 
 _WEIGHT_BITS = 8
 _TIME = ("t_syn", "t_neuron", "t_message", "t_barrier")
@@ -39,26 +42,45 @@ TERMS = {
 
 @dataclass(frozen=True)
 class CoreAssignment:
-    """Cores of every layer, the chips they fill, and where that comes from."""
+    """Cores of every layer, the chips they fill, and where that comes from.
+
+    ``destinations``: cores a spike of each layer goes to, on average over its spikes.
+    """
 
     cores: dict[str, int]
     chips: int
     cores_per_tile: int
+    destinations: dict[str, float]
+    total_cores: int
     assumed: bool
 
     @property
     def hops_per_message(self) -> float:
         """Mean Manhattan distance between two random tiles of the square mesh that holds all cores."""
-        tiles = math.ceil(sum(self.cores.values()) / self.cores_per_tile)
+        tiles = math.ceil(self.total_cores / self.cores_per_tile)
         return 2 * (tiles - 1) / (3 * math.sqrt(tiles))
 
-    def messages_per_spike(self, layer: LayerWork) -> int:
-        """One message to every core that holds part of a layer the spike goes to."""
-        return sum(self.cores[target] for target in layer.targets)
+
+class Placement(Protocol):
+    """What the estimate reads of a placement; ``targets.loihi.place`` makes one."""
+
+    @property
+    def cores(self) -> Sequence[object]: ...
+
+    @property
+    def chips(self) -> int: ...
+
+    @property
+    def cores_of(self) -> Mapping[str, int]: ...
+
+    def messages(self, layer: str) -> Int64:
+        """Cores a spike of each neuron goes to, of the layer's shape."""
+        ...
 
 
 def cores_by_capacity(work: Workload, profile: Profile) -> CoreAssignment:
-    """Fewest cores that hold each layer's neurons and its weights, shared along a convolution; layers share none."""
+    """Fewest cores that hold each layer's neurons and its weights, shared along a convolution; layers share none, and a
+    spike goes to every core of the layers it feeds."""
     limits = profile.data
     cores = {
         layer.name: max(
@@ -68,8 +90,22 @@ def cores_by_capacity(work: Workload, profile: Profile) -> CoreAssignment:
         )
         for layer in work.layers
     }
-    chips = math.ceil(sum(cores.values()) / limits["cores_per_chip"])
-    return CoreAssignment(cores, chips, limits["cores_per_tile"], assumed=True)
+    total = sum(cores.values())
+    destinations = {layer.name: float(sum(cores[target] for target in layer.targets)) for layer in work.layers}
+    chips = math.ceil(total / limits["cores_per_chip"])
+    return CoreAssignment(cores, chips, limits["cores_per_tile"], destinations, total, assumed=True)
+
+
+def cores_by_placement(work: Workload, profile: Profile, placement: Placement, counts: Counts) -> CoreAssignment:
+    """Cores and destinations of a placement, the latter averaged over the spikes that were counted."""
+    destinations = {layer.name: 0.0 for layer in work.layers}
+    for name, entry in counts.populations.items():
+        if entry.spikes_out:
+            sent = int((counts.events[name] * placement.messages(name)).sum())
+            destinations[name] = sent / entry.spikes_out
+    total = len(placement.cores)
+    tile = profile.data["cores_per_tile"]
+    return CoreAssignment(dict(placement.cores_of), placement.chips, tile, destinations, total, assumed=False)
 
 
 def price(
@@ -84,7 +120,7 @@ def price(
     convolution = sum((layer.synops_convolution for layer in work.layers), np.zeros(1))
     affine = sum((layer.synops_affine + layer.direct for layer in work.layers), np.zeros(1))
     spikes = sum((layer.spikes for layer in work.layers), np.zeros(1))
-    messages = sum((layer.spikes * where.messages_per_spike(layer) for layer in work.layers), np.zeros(1))
+    messages = sum((layer.spikes * where.destinations[layer.name] for layer in work.layers), np.zeros(1))
     per_step, bound_by = _step(work, c, where)
     if step_seconds is not None:
         per_step, bound_by = np.full_like(per_step, step_seconds), "the measured wall clock"

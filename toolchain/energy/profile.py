@@ -6,22 +6,16 @@ independent ones beside this file; a path to a file of one's own works everywher
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import files
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from toolchain.data_files import chip_files, read_toml
 from toolchain.errors import ToolchainError
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 SCHEMA = "spikec.energy-profile/1"
+_FOLDER = Path(__file__).parent / "profiles"
 
 
 @dataclass(frozen=True)
@@ -75,19 +69,16 @@ class Profile:
 
 def profile_names() -> list[str]:
     """Names :func:`load_profile` knows, sorted."""
-    return sorted(_installed())
+    return sorted(chip_files("energy", _FOLDER))
 
 
 def load_profile(name: str, book: str | None = None) -> Profile:
     """The profile called ``name``, or in the TOML file ``name``, with one of its books (default: the file's choice)."""
-    file = Path(name) if name.endswith(".toml") else _installed().get(name)
+    file = Path(name) if name.endswith(".toml") else chip_files("energy", _FOLDER).get(name)
     if file is None or not file.is_file():
         known = ", ".join(profile_names())
         raise ToolchainError(f"no energy profile is called {name!r}; known: {known}, or the path of a .toml file")
-    try:
-        data = tomllib.loads(file.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise ToolchainError(f"energy profile {name!r} is not valid TOML: {error}") from error
+    data = read_toml(file, "energy profile")
     if data.get("schema") != SCHEMA:
         raise ToolchainError(f"energy profile {name!r} has schema {data.get('schema')!r}; this version reads {SCHEMA}")
     chosen = book or data["default_book"]
@@ -120,12 +111,3 @@ def _constant(profile: str, key: str, table: Mapping[str, Any]) -> Constant:
     if not 0 <= constant.low <= constant.value <= constant.high:
         raise ToolchainError(f"constant {key!r} of energy profile {profile!r} must have 0 <= lo <= value <= hi")
     return constant
-
-
-def _installed() -> dict[str, Path]:
-    # The chips' folders are looked up only when a profile is asked for: this package runs without them.
-    folders = [Path(str(files("toolchain.energy"))) / "profiles"]
-    if find_spec("targets") is not None:
-        folders += sorted(folder for folder in Path(str(files("targets"))).iterdir() if folder.is_dir())
-    found = [file for folder in folders for file in sorted(folder.glob("energy_*.toml"))]
-    return {file.stem[len("energy_") :]: file for file in found}
