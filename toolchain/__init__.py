@@ -38,6 +38,8 @@ _EXPORTS = {
     "compare": "toolchain.simulation",
     "simulate": "toolchain.simulation",
     "estimate": "toolchain.energy",
+    "check": "targets.loihi",
+    "place": "targets.loihi",
     "report": "toolchain.report",
     "ToolchainError": "toolchain.errors",
     "UnsupportedOperation": "toolchain.errors",
@@ -50,6 +52,8 @@ _EXPORTS = {
 }
 
 if TYPE_CHECKING:
+    from targets.loihi import check as check
+    from targets.loihi import place as place
     from toolchain.conversion import QCFS as QCFS
     from toolchain.conversion import SRP as SRP
     from toolchain.conversion import ErrorCompensation as ErrorCompensation
