@@ -140,3 +140,12 @@ def test_the_package_stays_callable_once_imported():
     code = "import toolchain.report.statistics, toolchain as tc; print(callable(tc.report))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "True"
+
+
+def test_summary_aligns_its_tables(made):
+    tables = made.text().split("\n\n")[-2:]
+    for table in tables:
+        lines = table.splitlines()
+        assert len(lines) == 3
+        assert len({len(line) for line in lines}) == 1
+    assert f"{made.populations[0].bound_bits}" in tables[0]

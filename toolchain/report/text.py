@@ -37,7 +37,7 @@ def summary(report: Report) -> str:
 
 
 def _layers(report: Report) -> list[str]:
-    head = ("layer", "neurons", "rate", "dead", "membrane bits", "overflows")
+    head = ("layer", "neurons", "rate", "dead", "bits seen", "bits proven", "overflows")
     rows = [
         (
             row.name,
@@ -45,6 +45,7 @@ def _layers(report: Report) -> list[str]:
             percent(row.rate) if row.rate is not None else "-",
             str(row.dead) if row.dead is not None else "-",
             str(row.membrane_bits) if row.membrane_bits is not None else "-",
+            str(row.bound_bits) if row.bound_bits is not None else "-",
             str(row.overflows) if row.overflows is not None else "-",
         )
         for row in report.populations
