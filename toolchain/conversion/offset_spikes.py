@@ -17,7 +17,7 @@ from toolchain.ir.integer import Schedule
 @register
 @dataclass(frozen=True)
 class OffsetSpikes(Method):
-    """``mode="online"``: run ``rho`` steps, shift each neuron's initial membrane so that its count moves by one, replay.
+    """``mode="online"``: run ``rho`` steps, shift each initial membrane so that the count moves by one, replay.
     The shift is chosen per neuron and per image: it costs rho further steps per layer, which every report states.
 
     ``mode="static"``: the shift is chosen per neuron once, from calibration images, and costs nothing at run time; a

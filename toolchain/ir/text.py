@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import nir
 import numpy as np
 
@@ -10,9 +12,14 @@ from toolchain.errors import GraphError
 from toolchain.ir.decode import as_integer
 
 
-def text(graph: nir.NIRGraph | ig.IntegerGraph, layer: str | None = None) -> str:
+def text(
+    graph: nir.NIRGraph | ig.IntegerGraph,
+    layer: str | None = None,
+    membranes: Mapping[str, tuple[int, int]] | None = None,
+) -> str:
     """The listing of a graph, or of one node in full when ``layer`` names it.
 
+    ``membranes``: worst-case range per population and readout (``toolchain.quantization.ranges``), a column if given.
     The same graph gives the same text, byte for byte, on every machine. Raises :class:`GraphError` for an unknown name.
     """
     integer = as_integer(graph)
@@ -22,6 +29,10 @@ def text(graph: nir.NIRGraph | ig.IntegerGraph, layer: str | None = None) -> str
         return _detail(integer, integer.nodes[layer])
     rows: list[tuple[str, ...]] = [("node", "kind", "shape", "from", "numbers")]
     rows += [(n.name, _kind(n), _shape(n.output_shape), " + ".join(n.sources), _numbers(n)) for n in integer]
+    if membranes is not None:
+        shown = {name: f"[{low}, {high}]" for name, (low, high) in membranes.items()}
+        extra = ["membrane, worst case", *(shown.get(node.name, "") for node in integer)]
+        rows = [(*row, cell) for row, cell in zip(rows, extra, strict=True)]
     return "\n".join([*_header(integer), "", *_table(rows), "", *_totals(integer)]) + "\n"
 
 
@@ -82,6 +93,9 @@ def _numbers(node: ig.Node) -> str:
             negative = "" if node.theta_neg is None else f", theta_neg {_range(node.theta_neg)}"
             extra = "" if node.levels is None else f", levels {node.levels}"
             extra += "" if node.rho is None else f", rho {node.rho}"
+            if node.scale is not None:
+                low, high = float(node.scale.min()), float(node.scale.max())
+                extra += f", 1 = {low:.6g}" if low == high else f", 1 = [{low:.6g}, {high:.6g}]"
             return f"theta {_range(node.theta)}, v_init {_range(node.v_init)}{negative}{extra}"
         case ig.Readout():
             return f"v_init {_range(node.v_init)}"

@@ -200,12 +200,14 @@ def _compose_weights(first: Kernel, second: Kernel, *, depthwise: bool) -> tuple
 def average(current: Current, window: tuple[int, int], name: str) -> Current:
     """One more average pool (stride = window, partial windows dropped).
 
-    A pool of emissions stays a pool (the division is left to the weights, see ``pool`` in :class:`Term`); a pool of
-    convolved currents is folded into the kernel.
+    A pool of emissions stays a pool (the division is left to the weights, see ``pool`` in :class:`Term`), also behind
+    a 1x1 convolution, which may as well come after it; a pool of other convolved currents is folded into the kernel.
     """
     terms = []
     for term in current.terms:
-        if term.kernel is None and not term.flat:
+        kernel = term.kernel
+        one_by_one = kernel is not None and kernel.pointwise and kernel.stride == (1, 1) and not any(kernel.pads)
+        if (kernel is None or one_by_one) and not term.flat:
             inner = term.pool or (1, 1)
             terms.append(replace(term, pool=(inner[0] * window[0], inner[1] * window[1])))
         else:
