@@ -14,6 +14,7 @@ from toolchain.errors import ConversionError
 from toolchain.frontend.builder import FUNCTIONS, METHODS, MODULES, Builder, Call, Handler, RefusalError, lifted
 from toolchain.frontend.modules import Lift, Rectifier
 from toolchain.frontend.obstacles import refuse
+from toolchain.frontend.relays import insert_relays
 from toolchain.frontend.trace import is_trained_activation, trace, where
 
 
@@ -33,7 +34,7 @@ def canonicalize(model: nn.Module, example: Tensor) -> fx.GraphModule:
     refuse(builder.obstacles)
     graph: fx.GraphModule = fx.GraphModule(builder.root, builder.graph).eval()
     graph.graph.eliminate_dead_code()
-    graph.recompile()
+    insert_relays(graph)
     return graph
 
 
