@@ -81,6 +81,7 @@ def run(args: argparse.Namespace) -> int:
         "epochs": recipe.fit.epochs,
         "best_epoch": result.best_epoch + 1,
         "validation_images": len(validation),
+        "validation_timesteps": recipe.fit.timesteps,
         "validation_accuracy": result.validation_accuracy,
         "test_images": len(test),
         "test_accuracy": accuracy,
