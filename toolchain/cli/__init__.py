@@ -21,7 +21,7 @@ from toolchain.cli.parser import Parser, UsageError, parse
 from toolchain.errors import DoesNotFit, TargetUnavailable, ToolchainError, VerificationMismatch
 
 #: In the order of the help: the main job, then along the data's way.
-COMMANDS = ("demo", "train", "export", "inspect", "diff", "run", "verify", "energy", "report", "doctor")
+COMMANDS = ("demo", "train", "export", "inspect", "diff", "run", "verify", "check", "map", "energy", "report", "doctor")
 
 INTERRUPTED = 130
 BROKEN_PIPE = 141

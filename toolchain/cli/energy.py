@@ -15,20 +15,23 @@ def add_parser(commands: Any) -> Parser:
     parser.add_graph(command)
     parser.add_data(command)
     parser.add_limit(command, 1000)
-    command.add_argument("--profile", default="loihi2", metavar="P", help="loihi2 (default), loihi1, or a .toml file")
+    command.add_argument(
+        "--profile", default="loihi2", metavar="P", help="loihi2 (default), loihi1, cmos45 or a .toml file"
+    )
     command.add_argument("--book", metavar="B", help="one of the profile's sets of constants")
     command.add_argument(
         "--first-layer",
-        default="bias_current",
         metavar="MODE",
-        help="who computes what the image enters: bias_current (default, the host), direct_mac, "
-        "direct_mac_every_step, host_encoded or event_camera",
+        help="who computes what the image enters: bias_current (the host, default on Loihi), direct_mac (default of "
+        "cmos45), direct_mac_every_step, host_encoded or event_camera",
     )
+    command.add_argument("--place", action="store_true", help="cores and messages as spikec map places them")
     command.add_argument("--seed", type=at_least(0), default=0, metavar="S", help="of the interval's draws")
     return command
 
 
 def run(args: argparse.Namespace) -> int:
+    from targets.loihi import place
     from toolchain.cli.evaluate import golden_trace
     from toolchain.cli.inputs import open_images, read_graph
     from toolchain.energy import estimate, load_profile, profile_names
@@ -38,6 +41,15 @@ def run(args: argparse.Namespace) -> int:
     load_profile(args.profile, args.book)
     _, graph = read_graph(args.graph)
     trace = golden_trace(open_images(args, graph), graph, counts=True)
-    result = estimate(graph, trace, profile=args.profile, book=args.book, seed=args.seed, first_layer=args.first_layer)
+    placement = place(graph, args.profile) if args.place else None
+    result = estimate(
+        graph,
+        trace,
+        profile=args.profile,
+        book=args.book,
+        seed=args.seed,
+        placement=placement,
+        first_layer=args.first_layer,
+    )
     emit(args, {"file": args.graph, "data_set": args.data, **result.to_json()}, result.text())
     return 0

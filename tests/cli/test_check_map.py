@@ -1,0 +1,57 @@
+"""``spikec check`` and ``map``: exit codes, documents, and the drawing."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from toolchain.ir import build, save
+
+
+@pytest.fixture
+def wide(digits_graph, tmp_path):
+    """A threshold beyond what Loihi 1 holds."""
+    graph = digits_graph()
+    fire = replace(graph.nodes["fire"], theta=np.full((3, 8, 8), 200_000))
+    return save(build(replace(graph, nodes={**graph.nodes, "fire": fire})), tmp_path / "wide.nir")
+
+
+def test_a_small_network_fits(spikec, net):
+    result = spikec("check", net)
+    assert result.code == 0
+    assert result.out.endswith("fits loihi2\n")
+    assert spikec("check", net, "--json").json["violations"] == []
+
+
+def test_what_does_not_fit_is_listed(spikec, wide):
+    result = spikec("check", wide, "--target", "loihi1", "--json")
+    assert result.code == 2
+    assert not result.json["fits"]
+    found = {(v["rule"], v["layer"], v["actual"], v["limit"]) for v in result.json["violations"]}
+    assert ("threshold", "fire", 200_000, 131_071) in found
+    assert spikec("check", wide, "--target", "loihi2").code == 0
+
+
+@pytest.mark.parametrize("command", ["check", "map"])
+def test_unknown_chip(spikec, net, command):
+    result = spikec(command, net, "--target", "loihi3")
+    assert result.code == 1
+    assert "loihi2" in result.err
+
+
+def test_map_lists_and_draws_every_core(spikec, net, tmp_path):
+    drawing = tmp_path / "map.svg"
+    result = spikec("map", net, "--target", "loihi1", "--svg", drawing, "--json")
+    assert result.code == 0
+    assert set(result.json["cores_of"]) == {"fire", "readout"}
+    neurons = [part for core in result.json["cores"] for part in core["slices"]]
+    assert {part["layer"] for part in neurons} == {"fire", "readout"}
+    assert drawing.read_text().count("<title>") == len(result.json["cores"])
+    assert "at least 1" in spikec("map", net).out
+
+
+def test_energy_with_a_placement(spikec, net):
+    placed = spikec("energy", net, "--profile", "loihi1", "--limit", "5", "--place", "--json")
+    assert placed.code == 0
+    assert placed.json["mapping"]["assumed"] is False
+    assert placed.json["mapping"]["cores"] == spikec("map", net, "--target", "loihi1", "--json").json["cores_of"]

@@ -1,0 +1,63 @@
+"""``spikec map``: which core of a chip computes which neurons."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import TYPE_CHECKING, Any
+
+from toolchain.cli import parser
+from toolchain.cli.check import add_chip, known_chip
+from toolchain.cli.output import emit
+from toolchain.cli.parser import Parser, output_path
+
+if TYPE_CHECKING:
+    from targets.loihi import Placement
+
+
+def add_parser(commands: Any) -> Parser:
+    command = parser.command(commands, "map", "cores and chips of a NIR file, an estimate by capacity")
+    parser.add_graph(command)
+    add_chip(command)
+    command.add_argument("--svg", type=output_path, metavar="map.svg", help="draw the cores")
+    return command
+
+
+def run(args: argparse.Namespace) -> int:
+    from targets.loihi import place
+    from toolchain.cli.inputs import read_graph
+
+    chip = known_chip(args.target)
+    _, graph = read_graph(args.graph)
+    placement = place(graph, chip)
+    if args.svg is not None:
+        temporary = args.svg.with_name(f".{args.svg.name}.part")
+        temporary.write_text(placement.svg(), encoding="utf-8")
+        os.replace(temporary, args.svg)
+    document = {
+        "file": args.graph,
+        "target": placement.target,
+        "chips": placement.chips,
+        "lower_bound": placement.lower_bound,
+        "cores_of": placement.cores_of,
+        "assumed": placement.assumptions,
+        "cores": placement.cores,
+    }
+    emit(args, document, text(placement))
+    return 0
+
+
+def text(placement: Placement) -> str:
+    """Cores in all and per layer with the fullest of each, and what the estimate assumes."""
+    lines = [
+        f"{len(placement.cores)} cores on {placement.chips} chip{'s' if placement.chips > 1 else ''} of "
+        f"{placement.target}, at least {placement.lower_bound} however it is split"
+    ]
+    for layer, cores in placement.cores_of.items():
+        fullest = max(
+            (core for core in placement.cores if any(part.layer == layer for part in core.slices)),
+            key=lambda core: core.load,
+        )
+        used = ", ".join(f"{key} {used}/{limit}" for key, (used, limit) in fullest.usage.items())
+        lines.append(f"  {layer}: {cores} core{'s' if cores > 1 else ''}, fullest {used}")
+    return "\n".join([*lines, *(f"  assumed: {line}" for line in placement.assumptions)])
