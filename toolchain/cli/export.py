@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from models.data import Dataset
 
 
+_DEFAULT_TIMESTEPS = 4
+
+
 def add_parser(commands: Any) -> Parser:
     command = parser.command(commands, "export", "a trained network to an integer NIR file")
     command.add_argument(
@@ -33,7 +36,7 @@ def add_parser(commands: Any) -> Parser:
         help="a field of the method; may be repeated",
     )
     command.add_argument(
-        "-T", "--timesteps", type=at_least(1), default=4, metavar="T", help="steps per image (default 4)"
+        "-T", "--timesteps", type=at_least(1), metavar="T", help="steps per image (default 4; graded: 1)"
     )
     command.add_argument(
         "--schedule", choices=("pipelined", "layerwise"), help="when a layer starts (default: the method's)"
@@ -44,6 +47,23 @@ def add_parser(commands: Any) -> Parser:
         default="layer",
         help="one weight scale per layer (default) or per channel",
     )
+    command.add_argument("--bits", type=at_least(2), default=8, metavar="B", help="weight bits, 2 to 8 (default 8)")
+    command.add_argument(
+        "--override",
+        action="append",
+        type=_option,
+        default=[],
+        metavar="LAYERS=B",
+        help="other weight bits for layers whose name matches, such as 'classifier.*=6'; may be repeated",
+    )
+    command.add_argument(
+        "--scale",
+        choices=("max", "power_of_two", "spikes"),
+        default="max",
+        help="choice of the weight scale: largest weight (default), power of two, fewest changed spike counts",
+    )
+    command.add_argument("--format", default="generic24", metavar="F", help="number format of the target")
+    command.add_argument("--fidelity", action="store_true", help="print each layer's error and its causes")
     command.add_argument(
         "--max-pool",
         choices=("average",),
@@ -72,7 +92,8 @@ def run(args: argparse.Namespace) -> int:
         from toolchain.frontend import replace_max_pool
 
         model = replace_max_pool(model)
-    graph = deploy(model, training, args)
+    images = calibration_images(training, args)
+    graph = deploy(model, images, args)
     save(graph, args.out)
     integer = as_integer(graph)
     layers = len(integer.populations)
@@ -94,6 +115,14 @@ def run(args: argparse.Namespace) -> int:
         f"{args.out}: {layers} layers, {neurons} neurons, {document['weights']} int8 weights, "
         f"T = {integer.timesteps}, {integer.schedule}, {args.method}\ncontent sha256 {integer.content_sha256}"
     )
+    if args.fidelity:
+        from dataclasses import asdict
+
+        import toolchain as tc
+
+        found = tc.fidelity(model, graph, images)
+        document["fidelity"] = asdict(found)
+        text = f"{text}\n{found.text()}"
     emit(args, document, text)
     return 0
 
@@ -124,16 +153,28 @@ def trained(name: str, weights: Path | None, data: Dataset) -> nn.Module:
     return model.eval()
 
 
-def deploy(model: nn.Module, training: Dataset, args: argparse.Namespace) -> nir.NIRGraph:
-    """Convert and lower to int8; ``args.calibration`` training images, drawn with ``args.seed``, calibrate."""
+def calibration_images(training: Dataset, args: argparse.Namespace) -> Any:
+    """``args.calibration`` training images, drawn with ``args.seed``."""
     import numpy as np
 
+    chosen = np.random.default_rng(args.seed).permutation(len(training))[: args.calibration]
+    return training.images(np.sort(chosen))
+
+
+def deploy(model: nn.Module, images: Any, args: argparse.Namespace) -> nir.NIRGraph:
+    """Convert, calibrating on ``images``, and lower to integers."""
     import toolchain as tc
 
-    chosen = np.random.default_rng(args.seed).permutation(len(training))[: args.calibration]
-    images = training.images(np.sort(chosen))
     network = tc.convert(model, _method(args), example=images[:1], calibration=images)
-    return tc.lower(network, tc.Int8(per=args.per))
+    overrides = {name: _bits(name, value) for name, value in args.override}
+    precision = tc.Int8(per=args.per, bits=args.bits, scale=args.scale, overrides=overrides)
+    return tc.lower(network, precision, format=args.format)
+
+
+def _bits(name: str, value: int | float | str) -> int:
+    if not isinstance(value, int):
+        raise UsageError(f"--override {name}={value}: bits must be a whole number between 2 and 8")
+    return value
 
 
 def _method(args: argparse.Namespace) -> Any:
@@ -148,11 +189,20 @@ def _method(args: argparse.Namespace) -> Any:
     known = {field.name for field in fields(method)} - {"timesteps"}
     for name in options.keys() - known:
         raise UsageError(f"{args.method}: {unknown(name, sorted(known))}")
-    return method(timesteps=args.timesteps, **options)
+    if args.timesteps is not None:
+        options["timesteps"] = args.timesteps
+    elif not any(field.name == "timesteps" and field.default == 1 for field in fields(method)):
+        options["timesteps"] = _DEFAULT_TIMESTEPS
+    return method(**options)
 
 
-def _option(text: str) -> tuple[str, int | str]:
+def _option(text: str) -> tuple[str, int | float | str]:
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=VALUE")
-    return name, int(value) if value.lstrip("-").isdigit() else value
+    for kind in (int, float):
+        try:
+            return name, kind(value)
+        except ValueError:
+            continue
+    return name, value

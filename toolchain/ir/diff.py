@@ -40,6 +40,8 @@ def _changes(a: ig.Node, b: ig.Node) -> list[str]:
                 changes.append(
                     f"{field.name}: {int((old != new).sum())} of {old.size} values differ, by up to {largest}"
                 )
-        elif isinstance(old, np.ndarray) or isinstance(new, np.ndarray) or old != new:
+        elif isinstance(old, np.ndarray) or isinstance(new, np.ndarray):
+            changes.append(f"{field.name} added" if old is None else f"{field.name} removed")
+        elif old != new:
             changes.append(f"{field.name} {old} -> {new}")
     return changes
