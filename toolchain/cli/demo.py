@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from models.data import Dataset
 
 MODEL = "digits-cnn"
+DATA = "digits"
+CALIBRATION = 256
 
 
 def add_parser(commands: Any) -> Parser:
@@ -32,44 +34,34 @@ def add_parser(commands: Any) -> Parser:
     command.add_argument(
         "--target", choices=("lava",), help="fail with exit code 4 where Lava cannot run, instead of going on without"
     )
-    command.set_defaults(
-        data="digits",
-        data_root=None,
-        method="qcfs",
-        option=[],
-        schedule=None,
-        per="layer",
-        calibration=256,
-        seed=0,
-    )
     return command
 
 
 def run(args: argparse.Namespace) -> int:
+    import toolchain as tc
+    from models import pretrained
     from models.data import open_dataset
     from targets.base import get_target
     from toolchain.cli.evaluate import Evaluation, golden_trace
-    from toolchain.cli.export import deploy, trained
     from toolchain.cli.inputs import find_target, read_graph
     from toolchain.cli.verify import says, verification
-    from toolchain.ir import save
     from toolchain.report import report
     from toolchain.report.numbers import quantiles
 
     if args.target:
         find_target(args.target)
     folder = _folder(args.out)
-    training = open_dataset(args.data, split="train")
-    test = open_dataset(args.data, split="test")
-
-    model = trained(MODEL, None, training)
+    test = open_dataset(DATA, split="test")
+    model = pretrained(MODEL)
     logits = _logits(model, test)
     ann = float((logits.argmax(axis=1) == test.labels).mean())
     parameters = sum(parameter.numel() for parameter in model.parameters())
     print(f"ANN      {MODEL}, {parameters:,} parameters: {percent(ann)} of {len(test)} test images")
 
     path = folder / f"{MODEL}.nir"
-    save(deploy(model, training, args), path)
+    images = open_dataset(DATA, split="train").images(slice(CALIBRATION))
+    network = tc.convert(model, tc.QCFS(timesteps=args.timesteps), example=images[:1], calibration=images)
+    tc.save(tc.lower(network, tc.Int8()), path)
     # From here on the file is all there is, as for anybody who is given it.
     nir_graph, graph = read_graph(path)
     print(f"export   {path}: integer NIR, int8 weights, T = {graph.timesteps}, {len(graph.populations)} layers")
@@ -95,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
         ann_logits=logits,
         verification=verified,
         path=folder / "report.html",
-        data_name=args.data,
+        data_name=DATA,
         command="spikec demo",
     )
     print(f"synops   {made.synops_per_image:,.0f} per image")
