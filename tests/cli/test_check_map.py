@@ -55,3 +55,11 @@ def test_energy_with_a_placement(spikec, net):
     assert placed.code == 0
     assert placed.json["mapping"]["assumed"] is False
     assert placed.json["mapping"]["cores"] == spikec("map", net, "--target", "loihi1", "--json").json["cores_of"]
+
+
+def test_energy_as_another_tool_counts(spikec, net):
+    found = spikec("energy", net, "--limit", "5", "--as", "neurobench", "--json").json
+    assert found["values"]["Effective_ACs"] + found["values"]["Effective_MACs"] == pytest.approx(
+        found["ours"]["SynOps, non-zero weights"]
+    )
+    assert "did you mean 'sinabs'?" in spikec("energy", net, "--as", "sinab").err

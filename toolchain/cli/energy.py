@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from typing import Any
 
 from toolchain.cli import parser
@@ -26,6 +27,12 @@ def add_parser(commands: Any) -> Parser:
         "cmos45), direct_mac_every_step, host_encoded or event_camera",
     )
     command.add_argument("--place", action="store_true", help="cores and messages as spikec map places them")
+    command.add_argument(
+        "--as",
+        dest="tool",
+        metavar="TOOL",
+        help="instead, what neurobench, sinabs, syops or keras-spiking would print, and why it differs",
+    )
     command.add_argument("--seed", type=at_least(0), default=0, metavar="S", help="of the interval's draws")
     return command
 
@@ -34,13 +41,20 @@ def run(args: argparse.Namespace) -> int:
     from targets.loihi import place
     from toolchain.cli.evaluate import golden_trace
     from toolchain.cli.inputs import open_images, read_graph
-    from toolchain.energy import estimate, load_profile, profile_names
+    from toolchain.energy import convention, estimate, load_profile, profile_names
+    from toolchain.energy.conventions import TOOLS
 
     if args.profile not in profile_names() and not args.profile.endswith(".toml"):
         raise UsageError(f"--profile: {unknown(args.profile, profile_names())}")
+    if args.tool is not None and args.tool not in TOOLS:
+        raise UsageError(f"--as: {unknown(args.tool, TOOLS)}")
     load_profile(args.profile, args.book)
     _, graph = read_graph(args.graph)
     trace = golden_trace(open_images(args, graph), graph, counts=True)
+    if args.tool is not None:
+        other = convention(graph, trace, args.tool)
+        emit(args, {"file": args.graph, "data_set": args.data, **asdict(other)}, str(other))
+        return 0
     placement = place(graph, args.profile) if args.place else None
     result = estimate(
         graph,

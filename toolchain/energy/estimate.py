@@ -96,6 +96,7 @@ def estimate(
         constants=tuple(chosen.constants.values()),
         draws=draws,
         seed=seed,
+        content_sha256=net.content_sha256,
         reference=reference,
     )
 

@@ -26,6 +26,11 @@ def si(value: float, unit: str, digits: int = 2) -> str:
     return f"{scaled:.{decimals}f} {_PREFIXES[step]}{unit}"
 
 
+def amount(value: float) -> str:
+    """Whole numbers from 10 on, two significant digits below."""
+    return f"{value:,.0f}" if value >= 10 or value == 0 else f"{value:.2g}"
+
+
 def interval(q: Quantiles, unit: str) -> str:
     return f"{si(q.p50, unit)} ({si(q.p5, unit)} to {si(q.p95, unit)})"
 
@@ -39,7 +44,7 @@ def text(estimate: Estimate) -> str:
         f"  {at_least}{interval(estimate.total, 'J')} per image, 90 % interval, {images} images",
     ]
     width = max(len(item.name) for item in estimate.items)
-    for item in estimate.items:
+    for item in sorted(estimate.items, key=lambda item: -item.p50):
         lines.append(f"    {item.name:<{width}}  {interval(item.joules, 'J'):<32} {item.basis}")
     if estimate.step_seconds and estimate.inference_seconds and estimate.latency_seconds:
         lines.append(
@@ -47,14 +52,16 @@ def text(estimate: Estimate) -> str:
             f"image, latency {interval(estimate.latency_seconds, 's')}; bound by {estimate.bound_by}"
         )
     lines.append(
-        f"  per image: {counts.synops / images:,.0f} SynOps ({counts.synops_nonzero / images:,.0f} on non-zero "
-        f"weights), {counts.spikes / images:,.0f} spikes, {counts.dense_macs:,} MACs in the ANN"
+        f"  per image: {amount(counts.synops / images)} SynOps ({amount(counts.synops_nonzero / images)} on non-zero "
+        f"weights), {amount(counts.spikes / images)} spikes, {counts.dense_macs:,} MACs in the ANN"
     )
     width = max(len(name) for name in estimate.synapses)
     for name, s in estimate.synapses.items():
         per_synapse = s.synops / images / s.dense_macs if s.dense_macs else 0.0
         origin = f"  input: {estimate.first_layer}" if s.input_fed else ""
-        lines.append(f"    {name:<{width}}  {s.synops / images:>14,.0f} SynOps  {per_synapse:6.2g} per synapse{origin}")
+        lines.append(
+            f"    {name:<{width}}  {amount(s.synops / images):>14} SynOps  {per_synapse:6.2g} per synapse{origin}"
+        )
     lines += _reference(estimate)
     for title, notes in (
         ("not priced", estimate.unpriced),
@@ -91,6 +98,7 @@ def document(estimate: Estimate) -> dict[str, Any]:
         "schema": SCHEMA,
         "evidence": estimate.evidence,
         "profile": {"name": estimate.profile, "title": estimate.title, "book": estimate.book},
+        "model": {"content_sha256": estimate.content_sha256, "neurons": counts.neurons, "synapses": counts.dense_macs},
         "data": {"images": counts.images, "timesteps": counts.timesteps, "steps": counts.steps},
         "sampling": {"draws": estimate.draws, "seed": estimate.seed},
         "first_layer": estimate.first_layer,

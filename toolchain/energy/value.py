@@ -78,6 +78,7 @@ class Estimate:
     constants: tuple[Constant, ...]
     draws: int
     seed: int
+    content_sha256: str = ""
     reference: dict[str, Any] = field(default_factory=dict)
 
     @property
