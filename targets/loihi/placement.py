@@ -74,7 +74,7 @@ class Placement:
         """Number of cores that hold part of each layer."""
         found: dict[str, int] = {}
         for core in self.cores:
-            for layer in {part.layer for part in core.slices}:
+            for layer in dict.fromkeys(part.layer for part in core.slices):
                 found[layer] = found.get(layer, 0) + 1
         return found
 

@@ -86,7 +86,10 @@ def test_every_neuron_once_and_every_resource_covered(random_graph, seed, target
 
 
 def test_same_graph_same_placement(network):
-    assert place(network(), "loihi1").cores == place(network(), "loihi1").cores
+    one, two = place(network(), "loihi1"), place(network(), "loihi1")
+    assert one.cores == two.cores
+    assert list(one.cores_of) == ["if1", "if2", "readout"]
+    assert one.svg() == two.svg()
 
 
 def test_messages_of_a_plain_convolution_are_exact(network):
