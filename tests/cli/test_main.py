@@ -1,5 +1,6 @@
 """What every command has in common: exit codes, one sentence per error, one document per ``--json``."""
 
+import io
 import json
 import os
 import subprocess
@@ -139,3 +140,11 @@ def test_module_and_pipe(net):
 def test_json_is_strict(capsys):
     assert main(["doctor", "--quick", "--json"]) == 0
     json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+
+
+def test_a_terminal_without_the_sign_still_gets_the_result(monkeypatch):
+    stdout = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", stdout)
+    monkeypatch.setattr(doctor, "run", lambda args: print("79 µJ") or 0)
+    assert main(["doctor"]) == 0
+    assert stdout.buffer.getvalue() == b"79 \\xb5J\n"

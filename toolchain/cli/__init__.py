@@ -14,6 +14,7 @@ import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from importlib import import_module
+from io import TextIOWrapper
 from types import ModuleType
 
 from toolchain.cli.output import emit_error
@@ -34,6 +35,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     json = "--json" in words
     stdout = sys.stdout
     debug = bool(os.environ.get("SPIKEC_DEBUG"))
+    for stream in (stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal without µ still gets its result
     try:
         args = parse(_parser(), words)
         args.stdout = stdout
