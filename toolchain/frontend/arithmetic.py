@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from typing import Any, cast
 
@@ -61,7 +62,9 @@ def add(b: Builder, call: Call) -> Any:
 def subtract(b: Builder, call: Call) -> Any:
     if _plain_numbers(call):
         return call.node.meta["value"]
-    first, second = call.bind("input", "other")
+    first, second, alpha = call.bind("input", "other", "alpha", alpha=1)
+    if alpha != 1:
+        raise RefusalError(f"subtraction with alpha={alpha}", "multiply the second operand by the constant first")
     if b.is_node(first) and b.is_node(second):
         raise RefusalError(
             "subtracting one branch from another", "multiply the branch by -1 in the layer before it, then add"
@@ -94,7 +97,9 @@ def multiply(b: Builder, call: Call) -> Any:
 def divide(b: Builder, call: Call) -> Any:
     if _plain_numbers(call):
         return call.node.meta["value"]
-    first, second = call.bind("input", "other")
+    first, second, rounding = call.bind("input", "other", "rounding_mode", rounding_mode=None)
+    if rounding is not None:
+        raise RefusalError(f"division with rounding_mode={rounding!r}", "leave the rounding out")
     scale = None if b.is_node(second) else constant(second)
     if scale is None or not b.is_node(first) or bool((scale == 0).any()):
         raise RefusalError("dividing by something that is no constant", "divide by non-zero constants only")
@@ -107,11 +112,22 @@ def negate(b: Builder, call: Call) -> Any:
 
 
 def _rectify(b: Builder, call: Call, x: Any, low: Any, high: Any, name: str) -> fx.Node:
-    if low is None or float(low) != 0.0:
+    low, high = (_limit(value, name) for value in (low, high))
+    if low != 0.0:
         raise RefusalError(f"{name} with lower limit {low}", "clip at zero: spike rates are not negative")
-    if high is not None and float(high) <= 0.0:
+    if high is not None and high <= 0.0:
         raise RefusalError(f"{name} with upper limit {high}", "use a positive upper limit")
-    return b.emit(call, Rectifier(None if high is None else float(high)), x)
+    return b.emit(call, Rectifier(high), x)
+
+
+def _limit(value: Any, name: str) -> float | None:
+    """A number or tensor of one element as float, None for no limit."""
+    if value is None:
+        return None
+    number = constant(value)
+    if number is None or number.numel() != 1:
+        raise RefusalError(f"{name} with limits that are no numbers", "use one number for all neurons")
+    return None if math.isinf(float(number)) and float(number) > 0 else float(number)
 
 
 @handles(nn.ReLU, F.relu, F.relu_, torch.relu, torch.relu_, "relu", "relu_")

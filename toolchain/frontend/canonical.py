@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
+import torch
 from torch import Tensor, fx, nn
 
 import toolchain.frontend.arithmetic
@@ -17,6 +19,9 @@ from toolchain.frontend.obstacles import refuse
 from toolchain.frontend.relays import insert_relays
 from toolchain.frontend.trace import is_trained_activation, trace, where
 
+#: Values that do not depend on the pixels: sizes, and what is computed from them.
+_PLAIN = (bool, int, float, str, torch.Size, torch.dtype, torch.device)
+
 
 def canonicalize(model: nn.Module, example: Tensor) -> fx.GraphModule:
     """The traced graph of ``model``: only the modules of ``toolchain.frontend.modules``, activations, ``operator.add``
@@ -29,6 +34,7 @@ def canonicalize(model: nn.Module, example: Tensor) -> fx.GraphModule:
     values: dict[fx.Node, Any] = {}
     for node in raw.graph.nodes:
         values[node] = _convert(builder, raw, node, values)
+        _write_in_place(builder, node, values)
         if isinstance(values[node], fx.Node):
             builder.origins.setdefault(values[node], set()).add(node)
     refuse(builder.obstacles)
@@ -36,6 +42,17 @@ def canonicalize(model: nn.Module, example: Tensor) -> fx.GraphModule:
     graph.graph.eliminate_dead_code()
     insert_relays(graph)
     return graph
+
+
+def _write_in_place(b: Builder, node: fx.Node, values: dict[fx.Node, Any]) -> None:
+    """Where ``node`` changed a tensor in place, every later reader of that tensor reads the result of ``node``."""
+    for other in node.meta.get("overwrites", ()):
+        values[other] = values[node]
+        if isinstance(values[node], fx.Node):
+            b.origins.setdefault(values[node], set()).add(other)
+    if any(user not in values for other in node.meta.get("overlaps", ()) for user in other.users):
+        obstacle = "an in-place operation on a tensor that another view of it is read from later"
+        b.refuse(Call(node, (), {}), RefusalError(obstacle, "write it without in-place operations"))
 
 
 def _convert(b: Builder, raw: fx.GraphModule, node: fx.Node, values: dict[fx.Node, Any]) -> Any:
@@ -48,10 +65,14 @@ def _convert(b: Builder, raw: fx.GraphModule, node: fx.Node, values: dict[fx.Nod
         return b.emit(Call(node, (), {}), Lift(), created) if len(node.meta["shape"]) == 2 else created
     if node.op == "get_attr":
         return node.meta.get("value", _attribute(raw, str(node.target)))
-    args = fx.map_arg(node.args, look_up)
+    args, kwargs = fx.map_arg(node.args, look_up), fx.map_arg(node.kwargs, look_up)
     if node.op == "output":
         return _output(b, node, args[0])
-    call = Call(node, args, fx.map_arg(node.kwargs, look_up))
+    if not _nodes_in((args, kwargs)):
+        return _constant(raw, node, args, kwargs)
+    if not args and "input" in kwargs:  # torch.flatten(input=x)
+        args, kwargs = (kwargs["input"],), {k: v for k, v in kwargs.items() if k != "input"}
+    call = Call(node, args, kwargs)
     try:
         return _handler(b, raw, call)(b, call)
     except RefusalError as refusal:
@@ -66,12 +87,40 @@ def _attribute(raw: fx.GraphModule, target: str) -> Any:
     return owner.detach() if isinstance(owner, Tensor) else owner
 
 
+def _nodes_in(values: Any) -> list[fx.Node]:
+    found: list[fx.Node] = []
+
+    def keep(node: fx.Node) -> fx.Node:
+        found.append(node)
+        return node
+
+    fx.map_arg(values, keep)
+    return found
+
+
+def _constant(raw: fx.GraphModule, node: fx.Node, args: Any, kwargs: Any) -> Any:
+    """What an operation on parameters and numbers alone gives: the same for every image."""
+    with torch.no_grad():
+        if node.op == "call_module":
+            return raw.get_submodule(str(node.target))(*args, **kwargs)
+        if node.op == "call_method":
+            return getattr(args[0], str(node.target))(*args[1:], **kwargs)
+        return cast(Callable[..., Any], node.target)(*args, **kwargs)
+
+
 def _stand_in(b: Builder, call: Call) -> Any:
     """A node of the right shape after a refusal, so that the rest of the network can be examined."""
-    if "shape" not in call.node.meta:
-        return call.node.meta.get("value")
-    node = b.graph.call_function(_refused)
-    node.meta["shape"], node.meta["where"] = call.shape, where(call.node)
+    if "shape" in call.node.meta:
+        return _placeholder(b, call, call.shape)
+    value = call.node.meta.get("value")
+    if isinstance(value, tuple | list):
+        return tuple(_placeholder(b, call, lifted(v.shape[1:])) if isinstance(v, Tensor) else v for v in value)
+    return value
+
+
+def _placeholder(b: Builder, call: Call, shape: tuple[int, ...]) -> fx.Node:
+    node: fx.Node = b.graph.call_function(_refused)
+    node.meta["shape"], node.meta["where"] = tuple(shape), where(call.node)
     return node
 
 
@@ -92,7 +141,7 @@ def _handler(b: Builder, raw: fx.GraphModule, call: Call) -> Handler:
     table: dict[Any, Handler] = FUNCTIONS if node.op == "call_function" else METHODS
     if node.target in table:
         return table[node.target]
-    if "shape" not in node.meta and "value" in node.meta:
+    if "shape" not in node.meta and isinstance(node.meta.get("value"), _PLAIN):
         return lambda _b, c: c.node.meta["value"]  # arithmetic on sizes
     shown = getattr(node.target, "__name__", str(node.target))
     raise RefusalError(f"{shown}", "this operation has no spiking counterpart here")
@@ -104,6 +153,8 @@ def _trained_activation(b: Builder, call: Call) -> fx.Node:
 
 
 def _output(b: Builder, node: fx.Node, value: Any) -> fx.Node:
+    if isinstance(value, Tensor):
+        raise ConversionError("the network returns a constant: its output does not depend on the image")
     if not isinstance(value, fx.Node):
         found = "several outputs" if isinstance(value, tuple | list | dict) else f"a {type(value).__name__}"
         raise ConversionError(f"the network returns {found}; it must return one tensor of logits")

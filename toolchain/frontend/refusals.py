@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import torch
@@ -70,9 +71,21 @@ _REFUSED: dict[str, tuple[tuple[Any, ...], str]] = {
         ),
         "attention multiplies two branches; convolutional networks are converted",
     ),
-    "a product of two branches": (
-        (torch.matmul, torch.bmm, torch.einsum, "matmul", "bmm"),
-        "use Linear or Conv layers",
+    "a matrix product": (
+        (
+            torch.matmul,
+            torch.bmm,
+            torch.mm,
+            torch.addmm,
+            torch.einsum,
+            operator.matmul,
+            nn.Bilinear,
+            F.bilinear,
+            "matmul",
+            "bmm",
+            "mm",
+        ),
+        "use Linear or Conv layers with fixed weights",
     ),
     "a recurrent layer": ((nn.RNN, nn.LSTM, nn.GRU, nn.RNNCell, nn.LSTMCell, nn.GRUCell), _RECURRENT),
     "a transposed convolution": (
@@ -98,6 +111,80 @@ _REFUSED: dict[str, tuple[tuple[Any, ...], str]] = {
         ),
         _NORM,
     ),
+    "splitting a tensor": (
+        (torch.chunk, torch.split, torch.unbind, torch.tensor_split, "chunk", "split", "unbind", "tensor_split"),
+        "slice the channels: x[:, :c] and x[:, c:]",
+    ),
+    "stacking tensors": ((torch.stack,), "concatenate along the channels: torch.cat(tensors, 1)"),
+    "reordering axes": (
+        (torch.permute, torch.transpose, torch.movedim, "permute", "transpose", "movedim", "t"),
+        "keep the layout (N, C, H, W)",
+    ),
+    "a maximum or minimum": (
+        (
+            torch.max,
+            torch.min,
+            torch.maximum,
+            torch.minimum,
+            torch.amax,
+            torch.amin,
+            torch.topk,
+            "max",
+            "min",
+            "amax",
+            "amin",
+            "topk",
+        ),
+        "no linear operation gives it: use ReLU, average pooling or torch.cat",
+    ),
+    "argmax": ((torch.argmax, "argmax"), "let the network end in logits; take the argmax outside it"),
+    "a sum over an axis": ((torch.sum, "sum"), "use x.mean([2, 3]) or average pooling, times a constant"),
+    "a nonlinear function": (
+        (
+            torch.pow,
+            torch.square,
+            torch.sqrt,
+            torch.abs,
+            torch.log,
+            operator.pow,
+            operator.abs,
+            abs,
+            "pow",
+            "square",
+            "sqrt",
+            "abs",
+            "log",
+            "norm",
+        ),
+        "the only nonlinear operations of a spiking network are ReLU and its clipped relatives",
+    ),
+    "a comparison or selection": (
+        (
+            torch.where,
+            torch.gt,
+            torch.lt,
+            operator.gt,
+            operator.lt,
+            operator.ge,
+            operator.le,
+            operator.eq,
+            operator.ne,
+            "gt",
+            "lt",
+            "where",
+            "masked_fill",
+        ),
+        "select with ReLU or a clip instead",
+    ),
+    "a random tensor": (
+        (torch.randn_like, torch.rand_like, torch.bernoulli, F.gumbel_softmax, "normal_", "uniform_"),
+        "add noise in training mode only",
+    ),
+    "a tensor made from another's shape": (
+        (torch.zeros_like, torch.ones_like, torch.full_like, "new_zeros", "new_ones", "new_full"),
+        "use F.pad for zeros and plain numbers for constants",
+    ),
+    "functional batch normalisation": ((F.batch_norm, torch.batch_norm), "use the layer nn.BatchNorm2d"),
     "an embedding": ((nn.Embedding, nn.EmbeddingBag, F.embedding), "feed images"),
 }
 

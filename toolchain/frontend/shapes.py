@@ -20,7 +20,8 @@ def _flatten(b: Builder, call: Call, x: Any) -> Any:
     for n in before:
         size *= n
     if after != (size,):
-        shown = f"(N, {', '.join(map(str, before))}) to (N, {', '.join(map(str, after))})"
+        old, new = (node.meta["shape"] for node in (call.node.all_input_nodes[0], call.node))
+        shown = f"(N, {', '.join(map(str, old))}) to (N, {', '.join(map(str, new))})"
         raise RefusalError(f"reshaping {shown}", "only flattening everything but the batch axis is supported")
     return b.emit(call, FlattenAll(), x)
 
@@ -47,7 +48,9 @@ def mean(b: Builder, call: Call) -> Any:
 @handles(torch.cat, torch.concat, torch.concatenate)
 def concatenate(b: Builder, call: Call) -> fx.Node:
     parts, axis = call.bind("tensors", "dim", dim=0)
-    rank = len(b.shape(parts[0])) + 1
+    if not all(b.is_node(part) for part in parts):
+        raise RefusalError("concatenation with a constant", "pad channels of zeros with F.pad")
+    rank = len(b.shape(parts[0])) + (0 if call.signal else 1)
     if axis % rank != 1:
         raise RefusalError(f"concatenation along axis {axis}", "concatenate along the channels (dim=1)")
     return b.function(call, torch.cat, (list(parts), 1))
@@ -63,7 +66,14 @@ def getitem(b: Builder, call: Call) -> Any:
 
 def _slice(b: Builder, call: Call, x: fx.Node, index: tuple[Any, ...]) -> Any:
     shape = b.shape(x)
-    if Ellipsis in index or not all(isinstance(i, slice) for i in index) or len(shape) != 3:
+    if any(i is Ellipsis for i in index):
+        axes = len(call.node.all_input_nodes[0].meta["full_shape"])
+        where = next(k for k, i in enumerate(index) if i is Ellipsis)
+        index = (*index[:where], *[slice(None)] * (axes - len(index) + 1), *index[where + 1 :])
+    both = index[:2] == (slice(None), slice(None)) and all(isinstance(i, int) for i in index[2:])
+    if both and shape[1:] == (1, 1) and len(call.shape) == 1:  # x[:, :, 0, 0] behind a global pool
+        return b.emit(call, FlattenAll(), x)
+    if not all(isinstance(i, slice) for i in index) or len(shape) != 3:
         raise RefusalError(
             "indexing other than slices of an image", "slice channels, rows and columns: x[:, a:b, ::2, ::2]"
         )
@@ -87,6 +97,14 @@ def _slice(b: Builder, call: Call, x: fx.Node, index: tuple[Any, ...]) -> Any:
                 "cropping an image by slicing", "use a convolution or pooling that gives the smaller size"
             )
     return b.emit(call, Convolution(select, stride=(rows.step, cols.step)), x)
+
+
+@handles("float", "double", "half", "bfloat16", "to", "type", "type_as")
+def cast_to(b: Builder, call: Call) -> Any:
+    """A change of number type or device that leaves float32."""
+    if call.node.meta.get("dtype") is not torch.float32:
+        raise RefusalError(f"computing in {call.node.meta.get('dtype')}", "convert a float32 network")
+    return call.args[0]
 
 
 @handles("size", "dim", getattr)

@@ -38,16 +38,43 @@ def is_trained_activation(module: nn.Module) -> bool:
 
 
 class _Recorder(fx.Interpreter):
-    """Runs the graph once and keeps each node's shape (tensors, without the batch axis) or value (the rest)."""
+    """Runs the graph once and keeps each node's shape and dtype (tensors, without the batch axis) or value (the rest).
+
+    Where an operation changes a tensor in place, ``meta["overwrites"]`` lists the earlier nodes that are this tensor
+    and ``meta["overlaps"]`` those that are another view of it.
+    """
+
+    def __init__(self, module: fx.GraphModule) -> None:
+        super().__init__(module)
+        self._seen: list[tuple[fx.Node, Tensor]] = []  # keeps every tensor, so that no address is used twice
 
     def run_node(self, n: fx.Node) -> Any:
+        before = {source: self.env[source]._version for source in n.all_input_nodes if self._is_tensor(source)}
         result = super().run_node(n)
+        for source, version in before.items():
+            changed = self.env.get(source)
+            if changed is not None and changed._version != version:
+                self._note(n, changed)
         if isinstance(result, Tensor):
             n.meta["shape"] = tuple(result.shape[1:])
             n.meta["full_shape"] = tuple(result.shape)
+            n.meta["dtype"] = result.dtype
+            self._seen.append((n, result))
         else:
             n.meta["value"] = result
         return result
+
+    def _is_tensor(self, node: fx.Node) -> bool:
+        return isinstance(self.env.get(node), Tensor)
+
+    def _note(self, node: fx.Node, changed: Tensor) -> None:
+        overwrites: list[fx.Node] = []
+        overlaps: list[fx.Node] = []
+        for other, tensor in self._seen:
+            if tensor.untyped_storage().data_ptr() == changed.untyped_storage().data_ptr():
+                same = (tensor.data_ptr(), tensor.shape) == (changed.data_ptr(), changed.shape)
+                (overwrites if same else overlaps).append(other)
+        node.meta["overwrites"], node.meta["overlaps"] = overwrites, overlaps
 
 
 def where(node: fx.Node) -> str:
@@ -77,7 +104,7 @@ def trace(model: nn.Module, example: Tensor) -> fx.GraphModule:
         raise ConversionError(f"the network takes {len(required)} inputs; exactly one image tensor is supported")
     try:
         with torch.no_grad():
-            _Recorder(traced).run(example)
+            _Recorder(traced).run(example.clone())  # the network may write into it
     except Exception as error:
         shape = tuple(example.shape)
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
