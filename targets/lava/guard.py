@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import multiprocessing
 import os
+import shutil
 import signal
 import sys
 import traceback
@@ -23,14 +24,15 @@ from targets.lava.system import remove_shared_memory
 _PR_SET_PDEATHSIG = 1
 
 
-def die_with(parent: int, tag: str) -> None:
-    """End this process and its whole group when the process ``parent``, which started it, ends."""
+def die_with(parent: int, tag: str, folder: Path) -> None:
+    """End this process and its whole group, and remove its traces, when ``parent``, which started it, ends."""
     driver = os.getpid()
 
     def end(_signal: int, _frame: FrameType | None) -> None:
         if os.getpid() != driver:
             os._exit(1)
         remove_shared_memory(tag)
+        shutil.rmtree(folder, ignore_errors=True)
         os.killpg(0, signal.SIGKILL)
 
     signal.signal(signal.SIGTERM, end)

@@ -28,7 +28,7 @@ def main(folder: Path, parent: int, tag: str) -> int:
     """Run the job in ``folder``; 0 when its results are complete."""
     from targets.lava import guard
 
-    guard.die_with(parent, tag)
+    guard.die_with(parent, tag, folder)
     document = json.loads((folder / "job.json").read_text())
     try:
         write_state(folder, "importing")

@@ -24,7 +24,7 @@ def leftovers(tmp_path, monkeypatch):
     """Runs of this test use ``tmp_path``; calling the fixture returns their living processes and shared memory."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    blocks_before = set(Path("/dev/shm").glob("spikec_*"))
+    tags: set[str] = set()  # of all jobs seen so far: their folders may be gone
 
     def find():
         processes = []
@@ -36,8 +36,7 @@ def leftovers(tmp_path, monkeypatch):
                 continue
             if not ended and b"targets.lava.worker" in command and str(tmp_path).encode() in command:
                 processes.append(int(entry.name))
-        tags = {path.stem for path in tmp_path.glob("spikec_*")}
-        blocks = set(Path("/dev/shm").glob("spikec_*")) - blocks_before
-        return processes, [b.name for b in blocks if any(b.name.startswith(tag) for tag in tags)]
+        tags.update("_".join(path.name.split("_")[:2]) for path in tmp_path.glob("spikec_*"))
+        return processes, [b.name for tag in tags for b in Path("/dev/shm").glob(f"{tag}_*")]
 
     return find

@@ -115,6 +115,9 @@ def test_parent_ends(lava, leftovers, tmp_path, monkeypatch, number):
     parent = subprocess.Popen([sys.executable, "-c", script], cwd=Path(__file__).parents[2], stderr=subprocess.PIPE)
     try:
         wait_until(lambda: any(state.read_text() == "running" for state in tmp_path.glob("spikec_*/state")), 120)
+        processes, blocks = leftovers()
+        assert processes
+        assert blocks  # what is looked for below is there now
         parent.send_signal(number)
         _, message = parent.communicate(timeout=30)
     finally:
@@ -122,7 +125,7 @@ def test_parent_ends(lava, leftovers, tmp_path, monkeypatch, number):
     if number == signal.SIGINT:
         assert b"KeyboardInterrupt" in message
         assert not list(tmp_path.glob("spikec_*"))
-    wait_until(lambda: leftovers() == ([], []), 20)
+    wait_until(lambda: leftovers() == ([], []) and not list(tmp_path.glob("spikec_*")), 20)
 
 
 def wait_until(condition, seconds):
