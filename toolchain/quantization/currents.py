@@ -15,7 +15,8 @@ from toolchain.conversion.neurons import Neuron
 from toolchain.errors import ConversionError
 from toolchain.frontend import AveragePool, ChannelAffine, Convolution, Dense, FlattenAll, Lift
 from toolchain.quantization import maps
-from toolchain.quantization.maps import Current, Float64
+from toolchain.quantization.kernels import Float64, Kernel, NotComposableError, compose
+from toolchain.quantization.maps import Current
 
 READOUT = "readout"
 
@@ -46,11 +47,11 @@ def wiring(network: SpikingNetwork) -> Wiring:
             shape = tuple(node.meta["shape"])  # a signal's is that of its image of height one
             values[node] = maps.from_source("input", shape)
         elif node.op == "output":
-            currents[READOUT] = values[node.args[0]]
+            currents[READOUT] = maps.settled(values[node.args[0]])
         else:
             try:
                 values[node] = _apply(network, node, values, currents)
-            except maps.NotComposableError as error:
+            except NotComposableError as error:
                 raise ConversionError(f"{node.meta['where']}: {error}") from error
     return Wiring(currents, shape)
 
@@ -68,10 +69,10 @@ def _apply(
     (current,) = sources
     match module:
         case Neuron():
-            currents[name] = current
+            currents[name] = maps.settled(current)
             return maps.from_source(name, tuple(node.meta["shape"]))
         case Convolution():
-            kernel = maps.Kernel(float64(module.weight), module.stride, module.pads, module.dilation, module.groups)
+            kernel = Kernel(float64(module.weight), module.stride, module.pads, module.dilation, module.groups)
             return maps.convolve(current, kernel, float64(module.bias), name)
         case Dense():
             return maps.dense(current, float64(module.weight), float64(module.bias), name)
@@ -96,6 +97,6 @@ def apply_gain(term: maps.Term, gain: Float64) -> maps.Term:
     if term.dense is not None and term.kernel is None:
         repeats = int(np.prod(term.pooled_shape[1:]))
         return replace(term, dense=term.dense * np.repeat(per_channel, repeats))
-    diagonal = maps.Kernel(per_channel.reshape(-1, 1, 1, 1), groups=len(per_channel))
-    kernel = diagonal if term.kernel is None else maps.compose(diagonal, term.kernel)
+    diagonal = Kernel(per_channel.reshape(-1, 1, 1, 1), groups=len(per_channel))
+    kernel = diagonal if term.kernel is None else compose(diagonal, term.kernel)
     return replace(term, kernel=kernel)

@@ -14,7 +14,8 @@ from toolchain.errors import ConversionError, RangeError
 from toolchain.ir import build
 from toolchain.quantization.currents import READOUT, apply_gain, float64, wiring
 from toolchain.quantization.formats import DEFAULT_FORMAT, NumberFormat, load_format, require, round_bias
-from toolchain.quantization.maps import Current, Float64, Kernel, Term, ones_source
+from toolchain.quantization.kernels import Float64, Kernel
+from toolchain.quantization.maps import Current, Term, ones_source
 from toolchain.quantization.ranges import Ranges, bounds
 from toolchain.quantization.scales import Int8, Precision, Request, Units, choose_units
 from toolchain.quantization.search import activity, search

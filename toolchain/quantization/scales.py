@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from toolchain.errors import ConversionError
-from toolchain.quantization.maps import Float64
+from toolchain.quantization.kernels import Float64
 
 Int64 = npt.NDArray[np.int64]
 Scale = Literal["max", "power_of_two", "spikes"]
@@ -156,8 +156,10 @@ def _finest(peaks: Float64, request: Request) -> Float64:
     if request.per == "layer" or request.threshold is None or not used.any():
         return np.full(request.channels, layer)
     own = np.where(peaks > 0, peaks, np.inf).min(axis=0) / request.weight_max
-    # A channel of tiny weights would need a huge threshold: its unit stays within reach of the layer's.
-    return np.maximum(np.where(np.isfinite(own), own, layer), layer / 2**request.exponent_max)
+    # A channel of tiny weights would need a huge threshold: its unit stays within reach of the layer's, and of the
+    # channel's largest weights.
+    reach_own = peaks.max(axis=0) / request.weight_max / 2**request.exponent_max
+    return np.maximum(np.where(np.isfinite(own), own, layer), np.maximum(layer / 2**request.exponent_max, reach_own))
 
 
 def _power_of_two(unit: Float64) -> Float64:

@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 
 from toolchain.conversion.network import SpikingNetwork
-from toolchain.quantization.maps import Float64, Term
+from toolchain.quantization.kernels import Float64
+from toolchain.quantization.maps import Term
 from toolchain.quantization.scales import Request, Units, choose_units
 
 _RATIOS = np.array([1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5, 0.45, 0.4, 0.35, 0.3])
