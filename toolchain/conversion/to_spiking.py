@@ -76,6 +76,11 @@ def as_images(value: Any, name: str) -> Tensor:
         raise DataError(f"{name} must be an array or tensor of images [N, C, H, W]") from error
     if images.ndim < 2 or images.shape[0] == 0:
         raise DataError(f"{name} must hold images [N, C, H, W], its shape is {tuple(images.shape)}")
+    if not images.dtype.is_floating_point:
+        raise DataError(
+            f"{name} has dtype {images.dtype}; give images as floats in the units the network was trained with "
+            "(pixels are usually divided by 255)"
+        )
     images = images.detach().to(torch.float32)
     if not bool(torch.isfinite(images).all()):
         raise DataError(f"{name} holds values that are not finite")
@@ -167,7 +172,8 @@ def input_range(images: Tensor) -> InputRange:
     """The 8-bit coding of the input that loses least: pixels of 8-bit images come through exactly.
 
     Images in [0, 1] whose values are multiples of 1/255 keep that scale, others that lie on a coarser lattice keep
-    theirs; everything else is scaled to its largest magnitude. Negative values make the input int8.
+    theirs; other images that reach into (0.5, 1] count as 8-bit images too, everything else is scaled to its largest
+    magnitude. Negative values make the input int8.
     """
     peak = float(images.abs().max())
     if peak == 0:
@@ -175,9 +181,9 @@ def input_range(images: Tensor) -> InputRange:
     if float(images.min()) >= 0:
         for steps in (255, 16, 15, 1, 1.0 / 255):
             scaled = images.double() * steps
-            if float(scaled.max()) <= 255 and bool((scaled - scaled.round()).abs().max() < 1e-3):
+            if 0.5 <= float(scaled.max()) <= 255.5 and bool((scaled - scaled.round()).abs().max() < 1e-3):
                 return InputRange("uint8", 1.0 / steps)
-        return InputRange("uint8", peak / 255 if peak > 1 else 1.0 / 255)
+        return InputRange("uint8", 1.0 / 255 if 0.5 < peak <= 1 else peak / 255)
     return InputRange("int8", peak / 127)
 
 
