@@ -48,13 +48,22 @@ def save(graph: nir.NIRGraph, path: str | os.PathLike[str]) -> Path:
     profile = {k: v for k, v in metadata_of(canonical).items() if k != "metadata_sha256"}
     canonical.metadata = {**canonical.metadata, KEY: profile}
     profile["metadata_sha256"] = metadata_sha256(canonical)
+    return write_nir(canonical, target)
+
+
+def write_nir(graph: nir.NIRGraph, path: str | os.PathLike[str]) -> Path:
+    """Write any NIR graph to ``path`` through a temporary file; returns the path.
+
+    Raises :class:`GraphError` when the file cannot be written.
+    """
+    target = Path(path)
     try:
         handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
     except OSError as error:
         raise GraphError(f"cannot write {target}: {error.strerror}") from error
     os.close(handle)
     try:
-        nir.write(temporary, canonical)
+        nir.write(temporary, graph)
         umask = os.umask(0)
         os.umask(umask)
         os.chmod(temporary, 0o666 & ~umask)
@@ -72,6 +81,27 @@ def load(path: str | os.PathLike[str]) -> nir.NIRGraph:
     Raises :class:`GraphError`, in one sentence, for a missing, truncated, foreign or edited file.
     """
     source = Path(path)
+    graph = read_nir(source)
+    stored = text_of(metadata_of(graph), "metadata_sha256")
+    try:
+        decode(graph)
+        if not stored:
+            raise GraphError("not a sound spikec graph: metadata_sha256 is missing")
+        if stored != metadata_sha256(graph):
+            raise GraphError("not a sound spikec graph: metadata was changed after the file was written")
+    except GraphError as error:
+        raise GraphError(f"{source}: {error}") from error
+    except Exception as error:  # a damaged value may have any type
+        raise GraphError(f"{source}: not a sound spikec graph: {error}") from error
+    return graph
+
+
+def read_nir(path: str | os.PathLike[str]) -> nir.NIRGraph:
+    """Any NIR graph, unchecked.
+
+    Raises :class:`GraphError`, in one sentence, for a missing or damaged file and for one that holds a single node.
+    """
+    source = Path(path)
     if not source.exists():
         raise GraphError(f"there is no file {source}")
     if source.is_dir():
@@ -84,15 +114,4 @@ def load(path: str | os.PathLike[str]) -> nir.NIRGraph:
         raise GraphError(f"{source} is damaged or no NIR file; export it again") from error
     if not isinstance(graph, nir.NIRGraph):
         raise GraphError(f"{source} holds a {type(graph).__name__}, not a NIR graph")
-    stored = text_of(metadata_of(graph), "metadata_sha256")
-    try:
-        decode(graph)
-        if not stored:
-            raise GraphError("not a sound spikec graph: metadata_sha256 is missing")
-        if stored != metadata_sha256(graph):
-            raise GraphError("not a sound spikec graph: metadata was changed after the file was written")
-    except GraphError as error:
-        raise GraphError(f"{source}: {error}") from error
-    except Exception as error:  # a damaged value may have any type
-        raise GraphError(f"{source}: not a sound spikec graph: {error}") from error
     return graph

@@ -1,0 +1,98 @@
+"""What importers of other frameworks get to see: plain NIR nodes, and the state that NIR cannot hold beside them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import nir
+import numpy as np
+import numpy.typing as npt
+
+import toolchain.ir.integer as ig
+from toolchain.errors import DoesNotFit
+from toolchain.ir.build import build
+from toolchain.ir.profile import OUTPUT
+from toolchain.quantization.ranges import bounds
+
+#: Below it, float32 holds every half: membranes start a half above their integer.
+_HALVES = 2**23
+
+Float32 = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class PlainNetwork:
+    """``graph``: nodes without metadata, in topological order, under names every importer takes, ending in the
+    readout's input. ``layers``: name in ``graph`` of every population, by its name in the deployment. ``membranes``:
+    where each population starts. ``readout``: where the integrator starts.
+
+    Importers differ in whether a membrane on the threshold fires. With ``membranes`` half an integer above ``v_init``
+    none ever is, so that both kinds give the spikes of the deployment.
+    """
+
+    graph: nir.NIRGraph
+    layers: dict[str, str]
+    membranes: dict[str, Float32]
+    readout: npt.NDArray[np.int64]
+
+    def from_zero(self) -> PlainNetwork:
+        """The same network with every membrane at 0, as importers start without help."""
+        return replace(self, membranes={name: np.zeros_like(value) for name, value in self.membranes.items()})
+
+
+def plain(graph: ig.IntegerGraph) -> PlainNetwork:
+    """The plain network of a deployment; raises ``DoesNotFit`` where float32 might round one of its sums."""
+    reach = max(bounds(graph).magnitudes.values())
+    if reach >= _HALVES:
+        raise DoesNotFit(
+            f"a sum may reach {reach}, beyond the exact halves of float32 (2^23): these simulators would round it; "
+            "use fewer weight bits or timesteps"
+        )
+    return from_nir(
+        build(graph),
+        order=list(graph.nodes),
+        v_init={p.name: p.v_init for p in graph.populations},
+        readout=graph.readout.v_init,
+    )
+
+
+def from_nir(
+    graph: nir.NIRGraph, *, order: list[str], v_init: dict[str, ig.Int64], readout: npt.NDArray[np.int64]
+) -> PlainNetwork:
+    """The plain network of any flat NIR graph whose output reads an integrator (I).
+
+    ``order``: node names but the output's, sources first. Three importers know no ``I``: it is left out, and its input
+    becomes the output. What it would integrate is summed by whoever runs the network.
+    """
+    edges = [(str(a), str(b)) for a, b in graph.edges]
+    integrator = next(name for name in order if isinstance(graph.nodes[name], nir.I))
+    nodes: dict[str, nir.NIRNode] = {}
+    names = {}
+    for number, name in enumerate(order):
+        if name == integrator:
+            continue
+        # Importers replace dots and Python keywords in names, and not all of them avoid clashes.
+        names[name] = "input" if isinstance(graph.nodes[name], nir.Input) else f"node{number}"
+        nodes[names[name]] = _bare(graph.nodes[name])
+    renamed = [(names[a], names[b]) for a, b in edges if a in names and b in names]
+    ends = [names[a] for a, b in edges if b == integrator]
+    if len(ends) > 1:
+        # Importers sum what enters a node, but not what enters the output.
+        size = int(readout.size)
+        nodes["sum"] = nir.Affine(weight=np.eye(size, dtype=np.float32), bias=np.zeros(size, dtype=np.float32))
+        renamed += [(end, "sum") for end in ends]
+        ends = ["sum"]
+    nodes[OUTPUT] = nir.Output(output_type={"output": np.array(readout.shape)})
+    return PlainNetwork(
+        graph=nir.NIRGraph(nodes=nodes, edges=[*renamed, (ends[0], OUTPUT)], metadata={}, type_check=False),
+        layers={name: names[name] for name in v_init},
+        membranes={names[name]: (value + 0.5).astype(np.float32) for name, value in v_init.items()},
+        readout=readout,
+    )
+
+
+def _bare(node: nir.NIRNode) -> nir.NIRNode:
+    fields = node.to_dict()
+    fields.pop("metadata", None)
+    bare: nir.NIRNode = nir.dict2NIRNode(fields)
+    return bare
