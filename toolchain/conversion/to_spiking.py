@@ -155,6 +155,11 @@ def _thresholds(
     for name, module in found.items():
         value = torch.tensor(measured[name]) if name in measured else module.threshold
         value = torch.as_tensor(value).detach().to(torch.float32)
+        channels = next(n.meta["shape"][0] for n in graph.graph.nodes if n.target == name)
+        if value.numel() not in (1, channels):
+            raise ConversionError(
+                f"layer {name} has {value.numel()} thresholds for {channels} channels; give it one, or one per channel"
+            )
         value = value.reshape(()) if value.numel() == 1 else value.reshape(-1)
         if not bool(torch.isfinite(value).all()) or not bool((value > 0).all()):
             raise ConversionError(f"layer {name} has threshold {value.min().item():g}; thresholds must be positive")

@@ -178,7 +178,7 @@ class Builder:
         return candidate
 
     def _taken(self, name: str) -> bool:
-        if name in ("input", "output"):
+        if name in ("input", "output", "readout"):  # names that deployment files use themselves
             return True
         owner: Any = self.root
         for part in name.split("."):

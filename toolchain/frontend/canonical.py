@@ -14,6 +14,7 @@ import toolchain.frontend.refusals
 import toolchain.frontend.shapes  # noqa: F401  (importing registers the handlers)
 from toolchain.errors import ConversionError
 from toolchain.frontend.builder import FUNCTIONS, METHODS, MODULES, Builder, Call, Handler, RefusalError, lifted
+from toolchain.frontend.equivalence import require_equal
 from toolchain.frontend.modules import Lift, Rectifier
 from toolchain.frontend.obstacles import refuse
 from toolchain.frontend.relays import insert_relays
@@ -27,7 +28,8 @@ def canonicalize(model: nn.Module, example: Tensor) -> fx.GraphModule:
     """The traced graph of ``model``: only the modules of ``toolchain.frontend.modules``, activations, ``operator.add``
     and ``torch.cat``; nodes carry ``meta["shape"]`` (without batch) and ``meta["where"]`` (the user's source line).
 
-    ``example`` is float [N, C, H, W]. Raises ``UnsupportedOperation`` listing every obstacle.
+    ``example`` is float [N, C, H, W]. Raises ``UnsupportedOperation`` listing every obstacle, and
+    ``ConversionError`` where the result would compute something else than ``model``.
     """
     raw = trace(model, example)
     builder = Builder()
@@ -41,6 +43,7 @@ def canonicalize(model: nn.Module, example: Tensor) -> fx.GraphModule:
     graph: fx.GraphModule = fx.GraphModule(builder.root, builder.graph).eval()
     graph.graph.eliminate_dead_code()
     insert_relays(graph)
+    require_equal(raw, graph, example)
     return graph
 
 

@@ -85,8 +85,10 @@ def where(node: fx.Node) -> str:
 
 
 def _location(text: str) -> str:
-    frames = [m for m in _FRAME.findall(text) if not m[0].startswith((_TORCH, _HERE)) and "<eval_with_key>" not in m[0]]
-    return f"{frames[-1][0]}:{frames[-1][1]}" if frames else ""
+    frames = _FRAME.findall(text)
+    entered = max((i for i, (path, _) in enumerate(frames) if path.startswith(_HERE)), default=-1)
+    own = [f"{path}:{line}" for path, line in frames[entered + 1 :] if not path.startswith((_TORCH, "<"))]
+    return own[-1] if own else ""
 
 
 def trace(model: nn.Module, example: Tensor) -> fx.GraphModule:
