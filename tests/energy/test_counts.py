@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from toolchain.energy.counts import count
 from toolchain.energy.fanout import fan_out, nonzero, origins, structure
 from toolchain.errors import DataError
 from toolchain.ir.integer import Affine, Convolution, Flatten, SumPool
+from toolchain.simulation import simulate
 
 SETTINGS = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -347,3 +349,30 @@ def test_sums_over_the_images_are_enough(make):
     got = count(net, trace)
     assert got.synapses == expected.synapses
     assert got.populations == expected.populations
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    kind=st.sampled_from(["if", "signed_if", "graded", "bit_serial"]),
+)
+def test_an_execution_is_counted_spike_by_spike(random_graph, random_images, seed, kind):
+    rng = np.random.default_rng(seed)
+    layerwise = kind in ("graded", "bit_serial")
+    net = random_graph(
+        rng,
+        kind=kind,
+        schedule="layerwise" if layerwise else "pipelined",
+        timesteps=1 if kind == "graded" else 3,
+        drain=2 if kind == "signed_if" else 0,
+    )
+    integers = random_images(rng, net, 2)
+    trace = simulate(net, integers * net.input.scale, record="spikes", threads=1)
+    seen = replace(
+        trace,
+        events={name: (raster != 0).sum(axis=1) for name, raster in trace.spikes.items()},
+        input_events=(integers != 0).sum(axis=0),
+    )
+    applied = 1 if kind in ("graded", "bit_serial") else 3
+    for name, got in count(net, trace).synapses.items():
+        assert (got.synops, got.synops_nonzero, got.events) == brute_force(net, seen, name, applied), name
