@@ -59,13 +59,12 @@ def verification(target: str, nir_graph: nir.NIRGraph, graph: IntegerGraph, data
     from toolchain.cli.evaluate import batches
     from toolchain.cli.inputs import find_target
     from toolchain.report import Verification
-    from toolchain.simulation import compare, simulate
+    from toolchain.simulation import compare
 
-    program = find_target(target).compile(nir_graph)
+    golden, program = (find_target(name).compile(nir_graph) for name in ("golden", target))
     done, difference = 0, None
     for images, labels in batches(dataset, graph, target):
-        expected = simulate(graph, images, record="spikes")
-        found = compare(expected, program.run(images, record="spikes"))
+        found = compare(golden.run(images, record="spikes"), program.run(images, record="spikes"))
         if found is not None:
             difference = str(replace(found, image=found.image + done))
             break
