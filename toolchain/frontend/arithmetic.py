@@ -122,12 +122,12 @@ def _rectify(b: Builder, call: Call, x: Any, low: Any, high: Any, name: str) -> 
 
 def _limit(value: Any, name: str) -> float | None:
     """A number or tensor of one element as float, None for no limit."""
-    if value is None:
+    if value is None or (isinstance(value, float) and value == math.inf):
         return None
     number = constant(value)
     if number is None or number.numel() != 1:
         raise RefusalError(f"{name} with limits that are no numbers", "use one number for all neurons")
-    return None if math.isinf(float(number)) and float(number) > 0 else float(number)
+    return float(number)
 
 
 @handles(nn.ReLU, F.relu, F.relu_, torch.relu, torch.relu_, "relu", "relu_")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import re
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,23 @@ class _Tracer(fx.Tracer):
     """Treats torch's own layers and activations with a ``threshold`` as leaves, everything else as user code."""
 
     record_stack_traces = True
+
+    def path_of_module(self, mod: nn.Module) -> str:
+        """The name of a layer; one made inside ``forward`` gets a name of its own."""
+        try:
+            path: str = super().path_of_module(mod)
+            return path
+        except NameError:
+            kind = type(mod).__name__
+            if next(mod.parameters(), None) is not None:
+                raise ConversionError(
+                    f"a {kind} is made inside forward, with new weights at every call; make it in __init__"
+                ) from None
+            names = (f"{kind.lower()}_{i}" for i in itertools.count())
+            name = next(n for n in names if not hasattr(self.root, n))
+            self.root.add_module(name, mod)
+            self.submodule_paths = {**(self.submodule_paths or {}), mod: name}
+            return name
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         if is_trained_activation(m):

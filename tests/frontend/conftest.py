@@ -1,0 +1,102 @@
+"""A network whose forward pass is given as a function, with layers a test may use."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import fx, nn
+
+import toolchain as tc
+from toolchain.frontend import AveragePool, ChannelAffine, Convolution, Dense, FlattenAll, Lift, Rectifier, canonicalize
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+class Network(nn.Module):
+    """``run(network, x)`` is the forward pass; images are [N, 4, 8, 6]."""
+
+    def __init__(self, run, **layers):
+        super().__init__()
+        self.run = run
+        self.conv = nn.Conv2d(4, 4, 3, padding=1)
+        self.other = nn.Conv2d(4, 4, 3, padding=1)
+        self.norm = _random_statistics(nn.BatchNorm2d(4))
+        self.relu = nn.ReLU()
+        self.linear = nn.Linear(4 * 8 * 6, 3)
+        self.small = nn.Linear(4, 3)
+        for name, layer in layers.items():
+            setattr(self, name, layer)
+
+    def forward(self, x):
+        return self.run(self, x)
+
+    def head(self, x):
+        """ReLU, flatten, readout."""
+        return self.linear(torch.flatten(self.relu(x), 1))
+
+
+def _random_statistics(norm):
+    with torch.no_grad():
+        norm.running_mean.normal_(0, 0.3)
+        norm.running_var.uniform_(0.3, 2)
+        if norm.affine:
+            norm.weight.normal_()
+            norm.bias.normal_()
+    return norm
+
+
+@pytest.fixture
+def network() -> Callable[..., nn.Module]:
+    """``network(run, **layers)``: a network in evaluation mode, the same weights every time."""
+
+    def build(run, **layers):
+        torch.manual_seed(0)
+        return Network(run, **layers).eval()
+
+    return build
+
+
+@pytest.fixture
+def random_statistics() -> Callable[[nn.Module], nn.Module]:
+    """Batch normalisation as after training: random means, variances, scales and shifts."""
+    return _random_statistics
+
+
+@pytest.fixture
+def images() -> torch.Tensor:
+    return torch.rand(3, 4, 8, 6, generator=torch.Generator().manual_seed(1)) - 0.3
+
+
+_CLOSED_LIST = (AveragePool, ChannelAffine, Convolution, Dense, FlattenAll, Lift, Rectifier, tc.ClipFloorShift)
+
+
+@pytest.fixture
+def assert_equal() -> Callable[..., fx.GraphModule]:
+    """``assert_equal(module, images)``: the canonical graph, traced with two of the images, equals the module on all.
+
+    Nothing but the closed list of operations is in it. Returns the canonical graph.
+    """
+
+    def check(module, images):
+        graph = canonicalize(module, images[:2])
+        with torch.no_grad():
+            expected, found = module(images.clone()), graph(images)
+        assert found.shape == expected.shape
+        assert (found - expected).abs().max() <= 1e-5 * expected.abs().max()
+        for node in graph.graph.nodes:
+            if node.op == "call_module":
+                assert isinstance(graph.get_submodule(node.target), _CLOSED_LIST)
+            else:
+                assert node.op in ("placeholder", "output") or node.target in (torch.cat, operator.add)
+        return graph
+
+    return check
