@@ -99,7 +99,7 @@ def _slice(b: Builder, call: Call, x: fx.Node, index: tuple[Any, ...]) -> Any:
     return b.emit(call, Convolution(select, stride=(rows.step, cols.step)), x)
 
 
-@handles("float", "double", "half", "bfloat16", "to", "type", "type_as")
+@handles("float", "double", "half", "bfloat16", "int", "long", "bool", "to", "type", "type_as")
 def cast_to(b: Builder, call: Call) -> Any:
     """A change of number type or device that leaves float32."""
     if call.node.meta.get("dtype") is not torch.float32:

@@ -65,8 +65,10 @@ class _Recorder(fx.Interpreter):
     def __init__(self, module: fx.GraphModule) -> None:
         super().__init__(module)
         self._seen: list[tuple[fx.Node, Tensor]] = []  # keeps every tensor, so that no address is used twice
+        self.current: fx.Node | None = None
 
     def run_node(self, n: fx.Node) -> Any:
+        self.current = n
         before = {source: self.env[source]._version for source in n.all_input_nodes if self._is_tensor(source)}
         result = super().run_node(n)
         for source, version in before.items():
@@ -122,13 +124,15 @@ def trace(model: nn.Module, example: Tensor) -> fx.GraphModule:
     required = [node for node in inputs if not node.args]
     if len(required) != 1:
         raise ConversionError(f"the network takes {len(required)} inputs; exactly one image tensor is supported")
+    recorder = _Recorder(traced)
     try:
         with torch.no_grad():
-            _Recorder(traced).run(example.clone())  # the network may write into it
+            recorder.run(example.clone())  # the network may write into it
     except Exception as error:
         shape = tuple(example.shape)
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ConversionError(f"the network fails on example images of shape {shape}: {first}") from error
+        place = "" if recorder.current is None else f" at {where(recorder.current)}"
+        raise ConversionError(f"the network fails on example images of shape {shape}{place}: {first}") from error
     return traced
 
 
