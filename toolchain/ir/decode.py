@@ -11,7 +11,8 @@ import numpy as np
 import toolchain.ir.integer as ig
 from toolchain.errors import GraphError
 from toolchain.ir.profile import float_of, int_of, metadata_of, text_of
-from toolchain.ir.verify import topological_order, verify
+from toolchain.ir.rules_graph import topological_order
+from toolchain.ir.verify import verify
 
 _SHOWN = 5
 

@@ -22,7 +22,7 @@ from toolchain.errors import ConversionError, DataError, GraphError
 from toolchain.ir.files import read_nir
 from toolchain.ir.foreign_nodes import Translator
 from toolchain.ir.profile import content_sha256, metadata_of
-from toolchain.ir.verify import topological_order
+from toolchain.ir.rules_graph import topological_order
 
 VInit = Literal["half", "zero"]
 _KNOWN = (

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import nir
 import numpy as np
 
@@ -13,14 +11,14 @@ from toolchain.conversion.neurons import Neuron
 from toolchain.errors import ConversionError, RangeError
 from toolchain.ir import build
 from toolchain.quantization.currents import READOUT, apply_gain, float64, wiring
-from toolchain.quantization.formats import DEFAULT_FORMAT, NumberFormat, load_format, require, round_bias
-from toolchain.quantization.kernels import Float64, Kernel
-from toolchain.quantization.maps import Current, Term, ones_source
+from toolchain.quantization.formats import DEFAULT_FORMAT, NumberFormat, load_format, require
+from toolchain.quantization.kernels import Float64
+from toolchain.quantization.maps import Current
+from toolchain.quantization.ones import ones_needed, ones_population
 from toolchain.quantization.ranges import Ranges, bounds
 from toolchain.quantization.scales import Int8, Precision, Request, Units, choose_units
 from toolchain.quantization.search import activity, search
-
-_EXACT = 2**24
+from toolchain.quantization.synapses import Names, channel_bias, output_weights, synapse_nodes
 
 
 def lower(network: SpikingNetwork, precision: Precision | None = None, *, format: str = DEFAULT_FORMAT) -> nir.NIRGraph:
@@ -57,25 +55,25 @@ def integer_graph(network: SpikingNetwork, precision: Precision, form: NumberFor
     wires = wiring(network)
     neurons = network.neurons
     coding = network.input_range
-    names = _Names({"input", "output", READOUT, *neurons})
+    names = Names({"input", "output", READOUT, *neurons})
     nodes: list[ig.Node] = [ig.InputNode("input", wires.input_shape, coding.dtype, coding.scale)]
     gains = {"input": np.array([coding.scale])} | {n: np.atleast_1d(float64(m.unit)) for n, m in neurons.items()}
-    for shape in _ones_needed(wires.currents):
-        synapse, population = _ones(shape, wires.input_shape, network, names)
+    for shape in ones_needed(wires.currents):
+        synapse, population = ones_population(shape, wires.input_shape, network, names)
         nodes += [synapse, population]
         gains[population.name] = np.ones(1)
     sources_seen = activity(network) if precision.scale == "spikes" else None
     for name, current in wires.currents.items():
         neuron = neurons.get(name)
         terms = [apply_gain(term, gains[term.source]) for term in current.terms]
-        weights = [_output_weights(term) for term in terms]
+        weights = [output_weights(term) for term in terms]
         request = _request(name, weights, neuron, precision, form)
         if sources_seen is None:
             units = choose_units(request)
         else:
             levels = 0 if neuron is None else network.timesteps if neuron.spec.levels is None else 1
-            units = search(request, terms, _channel_bias(current, request.channels), levels, sources_seen)
-        sources, made = _synapses(name, terms, current, units, form, names)
+            units = search(request, terms, channel_bias(current, request.channels), levels, sources_seen)
+        sources, made = synapse_nodes(name, terms, current, units, form, names)
         nodes += made
         nodes.append(
             _population(name, neuron, current, units, sources) if neuron else _readout(network, current, units, sources)
@@ -88,75 +86,6 @@ def integer_graph(network: SpikingNetwork, precision: Precision, form: NumberFor
         source_sha256=network.provenance.source_sha256,
         info=network.provenance.settings | precision.settings() | {"format": form.name},
     )
-
-
-def _ones_needed(currents: dict[str, Current]) -> list[ig.Shape]:
-    terms = [term for current in currents.values() for term in current.terms]
-    images = [term for term in terms if len(term.shape) == 3]
-    return list(dict.fromkeys(term.shape for term in images if term.source == ones_source(term.shape)))
-
-
-def _ones(
-    shape: ig.Shape, image: ig.Shape, network: SpikingNetwork, names: _Names
-) -> tuple[ig.Convolution, ig.Population]:
-    """A population that emits 1 at every step: threshold 1, fed by a bias of 1 and, through weights of 0, the image."""
-    name = ones_source(shape)
-    (rows, stride_h, pad_h), (cols, stride_w, pad_w) = (_cover(n, m) for n, m in zip(image[1:], shape[1:], strict=True))
-    one = np.ones(1, dtype=np.int64)
-    synapse = ig.Convolution(
-        name=names.free(f"{name}.bias"),
-        sources=("input",),
-        input_shape=image,
-        output_shape=shape,
-        weight=np.zeros((1, image[0], rows, cols), dtype=np.int64),
-        bias=one,
-        stride=(stride_h, stride_w),
-        padding=(pad_h, pad_w),
-        dilation=(1, 1),
-    )
-    spec = next(iter(network.neurons.values())).spec
-    population = ig.Population(
-        name=names.free(name),
-        sources=(synapse.name,),
-        shape=shape,
-        kind=spec.kind,
-        theta=np.ones(shape, dtype=np.int64),
-        v_init=np.zeros(shape, dtype=np.int64),
-        theta_neg=np.ones(shape, dtype=np.int64) if spec.kind == "signed_if" else None,
-        levels=1 if spec.kind == "graded" else None,
-        rho=spec.rho,
-    )
-    return synapse, population
-
-
-def _cover(size: int, wanted: int) -> tuple[int, int, int]:
-    """Kernel, stride and padding that take an axis of ``size`` to ``wanted``, with the smallest kernel there is."""
-    for stride in range(1, size + 1):
-        if (size - 1) // stride + 1 == wanted:
-            return 1, stride, 0
-    padding = max(wanted - size, 0)
-    return size + 2 * padding - wanted + 1, 1, padding
-
-
-class _Names:
-    """Hands out node names, each once."""
-
-    def __init__(self, taken: Iterable[str]) -> None:
-        self.taken = set(taken)
-
-    def free(self, wanted: str) -> str:
-        name, number = wanted, 1
-        while name in self.taken:
-            name, number = f"{wanted}_{number}", number + 1
-        self.taken.add(name)
-        return name
-
-
-def _output_weights(term: Term) -> Float64:
-    if term.dense is not None:
-        return term.dense
-    assert term.kernel is not None  # apply_gain gives every term weights
-    return term.kernel.weight
 
 
 def _request(
@@ -172,113 +101,6 @@ def _request(
         per=precision.per,
         scale=precision.scale,
     )
-
-
-def _integers(real: Float64, what: str) -> ig.Int64:
-    rounded = np.rint(real)
-    if np.abs(rounded).max(initial=0) > _EXACT:
-        raise RangeError(
-            f"{what} reaches {np.abs(rounded).max():.3g} units, beyond the exact range of NIR's float32 (2^24); "
-            "the weights of this layer are tiny against its bias: retrain it or use per='layer'"
-        )
-    return rounded.astype(np.int64)
-
-
-def _synapses(
-    population: str, terms: list[Term], current: Current, units: Units, form: NumberFormat, names: _Names
-) -> tuple[tuple[str, ...], list[ig.Node]]:
-    """Synapse nodes of a population (pool, convolution or flatten and affine per term) and the names that feed it."""
-    nodes: list[ig.Node] = []
-    ends = []
-    channels = len(units.unit)
-    bias = round_bias(_integers(_channel_bias(current, channels) / units.unit, f"{population}: a bias"), form)
-    for branch, (term, exponent) in enumerate(zip(terms, units.exponents, strict=True)):
-        base = term.name if term.name and term.name != population else f"{population}.synapse"
-        source, shape = term.source, term.shape
-        if term.pool is not None:
-            pool = ig.SumPool(names.free(f"{base}.pool"), (source,), shape, term.pooled_shape, term.pool, term.pool)
-            nodes.append(pool)
-            source, shape = pool.name, pool.output_shape
-        weight = units.weights(branch, _output_weights(term))
-        if term.dense is not None:
-            if len(shape) > 1:
-                flat = ig.Flatten(names.free(f"{base}.flatten"), (source,), shape, (int(np.prod(shape)),))
-                nodes.append(flat)
-                source, shape = flat.name, flat.output_shape
-            end: ig.Node = ig.Affine(names.free(base), (source,), shape, (channels,), weight, bias, exponent)
-        else:
-            assert term.kernel is not None
-            end = _convolution(names.free(base), source, shape, term.kernel, weight, bias, exponent)
-        nodes.append(end)
-        if term.dense is None and term.flat:
-            end = ig.Flatten(names.free(f"{base}.flatten"), (end.name,), end.output_shape, term.output_shape)
-            nodes.append(end)
-        ends.append(end.name)
-        bias = np.zeros_like(bias)  # the first branch carries it
-    return tuple(ends), nodes
-
-
-def _channel_bias(current: Current, channels: int) -> Float64:
-    """One bias per output channel of the synapses; a flattened convolution repeats each channel's."""
-    bias = np.asarray(current.bias, dtype=np.float64)
-    return bias if len(bias) == channels else bias.reshape(channels, -1)[:, 0]
-
-
-def _convolution(
-    name: str, source: str, shape: ig.Shape, kernel: Kernel, weight: ig.Int64, bias: ig.Int64, exponent: int
-) -> ig.Convolution:
-    """An IR convolution: four-sided padding becomes symmetric padding and zero kernel rows or columns (``margin``)."""
-    weight, margin, padding, dilation = _symmetric(kernel, weight)
-    node = ig.Convolution(
-        name=name,
-        sources=(source,),
-        input_shape=shape,
-        output_shape=kernel.output_shape(shape),
-        weight=weight,
-        bias=bias,
-        stride=kernel.stride,
-        padding=padding,
-        dilation=dilation,
-        groups=kernel.groups,
-        margin=margin,
-        weight_exp=exponent,
-    )
-    return node
-
-
-def _symmetric(
-    kernel: Kernel, weight: ig.Int64
-) -> tuple[ig.Int64, tuple[int, int, int, int], tuple[int, int], tuple[int, int]]:
-    """Pads (a, b) of an axis become max(a, b) on both sides; the kernel grows by the difference where less was asked.
-
-    Growing by one row moves the taps by one dilation: a difference that the dilation does not divide turns the
-    dilated kernel into a dense one first.
-    """
-    top, bottom, left, right = kernel.pads
-    dilation = list(kernel.dilation)
-    for axis, (before, after) in enumerate(((top, bottom), (left, right))):
-        if (before - after) % dilation[axis]:
-            weight = _undilate(weight, axis + 2, dilation[axis])
-            dilation[axis] = 1
-    tall, wide = max(top, bottom), max(left, right)
-    grow = (
-        (tall - top) // dilation[0],
-        (tall - bottom) // dilation[0],
-        (wide - left) // dilation[1],
-        (wide - right) // dilation[1],
-    )
-    grown = np.pad(weight, ((0, 0), (0, 0), grow[:2], grow[2:]))
-    return grown, grow, (tall, wide), (dilation[0], dilation[1])
-
-
-def _undilate(weight: ig.Int64, axis: int, dilation: int) -> ig.Int64:
-    shape = list(weight.shape)
-    shape[axis] = (shape[axis] - 1) * dilation + 1
-    dense = np.zeros(shape, dtype=np.int64)
-    index = [slice(None)] * 4
-    index[axis] = slice(None, None, dilation)
-    dense[tuple(index)] = weight
-    return dense
 
 
 def _spread(values: Float64 | ig.Int64, shape: ig.Shape) -> ig.Int64:

@@ -1,0 +1,187 @@
+"""Rules of the profile about the graph: its metadata, names, edges and combinations.
+
+A rule yields (node, message) per violation; ``node`` is empty where the graph itself is at fault. Rules read the NIR
+graph as it is and assume nothing of the others.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import nir
+
+from toolchain.errors import GraphError
+from toolchain.ir.profile import (
+    INPUT,
+    KINDS,
+    OUTPUT,
+    SCHEDULES,
+    SCHEMA,
+    content_sha256,
+    float_of,
+    int_of,
+    list_of,
+    metadata_of,
+    text_of,
+)
+
+_NAME = re.compile(r"[A-Za-z0-9_.]+")
+_NODES = (nir.Input, nir.Conv2d, nir.Affine, nir.SumPool2d, nir.Flatten, nir.IF, nir.I, nir.Output)
+
+
+def schema(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
+    """The graph says which profile it follows, and its major version is known."""
+    found = text_of(metadata_of(graph), "schema")
+    if not found:
+        yield (
+            "",
+            ("the graph carries no spikec metadata: a plain NIR file needs an explicit import"),
+        )
+    elif found.split(".")[:2] != SCHEMA.split("."):  # a minor version may follow: spikec.nir/1.3
+        yield "", f"schema {found!r} is not {SCHEMA!r}: this version cannot read it"
+
+
+def graph_fields(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
+    """timesteps, schedule, drain, dt, numeric are present and legal."""
+    metadata = metadata_of(graph)
+    for key in ("timesteps", "schedule", "drain", "numeric", "node_order", "requires", "content_sha256"):
+        if key not in metadata:
+            yield "", f"metadata {key!r} is missing"
+    if text_of(metadata, "numeric", "int") != "int":
+        yield "", f"numeric is {text_of(metadata, 'numeric')!r}, only 'int' can be executed"
+    if text_of(metadata, "schedule", "pipelined") not in SCHEDULES:
+        yield "", f"schedule {text_of(metadata, 'schedule')!r} is none of {', '.join(SCHEDULES)}"
+    if not 1 <= int_of(metadata, "timesteps", 1) <= 2**20:
+        yield "", f"timesteps is {int_of(metadata, 'timesteps', 1)}, it must be between 1 and {2**20}"
+    if int_of(metadata, "drain", 0) < 0:
+        yield "", f"drain is {int_of(metadata, 'drain', 0)}, it must not be negative"
+    if "dt" in metadata and float_of(metadata, "dt") != 1.0:
+        yield "", f"dt is {float_of(metadata, 'dt')}, the profile counts steps: dt must be 1"
+
+
+def names(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
+    """Flat graph; one node 'input', one 'output'; other names are [A-Za-z0-9_.]+; known node types only."""
+    for name, node in graph.nodes.items():
+        if not _NAME.fullmatch(name):
+            yield name, "node names may hold letters, digits, '_' and '.' only"
+        if not isinstance(node, _NODES):
+            yield name, f"node type {type(node).__name__} is not part of the profile"
+        if isinstance(node, nir.Input) != (name == INPUT):
+            yield name, f"the Input node, and nothing else, is called {INPUT!r}"
+        if isinstance(node, nir.Output) != (name == OUTPUT):
+            yield name, f"the Output node, and nothing else, is called {OUTPUT!r}"
+    for name in (INPUT, OUTPUT):
+        if name not in graph.nodes:
+            yield "", f"there is no node {name!r}"
+    readouts = [name for name, node in graph.nodes.items() if isinstance(node, nir.I)]
+    if len(readouts) != 1:
+        yield "", f"there must be one integrator (I) node before the output, found {len(readouts)}"
+
+
+def edges(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
+    """Edges join existing nodes, once; each node has the inputs and readers its type needs; no cycle."""
+    pairs = [(str(a), str(b)) for a, b in graph.edges]
+    for pair in sorted({p for p in pairs if pairs.count(p) > 1}):
+        yield pair[1], f"the edge {pair[0]} -> {pair[1]} appears more than once"
+    for a, b in pairs:
+        for end in (a, b):
+            if end not in graph.nodes:
+                yield "", f"the edge {a} -> {b} names {end!r}, which does not exist"
+    sources = {name: [a for a, b in pairs if b == name] for name in graph.nodes}
+    readers = {name: [b for a, b in pairs if a == name] for name in graph.nodes}
+    for name, node in graph.nodes.items():
+        if isinstance(node, nir.Input) == bool(sources[name]):
+            yield (
+                name,
+                "the input has no sources" if isinstance(node, nir.Input) else "nothing feeds this node",
+            )
+        if isinstance(node, nir.Output) == bool(readers[name]):
+            yield (
+                name,
+                "the output feeds nothing" if isinstance(node, nir.Output) else "nothing reads this node",
+            )
+        if isinstance(node, nir.I) and readers[name] != [OUTPUT]:
+            yield name, "the integrator feeds the output and nothing else"
+        if isinstance(node, nir.Output) and not all(isinstance(graph.nodes.get(s), nir.I) for s in sources[name]):
+            yield name, "the output must read the integrator alone"
+    if topological_order(graph) is None:
+        yield "", "the graph has a cycle"
+
+
+def topological_order(graph: nir.NIRGraph) -> list[str] | None:
+    """Node names with every source before its readers, ties broken by ``node_order`` then name; None for a cycle."""
+    try:
+        stored = list_of(metadata_of(graph), "node_order")
+    except GraphError:
+        stored = []
+    rank = {name: i for i, name in enumerate(stored)}
+    key = lambda name: (rank.get(name, len(rank)), name)  # noqa: E731
+    pairs = {(str(a), str(b)) for a, b in graph.edges}
+    waiting = {name: {a for a, b in pairs if b == name and a in graph.nodes} for name in graph.nodes}
+    order: list[str] = []
+    while waiting:
+        ready = sorted((name for name, needs in waiting.items() if not needs), key=key)
+        if not ready:
+            return None
+        chosen = ready[0]
+        order.append(chosen)
+        del waiting[chosen]
+        for needs in waiting.values():
+            needs.discard(chosen)
+    return order
+
+
+def node_order(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
+    """``node_order`` lists every node once, sources before readers."""
+    if "node_order" not in metadata_of(graph):
+        return
+    stored = list_of(metadata_of(graph), "node_order")
+    if sorted(stored) != sorted(graph.nodes):
+        yield "", "node_order does not list exactly the nodes of the graph"
+    elif any(stored.index(str(a)) > stored.index(str(b)) for a, b in graph.edges if a in stored and b in stored):
+        yield "", "node_order puts a node before one of its sources"
+
+
+def requires(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
+    """``requires`` names what the graph uses: a reader that trusts it must not be misled."""
+    if "requires" not in metadata_of(graph):
+        return
+    stored = set(list_of(metadata_of(graph), "requires"))
+    needed = {"reset=subtract", "v_init"}
+    for node in graph.nodes.values():
+        if isinstance(node, nir.IF):
+            kind = text_of(metadata_of(node), "kind")
+            if kind == "signed_if":
+                needed.add("signed_spikes")
+            elif kind in KINDS and kind != "if":
+                needed.add(f"kind={kind}")
+    for item in sorted(needed - stored):
+        yield "", f"requires lacks {item!r}"
+
+
+def combinations(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
+    """Neuron kinds, schedule, T and drain go together."""
+    metadata = metadata_of(graph)
+    schedule, steps = text_of(metadata, "schedule"), int_of(metadata, "timesteps", 1)
+    kinds = {text_of(metadata_of(n), "kind") for n in graph.nodes.values() if isinstance(n, nir.IF)} & set(KINDS)
+    for kind in sorted(kinds & {"bit_serial", "graded"}):
+        if schedule != "layerwise":
+            yield "", f"kind {kind!r} needs the schedule 'layerwise'"
+        if len(kinds) > 1:
+            yield "", f"kind {kind!r} cannot be mixed with {', '.join(sorted(kinds - {kind}))}"
+    if "graded" in kinds and steps != 1:
+        yield "", f"kind 'graded' runs in one step, timesteps is {steps}"
+    if "bit_serial" in kinds and steps > 15:
+        yield "", f"kind 'bit_serial' holds at most 15 bits, timesteps is {steps}"
+    if "calibrated_if" in kinds and schedule != "pipelined":
+        yield "", "kind 'calibrated_if' needs the schedule 'pipelined'"
+    if int_of(metadata, "drain", 0) and (schedule != "pipelined" or kinds - {"signed_if"}):
+        yield "", "drain needs the schedule 'pipelined' and signed_if neurons throughout"
+
+
+def fresh_hash(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
+    """``content_sha256`` is the hash of what the nodes hold."""
+    stored = text_of(metadata_of(graph), "content_sha256")
+    if stored and stored != content_sha256(graph):
+        yield "", "content_sha256 does not match: nodes or edges were changed after the graph was built"

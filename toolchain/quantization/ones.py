@@ -1,0 +1,58 @@
+"""Populations that emit one at every step: how a bias enters where padding makes it a map."""
+
+from __future__ import annotations
+
+import numpy as np
+
+import toolchain.ir.integer as ig
+from toolchain.conversion.network import SpikingNetwork
+from toolchain.quantization.maps import Current, ones_source
+from toolchain.quantization.synapses import Names
+
+
+def ones_needed(currents: dict[str, Current]) -> list[ig.Shape]:
+    terms = [term for current in currents.values() for term in current.terms]
+    images = [term for term in terms if len(term.shape) == 3]
+    return list(dict.fromkeys(term.shape for term in images if term.source == ones_source(term.shape)))
+
+
+def ones_population(
+    shape: ig.Shape, image: ig.Shape, network: SpikingNetwork, names: Names
+) -> tuple[ig.Convolution, ig.Population]:
+    """A population that emits 1 at every step: threshold 1, fed by a bias of 1 and, through weights of 0, the image."""
+    name = ones_source(shape)
+    (rows, stride_h, pad_h), (cols, stride_w, pad_w) = (_cover(n, m) for n, m in zip(image[1:], shape[1:], strict=True))
+    one = np.ones(1, dtype=np.int64)
+    synapse = ig.Convolution(
+        name=names.free(f"{name}.bias"),
+        sources=("input",),
+        input_shape=image,
+        output_shape=shape,
+        weight=np.zeros((1, image[0], rows, cols), dtype=np.int64),
+        bias=one,
+        stride=(stride_h, stride_w),
+        padding=(pad_h, pad_w),
+        dilation=(1, 1),
+    )
+    spec = next(iter(network.neurons.values())).spec
+    population = ig.Population(
+        name=names.free(name),
+        sources=(synapse.name,),
+        shape=shape,
+        kind=spec.kind,
+        theta=np.ones(shape, dtype=np.int64),
+        v_init=np.zeros(shape, dtype=np.int64),
+        theta_neg=np.ones(shape, dtype=np.int64) if spec.kind == "signed_if" else None,
+        levels=1 if spec.kind == "graded" else None,
+        rho=spec.rho,
+    )
+    return synapse, population
+
+
+def _cover(size: int, wanted: int) -> tuple[int, int, int]:
+    """Kernel, stride and padding that take an axis of ``size`` to ``wanted``, with the smallest kernel there is."""
+    for stride in range(1, size + 1):
+        if (size - 1) // stride + 1 == wanted:
+            return 1, stride, 0
+    padding = max(wanted - size, 0)
+    return size + 2 * padding - wanted + 1, 1, padding
