@@ -22,7 +22,21 @@ from toolchain.cli.parser import Parser, UsageError, parse
 from toolchain.errors import DoesNotFit, TargetUnavailable, ToolchainError, VerificationMismatch
 
 #: In the order of the help: the main job, then along the data's way.
-COMMANDS = ("demo", "train", "export", "inspect", "diff", "run", "verify", "check", "map", "energy", "report", "doctor")
+COMMANDS = (
+    "demo",
+    "train",
+    "export",
+    "inspect",
+    "diff",
+    "run",
+    "verify",
+    "check",
+    "map",
+    "energy",
+    "report",
+    "netx",
+    "doctor",
+)
 
 INTERRUPTED = 130
 BROKEN_PIPE = 141

@@ -69,7 +69,7 @@ def add_parser(commands: Any) -> Parser:
         choices=("average",),
         help="replace max pooling by average pooling; the weights should have been fine-tuned with it",
     )
-    parser.add_data(command)
+    parser.add_data(command, default=None)
     command.add_argument(
         "--calibration",
         type=at_least(1),
@@ -84,9 +84,13 @@ def add_parser(commands: Any) -> Parser:
 
 def run(args: argparse.Namespace) -> int:
     from models.data import open_dataset
+    from models.weights import index
     from toolchain.ir import as_integer, save
 
-    training = open_dataset(args.data, args.data_root, "train")
+    # A shipped network knows its data set; others default to what every other command takes.
+    shipped = index().get(args.model, {}) if args.weights is None else {}
+    data = args.data or shipped.get("data") or parser.DEFAULT_DATA
+    training = open_dataset(data, args.data_root, "train")
     model = trained(args.model, args.weights, training)
     if args.max_pool:
         from toolchain.frontend import replace_max_pool
@@ -103,6 +107,7 @@ def run(args: argparse.Namespace) -> int:
         "content_sha256": integer.content_sha256,
         "source_sha256": integer.source_sha256,
         "model": args.model,
+        "data": data,
         "method": args.method,
         "per": args.per,
         "timesteps": integer.timesteps,

@@ -10,6 +10,9 @@ from typing import Any, NoReturn
 
 from toolchain.errors import ToolchainError
 
+#: Bundled with scikit-learn, so always there.
+DEFAULT_DATA = "digits"
+
 
 class UsageError(ToolchainError):
     """The command line itself is wrong."""
@@ -103,13 +106,14 @@ def add_graph(parser: Parser, name: str = "graph") -> None:
     parser.add_argument(name, metavar=f"{name.upper()}.nir", type=Path, help="NIR file written by spikec export")
 
 
-def add_data(parser: Parser) -> None:
+def add_data(parser: Parser, default: str | None = DEFAULT_DATA) -> None:
     """``--data`` and ``--data-root``."""
     parser.add_argument(
         "--data",
-        default="digits",
+        default=default,
         metavar="D",
-        help="digits (default), fashion-mnist, cifar10, cifar100, folder:PATH or npz:PATH",
+        help="digits, fashion-mnist, cifar10, cifar100, folder:PATH or npz:PATH "
+        f"(default: {default or 'the shipped network chooses, else ' + DEFAULT_DATA})",
     )
     parser.add_argument("--data-root", type=Path, metavar="DIR", help="where the data set's files are")
 
