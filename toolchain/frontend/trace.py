@@ -25,7 +25,7 @@ class _Tracer(fx.Tracer):
     record_stack_traces = True
 
     def path_of_module(self, mod: nn.Module) -> str:
-        """The name of a layer; one made inside ``forward`` gets a name of its own."""
+        """The name of a layer; one without weights that is made inside ``forward`` gets a name of its own."""
         try:
             path: str = super().path_of_module(mod)
             return path
@@ -33,7 +33,8 @@ class _Tracer(fx.Tracer):
             kind = type(mod).__name__
             if next(mod.parameters(), None) is not None:
                 raise ConversionError(
-                    f"a {kind} is made inside forward, with new weights at every call; make it in __init__"
+                    f"a {kind} in the forward pass is no submodule of the network (made there, or kept in a plain "
+                    "list): assign it in __init__, lists as nn.ModuleList"
                 ) from None
             names = (f"{kind.lower()}_{i}" for i in itertools.count())
             name = next(n for n in names if not hasattr(self.root, n))

@@ -1,0 +1,130 @@
+"""Networks of accepted operations in an order that gives no spiking network, and what cannot be traced at all."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import toolchain as tc
+
+
+def _convert(network, images):
+    return tc.convert(network, tc.QCFS(timesteps=4), example=images, calibration=images)
+
+
+_REFUSED = {
+    "no activation": (
+        lambda n, x: n.linear(n.conv(x).flatten(1)),
+        "the network has no activation, so there is nothing that could spike; add ReLU layers",
+    ),
+    "activation of the image": (
+        lambda n, x: n.linear(F.relu(x).flatten(1)),
+        r"\S+:\d+ \(relu\): an activation has no linear operation before it; put a Conv2d or Linear layer there",
+    ),
+    "activation of an activation": (
+        lambda n, x: n.linear(F.relu(n.relu(n.conv(x))).flatten(1)),
+        r"\S+:\d+ \(relu_1\): an activation has no linear operation before it; put a Conv2d or Linear layer there",
+    ),
+    "ends in an activation": (
+        lambda n, x: F.relu(n.head(n.conv(x))),
+        r"\S+:\d+ \(relu_1\): the network ends in an activation; end it in a linear layer \(the readout\)",
+    ),
+    "ends in an image": (
+        lambda n, x: n.other(n.relu(n.conv(x))),
+        r"the network returns \('N', 4, 8, 6\); flatten it to logits \(N, classes\)",
+    ),
+    "returns a tuple": (
+        lambda n, x: (n.head(n.conv(x)), x),
+        "the network returns several outputs; it must return one tensor of logits",
+    ),
+    "returns a dictionary": (
+        lambda n, x: {"logits": n.head(n.conv(x))},
+        "the network returns several outputs; it must return one tensor of logits",
+    ),
+    "returns a number": (lambda n, x: 3, "the network returns a int; it must return one tensor of logits"),
+    "returns a parameter": (
+        lambda n, x: n.linear.weight * 2,
+        "the network returns a constant: its output does not depend on the image",
+    ),
+    "wrong image size": (
+        lambda n, x: n.small(n.relu(n.conv(x)).flatten(1)),
+        r"the network fails on example images of shape \(2, 4, 8, 6\) at \S+:\d+ \(small\): mat1 and mat2 .*",
+    ),
+    "weights made inside forward": (
+        lambda n, x: n.head(nn.Conv2d(4, 4, 3, padding=1)(x)),
+        r"a Conv2d in the forward pass is no submodule of the network \(made there, or kept in a plain list\): "
+        "assign it in __init__, lists as nn.ModuleList",
+    ),
+    "not a number": (
+        lambda n, x: n.head(n.conv(x) * n.broken),
+        "the network returns values that are not finite on the example images",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", _REFUSED)
+def test_structure_is_refused(name, network, images):
+    run, sentence = _REFUSED[name]
+    with pytest.raises(tc.ConversionError) as error:
+        _convert(network(run, broken=torch.full((4, 1, 1), torch.nan)), images)
+    assert re.fullmatch(sentence, str(error.value)), str(error.value)
+
+
+def test_two_images_are_refused(images):
+    class Siamese(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = nn.Sequential(nn.Conv2d(4, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(48, 3))
+
+        def forward(self, left, right):
+            return self.layers(left + right)
+
+    with pytest.raises(tc.ConversionError, match="the network takes 2 inputs; exactly one image tensor is supported"):
+        _convert(Siamese(), images)
+
+
+def test_forward_hook_that_changes_values_is_noticed(network, images):
+    model = network(lambda n, x: n.head(n.conv(x)))
+    model.conv.register_forward_hook(lambda module, inputs, output: output * 2)
+    with pytest.raises(
+        tc.ConversionError, match="something acts on it that tracing cannot see, such as a forward hook"
+    ):
+        _convert(model, images)
+
+
+def test_forward_hook_that_only_looks_is_no_obstacle(network, images):
+    model = network(lambda n, x: n.head(n.conv(x)))
+    model.conv.register_forward_hook(lambda module, inputs, output: None)
+    assert _convert(model, images)
+
+
+def test_staircases_are_compared_without_their_steps(network, images):
+    """One level per staircase: a pre-activation on the edge of a step must not count as a difference."""
+    activation = tc.ClipFloorShift(levels=1, threshold=1.0)
+    model = network(lambda n, x: n.linear(n.activation(n.norm(n.conv(x))).flatten(1)), activation=activation)
+    assert _convert(model, images)
+    assert activation.levels == 1
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        nn.Sequential(nn.Conv2d(4, 2, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 3)),
+        # ends in a pool of spikes, as SqueezeNet does
+        nn.Sequential(nn.Conv2d(4, 3, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()),
+        # ends in a convolution
+        nn.Sequential(nn.Conv2d(4, 3, 1), nn.ReLU(), nn.Conv2d(3, 5, (8, 6)), nn.Flatten()),
+        # a scale is a linear operation
+        nn.Sequential(nn.Conv2d(4, 3, 1), nn.ReLU(), nn.BatchNorm2d(3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 3)),
+    ],
+)
+def test_structure_is_accepted(model, images):
+    torch.manual_seed(0)
+    for layer in model:
+        if isinstance(layer, nn.Conv2d):
+            nn.init.uniform_(layer.bias, 0.1, 0.5)
+    assert tc.lower(_convert(model.eval(), images))
