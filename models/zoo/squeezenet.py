@@ -67,7 +67,8 @@ class SqueezeNet(nn.Module):
         self.pool = nn.AdaptiveAvgPool2d(1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.pool(self.classifier(self.features(x))).flatten(1)
+        logits: Tensor = self.pool(self.classifier(self.features(x))).flatten(1)
+        return logits
 
 
 def _layer(inputs: int, outputs: int, kernel: int, stride: int, activation: Activation) -> nn.Sequential:
