@@ -6,6 +6,7 @@ graph as it is and assume nothing of the others.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 
@@ -28,6 +29,17 @@ from toolchain.ir.profile import (
 
 _NAME = re.compile(r"[A-Za-z0-9_.]+")
 _NODES = (nir.Input, nir.Conv2d, nir.Affine, nir.SumPool2d, nir.Flatten, nir.IF, nir.I, nir.Output)
+_KNOWN_REQUIREMENTS = {
+    "drain",
+    "nir_type_check=off",
+    "per_neuron_threshold",
+    "reset=subtract",
+    "schedule=layerwise",
+    "signed_spikes",
+    "spike_cmp=ge",
+    "v_init",
+    *(f"kind={kind}" for kind in KINDS),
+}
 
 
 def schema(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
@@ -56,6 +68,12 @@ def graph_fields(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
         yield "", f"timesteps is {int_of(metadata, 'timesteps', 1)}, it must be between 1 and {2**20}"
     if int_of(metadata, "drain", 0) < 0:
         yield "", f"drain is {int_of(metadata, 'drain', 0)}, it must not be negative"
+    try:
+        info = json.loads(text_of(metadata, "info", "{}"))
+    except json.JSONDecodeError:
+        info = None
+    if not isinstance(info, dict):
+        yield "", "metadata 'info' must be a JSON object"
     if "dt" in metadata and float_of(metadata, "dt") != 1.0:
         yield "", f"dt is {float_of(metadata, 'dt')}, the profile counts steps: dt must be 1"
 
@@ -144,11 +162,16 @@ def node_order(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
 
 
 def requires(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
-    """``requires`` names what the graph uses: a reader that trusts it must not be misled."""
-    if "requires" not in metadata_of(graph):
+    """``requires`` names what the graph uses, and nothing this version does not know: no reader may be misled."""
+    metadata = metadata_of(graph)
+    if "requires" not in metadata:
         return
-    stored = set(list_of(metadata_of(graph), "requires"))
-    needed = {"reset=subtract", "v_init"}
+    stored = set(list_of(metadata, "requires"))
+    needed = {"reset=subtract", "spike_cmp=ge", "v_init"}
+    if text_of(metadata, "schedule") == "layerwise":
+        needed.add("schedule=layerwise")
+    if int_of(metadata, "drain", 0):
+        needed.add("drain")
     for node in graph.nodes.values():
         if isinstance(node, nir.IF):
             kind = text_of(metadata_of(node), "kind")
@@ -158,6 +181,8 @@ def requires(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
                 needed.add(f"kind={kind}")
     for item in sorted(needed - stored):
         yield "", f"requires lacks {item!r}"
+    for item in sorted(stored - needed - _KNOWN_REQUIREMENTS):
+        yield "", f"the graph requires {item!r}, which this version does not know"
 
 
 def combinations(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:

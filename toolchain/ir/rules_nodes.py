@@ -132,8 +132,8 @@ def _state(
             yield name, f"metadata {key!r} is missing"
         return
     value = np.asarray(metadata[key])
-    if value.dtype.kind not in "iu" or value.ndim < 1:
-        yield name, f"metadata {key!r} must be an integer array"
+    if value.dtype != np.int32 or value.ndim < 1:
+        yield name, f"metadata {key!r} must be an array of int32, it is {value.dtype} of {value.ndim} axes"
         return
     try:
         np.broadcast_to(value, np.shape(node.r))
@@ -155,6 +155,8 @@ def input_output(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
             yield INPUT, f"dtype {text_of(metadata, 'dtype')!r} is neither int8 nor uint8"
         if float_of(metadata, "scale") <= 0:
             yield INPUT, "scale must be positive"
+        if not whole(node.input_type.get("input"), 1, (1, 3)):
+            yield INPUT, "shape must be one integer (features) or three (channels, rows, columns)"
     node = graph.nodes.get(OUTPUT)
     if isinstance(node, nir.Output) and text_of(metadata_of(node), "decode", "membrane") != "membrane":
         yield OUTPUT, f"decode {text_of(metadata_of(node), 'decode')!r} is not 'membrane'"
@@ -164,22 +166,11 @@ def linear_nodes(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
     """Convolutions are dense and, where possible, square; pools are folded; flatten takes every axis."""
     typed = "nir_type_check=off" not in list_of(metadata_of(graph), "requires")
     for name, node in graph.nodes.items():
+        operation = {nir.Conv2d: "conv2d", nir.Affine: "affine"}.get(type(node))
+        if operation and text_of(metadata_of(node), "op", operation) != operation:
+            yield name, f"op is {text_of(metadata_of(node), 'op')!r}, the node is of type {type(node).__name__}"
         if isinstance(node, nir.Conv2d):
-            if int(np.asarray(node.groups)) != 1:
-                yield name, "groups must be expanded (1) in the node; the metadata keeps the number"
-            shape = np.shape(node.weight)
-            if len(shape) != 4:
-                yield name, f"weight must be [O, I, kH, kW], not {shape}"
-                continue
-            if shape[2] != shape[3] and typed:
-                yield name, "a rectangular kernel needs 'nir_type_check=off' in requires"
-            if isinstance(node.padding, str):
-                yield name, "padding must be two integers, not a word"
-            if node.input_shape is None:
-                yield name, "input_shape must be set"
-            if np.shape(node.bias) != (shape[0],):
-                yield name, f"bias must have {shape[0]} values, it has shape {np.shape(node.bias)}"
-            yield from _structure(name, node)
+            yield from ((name, message) for message in _convolution(node, typed))
         elif isinstance(node, nir.Affine):
             if np.ndim(node.weight) != 2 or np.shape(node.bias) != np.shape(node.weight)[:1]:
                 yield (
@@ -187,34 +178,59 @@ def linear_nodes(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
                     f"weight {np.shape(node.weight)} and bias {np.shape(node.bias)} do not form an affine map",
                 )
         elif isinstance(node, nir.SumPool2d):
-            if np.any(np.asarray(node.padding)) or not np.array_equal(
-                np.broadcast_to(node.kernel_size, 2), np.broadcast_to(node.stride, 2)
-            ):
+            if not (whole(node.kernel_size, 1) and whole(node.stride, 1) and whole(node.padding, 0)):
+                yield name, "kernel_size, stride and padding must be one or two integers each"
+            elif np.any(node.padding) or np.any(np.asarray(node.kernel_size) != np.asarray(node.stride)):
                 yield name, "a sum pool has no padding and a stride equal to its kernel"
-        elif isinstance(node, nir.Flatten) and (int(node.start_dim) != 0 or int(node.end_dim) != -1):
+        elif isinstance(node, nir.Flatten) and (node.start_dim, node.end_dim) != (0, -1):
             yield name, "flatten must take all axes (start_dim 0, end_dim -1)"
 
 
-def _structure(name: str, node: nir.Conv2d) -> Iterator[tuple[str, str]]:
+def whole(value: Any, low: int, sizes: tuple[int, ...] = (1, 2)) -> bool:
+    """Whether ``value`` holds integers of at least ``low``, as many as one of ``sizes``."""
+    array = np.asarray(value)
+    return array.dtype.kind in "iu" and array.ndim <= 1 and array.size in sizes and bool((array >= low).all())
+
+
+def _convolution(node: nir.Conv2d, typed: bool) -> Iterator[str]:
+    if not whole(node.groups, 1) or np.any(np.asarray(node.groups) != 1):
+        yield "groups must be expanded (1) in the node; the metadata keeps the number"
+    for field, low in (("stride", 1), ("padding", 0), ("dilation", 1)):
+        if not whole(getattr(node, field), low):
+            yield f"{field} must be one or two integers of at least {low}, not {getattr(node, field)!r}"
+    if not whole(node.input_shape, 1, (2,)):
+        yield "input_shape must be two integers"
+    shape = np.shape(node.weight)
+    if len(shape) != 4 or 0 in shape:
+        yield f"weight must be [O, I, kH, kW], not {shape}"
+        return
+    if shape[2] != shape[3] and typed:
+        yield "a rectangular kernel needs 'nir_type_check=off' in requires"
+    if np.shape(node.bias) != (shape[0],):
+        yield f"bias must have {shape[0]} values, it has shape {np.shape(node.bias)}"
+    yield from _structure(node)
+
+
+def _structure(node: nir.Conv2d) -> Iterator[str]:
     """Zeros that the metadata calls structural (groups, kernel margin) are zero."""
     metadata = metadata_of(node)
     groups = int_of(metadata, "groups", 1)
     out_channels, in_channels, rows, cols = np.shape(node.weight)
     if groups < 1 or out_channels % groups or in_channels % groups:
-        yield name, f"groups = {groups} does not divide {out_channels} and {in_channels} channels"
+        yield f"groups = {groups} does not divide {out_channels} and {in_channels} channels"
         return
     mask = np.kron(np.eye(groups), np.ones((out_channels // groups, in_channels // groups))) == 0
     if np.asarray(node.weight)[mask].any():
-        yield name, f"weights outside the {groups} groups are not zero"
+        yield f"weights outside the {groups} groups are not zero"
     margin = np.asarray(metadata.get("margin", (0, 0, 0, 0))).reshape(-1)
     if margin.size != 4 or margin.dtype.kind not in "iu" or (margin < 0).any():
-        yield name, "margin must be four integers (top, bottom, left, right)"
+        yield "margin must be four integers (top, bottom, left, right)"
         return
     top, bottom, left, right = (int(m) for m in margin)
     if top + bottom >= rows or left + right >= cols:
-        yield name, f"margin {tuple(margin.tolist())} leaves nothing of a {rows}x{cols} kernel"
+        yield f"margin {tuple(margin.tolist())} leaves nothing of a {rows}x{cols} kernel"
         return
     inner = np.zeros((rows, cols), dtype=bool)
     inner[top : rows - bottom, left : cols - right] = True
     if np.asarray(node.weight)[:, :, ~inner].any():
-        yield name, "kernel weights inside the margin are not zero"
+        yield "kernel weights inside the margin are not zero"
