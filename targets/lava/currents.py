@@ -23,7 +23,7 @@ def constant_currents(graph: ig.IntegerGraph, images: npt.NDArray[np.int64] | No
     ``images``: int64 [N, *input shape]; None where the image is sent as spikes, then only biases are left.
     """
     values: dict[str, Array | None] = {}  # None: zero
-    kernels = {node.name: _kernel(node) for node in graph if isinstance(node, ig.Convolution)}
+    kernels = {node.name: kernel_of(node) for node in graph if isinstance(node, ig.Convolution)}
     found: dict[str, Array] = {}
     for node in graph:
         incoming = [value for value in (values[s] for s in node.sources) if value is not None]
@@ -50,7 +50,8 @@ def constant_currents(graph: ig.IntegerGraph, images: npt.NDArray[np.int64] | No
     return found
 
 
-def _kernel(node: ig.Convolution) -> Kernel:
+def kernel_of(node: ig.Convolution) -> Kernel:
+    """The convolution of a node, for maps in Lava's layout."""
     return Kernel(
         node.weight.transpose(0, 3, 2, 1),
         stride=node.stride[::-1],

@@ -24,7 +24,10 @@ POPULATIONS = frozenset({"SoftResetIF", "SignedIF", "CalibratedIF", "BitSerialIF
 
 @dataclass(frozen=True)
 class Job:
-    """A plan with the data of some images. ``models`` maps Process classes to drop-in models, ``module:class``."""
+    """A plan with the data of some images. ``models`` maps Process classes to drop-in models, ``module:class``.
+
+    ``worker`` is the module that builds and runs it, ``settings`` what that module needs besides the plan.
+    """
 
     plan: Plan
     images: int
@@ -32,6 +35,8 @@ class Job:
     sent: Array | None  # graded input: int64 [N, *shape in Lava's layout]
     raster: bool
     models: Mapping[str, str] = field(default_factory=dict)
+    worker: str = "targets.lava.worker"
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,7 @@ def write_job(folder: Path, job: Job) -> None:
         "connections": [[c.source, c.target, c.flatten] for c in plan.connections],
         "steps": plan.lava_steps(job.images),
         "models": dict(job.models),
+        **job.settings,
     }
     (folder / "job.json").write_text(json.dumps(document))
 
@@ -91,11 +97,12 @@ def result_bytes(plan: Plan, *, raster: bool, current_neurons: int) -> int:
 
 def _outputs(spec: ProcessSpec, job: Job) -> dict[str, tuple[tuple[int, ...], type[np.generic]]]:
     """Arrays a process writes: ``counts``, ``events``, ``spikes`` of a population, ``curve`` of the readout, and
-    ``membrane`` (lowest, highest, overflows) of both, per image."""
+    ``membrane`` (lowest, highest, overflows) of both, per image; ``v`` of a stock ``LIF``, after each image."""
     n = job.images
+    if spec.process == "LIF":
+        return {"v": ((n, *spec.arrays["v_init"].shape), np.int64)}
     if spec.process == "Integrator":
-        (classes,) = spec.arrays["v_init"].shape
-        curve = (n, spec.parameters["count_steps"], classes)
+        curve = (n, spec.parameters["count_steps"], *spec.arrays["v_init"].shape)
         return {"curve": (curve, np.int64), "membrane": ((n, 3), np.int64)}
     if spec.process not in POPULATIONS:
         return {}

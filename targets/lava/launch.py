@@ -51,7 +51,7 @@ def run_job(job: Job, *, stall_seconds: float, cancel: threading.Event, progress
     folder = Path(tempfile.mkdtemp(prefix=f"{tag}_"))
     try:
         write_job(folder, job)
-        worker = _start(folder, tag)
+        worker = _start(folder, tag, job.worker)
         try:
             _watch(worker, folder, job, stall_seconds, cancel, progress)
         except LavaError as failure:
@@ -67,13 +67,13 @@ def run_job(job: Job, *, stall_seconds: float, cancel: threading.Event, progress
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _start(folder: Path, tag: str) -> subprocess.Popen[bytes]:
+def _start(folder: Path, tag: str, module: str) -> subprocess.Popen[bytes]:
     root = str(Path(targets.__file__).parent.parent)
     threads = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
     with (folder / "log.txt").open("wb") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "targets.lava.worker", str(folder), str(os.getpid()), tag],
+            [sys.executable, "-m", module, str(folder), str(os.getpid()), tag],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,  # a file, not a pipe: orphans would keep a pipe open

@@ -11,6 +11,7 @@ import json
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,16 @@ MESSAGE_BITS = 24
 _WORDS = 1.0
 
 
-def main(folder: Path, parent: int, tag: str) -> int:
-    """Run the job in ``folder``; 0 when its results are complete."""
+Build = Callable[[Path, dict[str, Any]], list[Any]]
+Observe = Callable[[Path, dict[str, Any], list[Any], int], None]
+
+
+def main(folder: Path, parent: int, tag: str, build: Build, observe: Observe | None = None) -> int:
+    """Run the job in ``folder``; 0 when its results are complete.
+
+    ``build`` returns the processes; ``observe`` is called after each of the ``windows`` into which the job may divide
+    its steps, with the number of the window.
+    """
     from targets.lava import guard
 
     guard.die_with(parent, tag, folder)
@@ -35,7 +44,7 @@ def main(folder: Path, parent: int, tag: str) -> int:
         guard.install(folder, tag)
         processes = build(folder, document)
         write_state(folder, "building")
-        run(folder, document, processes)
+        run(folder, document, processes, observe)
         write_state(folder, "done")
     except Exception as error:
         traceback.print_exc()
@@ -89,7 +98,7 @@ def _in(process: Any) -> Any:
     return process.s_in if hasattr(process, "s_in") else process.a_in
 
 
-def run(folder: Path, document: dict[str, Any], processes: list[Any]) -> None:
+def run(folder: Path, document: dict[str, Any], processes: list[Any], observe: Observe | None) -> None:
     """Compile, run all steps, stop."""
     from lava.magma.core.run_conditions import RunSteps
     from lava.magma.core.run_configs import Loihi2SimCfg
@@ -98,7 +107,7 @@ def run(folder: Path, document: dict[str, Any], processes: list[Any]) -> None:
     models = {by_class[name]: _load(path) for name, path in document["models"].items() if name in by_class}
     config = Loihi2SimCfg(select_tag="fixed_pt", exception_proc_model_map=models)
     root = processes[-1]
-    if "torch" in sys.modules:
+    if sys.modules.get("torch") is not None:
         raise RuntimeError("torch was imported into the Lava worker, where it would hang")
     executable = root.compile(config)
     missing = {p.name for p in processes} - {p.name for p in executable.proc_builders}
@@ -107,7 +116,10 @@ def run(folder: Path, document: dict[str, Any], processes: list[Any]) -> None:
     try:
         root.create_runtime(executable=executable)
         write_state(folder, "running")
-        root.run(RunSteps(num_steps=document["steps"]))
+        for window, steps in enumerate(document.get("windows", [document["steps"]])):
+            root.run(RunSteps(num_steps=steps))
+            if observe is not None:
+                observe(folder, document, processes, window)
         write_state(folder, "stopping")
     finally:
         root.stop()
@@ -119,4 +131,4 @@ def _load(path: str) -> Any:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]))
+    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], build))

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.model.py.model import PyLoihiProcessModel
-from lava.magma.core.model.py.ports import PyInPort
+from lava.magma.core.model.py.ports import PyInPort, PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
-from lava.magma.core.process.ports.ports import InPort
+from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
 from lava.magma.core.resources import CPU
@@ -27,12 +27,12 @@ class Integrator(AbstractProcess):  # type: ignore[misc]
     """Sums its input over the first ``count_steps`` steps of a window, from ``v_init``.
 
     With ``radix`` 2 (after ``bit_serial`` layers) it doubles the sum before each step and takes the constant current
-    once, at the last.
+    once, at the last. ``s_out`` carries the membrane after every step, for whoever listens.
     """
 
     def __init__(self, *, name: str, v_init: Int64, **settings: Any) -> None:
         super().__init__(name=name, **settings)
-        self.a_in = InPort(shape=v_init.shape)
+        self.a_in, self.s_out = InPort(shape=v_init.shape), OutPort(shape=v_init.shape)
         self.v = Var(shape=v_init.shape, init=v_init)
         self.v_init = Var(shape=v_init.shape, init=v_init)
 
@@ -44,6 +44,7 @@ class PyIntegrator(PyLoihiProcessModel):  # type: ignore[misc]
     """Writes the membrane after every step (``curve``) and per image its range."""
 
     a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
+    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
     v: Int64 = LavaPyType(np.ndarray, np.int64, precision=24)
     v_init: Int64 = LavaPyType(np.ndarray, np.int64, precision=24)
 
@@ -69,6 +70,7 @@ class PyIntegrator(PyLoihiProcessModel):  # type: ignore[misc]
         at = self._window.at(self.time_step)
         if at and at[1] < self._count_steps:
             self.integrate(*at, synaptic)
+        self.s_out.send(self.v.astype(np.int32))
         self._beat(self.time_step)
 
     def integrate(self, image: int, step: int, synaptic: Int64) -> None:

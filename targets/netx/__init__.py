@@ -1,0 +1,36 @@
+"""lava-dl HDF5 files (netx) of integer graphs: write, read, run; see ``docs/lava.md``.
+
+The names below are loaded on first use: the worker imports this package, and must not import torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from targets.netx.chain import as_chain as as_chain
+    from targets.netx.file import read as read
+    from targets.netx.file import write as write
+    from targets.netx.hard_reset import HardReset as HardReset
+    from targets.netx.hard_reset import simulate_hard_reset as simulate_hard_reset
+    from targets.netx.hard_reset import write_hard_reset as write_hard_reset
+    from targets.netx.program import NetxProgram as NetxProgram
+    from targets.netx.program import run_hard_reset as run_hard_reset
+
+_MODULES = {
+    "HardReset": "hard_reset",
+    "NetxProgram": "program",
+    "as_chain": "chain",
+    "read": "file",
+    "run_hard_reset": "program",
+    "simulate_hard_reset": "hard_reset",
+    "write": "file",
+    "write_hard_reset": "hard_reset",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"targets.netx.{_MODULES[name]}"), name)

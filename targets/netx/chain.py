@@ -1,0 +1,181 @@
+"""A graph as lava-dl's netx can hold it: one chain of synapse and neurons, without pools.
+
+netx (lava-dl 0.6.0, ``netx/hdf5.py``) builds ``conv`` and ``dense`` layers, each with its neurons, one behind the
+other. Its ``pool``, ``average`` and ``concat`` raise ``NotImplementedError``, and ``add`` is skipped in silence. A sum
+pool directly before a synapse is folded into it, which changes no sum: a convolution of pooled maps is a convolution
+with a larger kernel and stride, and a dense layer repeats its columns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+import toolchain.ir.integer as ig
+from toolchain.errors import DoesNotFit
+
+#: Lava's Conv keeps kernel size, stride, padding, dilation and groups in int8.
+_INT8 = 127
+
+
+def as_chain(graph: ig.IntegerGraph) -> ig.IntegerGraph:
+    """The same network without pools: input, then synapse and population by turns (a flatten before dense synapses
+    of maps), then a dense synapse and the readout.
+
+    Raises ``DoesNotFit`` with every reason why netx cannot hold it, ``.reasons`` one by one.
+    """
+    reasons = [reason for node in graph for reason in _shape_of_chain(graph, node)]
+    nodes: dict[str, ig.Node] = {}
+    for node in graph:
+        match node:
+            case ig.SumPool() | ig.Flatten():
+                continue
+            case ig.Convolution() | ig.Affine():
+                pools, source = _behind(graph, node)
+                folded = _folded(node, pools)
+                if isinstance(folded, str):
+                    reasons.append(folded)
+                    continue
+                reasons += _limits(folded)
+                if isinstance(folded, ig.Affine) and len(source.output_shape) > 1:
+                    flat = ig.Flatten(f"{node.name}.flat", (source.name,), source.output_shape, folded.input_shape)
+                    nodes[flat.name] = flat
+                    source = flat
+                nodes[node.name] = replace(folded, sources=(source.name,))
+            case _:
+                nodes[node.name] = node
+    refuse(reasons)
+    return replace(graph, nodes=nodes)
+
+
+def refuse(reasons: list[str]) -> None:
+    """Raise ``DoesNotFit`` with all reasons, if there are any."""
+    if reasons:
+        count = f"{len(reasons)} reasons: " if len(reasons) > 1 else ""
+        raise DoesNotFit(f"netx cannot hold this graph, {count}" + "; ".join(reasons))
+
+
+def folded_pools(graph: ig.IntegerGraph) -> list[str]:
+    """Names of the pools that :func:`as_chain` folds away."""
+    return [node.name for node in graph if isinstance(node, ig.SumPool)]
+
+
+def _shape_of_chain(graph: ig.IntegerGraph, node: ig.Node) -> list[str]:
+    """What is wrong with the place of a node."""
+    reasons = []
+    consumers = graph.consumers(node.name)
+    if len(consumers) > 1:
+        names = ", ".join(c.name for c in consumers)
+        reasons.append(f"{node.name} feeds {len(consumers)} nodes ({names}), netx layers form one chain")
+    if len(node.sources) > 1:
+        reasons.append(f"{node.name} adds {len(node.sources)} branches ({', '.join(node.sources)}), netx has no add")
+    sources = [graph.nodes[s] for s in node.sources]
+    match node:
+        case ig.Population():
+            for source in sources:
+                if isinstance(source, ig.SumPool):
+                    reasons.append(f"{source.name} pools before the neurons {node.name}, netx has no pool")
+                elif not isinstance(source, ig.Convolution | ig.Affine):
+                    reasons.append(
+                        f"{node.name} has no synapse before it, netx neurons belong to a conv or dense layer"
+                    )
+        case ig.Readout():
+            for source in sources:
+                if not isinstance(source, ig.Affine):
+                    reasons.append(f"{node.name} is fed by {source.name}, which is not a dense layer")
+        case ig.Convolution() | ig.Affine():
+            for source in sources:
+                behind = _without_pools(graph, source)
+                if isinstance(behind, ig.Convolution | ig.Affine):
+                    reasons.append(f"{node.name} follows {behind.name} without neurons between, netx has no such layer")
+    return reasons
+
+
+def _without_pools(graph: ig.IntegerGraph, node: ig.Node) -> ig.Node:
+    while isinstance(node, ig.SumPool | ig.Flatten) and node.sources:
+        node = graph.nodes[node.sources[0]]
+    return node
+
+
+def _behind(graph: ig.IntegerGraph, node: ig.Synapse) -> tuple[list[ig.SumPool], ig.Node]:
+    """The pools before a synapse, the nearest first, and what they read."""
+    pools: list[ig.SumPool] = []
+    source = graph.nodes[node.sources[0]]
+    while isinstance(source, ig.SumPool | ig.Flatten):
+        if isinstance(source, ig.SumPool):
+            pools.append(source)
+        source = graph.nodes[source.sources[0]]
+    return pools, source
+
+
+def _folded(node: ig.Synapse, pools: list[ig.SumPool]) -> ig.Synapse | str:
+    """``node`` reading what the pools read, or why that is impossible."""
+    for pool in pools:
+        if pool.kernel != pool.stride:
+            return (
+                f"{pool.name} has kernel {pool.kernel} and stride {pool.stride}: only equal ones fold into {node.name}"
+            )
+        if isinstance(node, ig.Affine):
+            node = _columns_repeated(node, pool)
+            continue
+        covered = all(size % k == 0 for size, k in zip(pool.input_shape[1:], pool.kernel, strict=True))
+        if any(node.padding) and not covered:
+            return (
+                f"{pool.name} drops the edge of {pool.input_shape[1]}x{pool.input_shape[2]} maps and {node.name} pads: "
+                "folded together they would read the dropped edge"
+            )
+        if node.dilation != (1, 1):
+            return f"{pool.name} cannot be folded into the dilated convolution {node.name}, and netx has no pool"
+        node = _kernel_enlarged(node, pool)
+    return node
+
+
+def _columns_repeated(node: ig.Affine, pool: ig.SumPool) -> ig.Affine:
+    channels, height, width = pool.input_shape
+    (kh, kw), (_, rows, columns) = pool.kernel, pool.output_shape
+    pooled = node.weight.reshape(-1, channels, rows, columns)
+    weight = np.zeros((len(pooled), channels, height, width), np.int64)
+    weight[:, :, : rows * kh, : columns * kw] = pooled.repeat(kh, axis=2).repeat(kw, axis=3)
+    return replace(node, weight=weight.reshape(len(pooled), -1), input_shape=(channels * height * width,))
+
+
+def _kernel_enlarged(node: ig.Convolution, pool: ig.SumPool) -> ig.Convolution:
+    kh, kw = pool.kernel
+    top, bottom, left, right = node.margin
+    return replace(
+        node,
+        input_shape=pool.input_shape,
+        weight=node.weight.repeat(kh, axis=2).repeat(kw, axis=3),
+        stride=(node.stride[0] * kh, node.stride[1] * kw),
+        padding=(node.padding[0] * kh, node.padding[1] * kw),
+        margin=(top * kh, bottom * kh, left * kw, right * kw),
+    )
+
+
+def _limits(node: ig.Synapse) -> list[str]:
+    """Numbers that Lava's synapses, as netx builds them, do not hold."""
+    reasons = []
+    lowest, highest = int(node.weight.min()), int(node.weight.max())
+    if lowest < -128 or highest > _INT8:
+        exponent = f" (8 bits times 2**{node.weight_exp}: netx has no exponent)" if node.weight_exp else ""
+        reasons.append(f"{node.name} has weights {lowest}..{highest}, netx takes 8 bits{exponent}")
+    if isinstance(node, ig.Affine):
+        if lowest == highest == 0:
+            reasons.append(f"{node.name} has only zero weights, on which netx raises OverflowError")
+        elif highest <= 0 and (-lowest).bit_count() == 1:
+            reasons.append(
+                f"{node.name} has no positive weight and a smallest of {lowest}: netx shifts it to -256 and Lava's "
+                "inhibitory synapses clip at -255"
+            )
+        return reasons
+    for what, values in (
+        ("kernel size", node.weight.shape[2:]),
+        ("stride", node.stride),
+        ("padding", node.padding),
+        ("dilation", node.dilation),
+        ("groups", (node.groups,)),
+    ):
+        if max(values) > _INT8:
+            reasons.append(f"{node.name} has {what} {max(values)}, Lava's Conv holds at most {_INT8}")
+    return reasons

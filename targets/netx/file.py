@@ -1,0 +1,224 @@
+"""Writes and reads lava-dl HDF5 files of integer graphs, with h5py alone.
+
+Layers and keys are those of ``netx.hdf5.Network`` in lava-dl 0.6.0: datasets under ``/layer/<i>``, maps in C, H, W
+order, weights as torch has them. Lava-dl has no neuron with a soft reset and no key for initial membranes, so the
+neurons have the types ``SOFTIF`` and ``INTEGRATOR``, which stock netx does not know: it fails instead of running other
+dynamics. Their keys: ``kind``, ``name``, ``theta``, ``vInit`` (one per neuron), ``thetaNeg``, ``levels``, ``rho``.
+The group ``/spikec`` holds what concerns the whole network: ``timesteps``, ``schedule``, ``drain``, input coding.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+
+import toolchain.ir.integer as ig
+from targets.netx.chain import as_chain
+from toolchain.errors import GraphError
+from toolchain.ir import as_integer
+
+if TYPE_CHECKING:
+    import nir
+
+FORMAT = "spikec.netx/1"
+SOFT, HARD = "soft", "hard"
+
+Group = Any  # h5py.Group, which has no types
+NeuronWriter = Callable[[Group, ig.Population | ig.Readout], None]
+
+
+def write(graph: nir.NIRGraph | ig.IntegerGraph, path: str | os.PathLike[str]) -> ig.IntegerGraph:
+    """Write the network with its soft reset; :class:`~targets.netx.NetxProgram` runs it, stock netx refuses it.
+
+    Returns what the file holds: the graph with its pools folded into the synapses behind them. The file appears whole
+    or not at all. Raises ``DoesNotFit`` with all reasons where netx cannot hold the graph.
+    """
+    chain = as_chain(as_integer(graph))
+    write_layers(chain, Path(path), SOFT, _write_neurons)
+    return chain
+
+
+def write_layers(chain: ig.IntegerGraph, path: Path, reset: str, write_neurons: NeuronWriter) -> None:
+    """Write all layers of a chain; ``write_neurons`` fills the group ``neuron`` of a layer."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        with h5py.File(temporary, "w") as file:
+            _write_network(file.create_group("spikec"), chain, reset)
+            layers = file.create_group("layer")
+            number = 0
+            for node in chain:
+                match node:
+                    case ig.InputNode():
+                        _fill(layers.create_group("0"), type="input", name=node.name, shape=node.shape)
+                    case ig.Flatten():
+                        number += 1
+                        _fill(layers.create_group(str(number)), type="flatten")
+                    case ig.Convolution() | ig.Affine():
+                        number += 1
+                        _write_synapse(layers.create_group(str(number)), node)
+                    case ig.Population() | ig.Readout():
+                        write_neurons(layers[str(number)].create_group("neuron"), node)
+        temporary.chmod(0o644)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def fill_neuron(group: Group, **values: Any) -> None:
+    """Datasets of a ``neuron`` group; text becomes a fixed-length string of shape (1,), as lava-dl writes it."""
+    _fill(group, **values)
+
+
+def _fill(group: Group, **values: Any) -> None:
+    for key, value in values.items():
+        if value is None:
+            continue
+        group[key] = np.array([value.encode()]) if isinstance(value, str) else np.asarray(value)
+
+
+def _write_network(group: Group, chain: ig.IntegerGraph, reset: str) -> None:
+    _fill(
+        group,
+        format=FORMAT,
+        reset=reset,
+        timesteps=chain.timesteps,
+        schedule=chain.schedule,
+        drain=chain.drain,
+        input_dtype=chain.input.dtype,
+        input_scale=chain.input.scale,
+        readout_scale=chain.readout.scale,
+        content_sha256=chain.content_sha256 or "unknown",
+    )
+
+
+def _write_synapse(group: Group, node: ig.Synapse) -> None:
+    common = {
+        "name": node.name,
+        "shape": np.array(node.output_shape),
+        "weight": node.weight.astype(np.int32),
+        "bias": node.bias.astype(np.int32),
+    }
+    if isinstance(node, ig.Affine):
+        _fill(group, type="dense", **common)
+        return
+    _fill(
+        group,
+        type="conv",
+        **common,
+        stride=np.array(node.stride),
+        padding=np.array(node.padding),
+        dilation=np.array(node.dilation),
+        groups=node.groups,
+    )
+
+
+def _write_neurons(group: Group, node: ig.Population | ig.Readout) -> None:
+    if isinstance(node, ig.Readout):
+        _fill(group, type="INTEGRATOR", name=node.name, vInit=node.v_init)
+        return
+    _fill(
+        group,
+        type="SOFTIF",
+        name=node.name,
+        kind=node.kind,
+        theta=node.theta,
+        vInit=node.v_init,
+        thetaNeg=node.theta_neg,
+        levels=node.levels,
+        rho=node.rho,
+    )
+
+
+def read(path: str | os.PathLike[str], *, reset: str = SOFT) -> ig.IntegerGraph:
+    """The network of a file written by :func:`write`, from nothing but the file.
+
+    Raises ``GraphError`` for another file, and for one whose neurons have the other ``reset``. The neurons of a
+    hard-reset file are populations of kind ``if`` with ``theta = vThMant + 1``; only their thresholds mean something.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise GraphError(f"no file {path}; spikec netx writes one")
+    try:
+        with h5py.File(path, "r") as file:
+            return _read(file, path, reset)
+    except (OSError, KeyError) as error:
+        raise GraphError(f"{path} is not an HDF5 file written by spikec netx ({error})") from error
+
+
+def _text(group: Group, key: str) -> str:
+    return bytes(group[key][0]).decode()
+
+
+def _read(file: Group, path: Path, reset: str) -> ig.IntegerGraph:
+    about = file["spikec"]
+    if _text(about, "format") != FORMAT:
+        raise GraphError(f"{path} has the format {_text(about, 'format')!r}, this reads {FORMAT!r}")
+    if _text(about, "reset") != reset:
+        raise GraphError(f"{path} has neurons with {_text(about, 'reset')} reset: a different network")
+    nodes: dict[str, ig.Node] = {}
+    source = ""
+    shape: ig.Shape = ()
+    for number in range(len(file["layer"])):
+        layer = file["layer"][str(number)]
+        kind = _text(layer, "type")
+        if kind == "flatten":
+            name = f"flat{number}"
+            flat = ig.Flatten(name, (source,), shape, (int(np.prod(shape)),))
+            nodes[name], source, shape = flat, name, flat.output_shape
+            continue
+        name = _text(layer, "name")
+        if kind == "input":
+            shape = tuple(int(n) for n in layer["shape"][()])
+            dtype: Any = _text(about, "input_dtype")
+            nodes[name], source = ig.InputNode(name, shape, dtype, float(about["input_scale"][()])), name
+            continue
+        synapse = _read_synapse(layer, kind, name, source, shape)
+        neurons = _read_neurons(layer["neuron"], synapse, float(about["readout_scale"][()]))
+        nodes[name], nodes[neurons.name] = synapse, neurons
+        source, shape = neurons.name, neurons.shape
+    schedule: Any = _text(about, "schedule")
+    return ig.IntegerGraph(
+        nodes,
+        int(about["timesteps"][()]),
+        schedule,
+        int(about["drain"][()]),
+        content_sha256=_text(about, "content_sha256"),
+    )
+
+
+def _read_synapse(layer: Group, kind: str, name: str, source: str, shape: ig.Shape) -> ig.Synapse:
+    weight, bias = layer["weight"][()].astype(np.int64), layer["bias"][()].astype(np.int64)
+    output_shape = tuple(int(n) for n in layer["shape"][()])
+    if kind == "dense":
+        return ig.Affine(name, (source,), shape, output_shape, weight, bias)
+    stride, padding, dilation = ((int(layer[key][0]), int(layer[key][1])) for key in ("stride", "padding", "dilation"))
+    groups = int(layer["groups"][()])
+    return ig.Convolution(name, (source,), shape, output_shape, weight, bias, stride, padding, dilation, groups)
+
+
+def _read_neurons(group: Group, synapse: ig.Synapse, scale: float) -> ig.Population | ig.Readout:
+    name, shape = _text(group, "name"), synapse.output_shape
+    kind: Any = _text(group, "kind") if "kind" in group else "if"
+    if kind == "integrator" or _text(group, "type") == "INTEGRATOR":
+        v_init = group["vInit"][()] if "vInit" in group else np.zeros(shape, np.int64)
+        return ig.Readout(name, (synapse.name,), shape, v_init, scale)
+    theta = group["theta"][()] if "theta" in group else np.full(shape, int(group["vThMant"][()]) + 1)
+    return ig.Population(
+        name,
+        (synapse.name,),
+        shape,
+        kind,
+        theta,
+        group["vInit"][()] if "vInit" in group else np.zeros(shape, np.int64),
+        theta_neg=group["thetaNeg"][()] if "thetaNeg" in group else None,
+        levels=int(group["levels"][()]) if "levels" in group else None,
+        rho=int(group["rho"][()]) if "rho" in group else None,
+    )

@@ -1,0 +1,139 @@
+"""Runs netx files in Lava: soft-reset files with our processes, hard-reset files in stock netx."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import toolchain.ir.integer as ig
+from targets.lava.arithmetic import lava_layout
+from targets.lava.job import Job, Results
+from targets.lava.launch import run_job
+from targets.lava.plan import Plan, ProcessSpec, make_plan
+from targets.lava.ranges import check_ranges
+from targets.lava.target import FAST_MODELS, LavaTarget
+from targets.lava.trace import assemble
+from targets.netx.file import HARD, SOFT, read
+from targets.netx.hard_reset import HardReset
+from toolchain.errors import DataError, TargetUnavailable, ToolchainError
+from toolchain.simulation.encode import encode
+from toolchain.simulation.trace import Trace
+
+_WORKER = "targets.netx.worker"
+
+
+@dataclass(frozen=True)
+class NetxProgram:
+    """A file of :func:`targets.netx.write`, run by a subclass of lava-dl's ``netx.hdf5.Network``.
+
+    Weights, biases, thresholds and initial membranes reach the processes from the file, through netx; the images
+    enter as graded spikes. ``models``: drop-in models by Process class, by default the fast ones of the Lava target.
+    """
+
+    path: Path
+    graph: ig.IntegerGraph
+    stall_seconds: float = 120.0
+    models: Mapping[str, str] = field(default_factory=lambda: FAST_MODELS)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], **options: Any) -> NetxProgram:
+        """Open a file. Raises ``GraphError`` for a file of another kind, ``TargetUnavailable`` without lava-dl,
+        ``RangeError`` where a sum could leave the integers of a Lava process."""
+        graph = read(path)
+        _require_lava_dl()
+        check_ranges(graph, image_is_sent=True)
+        return cls(Path(path).resolve(), graph, **options)
+
+    def run(self, images: npt.ArrayLike, *, record: str | None = None) -> Trace:
+        """Run float images [N, *input shape]: the golden model's Trace; ``record="spikes"`` keeps the rasters."""
+        if record not in (None, "spikes"):
+            raise ToolchainError(f"record is {record!r}; give 'spikes' or nothing")
+        integers = _integers(self.graph, images)
+        plan = make_plan(self.graph, "graded")
+        plan = replace(plan, processes=tuple(p for p in plan.processes if p.process not in ("Conv", "Dense")))
+        job = Job(
+            plan,
+            len(integers),
+            {},
+            lava_layout(integers, leading=1),
+            record is not None,
+            self.models,
+            _WORKER,
+            {"reset": SOFT, "file": str(self.path)},
+        )
+        started = time.monotonic()
+        results = _run(job, self.stall_seconds)
+        info = {"file": self.path.name, "processes": str(len(plan.processes) + len(self.graph.synapses))}
+        return replace(assemble(self.graph, integers, [results], time.monotonic() - started, info), target="netx")
+
+
+def run_hard_reset(
+    path: str | os.PathLike[str], images: npt.ArrayLike, *, stock: bool = True, stall_seconds: float = 120.0
+) -> HardReset:
+    """Run a file of :func:`targets.netx.write_hard_reset` in stock netx, neurons and loader as lava-dl has them.
+
+    ``images``: float [N, *input shape], sent as graded spikes. ``stock=False`` takes the fast models of Conv and Dense.
+    """
+    graph = read(path, reset=HARD)
+    _require_lava_dl()
+    integers = _integers(graph, images)
+    plan = _hard_plan(graph)
+    first = graph.timesteps + plan.tail  # the last layer has its first window after so many steps
+    settings = {
+        "reset": HARD,
+        "file": str(Path(path).resolve()),
+        "window": graph.timesteps,
+        "windows": [first] + [graph.timesteps] * (len(integers) - 1),
+    }
+    models = {} if stock else FAST_MODELS
+    job = Job(plan, len(integers), {}, lava_layout(integers, leading=1), False, models, _WORKER, settings)
+    arrays = _run(job, stall_seconds).arrays
+    spikes = {}
+    for population in graph.populations:
+        so_far = lava_layout(arrays[population.name]["curve"], leading=2)
+        spikes[population.name] = np.diff(so_far, axis=1, prepend=0).astype(np.int8)
+    counts = {name: train.sum(axis=1, dtype=np.int32) for name, train in spikes.items()}
+    return HardReset(arrays[graph.readout.name]["v"] // 64, counts, spikes)
+
+
+def _hard_plan(graph: ig.IntegerGraph) -> Plan:
+    """Source, a counter per population, and the stock readout."""
+    plan = make_plan(graph, "graded")
+    processes = [plan.processes[0]]
+    for spec in plan.processes[1:]:
+        if spec.process == "SoftResetIF":
+            settings = {"schedule": "pipelined", "radix": 1, "count_steps": graph.timesteps}
+            settings |= {"first_step": 0, "input_steps": 0}
+            silence = {"v_init": np.zeros_like(spec.arrays["v_init"])}
+            processes.append(ProcessSpec("Integrator", spec.name, spec.arrival, settings, silence))
+        elif spec.process == "Integrator":
+            processes.append(replace(spec, process="LIF", parameters={}))
+    return replace(plan, processes=tuple(processes))
+
+
+def _run(job: Job, stall_seconds: float) -> Results:
+    return run_job(job, stall_seconds=stall_seconds, cancel=threading.Event(), progress=lambda _: None)
+
+
+def _integers(graph: ig.IntegerGraph, images: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    integers = encode(graph.input, images)
+    if not len(integers):
+        raise DataError("there are no images")
+    return integers
+
+
+def _require_lava_dl() -> None:
+    missing = LavaTarget.available()
+    if missing is None and importlib.util.find_spec("lava.lib") is None:
+        missing = "lava-dl is not installed; on Python 3.10, run pip install 'spikec[lava]'"
+    if missing is not None:
+        raise TargetUnavailable(missing)

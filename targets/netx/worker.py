@@ -1,0 +1,91 @@
+"""Builds and runs a netx file in an interpreter of its own: ``python -m targets.netx.worker FOLDER PARENT TAG``.
+
+lava-dl imports torch for layers that these files do not have. Torch has no place in a process that forks, so its
+import is blocked here and the two modules of lava-dl that need it are left empty; ``netx.hdf5`` itself is unchanged.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from targets.lava.worker import MESSAGE_BITS, main
+
+_NEED_TORCH = ("lava.lib.dl.slayer.neuron.rf", "lava.lib.dl.netx.sequential_modules")
+
+
+def without_torch() -> None:
+    """Let lava-dl's netx be imported without torch. Resonate-and-fire layers are lost."""
+    sys.modules["torch"] = None  # type: ignore[assignment]
+    for name in _NEED_TORCH:
+        module = ModuleType(name, "needs torch, left empty")
+        module.__file__ = __file__  # Lava's compiler asks for it
+        vars(module)["neuron_params"] = None
+        sys.modules[name] = module
+
+
+def build(folder: Path, document: dict[str, Any]) -> list[Any]:
+    """Source, synapses and neurons of a soft-reset file, or of a hard-reset file as stock netx builds it."""
+    without_torch()
+    return _soft(folder, document) if document["reset"] == "soft" else _hard(folder, document)
+
+
+def _source(folder: Path, document: dict[str, Any], network: Any) -> Any:
+    from targets.lava.processes.source import ImageSource
+
+    entry = document["processes"][0]
+    settings = {key: tuple(v) if isinstance(v, list) else v for key, v in entry["settings"].items()}
+    source = ImageSource(name=entry["name"], job=str(folder), **settings)
+    port = source.s_out
+    if len(port.shape) > len(network.inp.shape):  # a dense layer reads the image in C, H, W order
+        port = port.transpose(tuple(reversed(range(len(port.shape))))).flatten()
+    port.connect(network.inp)
+    return source
+
+
+def _soft(folder: Path, document: dict[str, Any]) -> list[Any]:
+    from targets.netx.processes.network import SoftNetwork
+
+    neurons = {entry["name"]: entry["settings"] for entry in document["processes"][1:]}
+    network = SoftNetwork(document["file"], job=folder, neurons=neurons)
+    source = _source(folder, document, network)
+    return [source, *(layer.synapse for layer in network.layers), *(layer.neuron for layer in network.layers)]
+
+
+def _hard(folder: Path, document: dict[str, Any]) -> list[Any]:
+    """Stock netx, its own neurons; processes of ours send the images and count what the hidden layers send."""
+    from lava.lib.dl.netx.hdf5 import Network
+
+    from targets.lava.processes.readout import Integrator
+
+    network = Network(
+        net_config=document["file"],
+        input_message_bits=MESSAGE_BITS,
+        reset_interval=document["window"],
+        reset_offset=1,  # the first layer is one synapse behind the source
+    )
+    source = _source(folder, document, network)
+    counters = []
+    for (index, entry), layer in zip(enumerate(document["processes"][1:-1], 1), network.layers, strict=False):
+        silence = np.zeros(layer.out.shape, np.int64)
+        np.save(folder / f"{index}.current.npy", silence[None])
+        counter = Integrator(name=entry["name"], job=str(folder), v_init=silence, **entry["settings"])
+        layer.out.connect(counter.a_in)
+        counters.append(counter)
+    synapses, neurons = [y.synapse for y in network.layers], [y.neuron for y in network.layers]
+    return [source, *synapses, *counters, *neurons]
+
+
+def observe(folder: Path, document: dict[str, Any], processes: list[Any], window: int) -> None:
+    """After each image of a hard-reset file, keep the membrane of the readout."""
+    if document["reset"] == "hard":
+        membranes = np.load(folder / f"{len(document['processes']) - 1}.v.npy", mmap_mode="r+")
+        membranes[window] = processes[-1].v.get()
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], build, observe))
