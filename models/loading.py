@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from toolchain.errors import DataError
@@ -26,7 +26,8 @@ def save_weights(module: nn.Module, path: str | Path, info: dict[str, Any]) -> N
     path = Path(path)
     state = {name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()}
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    save_file(state, temporary, {_METADATA_KEY: json.dumps(info, sort_keys=True)})
+    # Not save_file, which makes files only their owner can read.
+    temporary.write_bytes(save(state, {_METADATA_KEY: json.dumps(info, sort_keys=True)}))
     os.replace(temporary, path)
 
 
