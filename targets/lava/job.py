@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from targets.lava.plan import Plan, ProcessSpec
+from targets.lava.plan import CURRENT, RECORDER, Plan, ProcessSpec
 
 Array = npt.NDArray[Any]
 
 POPULATIONS = frozenset({"SoftResetIF", "SignedIF", "CalibratedIF", "BitSerialIF", "GradedIF"})
+_WINDOWED = frozenset({"Integrator", "ImageSource", "CurrentSource", "SpikeRecorder"})
 
 
 @dataclass(frozen=True)
@@ -52,12 +53,14 @@ def write_job(folder: Path, job: Job) -> None:
     processes = []
     for index, spec in enumerate(plan.processes):
         settings: dict[str, Any] = dict(spec.parameters)
-        if spec.process in POPULATIONS or spec.process in ("Integrator", "ImageSource"):
-            settings |= {"index": index, "images": job.images, "steps": plan.steps, "offset": spec.arrival}
+        if spec.process in POPULATIONS or spec.process in _WINDOWED:
+            settings |= {"index": index, "images": job.images, "offset": spec.arrival}
+            settings |= {"steps": plan.steps, "stride": plan.stride}
         for key, array in spec.arrays.items():
             np.save(folder / f"{index}.{key}.npy", array)
-        if spec.name in job.currents:
-            np.save(folder / f"{index}.current.npy", _narrow(job.currents[spec.name]))
+        driven = spec.name.removesuffix(CURRENT)
+        if driven in job.currents:
+            np.save(folder / f"{index}.current.npy", _narrow(job.currents[driven]))
         if spec.process == "ImageSource" and job.sent is not None:
             np.save(folder / f"{index}.images.npy", job.sent.astype(np.int16))
         for key, (shape, dtype) in _outputs(spec, job).items():
@@ -68,8 +71,8 @@ def write_job(folder: Path, job: Job) -> None:
     document = {
         "processes": processes,
         "connections": [[c.source, c.target, c.flatten] for c in plan.connections],
-        "steps": plan.lava_steps(job.images),
         "models": dict(job.models),
+        "windows": list(plan.pieces) * job.images if plan.one_by_one else [plan.lava_steps(job.images)],
         **job.settings,
     }
     (folder / "job.json").write_text(json.dumps(document))
@@ -78,7 +81,7 @@ def write_job(folder: Path, job: Job) -> None:
 def read_results(folder: Path, job: Job) -> Results:
     """What the processes wrote."""
     arrays = {
-        spec.name: {key: np.load(folder / f"{index}.{key}.npy") for key in _outputs(spec, job)}
+        spec.name.removesuffix(RECORDER): {key: np.load(folder / f"{index}.{key}.npy") for key in _outputs(spec, job)}
         for index, spec in enumerate(job.plan.processes)
     }
     return Results(arrays)
@@ -104,9 +107,9 @@ def _outputs(spec: ProcessSpec, job: Job) -> dict[str, tuple[tuple[int, ...], ty
     if spec.process == "Integrator":
         curve = (n, spec.parameters["count_steps"], *spec.arrays["v_init"].shape)
         return {"curve": (curve, np.int64), "membrane": ((n, 3), np.int64)}
-    if spec.process not in POPULATIONS:
+    if spec.process not in POPULATIONS and spec.process != "SpikeRecorder":
         return {}
-    shape = spec.arrays["theta"].shape
+    shape = spec.arrays["theta"].shape if spec.process in POPULATIONS else spec.parameters["shape"]
     largest = spec.parameters.get("levels", 1)
     number = np.int8 if job.plan.steps * largest <= 127 else np.int32
     outputs: dict[str, tuple[tuple[int, ...], type[np.generic]]] = {

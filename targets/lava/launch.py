@@ -104,7 +104,7 @@ def _watch(
         failure = read_failure(folder)
         if failure is not None:
             raise LavaError(f"Lava process {failure[0]} failed: {failure[1]}")
-        images = max(0, int(beats[readout]) - arrival) // job.plan.steps
+        images = max(0, int(beats[readout]) - arrival) // job.plan.stride
         if images > finished:
             finished = images
             progress(finished)
@@ -147,4 +147,4 @@ def _where(job: Job, beats: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> 
     return f", {name} at step {steps[name]} of {job.plan.lava_steps(job.images)}"
 
 
-_SILENT = frozenset({"Conv", "Dense", "SumPool", "Relay"})
+_SILENT = frozenset({"Conv", "Dense", "SumPool", "Relay", "ATRLIF", "LIF"})

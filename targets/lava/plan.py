@@ -23,6 +23,10 @@ InputCoding = Literal["current", "graded"]
 Array = npt.NDArray[Any]
 
 _INT8 = 127
+#: Suffixes of the processes beside a stock neuron.
+CURRENT, RECORDER = ":current", ":spikes"
+#: Lava's neurons hold a weight of 1 as 64.
+_ATRLIF_UNIT = 64
 _PROCESS_OF_KIND = {
     "if": "SoftResetIF",
     "signed_if": "SignedIF",
@@ -55,13 +59,28 @@ class Connection:
 @dataclass(frozen=True)
 class Plan:
     """All processes in topological order, all connections, and ``tail``: the Lava steps after the last window has
-    entered until it has left. N images take ``N * steps + tail`` Lava steps."""
+    entered until it has left. N images take ``N * steps + tail`` Lava steps.
+
+    With stock neurons, which do not reset themselves, an image enters when the one before has left, and between them
+    are ``tail + 1`` steps in which nothing fires, until no synapse holds a sum any more.
+    """
 
     processes: tuple[ProcessSpec, ...]
     connections: tuple[Connection, ...]
     steps: int
     tail: int
     input_coding: InputCoding
+    one_by_one: bool = False
+
+    @property
+    def stride(self) -> int:
+        """Lava steps from an image to the next."""
+        return sum(self.pieces) if self.one_by_one else self.steps
+
+    @property
+    def pieces(self) -> tuple[int, int]:
+        """One image at a time: Lava steps until it has left, and of the silence after it."""
+        return self.steps + self.tail, self.tail + 1
 
     @property
     def latency(self) -> int:
@@ -71,17 +90,18 @@ class Plan:
 
     def lava_steps(self, images: int) -> int:
         """Lava steps for a number of images."""
-        return images * self.steps + self.tail
+        return images * self.stride if self.one_by_one else images * self.steps + self.tail
 
 
-def make_plan(graph: ig.IntegerGraph, input_coding: InputCoding) -> Plan:
-    """Map a graph. Raises ``DoesNotFit`` where Lava's processes cannot hold it."""
-    return _Planner(graph, input_coding).plan()
+def make_plan(graph: ig.IntegerGraph, input_coding: InputCoding, *, atrlif: frozenset[str] = frozenset()) -> Plan:
+    """Map a graph; populations named in ``atrlif`` become Lava's own neurons, with a source of their constant current
+    and a recorder beside them. Raises ``DoesNotFit`` where Lava's processes cannot hold the graph."""
+    return _Planner(graph, input_coding, atrlif).plan()
 
 
 class _Planner:
-    def __init__(self, graph: ig.IntegerGraph, input_coding: InputCoding) -> None:
-        self._graph, self._coding = graph, input_coding
+    def __init__(self, graph: ig.IntegerGraph, input_coding: InputCoding, atrlif: frozenset[str]) -> None:
+        self._graph, self._coding, self._atrlif = graph, input_coding, atrlif
         self._processes: list[ProcessSpec] = []
         self._connections: list[Connection] = []
         self._leaving: dict[str, int] = {}  # process name -> Lava step at which its logical step 0 leaves
@@ -96,7 +116,8 @@ class _Planner:
         for node in self._graph:
             self._place(node)
         tail = max(self._leaving.values(), default=0)
-        return Plan(tuple(self._processes), tuple(self._connections), self._steps, tail, self._coding)
+        alone = bool(self._atrlif)
+        return Plan(tuple(self._processes), tuple(self._connections), self._steps, tail, self._coding, alone)
 
     def _place(self, node: ig.Node) -> None:
         match node:
@@ -106,6 +127,8 @@ class _Planner:
                     self._add(ProcessSpec("ImageSource", node.name, 0, settings), node.shape, 0)
             case ig.Flatten():
                 pass  # a way of reading its sources
+            case ig.Population() if node.name in self._atrlif:
+                self._stock_population(node, self._join(node))
             case ig.Population():
                 arrival = self._join(node)
                 delay = self._emit_delay(node)
@@ -165,6 +188,18 @@ class _Planner:
             taken.add(connection.source)
             self._connections.append(connection)
         return arrival
+
+    def _stock_population(self, node: ig.Population, arrival: int) -> None:
+        half = int(node.theta.flat[0]) // 2
+        settings = {"shape": node.shape[::-1]}
+        current = ProcessSpec("CurrentSource", f"{node.name}{CURRENT}", arrival, settings)
+        arrays = {"v": (lava_layout(node.v_init) - half) * _ATRLIF_UNIT}
+        neurons = ProcessSpec("ATRLIF", node.name, arrival, {"half_theta": half}, arrays)
+        count_steps = {"count_steps": self._graph.timesteps + self._graph.drain}
+        recorder = ProcessSpec("SpikeRecorder", f"{node.name}{RECORDER}", arrival, settings | count_steps)
+        for spec in (current, neurons, recorder):
+            self._add(spec, node.shape, 0)
+        self._connections += [Connection(current.name, node.name), Connection(node.name, recorder.name)]
 
     def _emit_delay(self, node: ig.Population) -> int:
         if node.kind == "calibrated_if":

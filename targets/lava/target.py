@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from targets.lava.arithmetic import lava_layout
+from targets.lava.atrlif import unfit
 from targets.lava.currents import constant_currents
 from targets.lava.job import Job, Results, result_bytes
 from targets.lava.launch import CancelledError, run_job
@@ -41,6 +42,9 @@ _CHUNK_BYTES = 256 * 2**20
 class LavaOptions:
     """How a graph is run; none of these changes a result.
 
+    ``neuron``: "soft_reset" (ours) or "atrlif" (Lava's own ``ATRLIF`` for every population it can be, as an independent
+    cross-check: one image at a time, and the membranes of these populations are not seen).
+
     ``input``: "current" (the first layer's integer current, computed on the host, added in its neurons) or "graded"
     (the image is sent as graded spikes). ``stock``: Lava's own models of ``Conv`` and ``Dense`` instead of the fast
     ones. ``models``: drop-in models by Process class, ``{"SoftResetIF": "module:class"}``. ``workers``: interpreters
@@ -50,6 +54,7 @@ class LavaOptions:
     """
 
     input: InputCoding = "current"
+    neuron: Literal["soft_reset", "atrlif"] = "soft_reset"
     stock: bool = False
     models: Mapping[str, str] = field(default_factory=dict)
     workers: int = 1
@@ -60,6 +65,8 @@ class LavaOptions:
     def __post_init__(self) -> None:
         if self.input not in ("current", "graded"):
             raise ToolchainError(f"input is {self.input!r}; give 'current' or 'graded'")
+        if self.neuron not in ("soft_reset", "atrlif"):
+            raise ToolchainError(f"neuron is {self.neuron!r}; give 'soft_reset' or 'atrlif'")
         for name in ("workers", "chunk", "stall_seconds"):
             value = getattr(self, name)
             if value is not None and value <= 0:
@@ -101,16 +108,21 @@ class LavaTarget:
             raise ToolchainError(f"the Lava target takes the options {known} ({error})") from error
         integer = as_integer(graph)
         check_ranges(integer, image_is_sent=chosen.input == "graded")
-        return LavaProgram(integer, make_plan(integer, chosen.input), chosen)
+        ours = unfit(integer) if chosen.neuron == "atrlif" else {}
+        stock = frozenset(p.name for p in integer.populations if chosen.neuron == "atrlif" and p.name not in ours)
+        return LavaProgram(integer, make_plan(integer, chosen.input, atrlif=stock), chosen, stock, ours)
 
 
 @dataclass(frozen=True)
 class LavaProgram:
-    """A mapped graph. ``plan`` lists the Lava processes, their connections and delays."""
+    """A mapped graph. ``plan`` lists the Lava processes, their connections and delays; ``atrlif`` the populations that
+    are Lava's own neurons, ``not_atrlif`` the others and why, where these were asked for."""
 
     graph: IntegerGraph
     plan: Plan
     options: LavaOptions
+    atrlif: frozenset[str] = frozenset()
+    not_atrlif: Mapping[str, str] = field(default_factory=dict)
 
     def run(self, images: npt.ArrayLike, *, record: str | None = None) -> Trace:
         """Run float images [N, *input shape]; ``record="spikes"`` keeps the rasters.
@@ -136,7 +148,10 @@ class LavaProgram:
             "lava_steps": str(sum(self.plan.lava_steps(c.stop - c.start) for c in chunks)),
             "latency_steps": str(self.plan.latency),
         }
-        return assemble(self.graph, integers, results, seconds, info)
+        if self.options.neuron == "atrlif":
+            info["atrlif"] = ", ".join(p.name for p in self.graph.populations if p.name in self.atrlif) or "none"
+            info["not_atrlif"] = "; ".join(f"{name}: {why}" for name, why in self.not_atrlif.items()) or "none"
+        return assemble(self.graph, integers, results, seconds, info, self.atrlif)
 
     def _chunks(self, images: int, *, raster: bool) -> list[slice]:
         neurons = sum(int(np.prod(p.shape)) for p in self.graph.populations)

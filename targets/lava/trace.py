@@ -16,9 +16,14 @@ Array = npt.NDArray[Any]
 
 
 def assemble(
-    graph: IntegerGraph, integers: npt.NDArray[np.int64], results: list[Results], seconds: float, info: dict[str, str]
+    graph: IntegerGraph,
+    integers: npt.NDArray[np.int64],
+    results: list[Results],
+    seconds: float,
+    info: dict[str, str],
+    unseen: frozenset[str] = frozenset(),
 ) -> Trace:
-    """Join the results of all chunks, in the layout of the graph."""
+    """Join the results of all chunks, in the layout of the graph. ``unseen``: populations whose membrane is unknown."""
 
     def joined(name: str, key: str) -> Array:
         return np.concatenate([r.arrays[name][key] for r in results])
@@ -26,7 +31,8 @@ def assemble(
     names = [p.name for p in graph.populations]
     readout = graph.readout
     curve = joined(readout.name, "curve")
-    ranges = {name: joined(name, "membrane") for name in (*names, readout.name)}
+    seen = [n for n in (*names, readout.name) if n not in unseen]
+    ranges = {name: joined(name, "membrane") for name in seen}
     recorded = "spikes" in results[0].arrays[names[0]] if names else False
     output = np.ascontiguousarray(curve[:, -1])
     counts = {name: lava_layout(joined(name, "counts"), leading=1).astype(np.int32) for name in names}

@@ -23,6 +23,8 @@ from targets.lava.status import write_failure, write_state
 MESSAGE_BITS = 24
 #: Seconds for a process to report its exception before the worker reports what followed from it.
 _WORDS = 1.0
+#: A refractory state no membrane of 24 bits exceeds.
+_OUT_OF_REACH = 2**25
 
 
 Build = Callable[[Path, dict[str, Any]], list[Any]]
@@ -70,7 +72,7 @@ def _process(folder: Path, index: int, entry: dict[str, Any]) -> Any:
     from lava.proc.dense.process import Dense
     from lava.utils.weightutils import SignMode
 
-    from targets.lava.processes import calibrated, levels, readout, source, stepping, wiring
+    from targets.lava.processes import beside, calibrated, levels, readout, source, stepping, wiring
 
     arrays = {key: np.load(folder / f"{index}.{key}.npy") for key in entry["arrays"]}
     settings = {k: tuple(v) if isinstance(v, list) else v for k, v in entry["settings"].items()}
@@ -83,11 +85,34 @@ def _process(folder: Path, index: int, entry: dict[str, Any]) -> Any:
             return Dense(
                 **arrays, **settings, name=name, num_message_bits=MESSAGE_BITS, num_weight_bits=8, sign_mode=sign_mode
             )
+        case "ATRLIF":
+            return _atrlif(name, arrays["v"], entry["settings"]["half_theta"])
         case "SumPool" | "Relay":
             return getattr(wiring, entry["process"])(**settings, name=name)
     settings["job"] = str(folder)
-    module = next(m for m in (stepping, calibrated, levels, readout, source) if hasattr(m, entry["process"]))
+    module = next(m for m in (stepping, calibrated, levels, readout, source, beside) if hasattr(m, entry["process"]))
     return getattr(module, entry["process"])(**arrays, **settings, name=name)
+
+
+def _atrlif(name: str, v: Any, half_theta: int) -> Any:
+    """Lava's own neuron without decays, as a soft reset: see ``targets.lava.atrlif``."""
+    from lava.proc.atrlif.process import ATRLIF
+
+    no_decay = {"delta_v": 0, "delta_theta": 0, "delta_r": 0, "theta_step": 0}
+    # Its decay of the current is (delta_i * 4096 + 1) / 4096; this makes it 1: no memory.
+    return ATRLIF(
+        shape=v.shape, v=v, theta=half_theta, theta_0=half_theta, delta_i=4095 / 4096, bias_exp=0, **no_decay, name=name
+    )
+
+
+def reset_stock_neurons(folder: Path, document: dict[str, Any], processes: list[Any], window: int) -> None:
+    """After an image, silence Lava's own neurons; after that, bring them to their initial membranes."""
+    for index, (entry, process) in enumerate(zip(document["processes"], processes, strict=True)):
+        if entry["process"] != "ATRLIF":
+            continue
+        process.r.set(np.full(process.r.shape, _OUT_OF_REACH if window % 2 == 0 else 0))
+        if window % 2:
+            process.v.set(np.load(folder / f"{index}.v.npy"))
 
 
 def _out(process: Any) -> Any:
@@ -116,7 +141,7 @@ def run(folder: Path, document: dict[str, Any], processes: list[Any], observe: O
     try:
         root.create_runtime(executable=executable)
         write_state(folder, "running")
-        for window, steps in enumerate(document.get("windows", [document["steps"]])):
+        for window, steps in enumerate(document["windows"]):
             root.run(RunSteps(num_steps=steps))
             if observe is not None:
                 observe(folder, document, processes, window)
@@ -131,4 +156,4 @@ def _load(path: str) -> Any:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], build))
+    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], build, reset_stock_neurons))

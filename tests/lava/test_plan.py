@@ -1,5 +1,7 @@
 """Mapping, arithmetic and ranges of the Lava target; none of this needs Lava."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -7,8 +9,10 @@ import torch.nn.functional as F
 
 from targets.lava import LavaOptions, LavaTarget
 from targets.lava.arithmetic import Kernel, lava_layout, product, sum_pool
+from targets.lava.atrlif import unfit
 from targets.lava.currents import constant_currents
 from targets.lava.plan import Connection, make_plan
+from targets.lava.processes.window import Window
 from targets.lava.ranges import check_ranges
 from toolchain.errors import DoesNotFit, RangeError, TargetUnavailable, ToolchainError
 from toolchain.ir.integer import Affine, Convolution, Flatten, InputNode, IntegerGraph, Population, Readout
@@ -253,3 +257,46 @@ def test_missing_lava_is_said(monkeypatch):
     assert "pip install 'spikec[lava]'" in (LavaTarget.available() or "")
     with pytest.raises(TargetUnavailable, match="pip install"):
         LavaTarget().compile(residual())
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"theta": np.full((2, 3, 4), 6)}, None),
+        ({"theta": np.full((2, 3, 4), 5)}, "its threshold 5 is odd"),
+        ({"theta": np.arange(2, 26).reshape(2, 3, 4)}, "its thresholds differ"),
+        ({"theta": np.full((2, 3, 4), 2**17)}, "half its threshold 131072 exceeds 65535"),
+        ({"theta": np.full((2, 3, 4), 6), "v_init": np.full((2, 3, 4), -(2**17))}, "its input can add up to"),
+        ({"theta": np.full((2, 3, 4), 2)}, "an initial membrane reaches the threshold"),
+        ({"kind": "signed_if"}, "its neurons are of kind signed_if"),
+    ],
+)
+def test_what_lavas_own_neuron_can_be(changes, reason):
+    graph = residual()
+    graph.nodes["p0"] = dataclasses.replace(graph.nodes["p0"], **changes)
+    found = unfit(graph).get("p0")
+    assert found is None if reason is None else reason in found
+    assert unfit(dataclasses.replace(graph, schedule="layerwise"))["p0"] in (
+        "the schedule is layerwise",
+        "its neurons are of kind signed_if",
+    )
+
+
+def test_lavas_own_neurons_take_one_image_at_a_time():
+    graph = residual()
+    plan = make_plan(graph, "current", atrlif=frozenset({"p1"}))
+    assert plan.tail == 3
+    assert plan.pieces == (4 + 3, 3 + 1)
+    assert plan.stride == 11
+    assert plan.lava_steps(10) == 110
+    window = Window(2, 4, 2, 11)
+    assert [window.at(t + 1) for t in (1, 2, 5, 6, 12, 13, 16, 24)] == [
+        None,
+        (0, 0),
+        (0, 3),
+        None,
+        None,
+        (1, 0),
+        (1, 3),
+        None,
+    ]

@@ -28,7 +28,7 @@ class Population(AbstractProcess):  # type: ignore[misc]
     """Neurons with ports ``a_in`` (synaptic input) and ``s_out`` (emissions), and Vars ``v``, ``theta``, ``v_init``.
 
     ``settings`` (ints and strings) reach the model as process parameters: ``job``, ``index``, ``images``, ``steps``,
-    ``offset``, ``emit_delay``, ``timesteps``, ``input_steps``, ``count_steps`` and what a kind adds.
+    ``stride``, ``offset``, ``emit_delay``, ``timesteps``, ``input_steps``, ``count_steps`` and what a kind adds.
     """
 
     def __init__(self, *, name: str, theta: Int64, v_init: Int64, **settings: Any) -> None:
@@ -55,8 +55,9 @@ class PopulationModel(PyLoihiProcessModel):  # type: ignore[misc]
         self.label: str = get("name")
         self.timesteps: int = get("timesteps")
         self.input_steps: int = get("input_steps")
-        self._receiving = Window(get("offset"), get("steps"), get("images"))
-        self._emitting = Window(get("offset") + get("emit_delay"), get("steps"), get("images"))
+        windows = get("steps"), get("images"), get("stride")
+        self._receiving = Window(get("offset"), *windows)
+        self._emitting = Window(get("offset") + get("emit_delay"), *windows)
         self._currents = np.load(Path(job) / f"{index}.current.npy", mmap_mode="r")
         self._current = np.zeros(self._currents.shape[1:], np.int64)
         self._emissions = Emissions(job, index, get("count_steps"))

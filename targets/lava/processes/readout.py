@@ -52,7 +52,7 @@ class PyIntegrator(PyLoihiProcessModel):  # type: ignore[misc]
         super().__init__(proc_params)
         get = proc_params.get
         job, index = Path(get("job")), get("index")
-        self._window = Window(get("offset"), get("steps"), get("images"))
+        self._window = Window(get("offset"), get("steps"), get("images"), get("stride"))
         self._count_steps: int = get("count_steps")
         self._input_steps = range(get("first_step"), get("input_steps"))
         self._radix: int = get("radix")

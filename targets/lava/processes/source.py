@@ -41,7 +41,7 @@ class PyImageSource(PyLoihiProcessModel):  # type: ignore[misc]
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         get = proc_params.get
-        self._window = Window(0, get("steps"), get("images"))
+        self._window = Window(0, get("steps"), get("images"), get("stride"))
         self._steps = range(get("first_step"), get("input_steps"))
         self._images = np.load(Path(get("job")) / f"{get('index')}.images.npy", mmap_mode="r")
         self._silence = np.zeros(get("shape"), np.int32)

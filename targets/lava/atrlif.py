@@ -1,0 +1,46 @@
+"""Which populations Lava's own ``ATRLIF`` can be, as a cross-check that needs no neuron process of ours.
+
+``ATRLIF`` (lava-nc 0.10.0, ``proc/atrlif``) fires when ``v - r >= theta`` and then adds ``2 * theta`` to ``r``. Without
+decays and with half the threshold that is a soft reset: with ``v = v_init - theta / 2`` at the start, ``v - r`` is the
+deployment's membrane less half its threshold. It fires on equality, once per step, and has one threshold per process.
+``v`` is the running sum of all input and saturates at 24 bits, in units of 1 / 64 of a weight.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+import toolchain.ir.integer as ig
+from toolchain.quantization.ranges import bounds
+
+#: |running sum| in units of weights: 24 bits with sign, 6 of them behind the point.
+SUM_MAX = 2**17 - 1
+#: The base threshold is a uint16.
+HALF_THETA_MAX = 2**16 - 1
+
+
+def unfit(graph: ig.IntegerGraph) -> dict[str, str]:
+    """Populations that ``ATRLIF`` cannot be, each with the first reason."""
+    ranges = bounds(graph).accumulators
+    found = {p.name: _reason(graph, p, ranges[p.name].lowest, ranges[p.name].highest) for p in graph.populations}
+    return {name: reason for name, reason in found.items() if reason}
+
+
+def _reason(graph: ig.IntegerGraph, node: ig.Population, lowest: ig.Int64, highest: ig.Int64) -> str:
+    if node.kind != "if":
+        return f"its neurons are of kind {node.kind}"
+    if graph.schedule != "pipelined":
+        return f"the schedule is {graph.schedule}"
+    if np.ptp(node.theta):
+        return "its thresholds differ"
+    theta = int(node.theta.flat[0])
+    if theta % 2:
+        return f"its threshold {theta} is odd"
+    if theta // 2 > HALF_THETA_MAX:
+        return f"half its threshold {theta} exceeds {HALF_THETA_MAX}"
+    if (node.v_init >= theta).any():
+        return "an initial membrane reaches the threshold: it would fire before the image is there"
+    start = node.v_init - theta // 2
+    steps = graph.emission_steps
+    worst = int(max(np.abs(start).max(), -(start + steps * lowest).min(), (start + steps * highest).max()))
+    return f"its input can add up to {worst}, ATRLIF holds {SUM_MAX}" if worst > SUM_MAX else ""
