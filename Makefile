@@ -2,11 +2,12 @@
 # make test    all tests, on Python 3.10 with Lava
 # make check   style and types
 # make bench   speed of the golden model and of Lava; the energy model against published measurements
+# make interop deployment files in five other simulators: the same spikes or not (an environment for each)
 # The first call makes .venv (Python 3.10, everything installed); later calls start at once.
 
 PYTHON := .venv/bin/python
 
-.PHONY: demo test check bench test-core
+.PHONY: demo test check bench interop test-core
 .DELETE_ON_ERROR:
 
 demo: .venv/.installed
@@ -23,6 +24,9 @@ check: .venv/.installed
 bench: .venv/.installed
 	$(PYTHON) -m benchmarks.throughput
 	$(PYTHON) -m benchmarks.energy_validation
+
+interop: .venv/.installed
+	$(PYTHON) -m benchmarks.interop
 
 # The core must also run on current Python, torch and numpy, where Lava cannot be installed.
 test-core: .venv-core/.installed

@@ -30,7 +30,9 @@ _EXPORTS = {
     "Int8": "toolchain.quantization",
     "lower": "toolchain.quantization",
     "decode": "toolchain.ir",
+    "import_nir": "toolchain.ir.foreign",
     "load": "toolchain.ir",
+    "portable": "toolchain.ir.portable",
     "save": "toolchain.ir",
     "verify": "toolchain.ir",
     "Trace": "toolchain.simulation",
@@ -77,6 +79,8 @@ if TYPE_CHECKING:
     from toolchain.ir import load as load
     from toolchain.ir import save as save
     from toolchain.ir.decode import decode as decode
+    from toolchain.ir.foreign import import_nir as import_nir
+    from toolchain.ir.portable import portable as portable
     from toolchain.ir.verify import verify as verify
     from toolchain.quantization import Int8 as Int8
     from toolchain.quantization import lower as lower

@@ -59,23 +59,23 @@ def plain(graph: ig.IntegerGraph) -> PlainNetwork:
 def from_nir(
     graph: nir.NIRGraph, *, order: list[str], v_init: dict[str, ig.Int64], readout: npt.NDArray[np.int64]
 ) -> PlainNetwork:
-    """The plain network of any flat NIR graph whose output reads an integrator (I).
+    """The plain network of any flat NIR graph.
 
-    ``order``: node names but the output's, sources first. Three importers know no ``I``: it is left out, and its input
-    becomes the output. What it would integrate is summed by whoever runs the network.
+    ``order``: its node names, sources first. No importer knows the integrator (I) of the readout: it is left out, and
+    what it reads becomes the output, which whoever runs the network sums over the steps.
     """
     edges = [(str(a), str(b)) for a, b in graph.edges]
-    integrator = next(name for name in order if isinstance(graph.nodes[name], nir.I))
     nodes: dict[str, nir.NIRNode] = {}
-    names = {}
+    names: dict[str, str] = {}
+    end = next(name for name in order if isinstance(graph.nodes[name], nir.I | nir.Output))
     for number, name in enumerate(order):
-        if name == integrator:
+        if isinstance(graph.nodes[name], nir.I | nir.Output):
             continue
         # Importers replace dots and Python keywords in names, and not all of them avoid clashes.
         names[name] = "input" if isinstance(graph.nodes[name], nir.Input) else f"node{number}"
         nodes[names[name]] = _bare(graph.nodes[name])
     renamed = [(names[a], names[b]) for a, b in edges if a in names and b in names]
-    ends = [names[a] for a, b in edges if b == integrator]
+    ends = [names[a] for a, b in edges if b == end]
     if len(ends) > 1:
         # Importers sum what enters a node, but not what enters the output.
         size = int(readout.size)

@@ -60,8 +60,8 @@ def simulate(framework: str, graph: nir.NIRGraph | IntegerGraph, images: npt.Arr
     refused = sorted(set(requirements(integer)) - chosen.honours)
     if refused:
         raise DoesNotFit(
-            f"{framework} cannot keep to {', '.join(refused)}; convert with tc.QCFS(schedule='pipelined') and lower with "
-            "tc.Int8(per='layer') to run there"
+            f"{framework} cannot keep to {', '.join(refused)}; convert with tc.QCFS(schedule='pipelined') and lower "
+            "with tc.Int8(per='layer') to run there"
         )
     network = plain(integer)
     integers = encode(integer.input, images)

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toolchain.cli import parser
+from toolchain.cli import parser, plain_nir
 from toolchain.cli.output import emit
 from toolchain.cli.parser import Parser, UsageError, at_least, output_path, unknown
 
@@ -23,7 +23,9 @@ _DEFAULT_TIMESTEPS = 4
 def add_parser(commands: Any) -> Parser:
     command = parser.command(commands, "export", "a trained network to an integer NIR file")
     command.add_argument(
-        "model", metavar="MODEL", help="name of a shipped network, package.module:callable or file.py:callable"
+        "model",
+        metavar="MODEL",
+        help="name of a shipped network, package.module:callable, file.py:callable or a plain NIR file",
     )
     command.add_argument("--weights", type=Path, metavar="W", help="trained weights (default: the shipped ones)")
     command.add_argument("--method", default="qcfs", metavar="M", help="conversion method (default qcfs)")
@@ -78,6 +80,7 @@ def add_parser(commands: Any) -> Parser:
         help="training images used (default 256)",
     )
     command.add_argument("--seed", type=at_least(0), default=0, metavar="S", help="choice of the calibration images")
+    plain_nir.add_arguments(command)
     command.add_argument("-o", "--out", type=output_path, required=True, metavar="net.nir", help="the file to write")
     return command
 
@@ -85,22 +88,24 @@ def add_parser(commands: Any) -> Parser:
 def run(args: argparse.Namespace) -> int:
     from models.data import open_dataset
     from models.weights import index
-    from toolchain.ir import as_integer, save
+    from toolchain.ir import as_integer
+
+    plain = plain_nir.is_plain(args)
 
     # A shipped network knows its data set; others default to what every other command takes.
     shipped = index().get(args.model, {}) if args.weights is None else {}
     data = args.data or shipped.get("data") or parser.DEFAULT_DATA
     training = open_dataset(data, args.data_root, "train")
-    model = trained(args.model, args.weights, training)
-    if args.max_pool:
+    model = None if plain else trained(args.model, args.weights, training)
+    if args.max_pool and model is not None:
         from toolchain.frontend import replace_max_pool
 
         model = replace_max_pool(model)
     images = calibration_images(training, args)
     graph = deploy(model, images, args)
-    save(graph, args.out)
+    plain_nir.save(graph, args)
     integer = as_integer(graph)
-    layers = len(integer.populations)
+    layers, method = len(integer.populations), "import of plain NIR" if plain else args.method
     neurons = sum(population.theta.size for population in integer.populations)
     document = {
         "file": args.out,
@@ -108,7 +113,8 @@ def run(args: argparse.Namespace) -> int:
         "source_sha256": integer.source_sha256,
         "model": args.model,
         "data": data,
-        "method": args.method,
+        "method": method,
+        "portable": args.portable,
         "per": args.per,
         "timesteps": integer.timesteps,
         "schedule": integer.schedule,
@@ -118,9 +124,9 @@ def run(args: argparse.Namespace) -> int:
     }
     text = (
         f"{args.out}: {layers} layers, {neurons} neurons, {document['weights']} int8 weights, "
-        f"T = {integer.timesteps}, {integer.schedule}, {args.method}\ncontent sha256 {integer.content_sha256}"
+        f"T = {integer.timesteps}, {integer.schedule}, {method}\ncontent sha256 {integer.content_sha256}"
     )
-    if args.fidelity:
+    if args.fidelity and model is not None:
         from dataclasses import asdict
 
         import toolchain as tc
@@ -166,11 +172,15 @@ def calibration_images(training: Dataset, args: argparse.Namespace) -> Any:
     return training.images(np.sort(chosen))
 
 
-def deploy(model: nn.Module, images: Any, args: argparse.Namespace) -> nir.NIRGraph:
-    """Convert, calibrating on ``images``, and lower to integers."""
+def deploy(model: nn.Module | None, images: Any, args: argparse.Namespace) -> nir.NIRGraph:
+    """Convert, calibrating on ``images``, or import plain NIR (no model), and lower to integers."""
     import toolchain as tc
 
-    network = tc.convert(model, _method(args), example=images[:1], calibration=images)
+    network = (
+        plain_nir.network(args, images)
+        if model is None
+        else tc.convert(model, _method(args), example=images[:1], calibration=images)
+    )
     overrides = {name: _bits(name, value) for name, value in args.override}
     precision = tc.Int8(per=args.per, bits=args.bits, scale=args.scale, overrides=overrides)
     return tc.lower(network, precision, format=args.format)

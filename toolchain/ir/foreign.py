@@ -21,6 +21,7 @@ from toolchain.conversion.to_spiking import as_images, input_range
 from toolchain.errors import ConversionError, DataError, GraphError
 from toolchain.ir.files import read_nir
 from toolchain.ir.foreign_nodes import Translator
+from toolchain.ir.portable import NOTE
 from toolchain.ir.profile import content_sha256, metadata_of
 from toolchain.ir.rules_graph import topological_order
 
@@ -81,7 +82,7 @@ def import_nir(
     translator = Translator(timesteps=timesteps, half=v_init == "half", dt=dt)
     for name in order:
         sources = [str(a) for a, b in graph.edges if str(b) == name]
-        translator.add(name, names[name], graph.nodes[name], sorted(sources, key=order.index))
+        translator.add(name, names.get(name, "output"), graph.nodes[name], sorted(sources, key=order.index))
     if tuple(images.shape[1:]) != translator.input_shape:
         raise DataError(
             f"example has images of shape {tuple(images.shape[1:])}, the NIR graph takes {translator.input_shape}"
@@ -102,6 +103,8 @@ def _obstacles(graph: nir.NIRGraph, dt: float | None) -> list[str]:
     """What keeps a graph from being imported, one phrase each."""
     if metadata_of(graph):
         return ["it is a deployment file already; load it with tc.load"]
+    if NOTE in graph.metadata:
+        return ["it is the portable form of a deployment, for other simulators; load the deployment with tc.load"]
     found = []
     for kind in (nir.Input, nir.Output):
         count = sum(isinstance(node, kind) for node in graph.nodes.values())
@@ -156,7 +159,7 @@ def _names(graph: nir.NIRGraph) -> dict[str, str]:
     """Names that are legal in a deployment and unique; a dot stays where no other name ends before it."""
     taken = {"input", "output", "readout"}
     chosen = {}
-    for name in sorted(graph.nodes):
+    for name in sorted(name for name, node in graph.nodes.items() if not isinstance(node, nir.Input | nir.Output)):
         plain = re.sub(r"[^A-Za-z0-9_.]", "_", name)
         parts = plain.split(".")
         prefixes = {".".join(parts[:i]) for i in range(1, len(parts))}

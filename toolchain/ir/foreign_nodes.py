@@ -197,8 +197,9 @@ class Translator:
         thresholds = _float32(scaled[:1].reshape(()) if (scaled == scaled[0]).all() else scaled)
         neuron = Neuron(NeuronSpec("if"), thresholds, self._timesteps, "pipelined")
         if not self._half:
-            start = -thresholds.reshape(-1, *([1] * (len(value.shape) - 1))) / 2
-            neuron.offset = start.expand(value.shape).clone()
+            # A hair less than half: of an odd integer threshold, lowering then takes the floor of the half back.
+            half = torch.nextafter(thresholds / 2, torch.zeros_like(thresholds))
+            neuron.offset = -half.reshape(-1, *([1] * (len(value.shape) - 1))).expand(value.shape).clone()
         source = self._weighted(value).node
         emitted = self._call(neuron, source, value.shape)
         return _Value(emitted, value.shape, np.broadcast_to(1 / scaled, (value.shape[0],)), bare=True)

@@ -31,25 +31,29 @@ _HALVES = 2**23  # float32 holds every half below
 def portable(graph: nir.NIRGraph | ig.IntegerGraph) -> nir.NIRGraph:
     """Plain NIR with the spikes of ``graph``, for readers that start at zero and subtract the threshold.
 
-    Input are the integers of the deployment's coding, the same at each of its T steps; the output is the integrator's
-    membrane. The clock is exact for T steps, not beyond. Raises :class:`GraphError` for a graph that needs more than
-    ``if`` neurons in the pipelined schedule: plain NIR cannot express it.
+    Input are the integers of the deployment's coding, the same at each of its T steps; the deployment's output is the
+    sum of the outputs of these steps. (NIR has an integrator, but few readers know it.) The clock is exact for T steps,
+    not beyond. Raises :class:`GraphError` for a graph that needs more than ``if`` neurons in the pipelined schedule:
+    plain NIR cannot express it.
     """
     integer = as_integer(graph)
     _check(integer)
     built = build(integer)
     for node in built.nodes.values():
         node.metadata = {name: value for name, value in node.metadata.items() if name != KEY}
-    clock = _Clock(integer, dict(built.nodes))
+    readout = integer.readout
+    size = readout.v_init.size
+    passes = nir.Affine(weight=np.eye(size, dtype=np.float32), bias=np.zeros(size, dtype=np.float32))
+    clock = _Clock(integer, {**built.nodes, readout.name: passes})
     for population in integer.populations:
         clock.charge(population.name, population.v_init + 0.5)
-    if integer.readout.v_init.any():
-        clock.charge(integer.readout.name, integer.readout.v_init.astype(np.float64))
+    if readout.v_init.any():
+        clock.charge(readout.name, readout.v_init.astype(np.float64))
     note = {
         "timesteps": integer.timesteps,
         "input_scale": integer.input.scale,
         "input_dtype": integer.input.dtype,
-        "output_scale": integer.readout.scale,
+        "output_scale": readout.scale,
         "content_sha256": integer.content_sha256,
     }
     edges = [(str(a), str(b)) for a, b in built.edges] + clock.edges
