@@ -107,11 +107,9 @@ def read_nir(path: str | os.PathLike[str]) -> nir.NIRGraph:
     if source.is_dir():
         raise GraphError(f"{source} is a folder, not a NIR file")
     try:
-        graph = nir.read(str(source), type_check=False)
+        graph: nir.NIRGraph = nir.read(str(source), type_check=False)
     except PermissionError as error:
         raise GraphError(f"cannot read {source}: {error.strerror}") from error
     except Exception as error:  # h5py and nir raise many kinds for damaged files
-        raise GraphError(f"{source} is damaged or no NIR file; export it again") from error
-    if not isinstance(graph, nir.NIRGraph):
-        raise GraphError(f"{source} holds a {type(graph).__name__}, not a NIR graph")
+        raise GraphError(f"{source} is damaged or holds no NIR graph; export it again") from error
     return graph

@@ -1,0 +1,219 @@
+"""Files that were edited, cut off, or never were deployments: refused in one sentence, or provably unchanged."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import fields
+
+import h5py
+import nir
+import numpy as np
+import pytest
+
+import toolchain as tc
+from toolchain.ir import decode
+
+#: What NIR stores beside the graph, or twice: changing it changes nothing that is read.
+_HARMLESS = {"version"}
+
+
+def _datasets(path):
+    found = []
+    with h5py.File(path) as file:
+        file.visititems(lambda name, item: found.append(name) if isinstance(item, h5py.Dataset) else None)
+    return found
+
+
+def _variants(value):
+    """Other values of a dataset: another first and last element; another text."""
+    array = np.asarray(value)
+    if array.dtype.kind in "SO":
+        texts = [v.decode() if isinstance(v, bytes) else v for v in array.reshape(-1)]
+        changed = texts[0][:-1] if len(texts[0]) > 1 else texts[0] + "x"
+        yield np.array([changed, *texts[1:]], dtype=object).reshape(array.shape)
+        return
+    for index in {0, array.size - 1} if array.size else ():
+        other = array.copy().reshape(-1)
+        other[index] = other[index] + 1 if other[index] + 1 != other[index] else other[index] / 2
+        yield other.reshape(array.shape)
+
+
+def _replace(path, name, value):
+    with h5py.File(path, "r+") as file:
+        del file[name]
+        if np.asarray(value).dtype.kind == "O":
+            value = np.asarray(value, dtype=h5py.string_dtype())
+        file[name] = value
+
+
+def _same(first, second):
+    if [n.name for n in first] != [n.name for n in second]:
+        return False
+    pairs = [(first, second), *zip(first, second, strict=True)]
+    return all(
+        np.array_equal(np.asarray(getattr(a, f.name)), np.asarray(getattr(b, f.name)))
+        for a, b in pairs
+        for f in fields(a)
+        if f.name != "nodes"
+    )
+
+
+def _refused(path):
+    """Whether the file is refused, and then in one sentence that names it."""
+    message = ""
+    try:
+        tc.load(path)
+    except tc.GraphError as error:
+        message = str(error)
+    assert not message or (message.startswith(f"{path}") and "\n" not in message)
+    return bool(message)
+
+
+def test_every_edit_of_every_dataset_is_refused(deployment, tmp_path):
+    path, copy = tc.save(deployment("signed"), tmp_path / "net.nir"), tmp_path / "edited.nir"
+    original = decode(tc.load(path))
+    passed = set()
+    for dataset in _datasets(path):
+        with h5py.File(path) as file:
+            value = file[dataset][()]
+        for variant in _variants(value):
+            shutil.copy(path, copy)
+            _replace(copy, dataset, variant)
+            if not _refused(copy):
+                assert _same(decode(tc.load(copy)), original), dataset
+                passed.add(dataset)
+    assert passed <= _HARMLESS
+
+
+def test_every_removed_dataset_is_refused(deployment, tmp_path):
+    path, copy = tc.save(deployment("signed"), tmp_path / "net.nir"), tmp_path / "edited.nir"
+    original = decode(tc.load(path))
+    for dataset in _datasets(path):
+        shutil.copy(path, copy)
+        with h5py.File(copy, "r+") as file:
+            del file[dataset]
+        assert _refused(copy) or _same(decode(tc.load(copy)), original), dataset
+
+
+def test_every_added_metadata_is_refused(deployment, tmp_path):
+    path, copy = tc.save(deployment("qcfs"), tmp_path / "net.nir"), tmp_path / "edited.nir"
+    with h5py.File(path) as file:
+        groups = []
+        file.visititems(lambda name, item: groups.append(name) if name.endswith("metadata/spikec") else None)
+    assert len(groups) > 10
+    for group in groups:
+        shutil.copy(path, copy)
+        with h5py.File(copy, "r+") as file:
+            file[group]["weight_exp" if "weight_exp" not in file[group] else "extra"] = 0
+        assert _refused(copy), group
+
+
+def test_renamed_and_retyped_nodes_are_refused(deployment, tmp_path):
+    path, copy = tc.save(deployment("qcfs"), tmp_path / "net.nir"), tmp_path / "edited.nir"
+    nodes = list(deployment("qcfs").nodes)
+    for node in nodes:
+        shutil.copy(path, copy)
+        with h5py.File(copy, "r+") as file:
+            file["node/nodes"].move(node, f"{node}x")
+        assert _refused(copy), node
+    for node, kind in (("spikes", "I"), ("readout", "IF"), ("hidden", "Linear"), ("hidden.pool", "AvgPool2d")):
+        shutil.copy(path, copy)
+        _replace(copy, f"node/nodes/{node}/type", np.array(kind, dtype=h5py.string_dtype()))
+        assert _refused(copy), node
+
+
+def test_a_single_changed_weight_is_refused_in_one_sentence(deployment, tmp_path):
+    path = tc.save(deployment("qcfs"), tmp_path / "net.nir")
+    with h5py.File(path, "r+") as file:
+        file["node/nodes/hidden/weight"][0, 0] += 1
+    with pytest.raises(tc.GraphError) as error:
+        tc.load(path)
+    assert str(error.value) == (
+        f"{path}: not a sound spikec graph: hidden: weight differs from weight_int in 1 of 180 values: the node was "
+        "edited; content_sha256 does not match: nodes or edges were changed after the graph was built"
+    )
+
+
+def test_a_changed_initial_membrane_is_refused(deployment, tmp_path):
+    path = tc.save(deployment("qcfs"), tmp_path / "net.nir")
+    with h5py.File(path, "r+") as file:
+        file["node/nodes/last/metadata/spikec/v_init_int"][0] += 1
+    with pytest.raises(tc.GraphError, match=r"metadata was changed after the file was written$"):
+        tc.load(path)
+
+
+def test_truncated_files_are_refused(deployment, tmp_path):
+    data = tc.save(deployment("qcfs"), tmp_path / "net.nir").read_bytes()
+    path = tmp_path / "cut.nir"
+    for size in {*np.linspace(0, len(data) - 1, 40).astype(int), 1, 8, 64, 512, len(data) - 2}:
+        path.write_bytes(data[:size])
+        with pytest.raises(tc.GraphError) as error:
+            tc.load(path)
+        assert str(error.value) == f"{path} is damaged or holds no NIR graph; export it again"
+
+
+_FOREIGN = {
+    "empty": lambda path: path.write_bytes(b""),
+    "text": lambda path: path.write_text("a NIR file, honestly\n" * 100),
+    "other HDF5": lambda path: h5py.File(path, "w").close(),
+}
+
+
+@pytest.mark.parametrize("name", _FOREIGN)
+def test_files_that_are_no_nir_are_refused(name, tmp_path):
+    path = tmp_path / "net.nir"
+    _FOREIGN[name](path)
+    with pytest.raises(tc.GraphError, match=r"is damaged or holds no NIR graph; export it again$"):
+        tc.load(path)
+
+
+def test_plain_nir_is_refused(tmp_path):
+    ones = np.ones(3, np.float32)
+    nodes = {
+        "input": nir.Input(np.array([3])),
+        "linear": nir.Affine(np.eye(3, dtype=np.float32), ones),
+        "spikes": nir.IF(ones, ones, 0 * ones),
+        "output": nir.Output(np.array([3])),
+    }
+    graph = nir.NIRGraph(nodes, [("input", "linear"), ("linear", "spikes"), ("spikes", "output")])
+    nir.write(tmp_path / "plain.nir", graph)
+    with pytest.raises(tc.GraphError, match="the graph carries no spikec metadata: a plain NIR file needs an explicit"):
+        tc.load(tmp_path / "plain.nir")
+    nir.write(tmp_path / "node.nir", nodes["linear"])
+    with pytest.raises(tc.GraphError, match=r"node\.nir is damaged or holds no NIR graph; export it again$"):
+        tc.load(tmp_path / "node.nir")
+
+
+def test_metadata_of_the_wrong_kind_is_refused(deployment, tmp_path):
+    """Values that no writer of ours makes: every one is an error of ours, none of numpy's or h5py's."""
+    path, copy = tc.save(deployment("signed"), tmp_path / "net.nir"), tmp_path / "edited.nir"
+    odd = [np.array([[1.5, 2.5]]), np.array(b"text"), np.array([np.nan])]
+    for dataset in [name for name in _datasets(path) if "/last/" in name or name.startswith("node/metadata")]:
+        for value in odd:
+            shutil.copy(path, copy)
+            _replace(copy, dataset, value)
+            assert _refused(copy), (dataset, value)
+
+
+def test_missing_file_and_folder_are_named(tmp_path):
+    with pytest.raises(tc.GraphError, match=r"^there is no file \S+none\.nir$"):
+        tc.load(tmp_path / "none.nir")
+    with pytest.raises(tc.GraphError, match=r"^\S+ is a folder, not a NIR file$"):
+        tc.load(tmp_path)
+
+
+def test_unknown_major_version_is_refused(deployment, tmp_path):
+    path = tc.save(deployment("qcfs"), tmp_path / "net.nir")
+    _replace(path, "node/metadata/spikec/schema", np.array("spikec.nir/2", dtype=h5py.string_dtype()))
+    with pytest.raises(tc.GraphError, match=r"schema 'spikec\.nir/2' is not 'spikec\.nir/1': this version cannot read"):
+        tc.load(path)
+
+
+def test_requirements_are_those_of_the_graph(any_deployment):
+    requires = json.loads(any_deployment.metadata["spikec"]["requires"])
+    graph = decode(any_deployment)
+    kinds = {population.kind for population in graph.populations}
+    assert ("signed_spikes" in requires) == ("signed_if" in kinds)
+    assert ("schedule=layerwise" in requires) == (graph.schedule == "layerwise")
+    assert ("drain" in requires) == bool(graph.drain)

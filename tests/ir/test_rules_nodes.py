@@ -1,0 +1,308 @@
+"""Every rule about single nodes refuses what it is there for, by name; shapes that disagree are refused too."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+import toolchain as tc
+from toolchain.ir import decode, rules_nodes, verify
+from toolchain.ir.verify import RULES
+
+_BASE = ("reset=subtract", "spike_cmp=ge", "v_init")
+
+#: rule: deployment, edit (see ``conftest.py``), node that is named, message.
+_BROKEN = {
+    "input_output": [
+        ("qcfs", ("set", "encoding", "rate", "input"), "input", "encoding 'rate' is not 'constant'"),
+        ("qcfs", ("drop", "encoding", "input"), "input", "encoding '' is not 'constant'"),
+        ("qcfs", ("set", "dtype", "int16", "input"), "input", "dtype 'int16' is neither int8 nor uint8"),
+        ("qcfs", ("set", "scale", 0.0, "input"), "input", "scale must be positive"),
+        ("qcfs", ("set", "scale", -1.0, "input"), "input", "scale must be positive"),
+        ("qcfs", ("set", "scale", np.inf, "input"), "", "metadata 'scale' must be one finite number, not inf"),
+        ("qcfs", ("drop", "scale", "input"), "", "metadata 'scale' must be one finite number, not None"),
+        (
+            "qcfs",
+            ("shape", "input", (2, 6)),
+            "input",
+            r"shape must be one integer \(features\) or three \(channels, rows, columns\)",
+        ),
+        ("qcfs", ("set", "decode", "rate", "output"), "output", "decode 'rate' is not 'membrane'"),
+    ],
+    "linear_nodes": [
+        ("qcfs", ("field", "stem", "groups", 2), "stem", r"groups must be expanded \(1\) in the node"),
+        (
+            "qcfs",
+            ("field", "stem", "padding", "same"),
+            "stem",
+            "padding must be one or two integers of at least 0, not 'same'",
+        ),
+        ("qcfs", ("field", "stem", "padding", (-1, 0)), "stem", r"padding must be one or two integers of at least 0"),
+        ("qcfs", ("field", "stem", "stride", (0, 1)), "stem", r"stride must be one or two integers of at least 1"),
+        ("qcfs", ("field", "stem", "stride", (1, 1, 1)), "stem", r"stride must be one or two integers of at least 1"),
+        (
+            "qcfs",
+            ("field", "stem", "dilation", 1.5),
+            "stem",
+            r"dilation must be one or two integers of at least 1, not 1.5",
+        ),
+        ("qcfs", ("field", "stem", "input_shape", None), "stem", "input_shape must be two integers"),
+        (
+            "qcfs",
+            ("field", "stem", "weight", np.zeros((4, 18), np.float32)),
+            "stem",
+            r"weight must be \[O, I, kH, kW\], not",
+        ),
+        (
+            "qcfs",
+            ("field", "stem", "bias", np.zeros(3, np.float32)),
+            "stem",
+            r"bias must have 4 values, it has shape \(3,\)",
+        ),
+        ("rectangular", ("requires", *_BASE), "0", "a rectangular kernel needs 'nir_type_check=off' in requires"),
+        ("qcfs", ("field", "hidden", "bias", np.zeros(4, np.float32)), "hidden", r".* do not form an affine map"),
+        ("qcfs", ("set", "op", "affine", "stem"), "stem", "op is 'affine', the node is of type Conv2d"),
+        ("qcfs", ("set", "op", "conv2d", "hidden"), "hidden", "op is 'conv2d', the node is of type Affine"),
+        ("qcfs", ("field", "hidden.pool", "stride", np.array([1, 1])), "hidden.pool", "a sum pool has no padding"),
+        ("qcfs", ("field", "hidden.pool", "padding", np.array([1, 1])), "hidden.pool", "a sum pool has no padding"),
+        (
+            "qcfs",
+            ("field", "hidden.pool", "kernel_size", np.array([0, 2])),
+            "hidden.pool",
+            "kernel_size, stride and padding",
+        ),
+        ("qcfs", ("field", "hidden.flatten", "start_dim", 1), "hidden.flatten", "flatten must take all axes"),
+        ("qcfs", ("field", "hidden.flatten", "end_dim", 1), "hidden.flatten", "flatten must take all axes"),
+        ("qcfs", ("set", "groups", 3, "stem"), "stem", "groups = 3 does not divide 4 and 2 channels"),
+        ("qcfs", ("set", "groups", 2, "tall"), "tall", "weights outside the 2 groups are not zero"),
+        ("qcfs", ("set", "margin", np.array([0, 0, 1]), "tall"), "tall", "margin must be four integers"),
+        ("qcfs", ("set", "margin", np.array([0, 0, 1, -1]), "tall"), "tall", "margin must be four integers"),
+        (
+            "qcfs",
+            ("set", "margin", np.array([1, 2, 0, 0]), "tall"),
+            "tall",
+            r"margin \(1, 2, 0, 0\) leaves nothing of a 3x3",
+        ),
+        (
+            "qcfs",
+            ("set", "margin", np.array([1, 1, 1, 0]), "tall"),
+            "tall",
+            "kernel weights inside the margin are not zero",
+        ),
+    ],
+    "exact_integers": [
+        ("qcfs", ("array", "hidden", "bias", 0, 0.5, "bias_int"), "hidden", "bias holds values that are not integers"),
+        ("qcfs", ("array", "hidden", "bias", 0, np.nan), "hidden", "bias holds values that are not integers"),
+        ("qcfs", ("array", "hidden", "weight", (0, 0), np.inf), "hidden", "weight holds values that are not integers"),
+        (
+            "qcfs",
+            ("array", "hidden", "bias", 0, 2**24 + 2, "bias_int"),
+            "hidden",
+            r"bias reaches 16777218, beyond the exact range of float32 \(2\^24\)",
+        ),
+        ("qcfs", ("field", "hidden", "bias", np.array([True] * 5)), "hidden", "bias holds bool, not numbers"),
+    ],
+    "redundant": [
+        (
+            "qcfs",
+            ("array", "hidden", "weight", (0, 0), 3),
+            "hidden",
+            "weight differs from weight_int in 1 of 180 values",
+        ),
+        ("qcfs", ("array", "hidden", "bias", 0, 7), "hidden", "bias differs from bias_int in 1 of 5 values"),
+        ("qcfs", ("array", "last", "v_threshold", 0, 7), "last", "v_threshold differs from v_threshold_int in 1 of 5"),
+        ("qcfs", ("drop", "weight_int", "stem"), "stem", "metadata 'weight_int' is missing"),
+        ("qcfs", ("drop", "bias_int", "stem"), "stem", "metadata 'bias_int' is missing"),
+        ("qcfs", ("drop", "v_threshold_int", "last"), "last", "metadata 'v_threshold_int' is missing"),
+        (
+            "qcfs",
+            ("set", "weight_int", np.zeros((5, 36), np.int32), "hidden"),
+            "hidden",
+            "metadata 'weight_int' is int32, it",
+        ),
+        (
+            "qcfs",
+            ("set", "bias_int", np.zeros(5, np.int64), "hidden"),
+            "hidden",
+            "metadata 'bias_int' is int64, it must be",
+        ),
+        (
+            "qcfs",
+            ("set", "bias_int", np.zeros(4, np.int32), "hidden"),
+            "hidden",
+            r"metadata 'bias_int' has shape \(4,\), which",
+        ),
+        ("qcfs", ("set", "weight_exp", 17, "hidden"), "hidden", "weight_exp is 17, it must be between 0 and 16"),
+        ("qcfs", ("set", "weight_exp", -1, "hidden"), "hidden", "weight_exp is -1, it must be between 0 and 16"),
+        ("qcfs", ("set", "weight_exp", 1, "hidden"), "hidden", "weight differs from weight_int in .* values"),
+    ],
+    "neurons": [
+        ("qcfs", ("array", "last", "r", 0, 2), "last", "r must be 1"),
+        ("qcfs", ("array", "readout", "r", 0, 2), "readout", "r must be 1"),
+        (
+            "qcfs",
+            ("array", "last", "v_reset", 0, 1),
+            "last",
+            r"v_reset must be 0 \(soft reset is stated in the metadata\)",
+        ),
+        ("qcfs", ("set", "kind", "lif", "last"), "last", "neuron kind 'lif' is none of if, signed_if, calibrated_if"),
+        ("qcfs", ("drop", "kind", "last"), "last", "neuron kind '' is none of if, signed_if, calibrated_if"),
+        ("qcfs", ("set", "kind", "if", "readout"), "readout", "kind is 'if', an I node must be an 'integrator'"),
+        ("qcfs", ("set", "reset", "zero", "last"), "last", "reset is 'zero', the profile knows 'subtract' only"),
+        ("qcfs", ("set", "spike_cmp", "gt", "last"), "last", "spike_cmp is 'gt', the profile knows 'ge' only"),
+        ("qcfs", ("set", "max_spikes_per_step", 2, "last"), "last", "max_spikes_per_step must be 1"),
+        ("qcfs", ("array", "last", "v_threshold", 0, 0, "v_threshold_int"), "last", "thresholds must be at least 1"),
+        ("qcfs", ("array", "last", "v_threshold", 0, -5, "v_threshold_int"), "last", "thresholds must be at least 1"),
+        ("qcfs", ("drop", "v_init_int", "last"), "last", "metadata 'v_init_int' is missing"),
+        (
+            "qcfs",
+            ("set", "v_init_int", np.zeros(5), "last"),
+            "last",
+            "metadata 'v_init_int' must be an array of int32, it is",
+        ),
+        (
+            "qcfs",
+            ("set", "v_init_int", np.zeros(5, np.int64), "last"),
+            "last",
+            "metadata 'v_init_int' must be an array of int32",
+        ),
+        (
+            "qcfs",
+            ("set", "v_init_int", np.int32(3), "last"),
+            "last",
+            "metadata 'v_init_int' must be an array of int32, it is",
+        ),
+        (
+            "qcfs",
+            ("set", "v_init_int", np.zeros(4, np.int32), "last"),
+            "last",
+            r"metadata 'v_init_int' has shape \(4,\), which",
+        ),
+        (
+            "qcfs",
+            ("set", "v_init_int", np.zeros(3), "readout"),
+            "readout",
+            "metadata 'v_init_int' must be an array of int32",
+        ),
+        ("qcfs", ("set", "scale", 0.0, "readout"), "readout", "scale must be positive"),
+        ("qcfs", ("drop", "scale", "readout"), "", "metadata 'scale' must be one finite number, not None"),
+        (
+            "qcfs",
+            ("set", "scale", np.array([-1.0]), "last"),
+            "last",
+            "scale must be one positive real value, or one per",
+        ),
+        (
+            "qcfs",
+            ("set", "scale", np.array([1.0, 1.0]), "last"),
+            "last",
+            "scale must be one positive real value, or one per",
+        ),
+        (
+            "qcfs",
+            ("set", "scale", np.array([np.nan]), "last"),
+            "last",
+            "scale must be one positive real value, or one per",
+        ),
+        (
+            "signed",
+            ("set", "v_threshold_neg_int", np.zeros(5, np.int32), "last"),
+            "last",
+            "negative thresholds must be at",
+        ),
+        (
+            "qcfs",
+            ("set", "v_threshold_neg_int", np.ones(5, np.int32), "last"),
+            "last",
+            "a negative threshold has no meaning for kind 'if'",
+        ),
+        (
+            "graded",
+            ("drop", "levels", "last"),
+            "last",
+            "metadata 'levels' belongs to kind 'graded' and must be set there",
+        ),
+        (
+            "qcfs",
+            ("set", "levels", 3, "last"),
+            "last",
+            "metadata 'levels' belongs to kind 'graded' and must be set there",
+        ),
+        ("graded", ("set", "levels", 0, "last"), "last", "levels is 0, it must be between 1 and 32767"),
+        ("graded", ("set", "levels", 2**15, "last"), "last", "levels is 32768, it must be between 1 and 32767"),
+        (
+            "calibrated",
+            ("drop", "rho", "last"),
+            "last",
+            "metadata 'rho' belongs to kind 'calibrated_if' and must be set",
+        ),
+        (
+            "qcfs",
+            ("set", "rho", 3, "last"),
+            "last",
+            "metadata 'rho' belongs to kind 'calibrated_if' and must be set there",
+        ),
+        ("calibrated", ("set", "rho", 0, "last"), "last", "rho is 0, it must be between 1 and 32767"),
+    ],
+}
+_CASES = [(rule, *case) for rule, cases in _BROKEN.items() for case in cases]
+
+
+@pytest.mark.parametrize(
+    ("rule", "name", "edit", "node", "message"), _CASES, ids=[f"{c[0]}-{c[4][:40]}" for c in _CASES]
+)
+def test_rule_refuses(rule, name, edit, node, message, edited):
+    graph = edited(name, edit, rehash=rule not in ("schema", "fresh_hash"))
+    found = [problem for problem in verify(graph) if problem.rule == rule]
+    assert any(problem.node == node and re.match(message, problem.message) for problem in found), verify(graph)
+    with pytest.raises(tc.GraphError, match=r"^not a sound spikec graph: "):
+        decode(graph)
+
+
+def test_every_rule_is_tested():
+    assert {rule.__name__ for rule in RULES if rule.__module__ == rules_nodes.__name__} == set(_BROKEN)
+
+
+_SHAPES = {
+    "input size": (
+        ("shape", "input", (2, 7, 6)),
+        r"stem: expects \(2, 6, 6\), its source has shape \(2, 7, 6\)",
+    ),
+    "padding": (
+        ("field", "stem", "padding", (0, 0)),
+        r"spikes: has \(4, 6, 6\) neurons, its source has shape \(4, 4, 4\)",
+    ),
+    "kernel larger than its input": (
+        ("field", "stem", "dilation", (9, 9)),
+        r"stem: the kernel is larger than its padded input \(2, 6, 6\)",
+    ),
+    "declared flatten": (
+        ("shape", "hidden.flatten", (4, 3, 4)),
+        r"hidden\.flatten: declares input \(4, 3, 4\), its source has shape \(4, 3, 3\)",
+    ),
+    "classes": (
+        ("shape", "output", (4,)),
+        r"not a sound spikec graph: output: shape \(4,\) differs from \(3,\)",
+    ),
+    "fan-in of different shapes": (
+        ("connect", ("input", "spikes")),
+        r"spikes: its sources have different shapes: input \(2, 6, 6\), stem \(4, 6, 6\)",
+    ),
+    "pool larger than its source": (
+        (
+            "all",
+            ("field", "hidden.pool", "kernel_size", np.array([9, 9])),
+            ("field", "hidden.pool", "stride", np.array([9, 9])),
+        ),
+        r"hidden\.pool: a 9x9 pool does not fit its source of shape \(4, 6, 6\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", _SHAPES)
+def test_shapes_that_disagree_are_refused(name, edited):
+    edit, message = _SHAPES[name]
+    with pytest.raises(tc.GraphError, match=message):
+        decode(edited("qcfs", edit))
