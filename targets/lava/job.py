@@ -7,6 +7,7 @@ being its place in ``job.json``.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +28,8 @@ _WINDOWED = frozenset({"Integrator", "ImageSource", "CurrentSource", "SpikeRecor
 class Job:
     """A plan with the data of some images. ``models`` maps Process classes to drop-in models, ``module:class``.
 
-    ``worker`` is the module that builds and runs it, ``settings`` what that module needs besides the plan.
+    ``precision`` is the tag of the process models. ``worker`` is the module that builds and runs it, ``settings`` what
+    that module needs besides the plan.
     """
 
     plan: Plan
@@ -38,6 +40,7 @@ class Job:
     models: Mapping[str, str] = field(default_factory=dict)
     worker: str = "targets.lava.worker"
     settings: Mapping[str, Any] = field(default_factory=dict)
+    precision: str = "fixed_pt"
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,9 @@ def write_job(folder: Path, job: Job) -> None:
         if spec.process == "ImageSource" and job.sent is not None:
             np.save(folder / f"{index}.images.npy", job.sent.astype(np.int16))
         for key, (shape, dtype) in _outputs(spec, job).items():
-            np.lib.format.open_memmap(folder / f"{index}.{key}.npy", "w+", dtype, shape)  # type: ignore[no-untyped-call]
+            path = folder / f"{index}.{key}.npy"
+            np.lib.format.open_memmap(path, "w+", dtype, shape)  # type: ignore[no-untyped-call]
+            _reserve(path)
         arrays = sorted(spec.arrays)
         processes.append({"process": spec.process, "name": spec.name, "settings": settings, "arrays": arrays})
     np.save(folder / "beats.npy", np.zeros(len(processes), np.int64))
@@ -72,10 +77,18 @@ def write_job(folder: Path, job: Job) -> None:
         "processes": processes,
         "connections": [[c.source, c.target, c.flatten] for c in plan.connections],
         "models": dict(job.models),
+        "precision": job.precision,
         "windows": list(plan.pieces) * job.images if plan.one_by_one else [plan.lava_steps(job.images)],
         **job.settings,
     }
     (folder / "job.json").write_text(json.dumps(document))
+
+
+def _reserve(path: Path) -> None:
+    """Claim the blocks of a sparse file: a full disk is an error here, later it would kill the process that writes."""
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 def read_results(folder: Path, job: Job) -> Results:

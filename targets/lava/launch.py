@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import shutil
 import subprocess
@@ -10,7 +12,7 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +52,8 @@ def run_job(job: Job, *, stall_seconds: float, cancel: threading.Event, progress
     tag = f"spikec_{uuid.uuid4().hex[:12]}"
     folder = Path(tempfile.mkdtemp(prefix=f"{tag}_"))
     try:
-        write_job(folder, job)
+        with naming_a_full_disk(folder.parent, "TMPDIR names another place, a smaller chunk needs less"):
+            write_job(folder, job)
         worker = _start(folder, tag, job.worker)
         try:
             _watch(worker, folder, job, stall_seconds, cancel, progress)
@@ -65,6 +68,17 @@ def run_job(job: Job, *, stall_seconds: float, cancel: threading.Event, progress
         return read_results(folder, job)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def naming_a_full_disk(folder: Path, way_out: str) -> Iterator[None]:
+    """A full disk as a :class:`LavaError` that says which folder."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise LavaError(f"no space left in {folder}; {way_out}") from error
 
 
 def _start(folder: Path, tag: str, module: str) -> subprocess.Popen[bytes]:

@@ -19,9 +19,10 @@ from targets.lava.arithmetic import lava_layout
 from targets.lava.atrlif import unfit
 from targets.lava.currents import constant_currents
 from targets.lava.job import Job, Results, result_bytes
-from targets.lava.launch import CancelledError, run_job
+from targets.lava.launch import CancelledError, naming_a_full_disk, run_job
 from targets.lava.plan import InputCoding, Plan, make_plan
 from targets.lava.ranges import check_ranges
+from targets.lava.resume import load_chunk, save_chunk
 from targets.lava.trace import assemble
 from toolchain.errors import DataError, TargetUnavailable, ToolchainError
 from toolchain.ir import IntegerGraph, as_integer
@@ -36,6 +37,7 @@ FAST_MODELS = {
     "Dense": "targets.lava.processes.synapses:PyDenseFast",
 }
 _CHUNK_BYTES = 256 * 2**20
+_RESUMABLE_CHUNK = 50
 
 
 @dataclass(frozen=True)
@@ -43,23 +45,26 @@ class LavaOptions:
     """How a graph is run; none of these changes a result.
 
     ``neuron``: "soft_reset" (ours) or "atrlif" (Lava's own ``ATRLIF`` for every population it can be, as an independent
-    cross-check: one image at a time, and the membranes of these populations are not seen).
-
+    cross-check: one image at a time, and the membranes of these populations are not seen). ``precision``: the tag of
+    the process models; "floating_pt" computes the same integers in float64, with Lava's own ``Conv`` and ``Dense``.
     ``input``: "current" (the first layer's integer current, computed on the host, added in its neurons) or "graded"
     (the image is sent as graded spikes). ``stock``: Lava's own models of ``Conv`` and ``Dense`` instead of the fast
     ones. ``models``: drop-in models by Process class, ``{"SoftResetIF": "module:class"}``. ``workers``: interpreters
     that share the images. ``chunk``: images per interpreter start; default: what 256 MiB of files hold.
-    ``stall_seconds``: give up when no process advances for so long (while
-    starting: at least a minute). ``progress``: called with (images done, images).
+    ``stall_seconds``: give up when no process advances for so long (while starting: at least a minute).
+    ``resume_dir``: keep the results of every finished chunk there (50 images by default) and take those that are there.
+    ``progress``: called with (images done, images).
     """
 
     input: InputCoding = "current"
     neuron: Literal["soft_reset", "atrlif"] = "soft_reset"
+    precision: Literal["fixed_pt", "floating_pt"] = "fixed_pt"
     stock: bool = False
     models: Mapping[str, str] = field(default_factory=dict)
     workers: int = 1
     chunk: int | None = None
     stall_seconds: float = 120.0
+    resume_dir: str | Path | None = None
     progress: Callable[[int, int], None] | None = None
 
     def __post_init__(self) -> None:
@@ -67,6 +72,10 @@ class LavaOptions:
             raise ToolchainError(f"input is {self.input!r}; give 'current' or 'graded'")
         if self.neuron not in ("soft_reset", "atrlif"):
             raise ToolchainError(f"neuron is {self.neuron!r}; give 'soft_reset' or 'atrlif'")
+        if self.precision not in ("fixed_pt", "floating_pt"):
+            raise ToolchainError(f"precision is {self.precision!r}; give 'fixed_pt' or 'floating_pt'")
+        if self.neuron == "atrlif" and self.precision == "floating_pt":
+            raise ToolchainError("neuron='atrlif' is a check of the integers: it needs precision='fixed_pt'")
         for name in ("workers", "chunk", "stall_seconds"):
             value = getattr(self, name)
             if value is not None and value <= 0:
@@ -142,7 +151,8 @@ class LavaProgram:
         results = self._run_chunks([integers[c] for c in chunks], raster=record is not None)
         seconds = time.monotonic() - started
         info = {
-            "models": "stock" if self.options.stock else "fast",
+            "models": "fast" if "Conv" in self.models else "stock",
+            "precision": self.options.precision,
             "input": self.options.input,
             "processes": str(len(self.plan.processes)),
             "lava_steps": str(sum(self.plan.lava_steps(c.stop - c.start) for c in chunks)),
@@ -153,9 +163,16 @@ class LavaProgram:
             info["not_atrlif"] = "; ".join(f"{name}: {why}" for name, why in self.not_atrlif.items()) or "none"
         return assemble(self.graph, integers, results, seconds, info, self.atrlif)
 
+    @property
+    def models(self) -> dict[str, str]:
+        """Drop-in models by Process class."""
+        fast = not self.options.stock and self.options.precision == "fixed_pt"
+        return {**(FAST_MODELS if fast else {}), **self.options.models}
+
     def _chunks(self, images: int, *, raster: bool) -> list[slice]:
         neurons = sum(int(np.prod(p.shape)) for p in self.graph.populations)
         fitting = max(1, _CHUNK_BYTES // result_bytes(self.plan, raster=raster, current_neurons=neurons))
+        fitting = min(fitting, _RESUMABLE_CHUNK) if self.options.resume_dir else fitting
         size = self.options.chunk or min(fitting, -(-images // self.options.workers))
         return [slice(start, min(start + size, images)) for start in range(0, images, size)]
 
@@ -164,6 +181,7 @@ class LavaProgram:
         cancel, lock = threading.Event(), threading.Lock()
         done = [0] * len(parts)
         total = sum(map(len, parts))
+        resume = Path(self.options.resume_dir) if self.options.resume_dir else None
 
         def run(number: int) -> Results:
             if cancel.is_set():
@@ -176,7 +194,15 @@ class LavaProgram:
                         self.options.progress(sum(done), total)
 
             job = self._job(parts[number], raster=raster)
-            return run_job(job, stall_seconds=self.options.stall_seconds, cancel=cancel, progress=advance)
+            kept = load_chunk(resume, job) if resume else None
+            if kept is not None:
+                advance(job.images)
+                return kept
+            results = run_job(job, stall_seconds=self.options.stall_seconds, cancel=cancel, progress=advance)
+            if resume:
+                with naming_a_full_disk(resume, "give resume_dir another place"):
+                    save_chunk(resume, job, results)
+            return results
 
         with ThreadPoolExecutor(self.options.workers) as pool:
             try:
@@ -194,5 +220,4 @@ class LavaProgram:
         graded = self.options.input == "graded"
         currents = constant_currents(self.graph, None if graded else integers)
         sent = lava_layout(integers, leading=1) if graded else None
-        models = {**({} if self.options.stock else FAST_MODELS), **self.options.models}
-        return Job(self.plan, len(integers), currents, sent, raster, models)
+        return Job(self.plan, len(integers), currents, sent, raster, self.models, precision=self.options.precision)

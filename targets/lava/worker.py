@@ -58,7 +58,9 @@ def main(folder: Path, parent: int, tag: str, build: Build, observe: Observe | N
 
 def build(folder: Path, document: dict[str, Any]) -> list[Any]:
     """Lava processes of a job, connected."""
-    processes = {entry["name"]: _process(folder, index, entry) for index, entry in enumerate(document["processes"])}
+    precision = document["precision"]
+    entries = enumerate(document["processes"])
+    processes = {entry["name"]: _process(folder, index, entry, precision) for index, entry in entries}
     for source, target, flatten in document["connections"]:
         port = _out(processes[source])
         if flatten:
@@ -67,7 +69,7 @@ def build(folder: Path, document: dict[str, Any]) -> list[Any]:
     return list(processes.values())
 
 
-def _process(folder: Path, index: int, entry: dict[str, Any]) -> Any:
+def _process(folder: Path, index: int, entry: dict[str, Any], precision: str) -> Any:
     from lava.proc.conv.process import Conv
     from lava.proc.dense.process import Dense
     from lava.utils.weightutils import SignMode
@@ -80,6 +82,9 @@ def _process(folder: Path, index: int, entry: dict[str, Any]) -> Any:
     match entry["process"]:
         case "Conv":
             return Conv(**arrays, **settings, name=name, num_message_bits=MESSAGE_BITS)
+        case "Dense" if precision == "floating_pt":  # this model has no exponent
+            weights = arrays["weights"] * 2.0 ** entry["settings"]["weight_exp"]
+            return Dense(weights=weights, name=name, num_message_bits=MESSAGE_BITS)
         case "Dense":
             sign_mode = SignMode.MIXED  # detection takes an all-negative matrix for inhibitory and clips -256
             return Dense(
@@ -130,7 +135,7 @@ def run(folder: Path, document: dict[str, Any], processes: list[Any], observe: O
 
     by_class = {type(process).__name__: type(process) for process in processes}
     models = {by_class[name]: _load(path) for name, path in document["models"].items() if name in by_class}
-    config = Loihi2SimCfg(select_tag="fixed_pt", exception_proc_model_map=models)
+    config = Loihi2SimCfg(select_tag=document["precision"], exception_proc_model_map=models)
     root = processes[-1]
     if sys.modules.get("torch") is not None:
         raise RuntimeError("torch was imported into the Lava worker, where it would hang")

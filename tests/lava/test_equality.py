@@ -30,6 +30,15 @@ CASES = [
 ]
 
 
+FLOATING = [
+    (31, {"kind": "if", "small": False}, {}),
+    (32, {"kind": "signed_if", "drain": 1}, {"input": "graded"}),
+    (33, {"kind": "calibrated_if"}, {}),
+    (34, {"kind": "bit_serial", "schedule": "layerwise"}, {"input": "graded"}),
+    (35, {"kind": "graded", "schedule": "layerwise", "timesteps": 1}, {}),
+]
+
+
 def equal_to_oracle(trace, expected, names, *, unseen=()):
     for name in names:
         np.testing.assert_array_equal(trace.spikes[name], expected.spikes[name], name)
@@ -49,6 +58,17 @@ def test_equals_plain_loops(lava, random_graph, random_images, oracle, seed, kwa
     graph = random_graph(rng, **kwargs)
     integers = random_images(rng, graph, 3)
     trace = lava.compile(graph, **options).run(integers * graph.input.scale, record="spikes")
+    equal_to_oracle(trace, oracle(graph, integers), [p.name for p in graph.populations])
+
+
+@pytest.mark.parametrize(("seed", "kwargs", "options"), FLOATING, ids=[case[1]["kind"] for case in FLOATING])
+def test_floating_point_models(lava, random_graph, random_images, oracle, seed, kwargs, options):
+    """The same integers in float64."""
+    rng = np.random.default_rng(seed)
+    graph = random_graph(rng, **kwargs)
+    integers = random_images(rng, graph, 2)
+    trace = lava.compile(graph, precision="floating_pt", **options).run(integers * graph.input.scale, record="spikes")
+    assert trace.info["precision"] == "floating_pt"
     equal_to_oracle(trace, oracle(graph, integers), [p.name for p in graph.populations])
 
 

@@ -1,8 +1,11 @@
 """Faults inside Lava's processes: each is an error within seconds, names the process, and leaves nothing behind."""
 
+import errno
+import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -89,6 +92,54 @@ def test_killed_process(run_faulty, leftovers):
     assert leftovers() == ([], [])
 
 
+def test_a_rerun_goes_on_after_the_last_finished_chunk(lava, oracle, tmp_path, monkeypatch):
+    """The second chunk fails; in the rerun the first one comes from disk and the result is that of one run."""
+    kept, graph = tmp_path / "kept", chain()
+    images = np.array([[0, 1, 2, 3], [1, 1, 0, 0], [3, 3, 1, 0], [2, 0, 1, 1], [0, 0, 0, 2]], float)
+    options = {"chunk": 2, "resume_dir": kept, "models": {"SoftResetIF": "resumed_models:SomeIF"}}
+    model = tmp_path / "resumed_models.py"
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    head = "from targets.lava.processes.stepping import PySoftResetIF\n"
+    body = "class SomeIF(PySoftResetIF):\n    def __init__(self, p):\n        super().__init__(p)\n"
+    runs = tmp_path / "runs"
+    body += f"        with open({str(runs)!r}, 'a') as f: f.write('.')\n"
+    fault = "        if self._currents[0].sum() == {}: 1 / 0\n"
+    model.write_text(head + body + fault.format(images[2].sum()))
+    with pytest.raises(ToolchainError, match="first failed: ZeroDivisionError"):
+        lava.compile(graph, **options).run(images)
+    assert len(list(kept.glob("*.npz"))) == 1
+    before = len(runs.read_text())
+    model.write_text(head + body)
+    trace = lava.compile(graph, **options).run(images)
+    assert len(runs.read_text()) - before == 2 * 3  # two chunks of three populations, not three
+    expected = oracle(graph, images.astype(np.int64))
+    np.testing.assert_array_equal(trace.output, expected.output)
+    for name, counts in expected.counts.items():
+        np.testing.assert_array_equal(trace.counts[name], counts)
+    for other in ({"chunk": 2, "input": "graded"}, {"chunk": 2, "stock": True}):
+        again = lava.compile(graph, resume_dir=kept, **other).run(images[:2])
+        np.testing.assert_array_equal(again.output, expected.output[:2])
+    assert len(list(kept.glob("*.npz"))) == 3 + 2  # other options, other results
+
+
+@pytest.mark.parametrize("where", ["job", "results"])
+def test_full_disk(lava, tmp_path, monkeypatch, where):
+    """No space for the job, or for the results of a chunk: the folder is named."""
+
+    def full(*_args, **_kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    if where == "job":
+        monkeypatch.setattr("os.posix_fallocate", full)
+        named = tempfile.gettempdir()
+    else:
+        monkeypatch.setattr("numpy.savez_compressed", full)
+        named = str(tmp_path / "kept")
+    with pytest.raises(ToolchainError, match=f"no space left in {re.escape(named)};"):
+        lava.compile(chain(), resume_dir=tmp_path / "kept").run(np.ones((2, 4)))
+    assert not list(tmp_path.glob("kept/*"))
+
+
 def test_hang(run_faulty, leftovers):
     started = time.monotonic()
     with pytest.raises(ToolchainError, match="stood still for 5 s while running, middle at step 8 of 23"):
@@ -99,6 +150,7 @@ def test_hang(run_faulty, leftovers):
 
 DRIVER = """
 import sys
+import tempfile
 sys.path[:0] = [{tests!r}]
 import numpy as np
 from test_failures import chain

@@ -40,8 +40,8 @@ class PyBitSerialIF(PopulationModel):
         if step == 0:
             self.v = self._sum + self.v_init
         self.membrane.observe(self.v)
-        level = self.theta << (self.timesteps - 1 - step)
-        spikes = (self.v >= level).astype(np.int32)
+        level = self.theta * 2 ** (self.timesteps - 1 - step)
+        spikes: npt.NDArray[np.int32] = (self.v >= level).astype(np.int32)
         self.v = self.v - spikes * level
         return spikes
 
@@ -61,4 +61,5 @@ class PyGradedIF(PopulationModel):
 
     def emit(self, step: int) -> npt.NDArray[np.int32]:
         self.membrane.observe(self.v)
-        return np.clip(self.v // self.theta, 0, self._levels).astype(np.int32)
+        levels: npt.NDArray[np.int32] = np.clip(self.v // self.theta, 0, self._levels).astype(np.int32)
+        return levels

@@ -7,7 +7,7 @@ A population receives the synaptic input of its window, and ``emit_delay`` steps
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -40,7 +40,13 @@ class Population(AbstractProcess):  # type: ignore[misc]
 
 
 class PopulationModel(PyLoihiProcessModel):  # type: ignore[misc]
-    """Keeps the windows, adds the constant current, records; subclasses say what is integrated and emitted."""
+    """Keeps the windows, adds the constant current, records; subclasses say what is integrated and emitted.
+
+    ``number`` is the type of membranes, ``message`` that of what is sent.
+    """
+
+    number: ClassVar[Any] = np.int64
+    message: ClassVar[Any] = np.int32
 
     a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
@@ -59,7 +65,7 @@ class PopulationModel(PyLoihiProcessModel):  # type: ignore[misc]
         self._receiving = Window(get("offset"), *windows)
         self._emitting = Window(get("offset") + get("emit_delay"), *windows)
         self._currents = np.load(Path(job) / f"{index}.current.npy", mmap_mode="r")
-        self._current = np.zeros(self._currents.shape[1:], np.int64)
+        self._current = np.zeros(self._currents.shape[1:], self.number)
         self._emissions = Emissions(job, index, get("count_steps"))
         self.membrane = Membrane()
         self._beat = Heartbeat(job, index)
@@ -72,7 +78,7 @@ class PopulationModel(PyLoihiProcessModel):  # type: ignore[misc]
             image, step = receiving
             if step == 0:
                 self._current[...] = self._currents[image % len(self._currents)]
-            self.receive(step, synaptic.astype(np.int64))
+            self.receive(step, synaptic.astype(self.number))
         emitting = self._emitting.at(self.time_step)
         if emitting:
             image, step = emitting
@@ -84,7 +90,7 @@ class PopulationModel(PyLoihiProcessModel):  # type: ignore[misc]
                 self._emissions.finish(image, self.membrane)
         else:
             emitted = np.zeros(self.v.shape, np.int32)
-        self.s_out.send(emitted)
+        self.s_out.send(emitted.astype(self.message, copy=False))
         self._beat(self.time_step)
 
     def driven(self, step: int, synaptic: Int64) -> Int64:

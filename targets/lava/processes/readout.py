@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +43,9 @@ class Integrator(AbstractProcess):  # type: ignore[misc]
 class PyIntegrator(PyLoihiProcessModel):  # type: ignore[misc]
     """Writes the membrane after every step (``curve``) and per image its range."""
 
+    number: ClassVar[Any] = np.int64
+    message: ClassVar[Any] = np.int32
+
     a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
     v: Int64 = LavaPyType(np.ndarray, np.int64, precision=24)
@@ -60,17 +63,17 @@ class PyIntegrator(PyLoihiProcessModel):  # type: ignore[misc]
         self._currents = np.load(job / f"{index}.current.npy", mmap_mode="r")
         self._curve = np.load(job / f"{index}.curve.npy", mmap_mode="r+")
         self._ranges = np.load(job / f"{index}.membrane.npy", mmap_mode="r+")
-        self._sum = np.zeros(self._currents.shape[1:], np.int64)
+        self._sum = np.zeros(self._currents.shape[1:], self.number)
         self._membrane = Membrane()
         self._beat = Heartbeat(str(job), index)
 
     def run_spk(self) -> None:
         """One Lava step."""
-        synaptic = self.a_in.recv().astype(np.int64)
+        synaptic = self.a_in.recv().astype(self.number)
         at = self._window.at(self.time_step)
         if at and at[1] < self._count_steps:
             self.integrate(*at, synaptic)
-        self.s_out.send(self.v.astype(np.int32))
+        self.s_out.send(self.v.astype(self.message))
         self._beat(self.time_step)
 
     def integrate(self, image: int, step: int, synaptic: Int64) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from lava.magma.core.decorator import implements, requires, tag
@@ -36,6 +36,8 @@ class ImageSource(AbstractProcess):  # type: ignore[misc]
 class PyImageSource(PyLoihiProcessModel):  # type: ignore[misc]
     """Reads the images from the job folder."""
 
+    message: ClassVar[Any] = np.int32
+
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=16)
 
     def __init__(self, proc_params: Any) -> None:
@@ -44,12 +46,12 @@ class PyImageSource(PyLoihiProcessModel):  # type: ignore[misc]
         self._window = Window(0, get("steps"), get("images"), get("stride"))
         self._steps = range(get("first_step"), get("input_steps"))
         self._images = np.load(Path(get("job")) / f"{get('index')}.images.npy", mmap_mode="r")
-        self._silence = np.zeros(get("shape"), np.int32)
+        self._silence = np.zeros(get("shape"), self.message)
         self._beat = Heartbeat(get("job"), get("index"))
 
     def run_spk(self) -> None:
         """One Lava step."""
         at = self._window.at(self.time_step)
         shown = at is not None and at[1] in self._steps
-        self.s_out.send(self._images[at[0]].astype(np.int32) if at and shown else self._silence)
+        self.s_out.send(self._images[at[0]].astype(self.message) if at and shown else self._silence)
         self._beat(self.time_step)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -40,13 +40,15 @@ class SumPool(AbstractProcess):  # type: ignore[misc]
 class PySumPool(PyLoihiProcessModel):  # type: ignore[misc]
     """Sends the sums of the step before."""
 
+    message: ClassVar[Any] = np.int32
+
     s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
     a_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self._kernel, self._stride = proc_params.get("kernel"), proc_params.get("stride")
-        self._sums = np.zeros(proc_params.get("output_shape"), np.int32)
+        self._sums = np.zeros(proc_params.get("output_shape"), self.message)
 
     def run_spk(self) -> None:
         """One Lava step."""
@@ -68,6 +70,8 @@ class Relay(AbstractProcess):  # type: ignore[misc]
 class PyRelay(PyLoihiProcessModel):  # type: ignore[misc]
     """A ring of ``delay`` messages."""
 
+    message: ClassVar[Any] = np.int32
+
     s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
     a_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
 
@@ -75,7 +79,7 @@ class PyRelay(PyLoihiProcessModel):  # type: ignore[misc]
         super().__init__(proc_params)
         self._delay: int = proc_params.get("delay")
         shape = proc_params.get("shape")
-        self._waiting: list[npt.NDArray[np.int32]] = [np.zeros(shape, np.int32) for _ in range(self._delay)]
+        self._waiting: list[npt.NDArray[Any]] = [np.zeros(shape, self.message) for _ in range(self._delay)]
 
     def run_spk(self) -> None:
         """One Lava step."""

@@ -1,0 +1,72 @@
+"""Results of finished chunks on disk, so that a crash loses one chunk and the next run goes on from there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from targets.lava.job import Job, Results
+
+
+def load_chunk(folder: Path, job: Job) -> Results | None:
+    """The results of this very job (network, images, options), if a run has left them in ``folder``."""
+    try:
+        with np.load(_path(folder, job)) as file:
+            arrays: dict[str, dict[str, np.ndarray]] = {}  # type: ignore[type-arg]
+            for member in file.files:
+                key, _, name = member.partition(":")
+                arrays.setdefault(name, {})[key] = file[member]
+    except (OSError, zipfile.BadZipFile, ValueError):
+        return None  # absent, or not ours: it is computed again
+    return Results(arrays)
+
+
+def save_chunk(folder: Path, job: Job, results: Results) -> None:
+    """Keep results; the file appears whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = _path(folder, job)
+    handle, name = tempfile.mkstemp(prefix=".chunk", dir=folder)
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            members = {f"{key}:{n}": a for n, arrays in results.arrays.items() for key, a in arrays.items()}
+            np.savez_compressed(file, **members)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _path(folder: Path, job: Job) -> Path:
+    return folder / f"{_fingerprint(job)}.npz"
+
+
+def _fingerprint(job: Job) -> str:
+    """SHA-256 of everything the results depend on: processes, connections, currents, images, models."""
+    digest = hashlib.sha256()
+
+    def add(*things: object) -> None:
+        for thing in things:
+            if isinstance(thing, np.ndarray):
+                digest.update(f"{thing.dtype}{thing.shape}".encode())
+                digest.update(np.ascontiguousarray(thing).tobytes())
+            else:
+                digest.update(json.dumps(thing, sort_keys=True, default=str).encode())
+            digest.update(b"\0")
+
+    plan = job.plan
+    add(plan.steps, plan.tail, plan.one_by_one, job.images, job.raster, job.precision, dict(job.models), job.worker)
+    for spec in plan.processes:
+        add(spec.process, spec.name, spec.arrival, spec.parameters)
+        for key, array in spec.arrays.items():
+            add(key, array)
+    add([[c.source, c.target, c.flatten] for c in plan.connections])
+    for name, current in sorted(job.currents.items()):
+        add(name, current)
+    add("sent", job.sent)
+    return digest.hexdigest()
