@@ -6,7 +6,6 @@ neuron, and an initial potential of half the threshold. Every equation here is o
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -37,11 +36,10 @@ class ErrorCompensation(Method):
     def __post_init__(self) -> None:
         super().__post_init__()
         whole_number("drain", self.drain, 0, 2**15 - 1)
-        if not (math.isfinite(self.negative) and 0 <= self.negative <= 1):
+        if not isinstance(self.negative, int | float) or not 0 <= self.negative <= 1:
             raise ConversionError(f"negative must be a fraction of the threshold in [0, 1], not {self.negative!r}")
         if self.drain and self.schedule != "pipelined":
             raise ConversionError("drain steps need the schedule 'pipelined'; layerwise needs none")
-
         if self.offsets not in (None, "static"):
             raise ConversionError(f"offsets must be 'static' or left out, not {self.offsets!r}")
 
