@@ -45,9 +45,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Results:
-    """Arrays per process name, in Lava's layout; see :func:`_outputs`."""
+    """Arrays per process name, in Lava's layout; see :func:`_outputs`. ``seconds``: wall clock of all Lava steps."""
 
     arrays: dict[str, dict[str, Array]]
+    seconds: float
 
 
 def write_job(folder: Path, job: Job) -> None:
@@ -97,7 +98,7 @@ def read_results(folder: Path, job: Job) -> Results:
         spec.name.removesuffix(RECORDER): {key: np.load(folder / f"{index}.{key}.npy") for key in _outputs(spec, job)}
         for index, spec in enumerate(job.plan.processes)
     }
-    return Results(arrays)
+    return Results(arrays, float((folder / "seconds").read_text()))
 
 
 def result_bytes(plan: Plan, *, raster: bool, current_neurons: int) -> int:

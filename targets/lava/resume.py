@@ -22,9 +22,10 @@ def load_chunk(folder: Path, job: Job) -> Results | None:
             for member in file.files:
                 key, _, name = member.partition(":")
                 arrays.setdefault(name, {})[key] = file[member]
-    except (OSError, zipfile.BadZipFile, ValueError):
+        seconds = float(arrays.pop("")["seconds"])
+    except (OSError, zipfile.BadZipFile, ValueError, KeyError):
         return None  # absent, or not ours: it is computed again
-    return Results(arrays)
+    return Results(arrays, seconds)
 
 
 def save_chunk(folder: Path, job: Job, results: Results) -> None:
@@ -36,7 +37,7 @@ def save_chunk(folder: Path, job: Job, results: Results) -> None:
     try:
         with os.fdopen(handle, "wb") as file:
             members = {f"{key}:{n}": a for n, arrays in results.arrays.items() for key, a in arrays.items()}
-            np.savez_compressed(file, **members)
+            np.savez_compressed(file, **members, **{"seconds:": np.array(results.seconds)})
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

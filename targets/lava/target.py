@@ -150,12 +150,14 @@ class LavaProgram:
         chunks = self._chunks(len(integers), raster=record is not None)
         results = self._run_chunks([integers[c] for c in chunks], raster=record is not None)
         seconds = time.monotonic() - started
+        steps = sum(self.plan.lava_steps(c.stop - c.start) for c in chunks)
         info = {
             "models": "fast" if "Conv" in self.models else "stock",
             "precision": self.options.precision,
             "input": self.options.input,
             "processes": str(len(self.plan.processes)),
-            "lava_steps": str(sum(self.plan.lava_steps(c.stop - c.start) for c in chunks)),
+            "lava_steps": str(steps),
+            "ms_per_step": f"{1000 * sum(r.seconds for r in results) / steps:.4g}",
             "latency_steps": str(self.plan.latency),
         }
         if self.options.neuron == "atrlif":

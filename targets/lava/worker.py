@@ -146,10 +146,14 @@ def run(folder: Path, document: dict[str, Any], processes: list[Any], observe: O
     try:
         root.create_runtime(executable=executable)
         write_state(folder, "running")
+        seconds = 0.0
         for window, steps in enumerate(document["windows"]):
+            started = time.monotonic()
             root.run(RunSteps(num_steps=steps))
+            seconds += time.monotonic() - started
             if observe is not None:
                 observe(folder, document, processes, window)
+        (folder / "seconds").write_text(str(seconds))
         write_state(folder, "stopping")
     finally:
         root.stop()

@@ -89,3 +89,29 @@ def test_lava(spikec, net, monkeypatch):
     result = spikec("verify", net, "--limit", 3)
     assert result.code == 0, result.err
     assert "3 images, 1 layers, 3 steps: identical" in result.out
+
+
+@pytest.mark.lava
+@pytest.mark.skipif(LavaTarget.available() is not None, reason="Lava is not installed")
+def test_lava_options(spikec, net, monkeypatch, tmp_path):
+    """All that changes how Lava runs; the spikes stay, and the speed is told."""
+    monkeypatch.undo()
+    words = ("--limit", 2, "--input", "graded", "--stock", "--workers", 2, "--chunk", 1, "--resume", tmp_path / "kept")
+    document = spikec("verify", net, *words, "--json").json
+    assert document["identical"] is True
+    assert document["ms_per_step"] > 0
+    assert document["images_per_second"] > 0
+    assert {k: document["target_info"][k] for k in ("models", "input")} == {"models": "stock", "input": "graded"}
+    assert len(list((tmp_path / "kept").iterdir())) == 2
+    result = spikec("run", net, "--target", "lava", "--limit", 2, "--neuron", "atrlif")
+    assert result.code == 0, result.err
+    assert "ms per Lava step" in result.out
+    assert "Lava's own neurons: none" in result.out
+    assert "ours: fire: its input can add up to 417561" in result.out
+
+
+@pytest.mark.parametrize("words", [("--workers", 2), ("--stock",), ("--resume", "kept")])
+def test_lava_options_are_refused_elsewhere(spikec, net, words):
+    result = spikec("verify", net, "--target", "golden", *words)
+    assert result.code == 1
+    assert f"{words[0]} is an option of --target lava, not of golden" in result.err

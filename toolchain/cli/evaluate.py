@@ -82,11 +82,14 @@ def golden_trace(dataset: Dataset, graph: IntegerGraph, counts: bool | Literal["
 
 
 def batches(
-    dataset: Dataset, graph: IntegerGraph, label: str
+    dataset: Dataset, graph: IntegerGraph, label: str, least: int | None = None
 ) -> Iterator[tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]]:
-    """(images float32 [n, C, H, W], labels int64 [n]) in order, with progress; for traces with counts per image."""
+    """(images float32 [n, C, H, W], labels int64 [n]) in order, with progress; for traces with counts per image.
+
+    ``least``: images per batch that the target asks for, where memory allows.
+    """
     neurons = sum(population.theta.size for population in graph.populations)
-    largest = _LARGEST_BATCH if label == "golden" else _SLOW_BATCH
+    largest = _LARGEST_BATCH if label == "golden" else max(_SLOW_BATCH, least or 1)
     size = max(1, min(largest, _BATCH_BYTES // (8 * max(neurons, 1))))
     with Progress(label, len(dataset)) as progress:
         for images, labels in dataset.batches(size):

@@ -7,6 +7,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from toolchain.cli import parser
+from toolchain.cli.lava_options import Speed, add_lava, lava_options
 from toolchain.cli.output import emit, note, percent
 from toolchain.cli.parser import Parser, UsageError, output_path
 
@@ -25,6 +26,7 @@ def add_parser(commands: Any) -> Parser:
     parser.add_limit(command)
     command.add_argument("--record", choices=["spikes"], help="also keep every spike in the trace (with -o)")
     command.add_argument("-o", "--out", type=output_path, metavar="trace.npz", help="write the trace")
+    add_lava(command)
     return command
 
 
@@ -35,24 +37,29 @@ def run(args: argparse.Namespace) -> int:
 
     if args.record and not args.out:
         raise UsageError("--record needs -o FILE to keep the spikes in")
+    options = lava_options(args)
     target = find_target(args.target)
     nir_graph, graph = read_graph(args.graph)
     if args.limit is None and args.target == "lava":
         note(f"lava: the first {LAVA_LIMIT} test images (--limit chooses)")
         args.limit = LAVA_LIMIT
     dataset = open_images(args, graph)
-    result = Evaluation()
+    result, speed = Evaluation(), Speed()
     if args.target == "golden" and not args.out:
-        result.add(golden_trace(dataset, graph), dataset.labels)
+        trace = golden_trace(dataset, graph)
+        result.add(trace, dataset.labels)
+        speed.add(trace)
     else:
-        program = target.compile(nir_graph)
+        program = target.compile(nir_graph, **options)
         with TraceFile(args.out, graph, len(dataset)) if args.out else contextlib.nullcontext() as file:
-            for images, labels in batches(dataset, graph, args.target):
+            for images, labels in batches(dataset, graph, args.target, args.chunk):
                 trace = program.run(images, record=args.record)
                 result.add(trace, labels)
+                speed.add(trace)
                 if file is not None:
                     file.append(trace, labels)
-    emit(args, _document(args, graph.content_sha256, result), _text(args, graph.timesteps, result))
+    document = _document(args, graph.content_sha256, result) | speed.document
+    emit(args, document, _text(args, graph.timesteps, result, speed))
     return 0
 
 
@@ -69,12 +76,11 @@ def _document(args: argparse.Namespace, sha256: str, result: Evaluation) -> dict
         "accuracy_by_timestep": result.curve,
         "spikes_per_image": {name: count / result.images for name, count in result.events.items()},
         "overflows": result.overflowed,
-        "images_per_second": result.images / result.seconds,
         "trace": args.out,
     }
 
 
-def _text(args: argparse.Namespace, timesteps: int, result: Evaluation) -> str:
+def _text(args: argparse.Namespace, timesteps: int, result: Evaluation, speed: Speed) -> str:
     low, high = result.interval
     lines = [
         f"accuracy {percent(result.accuracy)} ({result.correct} of {result.images} {args.data} test images, "
@@ -84,7 +90,7 @@ def _text(args: argparse.Namespace, timesteps: int, result: Evaluation) -> str:
         lines.append("against T: " + ", ".join(f"T={t} {percent(a)}" for t, a in enumerate(result.curve, 1)))
     lines.append(f"{sum(result.events.values()) / result.images:.1f} spikes per image")
     lines += [f"overflow: {name} left 24 bits in {count} neuron-steps" for name, count in result.overflowed.items()]
-    lines.append(f"{result.images / result.seconds:.1f} images/s")
+    lines += speed.lines
     if args.out:
         lines.append(f"trace: {args.out}")
     return "\n".join(lines)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from toolchain.cli import parser
+from toolchain.cli.lava_options import Speed, add_lava, lava_options
 from toolchain.cli.output import emit
 from toolchain.cli.parser import Parser
 
@@ -24,24 +26,27 @@ def add_parser(commands: Any) -> Parser:
     command.add_argument("--target", default="lava", metavar="TARGET", help="lava (default)")
     parser.add_data(command)
     parser.add_limit(command, 20)
+    add_lava(command)
     return command
 
 
 def run(args: argparse.Namespace) -> int:
     from toolchain.cli.inputs import find_target, open_images, read_graph
 
+    options, speed = lava_options(args), Speed()
     find_target(args.target)
     nir_graph, graph = read_graph(args.graph)
     dataset = open_images(args, graph)
-    result = verification(args.target, nir_graph, graph, dataset)
+    result = verification(args.target, nir_graph, graph, dataset, options, speed)
     document = {
         "file": args.graph,
         "content_sha256": graph.content_sha256,
         "data": args.data,
         **vars(result),
         "identical": result.identical,
+        **speed.document,
     }
-    emit(args, document, says(result))
+    emit(args, document, "\n".join([says(result), *(speed.lines if speed.steps else [])]))
     return 0 if result.identical else 3
 
 
@@ -51,20 +56,32 @@ def says(result: Verification) -> str:
     return f"{what}: {result.difference or 'identical'}"
 
 
-def verification(target: str, nir_graph: nir.NIRGraph, graph: IntegerGraph, dataset: Dataset) -> Verification:
+def verification(
+    target: str,
+    nir_graph: nir.NIRGraph,
+    graph: IntegerGraph,
+    dataset: Dataset,
+    options: Mapping[str, Any] | None = None,
+    speed: Speed | None = None,
+) -> Verification:
     """Golden model against ``target`` on ``dataset``: every emission of every layer, image and step, and the outputs.
 
-    Stops at the first batch with a difference; its image counts from the first of ``dataset``.
+    Stops at the first batch with a difference; its image counts from the first of ``dataset``. ``options`` are those
+    of the target; ``speed`` takes its times.
     """
     from toolchain.cli.evaluate import batches
     from toolchain.cli.inputs import find_target
     from toolchain.report import Verification
     from toolchain.simulation import compare
 
-    golden, program = (find_target(name).compile(nir_graph) for name in ("golden", target))
+    options = dict(options or {})
+    golden, program = find_target("golden").compile(nir_graph), find_target(target).compile(nir_graph, **options)
     done, difference = 0, None
-    for images, labels in batches(dataset, graph, target):
-        found = compare(golden.run(images, record="spikes"), program.run(images, record="spikes"))
+    for images, labels in batches(dataset, graph, target, options.get("chunk")):
+        trace = program.run(images, record="spikes")
+        if speed is not None:
+            speed.add(trace)
+        found = compare(golden.run(images, record="spikes"), trace)
         if found is not None:
             difference = str(replace(found, image=found.image + done))
             break
