@@ -6,6 +6,7 @@ steps, schedule) is read from the metadata. Neurons are advanced by the table of
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from types import SimpleNamespace
 
@@ -171,12 +172,15 @@ class _Executor:
         return self._start(name) + sum(self.into(name, t, on=t < self.timesteps) for t in range(counted))
 
 
-def _execute(graph, images):
-    """``spikes`` {population: [N, T + drain, *shape]}, ``counts``, ``output`` [N, classes]; all int64."""
+def _encoded(graph, images):
     encoding = graph.nodes["input"].metadata["spikec"]
     low, high = (-128, 127) if str(encoding["dtype"]) == "int8" else (0, 255)
-    integers = np.clip(np.rint(np.asarray(images, np.float64) / float(encoding["scale"])), low, high).astype(np.int64)
-    executor = _Executor(graph, integers)
+    return np.clip(np.rint(np.asarray(images, np.float64) / float(encoding["scale"])), low, high).astype(np.int64)
+
+
+def _execute(graph, images):
+    """``spikes`` {population: [N, T + drain, *shape]}, ``counts``, ``output`` [N, classes]; all int64."""
+    executor = _Executor(graph, _encoded(graph, images))
     counted = executor.timesteps + executor.drain
     names = [name for name, node in graph.nodes.items() if isinstance(node, nir.IF)]
     spikes = {name: np.moveaxis(executor.train(name)[:counted], 0, 1) for name in names}
@@ -189,3 +193,42 @@ def _execute(graph, images):
 def execute_nir() -> Callable[..., SimpleNamespace]:
     """``execute_nir(nir_graph, real_images) -> spikes, counts, output``."""
     return _execute
+
+
+def _levels(graph, images):
+    """Levels of every population and the output, without time: the integer network as a quantised ANN."""
+    executor = _Executor(graph, _encoded(graph, images))
+    kinds = {str(own.get("kind")) for own in executor.own.values()}
+    steps = executor.timesteps if kinds & {"if", "signed_if"} else 1  # image and bias count once per step
+    levels = {}
+
+    def signal(name):
+        node = graph.nodes[name]
+        if isinstance(node, nir.Input):
+            return executor.image * steps
+        if isinstance(node, nir.IF):
+            return levels[name]
+        x = total(name)
+        if isinstance(node, nir.Conv2d):
+            return _convolution(node, x) + steps * _whole(node.bias).reshape(-1, 1, 1)
+        if isinstance(node, nir.Affine):
+            return x @ _whole(node.weight).T + steps * _whole(node.bias)
+        return _pool(node, x) if isinstance(node, nir.SumPool2d) else x.reshape(len(x), -1)
+
+    def total(name):
+        return sum(signal(source) for source in executor.sources(name))
+
+    for name in json.loads(str(graph.metadata["spikec"]["node_order"])):
+        if isinstance(graph.nodes[name], nir.IF):
+            theta, own = _whole(graph.nodes[name].v_threshold), executor.own[name]
+            bits = 2**executor.timesteps - 1 if str(own["kind"]) == "bit_serial" else executor.timesteps
+            levels[name] = np.clip((2 * total(name) + theta) // (2 * theta), 0, int(own.get("levels", bits)))
+        elif isinstance(graph.nodes[name], nir.I):
+            output = total(name)
+    return levels, output
+
+
+@pytest.fixture(scope="session")
+def integer_levels() -> Callable[..., tuple[dict[str, np.ndarray], np.ndarray]]:
+    """``integer_levels(nir_graph, real_images) -> levels by population, output``."""
+    return _levels
