@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy.typing as npt
 
 from toolchain.ir import IntegerGraph, as_integer
-from toolchain.simulation import Trace, simulate
+from toolchain.simulation import GoldenModel, Trace
 
 if TYPE_CHECKING:
     import nir
@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class GoldenProgram:
-    """A decoded graph; ``run`` takes the options of :func:`toolchain.simulation.simulate`."""
+    """A prepared graph; ``run`` takes the options of :func:`toolchain.simulation.simulate`."""
 
     graph: IntegerGraph
+    model: GoldenModel
 
     def run(self, images: npt.ArrayLike, *, record: str | None = None, **options: Any) -> Trace:
         """Run float images [N, *input shape], as the ANN takes them; ``record="spikes"`` keeps the rasters."""
-        return simulate(self.graph, images, record=record, **options)
+        return self.model.run(images, record=record, **options)
 
 
 class GoldenTarget:
@@ -35,6 +36,10 @@ class GoldenTarget:
         """None: needs nothing beyond the core packages."""
         return None
 
-    def compile(self, graph: nir.NIRGraph | IntegerGraph) -> GoldenProgram:
-        """Verify and decode ``graph``; raises ``GraphError``."""
-        return GoldenProgram(as_integer(graph))
+    def compile(self, graph: nir.NIRGraph | IntegerGraph, *, measure: bool = False) -> GoldenProgram:
+        """Verify and prepare ``graph``; ``measure`` watches membranes also where they are proven to fit.
+
+        Raises ``GraphError``.
+        """
+        integer = as_integer(graph)
+        return GoldenProgram(integer, GoldenModel(integer, measure=measure))

@@ -2,7 +2,7 @@
 
 from toolchain.simulation.compare import Difference, compare
 from toolchain.simulation.encode import encode
-from toolchain.simulation.golden import simulate
+from toolchain.simulation.golden import GoldenModel, simulate
 from toolchain.simulation.trace import Trace
 
-__all__ = ["Difference", "Trace", "compare", "encode", "simulate"]
+__all__ = ["Difference", "GoldenModel", "Trace", "compare", "encode", "simulate"]

@@ -10,108 +10,144 @@ import torch
 from torch import Tensor
 
 from toolchain.ir.integer import IntegerGraph, Population
-from toolchain.simulation.network import Emission, Result
+from toolchain.simulation.engine import Emission, Result
 from toolchain.simulation.neurons import Watch
-from toolchain.simulation.trace import Array, Trace
+from toolchain.simulation.trace import Trace
 
-Int32 = npt.NDArray[np.int32]
+
+class Rows:
+    """An array that grows along its first axis; allocated once where the final length is known."""
+
+    def __init__(self, total: int | None) -> None:
+        self._total = total
+        self._length = 0
+        self._parts: list[npt.NDArray[Any]] = []
+
+    def add(self, part: Tensor, dtype: torch.dtype) -> None:
+        """Append ``part`` [N, ...] as ``dtype``."""
+        if self._total is None:
+            self._parts.append(part.to(dtype).contiguous().numpy())
+            return
+        if not self._parts:
+            self._parts.append(torch.empty((self._total, *part.shape[1:]), dtype=dtype).numpy())
+        torch.from_numpy(self._parts[0])[self._length : self._length + len(part)].copy_(part)
+        self._length += len(part)
+
+    def array(self) -> npt.NDArray[Any]:
+        """Everything appended, as one array."""
+        return self._parts[0] if len(self._parts) == 1 else np.concatenate(self._parts)
 
 
 class Collector:
-    """Adds up chunks; ``trace`` joins them."""
+    """Adds up chunks; :meth:`trace` joins them. ``total`` is the number of images, where known."""
 
-    def __init__(self, graph: IntegerGraph, *, spikes: bool, counts: bool | Literal["totals"]) -> None:
+    def __init__(
+        self, graph: IntegerGraph, total: int | None, *, spikes: bool, counts: bool | Literal["totals"]
+    ) -> None:
         self._graph = graph
-        self._keep_spikes = spikes
-        self._keep_counts = counts
+        self._keep = counts
         names = [p.name for p in graph.populations]
-        self._spikes: dict[str, list[Array]] = {name: [] for name in names} if spikes else {}
-        self._counts: dict[str, list[Int32]] = {name: [] for name in names} if counts is True else {}
-        self._events: dict[str, list[Int32]] = {name: [] for name in names} if counts is True else {}
-        self._count_totals: dict[str, npt.NDArray[np.int64]] = {}
-        self._event_totals: dict[str, npt.NDArray[np.int64]] = {}
-        self._outputs: list[npt.NDArray[np.int64]] = []
-        self._curves: list[npt.NDArray[np.int64]] = []
+        signed = [p.name for p in graph.populations if separate_events(graph, p)]
+        self._spikes = {name: Rows(total) for name in (names if spikes else ())}
+        self._counts = {name: Rows(total) for name in (names if counts is True else ())}
+        self._events = {name: Rows(total) for name in (signed if counts is True else ())}
+        shapes = {p.name: p.shape for p in graph.populations}
+        self._count_totals = {name: np.zeros(shapes[name], np.int64) for name in (names if counts else ())}
+        self._event_totals = {name: np.zeros(shapes[name], np.int64) for name in (signed if counts else ())}
+        self._output, self._curve = Rows(total), Rows(total)
         self._input_events = np.zeros(graph.input.shape, np.int32)
 
     def add(self, result: Result, integers: Tensor) -> None:
         """Append one chunk; ``integers`` [N, *input shape] are the images it ran."""
         self._input_events += torch.count_nonzero(integers, dim=0).numpy().astype(np.int32)
-        self._outputs.append(result.readout[-1].to(torch.int64).numpy())
+        self._output.add(result.readout[-1], torch.int64)
         if self._graph.schedule == "pipelined":
-            self._curves.append(result.readout.transpose(0, 1).to(torch.int64).numpy())
+            self._curve.add(result.readout.transpose(0, 1), torch.int64)
         for node in self._graph.populations:
             emission = result.emissions[node.name]
-            if self._keep_counts:
+            if self._keep:
                 self._add_counts(node, emission)
-            if self._keep_spikes:
-                self._spikes[node.name].append(raster_of(self._graph, node, emission))
+            if node.name in self._spikes:
+                raster = raster_of(self._graph, node, emission)
+                self._spikes[node.name].add(raster, torch.int16 if node.kind == "graded" else torch.int8)
 
     def _add_counts(self, node: Population, emission: Emission) -> None:
-        counts, events = counts_of(self._graph, node, emission)
-        for totals, part in ((self._count_totals, counts), (self._event_totals, events)):
-            summed = part.sum(0, dtype=torch.int64).numpy()
-            totals[node.name] = totals[node.name] + summed if node.name in totals else summed
-        if self._keep_counts is True:
-            kept = counts.numpy()
-            self._counts[node.name].append(kept)
-            self._events[node.name].append(kept if events is counts else events.numpy())
+        name, counts = node.name, counts_of(self._graph, node, emission)
+        self._count_totals[name] += _over_images(counts)
+        if name in self._counts:
+            self._counts[name].add(counts, torch.int32)
+        if name in self._event_totals:
+            events = events_of(node, emission)
+            self._event_totals[name] += _over_images(events)
+            if name in self._events:
+                self._events[name].add(events, torch.int32)
 
     def trace(self, watches: dict[str, Watch], seconds: float) -> Trace:
-        """The whole run as a trace."""
-        output = np.concatenate(self._outputs)
-        counts = {name: np.concatenate(parts) for name, parts in self._counts.items()}
-        events = {
-            name: counts[name] if parts[0] is self._counts[name][0] else np.concatenate(parts)
-            for name, parts in self._events.items()
-        }
+        """The whole run as a trace; counts serve as events where every emission is one counted spike."""
+        output = self._output.array()
+        counts = {name: rows.array() for name, rows in self._counts.items()}
         return Trace(
             output=output,
             logits=(output * self._graph.readout.scale).astype(np.float32),
             counts=counts,
-            events=events,
-            spikes={name: np.concatenate(parts) for name, parts in self._spikes.items()},
-            output_curve=np.concatenate(self._curves) if self._curves else None,
+            events={**counts, **{name: rows.array() for name, rows in self._events.items()}},
+            spikes={name: rows.array() for name, rows in self._spikes.items()},
+            output_curve=self._curve.array() if self._graph.schedule == "pipelined" else None,
             membrane={n: (w.low, w.high) for n, w in watches.items() if w.low is not None and w.high is not None},
             overflows={name: watch.overflows for name, watch in watches.items()},
             input_events=self._input_events,
             count_totals=self._count_totals,
-            event_totals=self._event_totals,
+            event_totals={**self._count_totals, **self._event_totals},
             timesteps=self._graph.timesteps,
             extra_steps=self._graph.emission_steps - self._graph.timesteps,
             seconds=seconds,
         )
 
 
-def counts_of(graph: IntegerGraph, node: Population, emission: Emission) -> tuple[Tensor, Tensor]:
-    """Net emissions and number of non-zero emissions, int32 [N, *shape]; one tensor where they agree."""
-    if emission.raster is None:
-        assert emission.counts is not None  # an emission has a raster or counts
-        counts = emission.counts.to(torch.int32)
-        return counts, counts.clamp(max=1) if node.kind == "graded" else counts
-    counted = graph.timesteps + graph.drain
-    counts = emission.raster[:counted].sum(0).to(torch.int32)
-    if node.kind != "signed_if" and counted == len(emission.raster):
-        return counts, counts
-    return counts, torch.count_nonzero(emission.raster, dim=0).to(torch.int32)
+def separate_events(graph: IntegerGraph, node: Population) -> bool:
+    """Whether the number of non-zero emissions can differ from the net count."""
+    return node.kind in ("signed_if", "graded") or graph.emission_steps > graph.timesteps
 
 
-def raster_of(graph: IntegerGraph, node: Population, emission: Emission) -> Array:
-    """Emissions of the counted steps, int8 (int16 for payloads) [N, T + drain, *shape]."""
+def counts_of(graph: IntegerGraph, node: Population, emission: Emission) -> Tensor:
+    """Net emissions over the counted steps [N, *shape]."""
     if emission.raster is not None:
-        raster = emission.raster[: graph.timesteps + graph.drain].transpose(0, 1)
-        return to_numpy(raster, torch.int8)
-    assert emission.value is not None  # an emission has a raster or a value
+        return emission.raster[: graph.timesteps + graph.drain].sum(0)
+    if emission.levels is not None:
+        return emission.levels[-1]
+    assert emission.value is not None  # an emission has one of three forms
+    if node.kind != "bit_serial":
+        return emission.value
+    number = emission.value.to(torch.int32)
+    return torch.stack([(number >> bit) & 1 for bit in range(graph.timesteps)]).sum(0)
+
+
+def events_of(node: Population, emission: Emission) -> Tensor:
+    """Number of non-zero emissions over all steps [N, *shape]."""
+    if emission.raster is not None:
+        return torch.count_nonzero(emission.raster, dim=0)
+    if emission.levels is None:
+        assert emission.value is not None  # an emission has one of three forms
+        return emission.value.clamp(max=1) if node.kind == "graded" else emission.value
+    before = [torch.zeros_like(emission.levels[0]), *emission.levels[:-1]]
+    return torch.stack([now != then for now, then in zip(emission.levels, before, strict=True)]).sum(0)
+
+
+def raster_of(graph: IntegerGraph, node: Population, emission: Emission) -> Tensor:
+    """Emissions of the counted steps [N, T + drain, *shape]."""
+    if emission.raster is not None:
+        return emission.raster[: graph.timesteps + graph.drain].transpose(0, 1)
+    if emission.levels is not None:
+        levels = torch.stack(list(emission.levels), dim=1).to(torch.int16)
+        return torch.diff(levels, dim=1, prepend=torch.zeros_like(levels[:, :1]))
+    assert emission.value is not None  # an emission has one of three forms
     value = emission.value.to(torch.int64)[:, None]
     if node.kind == "graded":
-        return to_numpy(value, torch.int16)
+        return value
     steps = torch.arange(graph.timesteps).reshape(1, -1, *[1] * len(node.shape))
-    if node.kind == "bit_serial":
-        return to_numpy((value >> (graph.timesteps - 1 - steps)) & 1, torch.int8)
-    return to_numpy(value > steps, torch.int8)
+    return (value >> (graph.timesteps - 1 - steps)) & 1 if node.kind == "bit_serial" else value > steps
 
 
-def to_numpy(tensor: Tensor, dtype: torch.dtype) -> npt.NDArray[Any]:
-    """A contiguous array of ``dtype``."""
-    array: npt.NDArray[Any] = tensor.to(dtype).contiguous().numpy()
-    return array
+def _over_images(counts: Tensor) -> npt.NDArray[np.int64]:
+    total: npt.NDArray[np.int64] = counts.sum(0, dtype=torch.int64).numpy()
+    return total

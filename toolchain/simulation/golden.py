@@ -1,10 +1,10 @@
 """The integer golden model: what a deployment computes, exactly, for whole data sets.
 
 The graph is evaluated node by node in topological order, with all steps of a chunk of images at once: with no synaptic
-delay, a layer at step t needs nothing but its sources at step t. The linear part of the graph is split by
-superposition into a part that is the same for every image (biases), a part that is the same at every step (the constant
-image) and a part driven by spikes; only the last is computed per step. Numbers are exact by construction: the range
-analysis picks float32, float64 or int64 per node so that no partial sum can be rounded.
+delay, a layer at step t needs nothing but its sources at step t. The linear part of the graph is split by superposition
+into a part that is the same for every image (biases), one that is the same at every step (the constant image) and one
+driven by spikes; only the last is computed per step. Numbers are exact by construction: range analysis says which dtype
+holds every partial sum of a node without rounding.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ import torch
 
 from toolchain.errors import DataError
 from toolchain.ir.decode import as_integer
-from toolchain.ir.integer import IntegerGraph
+from toolchain.ir.integer import IntegerGraph, Population, Readout
 from toolchain.quantization.ranges import bounds
 from toolchain.simulation.collect import Collector
 from toolchain.simulation.encode import as_images, encode
+from toolchain.simulation.levels import LevelNetwork, supports
 from toolchain.simulation.network import Network
+from toolchain.simulation.neurons import Watch
 from toolchain.simulation.trace import Trace
 
 if TYPE_CHECKING:
@@ -32,9 +34,10 @@ if TYPE_CHECKING:
 
 Images = npt.ArrayLike | torch.Tensor | Iterator[npt.ArrayLike | torch.Tensor]
 Progress = Callable[[int, int | None], None]
+Counts = bool | Literal["totals"]
 
 _UNITS = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
-_LARGEST_BATCH = 128
+_LARGEST_BATCH = 64  # beyond it, layers of small networks no longer stay in cache
 
 
 def simulate(
@@ -42,7 +45,8 @@ def simulate(
     images: Images,
     *,
     record: str | None = None,
-    counts: bool | Literal["totals"] = True,
+    counts: Counts = True,
+    measure: bool = False,
     batch: int | None = None,
     memory: str | int = "1GB",
     threads: int | None = None,
@@ -53,39 +57,84 @@ def simulate(
 
     ``images``: float [N, *input shape] as the trained network takes them, or an iterator of such batches (streamed).
     ``record="spikes"`` keeps every raster. ``counts=False`` keeps no spike counts per image and ``counts="totals"``
-    only their sums over the images (``Trace.count_totals``, ``Trace.event_totals``, which are always filled
-    otherwise): the trace of a whole test set then stays small. ``memory`` ("500MB", "2GB", or bytes) bounds the working
-    set of one chunk of images, ``batch`` sets the chunk directly. ``threads`` is the number of torch threads during the
-    run. ``progress(done, total)`` is called after every chunk; total is None for an iterator.
+    only their sums over the images (``Trace.count_totals``, ``Trace.event_totals``, which ``True`` fills too): the
+    trace of a whole test set then stays small. ``memory`` ("500MB", "2GB", or bytes) bounds the working set of one
+    chunk of images, ``batch`` sets the chunk directly. ``threads`` is the number of torch threads during the run.
+    ``progress(done, total)`` is called after every chunk; total is None for an iterator.
 
-    The model never wraps. Membranes beyond 24 bits are counted in ``Trace.overflows``; ``strict=True`` raises
-    ``RangeError`` at the first one instead. Raises ``DataError`` for images or options it cannot use and ``GraphError``
-    for a graph that breaks the profile.
+    The model never wraps. Where the weights do not prove that every membrane fits into 24 bits, membranes are watched:
+    ``Trace.membrane`` holds their ranges, ``Trace.overflows`` counts those beyond, and ``strict=True`` raises
+    ``RangeError`` at the first. Where they do, nothing is watched (``overflows`` is zero by proof) and the run is
+    several times faster; ``measure=True`` watches all the same.
+
+    Raises ``DataError`` for images or options it cannot use and ``GraphError`` for a graph that breaks the profile.
     """
+    return GoldenModel(as_integer(graph), measure=measure).run(
+        images,
+        record=record,
+        counts=counts,
+        batch=batch,
+        memory=memory,
+        threads=threads,
+        strict=strict,
+        progress=progress,
+    )
+
+
+class GoldenModel:
+    """A graph prepared once, to be run many times; see :func:`simulate` for the options."""
+
+    def __init__(self, graph: IntegerGraph, *, measure: bool = False) -> None:
+        self._graph = graph
+        ranges = bounds(graph)
+        fast = not measure and supports(graph, ranges)
+        with _exact_arithmetic(None):
+            self._engine: Network | LevelNetwork = (LevelNetwork if fast else Network)(graph, ranges)
+
+    def run(
+        self,
+        images: Images,
+        *,
+        record: str | None = None,
+        counts: Counts = True,
+        batch: int | None = None,
+        memory: str | int = "1GB",
+        threads: int | None = None,
+        strict: bool = False,
+        progress: Progress | None = None,
+    ) -> Trace:
+        """Run ``images``; the options and errors of :func:`simulate`."""
+        _check_options(record, counts, batch, threads)
+        started = time.perf_counter()
+        size = batch or max(1, min(_LARGEST_BATCH, parse_memory(memory) // self._engine.bytes_per_image))
+        stream, total = _batches(self._graph, images)
+        collector = Collector(self._graph, total, spikes=record == "spikes", counts=counts)
+        neurons = (n.name for n in self._graph if isinstance(n, Population | Readout))
+        watches = {name: Watch(name, strict) for name in neurons}
+        done = 0
+        with _exact_arithmetic(threads):
+            for part in stream:
+                for first in range(0, len(part), size):
+                    integers = torch.from_numpy(encode(self._graph.input, part[first : first + size]))
+                    collector.add(self._engine.run(integers, watches), integers)
+                    done += len(integers)
+                    for watch in watches.values():
+                        watch.first_image = done
+                    if progress is not None:
+                        progress(done, total)
+        if done == 0:
+            raise DataError("the iterator of images gave no batch; give at least one image")
+        return collector.trace(watches, time.perf_counter() - started)
+
+
+def _check_options(record: str | None, counts: Counts, batch: int | None, threads: int | None) -> None:
     if record not in (None, "spikes"):
         raise DataError(f"record={record!r} is not known; leave it out or use record='spikes'")
     if counts not in (True, False, "totals"):
         raise DataError(f"counts={counts!r} is not known; use True, False or 'totals'")
-    if batch is not None and batch < 1:
-        raise DataError(f"batch={batch} is not possible; use at least 1")
-    integer = as_integer(graph)
-    started = time.perf_counter()
-    network = Network(integer, bounds(integer), strict=strict)
-    size = batch or max(1, min(_LARGEST_BATCH, parse_memory(memory) // network.bytes_per_image))
-    collector = Collector(integer, spikes=record == "spikes", counts=counts)
-    stream, total = _batches(integer, images)
-    done = 0
-    with _exact_arithmetic(threads):
-        for part in stream:
-            for first in range(0, len(part), size):
-                integers = torch.from_numpy(encode(integer.input, part[first : first + size]))
-                collector.add(network.run(integers, done), integers)
-                done += len(integers)
-                if progress is not None:
-                    progress(done, total)
-    if done == 0:
-        raise DataError("the iterator of images gave no batch; give at least one image")
-    return collector.trace(network.watches, time.perf_counter() - started)
+    for name, value in (("batch", batch), ("threads", threads)):
+        if value is not None and value < 1:
+            raise DataError(f"{name}={value} is not possible; use at least 1")
 
 
 def parse_memory(memory: str | int) -> int:
@@ -111,8 +160,6 @@ def _batches(graph: IntegerGraph, images: Images) -> tuple[Iterator[npt.NDArray[
 @contextmanager
 def _exact_arithmetic(threads: int | None) -> Iterator[None]:
     """No gradients, no reduced-precision or transform-based kernels, and ``threads`` torch threads for the while."""
-    if threads is not None and threads < 1:
-        raise DataError(f"threads={threads} is not possible; use at least 1")
     before = torch.get_num_threads()
     precision = torch.get_float32_matmul_precision()
     torch.set_num_threads(threads or before)

@@ -23,12 +23,13 @@ class Watch:
     """Lowest and highest membrane before reset of one layer, and how many neuron-steps left 24 bits."""
 
     layer: str
-    strict: bool
+    strict: bool = False
+    first_image: int = 0  # offset of the running chunk in the data, for messages
     low: int | None = None
     high: int | None = None
     overflows: int = 0
 
-    def see(self, m: Tensor, first_image: int) -> None:
+    def see(self, m: Tensor) -> None:
         """Account for the membranes ``m`` [N, *shape] of one step."""
         low, high = (int(x) for x in torch.aminmax(m))
         self.low = low if self.low is None else min(self.low, low)
@@ -41,7 +42,7 @@ class Watch:
             index = tuple(int(i) for i in outside.nonzero()[0])
             raise RangeError(
                 f"{self.layer}: the membrane of neuron {list(index[1:])} reaches {int(m[index])} on image "
-                f"{first_image + index[0]}, beyond 24 bits [{MEMBRANE_MIN}, {MEMBRANE_MAX}]; use fewer steps or "
+                f"{self.first_image + index[0]}, beyond 24 bits [{MEMBRANE_MIN}, {MEMBRANE_MAX}]; use fewer steps or "
                 "smaller weights"
             )
 
@@ -87,28 +88,28 @@ def _start(p: Parameters, images: int, v_init: Tensor | None = None) -> Tensor:
     return v.expand(images, *p.theta.shape).clone()
 
 
-def fire(p: Parameters, currents: Currents, watch: Watch, images: int, first_image: int, timesteps: int) -> Tensor:
+def fire(p: Parameters, currents: Currents, watch: Watch, images: int, timesteps: int) -> Tensor:
     """Emissions [S, N, *shape] of a pipelined population, by its kind."""
     if p.node.kind == "signed_if":
-        return _signed(p, currents, watch, images, first_image, timesteps)
+        return _signed(p, currents, watch, images, timesteps)
     if p.node.kind == "calibrated_if":
-        return _unsigned(p, currents, watch, first_image, _calibrated_start(p, currents, watch, images, first_image))
-    return _unsigned(p, currents, watch, first_image, _start(p, images))
+        return _unsigned(p, currents, watch, _calibrated_start(p, currents, watch, images))
+    return _unsigned(p, currents, watch, _start(p, images))
 
 
-def _unsigned(p: Parameters, currents: Currents, watch: Watch, first_image: int, v: Tensor) -> Tensor:
+def _unsigned(p: Parameters, currents: Currents, watch: Watch, v: Tensor) -> Tensor:
     """``if``: m = v + z; s = [m >= theta]; v = m - s*theta. ``v`` is consumed."""
     spikes = v.new_empty((currents.steps, *v.shape))
     for s, terms in zip(spikes, currents, strict=True):
         for z in terms:
             v += z
-        watch.see(v, first_image)
+        watch.see(v)
         torch.ge(v, p.theta, out=s)
         v.addcmul_(s, p.theta, value=-1)
     return spikes
 
 
-def _signed(p: Parameters, currents: Currents, watch: Watch, images: int, first_image: int, timesteps: int) -> Tensor:
+def _signed(p: Parameters, currents: Currents, watch: Watch, images: int, timesteps: int) -> Tensor:
     """``signed_if``: +1 when m >= theta and c < T; -1 when m <= -theta_neg and c > 0 (c: net spikes so far)."""
     v = _start(p, images)
     count = torch.zeros_like(v)
@@ -116,7 +117,7 @@ def _signed(p: Parameters, currents: Currents, watch: Watch, images: int, first_
     for s, terms in zip(spikes, currents, strict=True):
         for z in terms:
             v += z
-        watch.see(v, first_image)
+        watch.see(v)
         torch.ge(v, p.theta, out=s)
         s *= count < timesteps
         s -= ((v <= -p.theta_neg) & (count > 0)).to(s.dtype)
@@ -125,7 +126,7 @@ def _signed(p: Parameters, currents: Currents, watch: Watch, images: int, first_
     return spikes
 
 
-def _calibrated_start(p: Parameters, currents: Currents, watch: Watch, images: int, first_image: int) -> Tensor:
+def _calibrated_start(p: Parameters, currents: Currents, watch: Watch, images: int) -> Tensor:
     """Pass 1 of ``calibrated_if``: rho steps of ``if``, then the shift by one spike (Hao et al., ICLR 2023)."""
     v = _start(p, images)
     rho = p.node.rho or 0
@@ -136,7 +137,7 @@ def _calibrated_start(p: Parameters, currents: Currents, watch: Watch, images: i
     for _, terms in zip(range(rho), currents, strict=False):
         for z in terms:
             v += z
-        watch.see(v, first_image)
+        watch.see(v)
         fired = v >= p.theta
         torch.where(fired, torch.minimum(least_fired, v), least_fired, out=least_fired)
         torch.where(fired, most_silent, torch.maximum(most_silent, v), out=most_silent)
@@ -151,35 +152,31 @@ def _calibrated_start(p: Parameters, currents: Currents, watch: Watch, images: i
     return torch.where(too_many, start - down, torch.where(too_few, start + up, start))
 
 
-def emit_all(p: Parameters, v: Tensor, timesteps: int, watch: Watch, first_image: int) -> tuple[Tensor, Tensor]:
-    """Layerwise emission from ``v`` [N, *shape], the membrane after everything arrived.
+def emit_all(p: Parameters, v: Tensor, timesteps: int, watch: Watch) -> Tensor:
+    """Layerwise emission from ``v`` [N, *shape], the membrane after everything arrived (consumed).
 
-    Returns the value the T emissions code (spikes, payload, or the binary number of ``bit_serial``) and the counts.
+    Returns the number the emissions code: spikes, payload, or the binary number of ``bit_serial``.
     """
     if p.node.kind == "graded":
-        watch.see(v, first_image)
-        payload = torch.div(v, p.theta, rounding_mode="floor").clamp_(0, p.node.levels)
-        return payload, payload
-    value, counts = torch.zeros_like(v), torch.zeros_like(v)
+        watch.see(v)
+        return torch.div(v, p.theta, rounding_mode="floor").clamp_(0, p.node.levels)
+    value = torch.zeros_like(v)
     for step in range(timesteps):
-        watch.see(v, first_image)
+        watch.see(v)
         weight = 2 ** (timesteps - 1 - step) if p.node.kind == "bit_serial" else 1
         s = (v >= p.theta * weight).to(v.dtype)
-        v = v - s * p.theta * weight
-        value += s * weight
-        counts += s
-    return value, counts
+        v.addcmul_(s, p.theta, value=-weight)
+        value.add_(s, alpha=weight)
+    return value
 
 
-def integrate(
-    node: Readout, currents: Currents, watch: Watch, images: int, first_image: int, dtype: torch.dtype
-) -> Tensor:
+def integrate(node: Readout, currents: Currents, watch: Watch, images: int, dtype: torch.dtype) -> Tensor:
     """The readout's membrane [S, N, *shape] after every step: v += z."""
     v = torch.from_numpy(node.v_init).to(dtype).expand(images, *node.shape).clone()
     curve = v.new_empty((currents.steps, *v.shape))
     for out, terms in zip(curve, currents, strict=True):
         for z in terms:
             v += z
-        watch.see(v, first_image)
+        watch.see(v)
         out.copy_(v)
     return curve

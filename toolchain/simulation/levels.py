@@ -1,0 +1,253 @@
+"""The fast path: a population as a quantiser of its accumulated input.
+
+Write c(t) for the net spike count after step t and U(t) for v_init plus all input up to step t. Then v(t) = U(t) -
+theta*c(t), so that m >= theta at step t means floor(U(t) / theta) > c(t-1), and m <= -1 means it is < c(t-1). With
+q = clip(floor(U / theta), 0, T):
+
+* ``if``: c(t) = clip(q(t), c(t-1), c(t-1) + 1);
+* ``signed_if`` with negative threshold 1: c(t) = clip(q(t), c(t-1) - 1, c(t-1) + 1);
+* layerwise ``if``, ``graded``, ``bit_serial``: the number emitted is q itself, clipped at T, L and 2**T - 1.
+
+Counts are small non-negative integers, so layers exchange accumulated counts as u8, synapses run on 8-bit kernels, and
+where a population reads one synapse, the kernel's output stage computes q. Membranes never exist here: this path serves
+graphs whose ranges are proven to fit. Float32 enters only where :func:`supports` and ``_stage_of`` show it to be exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import reduce
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from toolchain.ir.integer import (
+    Affine,
+    Convolution,
+    Flatten,
+    Int64,
+    IntegerGraph,
+    Linear,
+    Node,
+    Population,
+    Readout,
+    SumPool,
+)
+from toolchain.ir.linear import apply_linear
+from toolchain.quantization.ranges import Ranges
+from toolchain.simulation.biases import bias_currents
+from toolchain.simulation.engine import Emission, Engine, channels_last
+from toolchain.simulation.int8 import Int8Synapse, exact_synapse
+from toolchain.simulation.neurons import Watch
+
+_U8 = 255
+_FLOAT32_EXACT = 2**24
+
+
+def supports(graph: IntegerGraph, ranges: Ranges) -> bool:
+    """Whether this path is exact for ``graph``: its neuron kinds, the 24-bit proof, and every sum below 2**24."""
+    for node in graph.populations:
+        if node.kind == "calibrated_if" or (node.theta_neg is not None and (node.theta_neg != 1).any()):
+            return False
+        top = top_level(graph, node)
+        next_count = 1 if graph.schedule == "pipelined" else 0  # the limit count + 1 has to fit into u8 as well
+        if top + next_count > _U8 or int(node.theta.max()) * (top + 1) >= _FLOAT32_EXACT:
+            return False
+    return ranges.fits and all(
+        accumulated(graph, ranges, node) < _FLOAT32_EXACT for node in graph.nodes if node != graph.input.name
+    )
+
+
+def top_level(graph: IntegerGraph, node: Population) -> int:
+    """Largest accumulated count, payload or binary number that a population can send."""
+    if node.kind == "graded":
+        return node.levels or 0
+    return 2**graph.timesteps - 1 if node.kind == "bit_serial" else graph.timesteps
+
+
+def accumulated(graph: IntegerGraph, ranges: Ranges, name: str) -> int:
+    """Bound on any partial sum of a node when its input is accumulated over all steps."""
+    pipelined_linear = graph.schedule == "pipelined" and not isinstance(graph.nodes[name], Population | Readout)
+    return ranges.magnitudes[name] * (graph.emission_steps if pipelined_linear else 1)
+
+
+@dataclass(frozen=True)
+class _Flow:
+    """``driven``: per step, accumulated counts after the linear nodes so far, u8 or float32 [N, *shape], or None.
+    ``image`` float32 [N, *shape] or None: what the constant image adds at every step.
+    """
+
+    driven: Sequence[Tensor] | None = None
+    image: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """A population computed in the output stage of its only synapse: per step a scaled synapse and a bias [O]."""
+
+    synapses: Sequence[Int8Synapse]
+    biases: Sequence[Tensor]
+
+    def __call__(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        steps = zip(self.synapses, inputs, self.biases, strict=True)
+        return [synapse.quantised(x, bias) for synapse, x, bias in steps]
+
+
+class LevelNetwork(Engine[_Flow]):
+    """Executes chunks of images of a graph that :func:`supports` accepts; no membrane is ever shown to the watches."""
+
+    def __init__(self, graph: IntegerGraph, ranges: Ranges) -> None:
+        super().__init__(graph)
+        self._ranges = ranges
+        self._bias = bias_currents(graph, dict.fromkeys(graph.nodes, torch.float32))
+        once = any(p.kind in ("bit_serial", "graded") for p in graph.populations)
+        pipelined = range(1, graph.emission_steps + 1)
+        #: How often image and bias have been added after each step.
+        self._times = (
+            [min(t, graph.timesteps) for t in pipelined] if self.pipelined else [1 if once else graph.timesteps]
+        )
+        self._arriving: dict[str, int | None] = {}  # largest accumulated count at the input of a node; None: not u8
+        self._top: dict[str, int | None] = {}  # the same at its output
+        self._int8: dict[str, Int8Synapse] = {}
+        self._stages: dict[str, _Stage] = {}
+        self._postponed: set[str] = set()  # synapses that run in the stage of the population behind them
+        self._weight = {n.name: torch.from_numpy(n.weight).to(torch.float32) for n in graph.synapses}
+        for node in graph:
+            self._prepare(node)
+
+    @property
+    def bytes_per_image(self) -> int:
+        """Estimate of the working set of one image: the widest node as float32 at every step, twice."""
+        return 8 * len(self._times) * max(int(torch.Size(n.output_shape).numel()) for n in self.graph)
+
+    def _prepare(self, node: Node) -> None:
+        tops = [self._top[source] for source in node.sources]
+        total = sum(t or 0 for t in tops)
+        arriving = self._arriving[node.name] = None if not tops or None in tops or total > _U8 else total
+        self._top[node.name] = None
+        if isinstance(node, Convolution | Affine) and arriving is not None:
+            synapse = exact_synapse(node, arriving)
+            if synapse is not None:
+                self._int8[node.name] = synapse
+        elif isinstance(node, Population):
+            self._top[node.name] = top_level(self.graph, node)
+            stage = self._stage_of(node)
+            if stage is not None:
+                self._stages[node.name] = stage
+                self._postponed.add(node.sources[0])
+        elif isinstance(node, Linear) and arriving is not None:
+            window = node.kernel[0] * node.kernel[1] if isinstance(node, SumPool) else 1
+            self._top[node.name] = arriving * window if arriving * window <= _U8 else None
+
+    def _stage_of(self, node: Population) -> _Stage | None:
+        """The output stage of the synapse before ``node`` as its quantiser, where that exists and is exact.
+
+        floor(U / theta) = round((U + 1/2) / theta - 1/2) for integers, and the rounded number is at least 1 / (2*theta)
+        away from a tie. In float32, with unit roundoff u = 2**-24, scale, product, bias and sum of the kernel err
+        together by less than u * (2*|sum| + |bias| + theta * (top + 3)) / theta: hence the bound of 2**23.
+        """
+        source = self.graph.nodes[node.sources[0]]
+        theta, v_init = _per_channel(node.theta), _per_channel(node.v_init)
+        if (
+            len(node.sources) > 1
+            or not isinstance(source, Convolution | Affine)
+            or len(self.graph.consumers(source.name)) > 1
+            or theta is None
+            or v_init is None
+        ):
+            return None
+        from_image = source.sources == (self.graph.input.name,) and self.graph.input.dtype == "uint8"
+        synapse = exact_synapse(source, _U8) if from_image else self._int8.get(source.name)
+        constant = [times * source.bias + v_init for times in self._times]
+        largest = 2 * accumulated(self.graph, self._ranges, source.name) + max(int(np.abs(c).max()) for c in constant)
+        if synapse is None or largest + int(theta.max()) * (top_level(self.graph, node) + 3) >= 2**23:
+            return None
+        unit = 2.0**source.weight_exp / theta
+        if from_image:  # the sum is of one step: t of them have arrived after step t
+            synapses = [Int8Synapse(source, torch.from_numpy(unit * times).float()) for times in self._times]
+        else:
+            synapses = [Int8Synapse(source, torch.from_numpy(unit).float())] * len(self._times)
+        return _Stage(synapses, [torch.from_numpy((c + 0.5) / theta - 0.5).float() for c in constant])
+
+    def _input(self, integers: Tensor) -> _Flow:
+        return _Flow(image=channels_last(integers.float()))
+
+    def _gather(self, node: Node, flows: Sequence[_Flow]) -> _Flow:
+        trains = [flow.driven for flow in flows if flow.driven is not None]
+        images = [flow.image for flow in flows if flow.image is not None]
+        driven = None
+        if len(trains) == 1:
+            driven = trains[0]
+        elif trains:
+            dtype = torch.float32 if self._arriving[node.name] is None else torch.uint8
+            driven = [reduce(torch.add, (x.to(dtype) for x in step)) for step in zip(*trains, strict=True)]
+        return _Flow(driven, reduce(torch.add, images) if images else None)
+
+    def _apply(self, node: Linear, x: _Flow) -> _Flow:
+        if node.name in self._postponed:
+            return x
+        driven = None if x.driven is None else [self._linear(node, step) for step in x.driven]
+        weight = self._weight.get(node.name)
+        return _Flow(driven, None if x.image is None else channels_last(apply_linear(node, x.image, weight)))
+
+    def _linear(self, node: Linear, x: Tensor) -> Tensor:
+        if node.name in self._int8:
+            return self._int8[node.name].current(x)
+        if isinstance(node, SumPool) and self._top[node.name] is not None:
+            return _pool_u8(node, x)
+        if isinstance(node, Flatten):
+            return x.reshape(len(x), -1)
+        return apply_linear(node, x.float(), self._weight.get(node.name))
+
+    def _emit(self, node: Population, x: _Flow, images: int, watch: Watch) -> tuple[Emission, _Flow]:
+        stage, top = self._stages.get(node.name), top_level(self.graph, node)
+        if stage is None:
+            levels = self._quantised(node, x, images)
+        else:
+            levels = stage([x.image.to(torch.uint8)] * len(self._times) if x.image is not None else x.driven or ())
+        if not self.pipelined:
+            return Emission(value=levels[0].clamp_(max=top)), _Flow(levels)
+        count = torch.zeros_like(levels[0])
+        for q in levels:
+            lowest = count
+            if node.kind == "signed_if":
+                q.clamp_(max=top)
+                lowest = count.clamp(min=1).sub_(1)
+            torch.clamp(q, lowest, count + 1, out=q)
+            count = q
+        return Emission(levels=levels), _Flow(levels)
+
+    def _accumulated(self, node: Population | Readout, x: _Flow, images: int) -> Iterator[Tensor]:
+        """U after each step, float32 [N, *shape]."""
+        v_init = channels_last(torch.from_numpy(node.v_init).float()[None])
+        bias = self._bias[node.name]
+        steady = x.image if bias is None else channels_last(bias[None]) + (0 if x.image is None else x.image)
+        for step, times in enumerate(self._times):
+            u = v_init if steady is None else torch.add(v_init, steady, alpha=times)
+            yield (u if x.driven is None else u + x.driven[step]).expand(images, *node.shape)
+
+    def _quantised(self, node: Population, x: _Flow, images: int) -> list[Tensor]:
+        """clip(floor(U / theta), 0, top) per step: IEEE division never rounds a quotient up to the next integer while
+        theta * (top + 1) < 2**24."""
+        theta, top = channels_last(torch.from_numpy(node.theta).float()[None]), top_level(self.graph, node)
+        return [(u / theta).clamp_(0, top).to(torch.uint8) for u in self._accumulated(node, x, images)]
+
+    def _read(self, node: Readout, x: _Flow, images: int, watch: Watch) -> Tensor:
+        return torch.stack(list(self._accumulated(node, x, images)))
+
+
+def _per_channel(array: Int64) -> Int64 | None:
+    """One value per channel [O], or None where it varies within a channel."""
+    rows = array.reshape(array.shape[0], -1)
+    first: Int64 = rows[:, 0]
+    return first if (rows == first[:, None]).all() else None
+
+
+def _pool_u8(node: SumPool, x: Tensor) -> Tensor:
+    """Window sums of u8 [N, C, H, W] in channels-last memory, rows first: long contiguous runs."""
+    (kh, kw), (_, height, width) = node.kernel, node.output_shape
+    pixels = x.permute(0, 2, 3, 1)
+    rows = reduce(torch.add, (pixels[:, i : height * kh : kh] for i in range(kh)))
+    return reduce(torch.add, (rows[:, :, i : width * kw : kw] for i in range(kw))).permute(0, 3, 1, 2)
