@@ -83,4 +83,4 @@ def initialise_thresholds(model: nn.Module, images: Tensor, quantile: float = 0.
         model.train(was_training)
     for name, values in seen.items():
         layers[name].threshold.fill_(max(float(np.quantile(values, quantile)), SMALLEST_THRESHOLD))
-    return {name: float(layers[name].threshold) for name in seen}
+    return {name: float(layers[name].threshold.detach()) for name in seen}
