@@ -48,7 +48,11 @@ def resolve(
 
 def _import(place: str) -> ModuleType:
     try:
-        return _import_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
+        if place.endswith(".py"):
+            return _import_file(Path(place))
+        if not {"", str(Path.cwd())} & set(sys.path):
+            sys.path.append(str(Path.cwd()))  # as with python -m; last, so that a file here hides no installed module
+        return importlib.import_module(place)
     except DataError:
         raise
     except Exception as error:  # the user's code may raise anything
