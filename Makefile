@@ -23,6 +23,7 @@ check: .venv/.installed
 
 bench: .venv/.installed
 	$(PYTHON) -m benchmarks.throughput
+	$(PYTHON) -m benchmarks.lava_speed
 	$(PYTHON) -m benchmarks.energy_validation
 
 interop: .venv/.installed
