@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import HealthCheck, Phase, given, settings
@@ -15,6 +17,7 @@ from torch import nn
 import toolchain as tc
 from toolchain.frontend import canonicalize
 
+pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
 _SETTINGS = settings(
     deadline=None,
     derandomize=True,
@@ -186,6 +189,12 @@ def _networks(draw, rectified):
     return network, images
 
 
+_PRECISIONS = st.builds(
+    tc.Int8,
+    per=st.sampled_from(["layer", "channel"]),
+    bits=st.sampled_from([8, 8, 8, 5, 3]),
+    scale=st.sampled_from(["max", "max", "power_of_two", "spikes"]),
+)
 _METHODS = st.one_of(
     st.builds(tc.QCFS, timesteps=st.integers(1, 6), schedule=st.sampled_from(["pipelined", "layerwise"])),
     st.builds(tc.Graded, levels=st.sampled_from([None, 1, 4, 15])),
@@ -202,7 +211,7 @@ _METHODS = st.one_of(
 
 
 @settings(_SETTINGS, max_examples=200)
-@given(_networks(rectified=False), _METHODS, st.builds(tc.Int8, per=st.sampled_from(["layer", "channel"])))
+@given(_networks(rectified=False), _METHODS, _PRECISIONS)
 def test_golden_model_equals_plain_loops_over_the_nir_file(execute_nir, example, method, precision):
     network, images = example
     graph = tc.lower(tc.convert(network, method, example=images, calibration=images), precision)
@@ -219,9 +228,20 @@ def test_golden_model_equals_plain_loops_over_the_nir_file(execute_nir, example,
 
 @settings(_SETTINGS, max_examples=100)
 @given(_networks(rectified=True))
-def test_canonical_graph_equals_the_module(example):
+def test_canonical_graph_equals_the_module_and_the_file_computes_it(example):
+    """The folded network is exact; the integer network with many levels is off by the rounding of its weights."""
     network, images = example
     with torch.no_grad():
         expected = network(images)
         found = canonicalize(network, images)(images)
-    assert (found - expected).abs().max() <= 1e-4 * expected.abs().max().clamp(min=1e-6)
+    largest = expected.abs().max().clamp(min=1e-6)
+    assert (found - expected).abs().max() <= 1e-4 * largest
+    try:
+        spiking = tc.convert(network, tc.Graded(levels=255), example=images, calibration=images)
+        graph = tc.lower(spiking, tc.Int8(per="channel"))
+    except (tc.ConversionError, tc.DoesNotFit) as error:
+        if re.search("is never positive|input of one step may reach", str(error)):
+            return
+        raise
+    logits = torch.as_tensor(tc.simulate(graph, images).logits)
+    assert (logits - expected).abs().max() <= 0.1 * largest

@@ -9,7 +9,7 @@ import toolchain.ir.integer as ig
 from toolchain.conversion.network import SpikingNetwork
 from toolchain.conversion.neurons import Neuron
 from toolchain.errors import ConversionError, RangeError
-from toolchain.ir import build
+from toolchain.ir import build, decode
 from toolchain.quantization.currents import READOUT, apply_gain, float64, wiring
 from toolchain.quantization.formats import DEFAULT_FORMAT, NumberFormat, load_format, require
 from toolchain.quantization.kernels import Float64
@@ -47,7 +47,9 @@ def lower(network: SpikingNetwork, precision: Precision | None = None, *, format
     ranges = bounds(graph)
     require(graph, form, ranges)
     check_range(graph, form, ranges, network)
-    return build(graph)
+    built = build(graph)
+    decode(built)
+    return built
 
 
 def integer_graph(network: SpikingNetwork, precision: Precision, form: NumberFormat) -> ig.IntegerGraph:
@@ -67,12 +69,13 @@ def integer_graph(network: SpikingNetwork, precision: Precision, form: NumberFor
         neuron = neurons.get(name)
         terms = [apply_gain(term, gains[term.source]) for term in current.terms]
         weights = [output_weights(term) for term in terms]
-        request = _request(name, weights, neuron, precision, form)
+        bias = channel_bias(current, weights[0].shape[0])
+        request = _request(name, weights, bias, neuron, precision, form)
         if sources_seen is None:
             units = choose_units(request)
         else:
             levels = 0 if neuron is None else network.timesteps if neuron.spec.levels is None else 1
-            units = search(request, terms, channel_bias(current, request.channels), levels, sources_seen)
+            units = search(request, terms, bias, levels, sources_seen)
         sources, made = synapse_nodes(name, terms, current, units, form, names)
         nodes += made
         nodes.append(
@@ -89,12 +92,15 @@ def integer_graph(network: SpikingNetwork, precision: Precision, form: NumberFor
 
 
 def _request(
-    name: str, weights: list[Float64], neuron: Neuron | None, precision: Precision, form: NumberFormat
+    name: str, weights: list[Float64], bias: Float64, neuron: Neuron | None, precision: Precision, form: NumberFormat
 ) -> Request:
     bits = min(precision.bits_of(name), form.weight_bits)
+    # Half of what the format holds is left to the weights. Where a bias is that large, fine weights are lost on it.
+    bias_reach = min(form.bias_max << form.bias_exponent_max, form.accumulator_max) / 2
     return Request(
         branches=weights,
         threshold=None if neuron is None else np.broadcast_to(float64(neuron.unit), (weights[0].shape[0],)),
+        bias_floor=np.abs(bias) / bias_reach,
         weight_max=2 ** (bits - 1) - 1,
         threshold_max=form.threshold_max,
         exponent_max=form.weight_exponent_max,

@@ -83,10 +83,12 @@ class Int8:
 @dataclass(frozen=True)
 class Request:
     """What a population asks for: real weights of its ``branches`` (output channel first), real ``threshold`` [O]
-    (None: the readout), largest mantissa, threshold and exponent of the number format, and the precision."""
+    (None: the readout), the smallest unit [O] in which its bias fits, largest mantissa, threshold and exponent of the
+    number format, and the precision."""
 
     branches: Sequence[Float64]
     threshold: Float64 | None
+    bias_floor: Float64
     weight_max: int
     threshold_max: int
     exponent_max: int
@@ -124,7 +126,7 @@ def choose_units(request: Request, shrink: float | Float64 = 1.0) -> Units:
     output channel, makes the unit finer and clips the largest weights.
     """
     peaks = np.array([np.abs(w.reshape(request.channels, -1)).max(axis=1) for w in request.branches])  # [branches, O]
-    unit = np.asarray(shrink) * _finest(peaks, request)
+    unit = np.maximum(np.asarray(shrink) * _finest(peaks, request), request.bias_floor)
     if request.threshold is None:
         unit = np.full(request.channels, unit.max())
         if request.scale == "power_of_two":
