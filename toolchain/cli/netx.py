@@ -44,8 +44,10 @@ def add_parser(commands: Any) -> Parser:
 def run(args: argparse.Namespace) -> int:
     from targets import netx
     from targets.netx.chain import folded_pools
-    from toolchain.cli.inputs import read_graph
+    from toolchain.cli.inputs import find_target, read_graph
 
+    if args.verify is not None:
+        find_target("lava")
     _, graph = read_graph(args.graph)
     wanted = args.limit if args.hard_reset else args.verify
     data = _images(args, graph, wanted) if wanted else None
