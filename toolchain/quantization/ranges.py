@@ -139,7 +139,7 @@ def bounds(graph: IntegerGraph) -> Ranges:
             accumulators[node.name] = Bound(node.name, arriving.step.low, arriving.step.high)
             membrane = _membrane(graph, node, arriving)
             membranes[node.name] = Bound(node.name, membrane.low, membrane.high)
-            charge = max(graph.emission_steps, factor) * arriving.partial
+            charge = (max(graph.emission_steps, factor) + 1) * arriving.partial
             magnitudes[node.name] = charge + membrane.magnitude
             if isinstance(node, Population):
                 magnitudes[node.name] += int(node.theta.max())
