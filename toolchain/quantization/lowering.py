@@ -35,7 +35,7 @@ def lower(network: SpikingNetwork, precision: Precision | None = None, *, format
         raise ConversionError(f"expected a network made by tc.convert, got {type(network).__name__}")
     if precision is None:
         precision = Int8()
-    if not isinstance(precision, Precision):
+    if isinstance(precision, type) or not isinstance(precision, Precision):
         raise ConversionError(f"expected a precision such as tc.Int8(per='layer'), got {precision!r}")
     if network.warm_up:
         raise ConversionError(
