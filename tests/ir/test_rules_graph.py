@@ -23,10 +23,7 @@ _BROKEN = {
         ("qcfs", ("set", "schema", "other"), "", r"schema 'other' is not 'spikec\.nir/1'"),
     ],
     "graph_fields": [
-        *(
-            ("qcfs", ("drop", key), "", f"metadata '{key}' is missing")
-            for key in ("timesteps", "schedule", "drain", "numeric", "node_order", "requires", "content_sha256")
-        ),
+        *(("qcfs", ("drop", key), "", f"metadata '{key}' is missing") for key in ("timesteps", "schedule")),
         ("qcfs", ("set", "numeric", "float"), "", "numeric is 'float', only 'int' can be executed"),
         ("qcfs", ("set", "schedule", "asynchronous"), "", "schedule 'asynchronous' is none of pipelined, layerwise"),
         ("qcfs", ("set", "timesteps", 0), "", "timesteps is 0, it must be between 1 and 1048576"),
@@ -94,15 +91,6 @@ _BROKEN = {
         ),
     ],
     "requires": [
-        ("qcfs", ("requires", "spike_cmp=ge", "v_init"), "", "requires lacks 'reset=subtract'"),
-        ("qcfs", ("requires", "reset=subtract", "v_init"), "", "requires lacks 'spike_cmp=ge'"),
-        ("qcfs", ("requires", "reset=subtract", "spike_cmp=ge"), "", "requires lacks 'v_init'"),
-        ("layerwise", ("requires", *_BASE), "", "requires lacks 'schedule=layerwise'"),
-        ("signed", ("requires", *_BASE, "drain"), "", "requires lacks 'signed_spikes'"),
-        ("signed", ("requires", *_BASE, "signed_spikes"), "", "requires lacks 'drain'"),
-        ("calibrated", ("requires", *_BASE), "", "requires lacks 'kind=calibrated_if'"),
-        ("bits", ("requires", *_BASE, "schedule=layerwise"), "", "requires lacks 'kind=bit_serial'"),
-        ("graded", ("requires", *_BASE, "schedule=layerwise"), "", "requires lacks 'kind=graded'"),
         ("qcfs", ("requires", *_BASE, "delays"), "", "the graph requires 'delays', which this version does not know"),
         ("qcfs", ("set", "requires", "v_init"), "", "metadata 'requires' must be a JSON list of strings, not 'v_init'"),
     ],

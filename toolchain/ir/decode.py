@@ -118,17 +118,16 @@ def _decode_node(name: str, node: nir.NIRNode, sources: tuple[str, ...], shape: 
             return ig.Flatten(name, sources, shape, (int(np.prod(shape)),))
         case nir.IF():
             _same_shape(name, np.shape(node.r), shape)
-            negative = metadata.get("v_threshold_neg_int")
             kind = cast(ig.NeuronKind, text_of(metadata, "kind"))
-            if kind == "signed_if" and negative is None:
-                negative = 1
+            negative = metadata.get("v_threshold_neg_int", 1) if kind == "signed_if" else None
+            theta = _full(node.v_threshold, shape)
             return ig.Population(
                 name=name,
                 sources=sources,
                 shape=shape,
                 kind=kind,
-                theta=_full(node.v_threshold, shape),
-                v_init=_full(metadata["v_init_int"], shape),
+                theta=theta,
+                v_init=_full(metadata.get("v_init_int", theta // 2), shape),
                 theta_neg=None if negative is None else _full(negative, shape),
                 levels=int_of(metadata, "levels", 1) if kind == "graded" else None,
                 rho=int_of(metadata, "rho", 1) if kind == "calibrated_if" else None,

@@ -12,7 +12,7 @@ import numpy as np
 
 from toolchain.errors import GraphError
 from toolchain.ir.decode import decode
-from toolchain.ir.profile import KEY, metadata_of, metadata_sha256, text_of
+from toolchain.ir.profile import KEY, content_sha256, metadata_of, metadata_sha256, text_of
 
 
 def _sorted(value: Any) -> Any:
@@ -47,6 +47,7 @@ def save(graph: nir.NIRGraph, path: str | os.PathLike[str]) -> Path:
     canonical = _canonical(graph)
     profile = {k: v for k, v in metadata_of(canonical).items() if k != "metadata_sha256"}
     canonical.metadata = {**canonical.metadata, KEY: profile}
+    profile["content_sha256"] = content_sha256(canonical)
     profile["metadata_sha256"] = metadata_sha256(canonical)
     return write_nir(canonical, target)
 
@@ -85,9 +86,7 @@ def load(path: str | os.PathLike[str]) -> nir.NIRGraph:
     stored = text_of(metadata_of(graph), "metadata_sha256")
     try:
         decode(graph)
-        if not stored:
-            raise GraphError("not a sound spikec graph: metadata_sha256 is missing")
-        if stored != metadata_sha256(graph):
+        if stored and stored != metadata_sha256(graph):  # other writers leave it out
             raise GraphError("not a sound spikec graph: metadata was changed after the file was written")
     except GraphError as error:
         raise GraphError(f"{source}: {error}") from error

@@ -17,7 +17,7 @@ SCHEMA = "spikec.nir/1"
 INPUT, OUTPUT = "input", "output"
 KINDS = ("if", "signed_if", "calibrated_if", "bit_serial", "graded")
 SCHEDULES = ("pipelined", "layerwise")
-HASH_KEYS = ("content_sha256", "metadata_sha256")
+HASH_KEY = "metadata_sha256"
 
 #: Numeric fields the content hash covers, in the order they are hashed.
 HASHED_FIELDS = (
@@ -111,7 +111,7 @@ def content_sha256(graph: nir.NIRGraph) -> str:
 def _metadata_items(prefix: str, value: Any) -> Iterable[tuple[str, bytes]]:
     if isinstance(value, dict):
         for key in sorted(value):
-            if not (prefix == "" and key in HASH_KEYS):
+            if not (prefix == "" and key == HASH_KEY):
                 yield from _metadata_items(f"{prefix}/{key}", value[key])
     elif isinstance(value, str | bytes):
         yield prefix, value if isinstance(value, bytes) else value.encode()
@@ -122,7 +122,7 @@ def _metadata_items(prefix: str, value: Any) -> Iterable[tuple[str, bytes]]:
 
 
 def metadata_sha256(graph: nir.NIRGraph) -> str:
-    """Hash of all profile metadata but the hashes; stored in files, so that an edited v_init is noticed."""
+    """Hash of all profile metadata but this hash itself; stored in files, so that an edited v_init is noticed."""
     digest = hashlib.sha256()
     for key, data in _metadata_items("", metadata_of(graph)):
         _update(digest, key.encode(), data)

@@ -38,7 +38,7 @@ def exact_integers(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
 
 
 def redundant(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
-    """The integers of the metadata equal the floats of the nodes."""
+    """The integers of the metadata, where given, equal the floats of the nodes."""
     for name, node in graph.nodes.items():
         metadata = metadata_of(node)
         if isinstance(node, nir.Conv2d | nir.Affine):
@@ -62,11 +62,10 @@ def _equal(
     factor: int,
 ) -> Iterator[tuple[str, str]]:
     if key not in metadata:
-        yield name, f"metadata {key!r} is missing"
         return
     stored = np.asarray(metadata[key])
-    if stored.dtype != dtype:
-        yield name, f"metadata {key!r} is {stored.dtype}, it must be {np.dtype(dtype)}"
+    if not _holds(stored, dtype):
+        yield name, f"metadata {key!r} must hold integers of {np.dtype(dtype)}, it is {stored.dtype}"
         return
     try:
         wide = np.broadcast_to(stored.astype(np.float64) * factor, np.shape(value))
@@ -76,6 +75,14 @@ def _equal(
     differing = int((wide != np.asarray(value)).sum())
     if differing:
         yield name, f"{field} differs from {key} in {differing} of {wide.size} values: the node was edited"
+
+
+def _holds(values: Any, dtype: type[np.integer[Any]]) -> bool:
+    """Whether an array, of whatever integer type, holds values of ``dtype`` only."""
+    if values.dtype.kind not in "iu":
+        return False
+    limits = np.iinfo(dtype)
+    return not values.size or (int(values.min()) >= limits.min and int(values.max()) <= limits.max)
 
 
 def neurons(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
@@ -92,7 +99,7 @@ def neurons(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
                 yield name, f"kind is {kind!r}, an I node must be an 'integrator'"
             if float_of(metadata, "scale") <= 0:
                 yield name, "scale must be positive"
-            yield from _state(name, node, metadata, "v_init_int", required=False)
+            yield from _state(name, node, metadata, "v_init_int")
             continue
         if not (np.asarray(node.v_reset) == 0).all():
             yield name, "v_reset must be 0 (soft reset is stated in the metadata)"
@@ -105,35 +112,31 @@ def neurons(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
             yield name, "max_spikes_per_step must be 1"
         if (np.asarray(node.v_threshold) < 1).any():
             yield name, "thresholds must be at least 1"
-        yield from _state(name, node, metadata, "v_init_int", required=True)
+        yield from _state(name, node, metadata, "v_init_int")
         if "scale" in metadata:
             scale = np.asarray(metadata["scale"])
             legal = scale.dtype.kind == "f" and scale.shape in ((1,), np.shape(node.r)[:1])
             if not legal or not np.isfinite(scale).all() or (scale <= 0).any():
                 yield name, "scale must be one positive real value, or one per channel"
-        if "v_threshold_neg_int" in metadata:
-            yield from _state(name, node, metadata, "v_threshold_neg_int", required=True)
+        if kind == "signed_if" and "v_threshold_neg_int" in metadata:
+            yield from _state(name, node, metadata, "v_threshold_neg_int")
             if (np.asarray(metadata["v_threshold_neg_int"]) < 1).any():
                 yield name, "negative thresholds must be at least 1"
-            if kind != "signed_if":
-                yield name, f"a negative threshold has no meaning for kind {kind!r}"
         for key, owner in (("levels", "graded"), ("rho", "calibrated_if")):
-            if (key in metadata) != (kind == owner):
-                yield name, f"metadata {key!r} belongs to kind {owner!r} and must be set there"
-            elif key in metadata and not 1 <= int_of(metadata, key, 1) <= 2**15 - 1:
+            if kind != owner:
+                continue  # a key of another kind means nothing here
+            if key not in metadata:
+                yield name, f"metadata {key!r} is missing, kind {owner!r} needs it"
+            elif not 1 <= int_of(metadata, key, 1) <= 2**15 - 1:
                 yield name, f"{key} is {int_of(metadata, key, 1)}, it must be between 1 and {2**15 - 1}"
 
 
-def _state(
-    name: str, node: nir.IF | nir.I, metadata: dict[str, Any], key: str, *, required: bool
-) -> Iterator[tuple[str, str]]:
+def _state(name: str, node: nir.IF | nir.I, metadata: dict[str, Any], key: str) -> Iterator[tuple[str, str]]:
     if key not in metadata:
-        if required:
-            yield name, f"metadata {key!r} is missing"
         return
     value = np.asarray(metadata[key])
-    if value.dtype != np.int32 or value.ndim < 1:
-        yield name, f"metadata {key!r} must be an array of int32, it is {value.dtype} of {value.ndim} axes"
+    if not _holds(value, np.int32):
+        yield name, f"metadata {key!r} must hold integers of int32, it is {value.dtype}"
         return
     try:
         np.broadcast_to(value, np.shape(node.r))
