@@ -196,6 +196,29 @@ def random_images() -> Callable[..., np.ndarray]:
     return _random_images
 
 
+def _one_layer(*, weight, bias, theta, kind="if", timesteps=4, schedule="pipelined", drain=0, dtype="uint8", **fields):
+    """input -> dense -> neurons -> one-to-one readout of weight 1; ``theta`` a number or one per neuron."""
+    weight, bias = np.array(weight, np.int64), np.array(bias, np.int64)
+    outputs, inputs = weight.shape
+    theta = np.broadcast_to(np.int64(theta), (outputs,)).copy()
+    v_init = np.broadcast_to(np.int64(fields.pop("v_init", theta // 2)), (outputs,)).copy()
+    zero = np.zeros(outputs, np.int64)
+    nodes = (
+        InputNode("input", (inputs,), dtype, 1.0),
+        Affine("dense", ("input",), (inputs,), (outputs,), weight, bias),
+        Population("neurons", ("dense",), (outputs,), kind, theta, v_init, **fields),
+        Affine("copy", ("neurons",), (outputs,), (outputs,), np.eye(outputs, dtype=np.int64), zero),
+        Readout("readout", ("copy",), (outputs,), zero, 1.0),
+    )
+    return IntegerGraph({node.name: node for node in nodes}, timesteps, schedule, drain)
+
+
+@pytest.fixture(scope="session")
+def one_layer() -> Callable[..., IntegerGraph]:
+    """``one_layer(weight=, bias=, theta=, kind=, timesteps=, ...) -> IntegerGraph`` with nodes dense, neurons, copy."""
+    return _one_layer
+
+
 # --- oracle ------------------------------------------------------------------------------------------------------
 
 
