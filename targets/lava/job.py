@@ -133,7 +133,8 @@ def _outputs(spec: ProcessSpec, job: Job) -> dict[str, tuple[tuple[int, ...], ty
     }
     if job.raster:
         steps = spec.parameters["count_steps"]
-        outputs["spikes"] = ((n, steps, *shape), np.int16 if spec.process == "GradedIF" else np.int8)
+        wide = spec.process == "GradedIF" and largest > 127
+        outputs["spikes"] = ((n, steps, *shape), np.int16 if wide else np.int8)
     return outputs
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, cast
+
+import numpy as np
 
 from toolchain.conversion.neurons import NeuronSpec
 from toolchain.errors import ConversionError
@@ -52,8 +54,9 @@ class Method:
 
 
 def whole_number(name: str, value: object, low: int, high: int) -> None:
-    """Raise :class:`ConversionError` unless ``value`` is an int in [low, high]."""
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+    """Raise :class:`ConversionError` unless ``value`` is an integer, of Python or numpy, in [low, high]."""
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole or not low <= cast(int, value) <= high:
         raise ConversionError(f"{name} must be a whole number between {low} and {high}, not {value!r}")
 
 

@@ -16,6 +16,7 @@ from toolchain.energy.profile import Profile, load_profile
 from toolchain.energy.sampling import Quantiles, Samples, draw_constants, nominal
 from toolchain.energy.value import EnergyItem, Estimate, Sensitivity
 from toolchain.energy.workload import Workload, check_first_layer, workload
+from toolchain.errors import DataError
 from toolchain.ir import as_integer
 from toolchain.ir.integer import IntegerGraph
 from toolchain.simulation.trace import Trace
@@ -51,6 +52,8 @@ def estimate(
     unknown profile, book or mode.
     """
     net = as_integer(graph)
+    if not isinstance(trace, Trace):
+        raise DataError(f"expected a trace of tc.simulate or program.run, got {type(trace).__name__}")
     chosen = load_profile(profile, book)
     mode = check_first_layer(first_layer or chosen.data["first_layer"])
     counts = count(net, trace)

@@ -120,7 +120,7 @@ def trace(model: nn.Module, example: Tensor) -> fx.GraphModule:
     """
     if not isinstance(model, nn.Module):
         raise ConversionError(f"expected a torch.nn.Module, got {type(model).__name__}")
-    traced = symbolic(copy.deepcopy(model).eval())
+    traced = symbolic(copy.deepcopy(model).eval().float())
     inputs = [node for node in traced.graph.nodes if node.op == "placeholder"]
     required = [node for node in inputs if not node.args]
     if len(required) != 1:

@@ -69,7 +69,7 @@ class Collector:
                 self._add_counts(node, emission)
             if node.name in self._spikes:
                 raster = raster_of(self._graph, node, emission)
-                self._spikes[node.name].add(raster, torch.int16 if node.kind == "graded" else torch.int8)
+                self._spikes[node.name].add(raster, torch.int8 if (node.levels or 1) <= 127 else torch.int16)
 
     def _add_counts(self, node: Population, emission: Emission) -> None:
         self._keep_counts(node.name, counts_of(self._graph, node, emission), self._count_totals, self._counts)

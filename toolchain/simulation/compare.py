@@ -48,6 +48,9 @@ def compare(a: Trace, b: Trace) -> Difference | None:
     Raises ``DataError`` where the two cannot be executions of one graph on the same images: other layers, shapes,
     numbers of images or steps.
     """
+    for trace in (a, b):
+        if not isinstance(trace, Trace):
+            raise DataError(f"expected two traces of tc.simulate or program.run, got {type(trace).__name__}")
     if a.timesteps != b.timesteps:
         raise DataError(f"traces of different runs: {a.timesteps} steps against {b.timesteps}")
     labels = (a.target, b.target) if a.target != b.target else ("first", "second")

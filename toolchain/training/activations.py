@@ -90,8 +90,8 @@ class ClipFloorShift(nn.Module):
 
     def __init__(self, levels: int = 4, threshold: float = 8.0, order: Order = "floor_clamp") -> None:
         super().__init__()
-        if levels < 1:
-            raise ConversionError(f"ClipFloorShift needs at least one level, not {levels}: take levels=4")
+        if isinstance(levels, bool) or levels != int(levels) or levels < 1:
+            raise ConversionError(f"ClipFloorShift needs at least one level, not {levels!r}: take levels=4")
         if not 0 < threshold < float("inf"):
             raise ConversionError(f"ClipFloorShift needs a positive threshold, not {threshold}: take threshold=8.0")
         if order not in get_args(Order):
