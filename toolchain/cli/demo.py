@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     print(f"export   {path}: integer NIR, int8 weights, T = {graph.timesteps}, {len(graph.populations)} layers")
 
     result = Evaluation()
-    trace = golden_trace(test, graph, counts=True)
+    trace = golden_trace(test, graph, counts=True, measure=True)
     result.add(trace, test.labels)
     low, high = result.interval
     print(

@@ -67,9 +67,12 @@ class Evaluation:
             self.overflows[name] = self.overflows.get(name, 0) + count
 
 
-def golden_trace(dataset: Dataset, graph: IntegerGraph, counts: bool | Literal["totals"] = "totals") -> Trace:
+def golden_trace(
+    dataset: Dataset, graph: IntegerGraph, counts: bool | Literal["totals"] = "totals", measure: bool = False
+) -> Trace:
     """The golden model's trace of all images. With counts summed over the images it is small for any number of them;
-    ``counts=True`` keeps them per image, which an energy interval needs."""
+    ``counts=True`` keeps them per image, which an energy interval needs. ``measure`` keeps the range of every membrane,
+    also where 24 bits are proven."""
     from toolchain.simulation import simulate
 
     with Progress("golden", len(dataset)) as progress:
@@ -77,6 +80,7 @@ def golden_trace(dataset: Dataset, graph: IntegerGraph, counts: bool | Literal["
             graph,
             (images.numpy() for images, _ in dataset.batches(_LARGEST_BATCH)),
             counts=counts,
+            measure=measure,
             progress=lambda done, _: progress.advance(done - progress.done),
         )
 

@@ -50,8 +50,9 @@ def run(args: argparse.Namespace) -> int:
     missing = get_target("lava").available() if args.verify else None
     if missing:
         note(f"not compared with Lava: {missing}")
-    sample = golden_trace(dataset.subset(slice(ENERGY_IMAGES)), graph, counts=True)
-    trace = sample if len(dataset) <= ENERGY_IMAGES else golden_trace(dataset, graph)
+    whole = len(dataset) <= ENERGY_IMAGES
+    sample = golden_trace(dataset.subset(slice(ENERGY_IMAGES)), graph, counts=True, measure=whole)
+    trace = sample if whole else golden_trace(dataset, graph, measure=True)
     verify = args.verify and not missing
     made = report(
         nir_graph,
