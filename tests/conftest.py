@@ -109,14 +109,17 @@ class _Builder:
         self.nodes[name] = Flatten(name, (source,), shape, (int(np.prod(shape)),))
         return name
 
+    def _state(self, low, high, shape, per):
+        """Integers that are equal over the layer, over each channel, or differ for every neuron."""
+        sizes = {"layer": (1,) * len(shape), "channel": (shape[0],) + (1,) * (len(shape) - 1), "neuron": shape}
+        return np.broadcast_to(self._ints(low, high, sizes[per]), shape).copy()
+
     def population(self, *sources):
-        shape = self._shape(sources[0])
-        top = int(self.rng.choice([3, 12, 60])) if self.small else int(self.rng.choice([300, 3000, 30000]))
-        theta = self._ints(1, top, shape)
-        if self.rng.random() < 0.5:
-            theta[...] = theta.flat[0]
-        spread = self.rng.choice([0, 1, 8])
-        v_init = theta // 2 + spread * self._ints(-top, top, shape)
+        rng, shape = self.rng, self._shape(sources[0])
+        top = int(rng.choice([3, 12, 60])) if self.small else int(rng.choice([300, 3000, 30000]))
+        per = str(rng.choice(["layer", "channel", "neuron"]))
+        theta = self._state(1, top, shape, per)
+        v_init = theta // 2 + rng.choice([0, 0, 1, 8]) * self._state(-top, top, shape, per)
         signed = self.kind == "signed_if" and self.rng.random() < 0.7
         name = self._name(self.kind)
         self.nodes[name] = Population(

@@ -32,12 +32,10 @@ def one_thread():
 @pytest.mark.parametrize(("kind", "schedule", "drain"), KINDS)
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 2**32), small=st.booleans(), steps=st.integers(1, 5))
-def test_no_membrane_leaves_its_bound(
-    random_graph, random_images, oracle, kind, schedule, drain, seed, small, timesteps
-):
+def test_no_membrane_leaves_its_bound(random_graph, random_images, oracle, kind, schedule, drain, seed, small, steps):
     rng = np.random.default_rng(seed)
-    steps = 1 if kind == "graded" else timesteps
-    graph = random_graph(rng, kind=kind, schedule=schedule, timesteps=steps, drain=drain, small=small)
+    timesteps = 1 if kind == "graded" else steps
+    graph = random_graph(rng, kind=kind, schedule=schedule, timesteps=timesteps, drain=drain, small=small)
     ranges = bounds(graph)
     for name, (low, high) in oracle(graph, random_images(rng, graph, 3)).membrane.items():
         assert ranges.membranes[name].low <= low <= high <= ranges.membranes[name].high

@@ -1,11 +1,14 @@
 """The golden model against the oracle, on random graphs of every kind."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from toolchain.ir.integer import Affine, Convolution, Population
 from toolchain.simulation import simulate
 
 CASES = [
@@ -56,3 +59,30 @@ def test_equals_the_oracle(random_graph, random_images, oracle, kind, schedule, 
     for measure in (False, True):
         trace = simulate(graph, integers * graph.input.scale, record="spikes", measure=measure, batch=2)
         assert_equal(trace, expected, graph, measured=measure)
+
+
+@pytest.mark.parametrize("bits", [22, 38])
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_wide_numbers(random_graph, random_images, oracle, bits, seed):
+    """Scaled by 2**bits, sums leave float32 or float64; spikes stay."""
+    rng = np.random.default_rng(seed)
+    graph = random_graph(rng)
+    nodes, shift = {}, {}
+    for node in graph:
+        arriving = {shift[source] for source in node.sources}
+        assume(len(arriving) <= 1)  # a direct connection beside a synapse would need a weight
+        shift[node.name] = max(arriving, default=0)
+        if isinstance(node, Convolution | Affine):
+            shift[node.name] = bits
+            node = replace(node, weight=node.weight << (bits - max(arriving)), bias=node.bias << bits)
+        elif isinstance(node, Population):
+            shift[node.name] = 0
+            node = replace(node, theta=node.theta << bits, v_init=node.v_init << bits)
+        nodes[node.name] = node
+    integers = random_images(rng, graph, 2)
+    expected = oracle(graph, integers)
+    trace = simulate(replace(graph, nodes=nodes), integers * graph.input.scale, record="spikes")
+    for name, spikes in expected.spikes.items():
+        np.testing.assert_array_equal(trace.spikes[name], spikes)
+        assert trace.membrane[name] == tuple(m << bits for m in expected.membrane[name])
