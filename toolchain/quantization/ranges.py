@@ -31,7 +31,7 @@ from toolchain.ir.integer import (
 from toolchain.ir.linear import apply_linear
 
 _FLOAT64_EXACT = 2.0**53
-_INT64_SAFE = 2.0**62
+_INT64_SAFE = 2.0**61
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,25 +186,28 @@ def _through(node: Linear, flow: _Flow) -> _Flow:
 
 
 def _image_of(node: Linear, interval: _Interval) -> tuple[_Interval, int]:
-    """Range of ``node`` (without bias) over all inputs in ``interval``, and the bound on its partial sums."""
-    low, high = (torch.from_numpy(np.ascontiguousarray(a))[None] for a in (interval.low, interval.high))
-    largest = torch.maximum(low.abs(), high.abs())
+    """Range of ``node`` (without bias) over all inputs in ``interval``, and the bound on its partial sums.
+
+    With centre c and half-width r of the input, the output ranges over w*c -+ |w|*r; halves are avoided by doubling.
+    """
+    centre, width = interval.low + interval.high, interval.high - interval.low
+    if not centre.any() and not width.any():
+        return _constant(np.zeros(node.output_shape, np.int64)), 0
     weight = torch.from_numpy(node.weight) if isinstance(node, Convolution | Affine) else None
-    positive, negative = (None, None) if weight is None else (weight.clamp(min=0), weight.clamp(max=0))
+    size = None if weight is None else weight.abs()
 
-    def apply(x: torch.Tensor, part: torch.Tensor | None, dtype: torch.dtype) -> torch.Tensor:
-        return apply_linear(node, x.to(dtype), None if part is None else part.to(dtype))[0]
+    def apply(x: Int64, by: torch.Tensor | None, dtype: torch.dtype) -> torch.Tensor:
+        return apply_linear(node, torch.from_numpy(x)[None].to(dtype), None if by is None else by.to(dtype))[0]
 
-    partial = float(apply(largest, None if weight is None else weight.abs(), torch.float64).max())
-    if partial >= _INT64_SAFE:
-        raise RangeError(f"{node.name}: a sum may reach {partial:.3g}, beyond 62 bits; use smaller weights or biases")
-    dtype = torch.float64 if partial < _FLOAT64_EXACT else torch.int64
-    if positive is None:
-        lowest, highest = apply(low, None, dtype), apply(high, None, dtype)
-    else:
-        highest = apply(high, positive, dtype) + apply(low, negative, dtype)
-        lowest = apply(low, positive, dtype) + apply(high, negative, dtype)
-    return _Interval(lowest.to(torch.int64).numpy(), highest.to(torch.int64).numpy()), int(partial)
+    doubled = float(apply(np.abs(centre) + width, size, torch.float64).max())
+    if doubled >= 2 * _INT64_SAFE:
+        raise RangeError(
+            f"{node.name}: a sum may reach {doubled / 2:.3g}, beyond 62 bits; use smaller weights or biases"
+        )
+    dtype = torch.float64 if doubled < _FLOAT64_EXACT else torch.int64
+    middle, spread = apply(centre, weight, dtype), apply(width, size, dtype)
+    low, high = ((x.to(torch.int64) // 2).numpy() for x in (middle - spread, middle + spread))
+    return _Interval(low, high), int(doubled / 2)
 
 
 def _membrane(graph: IntegerGraph, node: Population | Readout, flow: _Flow) -> _Interval:

@@ -35,12 +35,12 @@ class Int8Synapse:
         # torch 2.3 takes the scale here, later versions take it at the call: both get the same one.
         self._packed = ops.onednn.qconv_prepack(weight, scale, 1.0, 0, *self._geometry, [1, *shape])
 
-    def current(self, x: Tensor) -> Tensor:
-        """float32 [N, *output shape]: ``sum * scale``, for u8 ``x`` [N, *input shape]."""
-        return self._run(x, self._no_bias, torch.float32)
+    def current(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
+        """float32 [N, *output shape]: ``sum * scale + bias`` (bias [O], or 0), for u8 ``x`` [N, *input shape]."""
+        return self._run(x, self._no_bias if bias is None else bias, torch.float32)
 
     def quantised(self, x: Tensor, bias: Tensor) -> Tensor:
-        """u8 [N, *output shape]: ``clip(round(sum * scale + bias), 0, 255)``, ``bias`` float32 [O]."""
+        """u8 [N, *output shape]: ``clip(round(sum * scale + bias), 0, 255)``."""
         return self._run(x, bias, torch.uint8)
 
     def _run(self, x: Tensor, bias: Tensor, dtype: torch.dtype) -> Tensor:

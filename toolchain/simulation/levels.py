@@ -85,14 +85,26 @@ class _Flow:
 
 @dataclass(frozen=True)
 class _Stage:
-    """A population computed in the output stage of its only synapse: per step a scaled synapse and a bias [O]."""
+    """A population computed by its synapses, scaled by 1 / theta: per step one synapse per source, and a bias [O].
 
-    synapses: Sequence[Int8Synapse]
+    One synapse rounds and clips in its own output stage; the sum of several is truncated.
+    """
+
+    synapses: Sequence[Sequence[Int8Synapse]]
     biases: Sequence[Tensor]
 
-    def __call__(self, inputs: Sequence[Tensor]) -> list[Tensor]:
-        steps = zip(self.synapses, inputs, self.biases, strict=True)
-        return [synapse.quantised(x, bias) for synapse, x, bias in steps]
+    def __call__(self, inputs: Sequence[Sequence[Tensor]]) -> list[Tensor]:
+        """Quotients u8 [N, *shape] per step, from the inputs of each synapse per step."""
+        return [self._step(*step) for step in zip(self.synapses, inputs, self.biases, strict=True)]
+
+    @staticmethod
+    def _step(synapses: Sequence[Int8Synapse], inputs: Sequence[Tensor], bias: Tensor) -> Tensor:
+        if len(synapses) == 1:
+            return synapses[0].quantised(inputs[0], bias)
+        total = synapses[0].current(inputs[0], bias)
+        for synapse, x in zip(synapses[1:], inputs[1:], strict=True):
+            total += synapse.current(x)
+        return total.clamp_(0, _U8).to(torch.uint8)
 
 
 class LevelNetwork(Engine[_Flow]):
@@ -136,47 +148,55 @@ class LevelNetwork(Engine[_Flow]):
             stage = self._stage_of(node)
             if stage is not None:
                 self._stages[node.name] = stage
-                self._postponed.add(node.sources[0])
+                self._postponed.update(node.sources)
         elif isinstance(node, Linear) and arriving is not None:
             window = node.kernel[0] * node.kernel[1] if isinstance(node, SumPool) else 1
             self._top[node.name] = arriving * window if arriving * window <= _U8 else None
 
     def _stage_of(self, node: Population) -> _Stage | None:
-        """The output stage of the synapse before ``node`` as its quantiser, where that exists and is exact.
+        """The synapses before ``node`` as its quantiser, where they can be and are exact.
 
-        floor(U / theta) = round((U + 1/2) / theta - 1/2) for integers, and the rounded number is at least 1 / (2*theta)
-        away from a tie. In float32, with unit roundoff u = 2**-24, scale, product, bias and sum of the kernel err
-        together by less than u * (2*|sum| + |bias| + theta * (top + 3)) / theta: hence the bound of 2**23.
+        floor(U / theta) = floor((U + 1/2) / theta) for integers, and the argument is at least 1 / (2*theta) away from
+        an integer. In float32, with unit roundoff u = 2**-24, scales, products, biases and sums of k synapses err
+        together by less than u * ((k + 1) * (sum |U_i| + |bias|) + theta * (top + 3)) / theta: hence the 2**23.
         """
-        source = self.graph.nodes[node.sources[0]]
+        sources = [self.graph.nodes[name] for name in node.sources]
         theta, v_init = _per_channel(node.theta), _per_channel(node.v_init)
-        if (
-            len(node.sources) > 1
-            or not isinstance(source, Convolution | Affine)
-            or len(self.graph.consumers(source.name)) > 1
-            or theta is None
-            or v_init is None
-        ):
+        synapses = [
+            s for s in sources if isinstance(s, Convolution | Affine) and len(self.graph.consumers(s.name)) == 1
+        ]
+        if len(synapses) < len(sources) or theta is None or v_init is None:
             return None
-        from_image = source.sources == (self.graph.input.name,) and self.graph.input.dtype == "uint8"
-        synapse = exact_synapse(source, _U8) if from_image else self._int8.get(source.name)
-        constant = [times * source.bias + v_init for times in self._times]
-        largest = 2 * accumulated(self.graph, self._ranges, source.name) + max(int(np.abs(c).max()) for c in constant)
-        if synapse is None or largest + int(theta.max()) * (top_level(self.graph, node) + 3) >= 2**23:
-            return None
-        unit = 2.0**source.weight_exp / theta
-        if from_image:  # the sum is of one step: t of them have arrived after step t
-            synapses = [Int8Synapse(source, torch.from_numpy(unit * times).float()) for times in self._times]
+        from_image = synapses[0].sources == (self.graph.input.name,) and self.graph.input.dtype == "uint8"
+        if from_image:
+            usable = len(synapses) == 1 and exact_synapse(synapses[0], _U8) is not None
         else:
-            synapses = [Int8Synapse(source, torch.from_numpy(unit).float())] * len(self._times)
-        return _Stage(synapses, [torch.from_numpy((c + 0.5) / theta - 0.5).float() for c in constant])
+            usable = all(s.name in self._int8 for s in synapses)
+        constant = [times * sum(s.bias for s in synapses) + v_init for times in self._times]
+        largest = sum(accumulated(self.graph, self._ranges, s.name) for s in synapses)
+        largest += max(int(np.abs(c).max()) for c in constant)
+        reach = (len(synapses) + 1) * largest + int(theta.max()) * (top_level(self.graph, node) + 3)
+        if not usable or reach >= 2**23:
+            return None
+
+        def scaled(times: int) -> list[Int8Synapse]:
+            return [Int8Synapse(s, torch.from_numpy(times * 2.0**s.weight_exp / theta).float()) for s in synapses]
+
+        # An image stands for one step: t of them have arrived after step t. Counts are accumulated already.
+        per_step = [scaled(times) for times in self._times] if from_image else [scaled(1)] * len(self._times)
+        rounding = 0.5 if len(synapses) == 1 else 0.0  # floor(x) is the rounding of x - 1/2
+        return _Stage(per_step, [torch.from_numpy((c + 0.5) / theta - rounding).float() for c in constant])
 
     def _input(self, integers: Tensor) -> _Flow:
         return _Flow(image=channels_last(integers.float()))
 
     def _gather(self, node: Node, flows: Sequence[_Flow]) -> _Flow:
-        trains = [flow.driven for flow in flows if flow.driven is not None]
         images = [flow.image for flow in flows if flow.image is not None]
+        if node.name in self._stages:
+            inputs = [flow.driven for flow in flows if flow.driven is not None]
+            inputs += [[image.to(torch.uint8)] * len(self._times) for image in images]
+            return _Flow(self._stages[node.name](list(zip(*inputs, strict=True))))
+        trains = [flow.driven for flow in flows if flow.driven is not None]
         driven = None
         if len(trains) == 1:
             driven = trains[0]
@@ -202,11 +222,8 @@ class LevelNetwork(Engine[_Flow]):
         return apply_linear(node, x.float(), self._weight.get(node.name))
 
     def _emit(self, node: Population, x: _Flow, images: int, watch: Watch) -> tuple[Emission, _Flow]:
-        stage, top = self._stages.get(node.name), top_level(self.graph, node)
-        if stage is None:
-            levels = self._quantised(node, x, images)
-        else:
-            levels = stage([x.image.to(torch.uint8)] * len(self._times) if x.image is not None else x.driven or ())
+        top = top_level(self.graph, node)
+        levels = list(x.driven or ()) if node.name in self._stages else self._quantised(node, x, images)
         if not self.pipelined:
             return Emission(value=levels[0].clamp_(max=top)), _Flow(levels)
         count = torch.zeros_like(levels[0])
@@ -220,19 +237,19 @@ class LevelNetwork(Engine[_Flow]):
         return Emission(levels=levels), _Flow(levels)
 
     def _accumulated(self, node: Population | Readout, x: _Flow, images: int) -> Iterator[Tensor]:
-        """U after each step, float32 [N, *shape]."""
+        """U after each step, float32 [N, *shape], the caller's to change."""
         v_init = channels_last(torch.from_numpy(node.v_init).float()[None])
         bias = self._bias[node.name]
         steady = x.image if bias is None else channels_last(bias[None]) + (0 if x.image is None else x.image)
         for step, times in enumerate(self._times):
             u = v_init if steady is None else torch.add(v_init, steady, alpha=times)
-            yield (u if x.driven is None else u + x.driven[step]).expand(images, *node.shape)
+            yield u.expand(images, *node.shape).clone() if x.driven is None else u + x.driven[step]
 
     def _quantised(self, node: Population, x: _Flow, images: int) -> list[Tensor]:
         """clip(floor(U / theta), 0, top) per step: IEEE division never rounds a quotient up to the next integer while
         theta * (top + 1) < 2**24."""
         theta, top = channels_last(torch.from_numpy(node.theta).float()[None]), top_level(self.graph, node)
-        return [(u / theta).clamp_(0, top).to(torch.uint8) for u in self._accumulated(node, x, images)]
+        return [u.div_(theta).clamp_(0, top).to(torch.uint8) for u in self._accumulated(node, x, images)]
 
     def _read(self, node: Readout, x: _Flow, images: int, watch: Watch) -> Tensor:
         return torch.stack(list(self._accumulated(node, x, images)))

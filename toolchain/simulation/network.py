@@ -114,6 +114,6 @@ def _dtype(node: Node, ranges: Ranges) -> torch.dtype:
         return torch.float32
     if magnitude < 2**53:
         return torch.float64
-    if magnitude < 2**62:
+    if magnitude < 2**61:
         return torch.int64
     raise RangeError(f"{node.name}: a value may reach {magnitude}, beyond 62 bits; use fewer steps or smaller weights")
