@@ -149,8 +149,10 @@ def test_hang(run_faulty, leftovers):
 
 
 DRIVER = """
+import signal
 import sys
-import tempfile
+# A shell that runs this in the background has it ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path[:0] = [{tests!r}]
 import numpy as np
 from test_failures import chain
