@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Callable
 
 import pytest
@@ -98,5 +99,32 @@ def assert_equal() -> Callable[..., fx.GraphModule]:
             else:
                 assert node.op in ("placeholder", "output") or node.target in (torch.cat, operator.add)
         return graph
+
+    return check
+
+
+@pytest.fixture
+def assert_refused(network, images) -> Callable[..., None]:
+    """``assert_refused(hint, operation, run, layer, file=...)``: a network is refused with this sentence and its line.
+
+    ``layer`` stands at ``n.layer``; ``n`` has some constants too.
+    """
+
+    def check(hint, operation, run, layer=None, *, file):
+        constants = {
+            "matrix": torch.rand(6, 6),
+            "square": torch.rand(4, 4),
+            "pixels": torch.rand(1, 1, 8, 6),
+            "mask": torch.rand(8, 6) > 0.5,
+            "zeros": torch.zeros(2, 1, 8, 6),
+            "low": torch.zeros(4, 1, 1),
+            "high": torch.rand(4, 1, 1),
+            "mix": nn.Conv2d(2, 4, 1),
+        }
+        model = network(run, **constants, **({} if layer is None else {"layer": layer}))
+        with pytest.raises(tc.UnsupportedOperation) as error:
+            tc.convert(model, tc.QCFS(timesteps=4), example=images, calibration=images)
+        pattern = rf"  {re.escape(file)}:\d+( \(\S+\))?: {re.escape(operation)}: {re.escape(hint)}"
+        assert any(re.fullmatch(pattern, line) for line in str(error.value).splitlines()[1:]), str(error.value)
 
     return check
