@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import nir
 import torch
@@ -17,6 +17,9 @@ from toolchain.frontend import canonicalize
 from toolchain.ir import as_integer
 
 _BATCH = 64
+
+#: A converted network, in float or in integers.
+Stage: TypeAlias = "SpikingNetwork | nir.NIRGraph"
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class LayerFidelity:
 
 @dataclass(frozen=True)
 class Fidelity:
-    """Layers of a network, worst ``own`` error first; ``stage`` says what was compared with the trained network."""
+    """Layers of a network, worst ``own`` error first; ``stage`` says what was compared with what."""
 
     stage: str
     images: int
@@ -59,7 +62,7 @@ class Fidelity:
         for layer in self.layers:
             cells = "  ".join(f"{getattr(layer, column):>12.1%}" for column in columns)
             lines.append(f"{layer.layer:<{width}}  {cells}")
-        return "\n".join([f"{self.stage} against the trained network, {self.images} images, worst layer first", *lines])
+        return "\n".join([f"{self.stage}, {self.images} images, worst layer first", *lines])
 
 
 @dataclass(frozen=True)
@@ -70,37 +73,44 @@ class _Coding:
     levels: int
 
 
-def fidelity(ann: nn.Module, converted: SpikingNetwork | nir.NIRGraph, images: Any) -> Fidelity:
+def fidelity(ann: nn.Module, converted: Stage, images: Any, *, against: Stage | None = None) -> Fidelity:
     """Error of each spiking layer of ``converted`` against the trained network, on ``images`` [N, C, H, W].
 
-    ``converted`` is a float network (``tc.convert``) or an integer graph (``tc.lower``) made from ``ann``. Raises
-    ``ConversionError`` when their layers do not correspond.
+    ``converted`` is a float network (``tc.convert``) or an integer graph (``tc.lower``) made from ``ann``; ``against``,
+    another of these, takes the place of the trained network: an integer graph against the float network it was lowered
+    from shows what rounding costs. Raises ``ConversionError`` when their layers do not correspond.
     """
     data = as_images(images, "images")
     traced = canonicalize(ann, data[:2])
     names = list(activations(traced))
     codings = _codings(converted)
-    if set(names) - set(codings):
-        missing = sorted(set(names) - set(codings))[0]
-        raise ConversionError(f"layer {missing} is not in the converted network: was that made from this one?")
+    for stage in (converted, *([against] if against is not None else [])):
+        missing = sorted(set(names) - set(_codings(stage)))
+        if missing:
+            raise ConversionError(f"layer {missing[0]} is not in the converted network: was that made from this one?")
     sums = {name: torch.zeros(6, dtype=torch.float64) for name in names}
     for batch in torch.split(data, _BATCH):
         emitted = _emitted(converted, batch)
-        own, forced = _pre_activations(traced, batch, None), _pre_activations(traced, batch, emitted)
-        for name in names:
-            sums[name] += _errors(own[name], forced[name], emitted[name], codings[name], activations(traced)[name])
+        teacher = None if against is None else _emitted(against, batch)
+        own, forced = _pre_activations(traced, batch, teacher), _pre_activations(traced, batch, emitted)
+        for name, activation in activations(traced).items():
+            reference = activation(own[name]) if teacher is None else teacher[name]
+            sums[name] += _errors(own[name], forced[name], emitted[name], codings[name], reference)
     layers = []
     for name in names:
         *errors, scale = sums[name].tolist()
         shares = [error / scale if scale else 0.0 for error in errors]
         layers.append(LayerFidelity(name, *shares))
-    stage = "float spiking network" if isinstance(converted, SpikingNetwork) else "integer spiking network"
-    return Fidelity(stage, len(data), tuple(sorted(layers, key=lambda layer: -layer.own)))
+    stages = f"{_stage(converted)} against the {'trained network' if against is None else _stage(against)}"
+    return Fidelity(stages, len(data), tuple(sorted(layers, key=lambda layer: -layer.own)))
 
 
-def _errors(own: Tensor, forced: Tensor, emitted: Tensor, coding: _Coding, activation: nn.Module) -> Tensor:
+def _stage(value: Stage) -> str:
+    return "float spiking network" if isinstance(value, SpikingNetwork) else "integer spiking network"
+
+
+def _errors(own: Tensor, forced: Tensor, emitted: Tensor, coding: _Coding, reference: Tensor) -> Tensor:
     step = coding.step.reshape(-1, *([1] * (own.ndim - 2)))
-    reference = activation(own)
     clipped = torch.minimum(reference, step * coding.levels)
     rounded, expected = _round(own, step, coding.levels), _round(forced, step, coding.levels)
     pairs = (
@@ -118,7 +128,7 @@ def _round(value: Tensor, step: Tensor, levels: int) -> Tensor:
     return step * torch.clamp(torch.floor(value / step + 0.5), 0, levels)
 
 
-def _codings(converted: SpikingNetwork | nir.NIRGraph) -> dict[str, _Coding]:
+def _codings(converted: Stage) -> dict[str, _Coding]:
     if isinstance(converted, SpikingNetwork):
         found = {}
         for name, neuron in converted.neurons.items():
@@ -138,7 +148,7 @@ def _integer_coding(graph: ig.IntegerGraph, population: ig.Population) -> _Codin
     return _Coding(scale / graph.timesteps, graph.timesteps)
 
 
-def _emitted(converted: SpikingNetwork | nir.NIRGraph, images: Tensor) -> dict[str, Tensor]:
+def _emitted(converted: Stage, images: Tensor) -> dict[str, Tensor]:
     """Activation each layer's emissions stand for, [N, *shape]."""
     if isinstance(converted, SpikingNetwork):
         counts = converted.counts(images)
