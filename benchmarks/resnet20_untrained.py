@@ -24,6 +24,7 @@ from torch import nn
 import toolchain as tc
 from models import load_weights, resolve
 from models.data import Dataset, open_dataset
+from toolchain.conversion import METHODS
 from toolchain.report.statistics import wilson
 
 ALLOWED_LOSS = 0.02
@@ -41,11 +42,12 @@ def main() -> int:
     calibration = _draw(training, args.calibration, args.seed).images()
     correct = _correct_ann(model, test)
     ann = correct / len(test)
-    print(f"{len(test)} test images, {len(calibration)} calibration images, int8 per {args.per}, {args.schedule}")
+    print(f"{len(test)} test images, {len(calibration)} calibration images, int8 per {args.per}")
+    print(f"method {args.method}, schedule {args.schedule}")
     print(f"ANN: {_interval(correct, len(test))}\n\n  T   accuracy (95 % interval)     minus ANN", flush=True)
     rows = []
     for timesteps in sorted(args.timesteps):
-        method = tc.QCFS(timesteps, schedule=args.schedule)
+        method = METHODS[args.method](timesteps, schedule=args.schedule)
         network = tc.convert(model, method, example=calibration[:64], calibration=calibration)
         curve = _correct_snn(tc.lower(network, tc.Int8(per=args.per)), test)
         rows.append({"timesteps": timesteps, "correct": curve[-1], "accuracy": curve[-1] / len(test), "curve": curve})
@@ -61,7 +63,9 @@ def main() -> int:
     verdict = "within" if passed else "NOT within"
     print(f"\nloss at T = {rows[-1]['timesteps']}: {100 * loss:.2f} points, {verdict} the 2 points allowed")
     if args.output:
-        settings = {k: str(v) for k, v in vars(args).items() if k in ("data", "weights", "per", "schedule", "seed")}
+        settings = {
+            k: str(v) for k, v in vars(args).items() if k in ("data", "weights", "method", "per", "schedule", "seed")
+        }
         document = {"images": len(test), "ann_accuracy": ann, "rows": rows, "settings": settings}
         temporary = args.output.with_name(f".{args.output.name}.{os.getpid()}")
         temporary.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
@@ -75,6 +79,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--data", default="cifar10", help="cifar10 (with --data-root) or folder:PATH")
     parser.add_argument("--data-root", type=Path)
     parser.add_argument("--timesteps", type=int, nargs="+", default=[4, 8, 16, 32, 64, 128], metavar="T")
+    parser.add_argument("--method", choices=tuple(METHODS), default="qcfs", help="default qcfs")
     parser.add_argument("--schedule", choices=("pipelined", "layerwise"), default="pipelined")
     parser.add_argument("--per", choices=("layer", "channel"), default="layer")
     parser.add_argument("--limit", type=int, metavar="N", help="test images, drawn with --seed (default all)")
