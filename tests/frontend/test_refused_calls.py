@@ -23,7 +23,6 @@ _POOL = (
     "the maximum of spike trains is no linear operation: use average pooling (tc.replace_max_pool rewrites a network) "
     "and fine-tune"
 )
-_NORM = "use BatchNorm, which folds into the layer before it"
 
 #: hint: {name: (operation, forward pass, layer)}
 _REFUSED = {

@@ -128,3 +128,52 @@ def test_structure_is_accepted(model, images):
         if isinstance(layer, nn.Conv2d):
             nn.init.uniform_(layer.bias, 0.1, 0.5)
     assert tc.lower(_convert(model.eval(), images))
+
+
+def _plain():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(4, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(72, 3)).eval()
+
+
+def _normalised():
+    """Old-style weight normalisation keeps a computed weight, which Python's copy refuses."""
+    network = _plain()
+    network[0] = nn.utils.weight_norm(network[0])
+    network(torch.rand(1, 4, 8, 6))
+    return network
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize(
+    "make",
+    [lambda: nn.DataParallel(_plain()), lambda: torch.compile(_plain()), lambda: _plain().double(), _normalised],
+    ids=["DataParallel", "torch.compile", "double", "weight_norm"],
+)
+def test_wrapped_networks_are_converted(make, images):
+    found, expected = _convert(make(), images)(images), _convert(_plain(), images)(images)
+    torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (
+            lambda: torch.jit.script(_plain()),
+            "a scripted module has no Python code to trace; pass the network it was made",
+        ),
+        (lambda: nn.Sequential(nn.LazyConv2d(3, 3)), "the network has lazy layers without weights; run it on an image"),
+        (lambda: "resnet18", r"expected a torch\.nn\.Module, got str"),
+    ],
+)
+def test_what_cannot_be_traced_is_refused(make, sentence, images):
+    with pytest.raises(tc.ConversionError, match=f"^{sentence}"):
+        _convert(make(), images)
+
+
+def test_arithmetic_with_the_batch_size_is_noticed(network, images):
+    with pytest.raises(tc.ConversionError, match=r"such as a forward hook or the size of the batch; remove it$"):
+        _convert(network(lambda n, x: n.head(n.conv(x)) / x.size(0)), images)
+
+
+def test_a_batch_size_written_into_a_view_is_no_obstacle(network, images):
+    assert _convert(network(lambda n, x: n.linear(n.relu(n.conv(x)).view(2, -1))), images)

@@ -19,18 +19,27 @@ _FINE = 2**20
 def require_equal(traced: fx.GraphModule, graph: fx.GraphModule, example: Tensor) -> None:
     """Raise :class:`ConversionError` where ``graph`` and the network behind ``traced`` differ on ``example``.
 
-    Staircases are refined while both run: a value that folding moves across a step by rounding is no difference.
+    Tried on all images and on the first alone, since a network may compute with the size of the batch. Staircases are
+    refined while both run: a value that folding moves across a step by rounding is no difference.
     ``graph`` holds the very activation modules of ``traced``.
     """
     with torch.no_grad(), _refined(traced):
-        expected, found = traced(example.clone()), graph(example)
+        _require_equal(traced(example.clone()), graph(example))
+        try:
+            alone = traced(example[:1].clone())
+        except RuntimeError:
+            return  # written for batches of this size; the canonical graph takes any
+        _require_equal(alone, graph(example[:1]))
+
+
+def _require_equal(expected: Tensor, found: Tensor) -> None:
     if not bool(torch.isfinite(expected).all()):
         raise ConversionError("the network returns values that are not finite on the example images")
     error = float((found - expected).abs().max() / expected.abs().max().clamp(min=1e-30))
     if error > _TOLERANCE:
         raise ConversionError(
             f"the traced network differs from the network on the example images (relative error {error:.2g}): "
-            "something acts on it that tracing cannot see, such as a forward hook; remove it and convert again"
+            "something acts on it that tracing cannot see, such as a forward hook or the size of the batch; remove it"
         )
 
 

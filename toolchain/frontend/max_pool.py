@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
 from typing import Any
 
@@ -12,7 +11,7 @@ from torch import fx, nn
 
 from toolchain.errors import ConversionError
 from toolchain.frontend.obstacles import Obstacle, refuse
-from toolchain.frontend.trace import symbolic, where
+from toolchain.frontend.trace import own_copy, symbolic, where
 
 _POOLS: dict[type[nn.Module], type[nn.Module]] = {
     nn.MaxPool1d: nn.AvgPool1d,
@@ -55,7 +54,7 @@ def replace_max_pool(model: nn.Module) -> nn.Module:
     if isinstance(model, tuple(_POOLS)):
         twin, replaced = _average(model, "model", obstacles), ["model"]
     else:
-        twin = copy.deepcopy(model)
+        twin = own_copy(model)
         replaced = _replace_layers(twin, obstacles)
         traced = symbolic(twin)
         calls = _replace_calls(traced, obstacles)

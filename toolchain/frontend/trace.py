@@ -15,7 +15,7 @@ from toolchain.errors import ConversionError
 from toolchain.frontend.obstacles import Obstacle, refuse
 
 _FRAME = re.compile(r'File "([^"]+)", line (\d+)')
-_TORCH = str(Path(torch.__file__).parent)
+_TORCH = str(Path(torch.__file__).parent / "_")[:-1]  # with the separator: not torchvision
 _HERE = str(Path(__file__).parent)
 
 
@@ -118,9 +118,7 @@ def trace(model: nn.Module, example: Tensor) -> fx.GraphModule:
     ``model`` is left as it is. Raises ``UnsupportedOperation`` for control flow that depends on data and
     ``ConversionError`` when the model cannot run the example.
     """
-    if not isinstance(model, nn.Module):
-        raise ConversionError(f"expected a torch.nn.Module, got {type(model).__name__}")
-    traced = symbolic(copy.deepcopy(model).eval().float())
+    traced = symbolic(own_copy(model).eval().float())
     inputs = [node for node in traced.graph.nodes if node.op == "placeholder"]
     required = [node for node in inputs if not node.args]
     if len(required) != 1:
@@ -135,6 +133,25 @@ def trace(model: nn.Module, example: Tensor) -> fx.GraphModule:
         place = "" if recorder.current is None else f" at {where(recorder.current)}"
         raise ConversionError(f"the network fails on example images of shape {shape}{place}: {first}") from error
     return traced
+
+
+def own_copy(model: nn.Module) -> nn.Module:
+    """A copy of ``model``, out of wrappers that only distribute or compile it.
+
+    Raises ``ConversionError`` for what is no network, has no weights yet, or has no Python code to trace.
+    """
+    if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+        model = model.module
+    model = getattr(model, "_orig_mod", model)  # torch.compile
+    if not isinstance(model, nn.Module):
+        raise ConversionError(f"expected a torch.nn.Module, got {type(model).__name__}")
+    if isinstance(model, torch.jit.ScriptModule):
+        raise ConversionError("a scripted module has no Python code to trace; pass the network it was made from")
+    if any(isinstance(p, nn.parameter.UninitializedParameter) for p in model.parameters()):
+        raise ConversionError("the network has lazy layers without weights; run it on an image once")
+    # Weight normalisation keeps a computed weight beside its parameters, which deepcopy refuses.
+    computed = [t for m in model.modules() for t in vars(m).values() if isinstance(t, Tensor) and not t.is_leaf]
+    return copy.deepcopy(model, {id(tensor): tensor.detach().clone() for tensor in computed})
 
 
 def symbolic(model: nn.Module) -> fx.GraphModule:
