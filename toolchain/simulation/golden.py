@@ -39,7 +39,7 @@ Progress = Callable[[int, int | None], None]
 Counts = bool | Literal["totals"]
 
 _UNITS = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
-_LARGEST_BATCH = 64  # beyond it, layers of small networks no longer stay in cache
+_LARGEST_BATCH = 128
 
 
 def simulate(
@@ -118,7 +118,8 @@ class GoldenModel:
             for part in stream:
                 for first in range(0, len(part), size):
                     integers = torch.from_numpy(encode(self._graph.input, part[first : first + size]))
-                    collector.add(self._engine.run(integers, watches), integers)
+                    result = self._engine.run(integers, watches, events=bool(counts), spikes=record == "spikes")
+                    collector.add(result, integers)
                     done += len(integers)
                     for watch in watches.values():
                         watch.first_image = done

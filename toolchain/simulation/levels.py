@@ -15,7 +15,7 @@ graphs whose ranges are proven to fit. Float32 enters only where :func:`supports
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -38,7 +38,7 @@ from toolchain.ir.integer import (
 from toolchain.ir.linear import apply_linear
 from toolchain.quantization.ranges import Ranges
 from toolchain.simulation.biases import bias_currents
-from toolchain.simulation.engine import Emission, Engine, channels_last
+from toolchain.simulation.emission import Emission, LevelRecord, Result, from_value, separate_events
 from toolchain.simulation.int8 import Int8Synapse, exact_synapse
 from toolchain.simulation.neurons import Watch
 
@@ -74,16 +74,6 @@ def accumulated(graph: IntegerGraph, ranges: Ranges, name: str) -> int:
 
 
 @dataclass(frozen=True)
-class _Flow:
-    """``driven``: per step, accumulated counts after the linear nodes so far, u8 or float32 [N, *shape], or None.
-    ``image`` float32 [N, *shape] or None: what the constant image adds at every step.
-    """
-
-    driven: Sequence[Tensor] | None = None
-    image: Tensor | None = None
-
-
-@dataclass(frozen=True)
 class _Stage:
     """A population computed by its synapses, scaled by 1 / theta: per step one synapse per source, and a bias [O].
 
@@ -93,12 +83,9 @@ class _Stage:
     synapses: Sequence[Sequence[Int8Synapse]]
     biases: Sequence[Tensor]
 
-    def __call__(self, inputs: Sequence[Sequence[Tensor]]) -> list[Tensor]:
-        """Quotients u8 [N, *shape] per step, from the inputs of each synapse per step."""
-        return [self._step(*step) for step in zip(self.synapses, inputs, self.biases, strict=True)]
-
-    @staticmethod
-    def _step(synapses: Sequence[Int8Synapse], inputs: Sequence[Tensor], bias: Tensor) -> Tensor:
+    def __call__(self, step: int, inputs: Sequence[Tensor]) -> Tensor:
+        """Quotients u8 [N, *shape] after ``step``, from the input of each synapse."""
+        synapses, bias = self.synapses[step], self.biases[step]
         if len(synapses) == 1:
             return synapses[0].quantised(inputs[0], bias)
         total = synapses[0].current(inputs[0], bias)
@@ -107,32 +94,39 @@ class _Stage:
         return total.clamp_(0, _U8).to(torch.uint8)
 
 
-class LevelNetwork(Engine[_Flow]):
-    """Executes chunks of images of a graph that :func:`supports` accepts; no membrane is ever shown to the watches."""
+class LevelNetwork:
+    """Executes chunks of images of a graph that :func:`supports` accepts; no membrane is ever shown to the watches.
+
+    Step by step, and within a step node by node: what a layer sends is read again while it is still in cache.
+    """
 
     def __init__(self, graph: IntegerGraph, ranges: Ranges) -> None:
-        super().__init__(graph)
+        self.graph = graph
+        self._pipelined = graph.schedule == "pipelined"
+        self._last_use = {source: node.name for node in graph for source in node.sources}
         self._ranges = ranges
         self._bias = bias_currents(graph, dict.fromkeys(graph.nodes, torch.float32))
         once = any(p.kind in ("bit_serial", "graded") for p in graph.populations)
         pipelined = range(1, graph.emission_steps + 1)
         #: How often image and bias have been added after each step.
         self._times = (
-            [min(t, graph.timesteps) for t in pipelined] if self.pipelined else [1 if once else graph.timesteps]
+            [min(t, graph.timesteps) for t in pipelined] if self._pipelined else [1 if once else graph.timesteps]
         )
         self._arriving: dict[str, int | None] = {}  # largest accumulated count at the input of a node; None: not u8
         self._top: dict[str, int | None] = {}  # the same at its output
         self._int8: dict[str, Int8Synapse] = {}
         self._stages: dict[str, _Stage] = {}
         self._postponed: set[str] = set()  # synapses that run in the stage of the population behind them
+        self._pixels: set[str] = set()  # those of them that read the image
         self._weight = {n.name: torch.from_numpy(n.weight).to(torch.float32) for n in graph.synapses}
         for node in graph:
             self._prepare(node)
 
     @property
     def bytes_per_image(self) -> int:
-        """Estimate of the working set of one image: the widest node as float32 at every step, twice."""
-        return 8 * len(self._times) * max(int(torch.Size(n.output_shape).numel()) for n in self.graph)
+        """Estimate of the working set of one image: every node once as u8, the widest four times as float32."""
+        sizes = [int(torch.Size(n.output_shape).numel()) for n in self.graph]
+        return sum(sizes) + 16 * max(sizes)
 
     def _prepare(self, node: Node) -> None:
         tops = [self._top[source] for source in node.sources]
@@ -149,6 +143,7 @@ class LevelNetwork(Engine[_Flow]):
             if stage is not None:
                 self._stages[node.name] = stage
                 self._postponed.update(node.sources)
+                self._pixels.update(s for s in node.sources if self.graph.input.name in self.graph.nodes[s].sources)
         elif isinstance(node, Linear) and arriving is not None:
             window = node.kernel[0] * node.kernel[1] if isinstance(node, SumPool) else 1
             self._top[node.name] = arriving * window if arriving * window <= _U8 else None
@@ -187,30 +182,75 @@ class LevelNetwork(Engine[_Flow]):
         rounding = 0.5 if len(synapses) == 1 else 0.0  # floor(x) is the rounding of x - 1/2
         return _Stage(per_step, [torch.from_numpy((c + 0.5) / theta - rounding).float() for c in constant])
 
-    def _input(self, integers: Tensor) -> _Flow:
-        return _Flow(image=channels_last(integers.float()))
+    def run(self, integers: Tensor, watches: Mapping[str, Watch], *, events: bool, spikes: bool) -> Result:
+        """As :meth:`Network.run`."""
+        image = self._images(integers)
+        steady = {n.name: self._steady(n, image) for n in self.graph if isinstance(n, Population | Readout)}
+        records = {p.name: self._record(p, len(integers), events, spikes) for p in self.graph.populations}
+        pixels = image[self.graph.input.name].to(torch.uint8)
+        readout = []
+        for step in range(len(self._times)):
+            sent: dict[str, Tensor] = {}
+            for node in self.graph:
+                arriving = [sent[source] for source in node.sources if source in sent]
+                if isinstance(node, Population):
+                    if node.name in self._stages:
+                        quotient = self._stages[node.name](step, arriving)
+                    else:
+                        quotient = self._quotient(node, self._accumulated(node, step, arriving, steady[node.name]))
+                    record = records[node.name]
+                    record.see(self._limited(node, quotient.expand_as(record.last), record.last))
+                    sent[node.name] = record.last
+                elif isinstance(node, Readout):
+                    u = self._accumulated(node, step, arriving, steady[node.name])
+                    readout.append(u.expand(len(integers), *node.shape))
+                elif node.name in self._pixels:
+                    sent[node.name] = pixels
+                elif arriving and isinstance(node, Linear):
+                    total = self._sum(node, arriving)
+                    sent[node.name] = total if node.name in self._postponed else self._linear(node, total)
+                for source in node.sources:
+                    if self._last_use[source] == node.name:
+                        sent.pop(source, None)
+        emissions = {name: self._emission(name, record, spikes) for name, record in records.items()}
+        return Result(emissions, torch.stack(readout))
 
-    def _gather(self, node: Node, flows: Sequence[_Flow]) -> _Flow:
-        images = [flow.image for flow in flows if flow.image is not None]
-        if node.name in self._stages:
-            inputs = [flow.driven for flow in flows if flow.driven is not None]
-            inputs += [[image.to(torch.uint8)] * len(self._times) for image in images]
-            return _Flow(self._stages[node.name](list(zip(*inputs, strict=True))))
-        trains = [flow.driven for flow in flows if flow.driven is not None]
-        driven = None
-        if len(trains) == 1:
-            driven = trains[0]
-        elif trains:
-            dtype = torch.float32 if self._arriving[node.name] is None else torch.uint8
-            driven = [reduce(torch.add, (x.to(dtype) for x in step)) for step in zip(*trains, strict=True)]
-        return _Flow(driven, reduce(torch.add, images) if images else None)
+    def _images(self, integers: Tensor) -> dict[str, Tensor]:
+        """What the constant image adds at every step at the output of each linear node it reaches, float32."""
+        image = {self.graph.input.name: channels_last(integers.float())}
+        for node in self.graph:
+            parts = [image[source] for source in node.sources if source in image]
+            if parts and node.name not in self._pixels and isinstance(node, Linear):
+                weight = self._weight.get(node.name)
+                image[node.name] = channels_last(apply_linear(node, reduce(torch.add, parts), weight))
+        return image
 
-    def _apply(self, node: Linear, x: _Flow) -> _Flow:
-        if node.name in self._postponed:
-            return x
-        driven = None if x.driven is None else [self._linear(node, step) for step in x.driven]
-        weight = self._weight.get(node.name)
-        return _Flow(driven, None if x.image is None else channels_last(apply_linear(node, x.image, weight)))
+    def _steady(self, node: Population | Readout, image: Mapping[str, Tensor]) -> Tensor | None:
+        """Image and bias current of one step, float32 [N or 1, *shape]."""
+        parts = [image[source] for source in node.sources if source in image]
+        bias = self._bias[node.name]
+        if bias is not None:
+            parts.append(channels_last(bias[None]))
+        return reduce(torch.add, parts) if parts else None
+
+    def _record(self, node: Population, images: int, events: bool, spikes: bool) -> LevelRecord:
+        zero = channels_last(torch.zeros((images, *node.shape), dtype=torch.uint8))
+        stepwise = self._pipelined
+        events = events and stepwise and separate_events(self.graph, node)
+        return LevelRecord(zero, len(self._times), events=events, spikes=spikes and stepwise)
+
+    def _emission(self, name: str, record: LevelRecord, spikes: bool) -> Emission:
+        if self._pipelined:
+            return record.emission
+        node = self.graph.nodes[name]
+        assert isinstance(node, Population)  # only populations have records
+        return from_value(self.graph, node, record.last, spikes=spikes)
+
+    def _sum(self, node: Node, parts: Sequence[Tensor]) -> Tensor:
+        if len(parts) == 1:
+            return parts[0]
+        dtype = torch.float32 if self._arriving[node.name] is None else torch.uint8
+        return reduce(torch.add, (part.to(dtype) for part in parts))
 
     def _linear(self, node: Linear, x: Tensor) -> Tensor:
         if node.name in self._int8:
@@ -221,38 +261,28 @@ class LevelNetwork(Engine[_Flow]):
             return x.reshape(len(x), -1)
         return apply_linear(node, x.float(), self._weight.get(node.name))
 
-    def _emit(self, node: Population, x: _Flow, images: int, watch: Watch) -> tuple[Emission, _Flow]:
-        top = top_level(self.graph, node)
-        levels = list(x.driven or ()) if node.name in self._stages else self._quantised(node, x, images)
-        if not self.pipelined:
-            return Emission(value=levels[0].clamp_(max=top)), _Flow(levels)
-        count = torch.zeros_like(levels[0])
-        for q in levels:
-            lowest = count
-            if node.kind == "signed_if":
-                q.clamp_(max=top)
-                lowest = count.clamp(min=1).sub_(1)
-            torch.clamp(q, lowest, count + 1, out=q)
-            count = q
-        return Emission(levels=levels), _Flow(levels)
+    def _accumulated(
+        self, node: Population | Readout, step: int, arriving: Sequence[Tensor], steady: Tensor | None
+    ) -> Tensor:
+        """U after ``step``, float32 [N or 1, *shape], the caller's to change."""
+        u = channels_last(torch.from_numpy(node.v_init).float()[None])
+        if steady is not None:
+            u = torch.add(u, steady, alpha=self._times[step])
+        return u + self._sum(node, arriving) if arriving else u
 
-    def _accumulated(self, node: Population | Readout, x: _Flow, images: int) -> Iterator[Tensor]:
-        """U after each step, float32 [N, *shape], the caller's to change."""
-        v_init = channels_last(torch.from_numpy(node.v_init).float()[None])
-        bias = self._bias[node.name]
-        steady = x.image if bias is None else channels_last(bias[None]) + (0 if x.image is None else x.image)
-        for step, times in enumerate(self._times):
-            u = v_init if steady is None else torch.add(v_init, steady, alpha=times)
-            yield u.expand(images, *node.shape).clone() if x.driven is None else u + x.driven[step]
-
-    def _quantised(self, node: Population, x: _Flow, images: int) -> list[Tensor]:
-        """clip(floor(U / theta), 0, top) per step: IEEE division never rounds a quotient up to the next integer while
+    def _quotient(self, node: Population, u: Tensor) -> Tensor:
+        """clip(floor(u / theta), 0, top), u8: IEEE division never rounds a quotient up to the next integer while
         theta * (top + 1) < 2**24."""
-        theta, top = channels_last(torch.from_numpy(node.theta).float()[None]), top_level(self.graph, node)
-        return [u.div_(theta).clamp_(0, top).to(torch.uint8) for u in self._accumulated(node, x, images)]
+        theta = channels_last(torch.from_numpy(node.theta).float()[None])
+        return u.div_(theta).clamp_(0, top_level(self.graph, node)).to(torch.uint8)
 
-    def _read(self, node: Readout, x: _Flow, images: int, watch: Watch) -> Tensor:
-        return torch.stack(list(self._accumulated(node, x, images)))
+    def _limited(self, node: Population, quotient: Tensor, count: Tensor) -> Tensor:
+        """The net count after this step, from the quotient and the count before it."""
+        if not self._pipelined:
+            return quotient.clamp(max=top_level(self.graph, node))
+        if node.kind == "signed_if":
+            return torch.clamp(quotient.clamp(max=top_level(self.graph, node)), count.clamp(min=1).sub_(1), count + 1)
+        return torch.clamp(quotient, count, count + 1)
 
 
 def _per_channel(array: Int64) -> Int64 | None:
@@ -268,3 +298,8 @@ def _pool_u8(node: SumPool, x: Tensor) -> Tensor:
     pixels = x.permute(0, 2, 3, 1)
     rows = reduce(torch.add, (pixels[:, i : height * kh : kh] for i in range(kh)))
     return reduce(torch.add, (rows[:, :, i : width * kw : kw] for i in range(kw))).permute(0, 3, 1, 2)
+
+
+def channels_last(x: Tensor) -> Tensor:
+    """Images [N, C, H, W] in channels-last memory, anything else unchanged."""
+    return x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x

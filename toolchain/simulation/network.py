@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -14,7 +14,7 @@ from toolchain.ir.integer import InputNode, IntegerGraph, Linear, Node, Populati
 from toolchain.ir.linear import apply_linear
 from toolchain.quantization.ranges import Ranges
 from toolchain.simulation.biases import bias_currents
-from toolchain.simulation.engine import Emission, Engine
+from toolchain.simulation.emission import Emission, Result, from_raster, from_value
 from toolchain.simulation.neurons import Currents, Parameters, Watch, emit_all, fire, integrate
 
 
@@ -28,11 +28,16 @@ class Signal:
     image: Tensor | None = None
 
 
-class Network(Engine[Signal]):
-    """Executes chunks of images of any graph and shows every membrane to the watches."""
+class Network:
+    """Executes chunks of images of any graph and shows every membrane to a watch.
+
+    Node by node in topological order, all steps of a node at once; what no later node reads is forgotten.
+    """
 
     def __init__(self, graph: IntegerGraph, ranges: Ranges) -> None:
-        super().__init__(graph)
+        self.graph = graph
+        self._pipelined = graph.schedule == "pipelined"
+        self._last_use = {source: node.name for node in graph for source in node.sources}
         self._bit_serial = any(p.kind == "bit_serial" for p in graph.populations)
         self._dtype = {n.name: _dtype(n, ranges) for n in graph}
         self._weight = {n.name: torch.from_numpy(n.weight).to(self._dtype[n.name]) for n in graph.synapses}
@@ -42,7 +47,7 @@ class Network(Engine[Signal]):
     @property
     def bytes_per_image(self) -> int:
         """Estimate of the largest working set of one image: what is alive around a node, doubled for workspace."""
-        steps = self.graph.emission_steps if self.pipelined else 1
+        steps = self.graph.emission_steps if self._pipelined else 1
         alive: dict[str, int] = {}
         peak = 1
         for node in self.graph:
@@ -52,8 +57,36 @@ class Network(Engine[Signal]):
             alive = {name: b for name, b in alive.items() if self._last_use.get(name) != node.name}
         return 2 * peak
 
-    def _input(self, integers: Tensor) -> Signal:
-        return Signal(image=integers)
+    def run(self, integers: Tensor, watches: Mapping[str, Watch], *, events: bool, spikes: bool) -> Result:
+        """Execute ``integers`` int64 [N, *input shape], with a watch per population and readout; ``events`` and
+        ``spikes`` say what is wanted beside the counts."""
+        signals: dict[str, Signal] = {}
+        emissions: dict[str, Emission] = {}
+        readout = torch.empty(0)
+        for node in self.graph:
+            if isinstance(node, InputNode):
+                signals[node.name] = Signal(image=integers)
+                continue
+            arriving = self._gather(node, [signals[source] for source in node.sources])
+            if isinstance(node, Population):
+                watch = watches[node.name]
+                if self._pipelined:
+                    sent = self._fire(node, arriving, len(integers), watch)
+                    emissions[node.name] = from_raster(self.graph, node, sent, spikes=spikes)
+                else:
+                    received = self._received(node, arriving, len(integers))
+                    value = emit_all(self._parameters[node.name], received, self.graph.timesteps, watch)
+                    emissions[node.name] = from_value(self.graph, node, value, spikes=spikes)
+                    sent = value[None]
+                signals[node.name] = Signal(sent)
+            elif isinstance(node, Readout):
+                readout = self._read(node, arriving, len(integers), watches[node.name])
+            else:
+                signals[node.name] = self._apply(node, arriving)
+            for source in node.sources:
+                if self._last_use[source] == node.name:
+                    del signals[source]
+        return Result(emissions, readout)
 
     def _gather(self, node: Node, flows: Sequence[Signal]) -> Signal:
         dtype = self._dtype[node.name]
@@ -87,18 +120,13 @@ class Network(Engine[Signal]):
         v = torch.from_numpy(node.v_init).to(self._dtype[node.name]) + times * self._steady(node, x)
         return (v if x.driven is None else v + x.driven[0]).expand(images, *node.shape).clone()
 
-    def _emit(self, node: Population, x: Signal, images: int, watch: Watch) -> tuple[Emission, Signal]:
-        parameters = self._parameters[node.name]
-        steps, timesteps = self.graph.emission_steps, self.graph.timesteps
-        if self.pipelined:
-            currents = Currents(x.driven, self._steady(node, x), steps, steps - self.graph.drain)
-            raster = fire(parameters, currents, watch, images, timesteps)
-            return Emission(raster=raster), Signal(raster)
-        value = emit_all(parameters, self._received(node, x, images), timesteps, watch)
-        return Emission(value=value), Signal(value[None])
+    def _fire(self, node: Population, x: Signal, images: int, watch: Watch) -> Tensor:
+        steps = self.graph.emission_steps
+        currents = Currents(x.driven, self._steady(node, x), steps, steps - self.graph.drain)
+        return fire(self._parameters[node.name], currents, watch, images, self.graph.timesteps)
 
     def _read(self, node: Readout, x: Signal, images: int, watch: Watch) -> Tensor:
-        if not self.pipelined:
+        if not self._pipelined:
             v = self._received(node, x, images)
             watch.see(v)
             return v[None]
