@@ -107,7 +107,9 @@ def _recipe(args: argparse.Namespace) -> Recipe:
     given = {"epochs": args.epochs, "seed": args.seed}
     fit = replace(recipe.fit, **{k: v for k, v in given.items() if v is not None})
     chosen = {"data": args.data, "levels": args.levels, "method": METHODS[args.method] if args.method else None}
-    return replace(recipe, fit=fit, **{k: v for k, v in chosen.items() if v is not None})
+    recipe = replace(recipe, fit=fit, **{k: v for k, v in chosen.items() if v is not None})
+    # A ReLU network has no thresholds to spike with: its epochs are chosen on the network itself.
+    return replace(recipe, fit=replace(fit, timesteps=0)) if recipe.method == "relu" else recipe
 
 
 def _model(args: argparse.Namespace, recipe: Recipe, train: Dataset) -> nn.Module:
