@@ -106,7 +106,8 @@ def test_fine_tuning_from_relu_weights_starts_from_measured_thresholds(
 
 def test_relu_networks_are_not_validated_as_spiking_ones(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("t.toml").write_text(RECIPE.format(place / "set.npz", 1) + "timesteps = 4\n")
-    assert main(["train", "net.py:relu", "--recipe", "t.toml", "--method", "relu", "-o", "w.safetensors", "--json"]) == 0
+    words = ["net.py:relu", "--recipe", "t.toml", "--method", "relu"]
+    assert main(["train", *words, "-o", "w.safetensors", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["validation_timesteps"] == 0
 
 
