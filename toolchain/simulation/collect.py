@@ -23,14 +23,13 @@ class Rows:
         self._length = 0
         self._parts: list[npt.NDArray[Any]] = []
 
-    def add(self, part: Tensor, dtype: torch.dtype) -> None:
+    def add(self, part: Tensor, dtype: type[np.generic]) -> None:
         """Append ``part`` [N, ...] as ``dtype``."""
-        if self._total is None:
-            self._parts.append(part.to(dtype).contiguous().numpy())
-            return
-        if not self._parts:
-            self._parts.append(torch.empty((self._total, *part.shape[1:]), dtype=dtype).numpy())
-        torch.from_numpy(self._parts[0])[self._length : self._length + len(part)].copy_(part)
+        if self._total is None or not self._parts:
+            rows = len(part) if self._total is None else self._total
+            self._parts.append(np.empty((rows, *part.shape[1:]), dtype))  # huge pages, unlike torch.empty
+            self._length = 0
+        torch.from_numpy(self._parts[-1])[self._length : self._length + len(part)].copy_(part)
         self._length += len(part)
 
     def array(self) -> npt.NDArray[Any]:
@@ -59,23 +58,23 @@ class Collector:
     def add(self, result: Result, integers: Tensor) -> None:
         """Append one chunk; ``integers`` [N, *input shape] are the images it ran."""
         self._input_events += torch.count_nonzero(integers, dim=0).numpy().astype(np.int32)
-        self._output.add(result.readout[-1], torch.int64)
+        self._output.add(result.readout[-1], np.int64)
         if self._graph.schedule == "pipelined":
-            self._curve.add(result.readout.transpose(0, 1), torch.int64)
+            self._curve.add(result.readout.transpose(0, 1), np.int64)
         for node in self._graph.populations:
             emission = result.emissions[node.name]
             self._add_counts(node.name, emission.counts, self._count_totals, self._counts)
             if emission.events is not None:
                 self._add_counts(node.name, emission.events, self._event_totals, self._events)
             if emission.raster is not None:
-                self._spikes[node.name].add(emission.raster, torch.int16 if node.kind == "graded" else torch.int8)
+                self._spikes[node.name].add(emission.raster, np.int16 if node.kind == "graded" else np.int8)
 
     @staticmethod
     def _add_counts(name: str, counts: Tensor, totals: dict[str, npt.NDArray[np.int64]], rows: dict[str, Rows]) -> None:
         if name in totals:
             totals[name] += over_images(counts)
         if name in rows:
-            rows[name].add(counts, torch.int32)
+            rows[name].add(counts, np.int32)
 
     def trace(self, watches: dict[str, Watch], seconds: float) -> Trace:
         """The whole run as a trace; counts serve as events where every emission is one counted spike."""
@@ -105,7 +104,7 @@ def over_images(counts: Tensor) -> npt.NDArray[np.int64]:
         total = counts.to(torch.int32).sum(0, dtype=torch.int32)
     else:  # u8 sums of as many images as cannot wrap, along memory: ten times faster than widening first
         pixels = counts.permute(0, 2, 3, 1)
-        groups = torch.split(pixels.flatten(1), max(1, 255 // max(1, int(counts.max()))))
+        groups = torch.split(pixels.flatten(1), max(1, 255 // max(1, int(pixels.max()))))
         sums = torch.stack([group.sum(0, dtype=torch.uint8) for group in groups]).sum(0, dtype=torch.int64)
         total = sums.view(pixels.shape[1:]).permute(2, 0, 1)
     return np.asarray(total.numpy(), np.int64)

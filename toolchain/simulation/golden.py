@@ -39,7 +39,7 @@ Progress = Callable[[int, int | None], None]
 Counts = bool | Literal["totals"]
 
 _UNITS = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
-_LARGEST_BATCH = 128
+_LARGEST_BATCH = 256
 
 
 def simulate(

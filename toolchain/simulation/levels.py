@@ -199,7 +199,9 @@ class LevelNetwork:
                     else:
                         quotient = self._quotient(node, self._accumulated(node, step, arriving, steady[node.name]))
                     record = records[node.name]
-                    record.see(self._limited(node, quotient.expand_as(record.last), record.last))
+                    if len(quotient) < len(integers):  # neither image nor spikes: the same for every image
+                        quotient = quotient.expand_as(record.last).clone()
+                    record.see(self._limited(node, quotient, record.last))
                     sent[node.name] = record.last
                 elif isinstance(node, Readout):
                     u = self._accumulated(node, step, arriving, steady[node.name])
@@ -234,7 +236,8 @@ class LevelNetwork:
         return reduce(torch.add, parts) if parts else None
 
     def _record(self, node: Population, images: int, events: bool, spikes: bool) -> LevelRecord:
-        zero = channels_last(torch.zeros((images, *node.shape), dtype=torch.uint8))
+        layout = torch.channels_last if len(node.shape) == 3 else torch.contiguous_format
+        zero = torch.empty((images, *node.shape), dtype=torch.uint8, memory_format=layout).zero_()
         stepwise = self._pipelined
         events = events and stepwise and separate_events(self.graph, node)
         return LevelRecord(zero, len(self._times), events=events, spikes=spikes and stepwise)
@@ -277,12 +280,12 @@ class LevelNetwork:
         return u.div_(theta).clamp_(0, top_level(self.graph, node)).to(torch.uint8)
 
     def _limited(self, node: Population, quotient: Tensor, count: Tensor) -> Tensor:
-        """The net count after this step, from the quotient and the count before it."""
+        """The net count after this step, from the quotient, which is overwritten, and the count before it."""
+        if node.kind == "signed_if" or not self._pipelined:
+            quotient.clamp_(max=top_level(self.graph, node))
         if not self._pipelined:
-            return quotient.clamp(max=top_level(self.graph, node))
-        if node.kind == "signed_if":
-            return torch.clamp(quotient.clamp(max=top_level(self.graph, node)), count.clamp(min=1).sub_(1), count + 1)
-        return torch.clamp(quotient, count, count + 1)
+            return quotient
+        return quotient.clamp_(count.clamp(min=1).sub_(1) if node.kind == "signed_if" else count, count + 1)
 
 
 def _per_channel(array: Int64) -> Int64 | None:
