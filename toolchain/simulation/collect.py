@@ -67,7 +67,7 @@ class Collector:
             if emission.events is not None:
                 self._add_counts(node.name, emission.events, self._event_totals, self._events)
             if emission.raster is not None:
-                self._spikes[node.name].add(emission.raster, np.int16 if node.kind == "graded" else np.int8)
+                self._spikes[node.name].add(emission.raster, np.int16 if (node.levels or 1) > 127 else np.int8)
 
     @staticmethod
     def _add_counts(name: str, counts: Tensor, totals: dict[str, npt.NDArray[np.int64]], rows: dict[str, Rows]) -> None:
