@@ -65,8 +65,19 @@ def clip_floor_shift(x: Tensor, threshold: Tensor, levels: int, order: Order = "
     ``x`` floating point of any shape, ``threshold`` a positive scalar tensor, ``levels`` L. Gradient: see
     :class:`ClipFloorShift`.
     """
+    if torch.compiler.is_compiling():
+        return _composed(x, threshold, levels, order)
     result: Tensor = _ClipFloorShiftFunction.apply(x, threshold, levels, order)  # type: ignore[no-untyped-call]
     return result
+
+
+def _composed(x: Tensor, threshold: Tensor, levels: int, order: Order) -> Tensor:
+    """The same values and gradients from single operations, which ``torch.compile`` fuses into one pass."""
+    u = x.float() * levels / threshold
+    k = (u + 0.5).floor().detach()
+    inside = (k >= 0) & (k <= levels) if order == "floor_clamp" else (u >= 0) & (u <= levels)
+    straight_through = torch.where(inside, u - u.detach(), 0.0)  # nothing in value, one in gradient
+    return ((k.clamp(0, levels) + straight_through) * (threshold / levels)).to(x.dtype)
 
 
 class ClipFloorShift(nn.Module):

@@ -104,6 +104,7 @@ class _Run:
         self.train, self.validation, self.config, self.device = train, validation, config, device
         self.after_epoch, self.penalty = after_epoch, penalty
         self.averaged = copy.deepcopy(self.model) if config.ema else None
+        self.forward = torch.compile(self.model) if config.compile else self.model
         self.generator = torch.Generator().manual_seed(config.seed)
         self.optimizer = _optimizer(model, config)
         self.activations = [m for m in model.modules() if isinstance(m, ClipFloorShift)]
@@ -179,8 +180,10 @@ class _Run:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
-        logits = self.model(images)
-        loss = F.cross_entropy(logits, labels, label_smoothing=self.config.label_smoothing)
+        reduced = self.config.precision == "bfloat16"
+        with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=reduced):
+            logits = self.forward(images)
+        loss = F.cross_entropy(logits.float(), labels, label_smoothing=self.config.label_smoothing)
         if self.penalty is not None:
             loss = loss + self.penalty()
         value = float(loss.detach())
