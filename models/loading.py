@@ -31,13 +31,13 @@ def save_weights(module: nn.Module, path: str | Path, info: dict[str, Any]) -> N
     os.replace(temporary, path)
 
 
-def load_weights(module: nn.Module, path: str | Path) -> None:
+def load_weights(module: nn.Module, path: str | Path, *, levels: int | None = None) -> None:
     """Load weights into ``module`` and put it into eval mode.
 
     Reads ``.safetensors`` and what ``torch.load(weights_only=True)`` accepts: a state dictionary, bare or under
-    ``state_dict``, with or without a ``module.`` or ``model.`` prefix. ``levels`` recorded by ``spikec train`` are set
-    on every :class:`ClipFloorShift`. Raises one :class:`DataError` that lists everything missing, unexpected or
-    of another shape; ``module`` is then unchanged.
+    ``state_dict``, with or without a ``module.`` or ``model.`` prefix. ``levels``, or without it what ``spikec train``
+    recorded, is set on every :class:`ClipFloorShift` (0: trained clipping). Raises one :class:`DataError` that lists
+    everything missing, unexpected or of another shape; ``module`` is then unchanged.
     """
     path = Path(path)
     state, info = read_weights(path)
@@ -47,9 +47,10 @@ def load_weights(module: nn.Module, path: str | Path) -> None:
     if problems:
         raise DataError(f"{path} does not fit the network: {'; '.join(problems)}")
     module.load_state_dict(state)
+    chosen = info.get("levels") if levels is None else levels
     for activation in module.modules():
-        if isinstance(activation, ClipFloorShift) and "levels" in info:
-            activation.levels = int(info["levels"])
+        if isinstance(activation, ClipFloorShift) and chosen is not None:
+            activation.levels = int(chosen) or None
     module.eval()
 
 

@@ -27,9 +27,9 @@ FOLDER = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Recipe:
-    """``model`` a zoo name (or empty: any), ``data`` a data set name; ``levels`` L, ``threshold`` and ``order`` of
-    every :class:`toolchain.training.ClipFloorShift`; ``validation`` the share of the training images held out to
-    choose the best epoch; ``fit`` everything else.
+    """``model`` a zoo name (or empty: any), ``data`` a data set name; ``levels`` L (0: trained clipping, not
+    quantised), ``threshold`` and ``order`` of every :class:`toolchain.training.ClipFloorShift`; ``validation`` the
+    share of the training images held out to choose the best epoch; ``fit`` everything else.
 
     ``method``: ``qcfs``; ``relu``; ``residual-error``, QCFS with the spiking network's error over ``noise_timesteps``
     steps as noise; ``error-free``, QCFS with 2^T - 1 levels and ``bit_decay`` times the number of 1-bits in the loss.
@@ -66,12 +66,12 @@ class Recipe:
         """Makes the module of one spiking layer."""
         if self.method == "relu":
             return nn.ReLU
-        return lambda: ClipFloorShift(self.levels, self.threshold, self.order)
+        return lambda: ClipFloorShift(self.levels or None, self.threshold, self.order)
 
-    def hooks(self, model: nn.Module, validation: Images) -> dict[str, Any]:
+    def hooks(self, model: nn.Module, validation: Images, device: str = "cpu") -> dict[str, Any]:
         """What the method adds to :func:`toolchain.training.fit`, as keyword arguments."""
         if self.method == "residual-error":
-            return {"after_epoch": ResidualNoise(validation, self.noise_timesteps)}
+            return {"after_epoch": ResidualNoise(validation, self.noise_timesteps, device)}
         if self.method == "error-free":
             return {"penalty": BitCountPenalty(model, self.bit_decay)}
         return {}

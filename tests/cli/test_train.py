@@ -14,7 +14,7 @@ from models import load_weights, resolve
 from models.loading import read_weights
 from toolchain.cli import main
 from toolchain.report.statistics import wilson
-from toolchain.training import ClipFloorShift
+from toolchain.training import ClipFloorShift, replace_relu
 
 RECIPE = """
 data = "npz:{0}"
@@ -119,9 +119,30 @@ def test_methods_train(place: Path, method: str) -> None:
     assert (records[1]["sigma"] > 0) == (method == "residual-error")
 
 
+def test_clipping_without_levels_then_levels_from_its_weights(place: Path) -> None:
+    words = ["train", "net.py:relu", "--recipe", "r.toml", "--epochs", "1"]
+    assert main([*words, "--levels", "0", "-o", "clip.safetensors"]) == 0
+    assert main([*words, "--levels", "2", "--weights", "clip.safetensors", "-o", "w.safetensors"]) == 0
+    for path, levels in (("clip.safetensors", None), ("w.safetensors", 2)):
+        model = resolve("net.py:relu")
+        replace_relu(model, ClipFloorShift)
+        load_weights(model, path)
+        assert [m.levels for m in model.modules() if isinstance(m, ClipFloorShift)] == [levels]
+        export = ["export", "net.py:relu", "--weights", path, "--method", "error-compensation"]
+        assert main([*export, "--data", f"npz:{place / 'set.npz'}", "-o", "net.nir"]) == 0
+
+
+def test_reduced_precision_trains_and_is_recorded_in_the_recipe(place: Path) -> None:
+    Path("b.toml").write_text(RECIPE.format(place / "set.npz", 2) + 'precision = "bfloat16"\n')
+    assert main(["train", "net.py:relu", "--recipe", "b.toml", "-o", "w.safetensors"]) == 0
+    weights, _ = read_weights(Path("w.safetensors"))
+    assert {value.dtype for value in weights.values()} == {torch.float32}
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["net.py:relu", "--device", "nonsense"], "device 'nonsense' cannot be used"),
         (["net.py:Functional"], "no nn.ReLU modules"),
         (["net.py:max_pool"], "MaxPool2d|max_pool|max pool"),
         (["net.py:relu", "--recipe", "missing.toml"], "missing.toml"),

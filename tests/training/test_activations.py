@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from toolchain.errors import ConversionError
 from toolchain.training import ClipFloorShift, clip_floor_shift
+from toolchain.training.activations import _composed
 
 
 def staircase(x: float, threshold: float, levels: int) -> int:
@@ -89,6 +90,42 @@ def test_gradient_equals_autograd_through_straight_through_floor(order: str) -> 
     actual = torch.autograd.grad((clip_floor_shift(x, threshold, 4, order) * weight).sum(), (x, threshold))
     torch.testing.assert_close(actual[0], expected[0])
     torch.testing.assert_close(actual[1], expected[1])
+
+
+@pytest.mark.parametrize("order", ["floor_clamp", "clamp_floor"])
+@pytest.mark.parametrize("levels", [1, 3, 4])
+def test_form_for_the_compiler_has_the_same_values_and_gradients(order: str, levels: int) -> None:
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(5000, generator=generator).mul(1.5)
+    if levels != 3:  # edges of the staircase too, where they are floats
+        x = torch.cat([x, torch.arange(-4, 12) * (1.25 / levels / 2)])
+    x.requires_grad_()
+    threshold = torch.tensor(1.25, requires_grad=True)
+    weight = torch.randn(len(x), generator=generator)
+    one, other = (f(x, threshold, levels, order) for f in (clip_floor_shift, _composed))
+    assert torch.equal(one, other)
+    expected, actual = (torch.autograd.grad((y * weight).sum(), (x, threshold)) for y in (one, other))
+    torch.testing.assert_close(actual[0], expected[0])
+    torch.testing.assert_close(actual[1], expected[1], rtol=1e-4, atol=1e-3)
+
+
+def test_without_levels_it_is_a_trained_clip_with_its_true_gradient() -> None:
+    x = torch.tensor([-0.7, 0.2, 1.0, 1.4, 5.0], dtype=torch.float64, requires_grad=True)
+    activation = ClipFloorShift(None, 1.25).double()
+    y = activation(x)
+    torch.testing.assert_close(y.detach(), x.detach().clamp(0, 1.25))
+    weight = torch.tensor([1.0, 2.0, 3.0, 5.0, 7.0], dtype=torch.float64)
+    to_x, to_threshold = torch.autograd.grad((y * weight).sum(), (x, activation.threshold))
+    step = 1e-6
+    for i in range(len(x)):
+        up, down = (activation(x.detach()[i] + s) for s in (step, -step))
+        assert float(to_x[i]) == pytest.approx(float(weight[i] * (up - down)) / (2 * step), abs=1e-6)
+    with torch.no_grad():
+        activation.threshold += step
+        up = (activation(x) * weight).sum()
+        activation.threshold -= 2 * step
+        down = (activation(x) * weight).sum()
+    assert float(to_threshold) == pytest.approx(float(up - down) / (2 * step), abs=1e-6)
 
 
 def test_threshold_gradient_at_fixed_level_against_finite_differences() -> None:

@@ -10,9 +10,6 @@ from toolchain.cli.output import emit, note, percent
 from toolchain.cli.parser import Parser, at_least, command, output_path
 
 if TYPE_CHECKING:
-    from torch import nn
-
-    from models.data import Dataset
     from models.recipes import Recipe
 
 #: Conversion methods and the training they need.
@@ -26,8 +23,6 @@ METHODS = {
     "error-free": "error-free",
     "relu": "relu",
 }
-#: Training images that set the thresholds when fine-tuning a ReLU network.
-_THRESHOLD_IMAGES = 256
 
 
 def add_parser(commands: Any) -> Parser:
@@ -37,9 +32,12 @@ def add_parser(commands: Any) -> Parser:
     parser.add_argument("--data-root", type=Path, metavar="DIR", help="where the data set's files are")
     parser.add_argument("--method", choices=tuple(METHODS), help="what to train for (default: the recipe's)")
     parser.add_argument("--recipe", type=Path, metavar="R.toml", help="recipe (default: the network's own)")
-    parser.add_argument("--levels", type=at_least(1), metavar="L", help="activation levels, instead of the recipe's")
+    parser.add_argument(
+        "--levels", type=at_least(0), metavar="L", help="activation levels instead of the recipe's; 0: clipping only"
+    )
     parser.add_argument("--epochs", type=at_least(1), metavar="N", help="instead of the recipe's")
     parser.add_argument("--seed", type=at_least(0), metavar="N", help="instead of the recipe's")
+    parser.add_argument("--device", default="cpu", metavar="D", help="cpu (default), cuda or cuda:N")
     parser.add_argument("--weights", type=Path, metavar="W", help="fine-tune: weights to start from")
     parser.add_argument(
         "--max-pool", choices=("average",), help="replace max pooling by average pooling, then train or fine-tune"
@@ -50,7 +48,7 @@ def add_parser(commands: Any) -> Parser:
 
 
 def run(args: argparse.Namespace) -> int:
-    from models import save_weights
+    from models import prepare, save_weights
     from models.data import open_dataset
     from toolchain.report.statistics import wilson
     from toolchain.training import evaluate, fit
@@ -59,7 +57,9 @@ def run(args: argparse.Namespace) -> int:
     data = open_dataset(recipe.data, args.data_root, "train")
     test = open_dataset(recipe.data, args.data_root, "test")
     train, validation = data.split(recipe.validation, recipe.fit.seed)
-    model = _model(args, recipe, train)
+    model, thresholds = prepare(args.model, recipe, train, args.weights, average_pool=args.max_pool is not None)
+    if thresholds:
+        note("thresholds start at " + ", ".join(f"{value:.3g}" for value in thresholds.values()))
     output: Path = args.output
     checkpoint = output.with_name(f"{output.name}.checkpoint")
     log = output.with_name(f"{output.name}.log.jsonl")
@@ -68,9 +68,19 @@ def run(args: argparse.Namespace) -> int:
         log.unlink(missing_ok=True)
     elif not checkpoint.exists():
         note(f"no {checkpoint}: starting from the beginning")
-    hooks = recipe.hooks(model, validation)
-    result = fit(model, train, validation, recipe.fit, checkpoint=checkpoint, resume=args.resume, log=log, **hooks)
-    _, accuracy = evaluate(model, test)
+    hooks = recipe.hooks(model, validation, args.device)
+    result = fit(
+        model,
+        train,
+        validation,
+        recipe.fit,
+        checkpoint=checkpoint,
+        resume=args.resume,
+        log=log,
+        device=args.device,
+        **hooks,
+    )
+    _, accuracy = evaluate(model, test, device=args.device)
     low, high = wilson(round(accuracy * len(test)), len(test))
     summary = {
         "model": args.model,
@@ -110,39 +120,3 @@ def _recipe(args: argparse.Namespace) -> Recipe:
     recipe = replace(recipe, fit=fit, **{k: v for k, v in chosen.items() if v is not None})
     # A ReLU network has no thresholds to spike with: its epochs are chosen on the network itself.
     return replace(recipe, fit=replace(fit, timesteps=0)) if recipe.method == "relu" else recipe
-
-
-def _model(args: argparse.Namespace, recipe: Recipe, train: Dataset) -> nn.Module:
-    """The network to train, with the recipe's activations; what could not be converted afterwards is refused."""
-    import torch
-    from torch import nn
-
-    from models import load_weights, resolve
-    from models.loading import read_weights
-    from toolchain.errors import ConversionError
-    from toolchain.frontend import canonicalize, replace_max_pool
-    from toolchain.training import ClipFloorShift, fold_normalisation, initialise_thresholds, replace_relu
-
-    weights: Path | None = args.weights
-    from_relu = weights is not None and not any(k.endswith("threshold") for k in read_weights(weights)[0])
-    torch.manual_seed(recipe.fit.seed)
-    model = resolve(
-        args.model,
-        num_classes=len(train.classes),
-        in_channels=train.shape[0],
-        activation=nn.ReLU if from_relu else recipe.activation,
-    )
-    if weights is not None:
-        load_weights(model, weights)
-        if from_relu and recipe.mean:
-            fold_normalisation(model, recipe.mean, recipe.deviation)
-    if args.max_pool:
-        model = replace_max_pool(model)
-    replaced = replace_relu(model, recipe.activation) if recipe.method != "relu" else 0
-    if replaced and weights is not None:
-        thresholds = initialise_thresholds(model, train.images(slice(_THRESHOLD_IMAGES)))
-        note("thresholds start at " + ", ".join(f"{value:.3g}" for value in thresholds.values()))
-    if recipe.method != "relu" and not any(isinstance(m, ClipFloorShift) for m in model.modules()):
-        raise ConversionError(f"{args.model} has no nn.ReLU modules to replace; write its activations as modules")
-    canonicalize(model, train.images(slice(2)))  # refused now rather than after hours of training
-    return model

@@ -45,7 +45,8 @@ def _require_equal(expected: Tensor, found: Tensor) -> None:
 
 @contextmanager
 def _refined(traced: fx.GraphModule) -> Iterator[None]:
-    staircases = [(module.__dict__, module.levels) for module in traced.modules() if is_trained_activation(module)]
+    trained = [module for module in traced.modules() if is_trained_activation(module)]
+    staircases = [(module.__dict__, module.levels) for module in trained if module.levels is not None]
     try:
         for attributes, _ in staircases:
             attributes["levels"] = _FINE

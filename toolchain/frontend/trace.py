@@ -50,10 +50,10 @@ class _Tracer(fx.Tracer):
 
 
 def is_trained_activation(module: nn.Module) -> bool:
-    """Whether a module is a clip-floor-shift activation: it carries ``levels`` and a ``threshold``."""
+    """Whether a module is a clip-floor-shift activation: it carries ``levels`` (maybe None) and a ``threshold``."""
     # While tracing, getattr on a parameter gives a proxy: look it up where it is stored.
     stored = module._parameters.get("threshold", module._buffers.get("threshold"))
-    return isinstance(module.__dict__.get("levels"), int) and isinstance(stored, Tensor)
+    return isinstance(module.__dict__.get("levels", ""), int | None) and isinstance(stored, Tensor)
 
 
 class _Recorder(fx.Interpreter):

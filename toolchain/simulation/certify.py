@@ -156,17 +156,17 @@ def _proof(graph: ig.IntegerGraph) -> str:
     if graph.schedule == "layerwise" and kinds <= {"if", "signed_if"}:
         return "layer-synchronous neurons fire their level exactly"
     one_unit = all(p.theta_neg is None or bool((p.theta_neg == 1).all()) for p in graph.populations)
-    if kinds == {"signed_if"} and one_unit and graph.drain >= graph.timesteps * _depth(graph):
+    if kinds == {"signed_if"} and one_unit and graph.drain >= graph.timesteps * depth(graph):
         return "dual-threshold neurons with T drain steps per layer reach their level exactly"
     return ""
 
 
-def _depth(graph: ig.IntegerGraph) -> int:
+def depth(graph: ig.IntegerGraph) -> int:
     """Populations on the longest path."""
-    depth: dict[str, int] = {}
+    found: dict[str, int] = {}
     for node in graph:
-        depth[node.name] = max((depth[s] for s in node.sources), default=0) + isinstance(node, ig.Population)
-    return max(depth.values())
+        found[node.name] = max((found[s] for s in node.sources), default=0) + isinstance(node, ig.Population)
+    return max(found.values())
 
 
-__all__ = ["Certificate", "LayerCertificate", "certify", "quantised_network"]
+__all__ = ["Certificate", "LayerCertificate", "certify", "depth", "quantised_network"]

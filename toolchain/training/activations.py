@@ -87,10 +87,11 @@ class ClipFloorShift(nn.Module):
     and an initial membrane of threshold / 2 approximates it in T steps, and equals it where L = T and the
     schedule is layerwise.
 
-    ``levels`` L >= 1; ``threshold`` the initial value of the scalar parameter of that name, in units of the
-    pre-activation. ``order`` picks the gradient's support: ``floor_clamp`` passes it on
-    -1/(2L) <= x/threshold < 1 + 1/(2L), ``clamp_floor`` on 0 <= x/threshold <= 1; the forward values are the
-    same.
+    ``levels`` L >= 1, or None for trained clipping without quantisation, ``y = clip(x, 0, threshold)`` with
+    dy/dx = 1 on 0 < x < threshold and dy/dthreshold = 1 above (the first stage of error compensation learning, Liu
+    et al., ICML 2025, as we reconstruct it). ``threshold`` is the initial value of the scalar parameter of that name,
+    in units of the pre-activation. ``order`` picks the gradient's support: ``floor_clamp`` passes it on
+    -1/(2L) <= x/threshold < 1 + 1/(2L), ``clamp_floor`` on 0 <= x/threshold <= 1; the forward values are the same.
 
     ``sigma`` (default 0) is the standard deviation, in units of the activation, of zero-mean Gaussian noise
     added to the output in training mode only (residual-error noise, Huang et al., TNNLS 2025, arXiv
@@ -99,21 +100,24 @@ class ClipFloorShift(nn.Module):
 
     threshold: nn.Parameter
 
-    def __init__(self, levels: int = 4, threshold: float = 8.0, order: Order = "floor_clamp") -> None:
+    def __init__(self, levels: int | None = 4, threshold: float = 8.0, order: Order = "floor_clamp") -> None:
         super().__init__()
-        if isinstance(levels, bool) or levels != int(levels) or levels < 1:
+        if levels is not None and (isinstance(levels, bool) or levels != int(levels) or levels < 1):
             raise ConversionError(f"ClipFloorShift needs at least one level, not {levels!r}: take levels=4")
         if not 0 < threshold < float("inf"):
             raise ConversionError(f"ClipFloorShift needs a positive threshold, not {threshold}: take threshold=8.0")
         if order not in get_args(Order):
             raise ConversionError(f"order is 'floor_clamp' or 'clamp_floor', not {order!r}")
-        self.levels = int(levels)
+        self.levels = None if levels is None else int(levels)
         self.order: Order = order
         self.sigma = 0.0
         self.threshold = nn.Parameter(torch.tensor(float(threshold)))
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = clip_floor_shift(x, self.threshold, self.levels, self.order)
+        if self.levels is None:
+            y = torch.minimum(torch.relu(x), self.threshold.to(x.dtype))
+        else:
+            y = clip_floor_shift(x, self.threshold, self.levels, self.order)
         if self.training and self.sigma > 0:
             y = y + self.sigma * torch.randn_like(y)
         return y

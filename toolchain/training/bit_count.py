@@ -44,6 +44,7 @@ class BitCountPenalty:
 
     def _count(self, module: ClipFloorShift, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
         if module.training:
+            assert module.levels is not None  # the method's recipe asks for 2^T - 1 levels
             level = output / module.threshold * module.levels
             self._counts.append(_BitCount.apply(level))  # type: ignore[no-untyped-call]
 

@@ -56,8 +56,16 @@ def fit(
     ``penalty`` is added to the loss after each forward pass. Thresholds are kept positive after every step and the
     record says how often that was needed.
 
-    Raises :class:`ConversionError` where the loss stops being finite, :class:`DataError` for a foreign checkpoint.
+    ``device``: a torch device, such as "cuda"; also with ``config.precision`` "bfloat16".
+
+    Raises :class:`ConversionError` where the loss stops being finite or the device cannot be used, :class:`DataError`
+    for a foreign checkpoint.
     """
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConversionError(f"device {device!r} cannot be used here ({reason}): take cpu") from error
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         return _Run(model, train, validation, config, device, after_epoch, penalty).run(checkpoint, resume, log)

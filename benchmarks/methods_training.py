@@ -1,0 +1,83 @@
+"""The networks that benchmarks/methods.py evaluates: trained once, resumable, kept in a folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from models import load_weights, prepare, resolve, save_weights
+from models.data import Dataset, open_dataset
+from models.recipes import Recipe, default_recipe
+from toolchain.training import evaluate, fit
+
+BASE = "base"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One network of ``methods.toml``: how it is trained, and where its data are."""
+
+    name: str
+    seeds: tuple[int, ...]
+    base: dict[str, Any]
+    fine_tune: dict[str, Any]
+    trainings: dict[str, dict[str, Any]]
+    data: str
+    root: Path | None
+    relu: Path | None  # ReLU weights the base network is fine-tuned from
+
+    def split(self, split: str) -> Dataset:
+        """``train`` or ``test``."""
+        return open_dataset(self.data, self.root, split)
+
+    def recipe(self, training: str, seed: int) -> Recipe:
+        """The recipe of one training of one seed."""
+        recipe = default_recipe(self.name)
+        changes = self.base if training == BASE else self.fine_tune
+        recipe = replace(recipe, data=self.data, fit=replace(recipe.fit, seed=seed, **changes))
+        return recipe if training == BASE else replace(recipe, **self.trainings[training])
+
+
+def trained(plan: Plan, training: str, seed: int, folder: Path) -> nn.Module:
+    """The network with the weights of one training, in eval mode; trained now where they are not there yet."""
+    data = plan.split("test")
+    activation = plan.recipe(training, seed).activation
+    model = resolve(plan.name, num_classes=len(data.classes), in_channels=data.shape[0], activation=activation)
+    load_weights(model, weights(plan, training, seed, folder))
+    return model
+
+
+def weights(plan: Plan, training: str, seed: int, folder: Path) -> Path:
+    """The file of one training; an interrupted training resumes."""
+    path = folder / f"{plan.name}.{training}.seed{seed}.safetensors"
+    if path.exists():
+        return path
+    folder.mkdir(parents=True, exist_ok=True)
+    start = plan.relu if training == BASE else weights(plan, BASE, seed, folder)
+    recipe = plan.recipe(training, seed)
+    train, validation = plan.split("train").split(recipe.validation, recipe.fit.seed)
+    print(f"training {path.name}: {recipe.fit.epochs} epochs, {len(train)} images", flush=True)
+    model, _ = prepare(plan.name, recipe, train, start)
+    checkpoint = path.with_suffix(".checkpoint")
+    hooks = recipe.hooks(model, validation)
+    result = fit(model, train, validation, recipe.fit, checkpoint=checkpoint, resume=True, **hooks)
+    info = {
+        "model": plan.name,
+        "data": recipe.data.partition(":")[0],
+        "method": recipe.method,
+        "levels": recipe.levels,
+        "bit_decay": recipe.bit_decay if recipe.method == "error-free" else 0.0,
+        "seed": seed,
+        "epochs": recipe.fit.epochs,
+        "best_epoch": result.best_epoch + 1,
+        "validation_images": len(validation),
+        "validation_accuracy": result.validation_accuracy,
+        "validation_timesteps": recipe.fit.timesteps,
+        "test_accuracy": evaluate(model, plan.split("test"))[1],
+    }
+    save_weights(model, path, info)
+    checkpoint.unlink()
+    return path
