@@ -17,7 +17,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -115,8 +115,7 @@ def evaluate(entry: Entry, model: nn.Module, train: Dataset, test: Dataset) -> d
 
 def activity(entry: Entry, model: nn.Module, calibration: torch.Tensor, test: Dataset, steps: int) -> dict[str, float]:
     """Spikes and SynOps (non-zero weights, image excluded) per image at T = ``steps``."""
-    settings = {name: getattr(entry.method, name) for name in entry.method.__dataclass_fields__}
-    method = type(entry.method)(**{**settings, "timesteps": steps})
+    method = replace(entry.method, timesteps=steps)
     graph = as_integer(
         tc.lower(tc.convert(model, method, example=calibration[:2], calibration=calibration), tc.Int8(per="layer"))
     )

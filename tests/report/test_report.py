@@ -149,3 +149,30 @@ def test_summary_aligns_its_tables(made):
         assert len(lines) == 3
         assert len({len(line) for line in lines}) == 1
     assert f"{made.populations[0].bound_bits}" in tables[0]
+
+
+def test_certificate_says_how_often_counts_miss_the_level(deployment, made):
+    """Levels of the last layer recomputed from the trace: this network has one population, fed by the image."""
+    found = made.certificate
+    node = deployment.graph.nodes["conv"]
+    population = deployment.graph.populations[0]
+    current = np.zeros((40, *population.shape), np.int64)
+    pixels = np.pad(np.rint(deployment.images * 15).astype(np.int64), ((0, 0), (0, 0), (1, 1), (1, 1)))
+    for row in range(4):
+        for column in range(4):
+            window = pixels[:, :, row : row + 3, column : column + 3]
+            current[:, :, row, column] = np.einsum("nchw,ochw->no", window, node.weight) + node.bias
+    levels = np.clip((4 * current + population.v_init) // population.theta, 0, 4)
+    counts = deployment.trace.counts[population.name]
+    assert found.layers[0].differing == int((levels != counts).sum())
+    assert found.layers[0].compared == levels.size
+    assert found.images == 40
+    assert found.statement in made.text()
+
+
+def test_a_lossless_network_is_said_to_be(deployment):
+    layerwise = replace(deployment.graph, schedule="layerwise")
+    made = report(layerwise, images=deployment.images, labels=deployment.labels, path=None)
+    assert made.certificate.lossless
+    assert made.certificate.statement.startswith("lossless: proven")
+    assert "lossless: proven" in made.html()

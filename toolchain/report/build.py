@@ -11,15 +11,16 @@ import numpy as np
 import numpy.typing as npt
 
 from toolchain.energy import Estimate, count, estimate
-from toolchain.errors import DataError
+from toolchain.errors import DataError, GraphError
 from toolchain.ir import IntegerGraph, as_integer
 from toolchain.quantization.ranges import bounds
 from toolchain.report import collect
 from toolchain.report.energies import energy_of
 from toolchain.report.provenance import provenance
 from toolchain.report.sentences import SIMULATED
-from toolchain.report.value import Report, Verification
+from toolchain.report.value import Lossless, Report, Verification
 from toolchain.simulation import simulate
+from toolchain.simulation.certify import certify
 from toolchain.simulation.trace import Trace
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 PROFILES = ("loihi2", "loihi1", "cmos45")
 #: Images whose spike counts are kept one by one, for the spread between images in the energy.
 SPREAD_IMAGES = 1000
+#: Images on which the spiking network is compared with the quantised one.
+CERTIFIED_IMAGES = 200
 
 
 def report(
@@ -84,6 +87,7 @@ def report(
         synapses=collect.synapses(integer, counts),
         energies=tuple(energy_of(each) for each in estimates),
         verification=verification,
+        certificate=_certificate(integer, pixels[:CERTIFIED_IMAGES]),
         provenance=provenance(integer, made, pixels, labels, seed=seed, command=command, date=date),
     )
     if path is not None:
@@ -94,6 +98,14 @@ def report(
 def _run(graph: IntegerGraph, images: npt.NDArray[Any]) -> Trace:
     """Everything the page shows; beyond ``SPREAD_IMAGES`` without counts per image, which would fill the memory."""
     return simulate(graph, images, counts=True if len(images) <= SPREAD_IMAGES else "totals", measure=True)
+
+
+def _certificate(graph: IntegerGraph, images: npt.NDArray[Any]) -> Lossless | None:
+    """None where the quantised network cannot be written down."""
+    try:
+        return collect.lossless(certify(graph, images))
+    except GraphError:
+        return None
 
 
 def _longer(graph: IntegerGraph, images: npt.NDArray[Any], timesteps: int | None) -> Trace | None:

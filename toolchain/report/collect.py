@@ -11,7 +11,17 @@ from toolchain.ir import Convolution, IntegerGraph, Population, Readout, Synapse
 from toolchain.quantization.ranges import Ranges
 from toolchain.report.numbers import TIMES
 from toolchain.report.statistics import wilson
-from toolchain.report.value import Accuracy, CurvePoint, Network, PopulationRow, Proportion, SynapseRow
+from toolchain.report.value import (
+    Accuracy,
+    CurvePoint,
+    LayerMismatch,
+    Lossless,
+    Network,
+    PopulationRow,
+    Proportion,
+    SynapseRow,
+)
+from toolchain.simulation.certify import Certificate
 from toolchain.simulation.trace import Trace
 
 Classes = npt.NDArray[np.int64]
@@ -62,6 +72,17 @@ def curve(trace: Trace, labels: Classes) -> tuple[CurvePoint, ...]:
     correct = np.argmax(trace.output_curve, axis=2) == labels[:, None]
     return tuple(
         CurvePoint(step + 1, proportion(int(count), len(labels))) for step, count in enumerate(correct.sum(axis=0))
+    )
+
+
+def lossless(certificate: Certificate) -> Lossless:
+    return Lossless(
+        images=certificate.images,
+        lossless=certificate.lossless,
+        proof=certificate.proof,
+        statement=str(certificate),
+        outputs=certificate.outputs,
+        layers=tuple(LayerMismatch(x.layer, x.neurons, x.differing, x.largest) for x in certificate.layers),
     )
 
 

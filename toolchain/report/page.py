@@ -29,6 +29,7 @@ def page(report: Report) -> str:
         _key_figures(report),
         _accuracy(report),
         _verification(report),
+        _certificate(report),
         _layers(report),
         _energy(report),
         _provenance(report),
@@ -136,6 +137,24 @@ def _verification(report: Report) -> Html:
         else "The figures of this report are the golden model's; the target computes something else."
     )
     return _section("Verification", tag("p", tag("strong", sentences.verification(result)), ". ", explained))
+
+
+def _certificate(report: Report) -> Html:
+    """Spiking network against the quantised network it came from."""
+    result = report.certificate
+    if result is None:
+        text = "The image enters a layer without a weight of its own, so the quantised network cannot be written down."
+        return _section("Quantised network", tag("p", text))
+    explained = (
+        f"Spike counts of {result.images} images against the levels that the quantised network with the same integers "
+        "computes in one step: what rate coding in few steps costs, apart from the rounding of weights."
+    )
+    columns = [Column("Layer", "name"), Column("Counts compared"), Column("Different"), Column("Largest difference")]
+    rows = [[x.layer, grouped(x.compared), percent(x.differing / x.compared), str(x.largest)] for x in result.layers]
+    parts: list[object] = [tag("p", tag("strong", result.statement), ". ", explained)]
+    if not result.lossless:
+        parts.append(table("Spike counts against levels", columns, rows, class_="narrow"))
+    return _section("Quantised network", *parts)
 
 
 def _layers(report: Report) -> Html:

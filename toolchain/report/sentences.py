@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from toolchain.report.numbers import grouped, interval, percent, proportion, quantiles
-from toolchain.report.value import Report, Verification
+from toolchain.report.value import Lossless, Report, Verification
 
 SIMULATED = "Integer model simulated on CPU; never run on a chip."
 
@@ -43,6 +43,11 @@ def verification(result: Verification | None) -> str:
         f"golden = {result.target}: {grouped(result.images)} images, {result.layers} layers, "
         f"{result.timesteps} steps: {verdict}"
     )
+
+
+def certificate(result: Lossless | None) -> str:
+    """Is the spiking network the quantised one?"""
+    return "not compared with the quantised network" if result is None else result.statement
 
 
 def verdict(report: Report) -> str:

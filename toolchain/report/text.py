@@ -18,6 +18,7 @@ def summary(report: Report) -> str:
         ("accuracy", sentences.accuracy(report)),
         ("ANN", sentences.ann(report) or "not given"),
         ("verified", sentences.verification(report.verification)),
+        ("quantised", sentences.certificate(report.certificate)),
         (
             "SynOps",
             f"{grouped(report.synops_per_image)} per image, "

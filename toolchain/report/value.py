@@ -183,6 +183,29 @@ class Verification:
 
 
 @dataclass(frozen=True)
+class LayerMismatch:
+    """Spike counts of one layer against the levels of the quantised network, over all images and neurons."""
+
+    layer: str
+    compared: int
+    differing: int
+    largest: int
+
+
+@dataclass(frozen=True)
+class Lossless:
+    """Spiking against quantised network with the same integers (``tc.certify``) on ``images`` images: ``outputs`` of
+    them end differently. ``proof`` says why it holds for every image, or is empty where it was only measured."""
+
+    images: int
+    lossless: bool
+    proof: str
+    statement: str
+    outputs: int
+    layers: tuple[LayerMismatch, ...]
+
+
+@dataclass(frozen=True)
 class Provenance:
     """Enough to make the same bytes again. ``date`` is handed in, never read from the clock."""
 
@@ -213,6 +236,7 @@ class Report:
     synapses: tuple[SynapseRow, ...]
     energies: tuple[Energy, ...]
     verification: Verification | None
+    certificate: Lossless | None
     provenance: Provenance
 
     @property

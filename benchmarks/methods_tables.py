@@ -1,0 +1,126 @@
+"""The tables of benchmarks/methods.py, from the results in its folder, and docs/results.md."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from toolchain.report.statistics import wilson
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "results.md"
+MARKS = ("<!-- methods: written by benchmarks/methods.py -->", "<!-- end of methods -->")
+
+Result = dict[str, Any]
+
+
+def show(folder: Path, *, write: bool) -> None:
+    """Print the tables of every network with results, in the order of ``methods.toml``; put them into the page."""
+    results: dict[str, list[Result]] = defaultdict(list)
+    for path in sorted(folder.glob("*.json")):
+        result = json.loads(path.read_text())
+        results[result["network"]].append(result)
+    text = "\n\n".join(network(name, found) for name, found in results.items())
+    print(text)
+    if write:
+        before, _, rest = PAGE.read_text().partition(MARKS[0])
+        _, _, after = rest.partition(MARKS[1])
+        temporary = PAGE.with_name(f".{PAGE.name}.{os.getpid()}")
+        temporary.write_text(f"{before}{MARKS[0]}\n{text}\n{MARKS[1]}{after}")
+        os.replace(temporary, PAGE)
+
+
+def network(name: str, results: Sequence[Result]) -> str:
+    """One network: accuracy, then activity and latency."""
+    rows = merged(results)
+    seeds = sorted({result["seed"] for result in results})
+    steps = sorted({t for row in rows.values() for t in row["correct"]})
+    images = results[0]["images"]
+    base = [r for r in results if r["label"] == "QCFS"]
+    lines = [f"### {name}: {images:,} test images, {len(seeds)} training seed{'s' if len(seeds) > 1 else ''}", ""]
+    if base:
+        lines += [f"Trained network (L = 4): {accuracy([r['ann'] for r in base], images)} %.", ""]
+    lines += [
+        "Accuracy in percent at T, int8 weights per layer"
+        + (": mean of the seeds (smallest to largest)." if len(seeds) > 1 else ", with the 95 % Wilson interval."),
+        "",
+        "| method | own network | further steps | " + " | ".join(f"T={t}" for t in steps) + " |",
+        "|---" * (len(steps) + 3) + "|",
+    ]
+    for label, row in rows.items():
+        own = accuracy(row["ann"], images, brief=True)
+        cells = [accuracy(row["correct"][t], images) if t in row["correct"] else "" for t in steps]
+        lines.append(f"| {label} | {own} | {extra(row['extra'])} | {' | '.join(cells)} |")
+    lines += [
+        "",
+        "Per image: spikes / SynOps (non-zero weights; without the image itself), and steps until the readout.",
+        "",
+    ]
+    lines += ["| method | " + " | ".join(f"T={t}" for t in steps) + " |", "|---" * (len(steps) + 1) + "|"]
+    for label, row in rows.items():
+        if row["activity"]:
+            cells = [activity(row["activity"][t], row["latency"].get(t)) if t in row["activity"] else "" for t in steps]
+            lines.append(f"| {label} | {' | '.join(cells)} |")
+    said = {label: row["certificate"] for label, row in rows.items() if row["certificate"]}
+    if said:
+        lines += ["", "Certificates (`tc.certify`, 1,000 images, first seed):", ""]
+        lines += [f"- {label}: {text}" for label, text in said.items()]
+    return "\n".join(lines)
+
+
+def merged(results: Sequence[Result]) -> dict[str, Result]:
+    """Results by label: numbers of all seeds by T."""
+    rows: dict[str, Result] = {}
+    for result in sorted(results, key=lambda r: (r["seed"], -len(r["correct"]), min(map(int, r["correct"])))):
+        row = rows.setdefault(
+            result["label"],
+            {
+                "ann": [],
+                "correct": defaultdict(list),
+                "activity": defaultdict(list),
+                "latency": {},
+                "extra": set(),
+                "certificate": "",
+            },
+        )
+        row["ann"].append(result["ann"])
+        for t, correct in result["correct"].items():
+            row["correct"][int(t)].append(correct)
+        for t, pair in result.get("activity", {}).items():
+            row["activity"][int(t)].append(pair)
+        row["latency"] |= {int(t): n for t, n in result.get("latency", {}).items()}
+        row["extra"].add(result.get("extra_steps", 0))
+        row["certificate"] = row["certificate"] or result.get("certificate", "")
+    return rows
+
+
+def accuracy(correct: Sequence[int], images: int, *, brief: bool = False) -> str:
+    """Mean over the seeds, with their spread or, of one, its interval."""
+    mean = 100 * sum(correct) / len(correct) / images
+    if brief:
+        return f"{mean:.2f}"
+    if len(correct) > 1:
+        return f"{mean:.2f} ({100 * min(correct) / images:.2f} to {100 * max(correct) / images:.2f})"
+    low, high = wilson(correct[0], images)
+    return f"{mean:.2f} ({100 * low:.2f} to {100 * high:.2f})"
+
+
+def extra(steps: set[int]) -> str:
+    found = sorted(steps)
+    return str(found[0]) if len(found) == 1 else "T"
+
+
+def activity(pairs: Sequence[dict[str, float]], latency: int | None) -> str:
+    spikes, synops = (sum(pair[key] for pair in pairs) / len(pairs) for key in ("spikes", "synops"))
+    return f"{quantity(spikes)} / {quantity(synops)}, {latency}"
+
+
+def quantity(value: float) -> str:
+    """Three significant digits with k or M."""
+    for factor, unit in ((1e6, " M"), (1e3, " k")):
+        if value >= factor:
+            return f"{value / factor:.3g}{unit}"
+    return f"{value:.0f}"
