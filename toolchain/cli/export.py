@@ -195,11 +195,12 @@ def _bits(name: str, value: int | float | str) -> int:
 def _method(args: argparse.Namespace) -> Any:
     from dataclasses import fields
 
-    from toolchain.conversion import METHODS
+    from toolchain.conversion import methods
 
-    if args.method not in METHODS:
-        raise UsageError(f"--method: {unknown(args.method, METHODS)}")
-    method = METHODS[args.method]
+    known_methods = methods()
+    if args.method not in known_methods:
+        raise UsageError(f"--method: {unknown(args.method, known_methods)}")
+    method = known_methods[args.method]
     options = dict(args.option) | ({"schedule": args.schedule} if args.schedule else {})
     known = {field.name for field in fields(method)} - {"timesteps"}
     for name in options.keys() - known:

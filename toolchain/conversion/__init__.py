@@ -4,7 +4,7 @@ from toolchain.conversion.error_compensation import ErrorCompensation
 from toolchain.conversion.error_free import ErrorFree
 from toolchain.conversion.fidelity import Fidelity, LayerFidelity, fidelity
 from toolchain.conversion.graded import Graded
-from toolchain.conversion.method import METHODS, Method, NeuronSpec, register
+from toolchain.conversion.method import METHODS, Method, NeuronSpec, methods, register
 from toolchain.conversion.network import SpikingNetwork
 from toolchain.conversion.neurons import Neuron
 from toolchain.conversion.offset_spikes import OffsetSpikes
@@ -30,5 +30,6 @@ __all__ = [
     "SpikingNetwork",
     "convert",
     "fidelity",
+    "methods",
     "register",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from typing import ClassVar, cast
 
 import numpy as np
@@ -11,7 +12,7 @@ from toolchain.conversion.neurons import NeuronSpec
 from toolchain.errors import ConversionError
 from toolchain.ir.integer import Schedule
 
-#: Methods by their command-line name; filled by :func:`register`.
+#: Methods by their command-line name; filled by :func:`register` as modules are imported.
 METHODS: dict[str, type[Method]] = {}
 
 
@@ -61,9 +62,20 @@ def whole_number(name: str, value: object, low: int, high: int) -> None:
 
 
 def register(cls: type[Method]) -> type[Method]:
-    """Make a method available under its ``name``; third parties may use it as a class decorator."""
+    """Class decorator: make a method available under its ``name``.
+
+    The command line finds methods of other packages through entry points in the group ``spikec.methods``, whose values
+    are decorated classes.
+    """
     METHODS[cls.name] = cls
     return cls
 
 
-__all__ = ["METHODS", "Method", "NeuronSpec", "register", "whole_number"]
+def methods() -> dict[str, type[Method]]:
+    """All methods by name, those of installed packages included."""
+    for entry in entry_points(group="spikec.methods"):
+        entry.load()  # importing it registers it
+    return METHODS
+
+
+__all__ = ["METHODS", "Method", "NeuronSpec", "methods", "register", "whole_number"]

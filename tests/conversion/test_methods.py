@@ -1,0 +1,62 @@
+"""Methods as a table: registration, discovery, and what cannot be combined."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pytest
+import torch
+from torch import nn
+
+import toolchain as tc
+from toolchain.conversion import METHODS, Method, NeuronSpec, method, methods, register
+from toolchain.errors import ConversionError
+
+
+@dataclass(frozen=True)
+class Halved(Method):
+    """Signed neurons with the negative threshold at half the positive one."""
+
+    name: ClassVar[str] = "halved"
+    source: ClassVar[str] = "a test"
+
+    def neuron(self, levels: int | None) -> NeuronSpec:
+        return NeuronSpec("signed_if", negative=0.5)
+
+
+class _EntryPoint:
+    def load(self) -> type[Method]:
+        return register(Halved)
+
+
+def test_a_method_of_another_package_is_found_and_converts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(METHODS, "halved", raising=False)
+    monkeypatch.setattr(method, "entry_points", lambda group: [_EntryPoint()] if group == "spikec.methods" else [])
+    assert methods()["halved"] is Halved
+    network = nn.Sequential(nn.Flatten(), nn.Linear(4, 3), tc.ClipFloorShift(4, 1.0), nn.Linear(3, 2))
+    images = torch.rand(2, 1, 2, 2)
+    graph = tc.lower(tc.convert(network, Halved(timesteps=3), example=images))
+    population = tc.decode(graph).populations[0]
+    assert population.kind == "signed_if"
+    assert (abs(2 * population.theta_neg - population.theta) <= 1).all()
+    monkeypatch.delitem(METHODS, "halved")
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda: tc.OffsetSpikes(timesteps=4, schedule="layerwise"), "schedule 'pipelined', not 'layerwise'"),
+        (lambda: tc.SRP(timesteps=4, schedule="layerwise"), "schedule 'pipelined', not 'layerwise'"),
+        (lambda: tc.ErrorFree(timesteps=4, schedule="pipelined"), "schedule 'layerwise', not 'pipelined'"),
+        (lambda: tc.Graded(timesteps=2), "Graded runs in one step"),
+        (lambda: tc.ErrorCompensation(timesteps=4, drain=2, schedule="layerwise"), "drain steps need"),
+        (lambda: tc.ErrorCompensation(timesteps=4, offsets="online"), "offsets must be 'static'"),
+        (lambda: tc.ErrorFree(timesteps=16), "between 1 and 15"),
+        (lambda: tc.OffsetSpikes(timesteps=4, mode="both"), "'online' or 'static'"),
+        (lambda: tc.QCFS(timesteps=0), "timesteps must be a whole number"),
+    ],
+)
+def test_what_cannot_be_combined_is_refused_with_the_reason(make, reason: str) -> None:
+    with pytest.raises(ConversionError, match=reason):
+        make()
