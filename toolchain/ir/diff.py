@@ -10,13 +10,18 @@ import numpy as np
 import toolchain.ir.integer as ig
 from toolchain.ir.decode import as_integer
 
-_GRAPH_FIELDS = ("timesteps", "schedule", "drain", "source_sha256", "info")
+_GRAPH_FIELDS = ("timesteps", "schedule", "drain", "source_sha256")
 
 
 def diff(first: nir.NIRGraph | ig.IntegerGraph, second: nir.NIRGraph | ig.IntegerGraph) -> list[str]:
     """One line per difference, in network order; empty for graphs that compute the same."""
     a, b = as_integer(first), as_integer(second)
     lines = [f"graph: {n} {getattr(a, n)} -> {getattr(b, n)}" for n in _GRAPH_FIELDS if getattr(a, n) != getattr(b, n)]
+    lines += [
+        f"graph: {key} {a.info.get(key, 'not set')} -> {b.info.get(key, 'not set')}"
+        for key in sorted(a.info.keys() | b.info.keys())
+        if a.info.get(key) != b.info.get(key)
+    ]
     lines += [f"{name}: removed" for name in a.nodes if name not in b.nodes]
     for name, node in b.nodes.items():
         if name not in a.nodes:

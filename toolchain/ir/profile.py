@@ -51,11 +51,19 @@ def text_of(metadata: dict[str, Any], key: str, default: str = "") -> str:
     return str(value)
 
 
+def shown(value: Any) -> str:
+    """A value in a message: at most a few words, of an array its shape and type."""
+    if isinstance(value, np.ndarray) and value.size > 4:
+        return f"{value.dtype} of shape {value.shape}"
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
 def int_of(metadata: dict[str, Any], key: str, default: int) -> int:
     """An integer value; raises :class:`GraphError` where it is none."""
     value = np.asarray(metadata.get(key, default)).reshape(-1)
     if value.size != 1 or value.dtype.kind not in "iuf" or not np.isfinite(value[0]) or value[0] != int(value[0]):
-        raise GraphError(f"metadata {key!r} must be one integer, not {metadata.get(key)!r}")
+        raise GraphError(f"metadata {key!r} must be one integer, not {shown(metadata.get(key))}")
     return int(value[0])
 
 
@@ -63,7 +71,7 @@ def float_of(metadata: dict[str, Any], key: str) -> float:
     """A finite real value; raises :class:`GraphError` where it is missing or none."""
     value = np.asarray(metadata.get(key, np.nan)).reshape(-1)
     if value.size != 1 or value.dtype.kind not in "iuf" or not np.isfinite(value[0]):
-        raise GraphError(f"metadata {key!r} must be one finite number, not {metadata.get(key)!r}")
+        raise GraphError(f"metadata {key!r} must be one finite number, not {shown(metadata.get(key))}")
     return float(value[0])
 
 
@@ -75,7 +83,7 @@ def list_of(metadata: dict[str, Any], key: str) -> list[str]:
     except json.JSONDecodeError:
         value = None
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise GraphError(f"metadata {key!r} must be a JSON list of strings, not {raw!r}")
+        raise GraphError(f"metadata {key!r} must be a JSON list of strings, not {shown(raw)}")
     return value
 
 

@@ -24,6 +24,7 @@ from toolchain.ir.profile import (
     int_of,
     list_of,
     metadata_of,
+    shown,
     text_of,
 )
 
@@ -51,7 +52,7 @@ def schema(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
             ("the graph carries no spikec metadata: a plain NIR file needs an explicit import"),
         )
     elif found.split(".")[:2] != SCHEMA.split("."):  # a minor version may follow: spikec.nir/1.3
-        yield "", f"schema {found!r} is not {SCHEMA!r}: this version cannot read it"
+        yield "", f"schema {shown(found)} is not {SCHEMA!r}: this version cannot read it"
 
 
 def graph_fields(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
@@ -61,9 +62,9 @@ def graph_fields(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
         if key not in metadata:
             yield "", f"metadata {key!r} is missing"
     if text_of(metadata, "numeric", "int") != "int":
-        yield "", f"numeric is {text_of(metadata, 'numeric')!r}, only 'int' can be executed"
+        yield "", f"numeric is {shown(text_of(metadata, 'numeric'))}, only 'int' can be executed"
     if text_of(metadata, "schedule", "pipelined") not in SCHEDULES:
-        yield "", f"schedule {text_of(metadata, 'schedule')!r} is none of {', '.join(SCHEDULES)}"
+        yield "", f"schedule {shown(text_of(metadata, 'schedule'))} is none of {', '.join(SCHEDULES)}"
     if not 1 <= int_of(metadata, "timesteps", 1) <= 2**20:
         yield "", f"timesteps is {int_of(metadata, 'timesteps', 1)}, it must be between 1 and {2**20}"
     if int_of(metadata, "drain", 0) < 0:
@@ -166,7 +167,7 @@ def node_order(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
 def requires(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
     """``requires`` asks for nothing this version does not know. What it leaves out is stated elsewhere as well."""
     for item in sorted(set(list_of(metadata_of(graph), "requires")) - _KNOWN_REQUIREMENTS):
-        yield "", f"the graph requires {item!r}, which this version does not know"
+        yield "", f"the graph requires {shown(item)}, which this version does not know"
 
 
 def combinations(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:

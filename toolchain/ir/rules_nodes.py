@@ -11,7 +11,7 @@ from typing import Any
 import nir
 import numpy as np
 
-from toolchain.ir.profile import INPUT, KINDS, OUTPUT, float_of, int_of, list_of, metadata_of, text_of
+from toolchain.ir.profile import INPUT, KINDS, OUTPUT, float_of, int_of, list_of, metadata_of, shown, text_of
 
 _EXACT = 2**24
 
@@ -96,7 +96,7 @@ def neurons(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
         kind = text_of(metadata, "kind")
         if isinstance(node, nir.I):
             if kind != "integrator":
-                yield name, f"kind is {kind!r}, an I node must be an 'integrator'"
+                yield name, f"kind is {shown(kind)}, an I node must be an 'integrator'"
             if float_of(metadata, "scale") <= 0:
                 yield name, "scale must be positive"
             yield from _state(name, node, metadata, "v_init_int")
@@ -104,10 +104,10 @@ def neurons(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
         if not (np.asarray(node.v_reset) == 0).all():
             yield name, "v_reset must be 0 (soft reset is stated in the metadata)"
         if kind not in KINDS:
-            yield name, f"neuron kind {kind!r} is none of {', '.join(KINDS)}"
+            yield name, f"neuron kind {shown(kind)} is none of {', '.join(KINDS)}"
         for key, expected in (("reset", "subtract"), ("spike_cmp", "ge")):
             if text_of(metadata, key, expected) != expected:
-                yield name, f"{key} is {text_of(metadata, key)!r}, the profile knows {expected!r} only"
+                yield name, f"{key} is {shown(text_of(metadata, key))}, the profile knows {expected!r} only"
         if int_of(metadata, "max_spikes_per_step", 1) != 1:
             yield name, "max_spikes_per_step must be 1"
         if (np.asarray(node.v_threshold) < 1).any():
@@ -153,16 +153,16 @@ def input_output(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
     if isinstance(node, nir.Input):
         metadata = metadata_of(node)
         if text_of(metadata, "encoding") != "constant":
-            yield INPUT, f"encoding {text_of(metadata, 'encoding')!r} is not 'constant'"
+            yield INPUT, f"encoding {shown(text_of(metadata, 'encoding'))} is not 'constant'"
         if text_of(metadata, "dtype") not in ("int8", "uint8"):
-            yield INPUT, f"dtype {text_of(metadata, 'dtype')!r} is neither int8 nor uint8"
+            yield INPUT, f"dtype {shown(text_of(metadata, 'dtype'))} is neither int8 nor uint8"
         if float_of(metadata, "scale") <= 0:
             yield INPUT, "scale must be positive"
         if not whole(node.input_type.get("input"), 1, (1, 3)):
             yield INPUT, "shape must be one integer (features) or three (channels, rows, columns)"
     node = graph.nodes.get(OUTPUT)
     if isinstance(node, nir.Output) and text_of(metadata_of(node), "decode", "membrane") != "membrane":
-        yield OUTPUT, f"decode {text_of(metadata_of(node), 'decode')!r} is not 'membrane'"
+        yield OUTPUT, f"decode {shown(text_of(metadata_of(node), 'decode'))} is not 'membrane'"
 
 
 def linear_nodes(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
@@ -171,7 +171,7 @@ def linear_nodes(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
     for name, node in graph.nodes.items():
         operation = {nir.Conv2d: "conv2d", nir.Affine: "affine"}.get(type(node))
         if operation and text_of(metadata_of(node), "op", operation) != operation:
-            yield name, f"op is {text_of(metadata_of(node), 'op')!r}, the node is of type {type(node).__name__}"
+            yield name, f"op is {shown(text_of(metadata_of(node), 'op'))}, the node is of type {type(node).__name__}"
         if isinstance(node, nir.Conv2d):
             yield from ((name, message) for message in _convolution(node, typed))
         elif isinstance(node, nir.Affine):
@@ -200,7 +200,7 @@ def _convolution(node: nir.Conv2d, typed: bool) -> Iterator[str]:
         yield "groups must be expanded (1) in the node; the metadata keeps the number"
     for field, low in (("stride", 1), ("padding", 0), ("dilation", 1)):
         if not whole(getattr(node, field), low):
-            yield f"{field} must be one or two integers of at least {low}, not {getattr(node, field)!r}"
+            yield f"{field} must be one or two integers of at least {low}, not {shown(getattr(node, field))}"
     if not whole(node.input_shape, 1, (2,)):
         yield "input_shape must be two integers"
     shape = np.shape(node.weight)

@@ -15,11 +15,11 @@ from toolchain.ir.decode import as_integer
 def text(
     graph: nir.NIRGraph | ig.IntegerGraph,
     layer: str | None = None,
-    membranes: Mapping[str, tuple[int, int]] | None = None,
+    worst: Mapping[str, tuple[int, int]] | None = None,
 ) -> str:
     """The listing of a graph, or of one node in full when ``layer`` names it.
 
-    ``membranes``: worst-case range per population and readout (``toolchain.quantization.ranges``), a column if given.
+    ``worst``: worst-case range per node (``toolchain.quantization.ranges``), a column if given.
     The same graph gives the same text, byte for byte, on every machine. Raises :class:`GraphError` for an unknown name.
     """
     integer = as_integer(graph)
@@ -29,9 +29,9 @@ def text(
         return _detail(integer, integer.nodes[layer])
     rows: list[tuple[str, ...]] = [("node", "kind", "shape", "from", "numbers")]
     rows += [(n.name, _kind(n), _shape(n.output_shape), " + ".join(n.sources), _numbers(n)) for n in integer]
-    if membranes is not None:
-        shown = {name: f"[{low}, {high}]" for name, (low, high) in membranes.items()}
-        extra = ["membrane, worst case", *(shown.get(node.name, "") for node in integer)]
+    if worst is not None:
+        shown = {name: f"[{low}, {high}]" for name, (low, high) in worst.items()}
+        extra = ["worst case", *(shown.get(node.name, "") for node in integer)]
         rows = [(*row, cell) for row, cell in zip(rows, extra, strict=True)]
     return "\n".join([*_header(integer), "", *_table(rows), "", *_totals(integer)]) + "\n"
 
