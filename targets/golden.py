@@ -1,4 +1,4 @@
-"""The integer golden model as a target: runs everywhere, never wraps, is what all others are compared with."""
+"""The integer golden model as a target: runs everywhere, never wraps unasked, is what all others are compared with."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ import numpy.typing as npt
 
 from toolchain.ir import IntegerGraph, as_integer
 from toolchain.simulation import GoldenModel, Trace
+from toolchain.simulation.registers import Overflow, registers
 
 if TYPE_CHECKING:
     import nir
+
+    from toolchain.quantization.formats import NumberFormat
 
 
 @dataclass(frozen=True)
@@ -36,10 +39,19 @@ class GoldenTarget:
         """None: needs nothing beyond the core packages."""
         return None
 
-    def compile(self, graph: nir.NIRGraph | IntegerGraph, *, measure: bool = False) -> GoldenProgram:
-        """Verify and prepare ``graph``; ``measure`` watches membranes also where they are proven to fit.
+    def compile(
+        self,
+        graph: nir.NIRGraph | IntegerGraph,
+        *,
+        measure: bool = False,
+        overflow: Overflow = "exact",
+        format: NumberFormat | str | None = None,
+    ) -> GoldenProgram:
+        """Verify and prepare ``graph``; ``measure`` watches membranes also where they are proven to fit, ``overflow``
+        and ``format`` are those of ``tc.simulate``.
 
         Raises ``GraphError``.
         """
         integer = as_integer(graph)
-        return GoldenProgram(integer, GoldenModel(integer, measure=measure))
+        chosen = registers(overflow, format, integer)
+        return GoldenProgram(integer, GoldenModel(integer, measure=measure, registers=chosen))

@@ -37,6 +37,7 @@ _EXPORTS = {
     "verify": "toolchain.ir",
     "Trace": "toolchain.simulation",
     "certify": "toolchain.simulation.certify",
+    "check_ranges": "toolchain.quantization.range_report",
     "compare": "toolchain.simulation",
     "simulate": "toolchain.simulation",
     "estimate": "toolchain.energy",
@@ -84,6 +85,7 @@ if TYPE_CHECKING:
     from toolchain.ir.verify import verify as verify
     from toolchain.quantization import Int8 as Int8
     from toolchain.quantization import lower as lower
+    from toolchain.quantization.range_report import check_ranges as check_ranges
     from toolchain.report import report as report
     from toolchain.simulation import Trace as Trace
     from toolchain.simulation import simulate as simulate

@@ -72,7 +72,7 @@ class Wide:
     per: Literal["layer"] = "layer"
     scale: Literal["max"] = "max"
 
-    def bits_of(self, name: str) -> int:
+    def bits_of(self, *names: str) -> int:
         return 18
 
     def settings(self) -> dict[str, str]:

@@ -127,3 +127,18 @@ def test_bits_of_single_layers_can_be_narrowed():
     assert reach["stem"] <= 7
     assert reach["hidden"] <= 3
     assert 64 <= reach["body"] <= 127
+
+
+def test_overrides_name_layers_with_weights_too():
+    spiking = tc.convert(_random(), tc.QCFS(timesteps=4), example=_PIXELS)
+    graph = tc.decode(tc.lower(spiking, tc.Int8(overrides={"*": 5, "stem": 4, "classes": 3})))
+    reach = {node.name: int(np.abs(node.weight >> node.weight_exp).max()) for node in graph.synapses}
+    assert reach["stem"] <= 7
+    assert reach["classes"] <= 3
+    assert 8 <= reach["body"] <= 15
+    with pytest.raises(
+        tc.ConversionError, match=r"override 'classifier\.\*' is the name of no layer; layers: stem, first"
+    ):
+        tc.lower(spiking, tc.Int8(overrides={"classifier.*": 6}))
+    with pytest.raises(tc.ConversionError, match="override first: bits must be a whole number between 2 and 8, not 9"):
+        tc.Int8(overrides={"first": 9})

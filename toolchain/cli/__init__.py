@@ -30,6 +30,7 @@ COMMANDS = (
     "diff",
     "run",
     "verify",
+    "ranges",
     "check",
     "map",
     "energy",
@@ -92,6 +93,8 @@ def _parser() -> Parser:
 
 
 def _sentence(error: Exception) -> str:
+    if isinstance(error, DoesNotFit):
+        return str(error)  # a list, one line each
     if isinstance(error, ToolchainError):
         return " ".join(str(error).split())
     if isinstance(error, OSError) and error.strerror:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -50,7 +50,7 @@ class Evaluation:
 
     @property
     def overflowed(self) -> dict[str, int]:
-        """Layers whose membrane left 24 bits, with the number of neuron-steps."""
+        """Neuron-steps beyond 24 bits, or the registers asked for, by layer, where there are any."""
         return {name: count for name, count in self.overflows.items() if count}
 
     def add(self, trace: Trace, labels: npt.NDArray[np.int64]) -> None:
@@ -68,11 +68,15 @@ class Evaluation:
 
 
 def golden_trace(
-    dataset: Dataset, graph: IntegerGraph, counts: bool | Literal["totals"] = "totals", measure: bool = False
+    dataset: Dataset,
+    graph: IntegerGraph,
+    counts: bool | Literal["totals"] = "totals",
+    measure: bool = False,
+    **registers: Any,
 ) -> Trace:
     """The golden model's trace of all images. With counts summed over the images it is small for any number of them;
     ``counts=True`` keeps them per image, which an energy interval needs. ``measure`` keeps the range of every membrane,
-    also where 24 bits are proven."""
+    also where 24 bits are proven. ``registers``: ``overflow`` and ``format``."""
     from toolchain.simulation import simulate
 
     with Progress("golden", len(dataset)) as progress:
@@ -81,6 +85,7 @@ def golden_trace(
             (images.numpy() for images, _ in dataset.batches(_LARGEST_BATCH)),
             counts=counts,
             measure=measure,
+            **registers,
             progress=lambda done, _: progress.advance(done - progress.done),
         )
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from toolchain.cli import parser, plain_nir
 from toolchain.cli.output import emit
 from toolchain.cli.parser import Parser, UsageError, at_least, output_path, unknown
+from toolchain.cli.ranges import check_format
 
 if TYPE_CHECKING:
     import nir
@@ -64,7 +65,15 @@ def add_parser(commands: Any) -> Parser:
         default="max",
         help="choice of the weight scale: largest weight (default), power of two, fewest changed spike counts",
     )
-    command.add_argument("--format", default="generic24", metavar="F", help="number format of the target")
+    command.add_argument(
+        "--format",
+        default="generic24",
+        metavar="F",
+        help="number format of the target: generic24 (default), loihi1, loihi2 or a .toml file",
+    )
+    command.add_argument(
+        "--force", action="store_true", help="write the file even where numbers do not fit the format; they are listed"
+    )
     command.add_argument("--fidelity", action="store_true", help="print each layer's error and its causes")
     command.add_argument(
         "--max-pool",
@@ -91,6 +100,7 @@ def run(args: argparse.Namespace) -> int:
     from toolchain.ir import as_integer
 
     plain = plain_nir.is_plain(args)
+    check_format(args.format)
 
     # A shipped network knows its data set; others default to what every other command takes.
     shipped = index().get(args.model, {}) if args.weights is None else {}
@@ -123,8 +133,9 @@ def run(args: argparse.Namespace) -> int:
         "weights": sum(synapse.weight.size for synapse in integer.synapses),
     }
     text = (
-        f"{args.out}: {layers} layers, {neurons} neurons, {document['weights']} int8 weights, "
-        f"T = {integer.timesteps}, {integer.schedule}, {method}\ncontent sha256 {integer.content_sha256}"
+        f"{args.out}: {layers} layers, {neurons} neurons, {document['weights']} weights, "
+        f"{integer.info['weights']}, T = {integer.timesteps}, {integer.schedule}, {method}\n"
+        f"content sha256 {integer.content_sha256}"
     )
     if args.fidelity and model is not None:
         from dataclasses import asdict
@@ -183,7 +194,7 @@ def deploy(model: nn.Module | None, images: Any, args: argparse.Namespace) -> ni
     )
     overrides = {name: _bits(name, value) for name, value in args.override}
     precision = tc.Int8(per=args.per, bits=args.bits, scale=args.scale, overrides=overrides)
-    return tc.lower(network, precision, format=args.format)
+    return tc.lower(network, precision, format=args.format, force=args.force)
 
 
 def _bits(name: str, value: int | float | str) -> int:

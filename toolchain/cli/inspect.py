@@ -20,6 +20,7 @@ def add_parser(commands: Any) -> Parser:
 def run(args: argparse.Namespace) -> int:
     from toolchain.cli.inputs import read_graph
     from toolchain.ir import text
+    from toolchain.quantization.ranges import bounds
 
     nir_graph, graph = read_graph(args.graph)
     if args.layer is not None and args.layer not in graph.nodes:
@@ -33,7 +34,9 @@ def run(args: argparse.Namespace) -> int:
         "drain": graph.drain,
         "nodes": [_node(node, full=args.layer is not None) for node in nodes],
     }
-    emit(args, document, text(nir_graph, layer=args.layer))
+    ranges = bounds(graph)  # of membranes; of the sum of one step where a node has none
+    worst = {name: (bound.low, bound.high) for name, bound in {**ranges.sums, **ranges.membranes}.items()}
+    emit(args, document, text(nir_graph, layer=args.layer, worst=worst))
     return 0
 
 

@@ -106,14 +106,17 @@ def add_graph(parser: Parser, name: str = "graph") -> None:
     parser.add_argument(name, metavar=f"{name.upper()}.nir", type=Path, help="NIR file written by spikec export")
 
 
-def add_data(parser: Parser, default: str | None = DEFAULT_DATA) -> None:
-    """``--data`` and ``--data-root``."""
+def add_data(
+    parser: Parser,
+    default: str | None = DEFAULT_DATA,
+    otherwise: str = f"the shipped network chooses, else {DEFAULT_DATA}",
+) -> None:
+    """``--data`` and ``--data-root``; without a ``default``, ``otherwise`` says what happens."""
     parser.add_argument(
         "--data",
         default=default,
         metavar="D",
-        help="digits, fashion-mnist, cifar10, cifar100, folder:PATH or npz:PATH "
-        f"(default: {default or 'the shipped network chooses, else ' + DEFAULT_DATA})",
+        help=f"digits, fashion-mnist, cifar10, cifar100, folder:PATH or npz:PATH (default: {default or otherwise})",
     )
     parser.add_argument("--data-root", type=Path, metavar="DIR", help="where the data set's files are")
 

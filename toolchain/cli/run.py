@@ -10,6 +10,7 @@ from toolchain.cli import parser
 from toolchain.cli.lava_options import Speed, add_lava, lava_options
 from toolchain.cli.output import emit, note, percent
 from toolchain.cli.parser import Parser, UsageError, output_path
+from toolchain.cli.ranges import add_format, check_format
 
 if TYPE_CHECKING:
     from toolchain.cli.evaluate import Evaluation
@@ -24,6 +25,13 @@ def add_parser(commands: Any) -> Parser:
     command.add_argument("--target", default="golden", metavar="TARGET", help="golden (default), lava")
     parser.add_data(command)
     parser.add_limit(command)
+    command.add_argument(
+        "--overflow",
+        choices=("exact", "strict", "saturate", "wrap", "format"),
+        help="golden only: what happens to a number that does not fit --format; exact (default) keeps and counts it, "
+        "strict stops at it, format does what the format's target does",
+    )
+    add_format(command)
     command.add_argument("--record", choices=["spikes"], help="also keep every spike in the trace (with -o)")
     command.add_argument("-o", "--out", type=output_path, metavar="trace.npz", help="write the trace")
     add_lava(command)
@@ -37,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.record and not args.out:
         raise UsageError("--record needs -o FILE to keep the spikes in")
-    options = lava_options(args)
+    options = lava_options(args) | _registers(args)
     target = find_target(args.target)
     nir_graph, graph = read_graph(args.graph)
     if args.limit is None and args.target == "lava":
@@ -46,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     dataset = open_images(args, graph)
     result, speed = Evaluation(), Speed()
     if args.target == "golden" and not args.out:
-        trace = golden_trace(dataset, graph)
+        trace = golden_trace(dataset, graph, **options)
         result.add(trace, dataset.labels)
         speed.add(trace)
     else:
@@ -61,6 +69,15 @@ def run(args: argparse.Namespace) -> int:
     document = _document(args, graph.content_sha256, result) | speed.document
     emit(args, document, _text(args, graph.timesteps, result, speed))
     return 0
+
+
+def _registers(args: argparse.Namespace) -> dict[str, Any]:
+    """What the golden model does with numbers that do not fit."""
+    check_format(args.format)
+    given = {name: value for name in ("overflow", "format") if (value := getattr(args, name)) is not None}
+    if given and args.target != "golden":
+        raise UsageError(f"--{next(iter(given))} is for the golden model; leave out --target {args.target}")
+    return given
 
 
 def _document(args: argparse.Namespace, sha256: str, result: Evaluation) -> dict[str, Any]:
@@ -89,7 +106,9 @@ def _text(args: argparse.Namespace, timesteps: int, result: Evaluation, speed: S
     if result.curve is not None:
         lines.append("against T: " + ", ".join(f"T={t} {percent(a)}" for t, a in enumerate(result.curve, 1)))
     lines.append(f"{sum(result.events.values()) / result.images:.1f} spikes per image")
-    lines += [f"overflow: {name} left 24 bits in {count} neuron-steps" for name, count in result.overflowed.items()]
+    lines += [
+        f"overflow: {name} left its register in {count} neuron-steps" for name, count in result.overflowed.items()
+    ]
     lines += speed.lines
     if args.out:
         lines.append(f"trace: {args.out}")

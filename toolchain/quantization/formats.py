@@ -25,8 +25,8 @@ class NumberFormat:
 
     ``weight_bits`` of the mantissa (sign included), ``weight_exponent_max`` of one exponent per synapse node;
     thresholds up to ``threshold_max``, one per ``layer`` or per ``neuron``; membranes within +-``membrane_max``, the
-    input of one step within +-``accumulator_max``; biases are mantissa * 2**e with |mantissa| <= ``bias_max`` and
-    0 <= e <= ``bias_exponent_max``, one e per population.
+    input of one step within +-``accumulator_max``; beyond, ``membrane_overflow`` and ``accumulator_overflow`` happen.
+    Biases are mantissa * 2**e, |mantissa| <= ``bias_max`` and 0 <= e <= ``bias_exponent_max``, one e per population.
     """
 
     name: str
@@ -36,7 +36,9 @@ class NumberFormat:
     threshold_max: int
     threshold_per: Literal["layer", "neuron"]
     membrane_max: int
+    membrane_overflow: Literal["saturate", "wrap"]
     accumulator_max: int
+    accumulator_overflow: Literal["saturate", "wrap"]
     bias_max: int
     bias_exponent_max: int
     source: str

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
+from functools import partial
+
 import nir
 import numpy as np
 
 import toolchain.ir.integer as ig
 from toolchain.conversion.network import SpikingNetwork
 from toolchain.conversion.neurons import Neuron
-from toolchain.errors import ConversionError, RangeError
+from toolchain.errors import ConversionError, DoesNotFit, RangeError
 from toolchain.ir import build, decode
 from toolchain.quantization.currents import READOUT, apply_gain, float64, wiring
 from toolchain.quantization.formats import DEFAULT_FORMAT, NumberFormat, load_format, require
@@ -21,12 +24,20 @@ from toolchain.quantization.search import activity, search
 from toolchain.quantization.synapses import Names, channel_bias, output_weights, synapse_nodes
 
 
-def lower(network: SpikingNetwork, precision: Precision | None = None, *, format: str = DEFAULT_FORMAT) -> nir.NIRGraph:
+def lower(
+    network: SpikingNetwork,
+    precision: Precision | None = None,
+    *,
+    format: str = DEFAULT_FORMAT,
+    force: bool = False,
+) -> nir.NIRGraph:
     """Quantise a converted network and write it as NIR of profile ``spikec.nir/1``, verified.
 
     ``precision`` is ``tc.Int8(per="layer")`` (default) or ``tc.Int8(per="channel")``. Weights are int8 mantissas,
     thresholds, biases and initial membranes int32, the initial membrane half the threshold (floor) unless calibrated.
     ``format`` names what the target's registers hold (``generic24``, ``loihi1``, ``loihi2``, or a .toml file).
+    With ``force`` what does not fit them is written all the same, with a warning that lists it:
+    ``tc.simulate(graph, images, overflow="format")`` shows what then happens on the target.
 
     Raises ``DoesNotFit`` with every number the format cannot hold, ``RangeError`` where a membrane can leave its range
     and does on the network's example images, and ``ConversionError`` where operations cannot share a synapse.
@@ -45,8 +56,13 @@ def lower(network: SpikingNetwork, precision: Precision | None = None, *, format
     form = load_format(format)
     graph = integer_graph(network, precision, form)
     ranges = bounds(graph)
-    require(graph, form, ranges)
-    check_range(graph, form, ranges, network)
+    for check in (partial(require, graph, form, ranges), partial(check_range, graph, form, ranges, network)):
+        try:
+            check()
+        except (DoesNotFit, RangeError) as error:
+            if not force:
+                raise
+            warnings.warn(f"written all the same: {error}", stacklevel=2)
     built = build(graph)
     decode(built)
     return built
@@ -57,6 +73,8 @@ def integer_graph(network: SpikingNetwork, precision: Precision, form: NumberFor
     wires = wiring(network)
     neurons = network.neurons
     coding = network.input_range
+    if isinstance(precision, Int8):
+        precision.check_names(list(dict.fromkeys(n for name, c in wires.currents.items() for n in _layers(name, c))))
     names = Names({"input", "output", READOUT, *neurons})
     nodes: list[ig.Node] = [ig.InputNode("input", wires.input_shape, coding.dtype, coding.scale)]
     gains = {"input": np.array([coding.scale])} | {n: np.atleast_1d(float64(m.unit)) for n, m in neurons.items()}
@@ -70,7 +88,7 @@ def integer_graph(network: SpikingNetwork, precision: Precision, form: NumberFor
         terms = [apply_gain(term, gains[term.source]) for term in current.terms]
         weights = [output_weights(term) for term in terms]
         bias = channel_bias(current, weights[0].shape[0])
-        request = _request(name, weights, bias, neuron, precision, form)
+        request = _request(_layers(name, current), weights, bias, neuron, precision, form)
         if sources_seen is None:
             units = choose_units(request)
         else:
@@ -91,10 +109,20 @@ def integer_graph(network: SpikingNetwork, precision: Precision, form: NumberFor
     )
 
 
+def _layers(name: str, current: Current) -> list[str]:
+    """The layers whose weights lead into a population, and the population."""
+    return [*dict.fromkeys(term.name for term in current.terms if term.name), name]
+
+
 def _request(
-    name: str, weights: list[Float64], bias: Float64, neuron: Neuron | None, precision: Precision, form: NumberFormat
+    names: list[str],
+    weights: list[Float64],
+    bias: Float64,
+    neuron: Neuron | None,
+    precision: Precision,
+    form: NumberFormat,
 ) -> Request:
-    bits = min(precision.bits_of(name), form.weight_bits)
+    bits = min(precision.bits_of(*names), form.weight_bits)
     # Half of what the format holds is left to the weights. Where a bias is that large, fine weights are lost on it.
     bias_reach = min(form.bias_max << form.bias_exponent_max, form.accumulator_max) / 2
     return Request(

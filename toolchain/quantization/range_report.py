@@ -1,30 +1,37 @@
-"""What is known of every membrane: proven, measured, or seen to overflow."""
+"""What is known of every accumulator and membrane: proven, measured, or seen to overflow."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from toolchain.errors import RangeError
-from toolchain.ir import MEMBRANE_MAX, IntegerGraph, as_integer
+from toolchain.ir import IntegerGraph, as_integer
 from toolchain.quantization.ranges import bounds
 
 if TYPE_CHECKING:
     import nir
 
+    from toolchain.quantization.formats import NumberFormat
+    from toolchain.quantization.ranges import Bound
+    from toolchain.simulation import Trace
+
 Status = Literal["proven", "measured", "unproven", "overflows"]
+Quantity = Literal["accumulator", "membrane"]
 
 
 @dataclass(frozen=True)
 class LayerRange:
-    """The membrane of one population or of the readout, before reset.
+    """One register of a layer: the ``accumulator`` of a node that adds (its sum of one step, biases excluded), or the
+    ``membrane`` of a population or of the readout, before reset. It holds -limit - 1 to ``limit``.
 
     ``low`` and ``high``: worst case over every possible image. ``measured``: range on ``images`` images, None where the
     proof made measuring needless. ``margin``: how many times the measured range fits into ``limit`` (proven: the worst
-    case). ``detail`` names layer, neuron, value and image of the first overflow.
+    case). ``detail`` names neuron, value and image of the first overflow.
     """
 
     layer: str
+    quantity: Quantity
     status: Status
     low: int
     high: int
@@ -36,59 +43,74 @@ class LayerRange:
     @property
     def margin(self) -> float:
         low, high = self.measured or (self.low, self.high)
-        return self.limit / max(high, -low, 1)
+        return self.limit / max(high, ~low, 1)
 
     def __str__(self) -> str:
-        worst = f"[{self.low}, {self.high}]"
+        worst, name = f"[{self.low}, {self.high}]", f"{self.layer}: {self.quantity}"
         match self.status:
             case "proven":
-                return f"{self.layer}: proven, worst case {worst}, {self.margin:.1f} times within {self.limit}"
+                return f"{name} proven, worst case {worst}, {self.margin:.1f} times within {self.limit}"
             case "measured":
                 return (
-                    f"{self.layer}: measured {list(self.measured or ())} on {self.images} images, margin "
-                    f"{self.margin:.1f}; worst case {worst} exceeds {self.limit}"
+                    f"{name} measured {list(self.measured or ())} on {self.images} images, margin {self.margin:.1f}; "
+                    f"worst case {worst} exceeds {self.limit}"
                 )
             case "unproven":
-                return f"{self.layer}: worst case {worst} exceeds {self.limit}; give images to measure"
+                return f"{name} may reach {worst}, beyond {self.limit}; give images to measure"
             case _:
-                return f"{self.layer}: overflows {self.limit}: {self.detail}"
+                return f"{name} overflows {self.limit}: {self.detail}"
 
 
 def check_ranges(
-    graph: nir.NIRGraph | IntegerGraph, images: Any = None, *, limit: int = MEMBRANE_MAX
+    graph: nir.NIRGraph | IntegerGraph, images: Any = None, *, format: NumberFormat | str | None = None
 ) -> tuple[LayerRange, ...]:
-    """Every membrane of a deployment against a symmetric ``limit`` (default 24 bits), in network order.
+    """Every accumulator and membrane of a deployment against the registers of a number format, in network order.
 
-    ``images``: float [N, *input shape] to measure what is not proven. Membranes are measured before reset.
+    ``images``: float [N, *input shape], or an iterator of such batches, to measure what is not proven. ``format``: a
+    name, a .toml file or a ``NumberFormat`` (default: the one the graph was lowered for).
     """
-    from toolchain.simulation import simulate
+    from toolchain.simulation.golden import GoldenModel
+    from toolchain.simulation.registers import Register, Registers, adders, format_of
 
     integer = as_integer(graph)
-    proven = bounds(integer).membranes
-    loose = [name for name, b in proven.items() if max(b.high, -b.low) > limit]
-    trace = simulate(integer, images, counts=False, measure=True) if loose and images is not None else None
-    layers = []
-    for name, bound in proven.items():
-        if name not in loose:
-            layers.append(LayerRange(name, "proven", bound.low, bound.high, limit))
-        elif trace is None:
-            layers.append(LayerRange(name, "unproven", bound.low, bound.high, limit))
-        else:
-            low, high = trace.membrane[name]
-            over = max(high, -low) > limit
-            detail = _first_overflow(integer, images, name, (low, high), limit) if over else ""
-            status: Status = "overflows" if over else "measured"
-            layers.append(LayerRange(name, status, bound.low, bound.high, limit, (low, high), trace.images, detail))
-    return tuple(layers)
+    form = format_of(integer, format)
+    registers = Registers(Register(form.accumulator_max), Register(form.membrane_max), accumulators=True)
+    ranges = bounds(integer)
+    trace = None
+    if images is not None and not registers.proven(ranges):
+        trace = GoldenModel(integer, measure=True, registers=registers).run(images, counts=False)
+    adding = set(adders(integer))
+    found = []
+    for node in integer:
+        if node.name in adding:
+            found.append(_layer("accumulator", ranges.sums[node.name], registers.accumulator.maximum, trace))
+        if node.name in ranges.membranes:
+            found.append(_layer("membrane", ranges.membranes[node.name], registers.membrane.maximum, trace))
+    return tuple(found)
 
 
-def _first_overflow(graph: IntegerGraph, images: Any, name: str, seen: tuple[int, int], limit: int) -> str:
-    """Which image did it: the golden model's own sentence for 24 bits, the range for other limits."""
-    from toolchain.simulation import simulate
+def _layer(quantity: Quantity, bound: Bound, limit: int, trace: Trace | None) -> LayerRange:
+    from toolchain.simulation.registers import Register, accumulator
 
-    if limit == MEMBRANE_MAX:
-        try:
-            simulate(graph, images, counts=False, measure=True, strict=True)
-        except RangeError as error:
-            return str(error)
-    return f"it reaches [{seen[0]}, {seen[1]}]"
+    name, low, high = bound.node, bound.low, bound.high
+    if Register(limit).holds(bound):
+        return LayerRange(name, quantity, "proven", low, high, limit)
+    if trace is None:
+        return LayerRange(name, quantity, "unproven", low, high, limit)
+    seen = (trace.membrane if quantity == "membrane" else trace.accumulator)[name]
+    at = trace.first_overflow.get(name if quantity == "membrane" else accumulator(name))
+    detail = f"neuron {list(at.neuron)} reaches {at.value} on image {at.image}" if at else ""
+    return LayerRange(name, quantity, "overflows" if at else "measured", low, high, limit, seen, trace.images, detail)
+
+
+def summary(layers: tuple[LayerRange, ...]) -> str:
+    """How many registers are proven, measured, unproven and overflowing, in one line."""
+    counts = {status: sum(layer.status == status for layer in layers) for status in _words(layers)}
+    return f"{len(layers)} registers: " + ", ".join(f"{count} {status}" for status, count in counts.items())
+
+
+def _words(layers: tuple[LayerRange, ...]) -> Iterator[Status]:
+    yield from dict.fromkeys(layer.status for layer in layers)
+
+
+__all__ = ["LayerRange", "check_ranges", "summary"]

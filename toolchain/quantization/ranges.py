@@ -71,12 +71,14 @@ class Ranges:
     """Bounds of a graph.
 
     ``accumulators``: the input of one step (bias included) per synapse, pool, population and readout, as its output or
-    the sum of its sources. ``membranes``: membrane before reset in any step, partial sums of the layerwise schedule
-    included, per population and readout. ``magnitudes``: per node, a bound on the magnitude of any partial sum, in any
-    order, met when a simulator evaluates all steps of the layerwise schedule at once.
+    the sum of its sources; ``sums``: the same without biases, which a target adds to the membrane. ``membranes``:
+    membrane before reset in any step, partial sums of the layerwise schedule included, per population and readout.
+    ``magnitudes``: per node, a bound on the magnitude of any partial sum, in any order, met when a simulator evaluates
+    all steps of the layerwise schedule at once.
     """
 
     accumulators: Mapping[str, Bound]
+    sums: Mapping[str, Bound]
     membranes: Mapping[str, Bound]
     magnitudes: Mapping[str, int]
 
@@ -98,6 +100,9 @@ class _Interval:
         """Times a factor >= 0."""
         return _Interval(self.low * factor, self.high * factor)
 
+    def union(self, other: _Interval) -> _Interval:
+        return _Interval(np.minimum(self.low, other.low), np.maximum(self.high, other.high))
+
     @property
     def with_zero(self) -> _Interval:
         return _Interval(np.minimum(self.low, 0), np.maximum(self.high, 0))
@@ -113,20 +118,29 @@ class _Flow:
 
     steady: _Interval
     driven: _Interval
+    bias: Int64  # the constant in ``steady``
     partial: int  # bound on |partial sum| of steady and driven part together, once per step
 
     def __add__(self, other: _Flow) -> _Flow:
-        return _Flow(self.steady + other.steady, self.driven + other.driven, self.partial + other.partial)
+        return _Flow(
+            self.steady + other.steady, self.driven + other.driven, self.bias + other.bias, self.partial + other.partial
+        )
 
     @property
     def step(self) -> _Interval:
         return self.steady + self.driven
+
+    def bounds(self, node: str) -> tuple[Bound, Bound]:
+        """The input of one step with and without biases."""
+        low, high = self.step.low, self.step.high
+        return Bound(node, low, high), Bound(node, low - self.bias, high - self.bias)
 
 
 def bounds(graph: IntegerGraph) -> Ranges:
     """Worst-case ranges of ``graph``. Raises ``RangeError`` where a sum may leave 62 bits."""
     flows: dict[str, _Flow] = {}
     accumulators: dict[str, Bound] = {}
+    sums: dict[str, Bound] = {}
     membranes: dict[str, Bound] = {}
     magnitudes: dict[str, int] = {}
     factor = coding_factor(graph)
@@ -136,7 +150,7 @@ def bounds(graph: IntegerGraph) -> Ranges:
             continue
         arriving = reduce(_Flow.__add__, (flows[source] for source in node.sources))
         if isinstance(node, Population | Readout):
-            accumulators[node.name] = Bound(node.name, arriving.step.low, arriving.step.high)
+            accumulators[node.name], sums[node.name] = arriving.bounds(node.name)
             membrane = _membrane(graph, node, arriving)
             membranes[node.name] = Bound(node.name, membrane.low, membrane.high)
             charge = (max(graph.emission_steps, factor) + 1) * arriving.partial
@@ -147,8 +161,8 @@ def bounds(graph: IntegerGraph) -> Ranges:
         else:
             flow = flows[node.name] = _through(node, arriving)
             magnitudes[node.name] = factor * flow.partial
-            accumulators[node.name] = Bound(node.name, flow.step.low, flow.step.high)
-    return Ranges(accumulators, membranes, magnitudes)
+            accumulators[node.name], sums[node.name] = flow.bounds(node.name)
+    return Ranges(accumulators, sums, membranes, magnitudes)
 
 
 def coding_factor(graph: IntegerGraph) -> int:
@@ -161,7 +175,8 @@ def coding_factor(graph: IntegerGraph) -> int:
 
 def _input_flow(node: InputNode) -> _Flow:
     image = _Interval(np.full(node.shape, node.low, np.int64), np.full(node.shape, node.high, np.int64))
-    return _Flow(image, _constant(np.zeros(node.shape, np.int64)), image.magnitude)
+    zero = np.zeros(node.shape, np.int64)
+    return _Flow(image, _constant(zero), zero, image.magnitude)
 
 
 def _constant(value: Int64) -> _Interval:
@@ -172,17 +187,18 @@ def _spikes(node: Population) -> _Flow:
     low = -1 if node.kind == "signed_if" else 0
     high = node.levels if node.kind == "graded" and node.levels is not None else 1
     zero = np.zeros(node.shape, np.int64)
-    return _Flow(_constant(zero), _Interval(zero + low, zero + high), max(-low, high))
+    return _Flow(_constant(zero), _Interval(zero + low, zero + high), zero, max(-low, high))
 
 
 def _through(node: Linear, flow: _Flow) -> _Flow:
     steady, steady_partial = _image_of(node, flow.steady)
     driven, driven_partial = _image_of(node, flow.driven)
+    passed = _image_of(node, _constant(flow.bias))[0].low
     if not isinstance(node, Convolution | Affine):
-        return _Flow(steady, driven, steady_partial + driven_partial)
+        return _Flow(steady, driven, passed, steady_partial + driven_partial)
     column = node.bias.reshape(-1, *[1] * (len(node.output_shape) - 1))
     bias = _constant(np.broadcast_to(column, node.output_shape).astype(np.int64))
-    return _Flow(steady + bias, driven, steady_partial + driven_partial + bias.magnitude)
+    return _Flow(steady + bias, driven, passed + bias.low, steady_partial + driven_partial + bias.magnitude)
 
 
 def _image_of(node: Linear, interval: _Interval) -> tuple[_Interval, int]:
@@ -224,7 +240,7 @@ def _membrane(graph: IntegerGraph, node: Population | Readout, flow: _Flow) -> _
     down = np.maximum(node.theta, first.high - node.theta + 1)
     up = np.maximum(node.theta, node.theta - np.minimum(first.low, node.theta - 1))
     second = _charged(node, _Interval(start.low - down, start.high + up), currents, graph.timesteps)
-    return _Interval(np.minimum(first.low, second.low), np.maximum(first.high, second.high))
+    return first.union(second)
 
 
 def _received(graph: IntegerGraph, start: _Interval, flow: _Flow) -> _Interval:
@@ -232,8 +248,10 @@ def _received(graph: IntegerGraph, start: _Interval, flow: _Flow) -> _Interval:
     factor = coding_factor(graph)
     bit_serial = any(p.kind == "bit_serial" for p in graph.populations)
     steady = flow.steady.scaled(1 if bit_serial else graph.timesteps)
-    total = start + steady.with_zero + flow.driven.scaled(factor).with_zero
-    return total.with_zero
+    driven = flow.driven.scaled(factor).with_zero
+    total = (start + steady.with_zero + driven).with_zero
+    # A bit train is shifted in before v_init and the constant part are added.
+    return total.union(driven) if bit_serial else total
 
 
 def _charged(node: Population, start: _Interval, currents: list[_Interval], timesteps: int) -> _Interval:
@@ -242,7 +260,7 @@ def _charged(node: Population, start: _Interval, currents: list[_Interval], time
     v, seen = start, None
     for step, current in enumerate(currents):
         m = v + current
-        seen = m if seen is None else _Interval(np.minimum(seen.low, m.low), np.maximum(seen.high, m.high))
+        seen = m if seen is None else seen.union(m)
         fired = m.high >= theta
         # A neuron that did not fire is below theta, unless it is signed and has no spikes left (drain only).
         silent_high = m.high if step >= timesteps and node.kind == "signed_if" else np.minimum(m.high, theta - 1)

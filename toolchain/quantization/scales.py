@@ -30,7 +30,8 @@ _SKIP_CHOICES = 8
 
 @runtime_checkable
 class Precision(Protocol):
-    """What :func:`toolchain.lower` needs to know about number formats; ``name`` is a population or the readout."""
+    """What :func:`toolchain.lower` needs to know about number formats; ``names`` are those of a population (or the
+    readout) and of the layers of the network whose weights lead into it."""
 
     @property
     def per(self) -> Literal["layer", "channel"]: ...
@@ -38,7 +39,7 @@ class Precision(Protocol):
     @property
     def scale(self) -> Scale: ...
 
-    def bits_of(self, name: str) -> int: ...
+    def bits_of(self, *names: str) -> int: ...
 
     def settings(self) -> dict[str, str]: ...
 
@@ -48,7 +49,8 @@ class Int8:
     """8-bit weights, one unit ``per`` layer or per output channel; the readout has one unit always.
 
     ``bits`` (2 to 8) narrows the weights to [-(2**(bits-1) - 1), 2**(bits-1) - 1]; ``overrides`` maps patterns of
-    layer names (``"features.*"``) to other widths, the last match wins. ``scale``: how the unit is chosen:
+    layer names (``"features.*"``: of the layer that has the weights or of the neurons they lead into) to other widths,
+    the last match wins. ``scale``: how the unit is chosen:
 
     - ``max``: the largest weight just fits, the unit nudged so that threshold or skip is an exact integer;
     - ``power_of_two``: the next power of two, thresholds rounded;
@@ -66,13 +68,19 @@ class Int8:
             raise ConversionError(f"per must be 'layer' or 'channel', not {self.per!r}")
         if self.scale not in get_args(Scale):
             raise ConversionError(f"scale must be one of {', '.join(get_args(Scale))}, not {self.scale!r}")
-        for bits in (self.bits, *self.overrides.values()):
+        for name, bits in [("bits", self.bits), *((f"override {name}: bits", b) for name, b in self.overrides.items())]:
             if isinstance(bits, bool) or not isinstance(bits, int) or not 2 <= bits <= 8:
-                raise ConversionError(f"bits must be a whole number between 2 and 8, not {bits!r}")
+                raise ConversionError(f"{name} must be a whole number between 2 and 8, not {bits!r}")
 
-    def bits_of(self, name: str) -> int:
-        """Width of the weights that lead into the population ``name``."""
-        return [self.bits, *(b for pattern, b in self.overrides.items() if fnmatch.fnmatchcase(name, pattern))][-1]
+    def bits_of(self, *names: str) -> int:
+        """Width of the weights that lead into the population with one of these ``names``."""
+        return [self.bits, *(bits for pattern, bits in self.overrides.items() if fnmatch.filter(names, pattern))][-1]
+
+    def check_names(self, names: Sequence[str]) -> None:
+        """Raise ``ConversionError`` for an override that is none of these layers'."""
+        for pattern in self.overrides:
+            if not fnmatch.filter(names, pattern):
+                raise ConversionError(f"override {pattern!r} is the name of no layer; layers: {', '.join(names)}")
 
     def settings(self) -> dict[str, str]:
         """The choice in words, as stored in files and reports."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from toolchain.ir.integer import IntegerGraph
 from toolchain.simulation.emission import Result, separate_events
-from toolchain.simulation.neurons import Watch
+from toolchain.simulation.registers import Watch
 from toolchain.simulation.trace import Trace
 
 
@@ -87,8 +87,10 @@ class Collector:
             events={**counts, **{name: rows.array() for name, rows in self._events.items()}},
             spikes={name: rows.array() for name, rows in self._spikes.items()},
             output_curve=self._curve.array() if self._graph.schedule == "pipelined" else None,
-            membrane={n: (w.low, w.high) for n, w in watches.items() if w.low is not None and w.high is not None},
+            membrane=_seen(watches, "membrane"),
+            accumulator=_seen(watches, "accumulator"),
             overflows={name: watch.overflows for name, watch in watches.items()},
+            first_overflow={name: watch.first for name, watch in watches.items() if watch.first is not None},
             input_events=self._input_events,
             count_totals=self._count_totals,
             event_totals={**self._count_totals, **self._event_totals},
@@ -96,6 +98,15 @@ class Collector:
             extra_steps=self._graph.emission_steps - self._graph.timesteps,
             seconds=seconds,
         )
+
+
+def _seen(watches: dict[str, Watch], what: str) -> dict[str, tuple[int, int]]:
+    """Lowest and highest number by layer."""
+    return {
+        watch.layer: (watch.low, watch.high)
+        for watch in watches.values()
+        if watch.what == what and watch.low is not None and watch.high is not None
+    }
 
 
 def over_images(counts: Tensor) -> npt.NDArray[np.int64]:

@@ -47,11 +47,18 @@ def from_value(graph: IntegerGraph, node: Population, value: Tensor, *, spikes: 
         return Emission(value, value.clamp(max=1), value[:, None] if spikes else None)
     if node.kind != "bit_serial" and not spikes:
         return Emission(value, value if separate_events(graph, node) else None)
-    number = value.to(torch.int64)[:, None]
-    steps = torch.arange(graph.timesteps).reshape(1, -1, *[1] * len(node.shape))
-    raster = (number >> (graph.timesteps - 1 - steps)) & 1 if node.kind == "bit_serial" else (number > steps).long()
+    raster = raster_of(graph, node, value)
     counts = raster.sum(1)
     return Emission(counts, counts if separate_events(graph, node) else None, raster if spikes else None)
+
+
+def raster_of(graph: IntegerGraph, node: Population, value: Tensor) -> Tensor:
+    """The emissions int64 [N, T, *shape] that code a number [N, *shape] in the layerwise schedule."""
+    number = value.to(torch.int64)[:, None]
+    if node.kind == "graded":
+        return number
+    steps = torch.arange(graph.timesteps).reshape(1, -1, *[1] * len(node.shape))
+    return (number >> (graph.timesteps - 1 - steps)) & 1 if node.kind == "bit_serial" else (number > steps).long()
 
 
 class LevelRecord:

@@ -22,13 +22,14 @@ import torch
 
 from toolchain.errors import DataError
 from toolchain.ir.decode import as_integer
-from toolchain.ir.integer import IntegerGraph, Population, Readout
+from toolchain.ir.integer import IntegerGraph
+from toolchain.quantization.formats import NumberFormat
 from toolchain.quantization.ranges import bounds
 from toolchain.simulation.collect import Collector
 from toolchain.simulation.encode import as_images, encode
 from toolchain.simulation.levels import LevelNetwork, supports
 from toolchain.simulation.network import Network
-from toolchain.simulation.neurons import Watch
+from toolchain.simulation.registers import EXACT, Overflow, Registers, registers
 from toolchain.simulation.trace import Trace
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ def simulate(
     memory: str | int = "1GB",
     threads: int | None = None,
     strict: bool = False,
+    overflow: Overflow = "exact",
+    format: NumberFormat | str | None = None,
     progress: Progress | None = None,
 ) -> Trace:
     """Run a deployment on ``images`` in exact integers.
@@ -64,21 +67,28 @@ def simulate(
     chunk of images, ``batch`` sets the chunk directly. ``threads`` is the number of torch threads during the run.
     ``progress(done, total)`` is called after every chunk; total is None for an iterator.
 
-    The model never wraps. Where the weights do not prove that every membrane fits into 24 bits, membranes are watched:
-    ``Trace.membrane`` holds their ranges, ``Trace.overflows`` counts those beyond, and ``strict=True`` raises
-    ``RangeError`` at the first. Where they do, nothing is watched (``overflows`` is zero by proof) and the run is
-    several times faster; ``measure=True`` watches all the same.
+    By default the model never wraps. Where the weights do not prove that every membrane fits into 24 bits, membranes
+    are watched: ``Trace.membrane`` holds their ranges, ``Trace.overflows`` counts those beyond. Where they do, nothing
+    is watched (``overflows`` is zero by proof) and the run is several times faster; ``measure=True`` watches all the
+    same. ``overflow`` says what becomes of a number that does not fit the registers of ``format`` (a name, a .toml
+    file or a :class:`NumberFormat`; default: the format the graph was lowered for): ``exact`` keeps it, ``strict``
+    (or ``strict=True``) raises ``RangeError`` at the first in network order, ``saturate`` clips it, ``wrap`` takes it
+    modulo the register, ``format`` does what the format says its target does. All but ``exact`` look at accumulators
+    too; see ``docs/semantics.md``.
 
     Raises ``DataError`` for images or options it cannot use and ``GraphError`` for a graph that breaks the profile.
     """
-    return _prepared(as_integer(graph), measure).run(
+    integer = as_integer(graph)
+    if strict and overflow not in ("exact", "strict"):
+        raise DataError(f"strict=True raises where overflow={overflow!r} goes on; give one of the two")
+    chosen = registers("strict" if strict else overflow, format, integer)
+    return _prepared(integer, measure, chosen).run(
         images,
         record=record,
         counts=counts,
         batch=batch,
         memory=memory,
         threads=threads,
-        strict=strict,
         progress=progress,
     )
 
@@ -86,12 +96,14 @@ def simulate(
 class GoldenModel:
     """A graph prepared once, to be run many times; see :func:`simulate` for the options."""
 
-    def __init__(self, graph: IntegerGraph, *, measure: bool = False) -> None:
-        self._graph = graph
+    def __init__(self, graph: IntegerGraph, *, measure: bool = False, registers: Registers = EXACT) -> None:
+        self._graph, self._registers = graph, registers
         ranges = bounds(graph)
-        fast = not measure and supports(graph, ranges)
+        fast = not measure and supports(graph, ranges) and registers.proven(ranges)
         with _exact_arithmetic(None):
-            self._engine: Network | LevelNetwork = (LevelNetwork if fast else Network)(graph, ranges)
+            self._engine: Network | LevelNetwork = (
+                LevelNetwork(graph, ranges) if fast else Network(graph, ranges, registers)
+            )
 
     def run(
         self,
@@ -102,7 +114,6 @@ class GoldenModel:
         batch: int | None = None,
         memory: str | int = "1GB",
         threads: int | None = None,
-        strict: bool = False,
         progress: Progress | None = None,
     ) -> Trace:
         """Run ``images``; the options and errors of :func:`simulate`."""
@@ -111,8 +122,7 @@ class GoldenModel:
         size = batch or max(1, min(_LARGEST_BATCH, parse_memory(memory) // self._engine.bytes_per_image))
         stream, total = _batches(self._graph, images)
         collector = Collector(self._graph, total, spikes=record == "spikes", counts=counts)
-        neurons = (n.name for n in self._graph if isinstance(n, Population | Readout))
-        watches = {name: Watch(name, strict) for name in neurons}
+        watches = self._registers.watches(self._graph)
         done = 0
         with _exact_arithmetic(threads):
             for part in stream:
@@ -130,16 +140,16 @@ class GoldenModel:
         return collector.trace(watches, time.perf_counter() - started)
 
 
-_last: dict[bool, tuple[bytes, GoldenModel]] = {}
+_last: dict[bool, tuple[bytes, Registers, GoldenModel]] = {}
 
 
-def _prepared(graph: IntegerGraph, measure: bool) -> GoldenModel:
+def _prepared(graph: IntegerGraph, measure: bool, registers: Registers) -> GoldenModel:
     """A model of ``graph``: the last one, where nothing in the graph changed, since preparing costs as much as running
     a hundred images of a small network."""
     key = fingerprint(graph)
-    if measure not in _last or _last[measure][0] != key:
-        _last[measure] = key, GoldenModel(graph, measure=measure)
-    return _last[measure][1]
+    if measure not in _last or _last[measure][:2] != (key, registers):
+        _last[measure] = key, registers, GoldenModel(graph, measure=measure, registers=registers)
+    return _last[measure][2]
 
 
 def fingerprint(graph: IntegerGraph) -> bytes:

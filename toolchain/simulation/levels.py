@@ -40,7 +40,7 @@ from toolchain.quantization.ranges import Ranges
 from toolchain.simulation.biases import bias_currents
 from toolchain.simulation.emission import Emission, LevelRecord, Result, from_value, separate_events
 from toolchain.simulation.int8 import Int8Synapse, exact_synapse
-from toolchain.simulation.neurons import Watch
+from toolchain.simulation.registers import Watch
 
 _U8 = 255
 _FLOAT32_EXACT = 2**24

@@ -14,8 +14,9 @@ from toolchain.ir.integer import InputNode, IntegerGraph, Linear, Node, Populati
 from toolchain.ir.linear import apply_linear
 from toolchain.quantization.ranges import Ranges
 from toolchain.simulation.biases import bias_currents
-from toolchain.simulation.emission import Emission, Result, from_raster, from_value
-from toolchain.simulation.neurons import Currents, Parameters, Watch, emit_all, fire, integrate
+from toolchain.simulation.emission import Emission, Result, from_raster, from_value, raster_of
+from toolchain.simulation.neurons import Currents, Parameters, emit_all, fire, integrate
+from toolchain.simulation.registers import EXACT, Registers, Watch, accumulator
 
 
 @dataclass(frozen=True)
@@ -31,11 +32,14 @@ class Signal:
 class Network:
     """Executes chunks of images of any graph and shows every membrane to a watch.
 
-    Node by node in topological order, all steps of a node at once; what no later node reads is forgotten.
+    Node by node in topological order, all steps of a node at once; what no later node reads is forgotten. Where
+    accumulators are looked at, sums cannot be superposed: the image is then sent at every step like spikes, and the
+    layerwise schedule receives step by step.
     """
 
-    def __init__(self, graph: IntegerGraph, ranges: Ranges) -> None:
+    def __init__(self, graph: IntegerGraph, ranges: Ranges, registers: Registers = EXACT) -> None:
         self.graph = graph
+        self._superposed = not registers.accumulators
         self._pipelined = graph.schedule == "pipelined"
         self._last_use = {source: node.name for node in graph for source in node.sources}
         self._bit_serial = any(p.kind == "bit_serial" for p in graph.populations)
@@ -47,7 +51,7 @@ class Network:
     @property
     def bytes_per_image(self) -> int:
         """Estimate of the largest working set of one image: what is alive around a node, doubled for workspace."""
-        steps = self.graph.emission_steps if self._pipelined else 1
+        steps = self.graph.emission_steps if self._pipelined or not self._superposed else 1
         alive: dict[str, int] = {}
         peak = 1
         for node in self.graph:
@@ -65,28 +69,43 @@ class Network:
         readout = torch.empty(0)
         for node in self.graph:
             if isinstance(node, InputNode):
-                signals[node.name] = Signal(image=integers)
+                signals[node.name] = self._image(integers)
                 continue
             arriving = self._gather(node, [signals[source] for source in node.sources])
+            adder = watches.get(accumulator(node.name))
+            if adder is not None and isinstance(node, Population | Readout):
+                _hold(arriving, adder)
             if isinstance(node, Population):
                 watch = watches[node.name]
                 if self._pipelined:
                     sent = self._fire(node, arriving, len(integers), watch)
                     emissions[node.name] = from_raster(self.graph, node, sent, spikes=spikes)
                 else:
-                    received = self._received(node, arriving, len(integers))
+                    received = self._received(node, arriving, len(integers), watch)
                     value = emit_all(self._parameters[node.name], received, self.graph.timesteps, watch)
                     emissions[node.name] = from_value(self.graph, node, value, spikes=spikes)
-                    sent = value[None]
+                    sent = value[None] if self._superposed else raster_of(self.graph, node, value).transpose(0, 1)
                 signals[node.name] = Signal(sent)
             elif isinstance(node, Readout):
                 readout = self._read(node, arriving, len(integers), watches[node.name])
             else:
                 signals[node.name] = self._apply(node, arriving)
+                if adder is not None:
+                    _hold(signals[node.name], adder)
             for source in node.sources:
                 if self._last_use[source] == node.name:
                     del signals[source]
         return Result(emissions, readout)
+
+    def _image(self, integers: Tensor) -> Signal:
+        if self._superposed or self._bit_serial:  # the image is no bit train
+            return Signal(image=integers)
+        steps = self.graph.emission_steps if self._pipelined else self.graph.timesteps
+        driven = integers.expand(steps, *integers.shape)
+        if self.graph.drain:
+            driven = driven.clone()
+            driven[steps - self.graph.drain :] = 0
+        return Signal(driven)
 
     def _gather(self, node: Node, flows: Sequence[Signal]) -> Signal:
         dtype = self._dtype[node.name]
@@ -114,11 +133,31 @@ class Network:
             bias = torch.zeros(node.shape, dtype=self._dtype[node.name])
         return bias[None] if x.image is None else x.image + bias
 
-    def _received(self, node: Population | Readout, x: Signal, images: int) -> Tensor:
+    def _received(self, node: Population | Readout, x: Signal, images: int, watch: Watch) -> Tensor:
         """Layerwise: the membrane after all T steps arrived; the constant part enters T times, bit-serial once."""
+        if not self._superposed:
+            return self._received_stepwise(node, x, images, watch)
         times = 1 if self._bit_serial else self.graph.timesteps
         v = torch.from_numpy(node.v_init).to(self._dtype[node.name]) + times * self._steady(node, x)
         return (v if x.driven is None else v + x.driven[0]).expand(images, *node.shape).clone()
+
+    def _received_stepwise(self, node: Population | Readout, x: Signal, images: int, watch: Watch) -> Tensor:
+        """The same in a register, which sees every partial sum; a bit train is shifted in, its constant part last."""
+        start = torch.from_numpy(node.v_init).to(self._dtype[node.name]).expand(images, *node.shape)
+        steady = self._steady(node, x)
+        steps = self.graph.timesteps
+        v = torch.zeros_like(start) if self._bit_serial else start.clone()
+        for step in range(steps):
+            if self._bit_serial:
+                v *= 2
+            if x.driven is not None:
+                v += x.driven[step]
+            if not self._bit_serial:
+                v += steady
+            elif step == steps - 1:
+                v += start + steady
+            watch.see(v)
+        return v
 
     def _fire(self, node: Population, x: Signal, images: int, watch: Watch) -> Tensor:
         steps = self.graph.emission_steps
@@ -127,12 +166,18 @@ class Network:
 
     def _read(self, node: Readout, x: Signal, images: int, watch: Watch) -> Tensor:
         if not self._pipelined:
-            v = self._received(node, x, images)
+            v = self._received(node, x, images, watch)
             watch.see(v)
             return v[None]
         steps = self.graph.timesteps + self.graph.drain
         currents = Currents(x.driven, self._steady(node, x), steps, self.graph.timesteps)
         return integrate(node, currents, watch, images, self._dtype[node.name])
+
+
+def _hold(signal: Signal, watch: Watch) -> None:
+    """Put the sums of every step, and those of the image, through the register of an accumulator, in place."""
+    for sums in (*(() if signal.driven is None else signal.driven), *(() if signal.image is None else (signal.image,))):
+        watch.see(sums)
 
 
 def _dtype(node: Node, ranges: Ranges) -> torch.dtype:

@@ -1,7 +1,8 @@
 """Neuron update rules of the contract, as in-place scans over the steps of a batch.
 
 Every function takes and returns tensors that hold exact integers, in the dtype the range analysis chose (float32,
-float64 or int64); none of them wraps or rounds. ``S`` counts emission steps, ``N`` images.
+float64 or int64). None of them rounds; membranes wrap or saturate where their :class:`Watch` is asked to. ``S`` counts
+emission steps, ``N`` images.
 """
 
 from __future__ import annotations
@@ -12,39 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from toolchain.errors import RangeError
-from toolchain.ir.integer import MEMBRANE_MAX, Population, Readout
-
-MEMBRANE_MIN = -MEMBRANE_MAX - 1
-
-
-@dataclass
-class Watch:
-    """Lowest and highest membrane before reset of one layer, and how many neuron-steps left 24 bits."""
-
-    layer: str
-    strict: bool = False
-    first_image: int = 0  # offset of the running chunk in the data, for messages
-    low: int | None = None
-    high: int | None = None
-    overflows: int = 0
-
-    def see(self, m: Tensor) -> None:
-        """Account for the membranes ``m`` [N, *shape] of one step."""
-        low, high = (int(x) for x in torch.aminmax(m))
-        self.low = low if self.low is None else min(self.low, low)
-        self.high = high if self.high is None else max(self.high, high)
-        if low >= MEMBRANE_MIN and high <= MEMBRANE_MAX:
-            return
-        outside = (m < MEMBRANE_MIN) | (m > MEMBRANE_MAX)
-        self.overflows += int(outside.sum())
-        if self.strict:
-            index = tuple(int(i) for i in outside.nonzero()[0])
-            raise RangeError(
-                f"{self.layer}: the membrane of neuron {list(index[1:])} reaches {int(m[index])} on image "
-                f"{self.first_image + index[0]}, beyond 24 bits [{MEMBRANE_MIN}, {MEMBRANE_MAX}]; use fewer steps or "
-                "smaller weights"
-            )
+from toolchain.ir.integer import Population, Readout
+from toolchain.simulation.registers import Watch
 
 
 @dataclass(frozen=True)

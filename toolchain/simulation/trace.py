@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from toolchain.simulation.registers import Place
+
 Array = npt.NDArray[np.generic]
 
 
@@ -23,6 +25,10 @@ class Trace:
     the T + drain steps that the contract counts. ``count_totals`` / ``event_totals`` hold counts and events summed
     over the images, also where the arrays per image were not kept. ``seconds`` of wall clock and ``target`` are not
     compared.
+
+    Where ``tc.simulate`` was asked for registers, ``overflows`` counts what did not fit those, also of every
+    ``"node: accumulator"``, and ``accumulator`` holds per node the (lowest, highest) sum of one step.
+    ``first_overflow``: the first number behind each entry of ``overflows``.
     """
 
     output: npt.NDArray[np.int64]
@@ -41,6 +47,8 @@ class Trace:
     info: dict[str, str] = field(default_factory=dict)
     count_totals: dict[str, npt.NDArray[np.int64]] = field(default_factory=dict)  # counts summed over images [*shape]
     event_totals: dict[str, npt.NDArray[np.int64]] = field(default_factory=dict)  # events summed over images [*shape]
+    accumulator: dict[str, tuple[int, int]] = field(default_factory=dict)
+    first_overflow: dict[str, Place] = field(default_factory=dict)
 
     @property
     def images(self) -> int:

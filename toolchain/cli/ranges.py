@@ -1,0 +1,66 @@
+"""``spikec ranges``: what is proven, measured or seen to overflow of every accumulator and membrane."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from typing import Any
+
+from toolchain.cli import parser
+from toolchain.cli.output import Progress, emit
+from toolchain.cli.parser import Parser, UsageError, unknown
+
+
+def add_format(command: Parser) -> None:
+    """``--format``, a number format or a file of one."""
+    command.add_argument(
+        "--format", metavar="F", help="generic24, loihi1, loihi2 or a .toml file (default: the file's own)"
+    )
+
+
+def check_format(name: str | None) -> None:
+    """Refuse a name that no number format has."""
+    from toolchain.quantization.formats import format_names
+
+    if name is not None and not name.endswith(".toml") and name not in format_names():
+        raise UsageError(f"--format: {unknown(name, format_names())}")
+
+
+def add_parser(commands: Any) -> Parser:
+    command = parser.command(commands, "ranges", "accumulators and membranes of a NIR file: proven, measured, overflow")
+    parser.add_graph(command)
+    parser.add_data(command, None, "nothing is measured")
+    parser.add_limit(command, 1000)
+    add_format(command)
+    return command
+
+
+def run(args: argparse.Namespace) -> int:
+    from toolchain.cli.inputs import open_images, read_graph
+    from toolchain.quantization.range_report import check_ranges, summary
+    from toolchain.simulation.registers import format_of
+
+    check_format(args.format)
+    _, graph = read_graph(args.graph)
+    form = format_of(graph, args.format)
+    layers = check_ranges(graph, format=form)
+    if args.data is not None and any(layer.status == "unproven" for layer in layers):
+        dataset = open_images(args, graph)
+        with Progress("ranges", len(dataset)) as progress:
+
+            def batches() -> Any:
+                for images, _ in dataset.batches(100):
+                    yield images.numpy()
+                    progress.advance(len(images))
+
+            layers = check_ranges(graph, batches(), format=form)
+    lines = [*map(str, layers), f"{summary(layers)} ({form.title})"]
+    document = {
+        "file": args.graph,
+        "content_sha256": graph.content_sha256,
+        "format": form.name,
+        "data": args.data,
+        "layers": [{**asdict(layer), "margin": layer.margin} for layer in layers],
+    }
+    emit(args, document, "\n".join(lines))
+    return 2 if any(layer.status == "overflows" for layer in layers) else 0

@@ -1,0 +1,150 @@
+"""Registers: what becomes of a number that the width of a target cannot hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+import torch
+from torch import Tensor
+
+from toolchain.errors import DataError, RangeError
+from toolchain.ir.integer import MEMBRANE_MAX, Flatten, IntegerGraph, Linear, Population, Readout
+from toolchain.quantization.formats import DEFAULT_FORMAT, NumberFormat, load_format
+
+if TYPE_CHECKING:
+    from toolchain.quantization.ranges import Bound, Ranges
+
+Beyond = Literal["exact", "strict", "saturate", "wrap"]
+Overflow = Literal["exact", "strict", "saturate", "wrap", "format"]
+
+
+@dataclass(frozen=True)
+class Register:
+    """Holds -M - 1 to M = ``maximum``. Beyond, the number is kept and counted (``exact``), raises ``RangeError``
+    (``strict``), is taken modulo 2M + 2 (``wrap``: two's complement), or becomes the nearest of -M and M (``saturate``:
+    sign and magnitude, as the membrane of Lava's LIF)."""
+
+    maximum: int = MEMBRANE_MAX
+    beyond: Beyond = "exact"
+
+    @property
+    def minimum(self) -> int:
+        return -self.maximum if self.beyond == "saturate" else -self.maximum - 1
+
+    def holds(self, bound: Bound) -> bool:
+        return self.minimum <= bound.low and bound.high <= self.maximum
+
+
+@dataclass(frozen=True)
+class Place:
+    """The first number that a register could not hold: of which image and neuron, and its value."""
+
+    image: int
+    neuron: tuple[int, ...]
+    value: int
+
+
+@dataclass
+class Watch:
+    """One register of a layer during a run: lowest and highest number that reached it, and how many did not fit."""
+
+    layer: str
+    register: Register = Register()
+    what: Literal["membrane", "accumulator"] = "membrane"
+    first_image: int = 0  # offset of the running chunk in the data
+    low: int | None = None
+    high: int | None = None
+    overflows: int = 0
+    first: Place | None = None
+
+    def see(self, m: Tensor) -> None:
+        """Account for the numbers ``m`` [N, *shape] of one step, and turn them into what the register holds."""
+        low, high = (int(x) for x in torch.aminmax(m))
+        self.low = low if self.low is None else min(self.low, low)
+        self.high = high if self.high is None else max(self.high, high)
+        minimum, maximum = self.register.minimum, self.register.maximum
+        if low >= minimum and high <= maximum:
+            return
+        outside = (m < minimum) | (m > maximum)
+        self.overflows += int(outside.sum())
+        if self.first is None:
+            index = tuple(int(i) for i in outside.nonzero()[0])
+            self.first = Place(self.first_image + index[0], index[1:], int(m[index]))
+        match self.register.beyond:
+            case "strict":
+                raise RangeError(self._refusal(self.first))
+            case "saturate":
+                m.clamp_(minimum, maximum)
+            case "wrap":
+                wrapped = (m[outside].to(torch.int64) - minimum) % (2 * maximum + 2) + minimum
+                m[outside] = wrapped.to(m.dtype)
+
+    def _refusal(self, at: Place) -> str:
+        bits = self.register.maximum.bit_length() + 1
+        return (
+            f"{self.layer}: the {self.what} of neuron {list(at.neuron)} reaches {at.value} on image {at.image}, beyond "
+            f"{bits} bits [{self.register.minimum}, {self.register.maximum}]; use fewer steps or smaller weights"
+        )
+
+
+@dataclass(frozen=True)
+class Registers:
+    """The registers of a target: the ``accumulator`` that adds up what arrives at a neuron in one step (per linear
+    node, and per neuron where several meet; biases excluded, which are added to the membrane), and the ``membrane``.
+
+    ``accumulators``: whether they are looked at, which takes an addition per step where one would do otherwise.
+    """
+
+    accumulator: Register = Register()
+    membrane: Register = Register()
+    accumulators: bool = False
+
+    def watches(self, graph: IntegerGraph) -> dict[str, Watch]:
+        """One per membrane, by node name, and one per accumulator, by :func:`accumulator` of the name."""
+        neurons = [node for node in graph if isinstance(node, Population | Readout)]
+        found = {node.name: Watch(node.name, self.membrane) for node in neurons}
+        if self.accumulators:
+            found |= {accumulator(name): Watch(name, self.accumulator, "accumulator") for name in adders(graph)}
+        return found
+
+    def proven(self, ranges: Ranges) -> bool:
+        """Whether nothing can leave a register, whatever the image: then every mode computes the same."""
+        return all(self.membrane.holds(b) for b in ranges.membranes.values()) and (
+            not self.accumulators or all(self.accumulator.holds(b) for b in ranges.sums.values())
+        )
+
+
+def adders(graph: IntegerGraph) -> list[str]:
+    """Nodes that add in an accumulator, in network order."""
+    return [n.name for n in graph if len(n.sources) > 1 or (isinstance(n, Linear) and not isinstance(n, Flatten))]
+
+
+def accumulator(name: str) -> str:
+    """The key of the accumulator of a node, which no node can be called."""
+    return f"{name}: accumulator"
+
+
+EXACT = Registers()
+
+
+def registers(overflow: str, form: NumberFormat | str | None, graph: IntegerGraph) -> Registers:
+    """Registers of a number format (default: the one the graph was lowered for); 24 bits, exact, if neither is asked.
+
+    Raises ``DataError`` for an unknown ``overflow`` and ``ToolchainError`` for an unknown format.
+    """
+    if overflow not in get_args(Overflow):
+        raise DataError(f"overflow={overflow!r} is not known; use one of {', '.join(get_args(Overflow))}")
+    if overflow == "exact" and form is None:
+        return EXACT
+    form = format_of(graph, form)
+    if overflow == "format":
+        sums, membrane = form.accumulator_overflow, form.membrane_overflow
+        return Registers(Register(form.accumulator_max, sums), Register(form.membrane_max, membrane), True)
+    beyond: Beyond = overflow  # type: ignore[assignment]  # checked above
+    return Registers(Register(form.accumulator_max, beyond), Register(form.membrane_max, beyond), beyond != "exact")
+
+
+def format_of(graph: IntegerGraph, form: NumberFormat | str | None) -> NumberFormat:
+    """A format, given by name or file, or the one the graph was lowered for."""
+    return form if isinstance(form, NumberFormat) else load_format(form or graph.info.get("format", DEFAULT_FORMAT))
