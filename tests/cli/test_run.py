@@ -106,3 +106,41 @@ def test_more_classes_than_the_network_knows_are_refused(spikec, net, tmp_path):
     result = spikec("run", net, "--data", "npz:d.npz")
     assert result.code == 1
     assert "10 classes" in result.err
+
+
+def test_early_exit(spikec, net, expected, tmp_path):
+    """The proven form changes no class; a margin that nearly every lead exceeds stops after one step."""
+    trace, labels = expected
+    proven = spikec("run", net, "--limit", 30, "--early-exit", "margin", "--json")
+    assert proven.code == 0
+    assert proven.json["correct"] == (trace.output.argmax(1) == labels).sum()
+    assert 1 <= proven.json["mean_steps"] <= 3
+    early = spikec("run", net, "--limit", 30, "--early-exit", "margin:1e-9", "-o", "t.npz")
+    assert "stopped early: 1." in early.out
+    with np.load(tmp_path / "t.npz") as found:
+        assert (found["steps"] == 1).mean() > 0.5
+        at_stop = trace.output_curve[np.arange(30), found["steps"] - 1]
+        np.testing.assert_array_equal(found["output"], at_stop)
+
+
+def test_memory_and_threads_change_nothing(spikec, net):
+    plain = spikec("run", net, "--limit", 30, "--json").json
+    bounded = spikec("run", net, "--limit", 30, "--memory", "10kB", "--threads", 1, "--json").json
+    assert {**bounded, "images_per_second": 0} == {**plain, "images_per_second": 0}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--memory", "much"), "'much' is not a size"),
+        (("--threads", 0), "at least 1"),
+        (("--early-exit", "soon"), "write margin, or margin:X"),
+        (("--early-exit", "margin:-1"), "write margin, or margin:X"),
+        (("--early-exit", "margin:x"), "write margin, or margin:X"),
+        (("--target", "lava", "--threads", 1), "--threads is an option of --target golden"),
+    ],
+)
+def test_golden_options_are_checked(spikec, net, words, message):
+    result = spikec("run", net, *words)
+    assert result.code == 1
+    assert message in result.err

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from toolchain.cli import parser
+from toolchain.cli.golden_options import add_golden, golden_options
 from toolchain.cli.output import emit
 from toolchain.cli.parser import Parser, UsageError, at_least, unknown
 
@@ -34,6 +35,7 @@ def add_parser(commands: Any) -> Parser:
         help="instead, what neurobench, sinabs, syops or keras-spiking would print, and why it differs",
     )
     command.add_argument("--seed", type=at_least(0), default=0, metavar="S", help="of the interval's draws")
+    add_golden(command)
     return command
 
 
@@ -50,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"--as: {unknown(args.tool, TOOLS)}")
     load_profile(args.profile, args.book)
     _, graph = read_graph(args.graph)
-    trace = golden_trace(open_images(args, graph), graph, counts=True)
+    trace = golden_trace(open_images(args, graph), graph, counts=True, **golden_options(args))
     if args.tool is not None:
         other = convention(graph, trace, args.tool)
         emit(args, {"file": args.graph, "data_set": args.data, **asdict(other)}, str(other))

@@ -17,7 +17,7 @@ from toolchain.simulation import Trace
 if TYPE_CHECKING:
     from models.data import Dataset
 
-#: The counts and events of a batch, int32 per neuron and image, stay near this many bytes.
+#: Counts and events of a batch, int32 per neuron and image, and its raster, int8 per step, stay near this many bytes.
 _BATCH_BYTES = 2**27
 _LARGEST_BATCH = 256
 _SLOW_BATCH = 50  # a target that takes a second or more per image should show progress
@@ -33,6 +33,12 @@ class Evaluation:
     events: dict[str, int] = field(default_factory=dict)
     overflows: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0  # wall clock inside the target
+    steps: int | None = None  # that were run, where images may stop early
+
+    @property
+    def mean_steps(self) -> float | None:
+        """Steps per image, where images may stop early."""
+        return None if self.steps is None else self.steps / self.images
 
     @property
     def accuracy(self) -> float:
@@ -57,6 +63,8 @@ class Evaluation:
         """The trace of the next images."""
         self.seconds += trace.seconds
         self.images += len(labels)
+        if trace.steps is not None:
+            self.steps = (self.steps or 0) + int(trace.steps.sum())
         self.correct += int((trace.predictions == labels).sum())
         if trace.output_curve is not None:
             hits = (trace.output_curve.argmax(axis=2) == labels[:, None]).sum(axis=0)
@@ -72,11 +80,11 @@ def golden_trace(
     graph: IntegerGraph,
     counts: bool | Literal["totals"] = "totals",
     measure: bool = False,
-    **registers: Any,
+    **options: Any,
 ) -> Trace:
     """The golden model's trace of all images. With counts summed over the images it is small for any number of them;
     ``counts=True`` keeps them per image, which an energy interval needs. ``measure`` keeps the range of every membrane,
-    also where 24 bits are proven. ``registers``: ``overflow`` and ``format``."""
+    also where 24 bits are proven; ``options`` are further ones of ``tc.simulate``."""
     from toolchain.simulation import simulate
 
     with Progress("golden", len(dataset)) as progress:
@@ -85,8 +93,8 @@ def golden_trace(
             (images.numpy() for images, _ in dataset.batches(_LARGEST_BATCH)),
             counts=counts,
             measure=measure,
-            **registers,
             progress=lambda done, _: progress.advance(done - progress.done),
+            **options,
         )
 
 
@@ -99,7 +107,7 @@ def batches(
     """
     neurons = sum(population.theta.size for population in graph.populations)
     largest = _LARGEST_BATCH if label == "golden" else max(_SLOW_BATCH, least or 1)
-    size = max(1, min(largest, _BATCH_BYTES // (8 * max(neurons, 1))))
+    size = max(1, min(largest, _BATCH_BYTES // ((8 + graph.emission_steps) * max(neurons, 1))))
     with Progress(label, len(dataset)) as progress:
         for images, labels in dataset.batches(size):
             yield images.numpy(), labels.numpy()

@@ -7,6 +7,7 @@ import shlex
 from typing import Any
 
 from toolchain.cli import parser
+from toolchain.cli.golden_options import add_golden, golden_options
 from toolchain.cli.output import emit, note
 from toolchain.cli.parser import Parser, at_least, output_path
 
@@ -34,6 +35,7 @@ def add_parser(commands: Any) -> Parser:
         metavar="report.html",
         help="the page to write; the same as data goes beside it, with the suffix .json",
     )
+    add_golden(command)
     return command
 
 
@@ -51,8 +53,10 @@ def run(args: argparse.Namespace) -> int:
     if missing:
         note(f"not compared with Lava: {missing}")
     whole = len(dataset) <= ENERGY_IMAGES
-    sample = golden_trace(dataset.subset(slice(ENERGY_IMAGES)), graph, counts=True, measure=whole)
-    trace = sample if whole else golden_trace(dataset, graph, measure=True)
+    sample = golden_trace(
+        dataset.subset(slice(ENERGY_IMAGES)), graph, counts=True, measure=whole, **golden_options(args)
+    )
+    trace = sample if whole else golden_trace(dataset, graph, measure=True, **golden_options(args))
     verify = args.verify and not missing
     made = report(
         nir_graph,

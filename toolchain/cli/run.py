@@ -7,6 +7,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from toolchain.cli import parser
+from toolchain.cli.golden_options import add_golden, golden_options
 from toolchain.cli.lava_options import Speed, add_lava, lava_options
 from toolchain.cli.output import emit, note, percent
 from toolchain.cli.parser import Parser, UsageError, output_path
@@ -34,6 +35,7 @@ def add_parser(commands: Any) -> Parser:
     add_format(command)
     command.add_argument("--record", choices=["spikes"], help="also keep every spike in the trace (with -o)")
     command.add_argument("-o", "--out", type=output_path, metavar="trace.npz", help="write the trace")
+    add_golden(command, early_exit=True)
     add_lava(command)
     return command
 
@@ -45,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.record and not args.out:
         raise UsageError("--record needs -o FILE to keep the spikes in")
-    options = lava_options(args) | _registers(args)
+    options, golden = lava_options(args) | _registers(args), golden_options(args)
     target = find_target(args.target)
     nir_graph, graph = read_graph(args.graph)
     if args.limit is None and args.target == "lava":
@@ -54,14 +56,14 @@ def run(args: argparse.Namespace) -> int:
     dataset = open_images(args, graph)
     result, speed = Evaluation(), Speed()
     if args.target == "golden" and not args.out:
-        trace = golden_trace(dataset, graph, **options)
+        trace = golden_trace(dataset, graph, **options, **golden)
         result.add(trace, dataset.labels)
         speed.add(trace)
     else:
         program = target.compile(nir_graph, **options)
         with TraceFile(args.out, graph, len(dataset)) if args.out else contextlib.nullcontext() as file:
             for images, labels in batches(dataset, graph, args.target, args.chunk):
-                trace = program.run(images, record=args.record)
+                trace = program.run(images, record=args.record, **golden)
                 result.add(trace, labels)
                 speed.add(trace)
                 if file is not None:
@@ -93,6 +95,7 @@ def _document(args: argparse.Namespace, sha256: str, result: Evaluation) -> dict
         "accuracy_by_timestep": result.curve,
         "spikes_per_image": {name: count / result.images for name, count in result.events.items()},
         "overflows": result.overflowed,
+        "mean_steps": result.mean_steps,
         "trace": args.out,
     }
 
@@ -105,6 +108,8 @@ def _text(args: argparse.Namespace, timesteps: int, result: Evaluation, speed: S
     ]
     if result.curve is not None:
         lines.append("against T: " + ", ".join(f"T={t} {percent(a)}" for t, a in enumerate(result.curve, 1)))
+    if result.mean_steps is not None:
+        lines.append(f"stopped early: {result.mean_steps:.2f} of {timesteps} steps per image on average")
     lines.append(f"{sum(result.events.values()) / result.images:.1f} spikes per image")
     lines += [
         f"overflow: {name} left its register in {count} neuron-steps" for name, count in result.overflowed.items()

@@ -21,9 +21,9 @@ Array = npt.NDArray[np.generic]
 
 class TraceFile:
     """Arrays over all images: ``output``, ``logits``, ``labels``, ``counts/<layer>``, ``events/<layer>`` and, where
-    there are, ``output_curve`` and ``spikes/<layer>``, as in :class:`toolchain.simulation.Trace`. Counts are stored in
-    the smallest integer type that holds every count the graph allows. Use as a context: the file appears at ``path``
-    when the block ends without an error, complete, and not at all otherwise.
+    there are, ``output_curve``, ``steps`` and ``spikes/<layer>``, as in :class:`toolchain.simulation.Trace`. Counts are
+    stored in the smallest integer type that holds every count the graph allows. Use as a context: the file appears at
+    ``path`` when the block ends without an error, complete, and not at all otherwise.
     """
 
     def __init__(self, path: Path, graph: IntegerGraph, images: int) -> None:
@@ -41,6 +41,8 @@ class TraceFile:
         self._write("labels", labels)
         if trace.output_curve is not None:
             self._write("output_curve", trace.output_curve)
+        if trace.steps is not None:
+            self._write("steps", trace.steps)
         for layer in trace.counts:
             self._write(f"counts/{layer}", trace.counts[layer].astype(self.count_type))
             self._write(f"events/{layer}", trace.events[layer].astype(self.count_type))

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from toolchain.cli import parser
+from toolchain.cli.golden_options import add_golden, golden_options
 from toolchain.cli.lava_options import Speed, add_lava, lava_options
 from toolchain.cli.output import emit
 from toolchain.cli.parser import Parser
@@ -26,6 +27,7 @@ def add_parser(commands: Any) -> Parser:
     command.add_argument("--target", default="lava", metavar="TARGET", help="lava (default)")
     parser.add_data(command)
     parser.add_limit(command, 20)
+    add_golden(command)
     add_lava(command)
     return command
 
@@ -37,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     find_target(args.target)
     nir_graph, graph = read_graph(args.graph)
     dataset = open_images(args, graph)
-    result = verification(args.target, nir_graph, graph, dataset, options, speed)
+    result = verification(args.target, nir_graph, graph, dataset, options, speed, golden_options(args))
     document = {
         "file": args.graph,
         "content_sha256": graph.content_sha256,
@@ -63,11 +65,12 @@ def verification(
     dataset: Dataset,
     options: Mapping[str, Any] | None = None,
     speed: Speed | None = None,
+    golden_options: Mapping[str, Any] | None = None,
 ) -> Verification:
     """Golden model against ``target`` on ``dataset``: every emission of every layer, image and step, and the outputs.
 
     Stops at the first batch with a difference; its image counts from the first of ``dataset``. ``options`` are those
-    of the target; ``speed`` takes its times.
+    of the target, ``golden_options`` of ``tc.simulate``; ``speed`` takes its times.
     """
     from toolchain.cli.evaluate import batches
     from toolchain.cli.inputs import find_target
@@ -81,7 +84,7 @@ def verification(
         trace = program.run(images, record="spikes")
         if speed is not None:
             speed.add(trace)
-        found = compare(golden.run(images, record="spikes"), trace)
+        found = compare(golden.run(images, record="spikes", **(golden_options or {})), trace)
         if found is not None:
             difference = str(replace(found, image=found.image + done))
             break

@@ -156,6 +156,8 @@ def count(graph: IntegerGraph, trace: Trace) -> Counts:
 
 
 def _check(graph: IntegerGraph, trace: Trace) -> None:
+    if trace.steps is not None:
+        raise DataError("the images of the trace stopped early, and counts are of all steps: run without early_exit")
     if trace.input_events is None:
         raise DataError(
             "the trace holds no input events, so the first layer cannot be counted; use the trace of simulate()"

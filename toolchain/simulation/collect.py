@@ -52,13 +52,17 @@ class Collector:
         shapes = {p.name: p.shape for p in graph.populations}
         self._count_totals = {name: np.zeros(shapes[name], np.int64) for name in (names if counts else ())}
         self._event_totals = {name: np.zeros(shapes[name], np.int64) for name in (signed if counts else ())}
-        self._output, self._curve = Rows(total), Rows(total)
+        self._output, self._curve, self._steps = Rows(total), Rows(total), Rows(total)
+        self._early = False
         self._input_events = np.zeros(graph.input.shape, np.int32)
 
     def add(self, result: Result, integers: Tensor) -> None:
         """Append one chunk; ``integers`` [N, *input shape] are the images it ran."""
         self._input_events += torch.count_nonzero(integers, dim=0).numpy().astype(np.int32)
         self._output.add(result.readout[-1], np.int64)
+        if result.steps is not None:
+            self._early = True
+            self._steps.add(result.steps, np.int64)
         if self._graph.schedule == "pipelined":
             self._curve.add(result.readout.transpose(0, 1), np.int64)
         for node in self._graph.populations:
@@ -91,6 +95,7 @@ class Collector:
             accumulator=_seen(watches, "accumulator"),
             overflows={name: watch.overflows for name, watch in watches.items()},
             first_overflow={name: watch.first for name, watch in watches.items() if watch.first is not None},
+            steps=self._steps.array() if self._early else None,
             input_events=self._input_events,
             count_totals=self._count_totals,
             event_totals={**self._count_totals, **self._event_totals},

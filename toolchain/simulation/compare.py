@@ -53,6 +53,8 @@ def compare(a: Trace, b: Trace) -> Difference | None:
             raise DataError(f"expected two traces of tc.simulate or program.run, got {type(trace).__name__}")
     if a.timesteps != b.timesteps:
         raise DataError(f"traces of different runs: {a.timesteps} steps against {b.timesteps}")
+    if (a.steps is None) != (b.steps is None):
+        raise DataError("traces of different runs: only one of them could stop early (early_exit)")
     labels = (a.target, b.target) if a.target != b.target else ("first", "second")
     for layer, quantity, first, second in _pairs(a, b):
         if first.shape != second.shape:

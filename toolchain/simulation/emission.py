@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from toolchain.ir.integer import IntegerGraph, Population
+from toolchain.simulation.int8 import channels_last
 
 
 @dataclass(frozen=True)
@@ -23,10 +24,12 @@ class Emission:
 
 @dataclass
 class Result:
-    """One chunk: emissions by population; the readout's membrane [S, N, classes] per step (layerwise: S = 1)."""
+    """One chunk: emissions by population; the readout's membrane [S, N, classes] per step (layerwise: S = 1);
+    ``steps`` int64 [N] that each image ran, where some may have stopped early."""
 
     emissions: dict[str, Emission]
     readout: Tensor
+    steps: Tensor | None = None
 
 
 def separate_events(graph: IntegerGraph, node: Population) -> bool:
@@ -62,23 +65,57 @@ def raster_of(graph: IntegerGraph, node: Population, value: Tensor) -> Tensor:
 
 
 class LevelRecord:
-    """Follows the net count of a population step by step; ``last`` is its count so far, u8 [N, *shape]."""
+    """Follows the net count of a population step by step: ``last`` is the count so far, u8 [n, *shape], of the images
+    that still run; the caller gives the first, zero for all images, and may read but not keep it."""
 
     def __init__(self, zero: Tensor, steps: int, *, events: bool, spikes: bool) -> None:
-        self.last = zero
+        self.last = self._counts = zero
+        self._rows: Tensor | None = None  # images that still run; None: all
+        self._up, self._down = torch.empty_like(zero, dtype=torch.bool), torch.empty(0, dtype=torch.bool)
         # Booleans add up as u8 where that cannot wrap: several times faster than summing a stack.
-        self._events = torch.zeros_like(zero, dtype=torch.uint8 if steps <= 255 else torch.int32) if events else None
-        self._raster: list[Tensor] | None = [] if spikes else None
+        dtype = torch.uint8 if steps <= 255 else torch.int32
+        self._events = self._all_events = torch.zeros_like(zero, dtype=dtype) if events else None
+        self._raster = zero.new_zeros((len(zero), steps, *zero.shape[1:]), dtype=torch.int8) if spikes else None
 
-    def see(self, level: Tensor) -> None:
-        """The count after the next step."""
+    def see(self, step: int, upper: Tensor, lower: Tensor | None = None) -> None:
+        """Step up where the count is below ``upper``; down where it is above ``lower``, which is at least ``upper``."""
+        up = torch.gt(upper, self.last, out=self._up)
+        down = None
+        if lower is not None:
+            if self._down.shape != up.shape:
+                self._down = torch.empty_like(up)
+            down = torch.lt(lower, self.last, out=self._down)
+            self.last -= down.view(torch.uint8)
+        self.last += up.view(torch.uint8)
         if self._events is not None:
-            self._events += (level != self.last).view(torch.uint8)
+            self._events += up.view(torch.uint8)
+            if down is not None:
+                self._events += down.view(torch.uint8)
         if self._raster is not None:
-            self._raster.append(level.to(torch.int16) - self.last)
-        self.last = level
+            spikes = up.view(torch.int8) if down is None else up.view(torch.int8) - down.view(torch.int8)
+            if self._rows is None:
+                self._raster[:, step] = spikes
+            else:
+                self._raster[self._rows, step] = spikes
+
+    def keep(self, running: Tensor) -> None:
+        """Stop the images of ``last`` where ``running`` [n] is false."""
+        self._write_back()
+        rows = torch.arange(len(running)) if self._rows is None else self._rows
+        self._rows = rows[running]
+        self.last = channels_last(self._counts[self._rows])
+        self._up, self._down = torch.empty_like(self.last, dtype=torch.bool), torch.empty(0, dtype=torch.bool)
+        if self._all_events is not None:
+            self._events = channels_last(self._all_events[self._rows])
+
+    def _write_back(self) -> None:
+        if self._rows is not None:
+            self._counts[self._rows] = self.last
+            if self._all_events is not None and self._events is not None:
+                self._all_events[self._rows] = self._events
 
     @property
     def emission(self) -> Emission:
-        """Everything seen."""
-        return Emission(self.last, self._events, None if self._raster is None else torch.stack(self._raster, 1))
+        """Everything seen, of all images."""
+        self._write_back()
+        return Emission(self._counts, self._all_events, self._raster)

@@ -26,10 +26,12 @@ from toolchain.ir.integer import IntegerGraph
 from toolchain.quantization.formats import NumberFormat
 from toolchain.quantization.ranges import bounds
 from toolchain.simulation.collect import Collector
+from toolchain.simulation.early_exit import EarlyExit, early_exit_of
+from toolchain.simulation.emission import Result
 from toolchain.simulation.encode import as_images, encode
 from toolchain.simulation.levels import LevelNetwork, supports
 from toolchain.simulation.network import Network
-from toolchain.simulation.registers import EXACT, Overflow, Registers, registers
+from toolchain.simulation.registers import EXACT, Overflow, Registers, Watch, registers
 from toolchain.simulation.trace import Trace
 
 if TYPE_CHECKING:
@@ -56,6 +58,7 @@ def simulate(
     strict: bool = False,
     overflow: Overflow = "exact",
     format: NumberFormat | str | None = None,
+    early_exit: str | float | None = None,
     progress: Progress | None = None,
 ) -> Trace:
     """Run a deployment on ``images`` in exact integers.
@@ -76,6 +79,10 @@ def simulate(
     modulo the register, ``format`` does what the format says its target does. All but ``exact`` look at accumulators
     too; see ``docs/semantics.md``.
 
+    ``early_exit="margin"`` stops an image as soon as no further step can change its class, proven from the weights; a
+    number stops it as well once its largest logit leads by that much. ``Trace.steps`` says when; output, counts and
+    events are those at the stop. See :mod:`toolchain.simulation.early_exit`.
+
     Raises ``DataError`` for images or options it cannot use and ``GraphError`` for a graph that breaks the profile.
     """
     integer = as_integer(graph)
@@ -89,6 +96,7 @@ def simulate(
         batch=batch,
         memory=memory,
         threads=threads,
+        early_exit=early_exit,
         progress=progress,
     )
 
@@ -98,7 +106,7 @@ class GoldenModel:
 
     def __init__(self, graph: IntegerGraph, *, measure: bool = False, registers: Registers = EXACT) -> None:
         self._graph, self._registers = graph, registers
-        ranges = bounds(graph)
+        ranges = self._ranges = bounds(graph)
         fast = not measure and supports(graph, ranges) and registers.proven(ranges)
         with _exact_arithmetic(None):
             self._engine: Network | LevelNetwork = (
@@ -114,21 +122,25 @@ class GoldenModel:
         batch: int | None = None,
         memory: str | int = "1GB",
         threads: int | None = None,
+        early_exit: str | float | None = None,
         progress: Progress | None = None,
     ) -> Trace:
         """Run ``images``; the options and errors of :func:`simulate`."""
         _check_options(record, counts, batch, threads)
+        rule = early_exit_of(self._graph, self._ranges, early_exit)
         started = time.perf_counter()
         size = batch or max(1, min(_LARGEST_BATCH, parse_memory(memory) // self._engine.bytes_per_image))
         stream, total = _batches(self._graph, images)
         collector = Collector(self._graph, total, spikes=record == "spikes", counts=counts)
+        if rule is not None and not isinstance(self._engine, LevelNetwork) and not self._registers.keep:
+            raise DataError("early_exit is proven for numbers that are kept; use overflow='exact' or 'strict'")
         watches = self._registers.watches(self._graph)
         done = 0
         with _exact_arithmetic(threads):
             for part in stream:
                 for first in range(0, len(part), size):
                     integers = torch.from_numpy(encode(self._graph.input, part[first : first + size]))
-                    result = self._engine.run(integers, watches, events=bool(counts), spikes=record == "spikes")
+                    result = self._run(integers, watches, rule, events=bool(counts), spikes=record == "spikes")
                     collector.add(result, integers)
                     done += len(integers)
                     for watch in watches.values():
@@ -138,6 +150,14 @@ class GoldenModel:
         if done == 0:
             raise DataError("the iterator of images gave no batch; give at least one image")
         return collector.trace(watches, time.perf_counter() - started)
+
+    def _run(
+        self, integers: torch.Tensor, watches: dict[str, Watch], rule: EarlyExit | None, *, events: bool, spikes: bool
+    ) -> Result:
+        if isinstance(self._engine, LevelNetwork):
+            return self._engine.run(integers, watches, events=events, spikes=spikes, early_exit=rule)
+        result = self._engine.run(integers, watches, events=events, spikes=spikes or rule is not None)
+        return result if rule is None else rule.cut(result, spikes=spikes)
 
 
 _last: dict[bool, tuple[bytes, Registers, GoldenModel]] = {}

@@ -47,7 +47,7 @@ class Int8Synapse:
         if self._affine:
             x = x.reshape(len(x), -1, 1, 1)
         out: Tensor = ops.onednn.qconv2d_pointwise(
-            x.contiguous(memory_format=torch.channels_last),
+            channels_last(x),
             1.0,
             0,
             self._packed,
@@ -97,3 +97,8 @@ def _proven(node: Synapse, top: int) -> Int8Synapse | None:
         if not torch.equal(stage.quantised(levels, bias).double(), torch.floor(sums / divisor).clamp(0, 255)):
             return None
     return plain
+
+
+def channels_last(x: Tensor) -> Tensor:
+    """Images [N, C, H, W] in channels-last memory, anything else unchanged."""
+    return x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x

@@ -1,22 +1,22 @@
 """The fast path: a population as a quantiser of its accumulated input.
 
 Write c(t) for the net spike count after step t and U(t) for v_init plus all input up to step t. Then v(t) = U(t) -
-theta*c(t), so that m >= theta at step t means floor(U(t) / theta) > c(t-1), and m <= -1 means it is < c(t-1). With
-q = clip(floor(U / theta), 0, T):
+theta*c(t), so that m >= theta at step t means floor(U(t) / theta) > c(t-1), and m <= -theta_neg means
+floor((U(t) + theta_neg - 1) / theta) < c(t-1). With q = clip(floor(U / theta), 0, T) and
+r = clip(floor((U + theta_neg - 1) / theta), 0, T), which is q for a negative threshold of 1:
 
-* ``if``: c(t) = clip(q(t), c(t-1), c(t-1) + 1);
-* ``signed_if`` with negative threshold 1: c(t) = clip(q(t), c(t-1) - 1, c(t-1) + 1);
+* ``if``: c(t) = c(t-1) + [q(t) > c(t-1)];
+* ``signed_if``: c(t) = c(t-1) + [q(t) > c(t-1)] - [r(t) < c(t-1)];
 * layerwise ``if``, ``graded``, ``bit_serial``: the number emitted is q itself, clipped at T, L and 2**T - 1.
 
 Counts are small non-negative integers, so layers exchange accumulated counts as u8, synapses run on 8-bit kernels, and
 where a population reads one synapse, the kernel's output stage computes q. Membranes never exist here: this path serves
-graphs whose ranges are proven to fit. Float32 enters only where :func:`supports` and ``_stage_of`` show it to be exact.
+graphs whose ranges are proven to fit. Float32 enters only where :func:`supports` and ``stages_of`` show it to be exact.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
@@ -38,25 +38,25 @@ from toolchain.ir.integer import (
 from toolchain.ir.linear import apply_linear
 from toolchain.quantization.ranges import Ranges
 from toolchain.simulation.biases import bias_currents
-from toolchain.simulation.emission import Emission, LevelRecord, Result, from_value, separate_events
-from toolchain.simulation.int8 import Int8Synapse, exact_synapse
+from toolchain.simulation.early_exit import EarlyExit
+from toolchain.simulation.emission import LevelRecord, Result, from_value, separate_events
+from toolchain.simulation.int8 import Int8Synapse, channels_last, exact_synapse
 from toolchain.simulation.registers import Watch
+from toolchain.simulation.stages import U8_MAX, Stage, stages_of
 
-_U8 = 255
 _FLOAT32_EXACT = 2**24
 
 
 def supports(graph: IntegerGraph, ranges: Ranges) -> bool:
     """Whether this path is exact for ``graph``: its neuron kinds, the 24-bit proof, and every sum below 2**24."""
     for node in graph.populations:
-        if node.kind == "calibrated_if" or (node.theta_neg is not None and (node.theta_neg != 1).any()):
+        top, shift = top_level(graph, node), int(_shifts(node)[-1].max())
+        if node.kind == "calibrated_if" or top > U8_MAX or int(node.theta.max()) * (top + 1) >= _FLOAT32_EXACT:
             return False
-        top = top_level(graph, node)
-        next_count = 1 if graph.schedule == "pipelined" else 0  # the limit count + 1 has to fit into u8 as well
-        if top + next_count > _U8 or int(node.theta.max()) * (top + 1) >= _FLOAT32_EXACT:
+        if accumulated(graph, ranges, node.name) + shift >= _FLOAT32_EXACT:
             return False
     return ranges.fits and all(
-        accumulated(graph, ranges, node) < _FLOAT32_EXACT for node in graph.nodes if node != graph.input.name
+        accumulated(graph, ranges, name) < _FLOAT32_EXACT for name in graph.nodes if name != graph.input.name
     )
 
 
@@ -73,25 +73,12 @@ def accumulated(graph: IntegerGraph, ranges: Ranges, name: str) -> int:
     return ranges.magnitudes[name] * (graph.emission_steps if pipelined_linear else 1)
 
 
-@dataclass(frozen=True)
-class _Stage:
-    """A population computed by its synapses, scaled by 1 / theta: per step one synapse per source, and a bias [O].
-
-    One synapse rounds and clips in its own output stage; the sum of several is truncated.
-    """
-
-    synapses: Sequence[Sequence[Int8Synapse]]
-    biases: Sequence[Tensor]
-
-    def __call__(self, step: int, inputs: Sequence[Tensor]) -> Tensor:
-        """Quotients u8 [N, *shape] after ``step``, from the input of each synapse."""
-        synapses, bias = self.synapses[step], self.biases[step]
-        if len(synapses) == 1:
-            return synapses[0].quantised(inputs[0], bias)
-        total = synapses[0].current(inputs[0], bias)
-        for synapse, x in zip(synapses[1:], inputs[1:], strict=True):
-            total += synapse.current(x)
-        return total.clamp_(0, _U8).to(torch.uint8)
+def _shifts(node: Population) -> list[Int64]:
+    """What is added to U for q, and for r where that is another number."""
+    shifts = [np.zeros_like(node.theta)]
+    if node.theta_neg is not None and (node.theta_neg != 1).any():
+        shifts.append(node.theta_neg - 1)
+    return shifts
 
 
 class LevelNetwork:
@@ -104,7 +91,7 @@ class LevelNetwork:
         self.graph = graph
         self._pipelined = graph.schedule == "pipelined"
         self._last_use = {source: node.name for node in graph for source in node.sources}
-        self._ranges = ranges
+        self._bounds = {name: accumulated(graph, ranges, name) for name in graph.nodes if name != graph.input.name}
         self._bias = bias_currents(graph, dict.fromkeys(graph.nodes, torch.float32))
         once = any(p.kind in ("bit_serial", "graded") for p in graph.populations)
         pipelined = range(1, graph.emission_steps + 1)
@@ -115,10 +102,13 @@ class LevelNetwork:
         self._arriving: dict[str, int | None] = {}  # largest accumulated count at the input of a node; None: not u8
         self._top: dict[str, int | None] = {}  # the same at its output
         self._int8: dict[str, Int8Synapse] = {}
-        self._stages: dict[str, _Stage] = {}
+        self._stages: dict[str, list[Stage]] = {}
         self._postponed: set[str] = set()  # synapses that run in the stage of the population behind them
         self._pixels: set[str] = set()  # those of them that read the image
         self._weight = {n.name: torch.from_numpy(n.weight).to(torch.float32) for n in graph.synapses}
+        self._shift = {
+            p.name: [channels_last(torch.from_numpy(s).float()[None]) for s in _shifts(p)] for p in graph.populations
+        }
         for node in graph:
             self._prepare(node)
 
@@ -131,91 +121,100 @@ class LevelNetwork:
     def _prepare(self, node: Node) -> None:
         tops = [self._top[source] for source in node.sources]
         total = sum(t or 0 for t in tops)
-        arriving = self._arriving[node.name] = None if not tops or None in tops or total > _U8 else total
+        arriving = self._arriving[node.name] = None if not tops or None in tops or total > U8_MAX else total
         self._top[node.name] = None
         if isinstance(node, Convolution | Affine) and arriving is not None:
             synapse = exact_synapse(node, arriving)
             if synapse is not None:
                 self._int8[node.name] = synapse
         elif isinstance(node, Population):
-            self._top[node.name] = top_level(self.graph, node)
-            stage = self._stage_of(node)
-            if stage is not None:
-                self._stages[node.name] = stage
+            top = self._top[node.name] = top_level(self.graph, node)
+            stages = stages_of(self.graph, node, self._int8, self._bounds, top, self._times, _shifts(node))
+            if stages:
+                self._stages[node.name] = stages
                 self._postponed.update(node.sources)
                 self._pixels.update(s for s in node.sources if self.graph.input.name in self.graph.nodes[s].sources)
         elif isinstance(node, Linear) and arriving is not None:
             window = node.kernel[0] * node.kernel[1] if isinstance(node, SumPool) else 1
-            self._top[node.name] = arriving * window if arriving * window <= _U8 else None
+            self._top[node.name] = arriving * window if arriving * window <= U8_MAX else None
 
-    def _stage_of(self, node: Population) -> _Stage | None:
-        """The synapses before ``node`` as its quantiser, where they can be and are exact.
-
-        floor(U / theta) = floor((U + 1/2) / theta) for integers, and the argument is at least 1 / (2*theta) away from
-        an integer. In float32, with unit roundoff u = 2**-24, scales, products, biases and sums of k synapses err
-        together by less than u * ((k + 1) * (sum |U_i| + |bias|) + theta * (top + 3)) / theta: hence the 2**23.
-        """
-        sources = [self.graph.nodes[name] for name in node.sources]
-        theta, v_init = _per_channel(node.theta), _per_channel(node.v_init)
-        synapses = [
-            s for s in sources if isinstance(s, Convolution | Affine) and len(self.graph.consumers(s.name)) == 1
-        ]
-        if len(synapses) < len(sources) or theta is None or v_init is None:
-            return None
-        from_image = synapses[0].sources == (self.graph.input.name,) and self.graph.input.dtype == "uint8"
-        if from_image:
-            usable = len(synapses) == 1 and exact_synapse(synapses[0], _U8) is not None
-        else:
-            usable = all(s.name in self._int8 for s in synapses)
-        constant = [times * sum(s.bias for s in synapses) + v_init for times in self._times]
-        largest = sum(accumulated(self.graph, self._ranges, s.name) for s in synapses)
-        largest += max(int(np.abs(c).max()) for c in constant)
-        reach = (len(synapses) + 1) * largest + int(theta.max()) * (top_level(self.graph, node) + 3)
-        if not usable or reach >= 2**23:
-            return None
-
-        def scaled(times: int) -> list[Int8Synapse]:
-            return [Int8Synapse(s, torch.from_numpy(times * 2.0**s.weight_exp / theta).float()) for s in synapses]
-
-        # An image stands for one step: t of them have arrived after step t. Counts are accumulated already.
-        per_step = [scaled(times) for times in self._times] if from_image else [scaled(1)] * len(self._times)
-        rounding = 0.5 if len(synapses) == 1 else 0.0  # floor(x) is the rounding of x - 1/2
-        return _Stage(per_step, [torch.from_numpy((c + 0.5) / theta - rounding).float() for c in constant])
-
-    def run(self, integers: Tensor, watches: Mapping[str, Watch], *, events: bool, spikes: bool) -> Result:
-        """As :meth:`Network.run`."""
+    def run(
+        self,
+        integers: Tensor,
+        watches: Mapping[str, Watch],
+        *,
+        events: bool,
+        spikes: bool,
+        early_exit: EarlyExit | None = None,
+    ) -> Result:
+        """As :meth:`Network.run`; images that ``early_exit`` stops are left out of all further steps."""
         image = self._images(integers)
         steady = {n.name: self._steady(n, image) for n in self.graph if isinstance(n, Population | Readout)}
         records = {p.name: self._record(p, len(integers), events, spikes) for p in self.graph.populations}
         pixels = image[self.graph.input.name].to(torch.uint8)
-        readout = []
+        readout = torch.empty((len(self._times), len(integers), *self.graph.readout.shape))
+        steps = torch.full((len(integers),), len(self._times))
+        rows = torch.arange(len(integers))
         for step in range(len(self._times)):
-            sent: dict[str, Tensor] = {}
-            for node in self.graph:
-                arriving = [sent[source] for source in node.sources if source in sent]
-                if isinstance(node, Population):
-                    if node.name in self._stages:
-                        quotient = self._stages[node.name](step, arriving)
-                    else:
-                        quotient = self._quotient(node, self._accumulated(node, step, arriving, steady[node.name]))
-                    record = records[node.name]
-                    if len(quotient) < len(integers):  # neither image nor spikes: the same for every image
-                        quotient = quotient.expand_as(record.last).clone()
-                    record.see(self._limited(node, quotient, record.last))
-                    sent[node.name] = record.last
-                elif isinstance(node, Readout):
-                    u = self._accumulated(node, step, arriving, steady[node.name])
-                    readout.append(u.expand(len(integers), *node.shape))
-                elif node.name in self._pixels:
-                    sent[node.name] = pixels
-                elif arriving and isinstance(node, Linear):
-                    total = self._sum(node, arriving)
-                    sent[node.name] = total if node.name in self._postponed else self._linear(node, total)
-                for source in node.sources:
-                    if self._last_use[source] == node.name:
-                        sent.pop(source, None)
-        emissions = {name: self._emission(name, record, spikes) for name, record in records.items()}
-        return Result(emissions, torch.stack(readout))
+            u = self._step(step, records, steady, pixels)
+            if len(rows) == len(integers):
+                readout[step] = u
+            else:  # a stopped image keeps its readout
+                readout[step] = readout[step - 1]
+                readout[step, rows] = u
+            if early_exit is None or step + 1 == len(self._times):
+                continue
+            running = ~early_exit.decided(u, step)
+            if running.all():
+                continue
+            steps[rows[~running]] = step + 1
+            rows = rows[running]
+            for record in records.values():
+                record.keep(running)
+            steady = {name: x if x is None or len(x) == 1 else channels_last(x[running]) for name, x in steady.items()}
+            pixels = channels_last(pixels[running])
+            if not len(rows):
+                readout[step + 1 :] = readout[step]
+                break
+        emissions = {
+            name: record.emission
+            if self._pipelined
+            else from_value(self.graph, self._population(name), record.last, spikes=spikes)
+            for name, record in records.items()
+        }
+        return Result(emissions, readout, None if early_exit is None else steps)
+
+    def _step(
+        self, step: int, records: Mapping[str, LevelRecord], steady: Mapping[str, Tensor | None], pixels: Tensor
+    ) -> Tensor:
+        """One step of every node; returns the membrane of the readout [n, classes]."""
+        sent: dict[str, Tensor] = {}
+        readout = pixels
+        for node in self.graph:
+            arriving = [sent[source] for source in node.sources if source in sent]
+            if isinstance(node, Population):
+                record = records[node.name]
+                quotients = self._quotients(node, step, arriving, steady[node.name])
+                if node.kind == "signed_if" or not self._pipelined:
+                    for quotient in quotients:
+                        quotient.clamp_(max=top_level(self.graph, node))
+                if self._pipelined:
+                    record.see(step, quotients[0], quotients[-1] if node.kind == "signed_if" else None)
+                else:
+                    record.last.copy_(quotients[0])
+                sent[node.name] = record.last
+            elif isinstance(node, Readout):
+                u = self._accumulated(node, step, arriving, steady[node.name])
+                readout = u.expand(len(pixels), *node.shape)
+            elif node.name in self._pixels:
+                sent[node.name] = pixels
+            elif arriving and isinstance(node, Linear):
+                total = self._sum(node, arriving)
+                sent[node.name] = total if node.name in self._postponed else self._linear(node, total)
+            for source in node.sources:
+                if self._last_use[source] == node.name:
+                    sent.pop(source, None)
+        return readout
 
     def _images(self, integers: Tensor) -> dict[str, Tensor]:
         """What the constant image adds at every step at the output of each linear node it reaches, float32."""
@@ -242,12 +241,10 @@ class LevelNetwork:
         events = events and stepwise and separate_events(self.graph, node)
         return LevelRecord(zero, len(self._times), events=events, spikes=spikes and stepwise)
 
-    def _emission(self, name: str, record: LevelRecord, spikes: bool) -> Emission:
-        if self._pipelined:
-            return record.emission
+    def _population(self, name: str) -> Population:
         node = self.graph.nodes[name]
         assert isinstance(node, Population)  # only populations have records
-        return from_value(self.graph, node, record.last, spikes=spikes)
+        return node
 
     def _sum(self, node: Node, parts: Sequence[Tensor]) -> Tensor:
         if len(parts) == 1:
@@ -273,26 +270,19 @@ class LevelNetwork:
             u = torch.add(u, steady, alpha=self._times[step])
         return u + self._sum(node, arriving) if arriving else u
 
-    def _quotient(self, node: Population, u: Tensor) -> Tensor:
-        """clip(floor(u / theta), 0, top), u8: IEEE division never rounds a quotient up to the next integer while
-        theta * (top + 1) < 2**24."""
+    def _quotients(
+        self, node: Population, step: int, arriving: Sequence[Tensor], steady: Tensor | None
+    ) -> list[Tensor]:
+        """q, and r where that is another number, u8 [N or 1, *shape], clipped at 255 or lower.
+
+        IEEE division never rounds a quotient up to the next integer while theta * (top + 1) < 2**24.
+        """
+        if node.name in self._stages:
+            return [stage(step, arriving) for stage in self._stages[node.name]]
         theta = channels_last(torch.from_numpy(node.theta).float()[None])
-        return u.div_(theta).clamp_(0, top_level(self.graph, node)).to(torch.uint8)
-
-    def _limited(self, node: Population, quotient: Tensor, count: Tensor) -> Tensor:
-        """The net count after this step, from the quotient, which is overwritten, and the count before it."""
-        if node.kind == "signed_if" or not self._pipelined:
-            quotient.clamp_(max=top_level(self.graph, node))
-        if not self._pipelined:
-            return quotient
-        return quotient.clamp_(count.clamp(min=1).sub_(1) if node.kind == "signed_if" else count, count + 1)
-
-
-def _per_channel(array: Int64) -> Int64 | None:
-    """One value per channel [O], or None where it varies within a channel."""
-    rows = array.reshape(array.shape[0], -1)
-    first: Int64 = rows[:, 0]
-    return first if (rows == first[:, None]).all() else None
+        u = self._accumulated(node, step, arriving, steady)
+        top = top_level(self.graph, node)
+        return [((u + shift) / theta).clamp_(0, top).to(torch.uint8) for shift in self._shift[node.name]]
 
 
 def _pool_u8(node: SumPool, x: Tensor) -> Tensor:
@@ -301,8 +291,3 @@ def _pool_u8(node: SumPool, x: Tensor) -> Tensor:
     pixels = x.permute(0, 2, 3, 1)
     rows = reduce(torch.add, (pixels[:, i : height * kh : kh] for i in range(kh)))
     return reduce(torch.add, (rows[:, :, i : width * kw : kw] for i in range(kw))).permute(0, 3, 1, 2)
-
-
-def channels_last(x: Tensor) -> Tensor:
-    """Images [N, C, H, W] in channels-last memory, anything else unchanged."""
-    return x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x

@@ -100,6 +100,11 @@ class Registers:
     membrane: Register = Register()
     accumulators: bool = False
 
+    @property
+    def keep(self) -> bool:
+        """Whether every number is kept as it is, or refused."""
+        return {self.accumulator.beyond, self.membrane.beyond} <= {"exact", "strict"}
+
     def watches(self, graph: IntegerGraph) -> dict[str, Watch]:
         """One per membrane, by node name, and one per accumulator, by :func:`accumulator` of the name."""
         neurons = [node for node in graph if isinstance(node, Population | Readout)]

@@ -22,7 +22,9 @@ class Trace:
     when recorded, else empty; ``output_curve`` int64 [N, T, classes]: the readout after each step, where the schedule
     has one; ``membrane`` per population and readout (lowest, highest) membrane seen before reset; ``overflows`` per
     population and readout: neuron-steps beyond 24 bits. With drain, ``counts``, ``spikes`` and ``output_curve`` cover
-    the T + drain steps that the contract counts. ``count_totals`` / ``event_totals`` hold counts and events summed
+    the T + drain steps that the contract counts. ``steps`` int64 [N], with early exit: steps that each image ran; its
+    output, counts, events and rasters are those up to there (later entries of a raster are 0, later ones of the curve
+    repeat the output). ``count_totals`` / ``event_totals`` hold counts and events summed
     over the images, also where the arrays per image were not kept. ``seconds`` of wall clock and ``target`` are not
     compared.
 
@@ -49,6 +51,7 @@ class Trace:
     event_totals: dict[str, npt.NDArray[np.int64]] = field(default_factory=dict)  # events summed over images [*shape]
     accumulator: dict[str, tuple[int, int]] = field(default_factory=dict)
     first_overflow: dict[str, Place] = field(default_factory=dict)
+    steps: npt.NDArray[np.int64] | None = None
 
     @property
     def images(self) -> int:

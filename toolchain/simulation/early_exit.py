@@ -1,0 +1,131 @@
+"""Early exit: an image stops once its class can no longer change, or once it leads by a confidence margin.
+
+After step t the readout of class o is v_o. What one further step can add to v_o - v_p is bounded from the weights,
+class against class: a weight difference counts only with the sign that helps o, for the largest or the smallest number
+its source can send. Class p is decided where v_p - v_o exceeds what all remaining steps can add to v_o - v_p, for every
+o (ties go to the lower class, as in ``numpy.argmax``). Steps of the drain carry no biases and no image.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from toolchain.errors import DataError
+from toolchain.ir.integer import Affine, Flatten, InputNode, Int64, IntegerGraph, Population, SumPool
+from toolchain.quantization.ranges import Ranges
+from toolchain.simulation.emission import Emission, Result
+
+#: The proven form.
+MARGIN = "margin"
+
+
+class EarlyExit:
+    """The rule of one graph. ``confidence``: margin of the logits accumulated so far that is enough without a proof.
+
+    Raises ``DataError`` for a margin that is not a positive number and for a graph whose readout has no steps of its
+    own.
+    """
+
+    def __init__(self, graph: IntegerGraph, ranges: Ranges, confidence: float | None = None) -> None:
+        if confidence is not None and not 0 < confidence < float("inf"):
+            raise DataError(f"early_exit={confidence!r} is not a margin; use a positive number of logits or {MARGIN!r}")
+        if graph.schedule != "pipelined" or any(p.kind == "calibrated_if" for p in graph.populations):
+            raise DataError(
+                "early_exit needs layers that step together: 'pipelined' if or signed_if neurons; layerwise and "
+                "calibrated layers run one after the other, so nothing is known of the class before the last one"
+            )
+        self._scale, self._confidence = graph.readout.scale, confidence
+        on, off = (_gain(graph, ranges, on=applied) for applied in (True, False))
+        steps, drain = graph.timesteps, graph.drain
+        #: After each step, int64 [p, o]: the most that v_o can gain on v_p until the end.
+        self._gains = [
+            (steps - min(t, steps)) * on + min(drain, steps + drain - t) * off for t in range(1, steps + drain + 1)
+        ]
+
+    def decided(self, v: Tensor, step: int) -> Tensor:
+        """Which images stop after ``step`` (from 0), bool [N]; ``v`` [N, classes] is the readout's membrane."""
+        values = v.to(torch.int64).numpy()
+        leader, rows = values.argmax(axis=1), np.arange(len(values))
+        lead = values[rows, leader][:, None] - values
+        classes = np.arange(values.shape[1])
+        others = classes != leader[:, None]
+        safe = lead + (leader[:, None] < classes) > self._gains[step][leader]
+        stop = (safe | ~others).all(axis=1)
+        if self._confidence is not None:
+            margin = np.where(others, lead * self._scale, np.inf).min(axis=1)
+            stop |= margin >= self._confidence
+        return torch.from_numpy(stop)
+
+    def cut(self, result: Result, *, spikes: bool) -> Result:
+        """A run of all steps, with rasters, as if every image had stopped where this rule stops it."""
+        total = len(result.readout)
+        steps = torch.full((result.readout.shape[1],), total)
+        for step in reversed(range(total - 1)):
+            steps[self.decided(result.readout[step], step)] = step + 1
+        kept = torch.minimum(torch.arange(total)[:, None], steps - 1)
+        readout = result.readout[kept, torch.arange(len(steps))]
+        emissions = {name: _until(emission, steps, spikes=spikes) for name, emission in result.emissions.items()}
+        return replace(result, emissions=emissions, readout=readout, steps=steps)
+
+
+def _until(emission: Emission, steps: Tensor, *, spikes: bool) -> Emission:
+    assert emission.raster is not None  # the caller asked for rasters
+    running = torch.arange(emission.raster.shape[1]) < steps[:, None]
+    raster = emission.raster * running.view(*running.shape, *[1] * (emission.raster.dim() - 2))
+    events = None if emission.events is None else torch.count_nonzero(raster, dim=1)
+    return Emission(raster.sum(1), events, raster if spikes else None)
+
+
+def early_exit_of(graph: IntegerGraph, ranges: Ranges, option: str | float | None) -> EarlyExit | None:
+    """The rule that ``early_exit=option`` of :func:`toolchain.simulation.simulate` asks for."""
+    if option is None:
+        return None
+    if isinstance(option, str) and option != MARGIN:
+        raise DataError(f"early_exit={option!r} is not known; use {MARGIN!r} or a margin of the logits")
+    return EarlyExit(graph, ranges, None if isinstance(option, str) else float(option))
+
+
+def _gain(graph: IntegerGraph, ranges: Ranges, *, on: bool) -> Int64:
+    """int64 [p, o]: the most that one step, with image and biases or without, adds to v_o - v_p."""
+    size = graph.readout.v_init.size
+    gain = np.zeros((size, size), np.int64)
+    for name in graph.readout.sources:
+        node = graph.nodes[name]
+        if isinstance(node, Affine):
+            sources = [_sent(graph, ranges, source, on=on) for source in node.sources]
+            low, high = (np.sum(ends, axis=0).reshape(-1) for ends in zip(*sources, strict=True))
+            bias = node.bias if on else np.zeros_like(node.bias)
+            for p in range(size):
+                difference = node.weight.reshape(size, -1) - node.weight.reshape(size, -1)[p]
+                gain[p] += np.maximum(difference * low, difference * high).sum(axis=1) + bias - bias[p]
+        else:
+            low, high = (end.reshape(-1) for end in _sent(graph, ranges, name, on=on))
+            gain += high[None, :] - low[:, None]
+    return gain
+
+
+def _sent(graph: IntegerGraph, ranges: Ranges, name: str, *, on: bool) -> tuple[Int64, Int64]:
+    """Range of the output of a node in one step, with image and biases or without."""
+    node = graph.nodes[name]
+    if isinstance(node, Population):
+        one = np.ones(node.shape, np.int64)
+        return (-one if node.kind == "signed_if" else 0 * one), one
+    if isinstance(node, InputNode):
+        return (
+            (np.full(node.shape, node.low), np.full(node.shape, node.high)) if on else (np.zeros(node.shape, int),) * 2
+        )
+    if on or _only_spikes(graph, name):
+        return ranges.accumulators[name].lowest, ranges.accumulators[name].highest
+    most = np.full(node.output_shape, ranges.magnitudes[name])
+    return -most, most
+
+
+def _only_spikes(graph: IntegerGraph, name: str) -> bool:
+    """Whether neither the image nor a bias takes part in the output of ``name``."""
+    node = graph.nodes[name]
+    passes_on = isinstance(node, SumPool | Flatten) and all(_only_spikes(graph, source) for source in node.sources)
+    return isinstance(node, Population) or passes_on
