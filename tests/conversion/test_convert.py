@@ -221,7 +221,11 @@ _METHODS = {
     "graded steps": (lambda: tc.Graded(timesteps=2), "Graded runs in one step; timesteps=2 has no meaning"),
     "graded levels": (lambda: tc.Graded(levels=0), "levels must be a whole number between 1 and 32767, not 0"),
     "rho": (lambda: tc.OffsetSpikes(4, rho=0), "rho must be a whole number between 1 and 32767, not 0"),
-    "mode": (lambda: tc.OffsetSpikes(4, mode="late"), "mode must be 'online' or 'static', not 'late'"),
+    "mode": (lambda: tc.OffsetSpikes(4, mode="late"), "mode must be 'online', 'static' or 'tuned', not 'late'"),
+    "masked, layerwise": (
+        lambda: tc.SRP(4, schedule="layerwise"),
+        "SRP runs with schedule 'pipelined', not 'layerwise'",
+    ),
     "drain": (lambda: tc.ErrorCompensation(4, drain=-1), "drain must be a whole number between 0 and 32767, not -1"),
     "drain, layerwise": (
         lambda: tc.ErrorCompensation(4, schedule="layerwise", drain=1),
@@ -237,7 +241,7 @@ _METHODS = {
     ),
     "offsets": (
         lambda: tc.ErrorCompensation(4, offsets="online"),
-        "offsets must be 'static' or left out, not 'online'",
+        "offsets must be 'static', 'tuned' or left out, not 'online'",
     ),
 }
 

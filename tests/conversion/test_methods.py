@@ -1,4 +1,4 @@
-"""Methods as a table: registration, discovery, and what cannot be combined."""
+"""Methods of other packages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from torch import nn
 
 import toolchain as tc
 from toolchain.conversion import METHODS, Method, NeuronSpec, method, methods, register
-from toolchain.errors import ConversionError
 
 
 @dataclass(frozen=True)
@@ -41,22 +40,3 @@ def test_a_method_of_another_package_is_found_and_converts(monkeypatch: pytest.M
     assert population.kind == "signed_if"
     assert (abs(2 * population.theta_neg - population.theta) <= 1).all()
     monkeypatch.delitem(METHODS, "halved")
-
-
-@pytest.mark.parametrize(
-    ("make", "reason"),
-    [
-        (lambda: tc.OffsetSpikes(timesteps=4, schedule="layerwise"), "schedule 'pipelined', not 'layerwise'"),
-        (lambda: tc.SRP(timesteps=4, schedule="layerwise"), "schedule 'pipelined', not 'layerwise'"),
-        (lambda: tc.ErrorFree(timesteps=4, schedule="pipelined"), "schedule 'layerwise', not 'pipelined'"),
-        (lambda: tc.Graded(timesteps=2), "Graded runs in one step"),
-        (lambda: tc.ErrorCompensation(timesteps=4, drain=2, schedule="layerwise"), "drain steps need"),
-        (lambda: tc.ErrorCompensation(timesteps=4, offsets="online"), "offsets must be 'static'"),
-        (lambda: tc.ErrorFree(timesteps=16), "between 1 and 15"),
-        (lambda: tc.OffsetSpikes(timesteps=4, mode="both"), "'online' or 'static'"),
-        (lambda: tc.QCFS(timesteps=0), "timesteps must be a whole number"),
-    ],
-)
-def test_what_cannot_be_combined_is_refused_with_the_reason(make, reason: str) -> None:
-    with pytest.raises(ConversionError, match=reason):
-        make()

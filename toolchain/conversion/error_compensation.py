@@ -7,9 +7,9 @@ neuron, and an initial potential of half the threshold. Every equation here is o
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
-from toolchain.conversion.method import Method, NeuronSpec, register, whole_number
+from toolchain.conversion.method import Method, NeuronSpec, Offsets, register, whole_number
 from toolchain.errors import ConversionError
 
 
@@ -21,13 +21,14 @@ class ErrorCompensation(Method):
         s = +1 if m >= threshold and c < T;  -1 if m <= -negative and c > 0;  v = m - s * threshold;  c += s.
 
     ``negative``: negative threshold as a fraction of the threshold, 0 for one integer unit. ``offsets="static"`` adds
-    initial membranes from calibration images (``toolchain.conversion.static_offsets``, a method of our own).
+    initial membranes from calibration images (``toolchain.conversion.static_offsets``, a method of our own), "tuned"
+    improves them by gradient descent on the output (``toolchain.conversion.tuned_offsets``, ours too).
     ``drain``: steps run after T with input and biases off, so that late corrections still arrive; with drain = T a
     neuron's count is exactly the quantised activation for its own input.
     """
 
     negative: float = 0.0
-    offsets: Literal["static"] | None = None
+    offsets: Offsets | None = None
     drain: int = 0
 
     name: ClassVar[str] = "error-compensation"
@@ -40,11 +41,11 @@ class ErrorCompensation(Method):
             raise ConversionError(f"negative must be a fraction of the threshold in [0, 1], not {self.negative!r}")
         if self.drain and self.schedule != "pipelined":
             raise ConversionError("drain steps need the schedule 'pipelined'; layerwise needs none")
-        if self.offsets not in (None, "static"):
-            raise ConversionError(f"offsets must be 'static' or left out, not {self.offsets!r}")
+        if self.offsets not in (None, "static", "tuned"):
+            raise ConversionError(f"offsets must be 'static', 'tuned' or left out, not {self.offsets!r}")
 
-    def static_offsets(self) -> bool:
-        return self.offsets == "static"
+    def calibrated_offsets(self) -> Offsets | None:
+        return self.offsets
 
     def drain_steps(self) -> int:
         return self.drain

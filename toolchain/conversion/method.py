@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.metadata import entry_points
-from typing import ClassVar, cast
+from typing import ClassVar, Literal, cast
 
 import numpy as np
 
 from toolchain.conversion.neurons import NeuronSpec
 from toolchain.errors import ConversionError
 from toolchain.ir.integer import Schedule
+
+#: ``static``: mean matching, layer after layer; ``tuned``: then gradient descent on the output.
+Offsets = Literal["static", "tuned"]
 
 #: Methods by their command-line name; filled by :func:`register` as modules are imported.
 METHODS: dict[str, type[Method]] = {}
@@ -37,9 +40,9 @@ class Method:
         """Extra steps with the input and the biases off."""
         return 0
 
-    def static_offsets(self) -> bool:
-        """Whether calibration images give every neuron an initial membrane of its own."""
-        return False
+    def calibrated_offsets(self) -> Offsets | None:
+        """Whether and how calibration images give every neuron an initial membrane of its own."""
+        return None
 
     def neuron(self, levels: int | None) -> NeuronSpec:
         """The neuron for an activation trained with ``levels`` quantisation levels (None: plain ReLU)."""
@@ -78,4 +81,4 @@ def methods() -> dict[str, type[Method]]:
     return METHODS
 
 
-__all__ = ["METHODS", "Method", "NeuronSpec", "methods", "register", "whole_number"]
+__all__ = ["METHODS", "Method", "NeuronSpec", "Offsets", "methods", "register", "whole_number"]

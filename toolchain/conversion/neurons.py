@@ -1,12 +1,14 @@
 """Float neurons: the update rules of ``docs/semantics.md`` on real numbers, all steps of a batch at once.
 
 Integer execution is the golden model's; these neurons are for evaluating and calibrating a network before it is
-lowered. Spikes are multiplied by the threshold, so that a layer's mean over T steps is its activation.
+lowered. Spikes are multiplied by the threshold, so that a layer's mean over T steps is its activation. The step
+functions have surrogate gradients, so the network can be trained or tuned through its spikes.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +30,31 @@ class NeuronSpec:
     rho: int | None = None
     negative: float = 0.0
     warm_up: int = 0
+
+
+class _Fire(torch.autograd.Function):
+    """1 where ``x`` >= 0 (``strict``: > 0), else 0; backward, the triangle max(0, 1 - abs(x)) stands for the derivative
+    (Esser et al., PNAS 2016), ``x`` being the distance from the threshold in units of it."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, strict: bool) -> Tensor:
+        ctx.save_for_backward(x)
+        return (x > 0 if strict else x >= 0).to(x.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (x,) = ctx.saved_tensors
+        return gradients[0] * (1 - x.abs()).clamp_(min=0), None
+
+
+def _fire(x: Tensor, *, strict: bool = False) -> Tensor:
+    result: Tensor = _Fire.apply(x, strict)  # type: ignore[no-untyped-call]
+    return result
+
+
+def _floor(x: Tensor) -> Tensor:
+    """Floor with the gradient of the identity."""
+    return x + (x.floor() - x).detach() if x.requires_grad else x.floor()
 
 
 class Neuron(nn.Module):
@@ -72,12 +99,12 @@ class Neuron(nn.Module):
         """Emissions [S, N, *shape] from input in units of the threshold."""
         v = start.expand_as(z[0]).clone()
         if self.spec.levels is not None:
-            return torch.clamp(torch.floor(z[0] + v), 0, self.spec.levels)[None]
+            return torch.clamp(_floor(z[0] + v), 0, self.spec.levels)[None]
         if self.schedule == "layerwise":
             # Everything arrives before the first spike: spike k fires when the total holds k thresholds.
-            total = torch.clamp(torch.floor(v + z.sum(0)), 0, self.timesteps)
+            total = v + z.sum(0)
             steps = torch.arange(1, self.timesteps + 1, device=z.device, dtype=z.dtype)
-            return (total >= steps.reshape(-1, *([1] * total.ndim))).to(z.dtype)
+            return _fire(total - steps.reshape(-1, *([1] * total.ndim)))
         if self.spec.kind == "signed_if":
             return self._signed(z, v)
         if self.spec.kind == "calibrated_if":
@@ -92,7 +119,7 @@ class Neuron(nn.Module):
         spikes = []
         for current in z:
             v = v + current
-            s = (v >= 1).to(z.dtype)
+            s = _fire(v - 1)
             v = v - s
             spikes.append(s)
         return torch.stack(spikes), v
@@ -108,9 +135,9 @@ class Neuron(nn.Module):
         spikes, count = [], torch.zeros_like(v)
         for current in z:
             v = v + current
-            down = v <= -self.spec.negative if self.spec.negative else v < 0
-            s = ((v >= 1) & (count < self.timesteps)).to(z.dtype) - (down & (v < 1) & (count > 0)).to(z.dtype)
-            v, count = v - s, count + s
+            up, down = _fire(v - 1), _fire(-self.spec.negative - v, strict=not self.spec.negative)
+            s = up * (count < self.timesteps) - down * ((v.detach() < 1) & (count > 0))
+            v, count = v - s, count + s.detach()
             spikes.append(s)
         return torch.stack(spikes)
 

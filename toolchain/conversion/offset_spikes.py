@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from toolchain.conversion.method import Method, NeuronSpec, register, whole_number
+from toolchain.conversion.method import Method, NeuronSpec, Offsets, register, whole_number
 from toolchain.errors import ConversionError
 from toolchain.ir.integer import Schedule
 
@@ -21,11 +21,12 @@ class OffsetSpikes(Method):
     The shift is chosen per neuron and per image: it costs rho further steps per layer, which every report states.
 
     ``mode="static"``: the shift is chosen per neuron once, from calibration images, and costs nothing at run time; a
-    method of our own (``toolchain.conversion.static_offsets``), not the paper's.
+    method of our own (``toolchain.conversion.static_offsets``), not the paper's. ``mode="tuned"``: then improved by
+    gradient descent on the output (``toolchain.conversion.tuned_offsets``), also ours.
     """
 
     rho: int = 4
-    mode: Literal["online", "static"] = "online"
+    mode: Literal["online", "static", "tuned"] = "online"
 
     name: ClassVar[str] = "offset-spikes"
     source: ClassVar[str] = "Hao et al., ICLR 2023, arXiv 2302.10685"
@@ -34,13 +35,11 @@ class OffsetSpikes(Method):
     def __post_init__(self) -> None:
         super().__post_init__()
         whole_number("rho", self.rho, 1, 2**15 - 1)
-        if self.mode not in ("online", "static"):
-            raise ConversionError(f"mode must be 'online' or 'static', not {self.mode!r}")
+        if self.mode not in ("online", "static", "tuned"):
+            raise ConversionError(f"mode must be 'online', 'static' or 'tuned', not {self.mode!r}")
 
-    def static_offsets(self) -> bool:
-        return self.mode == "static"
+    def calibrated_offsets(self) -> Offsets | None:
+        return None if self.mode == "online" else self.mode
 
     def neuron(self, levels: int | None) -> NeuronSpec:
-        if self.mode == "static":
-            return NeuronSpec("if")
-        return NeuronSpec("calibrated_if", rho=self.rho)
+        return NeuronSpec("calibrated_if", rho=self.rho) if self.mode == "online" else NeuronSpec("if")

@@ -16,6 +16,7 @@ from toolchain.conversion.network import InputRange, Provenance, SpikingNetwork
 from toolchain.conversion.neurons import Neuron
 from toolchain.conversion.static_offsets import activation_means, match_means
 from toolchain.conversion.thresholds import calibrate
+from toolchain.conversion.tuned_offsets import LARGEST_SET, class_scores, tune_offsets
 from toolchain.errors import ConversionError, DataError
 from toolchain.frontend import AveragePool, ChannelAffine, Convolution, Dense, Rectifier, canonicalize, is_activation
 
@@ -48,8 +49,11 @@ def convert(ann: nn.Module, method: Method, *, example: Any, calibration: Any = 
     check_structure(graph)
     levels = {name: getattr(module, "levels", None) for name, module in activations(graph).items()}
     thresholds = _thresholds(graph, method, levels, images, calibration)
+    offsets = method.calibrated_offsets()
     data = seen[len(images) :] if calibration is not None else images
-    means = activation_means(graph, list(levels), data) if method.static_offsets() else {}
+    means = activation_means(graph, list(levels), data) if offsets else {}
+    tuning = data if calibration is None else as_images(calibration, "calibration")[:LARGEST_SET]
+    scores = class_scores(graph, tuning) if offsets == "tuned" else None
     for name in levels:
         spec = method.neuron(levels[name])
         neuron = Neuron(spec, thresholds[name], method.timesteps, method.schedule, method.drain_steps())
@@ -65,6 +69,8 @@ def convert(ann: nn.Module, method: Method, *, example: Any, calibration: Any = 
     )
     if means:
         match_means(network, data, means)
+    if scores is not None:
+        tune_offsets(network, tuning, scores)
     return network.eval()
 
 
