@@ -30,7 +30,7 @@ from models.data import Dataset
 from toolchain.conversion import SRP, Method
 from toolchain.conversion.network import run_steps
 from toolchain.energy.counts import count
-from toolchain.ir import as_integer
+from toolchain.ir import IntegerGraph, as_integer
 from toolchain.simulation.certify import depth
 
 if sys.version_info >= (3, 11):
@@ -41,7 +41,7 @@ else:
 HERE = Path(__file__).parent
 STEPS = (1, 2, 4, 8, 16)
 RHO = TAU = 4
-CALIBRATION = 1000
+CALIBRATION, TUNING = 1000, 5000
 ACTIVITY_IMAGES = 1000
 FLOAT_BATCH = 100
 
@@ -67,13 +67,16 @@ def entries() -> Iterator[Entry]:
     for steps in STEPS:
         yield Entry("OffsetSpikes, static", BASE, tc.OffsetSpikes(timesteps=steps, mode="static"), (steps,))
     yield Entry("ErrorCompensation", BASE, tc.ErrorCompensation(timesteps=last), STEPS)
-    for steps in STEPS:
+    for steps in (1, 2, 4):
         method = tc.ErrorCompensation(timesteps=steps, drain=steps)
         yield Entry("ErrorCompensation, drain = T", BASE, method, (steps,))
     for training, label in ((BASE, ""), ("residual-error", "ResidualError + ")):
         for steps in STEPS:
             method = tc.ErrorCompensation(timesteps=steps, offsets="static")
             yield Entry(f"{label}ErrorCompensation, static offsets", training, method, (steps,))
+        for steps in (1, 2, 4):
+            method = tc.ErrorCompensation(timesteps=steps, offsets="tuned")
+            yield Entry(f"{label}ErrorCompensation, tuned offsets", training, method, (steps,))
     for steps in STEPS:
         yield Entry("QCFS, layerwise", BASE, tc.QCFS(timesteps=steps, schedule="layerwise"), (steps,))
     for steps in (1, 2, 3, 4):
@@ -86,7 +89,8 @@ def entries() -> Iterator[Entry]:
 
 def evaluate(entry: Entry, model: nn.Module, train: Dataset, test: Dataset) -> dict[str, Any]:
     """Correct test images by T; latency and further steps; spikes and SynOps per image by T."""
-    calibration = train.images(slice(CALIBRATION))
+    tuned = "tuned" in (getattr(entry.method, "offsets", None), getattr(entry.method, "mode", None))
+    calibration = train.images(slice(TUNING if tuned else CALIBRATION))
     network = tc.convert(model, entry.method, example=calibration[:2], calibration=calibration)
     labels = test.targets().numpy()
     result: dict[str, Any] = {"images": len(test), "ann": accurate(model, test)}
@@ -107,18 +111,24 @@ def evaluate(entry: Entry, model: nn.Module, train: Dataset, test: Dataset) -> d
         calibrating = RHO * layers if any(p.kind == "calibrated_if" for p in graph.populations) else 0
         result["latency"] = {t: t + graph.drain + layers + calibrating for t in entry.curve}
         result["extra_steps"] = calibrating + graph.drain
-    result["activity"] = {t: activity(entry, model, calibration, test, t) for t in entry.curve}
+    result["activity"] = {}
+    for t in entry.curve:
+        shorter = graph if t == graph.timesteps else with_steps(entry, model, calibration, t)
+        result["activity"][t] = activity(shorter, test)
     if graph.schedule == "layerwise" or graph.drain:
         result["certificate"] = str(tc.certify(graph, test.images(slice(ACTIVITY_IMAGES))))
     return result
 
 
-def activity(entry: Entry, model: nn.Module, calibration: torch.Tensor, test: Dataset, steps: int) -> dict[str, float]:
-    """Spikes and SynOps (non-zero weights, image excluded) per image at T = ``steps``."""
+def with_steps(entry: Entry, model: nn.Module, calibration: torch.Tensor, steps: int) -> IntegerGraph:
+    """The deployment of an entry at another T."""
     method = replace(entry.method, timesteps=steps)
-    graph = as_integer(
-        tc.lower(tc.convert(model, method, example=calibration[:2], calibration=calibration), tc.Int8(per="layer"))
-    )
+    network = tc.convert(model, method, example=calibration[:2], calibration=calibration)
+    return as_integer(tc.lower(network, tc.Int8(per="layer")))
+
+
+def activity(graph: IntegerGraph, test: Dataset) -> dict[str, float]:
+    """Spikes and SynOps (non-zero weights, image excluded) per image."""
     trace = tc.simulate(graph, test.images(slice(ACTIVITY_IMAGES)), counts="totals")
     counts = count(graph, trace)
     synops = sum(s.synops_nonzero for s in counts.synapses.values() if not s.input_synops)
