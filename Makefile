@@ -22,7 +22,7 @@ check: .venv/.installed
 	$(PYTHON) -m mypy
 
 bench: .venv/.installed
-	$(PYTHON) -m benchmarks.throughput
+	$(PYTHON) -m benchmarks.golden
 	$(PYTHON) -m benchmarks.lava_speed
 	$(PYTHON) -m benchmarks.energy_validation
 

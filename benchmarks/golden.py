@@ -1,85 +1,211 @@
-"""Ways of the golden model to run one network, beside the float ANN of the same shape: images per CPU second, ratios.
+"""The golden model beside the float ANN, four other simulators and Lava: images/s, ratios, agreement, memory.
 
-    python -m benchmarks.golden [--timesteps 8] [--images 256] [--rounds 5]
+    python -m benchmarks.golden [--networks digits-cnn,fashion-vgg] [--only ann,golden] [--rounds 5] [--threads 1]
 
-A VGG for 28 x 28 grey images with random weights: speed hardly depends on the values. CPU time of one thread is
-counted, since wall clock on a shared machine measures the neighbours; every row is the best of rounds taken in turns.
+Same networks, integers, T, batch and threads for all. Every row is a process of its own, simulators in environments
+under ``.venv-interop/`` (made once, Python 3.11); they run in turns, and the best of all rounds counts. ``--clock cpu``
+counts CPU seconds, which on a shared machine are steadier than wall clock. "differ" is the number of spike counts
+(and outputs) that are not those of the golden model. Then, unless ``--no-scaling``, time against T, depth, width and
+number of images, each with its fitted exponent.
 """
 
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Callable
-from unittest.mock import patch
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
-from torch import nn
 
 import toolchain as tc
-from toolchain.ir import IntegerGraph, as_integer
-from toolchain.simulation import GoldenModel
+from benchmarks.environments import FRAMEWORKS, ROOT, environment
+from benchmarks.golden_cases import KINDS, NETWORKS, Case, images
+from benchmarks.golden_scaling import scaling
+from targets.lava import LavaTarget
 
-BATCH = 128
-
-
-def network(levels: int) -> nn.Module:
-    """8.3 million multiply-accumulates, 185,000 parameters."""
-    activation = [tc.ClipFloorShift(levels=levels, threshold=1.0) for _ in range(5)]
-    return nn.Sequential(
-        *(nn.Conv2d(1, 24, 3, padding=1), activation[0], nn.AvgPool2d(2)),
-        *(nn.Conv2d(24, 48, 3, padding=1), activation[1]),
-        *(nn.Conv2d(48, 48, 3, padding=1), activation[2], nn.AvgPool2d(2)),
-        *(nn.Conv2d(48, 96, 3, padding=1), activation[3], nn.AvgPool2d(2)),
-        *(nn.Flatten(), nn.Linear(864, 128), activation[4], nn.Linear(128, 10)),
-    ).eval()
+PEERS = ("spikingjelly", "snntorch", "sinabs", "norse")
+LAVA = ("lava", "lava-stock")
+ROWS = ("ann", "golden", "golden-float32", "golden-measured", *PEERS, *LAVA)
+#: Images of a pass, by batch; Lava, which has no batches, runs the last two numbers.
+IMAGES = {1: 8, 128: 128}
+LAVA_IMAGES = {"lava": 8, "lava-stock": 1}
+#: Lava's own models take minutes per image on the networks for 32 x 32 images.
+LAVA_NETWORKS = {"lava": ("digits-cnn", "fashion-vgg"), "lava-stock": ("digits-cnn", "fashion-vgg")}
 
 
-def main() -> None:
+@dataclass
+class Row:
+    """What was measured of one way to run a case."""
+
+    name: str
+    seconds: float = float("inf")  # per image
+    megabytes: float | None = None
+    differ: int | None = None
+    skipped: str = ""
+
+
+@dataclass
+class Worker:
+    """A process that runs cases in one way."""
+
+    name: str
+    process: subprocess.Popen[str] = field(repr=False)
+
+    @classmethod
+    def start(cls, name: str, folder: Path, threads: int) -> Worker:
+        python: str | Path = sys.executable
+        if name in PEERS:
+            python = environment(next(f for f in FRAMEWORKS if f.name == name))
+        command = [str(python), "-m", "benchmarks.golden_worker", name, str(folder), str(threads)]
+        settings = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "PYTHONPATH": str(ROOT)}
+        pipe = subprocess.PIPE
+        return cls(name, subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=ROOT, env=settings))
+
+    def order(self, **order: Any) -> dict[str, float]:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        print(json.dumps(order), file=self.process.stdin, flush=True)
+        answer = self.process.stdout.readline()
+        if not answer:
+            raise RuntimeError(f"{self.name} ended; its message is above")
+        found: dict[str, float] = json.loads(answer)
+        return found
+
+    def stop(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    args = _arguments(arguments)
+    print(f"{machine()}; {args.threads} thread(s), {args.clock} clock, best of {args.rounds} rounds")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = args.keep or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        for network in args.networks:
+            np.save(folder / f"{network}.npy", images(network, max(IMAGES.values())).numpy())
+        workers = {name: Worker.start(name, folder, args.threads) for name in args.only if name not in LAVA}
+        try:
+            for case in [Case(n, t, k) for n in args.networks for t in args.timesteps for k in args.kinds]:
+                case.write(folder)
+                for batch in args.batch:
+                    rows = measure(case, batch, args, folder, workers)
+                    title = f"{case.network}, {case.kind}, T = {case.timesteps}, batch {batch}"
+                    print(f"\n{title}\n{table(rows)}", flush=True)
+        finally:
+            for worker in workers.values():
+                worker.stop()
+    if args.scaling:
+        print("\n" + scaling(args.threads, args.rounds))
+
+
+def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    def words(known: Sequence[str]) -> Any:
+        def split(text: str) -> list[str]:
+            found = text.split(",")
+            if set(found) - set(known):
+                raise argparse.ArgumentTypeError(f"known: {', '.join(known)}")
+            return found
+
+        return split
+
+    def numbers(text: str) -> list[int]:
+        return [int(word) for word in text.split(",")]
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--timesteps", type=int, default=8)
-    parser.add_argument("--images", type=int, default=256)
-    parser.add_argument("--rounds", type=int, default=5)
-    args = parser.parse_args()
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    model, images = network(args.timesteps), torch.rand(args.images, 1, 28, 28)
-
-    def ann() -> None:
-        with torch.inference_mode():
-            for part in images.split(BATCH):
-                model(part)
-
-    rows: dict[str, Callable[[], object]] = {"float ANN": ann}
-    for name, schedule, bits, measure in (
-        ("pipelined, 8-bit kernels", "pipelined", True, False),
-        ("pipelined, float32 kernels", "pipelined", False, False),
-        ("pipelined, membranes measured", "pipelined", False, True),
-        ("layerwise, 8-bit kernels", "layerwise", True, False),
-    ):
-        method = tc.QCFS(timesteps=args.timesteps, schedule=schedule)
-        graph = as_integer(tc.lower(tc.convert(model, method, example=images[:1]), tc.Int8()))
-        rows[name] = runner(graph, images, bits, measure)
-    best = dict.fromkeys(rows, float("inf"))
-    for _ in range(args.rounds + 1):  # the first round warms up
-        for name, work in rows.items():
-            start = time.process_time()
-            work()
-            best[name] = min(best[name], time.process_time() - start)
-    print(f"T = {args.timesteps}, ANN in batches of {BATCH}, 1 thread, torch {torch.__version__}")
-    print(f"{'path':<32}{'images/CPU s':>14}{'of ANN':>9}")
-    for name, seconds in best.items():
-        print(f"{name:<32}{args.images / seconds:>14.0f}{best['float ANN'] / seconds:>9.2f}")
+    parser.add_argument("--networks", type=words(tuple(NETWORKS)), default=list(NETWORKS))
+    parser.add_argument("--kinds", type=words(tuple(KINDS)), default=["if"], help="neurons; other simulators know if")
+    parser.add_argument("--only", type=words(ROWS), default=[row for row in ROWS if row != "golden-measured"])
+    parser.add_argument("--timesteps", type=numbers, default=[4, 8])
+    parser.add_argument("--batch", type=numbers, default=[128, 1], help="1, 128 or both")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--clock", choices=["wall", "cpu"], default="wall")
+    parser.add_argument("--keep", type=Path, help="keep deployments, counts and images here")
+    parser.add_argument("--no-scaling", dest="scaling", action="store_false")
+    return parser.parse_args(arguments)
 
 
-def runner(graph: IntegerGraph, images: torch.Tensor, bits: bool, measure: bool) -> Callable[[], object]:
-    """A prepared model; without ``bits``, 8-bit kernels are refused as on a processor that has none."""
-    if bits:
-        model = GoldenModel(graph, measure=measure)
-    else:
-        with patch("toolchain.simulation.levels.exact_synapse", return_value=None):
-            model = GoldenModel(graph, measure=measure)
-    return lambda: model.run(images, counts="totals")
+def measure(case: Case, batch: int, args: argparse.Namespace, folder: Path, running: Mapping[str, Worker]) -> list[Row]:
+    """All rows of one case, in turns."""
+    rows = {name: Row(name, skipped=reason(name, case)) for name in args.only}
+    workers = {name: worker for name, worker in running.items() if not rows[name].skipped}
+    order = {"case": case.name, "network": case.network, "images": IMAGES[batch], "batch": batch}
+    for name, worker in workers.items():
+        worker.order(**order, save=str(folder / f"{case.name}.{name}.npz"))
+    for _ in range(args.rounds):
+        for name, worker in workers.items():
+            answer = worker.order(**order)
+            rows[name].seconds = min(rows[name].seconds, answer[args.clock] / order["images"])
+            rows[name].megabytes = max(rows[name].megabytes or 0.0, answer["megabytes"])
+    for name in set(LAVA) & set(rows):
+        if not rows[name].skipped:
+            run_lava(rows[name], case, folder)
+    for name, row in rows.items():
+        if not row.skipped and name not in ("ann", "golden") and "golden" in workers:
+            row.differ = differences(folder / f"{case.name}.golden.npz", folder / f"{case.name}.{name}.npz")
+    return list(rows.values())
+
+
+def reason(name: str, case: Case) -> str:
+    """Why a row cannot run here, or nothing."""
+    if name in (*PEERS, *LAVA, "golden-float32") and case.kind != "if":
+        return "IF neurons only"
+    if name in LAVA:
+        if case.network not in LAVA_NETWORKS[name]:
+            return "minutes per image"
+        return LavaTarget.available() or ""
+    return ""
+
+
+def run_lava(row: Row, case: Case, folder: Path) -> None:
+    """Lava knows no batches; its time is that of its steps, the start of the interpreter left out (wall clock)."""
+    pixels = np.load(folder / f"{case.network}.npy")[: LAVA_IMAGES[row.name]]
+    program = tc.compile(tc.load(folder / f"{case.name}.nir"), target="lava", stock=row.name == "lava-stock")
+    trace = program.run(pixels)
+    row.seconds = float(trace.info["ms_per_step"]) / 1000 * case.timesteps
+    np.savez(folder / f"{case.name}.{row.name}.npz", **trace.counts, output=trace.output)
+
+
+def differences(golden: Path, other: Path) -> int:
+    """Counts and outputs that differ."""
+    with np.load(golden) as a, np.load(other) as b:
+        assert set(a.files) == set(b.files)
+        return sum(int((a[key][: len(b[key])] != b[key]).sum()) for key in a.files)
+
+
+def table(rows: Sequence[Row]) -> str:
+    """One line per row; "of ANN": speed against the float ANN, "golden is": how many times faster the golden model."""
+    seconds = {row.name: row.seconds for row in rows}
+    lines = [f"{'':<17}{'images/s':>10}{'of ANN':>9}{'golden is':>11}{'differ':>9}{'MB':>7}"]
+    for row in rows:
+        if row.skipped:
+            lines.append(f"{row.name:<17}skipped: {row.skipped}")
+            continue
+        of_ann = f"{seconds['ann'] / row.seconds:.3f}" if "ann" in seconds else ""
+        faster = f"{row.seconds / seconds['golden']:.1f}x" if "golden" in seconds else ""
+        differ = "" if row.differ is None else str(row.differ)
+        megabytes = "" if row.megabytes is None else f"{row.megabytes:.0f}"
+        lines.append(f"{row.name:<17}{1 / row.seconds:>10.1f}{of_ann:>9}{faster:>11}{differ:>9}{megabytes:>7}")
+    return "\n".join(lines)
+
+
+def machine() -> str:
+    """What decides speed, without a name: kernels and versions."""
+    known = ("avx512_vnni", "avx_vnni", "avx512f", "avx2", "amx_int8")
+    path = Path("/proc/cpuinfo")
+    flags = set(path.read_text().split()) if path.exists() else set()
+    found = [flag for flag in known if flag in flags]
+    return f"{os.cpu_count()} cores ({', '.join(found) or 'no known vector extension'}), torch {torch.__version__}"
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -23,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 import toolchain as tc
+from benchmarks.environments import FRAMEWORKS, ROOT, Framework, environment, run
 from benchmarks.interop_cases import Case, beyond, conformance_cases, from_zero, trained_cases, write_case
 from targets.interop import adapter
 from toolchain.ir import IntegerGraph
@@ -32,9 +32,6 @@ from toolchain.simulation import Trace
 #: Traces a run may agree with, by case and mode.
 Golden = dict[tuple[str, str], list[Trace]]
 
-ROOT = Path(__file__).resolve().parent.parent
-ENVIRONMENTS = ROOT / ".venv-interop"
-CONSTRAINTS = "constraints/interop.txt"
 PAGE = ROOT / "docs" / "interoperability.md"
 MARKS = ("<!-- support matrix: written by make interop -->", "<!-- end of support matrix -->")
 #: Rows of the matrix for runs other than through the adapter.
@@ -44,24 +41,6 @@ SPECIAL = {
     "file": "importer takes the deployment file",
     "portable-file": "importer takes the portable file",
 }
-
-
-@dataclass(frozen=True)
-class Framework:
-    """``packages`` are installed with what they ask for, ``bare`` without: their declared nir is too old."""
-
-    name: str
-    packages: tuple[str, ...]
-    bare: tuple[str, ...] = ()
-
-
-FRAMEWORKS = (
-    Framework("nirtorch", ("nirtorch==2.6",)),
-    Framework("snntorch", ("snntorch==1.0.0", "nirtorch==2.6")),
-    Framework("norse", ("norse==1.1.0", "nirtorch==2.6")),
-    Framework("spikingjelly", ("spikingjelly==2.0.0", "nirtorch==2.6")),
-    Framework("sinabs", ("nirtorch==2.6", "matplotlib", "pbr"), ("sinabs==3.1.3",)),
-)
 
 
 @dataclass(frozen=True)
@@ -97,28 +76,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     problems = complaints(outcomes)
     print("\n".join(problems) or "no adapter differs from the golden model; every importer alone does")
     return 3 if problems else 0
-
-
-def environment(framework: Framework) -> Path:
-    """The interpreter of a framework's environment, made on first use."""
-    folder = ENVIRONMENTS / framework.name
-    plan = "\n".join([*framework.packages, *framework.bare, (ROOT / CONSTRAINTS).read_text()])
-    stamp = folder / "plan.txt"
-    if not stamp.exists() or stamp.read_text() != plan:
-        print(f"{framework.name}: making its environment", file=sys.stderr)
-        # torch first: where a CPU build is at hand it is taken, and the rest finds it there.
-        run(ROOT / ".ci/environment", folder, "3.11", CONSTRAINTS, "torch==2.13.0", "nir==1.0.8")
-        pip = (folder / "bin/python", "-m", "pip", "install", "-qq", "--constraint", CONSTRAINTS)
-        run(*pip, *framework.packages)
-        if framework.bare:
-            run(*pip, "--no-deps", *framework.bare)
-        stamp.write_text(plan)
-    return folder / "bin/python"
-
-
-def run(*command: str | Path) -> None:
-    """Run a command in the checkout; its output goes to stderr."""
-    subprocess.run([str(word) for word in command], cwd=ROOT, check=True, stdout=sys.stderr)
 
 
 def prepare(cases: list[Case], folder: Path) -> Golden:

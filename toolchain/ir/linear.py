@@ -17,14 +17,14 @@ def apply_linear(node: Linear, x: Tensor, weight: Tensor | None = None) -> Tenso
     2**24 / 2**53 in magnitude, and in int64 below 2**63.
     """
     if isinstance(node, Convolution):
-        w = torch.from_numpy(node.weight).to(x.dtype) if weight is None else weight
+        w = torch.as_tensor(node.weight).to(x.dtype) if weight is None else weight
         padding = node.padding
         if not is_regular(node):
             x = F.pad(x, (padding[1], padding[1], padding[0], padding[0]))
             x, padding = x.flatten().view(x.shape), (0, 0)
         return F.conv2d(x, w, None, node.stride, padding, node.dilation, node.groups)
     if isinstance(node, Affine):
-        w = torch.from_numpy(node.weight).to(x.dtype) if weight is None else weight
+        w = torch.as_tensor(node.weight).to(x.dtype) if weight is None else weight
         return F.linear(x, w)
     if isinstance(node, SumPool):
         (kh, kw), (_, height, width) = node.kernel, node.output_shape

@@ -26,7 +26,7 @@ def bias_currents(graph: IntegerGraph, dtypes: Mapping[str, torch.dtype]) -> dic
         if total is not None and not isinstance(node, Population | Readout):
             total = apply_linear(node, total[None])[0] if not isinstance(node, InputNode) else None
         if isinstance(node, Convolution | Affine):
-            own = torch.from_numpy(node.bias).to(dtype).reshape(-1, *[1] * (len(node.output_shape) - 1))
+            own = torch.as_tensor(node.bias).to(dtype).reshape(-1, *[1] * (len(node.output_shape) - 1))
             total = own.expand(node.output_shape) if total is None else total + own
         currents[node.name] = total
         sent[node.name] = None if isinstance(node, Population) else total

@@ -58,7 +58,7 @@ class Collector:
 
     def add(self, result: Result, integers: Tensor) -> None:
         """Append one chunk; ``integers`` [N, *input shape] are the images it ran."""
-        self._input_events += torch.count_nonzero(integers, dim=0).numpy().astype(np.int32)
+        self._input_events += torch.count_nonzero(integers, dim=0).cpu().numpy().astype(np.int32)
         self._output.add(result.readout[-1], np.int64)
         if result.steps is not None:
             self._early = True
@@ -123,4 +123,4 @@ def over_images(counts: Tensor) -> npt.NDArray[np.int64]:
         groups = torch.split(pixels.flatten(1), max(1, 255 // max(1, int(pixels.max()))))
         sums = torch.stack([group.sum(0, dtype=torch.uint8) for group in groups]).sum(0, dtype=torch.int64)
         total = sums.view(pixels.shape[1:]).permute(2, 0, 1)
-    return np.asarray(total.numpy(), np.int64)
+    return np.asarray(total.cpu().numpy(), np.int64)

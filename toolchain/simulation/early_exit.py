@@ -48,7 +48,7 @@ class EarlyExit:
 
     def decided(self, v: Tensor, step: int) -> Tensor:
         """Which images stop after ``step`` (from 0), bool [N]; ``v`` [N, classes] is the readout's membrane."""
-        values = v.to(torch.int64).numpy()
+        values = v.to("cpu", torch.int64).numpy()
         leader, rows = values.argmax(axis=1), np.arange(len(values))
         lead = values[rows, leader][:, None] - values
         classes = np.arange(values.shape[1])
@@ -58,7 +58,7 @@ class EarlyExit:
         if self._confidence is not None:
             margin = np.where(others, lead * self._scale, np.inf).min(axis=1)
             stop |= margin >= self._confidence
-        return torch.from_numpy(stop)
+        return torch.as_tensor(stop)
 
     def cut(self, result: Result, *, spikes: bool) -> Result:
         """A run of all steps, with rasters, as if every image had stopped where this rule stops it."""

@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,6 +24,7 @@ from toolchain.ir.decode import as_integer
 from toolchain.ir.integer import IntegerGraph
 from toolchain.quantization.formats import NumberFormat
 from toolchain.quantization.ranges import bounds
+from toolchain.simulation.arithmetic import checked_device, exact_arithmetic
 from toolchain.simulation.collect import Collector
 from toolchain.simulation.early_exit import EarlyExit, early_exit_of
 from toolchain.simulation.emission import Result
@@ -59,6 +59,7 @@ def simulate(
     overflow: Overflow = "exact",
     format: NumberFormat | str | None = None,
     early_exit: str | float | None = None,
+    device: str = "cpu",
     progress: Progress | None = None,
 ) -> Trace:
     """Run a deployment on ``images`` in exact integers.
@@ -81,15 +82,17 @@ def simulate(
 
     ``early_exit="margin"`` stops an image as soon as no further step can change its class, proven from the weights; a
     number stops it as well once its largest logit leads by that much. ``Trace.steps`` says when; output, counts and
-    events are those at the stop. See :mod:`toolchain.simulation.early_exit`.
+    events are those at the stop. See :mod:`toolchain.simulation.early_exit`. ``device="cuda"`` computes the same
+    integers on a GPU, in float32 and float64 where ranges prove them exact.
 
-    Raises ``DataError`` for images or options it cannot use and ``GraphError`` for a graph that breaks the profile.
+    Raises ``DataError`` for images or options it cannot use, ``TargetUnavailable`` for a device that is not there and
+    ``GraphError`` for a graph that breaks the profile.
     """
     integer = as_integer(graph)
     if strict and overflow not in ("exact", "strict"):
         raise DataError(f"strict=True raises where overflow={overflow!r} goes on; give one of the two")
     chosen = registers("strict" if strict else overflow, format, integer)
-    return _prepared(integer, measure, chosen).run(
+    return _prepared(integer, measure, chosen, device).run(
         images,
         record=record,
         counts=counts,
@@ -104,11 +107,14 @@ def simulate(
 class GoldenModel:
     """A graph prepared once, to be run many times; see :func:`simulate` for the options."""
 
-    def __init__(self, graph: IntegerGraph, *, measure: bool = False, registers: Registers = EXACT) -> None:
+    def __init__(
+        self, graph: IntegerGraph, *, measure: bool = False, registers: Registers = EXACT, device: str = "cpu"
+    ) -> None:
         self._graph, self._registers = graph, registers
         ranges = self._ranges = bounds(graph)
+        self._device = checked_device(device, ranges)
         fast = not measure and supports(graph, ranges) and registers.proven(ranges)
-        with _exact_arithmetic(None):
+        with exact_arithmetic(None, self._device):
             self._engine: Network | LevelNetwork = (
                 LevelNetwork(graph, ranges) if fast else Network(graph, ranges, registers)
             )
@@ -136,10 +142,10 @@ class GoldenModel:
             raise DataError("early_exit is proven for numbers that are kept; use overflow='exact' or 'strict'")
         watches = self._registers.watches(self._graph)
         done = 0
-        with _exact_arithmetic(threads):
+        with exact_arithmetic(threads, self._device):
             for part in stream:
                 for first in range(0, len(part), size):
-                    integers = torch.from_numpy(encode(self._graph.input, part[first : first + size]))
+                    integers = torch.as_tensor(encode(self._graph.input, part[first : first + size]))
                     result = self._run(integers, watches, rule, events=bool(counts), spikes=record == "spikes")
                     collector.add(result, integers)
                     done += len(integers)
@@ -160,16 +166,17 @@ class GoldenModel:
         return result if rule is None else rule.cut(result, spikes=spikes)
 
 
-_last: dict[bool, tuple[bytes, Registers, GoldenModel]] = {}
+_last: dict[bool, tuple[bytes, Registers, str, GoldenModel]] = {}
 
 
-def _prepared(graph: IntegerGraph, measure: bool, registers: Registers) -> GoldenModel:
+def _prepared(graph: IntegerGraph, measure: bool, registers: Registers, device: str) -> GoldenModel:
     """A model of ``graph``: the last one, where nothing in the graph changed, since preparing costs as much as running
     a hundred images of a small network."""
     key = fingerprint(graph)
-    if measure not in _last or _last[measure][:2] != (key, registers):
-        _last[measure] = key, registers, GoldenModel(graph, measure=measure, registers=registers)
-    return _last[measure][2]
+    if measure not in _last or _last[measure][:3] != (key, registers, device):
+        model = GoldenModel(graph, measure=measure, registers=registers, device=device)
+        _last[measure] = key, registers, device, model
+    return _last[measure][3]
 
 
 def fingerprint(graph: IntegerGraph) -> bytes:
@@ -214,22 +221,3 @@ def _batches(graph: IntegerGraph, images: Images) -> tuple[Iterator[npt.NDArray[
         return (as_images(graph.input, part) for part in images), None
     array = as_images(graph.input, images)
     return iter([array]), len(array)
-
-
-@contextmanager
-def _exact_arithmetic(threads: int | None) -> Iterator[None]:
-    """No gradients, no reduced-precision or transform-based kernels, and ``threads`` torch threads for the while."""
-    before = torch.get_num_threads()
-    precision = torch.get_float32_matmul_precision()
-    torch.set_num_threads(threads or before)
-    torch.set_float32_matmul_precision("highest")
-    try:
-        with (
-            torch.inference_mode(),
-            torch.autocast("cpu", enabled=False),
-            torch.backends.nnpack.flags(enabled=False),  # its Winograd kernels are not exact on integers
-        ):
-            yield
-    finally:
-        torch.set_float32_matmul_precision(precision)
-        torch.set_num_threads(before)

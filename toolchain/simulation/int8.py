@@ -70,6 +70,8 @@ def exact_synapse(node: Synapse, top: int) -> Int8Synapse | None:
 
     A synapse that passes may also be built with other scales: its output stage has been compared too.
     """
+    if torch.get_default_device().type != "cpu":
+        return None
     weight = torch.from_numpy(node.weight >> node.weight_exp)
     if top > 255 or int(weight.min()) < -128 or int(weight.max()) > 127:
         return None

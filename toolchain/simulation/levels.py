@@ -105,9 +105,9 @@ class LevelNetwork:
         self._stages: dict[str, list[Stage]] = {}
         self._postponed: set[str] = set()  # synapses that run in the stage of the population behind them
         self._pixels: set[str] = set()  # those of them that read the image
-        self._weight = {n.name: torch.from_numpy(n.weight).to(torch.float32) for n in graph.synapses}
+        self._weight = {n.name: torch.as_tensor(n.weight).to(torch.float32) for n in graph.synapses}
         self._shift = {
-            p.name: [channels_last(torch.from_numpy(s).float()[None]) for s in _shifts(p)] for p in graph.populations
+            p.name: [channels_last(torch.as_tensor(s).float()[None]) for s in _shifts(p)] for p in graph.populations
         }
         for node in graph:
             self._prepare(node)
@@ -265,7 +265,7 @@ class LevelNetwork:
         self, node: Population | Readout, step: int, arriving: Sequence[Tensor], steady: Tensor | None
     ) -> Tensor:
         """U after ``step``, float32 [N or 1, *shape], the caller's to change."""
-        u = channels_last(torch.from_numpy(node.v_init).float()[None])
+        u = channels_last(torch.as_tensor(node.v_init).float()[None])
         if steady is not None:
             u = torch.add(u, steady, alpha=self._times[step])
         return u + self._sum(node, arriving) if arriving else u
@@ -279,7 +279,7 @@ class LevelNetwork:
         """
         if node.name in self._stages:
             return [stage(step, arriving) for stage in self._stages[node.name]]
-        theta = channels_last(torch.from_numpy(node.theta).float()[None])
+        theta = channels_last(torch.as_tensor(node.theta).float()[None])
         u = self._accumulated(node, step, arriving, steady)
         top = top_level(self.graph, node)
         return [((u + shift) / theta).clamp_(0, top).to(torch.uint8) for shift in self._shift[node.name]]

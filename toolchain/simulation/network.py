@@ -44,7 +44,7 @@ class Network:
         self._last_use = {source: node.name for node in graph for source in node.sources}
         self._bit_serial = any(p.kind == "bit_serial" for p in graph.populations)
         self._dtype = {n.name: _dtype(n, ranges) for n in graph}
-        self._weight = {n.name: torch.from_numpy(n.weight).to(self._dtype[n.name]) for n in graph.synapses}
+        self._weight = {n.name: torch.as_tensor(n.weight).to(self._dtype[n.name]) for n in graph.synapses}
         self._parameters = {p.name: Parameters.of(p, self._dtype[p.name]) for p in graph.populations}
         self._bias = bias_currents(graph, self._dtype)
 
@@ -138,12 +138,12 @@ class Network:
         if not self._superposed:
             return self._received_stepwise(node, x, images, watch)
         times = 1 if self._bit_serial else self.graph.timesteps
-        v = torch.from_numpy(node.v_init).to(self._dtype[node.name]) + times * self._steady(node, x)
+        v = torch.as_tensor(node.v_init).to(self._dtype[node.name]) + times * self._steady(node, x)
         return (v if x.driven is None else v + x.driven[0]).expand(images, *node.shape).clone()
 
     def _received_stepwise(self, node: Population | Readout, x: Signal, images: int, watch: Watch) -> Tensor:
         """The same in a register, which sees every partial sum; a bit train is shifted in, its constant part last."""
-        start = torch.from_numpy(node.v_init).to(self._dtype[node.name]).expand(images, *node.shape)
+        start = torch.as_tensor(node.v_init).to(self._dtype[node.name]).expand(images, *node.shape)
         steady = self._steady(node, x)
         steps = self.graph.timesteps
         v = torch.zeros_like(start) if self._bit_serial else start.clone()

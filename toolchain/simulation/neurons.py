@@ -29,8 +29,8 @@ class Parameters:
     @classmethod
     def of(cls, node: Population, dtype: torch.dtype) -> Parameters:
         """Convert the parameters of ``node``; a negative threshold that is not set is 1."""
-        theta, v_init = (torch.from_numpy(a).to(dtype) for a in (node.theta, node.v_init))
-        negative = torch.ones_like(theta) if node.theta_neg is None else torch.from_numpy(node.theta_neg).to(dtype)
+        theta, v_init = (torch.as_tensor(a).to(dtype) for a in (node.theta, node.v_init))
+        negative = torch.ones_like(theta) if node.theta_neg is None else torch.as_tensor(node.theta_neg).to(dtype)
         return cls(node, theta, v_init, negative)
 
 
@@ -142,7 +142,7 @@ def emit_all(p: Parameters, v: Tensor, timesteps: int, watch: Watch) -> Tensor:
 
 def integrate(node: Readout, currents: Currents, watch: Watch, images: int, dtype: torch.dtype) -> Tensor:
     """The readout's membrane [S, N, *shape] after every step: v += z."""
-    v = torch.from_numpy(node.v_init).to(dtype).expand(images, *node.shape).clone()
+    v = torch.as_tensor(node.v_init).to(dtype).expand(images, *node.shape).clone()
     curve = v.new_empty((currents.steps, *v.shape))
     for out, terms in zip(curve, currents, strict=True):
         for z in terms:

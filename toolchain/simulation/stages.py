@@ -73,12 +73,12 @@ def stages_of(
         return []
 
     def scaled(factor: int) -> list[Int8Synapse]:
-        return [Int8Synapse(s, torch.from_numpy(factor * 2.0**s.weight_exp / theta).float()) for s in synapses]
+        return [Int8Synapse(s, torch.as_tensor(factor * 2.0**s.weight_exp / theta).float()) for s in synapses]
 
     # An image stands for one step: t of them have arrived after step t. Counts are accumulated already.
     per_step = [scaled(t) for t in times] if from_image else [scaled(1)] * len(times)
     rounding = 0.5 if len(synapses) == 1 else 0.0  # floor(x) is the rounding of x - 1/2
-    return [Stage(per_step, [torch.from_numpy((c + 0.5) / theta - rounding).float() for c in cs]) for cs in constant]
+    return [Stage(per_step, [torch.as_tensor((c + 0.5) / theta - rounding).float() for c in cs]) for cs in constant]
 
 
 def _private_synapses(graph: IntegerGraph, node: Population) -> list[Synapse] | None:

@@ -1,0 +1,52 @@
+"""One environment per simulator under ``.venv-interop/`` (Python 3.11), made on first use."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+ENVIRONMENTS = ROOT / ".venv-interop"
+CONSTRAINTS = "constraints/interop.txt"
+
+
+@dataclass(frozen=True)
+class Framework:
+    """``packages`` are installed with what they ask for, ``bare`` without: their declared nir is too old."""
+
+    name: str
+    packages: tuple[str, ...]
+    bare: tuple[str, ...] = ()
+
+
+FRAMEWORKS = (
+    Framework("nirtorch", ("nirtorch==2.6",)),
+    Framework("snntorch", ("snntorch==1.0.0", "nirtorch==2.6")),
+    Framework("norse", ("norse==1.1.0", "nirtorch==2.6")),
+    Framework("spikingjelly", ("spikingjelly==2.0.0", "nirtorch==2.6")),
+    Framework("sinabs", ("nirtorch==2.6", "matplotlib", "pbr"), ("sinabs==3.1.3",)),
+)
+
+
+def environment(framework: Framework) -> Path:
+    """The interpreter of a framework's environment, made on first use."""
+    folder = ENVIRONMENTS / framework.name
+    plan = "\n".join([*framework.packages, *framework.bare, (ROOT / CONSTRAINTS).read_text()])
+    stamp = folder / "plan.txt"
+    if not stamp.exists() or stamp.read_text() != plan:
+        print(f"{framework.name}: making its environment", file=sys.stderr)
+        # torch first: where a CPU build is at hand it is taken, and the rest finds it there.
+        run(ROOT / ".ci/environment", folder, "3.11", CONSTRAINTS, "torch==2.13.0", "nir==1.0.8")
+        pip = (folder / "bin/python", "-m", "pip", "install", "-qq", "--constraint", CONSTRAINTS)
+        run(*pip, *framework.packages)
+        if framework.bare:
+            run(*pip, "--no-deps", *framework.bare)
+        stamp.write_text(plan)
+    return folder / "bin/python"
+
+
+def run(*command: str | Path) -> None:
+    """Run a command in the checkout; its output goes to stderr."""
+    subprocess.run([str(word) for word in command], cwd=ROOT, check=True, stdout=sys.stderr)

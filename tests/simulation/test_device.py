@@ -1,0 +1,74 @@
+"""device="cuda": the same integers where there is a GPU, one sentence where there is none."""
+
+import numpy as np
+import pytest
+import torch
+
+from toolchain.errors import DataError, TargetUnavailable
+from toolchain.quantization.ranges import bounds
+from toolchain.simulation import compare, simulate
+from toolchain.simulation.levels import LevelNetwork, supports
+from toolchain.simulation.network import Network
+from toolchain.simulation.registers import EXACT, Watch
+
+KINDS = [
+    ("if", "pipelined", 0),
+    ("if", "layerwise", 0),
+    ("signed_if", "pipelined", 3),
+    ("calibrated_if", "pipelined", 0),
+    ("bit_serial", "layerwise", 0),
+    ("graded", "layerwise", 0),
+]
+
+
+@pytest.fixture
+def case(random_graph, random_images):
+    def make(kind, schedule, drain, seed=0):
+        rng = np.random.default_rng(seed)
+        steps = 1 if kind == "graded" else 4
+        graph = random_graph(rng, kind=kind, schedule=schedule, drain=drain, timesteps=steps)
+        return graph, random_images(rng, graph, 5) * graph.input.scale
+
+    return make
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("seed", range(5))
+def test_gpu_equals_cpu(case, kind, seed):
+    graph, images = case(*kind, seed)
+    for options in ({}, {"measure": True}):
+        there, here = (simulate(graph, images, record="spikes", device=d, **options) for d in ("cuda", "cpu"))
+        assert compare(there, here) is None
+        assert there.membrane == here.membrane
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("seed", range(3))
+def test_every_tensor_is_on_the_device(case, kind, seed, monkeypatch):
+    """Tensors without values stand for those of a GPU, and refuse to meet others."""
+    graph, images = case(*kind, seed)
+    ranges = bounds(graph)
+    monkeypatch.setattr(Watch, "see", lambda *_: None)
+    engines = [Network] + [LevelNetwork] * supports(graph, ranges)
+    for engine in engines:
+        with torch.inference_mode(), torch.device("meta"):
+            integers = torch.zeros(images.shape, dtype=torch.int64)
+            result = engine(graph, ranges).run(integers, EXACT.watches(graph), events=True, spikes=True)
+        assert result.readout.device.type == "meta"
+        for population in graph.populations:
+            emission = result.emissions[population.name]
+            assert emission.counts.device.type == "meta"
+            assert emission.counts.shape == (5, *population.shape)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_no_gpu(case):
+    with pytest.raises(TargetUnavailable, match="torch sees no GPU here"):
+        simulate(*case("if", "pipelined", 0), device="cuda")
+
+
+@pytest.mark.parametrize("name", ["tpu", "mps", "cuda:x"])
+def test_unknown_device(case, name):
+    with pytest.raises(DataError, match="use 'cpu' or 'cuda'"):
+        simulate(*case("if", "pipelined", 0), device=name)
