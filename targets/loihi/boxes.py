@@ -7,7 +7,7 @@ inputs they hold some that are not connected, so counts made from them are upper
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from toolchain.ir.integer import (
@@ -34,6 +34,11 @@ def volume(box: Box) -> int:
     return math.prod(max(0, high - low) for low, high in box)
 
 
+def hull(boxes: Sequence[Box]) -> Box:
+    """The smallest box that holds all of ``boxes``."""
+    return tuple((min(low for low, _ in axis), max(high for _, high in axis)) for axis in zip(*boxes, strict=True))
+
+
 def field(node: Linear, box: Box) -> Box:
     """Inputs of a linear node that feed the outputs in ``box``."""
     if isinstance(node, Affine):
@@ -47,6 +52,29 @@ def field(node: Linear, box: Box) -> Box:
         )
         return box[0], rows, columns
     return _convolution_field(node, box)
+
+
+def cells(node: Convolution | Affine, box: Box) -> tuple[int, Box]:
+    """Inputs of a synapse node that the outputs in ``box`` listen to: how many, and the box around them."""
+    around = field(node, box)
+    if isinstance(node, Affine):
+        return volume(around), around
+    count = around[0][1] - around[0][0]
+    top, bottom, left, right = node.margin
+    for axis, (before, after) in enumerate(((top, bottom), (left, right))):
+        low, high = box[axis + 1]
+        kernel = range(before, node.weight.shape[axis + 2] - after)
+        count *= len(
+            {
+                row
+                for output in range(low, high)
+                for tap in kernel
+                if 0
+                <= (row := output * node.stride[axis] - node.padding[axis] + tap * node.dilation[axis])
+                < node.input_shape[axis + 1]
+            }
+        )
+    return count, around
 
 
 def _convolution_field(node: Convolution, box: Box) -> Box:

@@ -31,12 +31,14 @@ class Limit:
 
 @dataclass(frozen=True)
 class Limits:
-    """All limits of one chip; a chip without a published limit of some kind lacks the key. ``form``: its numbers."""
+    """All limits of one chip; a chip without a published limit of some kind lacks the key. ``weight_widths``: bits a
+    stored weight may take; ``form``: its numbers."""
 
     name: str
     title: str
     kinds: tuple[str, ...]
     soft_reset: bool
+    weight_widths: tuple[int, ...]
     form: NumberFormat
     limits: Mapping[str, Limit]
 
@@ -64,5 +66,11 @@ def load_limits(name: str) -> Limits:
         if isinstance(table, dict)
     }
     return Limits(
-        data["name"], data["title"], tuple(data["kinds"]), bool(data["soft_reset"]), load_format(name), limits
+        name=data["name"],
+        title=data["title"],
+        kinds=tuple(data["kinds"]),
+        soft_reset=bool(data["soft_reset"]),
+        weight_widths=tuple(data["weight_widths"]),
+        form=load_format(name),
+        limits=limits,
     )

@@ -1,46 +1,35 @@
 """Which core computes which neurons: a deterministic split by capacity. An estimate: Intel's mapper is not public.
 
-Layers are placed from the output to the input, so that the cores a spike must reach are known when its own layer is
-split. A layer is cut into equal blocks; the cut with the fewest blocks that fit is taken, among equals the one with
-the fewest cuts of the channels. Blocks that follow each other share a core where they fit. Weights of a convolution are
-stored once per core, those behind a pool once per pooled cell. Synapses fed by the input take no place: the host
-computes the first layer and sets biases.
+The objective, in this order: fewest cores, lowest load of the fullest core, fewest hops. Several grains of cutting are
+tried; then capacity is lowered as far as the number of cores allows; then cores are put on the mesh in the order of the
+data. ``lower_bound`` is what no placement under the same limits and the same storage can undercut.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import product
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from targets.loihi.boxes import Box, paths, volume, whole
+from targets.loihi.bounds import lower_bound
+from targets.loihi.boxes import Box
 from targets.loihi.limits import Limits, load_limits
-from toolchain.energy.fanout import structure
+from targets.loihi.mesh import Hops, mesh, positions
+from targets.loihi.needs import Demand, Layer, Part, Slice, capacity
+from targets.loihi.packing import covered, fed, pack
 from toolchain.errors import DoesNotFit
 from toolchain.ir import as_integer
-from toolchain.ir.integer import Affine, Convolution, Int64, IntegerGraph, Population, Readout, SumPool
+from toolchain.ir.integer import Int64, IntegerGraph, Population, Readout
 
 if TYPE_CHECKING:
     import nir
 
 Usage = dict[str, tuple[int, int]]
-Layer = Population | Readout
-
-
-@dataclass(frozen=True)
-class Slice:
-    """Neurons of one layer on one core: half-open index ranges, one per axis of the layer's shape."""
-
-    layer: str
-    box: Box
-
-    @property
-    def neurons(self) -> int:
-        return volume(self.box)
+_GRAINS = (1, 2, 4, 8, 16)
+_MOST_BLOCKS = 4000  # of a finer cut: beyond, packing takes long and gains little
+_PRECISION = 0.04  # of the load of the fullest core
 
 
 @dataclass(frozen=True)
@@ -60,14 +49,19 @@ class Core:
 
 @dataclass(frozen=True)
 class Placement:
-    """Where every neuron is computed. ``lower_bound``: cores no placement under the same limits can undercut."""
+    """Where every neuron is computed. ``shared``: kernels are stored once per core, not once per connection;
+    ``mesh``: columns and rows of tiles, cores per tile."""
 
     target: str
     cores: tuple[Core, ...]
     chips: int
     lower_bound: int
-    destinations: dict[str, Int64]
+    shared: bool
     assumptions: tuple[str, ...]
+    mesh: tuple[int, int, int]
+    reached: dict[str, dict[int, tuple[Box, ...]]] = field(repr=False)
+    core_of: dict[str, Int64] = field(repr=False)
+    places: Int64 = field(repr=False)
 
     @property
     def cores_of(self) -> dict[str, int]:
@@ -80,164 +74,121 @@ class Placement:
 
     def messages(self, layer: str) -> Int64:
         """Cores a spike of each neuron of ``layer`` must be sent to, int64 of the layer's shape."""
-        return self.destinations[layer]
+        found = np.zeros(self.core_of[layer].shape, dtype=np.int64)
+        for boxes in self.reached[layer].values():
+            window, mask = covered(boxes)
+            found[window] += mask
+        return found
+
+    def hops(self, layer: str) -> Hops:
+        """Tile borders and chip borders the messages of one spike of each neuron cross, on shortest ways."""
+        home = self.core_of[layer]
+        found = np.zeros((*home.shape, 3), dtype=np.int64)
+        for core, boxes in self.reached[layer].items():
+            window, mask = covered(boxes)
+            found[window] += np.abs(self.places[home[window]] - self.places[core]) * mask[..., None]
+        return Hops(east_west=found[..., 1], north_south=found[..., 2], crossings=found[..., 0])
+
+    def traffic(self) -> Int64:
+        """Messages between cores if every neuron spikes once, int64 [cores, cores], from row to column."""
+        sent = np.zeros((len(self.cores), len(self.cores)), dtype=np.int64)
+        for layer, cores in self.reached.items():
+            for core, boxes in cores.items():
+                window, mask = covered(boxes)
+                home = self.core_of[layer][window]
+                sent[:, core] += np.bincount(home[mask > 0], minlength=len(self.cores))
+        return sent
 
     def svg(self) -> str:
-        """A drawing of the chips, one square per core."""
+        """A drawing of the chips, one square per core in its tile."""
         from targets.loihi.drawing import draw
 
         return draw(self)
 
 
-def place(graph: nir.NIRGraph | IntegerGraph, target: str = "loihi2") -> Placement:
-    """Split ``graph`` over cores of ``target``. ``DoesNotFit`` where a single neuron already exceeds a core."""
+def place(graph: nir.NIRGraph | IntegerGraph, target: str = "loihi2", *, shared: bool = True) -> Placement:
+    """Split ``graph`` over cores of ``target``. ``DoesNotFit`` where a single neuron already exceeds a core.
+
+    ``shared=False`` stores every synapse of a convolution by itself, as a mapper that cannot share kernels must.
+    """
     net, limits = as_integer(graph), load_limits(target)
     layers = [node for node in net if isinstance(node, Population | Readout)]
-    parts: list[_Part] = []
-    for layer in reversed(layers):
-        reached = _destinations(layer, [[part] for part in parts])
-        parts = _split(net, layer, limits, reached) + parts
-    groups = list(_packed(parts, limits))
-    per_chip = limits["cores_per_chip"].value
+    demand = Demand(net, limits, shared=shared)
+    room, bound = capacity(limits), lower_bound(demand, layers)
+    groups = _in_order(_pack(demand, layers, room, bound), layers)
     cores = tuple(
-        Core(index, index // per_chip, tuple(part.slice for part in group), _usage(group, limits))
+        Core(
+            index,
+            index // limits["cores_per_chip"].value,
+            tuple(part.slice for part in group),
+            {key: (used, room[key]) for key, used in demand.usage(group).items() if key in room},
+        )
         for index, group in enumerate(groups)
     )
     return Placement(
         target=limits.name,
         cores=cores,
         chips=cores[-1].chip + 1,
-        lower_bound=_lower_bound(net, layers, limits),
-        destinations={p.name: _destinations(p, groups) for p in net.populations},
-        assumptions=tuple(f"{limit.key}: {limit.source}" for limit in limits.limits.values() if not limit.verified),
+        lower_bound=bound,
+        shared=shared,
+        assumptions=_assumptions(limits),
+        mesh=mesh(limits),
+        reached={p.name: _reached(p, groups) for p in net.populations},
+        core_of=_core_of(layers, groups),
+        places=positions(len(cores), limits),
     )
 
 
-@dataclass(frozen=True)
-class _Part:
-    """A slice, what it needs, and the neurons that feed it: boxes by origin."""
-
-    slice: Slice
-    needs: dict[str, int]
-    fed_by: dict[str, list[Box]]
+def cores_needed(net: IntegerGraph, limits: Limits, *, most_bits: int) -> int:
+    """Cores of ``net`` if its weights had at most ``most_bits`` bits."""
+    demand, room = Demand(net, limits, most_bits=most_bits), capacity(limits)
+    layers = [node for node in net if isinstance(node, Population | Readout)]
+    return min(len(pack(demand, layers, room, grain)) for grain in _GRAINS)
 
 
-def _split(net: IntegerGraph, layer: Layer, limits: Limits, reached: Int64) -> list[_Part]:
-    """The fewest equal blocks of ``layer`` that fit a core each. ``reached``: cores every neuron sends spikes to."""
-    part = None
-    for sizes in _block_sizes(layer.shape):
-        boxes = _blocks(layer.shape, sizes)
-        middle = boxes[len(boxes) // 2]  # an interior block needs the most: try it first
-        part = _part(net, layer, middle, limits, reached)
-        if _fits(part.needs, limits):
-            parts = [_part(net, layer, box, limits, reached) for box in boxes]
-            if all(_fits(one.needs, limits) for one in parts):
-                return parts
-    assert part is not None
-    over = ", ".join(
-        f"{used} {key} of {_capacity(limits)[key]}" for key, used in part.needs.items() if used > _capacity(limits)[key]
-    )
-    raise DoesNotFit(
-        f"layer {layer.name!r} does not fit {limits.title}: one neuron alone needs {over}; "
-        "make its kernel or the layer before it smaller"
-    )
+def _pack(demand: Demand, layers: Sequence[Layer], room: Mapping[str, int], bound: int) -> list[list[Part]]:
+    """Fewest cores over the grains; then the lowest capacity at which as many cores do."""
+    best = pack(demand, layers, room, _GRAINS[0])
+    chosen = _GRAINS[0]
+    for grain in _GRAINS[1:]:
+        if len(best) == bound or len(best) * grain > _MOST_BLOCKS:
+            break
+        found = pack(demand, layers, room, grain)
+        if len(found) < len(best):
+            best, chosen = found, grain
+    low, high = bound / len(best), 1.0
+    while high - low > _PRECISION:
+        middle = (low + high) / 2
+        try:
+            found = pack(demand, layers, {key: int(limit * middle) for key, limit in room.items()}, chosen)
+        except DoesNotFit:
+            found = []
+        if found and len(found) <= len(best):
+            best, high = found, middle
+        else:
+            low = middle
+    return best
 
 
-def _block_sizes(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """Sizes of equal blocks, fewest blocks first, among equals the fewest cuts of the first axis (channels)."""
-    choices = [sorted({math.ceil(size / n) for n in range(1, size + 1)}, reverse=True) for size in shape]
-    counts = {sizes: [math.ceil(n / size) for n, size in zip(shape, sizes, strict=True)] for sizes in product(*choices)}
-    return sorted(counts, key=lambda sizes: (math.prod(counts[sizes]), counts[sizes]))
+def _in_order(groups: list[list[Part]], layers: Sequence[Layer]) -> list[list[Part]]:
+    """Cores in the order of the data, the slices of a core too."""
+    rank = {layer.name: index for index, layer in enumerate(layers)}
+    inside = [sorted(group, key=lambda part: (rank[part.slice.layer], part.slice.box)) for group in groups]
+    return sorted(inside, key=lambda group: (rank[group[0].slice.layer], group[0].slice.box))
 
 
-def _blocks(shape: tuple[int, ...], sizes: tuple[int, ...]) -> list[Box]:
-    axes = [
-        [(start, min(start + size, n)) for start in range(0, n, size)] for n, size in zip(shape, sizes, strict=True)
-    ]
-    return list(product(*axes))
+def _reached(layer: Layer, groups: Sequence[Sequence[Part]]) -> dict[int, tuple[Box, ...]]:
+    found = ((index, fed(layer, group)) for index, group in enumerate(groups))
+    return {index: boxes for index, boxes in found if boxes}
 
 
-def _part(net: IntegerGraph, layer: Layer, box: Box, limits: Limits, reached: Int64) -> _Part:
-    fed_by: dict[str, list[Box]] = {}
-    stored: dict[str, int] = {}
-    for path in paths(net, layer, box):
-        if path.origin == net.input.name:
-            continue
-        fed_by.setdefault(path.origin, []).append(path.box)
-        pooled = 1
-        for node, outputs in path.nodes:
-            if isinstance(node, SumPool):
-                pooled *= math.prod(node.kernel)
-            elif isinstance(node, Convolution | Affine):
-                each = int(structure(node)[0].sum()) * (outputs[0][1] - outputs[0][0])
-                stored[node.name] = max(stored.get(node.name, 0), each * pooled)
-    window = tuple(slice(low, high) for low, high in box)
-    needs = {
-        "compartments": volume(box) * limits["compartments_per_neuron"].value,
-        "synapse bits": sum(stored.values()) * limits.form.weight_bits,
-        "axons in": sum(volume(_hull(boxes)) for boxes in fed_by.values()),
-        "axons out": int(reached[window].sum()),
-    }
-    capacity = _capacity(limits)
-    return _Part(Slice(layer.name, box), {key: used for key, used in needs.items() if key in capacity}, fed_by)
-
-
-def _hull(boxes: list[Box]) -> Box:
-    return tuple((min(low for low, _ in axis), max(high for _, high in axis)) for axis in zip(*boxes, strict=True))
-
-
-def _capacity(limits: Limits) -> dict[str, int]:
-    """Limited resources of one core; axons only where their number is published."""
-    keys = {
-        "compartments": "compartments_per_core",
-        "synapse bits": "synapse_bits_per_core",
-        "axons in": "axons_in_per_core",
-        "axons out": "axons_out_per_core",
-    }
-    return {name: limits[key].value for name, key in keys.items() if key in limits}
-
-
-def _fits(needs: dict[str, int], limits: Limits) -> bool:
-    return all(needs[key] <= limit for key, limit in _capacity(limits).items())
-
-
-def _packed(parts: list[_Part], limits: Limits) -> Iterator[list[_Part]]:
-    """Parts in order, as many on a core as fit."""
-    group: list[_Part] = []
-    for part in parts:
-        if group and not _fits(_needs([*group, part]), limits):
-            yield group
-            group = []
-        group.append(part)
-    yield group
-
-
-def _needs(group: list[_Part]) -> dict[str, int]:
-    return {key: sum(part.needs[key] for part in group) for key in group[0].needs}
-
-
-def _usage(group: list[_Part], limits: Limits) -> Usage:
-    capacity = _capacity(limits)
-    return {key: (used, capacity[key]) for key, used in _needs(group).items()}
-
-
-def _destinations(layer: Layer, groups: list[list[_Part]]) -> Int64:
-    """Cores with a part that each neuron of ``layer`` feeds, int64 of its shape."""
-    found = np.zeros(layer.shape, dtype=np.int64)
-    for group in groups:
-        boxes = [box for part in group for box in part.fed_by.get(layer.name, ())]
-        if boxes:
-            reached = np.zeros(layer.shape, dtype=bool)
-            for box in boxes:
-                reached[tuple(slice(low, high) for low, high in box)] = True
-            found += reached
+def _core_of(layers: Sequence[Layer], groups: Sequence[Sequence[Part]]) -> dict[str, Int64]:
+    found = {layer.name: np.zeros(layer.shape, dtype=np.int64) for layer in layers}
+    for index, group in enumerate(groups):
+        for part in group:
+            found[part.slice.layer][tuple(slice(low, high) for low, high in part.slice.box)] = index
     return found
 
 
-def _lower_bound(net: IntegerGraph, layers: list[Layer], limits: Limits) -> int:
-    """Every neuron once and every weight that is not fed by the input once."""
-    capacity = _capacity(limits)
-    neurons = sum(volume(whole(layer.shape)) for layer in layers) * limits["compartments_per_neuron"].value
-    weights = sum(int(structure(s).sum()) for s in net.synapses if s.sources != (net.input.name,))
-    bits = weights * limits.form.weight_bits
-    return max(1, math.ceil(neurons / capacity["compartments"]), math.ceil(bits / capacity["synapse bits"]))
+def _assumptions(limits: Limits) -> tuple[str, ...]:
+    return tuple(f"{limit.key}: {limit.source}" for limit in limits.limits.values() if not limit.verified)

@@ -7,64 +7,45 @@ the violation is a warning.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from targets.loihi.boxes import paths, volume, whole
-from targets.loihi.limits import Limit, Limits, load_limits
-from targets.loihi.placement import place
-from toolchain.energy.fanout import structure
+from targets.loihi.boxes import paths, whole
+from targets.loihi.facts import Facts, Rule, Violation, recalled, severity
+from targets.loihi.limits import load_limits
+from targets.loihi.needs import Demand
+from targets.loihi.placement import Placement, place
+from targets.loihi.resources import (
+    chips,
+    cores,
+    fan_in,
+    fan_out,
+    synapses,
+    synaptic_memory,
+    threshold_configurations,
+)
 from toolchain.errors import DoesNotFit
 from toolchain.ir import as_integer
-from toolchain.ir.integer import Int64, IntegerGraph, Population, Readout
+from toolchain.ir.integer import Int64, IntegerGraph
 from toolchain.quantization.formats import round_bias
-from toolchain.quantization.ranges import Bound, Ranges, bounds
+from toolchain.quantization.ranges import Bound, bounds
 
 if TYPE_CHECKING:
     import nir
 
-Severity = Literal["error", "warning"]
-
-
-@dataclass(frozen=True)
-class Violation:
-    """``layer`` exceeds a limit: ``actual`` against ``limit`` in the words of ``rule``; ``hint`` says what to do.
-    ``layer`` is empty where the whole network is meant."""
-
-    rule: str
-    layer: str
-    actual: float | str
-    limit: float | str
-    severity: Severity
-    hint: str
-
-    def __str__(self) -> str:
-        where = f"{self.layer}: " if self.layer else ""
-        return f"{self.severity}: {where}{self.rule} {self.actual}, limit {self.limit}. {self.hint}"
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What the rules look at: a graph, the chip's limits, and the graph's proven ranges."""
-
-    net: IntegerGraph
-    limits: Limits
-    ranges: Ranges
-
 
 def check(graph: nir.NIRGraph | IntegerGraph, target: str = "loihi2") -> list[Violation]:
     """All violations of ``graph`` on one chip, ``loihi1`` or ``loihi2``, errors first; empty when nothing is wrong."""
-    net = as_integer(graph)
-    facts = Facts(net, load_limits(target), bounds(net))
+    net, limits = as_integer(graph), load_limits(target)
+    try:
+        placement: Placement | str = place(net, target)
+    except DoesNotFit as error:
+        placement = str(error)
+    facts = Facts(net, limits, bounds(net), Demand(net, limits), placement)
     found = [violation for rule in RULES for violation in rule(facts)]
     return sorted(found, key=lambda v: v.severity != "error")
-
-
-def _severity(limit: Limit) -> Severity:
-    return "error" if limit.verified else "warning"
 
 
 def neuron_kind(facts: Facts) -> Iterator[Violation]:
@@ -74,6 +55,18 @@ def neuron_kind(facts: Facts) -> Iterator[Violation]:
         if layer.kind not in kinds:
             hint = "use a method with binary spikes (QCFS, OffsetSpikes), or a chip with graded spikes (loihi2)"
             yield Violation("neuron kind", layer.name, layer.kind, ", ".join(kinds), "error", hint)
+
+
+def graded_payload(facts: Facts) -> Iterator[Violation]:
+    """Payloads of graded spikes."""
+    if "payload_bits" not in facts.limits:
+        return
+    limit = facts.limits["payload_bits"]
+    for layer in facts.net.populations:
+        bits = (layer.levels or 1).bit_length() if layer.kind == "graded" else 0
+        if bits > limit.value:
+            hint = "fewer levels" + recalled(limit)
+            yield Violation("graded payload", layer.name, bits, limit.value, severity(limit), hint)
 
 
 def soft_reset(facts: Facts) -> Iterator[Violation]:
@@ -119,22 +112,10 @@ def threshold(facts: Facts) -> Iterator[Violation]:
             yield Violation("threshold", layer.name, highest, form.threshold_max, "error", hint)
 
 
-def threshold_configurations(facts: Facts) -> Iterator[Violation]:
-    """Different thresholds in one layer, where a core holds a few configurations only."""
-    if "thresholds_per_core" not in facts.limits:
-        return
-    limit = facts.limits["thresholds_per_core"]
-    for layer in facts.net.populations:
-        values = len(np.unique(layer.theta))
-        if values > limit.value:
-            hint = 'lower with tc.Int8(per="layer"): one threshold per layer'
-            yield Violation("thresholds per core", layer.name, values, limit.value, _severity(limit), hint)
-
-
 def step_input(facts: Facts) -> Iterator[Violation]:
     """Worst case of the synaptic input of one step."""
     form = facts.limits.form
-    for layer in _layers(facts.net):
+    for layer in facts.layers:
         reached = _magnitude(facts.ranges.accumulators[layer.name])
         if reached > form.accumulator_max:
             hint = "worst case over all images; fewer weight bits make it smaller"
@@ -144,7 +125,7 @@ def step_input(facts: Facts) -> Iterator[Violation]:
 def membrane(facts: Facts) -> Iterator[Violation]:
     """Worst case of the membrane: the proof fails, though no image need reach it."""
     limit = facts.limits.form.membrane_max
-    for layer in _layers(facts.net):
+    for layer in facts.layers:
         reached = _magnitude(facts.ranges.membranes[layer.name])
         if reached > limit:
             hint = "worst case over all images; the membrane range of a trace tells what the data reach"
@@ -155,7 +136,7 @@ def delay(facts: Facts) -> Iterator[Violation]:
     """Branches of different depth: the shorter one has to wait, in steps of synaptic delay."""
     net, limit = facts.net, facts.limits["delay"]
     depth = {net.input.name: 0}
-    for layer in _layers(net):
+    for layer in facts.layers:
         origins = {path.origin for path in paths(net, layer, whole(layer.shape))}
         depth[layer.name] = 1 + max((depth[origin] for origin in origins), default=0)
         spiking = [depth[origin] for origin in origins if origin != net.input.name]
@@ -163,48 +144,7 @@ def delay(facts: Facts) -> Iterator[Violation]:
         waits = (max(spiking) - min(spiking)) * window if spiking else 0
         if waits > limit.value:
             hint = "fewer steps, a shorter branch, or the pipelined schedule"
-            yield Violation("delay", layer.name, waits, limit.value, _severity(limit), hint)
-
-
-def fan_in(facts: Facts) -> Iterator[Violation]:
-    """Neurons one neuron listens to: each takes an input axon of its core."""
-    net = facts.net
-    if "axons_in_per_core" not in facts.limits:
-        return
-    limit = facts.limits["axons_in_per_core"]
-    for layer in _layers(net):
-        middle = tuple((n // 2, n // 2 + 1) for n in layer.shape)
-        listens = sum(volume(path.box) for path in paths(net, layer, middle) if path.origin != net.input.name)
-        if listens > limit.value:
-            hint = "pool more or use fewer channels before this layer"
-            yield Violation("fan-in", layer.name, listens, limit.value, _severity(limit), hint)
-
-
-def cores(facts: Facts) -> Iterator[Violation]:
-    """Cores of the placement on one chip, or a layer no split can place."""
-    limit = facts.limits["cores_per_chip"]
-    try:
-        placement = place(facts.net, facts.limits.name)
-    except DoesNotFit as error:
-        yield Violation("placement", "", "impossible", limit.value, "error", str(error))
-        return
-    if len(placement.cores) > limit.value:
-        hint = f"it takes {placement.chips} chips; at least {placement.lower_bound} cores however it is split"
-        yield Violation("cores", "", len(placement.cores), limit.value, _severity(limit), hint)
-
-
-def synapses(facts: Facts) -> Iterator[Violation]:
-    """Stored weights of the whole chip."""
-    if "synapses_per_chip" not in facts.limits:
-        return
-    limit = facts.limits["synapses_per_chip"]
-    stored = sum(int(structure(node).sum()) for node in facts.net.synapses)
-    if stored > limit.value:
-        yield Violation("synapses", "", stored, limit.value, _severity(limit), "use a smaller network or several chips")
-
-
-def _layers(net: IntegerGraph) -> list[Population | Readout]:
-    return [node for node in net if isinstance(node, Population | Readout)]
+            yield Violation("delay", layer.name, waits, limit.value, severity(limit), hint)
 
 
 def _magnitude(bound: Bound) -> int:
@@ -216,10 +156,9 @@ def _signed_bits(values: Int64) -> int:
     return 1 + max((~low).bit_length(), high.bit_length())
 
 
-Rule = Callable[[Facts], Iterator[Violation]]
-
 RULES: tuple[Rule, ...] = (
     neuron_kind,
+    graded_payload,
     soft_reset,
     weights,
     bias,
@@ -229,6 +168,9 @@ RULES: tuple[Rule, ...] = (
     membrane,
     delay,
     fan_in,
+    fan_out,
+    synaptic_memory,
     cores,
+    chips,
     synapses,
 )

@@ -47,7 +47,11 @@ def test_map_lists_and_draws_every_core(spikec, net, tmp_path):
     neurons = [part for core in result.json["cores"] for part in core["slices"]]
     assert {part["layer"] for part in neurons} == {"fire", "readout"}
     assert drawing.read_text().count("<title>") == len(result.json["cores"])
-    assert "at least 1" in spikec("map", net).out
+    shown = spikec("map", net).out
+    assert "1 cores on 1 chip of loihi2; lower bound 1" in shown
+    assert "compartments (202, 8192)" in shown
+    apart = spikec("map", net, "--unshared", "--json").json["cores"][0]["usage"]["synapse bits"]
+    assert apart[0] >= spikec("map", net, "--json").json["cores"][0]["usage"]["synapse bits"][0]
 
 
 def test_energy_with_a_placement(spikec, net):

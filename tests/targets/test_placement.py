@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from targets.loihi import load_limits, place
 from toolchain.energy import estimate
 from toolchain.errors import DoesNotFit, ToolchainError
-from toolchain.ir.integer import Affine, Convolution, Flatten, InputNode, Population, Readout
+from toolchain.ir.integer import Affine, Convolution, Flatten, InputNode, Population, Readout, SumPool
 from toolchain.simulation.trace import Trace
 
 SETTINGS = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -52,6 +53,117 @@ def neurons_of(part):
     return itertools.product(*(range(low, high) for low, high in part.box))
 
 
+def small_chip(**values):
+    """Loihi 1 with cores so small that every network needs many."""
+    limits = load_limits("loihi1")
+    changed = {key: replace(limit, value=values.get(key, limit.value)) for key, limit in limits.limits.items()}
+    return replace(limits, limits=changed)
+
+
+def weights_of(net, name, index):
+    """(weights, list cells) that output ``index`` of a neuron layer needs: ``(node, its weight's index)`` and
+    ``(node, input cell)``, by the definition of each node; nothing behind the input."""
+    weights, lists = set(), set()
+    for source in net.nodes[name].sources:
+        walk = [(source, index)]
+        while walk:
+            node_name, at = walk.pop()
+            node = net.nodes[node_name]
+            if isinstance(node, Population):
+                lists.add((name, index))
+            elif isinstance(node, Flatten):
+                walk += [(s, tuple(int(i) for i in np.unravel_index(at[0], node.input_shape))) for s in node.sources]
+            elif isinstance(node, SumPool):
+                first = (node.sources[0], (at[0], at[1] * node.stride[0], at[2] * node.stride[1]))
+                walk.append(first)
+            elif isinstance(node, Affine) and spiking(net, node):
+                weights |= {(node_name, at[0], i) for i in range(node.weight.shape[1])}
+                lists |= {(node_name, i) for i in np.ndindex(node.input_shape)}
+            elif isinstance(node, Convolution) and spiking(net, node):
+                per_in, per_out = node.weight.shape[1], node.weight.shape[0] // node.groups
+                top, bottom, left, right = node.margin
+                for i in range(per_in):
+                    for u in range(top, node.weight.shape[2] - bottom):
+                        for v in range(left, node.weight.shape[3] - right):
+                            row = at[1] * node.stride[0] - node.padding[0] + u * node.dilation[0]
+                            column = at[2] * node.stride[1] - node.padding[1] + v * node.dilation[1]
+                            if 0 <= row < node.input_shape[1] and 0 <= column < node.input_shape[2]:
+                                weights.add((node_name, at[0], i, u, v))
+                                lists.add((node_name, (at[0] // per_out * per_in + i, row, column)))
+    return weights, lists
+
+
+def spiking(net, node):
+    """Whether a node gets anything from neurons, all of it over at most pools and flattenings."""
+    origins = {origin for source in node.sources for origin in behind(net, source)}
+    return origins != {net.input.name}
+
+
+def behind(net, name):
+    node = net.nodes[name]
+    if isinstance(node, InputNode | Population):
+        return {name}
+    return {origin for source in node.sources for origin in behind(net, source)}
+
+
+def chained(net):
+    """Whether two synapse nodes follow each other: then the placement multiplies them out, which is not checked."""
+    return any(
+        isinstance(net.nodes[before], Convolution | Affine)
+        for node in net.synapses
+        for source in node.sources
+        for before in [source, *net.nodes[source].sources]
+    )
+
+
+def check_cores(net, placement, limits):
+    """Recompute every resource of every core by plain loops; what is used covers it and keeps to the limit."""
+    placed = [(part.layer, n) for core in placement.cores for part in core.slices for n in neurons_of(part)]
+    layers = [node for node in net if isinstance(node, Population | Readout)]
+    assert sorted(placed) == sorted((layer.name, n) for layer in layers for n in np.ndindex(layer.shape))
+    assert len(placement.cores) >= placement.lower_bound
+    listens = []
+    for core in placement.cores:
+        reads = {
+            pair
+            for part in core.slices
+            for index in neurons_of(part)
+            for source in net.nodes[part.layer].sources
+            for pair in sources_of(net, source, index)
+        }
+        listens.append({pair for pair in reads if pair[0] != net.input.name})
+    sent = {layer.name: np.zeros(layer.shape, dtype=np.int64) for layer in net.populations}
+    for reads in listens:
+        for origin, index in reads:
+            sent[origin][index] += 1
+    for name, exact in sent.items():
+        assert (placement.messages(name) >= exact).all()
+    for core in placement.cores:
+        weights, lists, axons, neurons = set(), set(), 0, 0
+        for part in core.slices:
+            for index in neurons_of(part):
+                needed = weights_of(net, part.layer, index)
+                weights |= needed[0]
+                lists |= needed[1]
+                axons += int(sent[part.layer][index]) if part.layer in sent else 0
+                neurons += 1
+        exact = {
+            "compartments": neurons * limits["compartments_per_neuron"].value,
+            "synapse bits": sum(bits(net.nodes[name], limits) for name, *_ in weights),
+            "axons in": len(lists),
+            "axons out": axons,
+        }
+        for key, (used, limit) in core.usage.items():
+            assert exact[key] <= used <= limit, (core, key, exact[key])
+        assert core.usage["compartments"][0] == exact["compartments"]
+
+
+def bits(node, limits):
+    """Smallest width of the chip for two's complement of the node's largest weight."""
+    mantissas = node.weight // 2**node.weight_exp
+    return min(w for w in limits.weight_widths if -(2 ** (w - 1)) <= mantissas.min() <= mantissas.max() < 2 ** (w - 1))
+
+
 @SETTINGS
 @given(
     seed=st.integers(0, 10**6),
@@ -60,29 +172,82 @@ def neurons_of(part):
 )
 def test_every_neuron_once_and_every_resource_covered(random_graph, seed, target, schedule):
     net = random_graph(np.random.default_rng(seed), schedule=schedule)
-    placement = place(net, target)
-    placed = [(part.layer, n) for core in placement.cores for part in core.slices for n in neurons_of(part)]
-    layers = [node for node in net if isinstance(node, Population | Readout)]
-    assert sorted(placed) == sorted((layer.name, n) for layer in layers for n in np.ndindex(layer.shape))
-    assert len(placement.cores) >= placement.lower_bound
-    sent = {layer.name: np.zeros(layer.shape, dtype=np.int64) for layer in net.populations}
-    for core in placement.cores:
-        reads = set()
-        for part in core.slices:
-            for index in neurons_of(part):
-                for source in net.nodes[part.layer].sources:
-                    reads |= sources_of(net, source, index)
-        reads = {pair for pair in reads if pair[0] != net.input.name}
-        for origin, index in reads:
-            sent[origin][index] += 1
-        assert all(used <= limit for used, limit in core.usage.values())
-        used, _ = core.usage["compartments"]
-        each = load_limits(target)["compartments_per_neuron"].value
-        assert used == each * sum(part.neurons for part in core.slices)
-        if "axons in" in core.usage:
-            assert core.usage["axons in"][0] >= len(reads)
-    for name, exact in sent.items():
-        assert (placement.messages(name) >= exact).all()
+    if not chained(net):
+        check_cores(net, place(net, target), load_limits(target))
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    seed=st.integers(0, 10**6),
+    compartments=st.sampled_from([8, 20, 64]),
+    memory=st.sampled_from([2_000, 6_000, 20_000]),
+    axons=st.sampled_from([100, 300]),
+)
+def test_small_cores_are_filled_validly(random_graph, monkeypatch, seed, compartments, memory, axons):
+    net = random_graph(np.random.default_rng(seed))
+    limits = small_chip(
+        compartments_per_core=compartments, synapse_bits_per_core=memory, axons_in_per_core=axons,
+        axons_out_per_core=axons, cores_per_chip=8, cores_per_tile=2, mesh_columns=2,
+    )  # fmt: skip
+    assume(not chained(net))
+    monkeypatch.setattr("targets.loihi.placement.load_limits", lambda name: limits)
+    try:
+        placement = place(net, "loihi1")
+    except DoesNotFit:
+        return
+    check_cores(net, placement, limits)
+    assert placement.chips == -(-len(placement.cores) // 8)
+
+
+def test_hops_are_shortest_ways_between_tiles(network, monkeypatch):
+    limits = small_chip(compartments_per_core=128, cores_per_chip=8, cores_per_tile=2, mesh_columns=2)
+    monkeypatch.setattr("targets.loihi.placement.load_limits", lambda name: limits)
+    net = network(channels=4, size=16)
+    placement = place(net, "loihi1")
+    assert placement.chips > 1
+
+    def tile(core):
+        chip, inside = divmod(core, 8)
+        row, step = divmod(inside // 2, 2)
+        return chip, chip * 2 + (step if row == 0 else 1 - step), row
+
+    home = {(part.layer, n): core.index for core in placement.cores for part in core.slices for n in neurons_of(part)}
+    for layer in net.populations:
+        hops = placement.hops(layer.name)
+        expected = np.zeros((3, *layer.shape), dtype=np.int64)
+        for core in placement.cores:
+            reads = set()
+            for part in core.slices:
+                for index in neurons_of(part):
+                    for source in net.nodes[part.layer].sources:
+                        reads |= sources_of(net, source, index)
+            for origin, index in reads:
+                if origin == layer.name:
+                    here, there = tile(home[origin, index]), tile(core.index)
+                    expected[(slice(None), *index)] += [abs(a - b) for a, b in zip(here, there, strict=True)]
+        for got, exact in zip((hops.crossings, hops.east_west, hops.north_south), expected, strict=True):
+            np.testing.assert_array_equal(got, exact)
+
+
+def test_memory_of_shared_and_unshared_kernels_by_hand(network):
+    """16 x 16 outputs of 3 x 3 kernels, 8 channels: 576 weights shared; unshared (3 * 8 - 2)**2 taps per pair."""
+    one = place(network(size=16), "loihi2")
+    assert len(one.cores) == 1
+    dense = 10 * 8 * 64
+    assert one.cores[0].usage["synapse bits"][0] == 2 * (576 + dense)  # weights are 1: two bits with the sign
+    apart = place(network(size=16), "loihi2", shared=False)
+    taps = (3 * 8 - 2) ** 2 * 8 * 8
+    assert sum(core.usage["synapse bits"][0] for core in apart.cores) == 2 * (taps + dense)
+    assert apart.lower_bound <= len(apart.cores)
+
+
+def test_layers_of_few_weights_fill_cores_of_many(network):
+    """Cores full of weights have neurons to spare: they take layers that need little else."""
+    net = network(channels=64, size=16)
+    placement = place(net, "loihi2")
+    layers = [{part.layer for part in core.slices} for core in placement.cores]
+    assert any(len(found) > 1 for found in layers)
+    assert len(placement.cores) <= 1.25 * placement.lower_bound
 
 
 def test_same_graph_same_placement(network):

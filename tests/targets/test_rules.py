@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from targets.loihi import check, chip_names, load_limits
+from targets.loihi import check, chip_names, load_limits, place
 from targets.loihi.rules import RULES
 
 
@@ -90,6 +91,48 @@ def test_more_cores_than_a_chip_has(network):
     assert [(v.limit, v.severity) for v in found] == [(128, "error")]
     assert found[0].actual > 21 * 8
     assert "2 chips" in found[0].hint
+
+
+def test_the_hint_says_what_fewer_bits_save(network, monkeypatch):
+    """The number of cores saved is that of the network with such weights."""
+    tiny = limits_with("loihi2", synapse_bits_per_core=12_000, cores_per_chip=2)
+    for module in ("rules", "placement"):
+        monkeypatch.setattr(f"targets.loihi.{module}.load_limits", lambda name: tiny)
+    net = network()
+    wide, seven = (
+        replace(net, nodes={**net.nodes, **{n.name: replace(n, weight=n.weight * most) for n in net.synapses}})
+        for most in (127, 63)
+    )
+    found = next(v for v in check(wide, "loihi2") if v.rule == "cores")
+    bits, saved = re.search(r"(\d)-bit weights save (\d+) cores", found.hint).groups()
+    assert bits == "7"
+    assert int(saved) == found.actual - len(place(seven, "loihi2").cores) > 0
+    assert "split it over" in found.hint
+
+
+def test_payloads_memory_and_chips(network, monkeypatch):
+    net = network(kind="graded", levels=2**25, timesteps=1, schedule="layerwise")
+    assert [v.layer for v in check(net, "loihi2") if v.rule == "graded payload"] == ["if1", "if2"]
+    small = limits_with("loihi1", synapse_bits_per_core=100, axons_out_per_core=10, chips_per_system=1)
+    monkeypatch.setattr("targets.loihi.rules.load_limits", lambda name: small)
+    found = check(network(), "loihi1")
+    assert {v.layer for v in found if v.rule == "synaptic memory"} == {"if2", "readout"}
+    assert "fan-out" in rules(found, "error")
+
+
+def limits_with(chip, **values):
+    limits = load_limits(chip)
+    changed = {key: replace(limit, value=values.get(key, limit.value)) for key, limit in limits.limits.items()}
+    return replace(limits, limits=changed)
+
+
+def test_more_chips_than_were_ever_joined(network, monkeypatch):
+    tiny = limits_with("loihi1", cores_per_chip=1, chips_per_system=2)
+    for module in ("rules", "placement"):
+        monkeypatch.setattr(f"targets.loihi.{module}.load_limits", lambda name: tiny)
+    found = {v.rule: v for v in check(network(), "loihi1")}
+    assert found["chips"].severity == "warning"
+    assert "recalled" in found["chips"].hint
 
 
 def test_errors_come_first_and_every_violation_can_be_read(network):

@@ -20,6 +20,9 @@ def add_parser(commands: Any) -> Parser:
     parser.add_graph(command)
     add_chip(command)
     command.add_argument("--svg", type=output_path, metavar="map.svg", help="draw the cores")
+    command.add_argument(
+        "--unshared", action="store_true", help="store every synapse of a convolution by itself instead of its kernel"
+    )
     return command
 
 
@@ -29,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
 
     chip = known_chip(args.target)
     _, graph = read_graph(args.graph)
-    placement = place(graph, chip)
+    placement = place(graph, chip, shared=not args.unshared)
     if args.svg is not None:
         temporary = args.svg.with_name(f".{args.svg.name}.part")
         temporary.write_text(placement.svg(), encoding="utf-8")
@@ -39,6 +42,7 @@ def run(args: argparse.Namespace) -> int:
         "target": placement.target,
         "chips": placement.chips,
         "lower_bound": placement.lower_bound,
+        "shared_kernels": placement.shared,
         "cores_of": placement.cores_of,
         "assumed": placement.assumptions,
         "cores": placement.cores,
@@ -48,16 +52,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 def text(placement: Placement) -> str:
-    """Cores in all and per layer with the fullest of each, and what the estimate assumes."""
-    lines = [
-        f"{len(placement.cores)} cores on {placement.chips} chip{'s' if placement.chips > 1 else ''} of "
-        f"{placement.target}, at least {placement.lower_bound} however it is split"
-    ]
+    """Cores in all and per layer, (used, limit) of every core, and what the estimate assumes."""
+    chips = f"{placement.chips} chip{'s' if placement.chips > 1 else ''}"
+    lines = [f"{len(placement.cores)} cores on {chips} of {placement.target}; lower bound {placement.lower_bound}"]
     for layer, cores in placement.cores_of.items():
-        fullest = max(
-            (core for core in placement.cores if any(part.layer == layer for part in core.slices)),
-            key=lambda core: core.load,
+        lines.append(f"  {layer}: {cores} core{'s' if cores > 1 else ''}")
+    for core in placement.cores:
+        slices = ", ".join(
+            f"{part.layer}[{','.join(f'{low}:{high}' for low, high in part.box)}]" for part in core.slices
         )
-        used = ", ".join(f"{key} {used}/{limit}" for key, (used, limit) in fullest.usage.items())
-        lines.append(f"  {layer}: {cores} core{'s' if cores > 1 else ''}, fullest {used}")
+        used = ", ".join(f"{key} ({used}, {limit})" for key, (used, limit) in core.usage.items())
+        lines.append(f"  core {core.index}, chip {core.chip}: {slices}: {used}")
     return "\n".join([*lines, *(f"  assumed: {line}" for line in placement.assumptions)])

@@ -1,0 +1,22 @@
+"""Integer graphs of zoo architectures with random weights: for what depends on shapes and widths alone."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+import toolchain as tc
+from models.zoo import REGISTRY
+from toolchain.ir import IntegerGraph
+from toolchain.quantization.formats import load_format
+from toolchain.quantization.lowering import integer_graph
+
+
+def untrained_graph(name: str, timesteps: int = 4) -> IntegerGraph:
+    """``name`` of the zoo with 10 classes, int8 weights per layer; its ranges are not checked."""
+    torch.manual_seed(0)
+    architecture = REGISTRY[name]
+    model = architecture.build(10, architecture.input_shape[0], nn.ReLU).eval()
+    images = torch.rand(1, *architecture.input_shape)
+    network = tc.convert(model, tc.QCFS(timesteps=timesteps), example=images, calibration=images)
+    return integer_graph(network, tc.Int8(), load_format("generic24"))

@@ -1,0 +1,192 @@
+"""What neurons take from the core they are on: compartments, synaptic memory, axons in and out.
+
+- Weights of a convolution are stored once per core and output channel (``shared``) or once per connection. Kernel rows
+  and columns that never meet an input are not stored, zero weights are. A width is the smallest the chip has for the
+  node's largest weight.
+- An input axon is a list of synapses. Sources that need the same list use the same axon, as nengo-loihi's
+  ``compartment_map`` allows: the neurons of a pooled cell take one axon, not one each.
+- An output axon is a pair of a neuron and a core it sends to.
+- Synapses fed by the input take nothing: the host computes that layer and sets biases.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from targets.loihi.boxes import Box, cells, hull, paths, volume
+from targets.loihi.limits import Limits
+from toolchain.energy.fanout import structure, taps
+from toolchain.ir.integer import Affine, Convolution, Int64, IntegerGraph, Population, Readout, SumPool, Synapse
+
+Layer = Population | Readout
+
+COMPARTMENTS, SYNAPSES, AXONS_IN, AXONS_OUT = "compartments", "synapse bits", "axons in", "axons out"
+_LIMITS = {
+    COMPARTMENTS: "compartments_per_core",
+    SYNAPSES: "synapse_bits_per_core",
+    AXONS_IN: "axons_in_per_core",
+    AXONS_OUT: "axons_out_per_core",
+}
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Neurons of one layer on one core: half-open index ranges, one per axis of the layer's shape."""
+
+    layer: str
+    box: Box
+
+    @property
+    def neurons(self) -> int:
+        return volume(self.box)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A slice and what it needs.
+
+    ``channels``: output channels stored of each synapse node, one bit per channel, by node and how often they are
+    stored (once for each position of a pool that follows the node); ``table_bits``: memory of synapses stored one by
+    one; ``lists``: input cells of each synapse node, one axon each; ``fed_by``: the neurons it listens to, boxes by
+    origin.
+    """
+
+    slice: Slice
+    compartments: int
+    channels: Mapping[tuple[str, int], int]
+    table_bits: int
+    lists: Mapping[str, tuple[int, Box]]
+    axons_out: int
+    fed_by: Mapping[str, tuple[Box, ...]]
+
+
+def capacity(limits: Limits) -> dict[str, int]:
+    """Limited resources of one core; axons only where their number is published."""
+    return {name: limits[key].value for name, key in _LIMITS.items() if key in limits}
+
+
+class Demand:
+    """Needs of blocks of one graph on one chip."""
+
+    def __init__(self, net: IntegerGraph, limits: Limits, *, shared: bool = True, most_bits: int | None = None) -> None:
+        """``most_bits``: take weights for that narrow."""
+        self.net = net
+        self.limits = limits
+        self.shared = shared
+        self.per_neuron = limits["compartments_per_neuron"].value
+        self.widths = {node.name: width(node, limits, most_bits) for node in net.synapses}
+        self.bits = {node.name: int(_used(node)[0].sum()) * self.widths[node.name] for node in net.synapses}
+
+    def part(self, layer: Layer, box: Box, reached: Int64) -> Part:
+        """``reached``: cores every neuron of the layer sends spikes to."""
+        channels: dict[tuple[str, int], int] = {}
+        lists: dict[str, tuple[int, Box]] = {}
+        fed_by: dict[str, list[Box]] = {}
+        table = 0
+        for path in paths(self.net, layer, box):
+            if path.origin == self.net.input.name:
+                continue
+            fed_by.setdefault(path.origin, []).append(path.box)
+            synapses = [(node, outputs) for node, outputs in path.nodes if isinstance(node, Convolution | Affine)]
+            if not synapses:  # identities and pools: one axon per target neuron, one synapse of one bit
+                lists[layer.name] = (volume(box), box)
+                continue
+            node, outputs = synapses[0]
+            if len(synapses) > 1:  # multiplied out: a table, and an axon for every source
+                lists[f"{path.origin} {node.name}"] = (volume(path.box), path.box)
+                table += volume(box) * volume(path.box) * max(self.widths[n.name] for n, _ in synapses)
+                continue
+            lists[node.name] = cells(node, outputs)
+            if self.shared or isinstance(node, Affine):
+                low, high = outputs[0]
+                behind = path.nodes[[n.name for n, _ in path.nodes].index(node.name) + 1 :]
+                key = node.name, math.prod(math.prod(n.kernel) for n, _ in behind if isinstance(n, SumPool))
+                channels[key] = channels.get(key, 0) | (1 << high) - (1 << low)
+            else:
+                table += connections(node, outputs) * self.widths[node.name]
+        window = tuple(slice(low, high) for low, high in box)
+        return Part(
+            Slice(layer.name, box),
+            volume(box) * self.per_neuron,
+            channels,
+            table,
+            lists,
+            int(reached[window].sum()),
+            {origin: tuple(boxes) for origin, boxes in fed_by.items()},
+        )
+
+    def usage(self, parts: list[Part]) -> dict[str, int]:
+        """What parts need together on one core: what they share is counted once."""
+        channels: dict[tuple[str, int], int] = {}
+        lists: dict[str, list[tuple[int, Box]]] = {}
+        for part in parts:
+            for key, mask in part.channels.items():
+                channels[key] = channels.get(key, 0) | mask
+            for name, entry in part.lists.items():
+                lists.setdefault(name, []).append(entry)
+        return {
+            COMPARTMENTS: sum(part.compartments for part in parts),
+            SYNAPSES: sum(part.table_bits for part in parts)
+            + sum(mask.bit_count() * self.bits[name] * times for (name, times), mask in channels.items()),
+            AXONS_IN: sum(_together(entries) for entries in lists.values()),
+            AXONS_OUT: sum(part.axons_out for part in parts),
+        }
+
+
+def _together(entries: list[tuple[int, Box]]) -> int:
+    """Cells of several blocks of one node: their sum, or all cells of the box around them where that is less."""
+    if len(entries) == 1:
+        return entries[0][0]
+    return min(sum(count for count, _ in entries), volume(hull([box for _, box in entries])))
+
+
+def width(node: Synapse, limits: Limits, most_bits: int | None = None) -> int:
+    """Bits of one stored weight: the smallest width of the chip that holds the node's mantissas, or ``most_bits``."""
+    mantissas = node.weight >> node.weight_exp
+    low, high = int(mantissas.min(initial=0)), int(mantissas.max(initial=0))
+    needed = 1 + max((~low).bit_length(), high.bit_length())
+    found = next((bits for bits in limits.weight_widths if bits >= needed), needed)
+    return found if most_bits is None else min(found, most_bits)
+
+
+def connections(node: Convolution, outputs: Box) -> int:
+    """Existing synapses into a box of outputs."""
+    reading = [_rows(node, axis, outputs[axis + 1]) for axis in (0, 1)]
+    used = structure(node)[0]
+    per_channel = np.einsum("iuv,u,v->", used, reading[0].sum(axis=0), reading[1].sum(axis=0))
+    return int(per_channel) * (outputs[0][1] - outputs[0][0])
+
+
+@lru_cache(maxsize=4096)
+def _axis_taps(inputs: int, outputs: int, kernel: int, stride: int, padding: int, dilation: int) -> Int64:
+    """int64 [outputs, kernel]: 1 where the tap meets an input."""
+    position = np.arange(outputs)[:, None] * stride - padding + np.arange(kernel)[None, :] * dilation
+    exists: Int64 = ((position >= 0) & (position < inputs)).astype(np.int64)
+    return exists
+
+
+def _rows(node: Convolution, axis: int, outputs: tuple[int, int]) -> Int64:
+    table = _axis_taps(
+        node.input_shape[axis + 1], node.output_shape[axis + 1], node.weight.shape[axis + 2],
+        node.stride[axis], node.padding[axis], node.dilation[axis],
+    )  # fmt: skip
+    rows: Int64 = table[outputs[0] : outputs[1]]
+    return rows
+
+
+def _used(node: Synapse) -> Int64:
+    """1 where a weight has at least one synapse; shape of ``node.weight``."""
+    mask = structure(node)
+    if isinstance(node, Convolution):
+        for axis in (0, 1):
+            met = taps(
+                node.input_shape[axis + 1], node.output_shape[axis + 1], node.weight.shape[axis + 2],
+                node.stride[axis], node.padding[axis], node.dilation[axis],
+            ).any(axis=0)  # fmt: skip
+            mask = mask * met.reshape((1, 1, -1, 1) if axis == 0 else (1, 1, 1, -1))
+    return mask
