@@ -28,6 +28,7 @@ _EXPORTS = {
     "SpikingNetwork": "toolchain.conversion",
     "replace_max_pool": "toolchain.frontend",
     "Int8": "toolchain.quantization",
+    "finetune_quantised": "toolchain.quantization",
     "lower": "toolchain.quantization",
     "decode": "toolchain.ir",
     "import_nir": "toolchain.ir.foreign",
@@ -84,6 +85,7 @@ if TYPE_CHECKING:
     from toolchain.ir.portable import portable as portable
     from toolchain.ir.verify import verify as verify
     from toolchain.quantization import Int8 as Int8
+    from toolchain.quantization import finetune_quantised as finetune_quantised
     from toolchain.quantization import lower as lower
     from toolchain.quantization.range_report import check_ranges as check_ranges
     from toolchain.report import report as report

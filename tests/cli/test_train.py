@@ -161,3 +161,33 @@ def test_mistakes_are_one_sentence(
     err = capsys.readouterr().err
     assert re.search(message, err), err
     assert "Traceback" not in err
+
+
+def test_weight_bits_are_trained_and_exported(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "net.py:relu", "--recipe", "r.toml", "-o", "w.safetensors"]) == 0
+    words = ["--recipe", "r.toml", "--weights", "w.safetensors", "--weight-bits", "3", "--per", "channel"]
+    assert main(["train", "net.py:relu", *words, "--epochs", "2", "-o", "w3.safetensors"]) == 0
+    export = ["export", "net.py:relu", "--weights", "w3.safetensors", "--data", f"npz:{place}/set.npz", "-o", "net.nir"]
+    capsys.readouterr()
+    assert main([*export, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["weight_format"] == "int3 per channel, scale trained"
+    assert main([*export, "--bits", "3", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["weight_format"] == "int3 per layer, scale max"
+    assert main([*export, "--format", "loihi1"]) == 1
+    assert "were fine-tuned for --format generic24, not loihi1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--per", "channel"), "give --weight-bits too"),
+        (("--weight-bits", "4"), "give the trained weights with --weights"),
+        (("--weight-bits", "1"), "must be at least 2, not 1"),
+        (("--weight-bits", "4", "--format", "loihi"), "--format: unknown 'loihi'"),
+    ],
+)
+def test_wrong_weight_bits_are_refused(
+    place: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], message: str
+) -> None:
+    assert main(["train", "net.py:relu", "--recipe", "r.toml", *words, "-o", "w.safetensors"]) == 1
+    assert message in capsys.readouterr().err

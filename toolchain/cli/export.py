@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from toolchain.cli import parser, plain_nir
 from toolchain.cli.output import emit
 from toolchain.cli.parser import Parser, UsageError, at_least, output_path, unknown
+from toolchain.cli.precision import add_precision, export_precision, option
 from toolchain.cli.ranges import check_format
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def add_parser(commands: Any) -> Parser:
     command.add_argument(
         "--option",
         action="append",
-        type=_option,
+        type=option,
         default=[],
         metavar="NAME=VALUE",
         help="a field of the method; may be repeated",
@@ -44,26 +45,11 @@ def add_parser(commands: Any) -> Parser:
     command.add_argument(
         "--schedule", choices=("pipelined", "layerwise"), help="when a layer starts (default: the method's)"
     )
-    command.add_argument(
-        "--per",
-        choices=("layer", "channel"),
-        default="layer",
-        help="one weight scale per layer (default) or per channel",
-    )
-    command.add_argument("--bits", type=at_least(2), default=8, metavar="B", help="weight bits, 2 to 8 (default 8)")
-    command.add_argument(
-        "--override",
-        action="append",
-        type=_option,
-        default=[],
-        metavar="LAYERS=B",
-        help="other weight bits for layers whose name matches, such as 'classifier.*=6'; may be repeated",
-    )
-    command.add_argument(
-        "--scale",
-        choices=("max", "power_of_two", "spikes"),
-        default="max",
-        help="choice of the weight scale: largest weight (default), power of two, fewest changed spike counts",
+    add_precision(
+        command,
+        "--bits",
+        "max",
+        "weight bits, 2 to 8 (default 8; weights of spikec train --weight-bits: as they were trained)",
     )
     command.add_argument(
         "--format",
@@ -125,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
         "data": data,
         "method": method,
         "portable": args.portable,
-        "per": args.per,
+        "weight_format": integer.info["weights"],
         "timesteps": integer.timesteps,
         "schedule": integer.schedule,
         "layers": layers,
@@ -186,21 +172,15 @@ def calibration_images(training: Dataset, args: argparse.Namespace) -> Any:
 def deploy(model: nn.Module | None, images: Any, args: argparse.Namespace) -> nir.NIRGraph:
     """Convert, calibrating on ``images``, or import plain NIR (no model), and lower to integers."""
     import toolchain as tc
+    from models.loading import read_weights
 
     network = (
         plain_nir.network(args, images)
         if model is None
         else tc.convert(model, _method(args), example=images[:1], calibration=images)
     )
-    overrides = {name: _bits(name, value) for name, value in args.override}
-    precision = tc.Int8(per=args.per, bits=args.bits, scale=args.scale, overrides=overrides)
-    return tc.lower(network, precision, format=args.format, force=args.force)
-
-
-def _bits(name: str, value: int | float | str) -> int:
-    if not isinstance(value, int):
-        raise UsageError(f"--override {name}={value}: bits must be a whole number between 2 and 8")
-    return value
+    info = read_weights(args.weights)[1] if args.weights is not None and model is not None else {}
+    return tc.lower(network, export_precision(args, info), format=args.format, force=args.force)
 
 
 def _method(args: argparse.Namespace) -> Any:
@@ -221,15 +201,3 @@ def _method(args: argparse.Namespace) -> Any:
     elif not any(field.name == "timesteps" and field.default == 1 for field in fields(method)):
         options["timesteps"] = _DEFAULT_TIMESTEPS
     return method(**options)
-
-
-def _option(text: str) -> tuple[str, int | float | str]:
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=VALUE")
-    for kind in (int, float):
-        try:
-            return name, kind(value)
-        except ValueError:
-            continue
-    return name, value

@@ -6,8 +6,11 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from toolchain.cli.fine_tune import fine_tune, shorter, start
 from toolchain.cli.output import emit, note, percent
-from toolchain.cli.parser import Parser, at_least, command, output_path
+from toolchain.cli.parser import Parser, UsageError, at_least, command, output_path
+from toolchain.cli.precision import add_precision
+from toolchain.cli.ranges import check_format
 
 if TYPE_CHECKING:
     from models.recipes import Recipe
@@ -42,6 +45,13 @@ def add_parser(commands: Any) -> Parser:
     parser.add_argument(
         "--max-pool", choices=("average",), help="replace max pooling by average pooling, then train or fine-tune"
     )
+    add_precision(
+        parser,
+        "--weight-bits",
+        "spikes",
+        "fine-tune --weights (or the shipped ones) with weights of B bits, 2 to 8, rounded as spikec export does it",
+    )
+    parser.add_argument("--format", default="generic24", metavar="F", help="number format, with --weight-bits")
     parser.add_argument("-o", "--output", required=True, type=output_path, metavar="W.safetensors")
     parser.add_argument("--resume", action="store_true", help="continue from W.safetensors.checkpoint")
     return parser
@@ -54,10 +64,16 @@ def run(args: argparse.Namespace) -> int:
     from toolchain.training import evaluate, fit
 
     recipe = _recipe(args)
+    weights: Path | None = args.weights
+    if args.bits is not None:
+        check_format(args.format)
+        weights, recipe = start(args), shorter(recipe, args)
+    elif args.per or args.scale or args.override:
+        raise UsageError("--per, --scale and --override fine-tune weights of few bits: give --weight-bits too")
     data = open_dataset(recipe.data, args.data_root, "train")
     test = open_dataset(recipe.data, args.data_root, "test")
     train, validation = data.split(recipe.validation, recipe.fit.seed)
-    model, thresholds = prepare(args.model, recipe, train, args.weights, average_pool=args.max_pool is not None)
+    model, thresholds = prepare(args.model, recipe, train, weights, average_pool=args.max_pool is not None)
     if thresholds:
         note("thresholds start at " + ", ".join(f"{value:.3g}" for value in thresholds.values()))
     output: Path = args.output
@@ -68,18 +84,13 @@ def run(args: argparse.Namespace) -> int:
         log.unlink(missing_ok=True)
     elif not checkpoint.exists():
         note(f"no {checkpoint}: starting from the beginning")
-    hooks = recipe.hooks(model, validation, args.device)
-    result = fit(
-        model,
-        train,
-        validation,
-        recipe.fit,
-        checkpoint=checkpoint,
-        resume=args.resume,
-        log=log,
-        device=args.device,
-        **hooks,
-    )
+    files: dict[str, Any] = {"checkpoint": checkpoint, "resume": args.resume, "log": log}
+    header: dict[str, Any] = {}
+    if args.bits is not None:
+        result, header = fine_tune(args, recipe, model, train, validation, **files)
+    else:
+        hooks = recipe.hooks(model, validation, args.device)
+        result = fit(model, train, validation, recipe.fit, device=args.device, **files, **hooks)
     _, accuracy = evaluate(model, test, device=args.device)
     low, high = wilson(round(accuracy * len(test)), len(test))
     summary = {
@@ -87,6 +98,7 @@ def run(args: argparse.Namespace) -> int:
         "data": recipe.data,
         "method": recipe.method,
         "levels": recipe.levels,
+        "weight_bits": args.bits,
         "seed": recipe.fit.seed,
         "epochs": recipe.fit.epochs,
         "best_epoch": result.best_epoch + 1,
@@ -97,7 +109,7 @@ def run(args: argparse.Namespace) -> int:
         "test_accuracy": accuracy,
         "test_interval_95": [low, high],
     }
-    save_weights(model, output, summary)
+    save_weights(model, output, summary | header)
     emit(
         args,
         {**summary, "output": output},

@@ -13,15 +13,15 @@ from toolchain.conversion.network import SpikingNetwork
 from toolchain.conversion.neurons import Neuron
 from toolchain.errors import ConversionError, DoesNotFit, RangeError
 from toolchain.ir import build, decode
-from toolchain.quantization.currents import READOUT, apply_gain, float64, wiring
+from toolchain.quantization.choices import choose, source_gains
+from toolchain.quantization.currents import READOUT, float64, wiring
 from toolchain.quantization.formats import DEFAULT_FORMAT, NumberFormat, load_format, require
 from toolchain.quantization.kernels import Float64
 from toolchain.quantization.maps import Current
 from toolchain.quantization.ones import ones_needed, ones_population
 from toolchain.quantization.ranges import Ranges, bounds
-from toolchain.quantization.scales import Int8, Precision, Request, Units, choose_units
-from toolchain.quantization.search import activity, search
-from toolchain.quantization.synapses import Names, channel_bias, output_weights, synapse_nodes
+from toolchain.quantization.scales import Int8, Precision, Units
+from toolchain.quantization.synapses import Names, synapse_nodes
 
 
 def lower(
@@ -71,33 +71,22 @@ def lower(
 def integer_graph(network: SpikingNetwork, precision: Precision, form: NumberFormat) -> ig.IntegerGraph:
     """The integer graph of a converted network, before anything is checked."""
     wires = wiring(network)
-    neurons = network.neurons
     coding = network.input_range
-    if isinstance(precision, Int8):
-        precision.check_names(list(dict.fromkeys(n for name, c in wires.currents.items() for n in _layers(name, c))))
-    names = Names({"input", "output", READOUT, *neurons})
+    names = Names({"input", "output", READOUT, *network.neurons})
     nodes: list[ig.Node] = [ig.InputNode("input", wires.input_shape, coding.dtype, coding.scale)]
-    gains = {"input": np.array([coding.scale])} | {n: np.atleast_1d(float64(m.unit)) for n, m in neurons.items()}
+    gains = source_gains(network)
     for shape in ones_needed(wires.currents):
         synapse, population = ones_population(shape, wires.input_shape, network, names)
         nodes += [synapse, population]
         gains[population.name] = np.ones(1)
-    sources_seen = activity(network) if precision.scale == "spikes" else None
-    for name, current in wires.currents.items():
-        neuron = neurons.get(name)
-        terms = [apply_gain(term, gains[term.source]) for term in current.terms]
-        weights = [output_weights(term) for term in terms]
-        bias = channel_bias(current, weights[0].shape[0])
-        request = _request(_layers(name, current), weights, bias, neuron, precision, form)
-        if sources_seen is None:
-            units = choose_units(request)
-        else:
-            levels = 0 if neuron is None else network.timesteps if neuron.spec.levels is None else 1
-            units = search(request, terms, bias, levels, sources_seen)
-        sources, made = synapse_nodes(name, terms, current, units, form, names)
+    for choice in choose(network, wires, gains, precision, form):
+        current, units, neuron = choice.current, choice.units, choice.neuron
+        sources, made = synapse_nodes(choice.name, choice.terms, current, units, form, names)
         nodes += made
         nodes.append(
-            _population(name, neuron, current, units, sources) if neuron else _readout(network, current, units, sources)
+            _population(choice.name, neuron, current, units, sources)
+            if neuron
+            else _readout(network, current, units, sources)
         )
     return ig.IntegerGraph(
         nodes={node.name: node for node in nodes},
@@ -106,34 +95,6 @@ def integer_graph(network: SpikingNetwork, precision: Precision, form: NumberFor
         drain=network.drain,
         source_sha256=network.provenance.source_sha256,
         info=network.provenance.settings | precision.settings() | {"format": form.name},
-    )
-
-
-def _layers(name: str, current: Current) -> list[str]:
-    """The layers whose weights lead into a population, and the population."""
-    return [*dict.fromkeys(term.name for term in current.terms if term.name), name]
-
-
-def _request(
-    names: list[str],
-    weights: list[Float64],
-    bias: Float64,
-    neuron: Neuron | None,
-    precision: Precision,
-    form: NumberFormat,
-) -> Request:
-    bits = min(precision.bits_of(*names), form.weight_bits)
-    # Half of what the format holds is left to the weights. Where a bias is that large, fine weights are lost on it.
-    bias_reach = min(form.bias_max << form.bias_exponent_max, form.accumulator_max) / 2
-    return Request(
-        branches=weights,
-        threshold=None if neuron is None else np.broadcast_to(float64(neuron.unit), (weights[0].shape[0],)),
-        bias_floor=np.abs(bias) / bias_reach,
-        weight_max=2 ** (bits - 1) - 1,
-        threshold_max=form.threshold_max,
-        exponent_max=form.weight_exponent_max,
-        per=precision.per,
-        scale=precision.scale,
     )
 
 

@@ -24,6 +24,8 @@ Scale = Literal["max", "power_of_two", "spikes"]
 
 #: Largest threshold a choice of unit leads to: leaves a 24-bit membrane room for several thresholds.
 _THRESHOLD_CEILING = 2**21
+#: How far from an integer a trained weight may be, in units: what float32 leaves of one.
+_OFF_GRID = 0.01
 #: How many smaller mantissas of an identity skip are tried for a threshold that rounds well.
 _SKIP_CHOICES = 8
 
@@ -56,12 +58,16 @@ class Int8:
     - ``power_of_two``: the next power of two, thresholds rounded;
     - ``spikes``: the largest weights may be clipped; the clip that changes fewest spike counts on the network's
       example images wins.
+
+    ``units`` instead gives the units themselves, per population and the readout one for each output channel: those
+    that :func:`toolchain.finetune_quantised` trained the weights with.
     """
 
     per: Literal["layer", "channel"] = "layer"
     bits: int = 8
     scale: Scale = "max"
     overrides: Mapping[str, int] = field(default_factory=dict, hash=False)
+    units: Mapping[str, Sequence[float]] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         if self.per not in ("layer", "channel"):
@@ -85,7 +91,8 @@ class Int8:
     def settings(self) -> dict[str, str]:
         """The choice in words, as stored in files and reports."""
         special = "".join(f", {pattern}: int{bits}" for pattern, bits in self.overrides.items())
-        return {"weights": f"int{self.bits} per {self.per}, scale {self.scale}{special}"}
+        scale = "trained" if self.units else self.scale
+        return {"weights": f"int{self.bits} per {self.per}, scale {scale}{special}"}
 
 
 @dataclass(frozen=True)
@@ -133,7 +140,7 @@ def choose_units(request: Request, shrink: float | Float64 = 1.0) -> Units:
     power-of-two exponent, so that each keeps the full width of its mantissa. ``shrink`` <= 1, a number or one per
     output channel, makes the unit finer and clips the largest weights.
     """
-    peaks = np.array([np.abs(w.reshape(request.channels, -1)).max(axis=1) for w in request.branches])  # [branches, O]
+    peaks = _peaks(request)
     unit = np.maximum(np.asarray(shrink) * _finest(peaks, request), request.bias_floor)
     if request.threshold is None:
         unit = np.full(request.channels, unit.max())
@@ -154,6 +161,33 @@ def choose_units(request: Request, shrink: float | Float64 = 1.0) -> Units:
         )
     exponents = _exponents(peaks * shrink, unit, request.weight_max)
     return Units(unit, theta.astype(np.int64), exponents, request.weight_max)
+
+
+def _peaks(request: Request) -> Float64:
+    """Largest weight [branches, O]."""
+    return np.array([np.abs(w.reshape(request.channels, -1)).max(axis=1) for w in request.branches])
+
+
+def given_units(request: Request, name: str, given: Mapping[str, Sequence[float]]) -> Units:
+    """The units that the weights of a population were trained with; thresholds are rounded to them."""
+    unit = np.asarray(given.get(name, ()), dtype=np.float64)
+    if unit.shape != (request.channels,) or not (np.isfinite(unit).all() and (unit > 0).all()):
+        raise ConversionError(
+            f"{name}: the weights were trained with units for {unit.size} channels, the layer has {request.channels}: "
+            "convert the network that was fine-tuned, by the same method"
+        )
+    theta = None if request.threshold is None else np.maximum(np.rint(request.threshold / unit), 1).astype(np.int64)
+    peaks = _peaks(request)
+    units = Units(unit, theta, _exponents(peaks, unit, request.weight_max), request.weight_max)
+    skip = _skip(request, peaks)
+    for branch, real in enumerate(request.branches):
+        scaled = real / (unit * 2.0 ** units.exponents[branch]).reshape(-1, *[1] * (real.ndim - 1))
+        if branch != skip and np.abs(scaled - np.rint(scaled)).max(initial=0) > _OFF_GRID:
+            raise ConversionError(
+                f"{name}: its weights are not on the grid of the units they are said to be trained with: they were "
+                "changed since, or converted by another method or from other input"
+            )
+    return units
 
 
 def _finest(peaks: Float64, request: Request) -> Float64:

@@ -1,0 +1,67 @@
+"""``spikec train --weight-bits``: fine-tuning with the integers in the loop."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from toolchain.cli.parser import UsageError
+from toolchain.cli.precision import TRAINED, chosen_precision
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from models.data import Dataset
+    from models.recipes import Recipe
+    from toolchain.training import FitResult
+
+#: Images that the units are chosen on, as many as ``spikec export`` takes.
+_IMAGES = 256
+_EPOCHS, _RATE = 5, 0.1
+
+
+def start(args: argparse.Namespace) -> Path:
+    """The weights to start from: those given, or the shipped ones."""
+    from models.weights import index, weights_path
+
+    if args.method == "relu":
+        raise UsageError("--weight-bits needs thresholds, which --method relu has not")
+    if args.weights is None and args.model not in index():
+        raise UsageError("--weight-bits fine-tunes: give the trained weights with --weights")
+    path: Path = args.weights or weights_path(args.model)
+    return path
+
+
+def shorter(recipe: Recipe, args: argparse.Namespace) -> Recipe:
+    """The recipe for fine-tuning: few epochs at a tenth of the rate, without weight decay."""
+    fit = replace(recipe.fit, epochs=args.epochs or _EPOCHS, lr=_RATE * recipe.fit.lr, weight_decay=0.0)
+    return replace(recipe, fit=fit)
+
+
+def fine_tune(
+    args: argparse.Namespace, recipe: Recipe, model: nn.Module, train: Dataset, validation: Dataset, **files: Any
+) -> tuple[FitResult, dict[str, Any]]:
+    """Train ``model`` in place; the second value belongs into the header of its weights."""
+    from toolchain.conversion import methods
+    from toolchain.quantization import finetune_quantised
+
+    name = args.method or recipe.method
+    kind: Any = methods()[name]
+    levels = recipe.levels
+    method = kind() if name == "graded" else kind(timesteps=levels.bit_length() if name == "error-free" else levels)
+    result = finetune_quantised(
+        model,
+        train,
+        validation,
+        recipe.fit,
+        chosen_precision(args, "spikes"),
+        example=train.images(slice(_IMAGES)),
+        method=method,
+        format=args.format,
+        device=args.device,
+        **files,
+    )
+    trained = {**asdict(result.precision), "method": name, "format": args.format}
+    return result.fit, {TRAINED: trained}

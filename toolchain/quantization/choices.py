@@ -1,0 +1,90 @@
+"""The choice of units for every population of a converted network: lowering writes it, fine-tuning trains with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from toolchain.conversion.network import SpikingNetwork
+from toolchain.conversion.neurons import Neuron
+from toolchain.quantization.currents import Wiring, apply_gain, float64
+from toolchain.quantization.formats import NumberFormat
+from toolchain.quantization.kernels import Float64
+from toolchain.quantization.maps import Current, Term
+from toolchain.quantization.scales import Int8, Precision, Request, Units, choose_units, given_units
+from toolchain.quantization.search import activity, search
+from toolchain.quantization.synapses import channel_bias, output_weights
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A population (or the readout, ``neuron`` None): its ``current``, the ``terms`` of it with the real value of their
+    sources' emissions in the weights, and its units."""
+
+    name: str
+    neuron: Neuron | None
+    current: Current
+    terms: list[Term]
+    units: Units
+
+
+def source_gains(network: SpikingNetwork) -> dict[str, Float64]:
+    """Real value of one unit that a source sends, one or one per channel."""
+    gains = {"input": np.array([network.input_range.scale])}
+    return gains | {name: np.atleast_1d(float64(module.unit)) for name, module in network.neurons.items()}
+
+
+def choose(
+    network: SpikingNetwork, wires: Wiring, gains: Mapping[str, Float64], precision: Precision, form: NumberFormat
+) -> Iterator[Choice]:
+    """Units of every population and the readout, in network order. ``gains`` of every source."""
+    neurons = network.neurons
+    given: Mapping[str, Sequence[float]] = {}
+    if isinstance(precision, Int8):
+        precision.check_names(list(dict.fromkeys(n for name, c in wires.currents.items() for n in _layers(name, c))))
+        given = precision.units
+    sources_seen = activity(network) if precision.scale == "spikes" and not given else None
+    for name, current in wires.currents.items():
+        neuron = neurons.get(name)
+        terms = [apply_gain(term, gains[term.source]) for term in current.terms]
+        weights = [output_weights(term) for term in terms]
+        bias = channel_bias(current, weights[0].shape[0])
+        request = _request(_layers(name, current), weights, bias, neuron, precision, form)
+        if given:
+            units = given_units(request, name, given)
+        elif sources_seen is None:
+            units = choose_units(request)
+        else:
+            levels = 0 if neuron is None else network.timesteps if neuron.spec.levels is None else 1
+            units = search(request, terms, bias, levels, sources_seen)
+        yield Choice(name, neuron, current, terms, units)
+
+
+def _layers(name: str, current: Current) -> list[str]:
+    """The layers whose weights lead into a population, and the population."""
+    return [*dict.fromkeys(term.name for term in current.terms if term.name), name]
+
+
+def _request(
+    names: list[str],
+    weights: list[Float64],
+    bias: Float64,
+    neuron: Neuron | None,
+    precision: Precision,
+    form: NumberFormat,
+) -> Request:
+    bits = min(precision.bits_of(*names), form.weight_bits)
+    # Half of what the format holds is left to the weights. Where a bias is that large, fine weights are lost on it.
+    bias_reach = min(form.bias_max << form.bias_exponent_max, form.accumulator_max) / 2
+    return Request(
+        branches=weights,
+        threshold=None if neuron is None else np.broadcast_to(float64(neuron.unit), (weights[0].shape[0],)),
+        bias_floor=np.abs(bias) / bias_reach,
+        weight_max=2 ** (bits - 1) - 1,
+        threshold_max=form.threshold_max,
+        exponent_max=form.weight_exponent_max,
+        per=precision.per,
+        scale=precision.scale,
+    )

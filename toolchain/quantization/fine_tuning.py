@@ -1,0 +1,235 @@
+"""Short fine-tuning with the integers in the loop, for weights of few bits.
+
+Units and thresholds are chosen once, as lowering chooses them. Then every layer computes with its rounded weights and
+biases while the real ones behind them are trained, so that what is trained is what is lowered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from toolchain.conversion import QCFS, Method, SpikingNetwork, convert
+from toolchain.errors import ConversionError
+from toolchain.frontend import Convolution, Dense
+from toolchain.frontend.trace import trace
+from toolchain.quantization.choices import Choice, choose, source_gains
+from toolchain.quantization.currents import float64, wiring
+from toolchain.quantization.formats import DEFAULT_FORMAT, load_format
+from toolchain.quantization.kernels import Float64
+from toolchain.quantization.maps import Term
+from toolchain.quantization.ones import ones_needed
+from toolchain.quantization.scales import Int8
+from toolchain.quantization.synapses import output_weights
+from toolchain.training import ClipFloorShift, FitConfig, FitResult, fit
+from toolchain.training.fake_quantised import QuantisedLayer
+from toolchain.training.images import Images
+
+
+@dataclass(frozen=True)
+class FineTuned:
+    """``precision`` lowers the network to the very integers it was trained with; ``fit`` tells of the training."""
+
+    precision: Int8
+    fit: FitResult
+
+
+def finetune_quantised(
+    model: nn.Module,
+    train: Images,
+    validation: Images,
+    config: FitConfig,
+    precision: Int8,
+    *,
+    example: Tensor,
+    method: Method | None = None,
+    format: str = DEFAULT_FORMAT,
+    checkpoint: Path | None = None,
+    resume: bool = False,
+    log: Path | None = None,
+    device: str = "cpu",
+) -> FineTuned:
+    """Train ``model`` in place with the integer weights of ``precision`` and leave it with them, in real units.
+
+    ``model`` was trained with :class:`ClipFloorShift`; its thresholds stay, its batch norms are folded and become
+    neutral. ``example``: training images float [N, C, H, W] on which units are chosen (``precision.scale`` "spikes"
+    searches there; never give test images). ``method`` is the one to convert with afterwards (default QCFS with the
+    model's levels as T); ``config``, ``checkpoint``, ``resume``, ``log`` and ``device`` are those of :func:`tc.fit`.
+
+    Afterwards ``tc.lower(tc.convert(model, method, example=...), result.precision)`` gives exactly those integers.
+    Raises ``ConversionError`` for a network whose synapses are more than one Conv2d or Linear each.
+    """
+    levels = {m.levels for m in model.modules() if isinstance(m, ClipFloorShift)}
+    if not levels or None in levels:
+        raise ConversionError("fine-tuning in integers needs ClipFloorShift activations with levels: tc.fit first")
+    if precision.units:
+        raise ConversionError("the precision has trained units already; give bits, per and scale")
+    chosen = method or QCFS(timesteps=max(level for level in levels if level is not None))
+    model.eval()
+    network = convert(model, chosen, example=example[:1], calibration=example)
+    form = load_format(format)
+    wires = wiring(network)
+    if ones_needed(wires.currents):
+        raise ConversionError("fine-tuning in integers cannot hold a bias before padding: fold the normalisation")
+    choices = list(choose(network, wires, source_gains(network), precision, form))
+    with _in_integers(model, _layers(model, network, choices, example[:2]), example[:8]):
+        result = fit(model, train, validation, config, checkpoint=checkpoint, resume=resume, log=log, device=device)
+    model.to(device)
+    units = {choice.name: tuple(float(u) for u in choice.units.unit) for choice in choices}
+    return FineTuned(replace(precision, units=units), result)
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """A layer of the model and what stands in for it; ``norm`` names the batch norm behind it that is folded."""
+
+    name: str
+    stand_in: QuantisedLayer
+    norm: str | None
+
+
+def _layers(model: nn.Module, network: SpikingNetwork, choices: list[Choice], example: Tensor) -> list[_Layer]:
+    """A stand-in for every layer with weights, in network order. Raises :class:`ConversionError`."""
+    norms = _norms(model, example)
+    gains = source_gains(network)
+    found: dict[str, _Layer] = {}
+    for choice in choices:
+        for branch, term in enumerate(choice.terms):
+            given = choice.current.terms[branch]
+            if given.kernel is None and given.dense is None:
+                continue  # an identity skip has no weights to train
+            layer, folded = _module(model, term.name), _module(network.graph, term.name)
+            gain = _gain(term, folded, gains[term.source]) if isinstance(folded, Convolution | Dense) else None
+            if not isinstance(layer, nn.Conv2d | nn.Linear) or gain is None or term.name in found:
+                raise ConversionError(
+                    f"{term.name or choice.name}: fine-tuning in integers needs every synapse to be one Conv2d or "
+                    "Linear, called once, with an activation before the next"
+                )
+            unit, theta = choice.units.unit, choice.units.theta
+            ratio = np.ones_like(unit)
+            if theta is not None and choice.neuron is not None:
+                ratio = np.broadcast_to(float64(choice.neuron.unit), unit.shape) / (theta * unit)
+            numbers = {
+                "gain": gain,
+                "step": unit * 2.0 ** choice.units.exponents[branch],
+                "unit": unit,
+                "ratio": ratio,
+            }
+            stand_in = QuantisedLayer(
+                layer,
+                *(network.graph.get_buffer(f"{term.name}.{name}") for name in ("weight", "bias")),
+                weight_max=choice.units.weight_max,
+                **{name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in numbers.items()},
+            )
+            found[term.name] = _Layer(term.name, stand_in, norms.get(term.name))
+            stand_in.bias.requires_grad_(layer.bias is not None or term.name in norms)
+    return list(found.values())
+
+
+def _module(model: nn.Module, name: str) -> nn.Module | None:
+    try:
+        return model.get_submodule(name)
+    except AttributeError:
+        return None
+
+
+def _norms(model: nn.Module, example: Tensor) -> dict[str, str]:
+    """The batch norm that reads a layer and nothing else reads, by the layer's name."""
+    graph = trace(model, example)
+    modules = dict(graph.named_modules())
+    found: dict[str, str] = {}
+    for node in graph.graph.nodes:
+        norm = isinstance(modules.get(str(node.target)), nn.BatchNorm2d | nn.BatchNorm1d)
+        if node.op == "call_module" and norm and len(node.all_input_nodes[0].users) == 1:
+            found[str(node.all_input_nodes[0].target)] = str(node.target)
+    return found
+
+
+def _gain(term: Term, folded: Convolution | Dense, gain: Float64) -> Float64 | None:
+    """The real value of one emission, of the shape of the weights; None where the synapse is not this layer alone."""
+    divisor = 1 if term.pool is None else term.pool[0] * term.pool[1]
+    per_channel = np.broadcast_to(gain, (term.shape[0],)) / divisor
+    weight, lowered = float64(folded.weight), output_weights(term)
+    if isinstance(folded, Dense):
+        full = np.repeat(per_channel, weight.shape[1] // len(per_channel))[None]
+    else:
+        groups = per_channel.reshape(folded.groups, -1)  # [groups, I / groups]
+        full = np.repeat(groups, weight.shape[0] // folded.groups, axis=0)[:, :, None, None]
+    if lowered.shape != weight.shape or not np.allclose(lowered, weight * full, rtol=1e-5, atol=1e-12):
+        return None
+    return full
+
+
+@contextmanager
+def _in_integers(model: nn.Module, layers: list[_Layer], example: Tensor) -> Iterator[None]:
+    """Inside, layers compute in integers and thresholds stay; on leaving, the model's own layers hold the result."""
+    originals: dict[str, nn.Module] = {}
+    thresholds = [m.threshold for m in model.modules() if isinstance(m, ClipFloorShift) and m.threshold.requires_grad]
+
+    def put(name: str, module: nn.Module) -> None:
+        parent, _, own = name.rpartition(".")
+        originals.setdefault(name, model.get_submodule(name))
+        setattr(model.get_submodule(parent), own, module)
+
+    try:
+        with torch.no_grad():
+            expected = model(example)
+        for layer in layers:
+            put(layer.name, layer.stand_in)
+            if layer.norm is not None:
+                put(layer.norm, nn.Identity())
+        _require_equal(model, layers, example, expected)
+        for threshold in thresholds:
+            threshold.requires_grad_(False)
+        yield
+    finally:
+        for name, module in originals.items():
+            put(name, module)
+        for threshold in thresholds:
+            threshold.requires_grad_(True)
+    for layer in layers:
+        _write_back(layer, originals)
+    model.eval()
+
+
+def _require_equal(model: nn.Module, layers: list[_Layer], example: Tensor, expected: Tensor) -> None:
+    """The stand-ins without rounding compute what the model does; else something else is folded into them."""
+    model.eval()
+    left = [name for name, m in model.named_modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
+    for layer in layers:
+        layer.stand_in.rounding = False
+    with torch.no_grad():
+        found = model(example)
+    for layer in layers:
+        layer.stand_in.rounding = True
+    if left or not torch.allclose(found, expected, rtol=1e-3, atol=1e-3 * float(expected.abs().max())):
+        where = f" ({', '.join(left)})" if left else ""
+        raise ConversionError(
+            f"fine-tuning in integers needs every normalisation right behind the layer it belongs to{where}"
+        )
+
+
+@torch.no_grad()
+def _write_back(layer: _Layer, originals: dict[str, nn.Module]) -> None:
+    """The integers in real units into the model's layer; its batch norm becomes neutral and carries the bias."""
+    own: Any = originals[layer.name]
+    weight, bias = layer.stand_in.quantised
+    own.weight.copy_(weight)
+    if layer.norm is not None:
+        norm: Any = originals[layer.norm]
+        norm.running_mean.zero_()
+        norm.running_var.fill_(1 - norm.eps)
+        if norm.affine:
+            norm.weight.fill_(1)
+        if own.bias is not None:
+            own.bias.zero_()
+        (norm.bias if norm.affine else norm.running_mean).copy_(bias if norm.affine else -bias)
+    elif own.bias is not None:
+        own.bias.copy_(bias)
