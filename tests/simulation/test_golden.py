@@ -49,15 +49,17 @@ def assert_equal(trace, expected, graph, *, measured):
 
 @pytest.mark.parametrize(("kind", "schedule", "drain"), CASES)
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(seed=st.integers(0, 2**32), small=st.booleans(), timesteps=st.integers(1, 5))
-def test_equals_the_oracle(random_graph, random_images, oracle, kind, schedule, drain, seed, small, timesteps):
+@given(seed=st.integers(0, 2**32), small=st.booleans(), timesteps=st.integers(1, 5), threads=st.sampled_from((1, 2)))
+def test_equals_the_oracle(random_graph, random_images, oracle, kind, schedule, drain, seed, small, timesteps, threads):
     rng = np.random.default_rng(seed)
     steps = 1 if kind == "graded" else timesteps
     graph = random_graph(rng, kind=kind, schedule=schedule, timesteps=steps, drain=drain, small=small)
     integers = random_images(rng, graph, 2)
     expected = oracle(graph, integers)
     for measure in (False, True):
-        trace = simulate(graph, integers * graph.input.scale, record="spikes", measure=measure, batch=2)
+        trace = simulate(
+            graph, integers * graph.input.scale, record="spikes", measure=measure, batch=2, threads=threads
+        )
         assert_equal(trace, expected, graph, measured=measure)
 
 
