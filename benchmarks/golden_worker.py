@@ -25,8 +25,8 @@ from toolchain.ir import as_integer, load
 from toolchain.simulation import GoldenModel, encode
 from toolchain.simulation.registers import EXACT
 
-#: From images float32 [N, *shape] to counts by layer and "output", of one batch.
-Run = Callable[[npt.NDArray[np.float32]], dict[str, npt.NDArray[np.int64]]]
+#: From images float32 [N, *shape] of one batch to "output", and counts by layer where they are asked for.
+Run = Callable[[npt.NDArray[np.float32], bool], dict[str, npt.NDArray[np.int64]]]
 
 
 def main(row: str, folder: Path, threads: int) -> None:
@@ -43,9 +43,9 @@ def main(row: str, folder: Path, threads: int) -> None:
         assert run is not None
         results, wall, cpu = [], time.perf_counter(), time.process_time()
         for first in range(0, len(images), order["batch"]):
-            results.append(run(np.array(images[first : first + order["batch"]])))
+            results.append(run(np.array(images[first : first + order["batch"]]), "save" in order))
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-        if order.get("save"):
+        if "save" in order:
             np.savez(order["save"], **{key: np.concatenate([r[key] for r in results]) for key in results[0]})
         answer = {"wall": wall, "cpu": cpu, "megabytes": (memory("VmHWM") - at_start) / 1000}
         print(json.dumps(answer), flush=True)
@@ -64,7 +64,7 @@ def build(row: str, folder: Path, case: str) -> Run:
 
         network = model(case.rsplit("-", 2)[0])
 
-        def forward(images: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.int64]]:
+        def forward(images: npt.NDArray[np.float32], _: bool) -> dict[str, npt.NDArray[np.int64]]:
             with torch.inference_mode():
                 return {"output": network(torch.from_numpy(images)).numpy()}
 
@@ -72,15 +72,15 @@ def build(row: str, folder: Path, case: str) -> Run:
     graph = as_integer(load(folder / f"{case}.nir"))
     if row in PEERS:
         peer = PeerNetwork(graph, PEERS[row])
-        return lambda images: run_peer(peer, images)
+        return lambda images, _: run_peer(peer, images)
     if row == "golden-float32":  # 8-bit kernels refused, as on a processor that has none
         with patch("toolchain.simulation.levels.exact_synapse", return_value=None):
             model_ = GoldenModel(graph)
     else:
         model_ = GoldenModel(graph, measure=row == "golden-measured")
 
-    def golden(images: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.int64]]:
-        trace = model_.run(images, batch=len(images))
+    def golden(images: npt.NDArray[np.float32], counts: bool) -> dict[str, npt.NDArray[np.int64]]:
+        trace = model_.run(images, batch=len(images), counts=counts or "totals")
         return {**trace.counts, "output": trace.output}
 
     return golden

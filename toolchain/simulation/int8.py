@@ -93,7 +93,7 @@ def _proven(node: Synapse, top: int) -> Int8Synapse | None:
     if not torch.equal(plain.current(levels).double(), sums):
         return None
     largest = max(1, int(sums.abs().max()))
-    for divisor in {max(1, largest // n) for n in (2, 200)}:  # few levels and many
+    for divisor in {max(1, largest // n) for n in (2, 200, 20000)}:  # few levels, many, and beyond u8
         stage = Int8Synapse(node, torch.full(node.output_shape[:1], 2.0**node.weight_exp / divisor))
         bias = torch.full(node.output_shape[:1], 0.5 / divisor - 0.5)
         if not torch.equal(stage.quantised(levels, bias).double(), torch.floor(sums / divisor).clamp(0, 255)):

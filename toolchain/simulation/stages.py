@@ -53,7 +53,9 @@ def stages_of(
 
     floor(U / theta) = floor((U + 1/2) / theta) for integers, and the argument is at least 1 / (2*theta) away from
     an integer. In float32, with unit roundoff u = 2**-24, scales, products, biases and sums of k synapses err
-    together by less than u * ((k + 1) * (sum |U_i| + |bias|) + theta * (top + 3)) / theta: hence the 2**23.
+    together by less than u * ((k + 1) * (sum |U_i| + |bias|) + theta * (top + 3)) / theta: hence the 2**23. One synapse
+    has to be that exact only where 0 <= U <= theta * (top + 1): every operation on its sum is monotone, so beyond that
+    its result is 0 or at least ``top``.
     """
     synapses = _private_synapses(graph, node)
     arrays = [_per_channel(array) for array in (node.theta, *(node.v_init + shift for shift in shifts))]
@@ -66,10 +68,10 @@ def stages_of(
     else:
         usable = all(s.name in proven for s in synapses)
     constant = [[t * sum(s.bias for s in synapses) + start for t in times] for start in starts]
-    largest = sum(bounds[s.name] for s in synapses) + max(
-        int(np.abs(c).max()) for per_step in constant for c in per_step
-    )
-    if not usable or (len(synapses) + 1) * largest + int(theta.max()) * (top + 3) >= 2**23:
+    offset = max(int(np.abs(c).max()) for per_step in constant for c in per_step)
+    theta_max = int(theta.max())
+    sums = theta_max * (top + 1) + offset if len(synapses) == 1 else sum(bounds[s.name] for s in synapses)
+    if not usable or (len(synapses) + 1) * (sums + offset) + theta_max * (top + 3) >= 2**23:
         return []
 
     def scaled(factor: int) -> list[Int8Synapse]:
