@@ -45,6 +45,7 @@ _EXPORTS = {
     "check": "targets.loihi",
     "place": "targets.loihi",
     "report": "toolchain.report",
+    "sweep": "toolchain.sweep",
     "ToolchainError": "toolchain.errors",
     "UnsupportedOperation": "toolchain.errors",
     "ConversionError": "toolchain.errors",
@@ -93,6 +94,7 @@ if TYPE_CHECKING:
     from toolchain.simulation import simulate as simulate
     from toolchain.simulation.certify import certify as certify
     from toolchain.simulation.compare import compare as compare
+    from toolchain.sweep import sweep as sweep
     from toolchain.training import ClipFloorShift as ClipFloorShift
     from toolchain.training import fit as fit
 

@@ -36,6 +36,7 @@ COMMANDS = (
     "energy",
     "report",
     "netx",
+    "sweep",
     "doctor",
 )
 

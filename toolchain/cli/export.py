@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from models.data import Dataset
 
 
-_DEFAULT_TIMESTEPS = 4
-
-
 def add_parser(commands: Any) -> Parser:
     command = parser.command(commands, "export", "a trained network to an integer NIR file")
     command.add_argument(
@@ -187,6 +184,7 @@ def _method(args: argparse.Namespace) -> Any:
     from dataclasses import fields
 
     from toolchain.conversion import methods
+    from toolchain.conversion.method import default_timesteps
 
     known_methods = methods()
     if args.method not in known_methods:
@@ -196,8 +194,4 @@ def _method(args: argparse.Namespace) -> Any:
     known = {field.name for field in fields(method)} - {"timesteps"}
     for name in options.keys() - known:
         raise UsageError(f"{args.method}: {unknown(name, sorted(known))}")
-    if args.timesteps is not None:
-        options["timesteps"] = args.timesteps
-    elif not any(field.name == "timesteps" and field.default == 1 for field in fields(method)):
-        options["timesteps"] = _DEFAULT_TIMESTEPS
-    return method(**options)
+    return method(timesteps=args.timesteps or default_timesteps(method), **options)

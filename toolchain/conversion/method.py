@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib.metadata import entry_points
 from typing import ClassVar, Literal, cast
 
@@ -74,6 +74,11 @@ def register(cls: type[Method]) -> type[Method]:
     return cls
 
 
+def default_timesteps(method: type[Method]) -> int:
+    """T where the user names none: 4, or 1 for methods that run in one step."""
+    return 1 if any(field.name == "timesteps" and field.default == 1 for field in fields(method)) else 4
+
+
 def methods() -> dict[str, type[Method]]:
     """All methods by name, those of installed packages included."""
     for entry in entry_points(group="spikec.methods"):
@@ -81,4 +86,13 @@ def methods() -> dict[str, type[Method]]:
     return METHODS
 
 
-__all__ = ["METHODS", "Method", "NeuronSpec", "Offsets", "methods", "register", "whole_number"]
+__all__ = [
+    "METHODS",
+    "Method",
+    "NeuronSpec",
+    "Offsets",
+    "default_timesteps",
+    "methods",
+    "register",
+    "whole_number",
+]

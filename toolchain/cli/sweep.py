@@ -1,0 +1,161 @@
+"""``spikec sweep``: many configurations, on this machine or on a cluster; resumable."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from toolchain.cli import parser
+from toolchain.cli.output import Progress, emit, note
+from toolchain.cli.parser import Parser, UsageError, at_least
+
+if TYPE_CHECKING:
+    from toolchain.sweep import Configuration, Plan, Sweep
+
+_AGAIN = "finished runs are kept, the same command goes on"
+
+
+def add_parser(commands: Any) -> Parser:
+    command = parser.command(commands, "sweep", "many configurations, on this machine or a cluster; resumable")
+    command.add_argument("grid", type=Path, metavar="GRID.toml", help="which configurations; see docs/sweep.md")
+    command.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="folder of the results")
+    command.add_argument("--executor", choices=("local", "slurm"), default="local", help="local (default) or slurm")
+    command.add_argument(
+        "--jobs",
+        type=at_least(1),
+        metavar="N",
+        help="worker processes (default: cores / threads), or SLURM tasks at once",
+    )
+    command.add_argument(
+        "--threads", type=at_least(1), metavar="N", help="threads of each (default: cores / jobs; SLURM: 1)"
+    )
+    command.add_argument("--retry-failed", action="store_true", help="compute failed runs again")
+    command.add_argument("--dry-run", action="store_true", help="list the runs and their state, compute nothing")
+    command.add_argument(
+        "--limit", type=at_least(1), metavar="N", help="the first N test images, whatever the grid says"
+    )
+    group = command.add_argument_group("options of the executor slurm")
+    group.add_argument(
+        "--slurm-option",
+        action="append",
+        type=_option,
+        default=[],
+        metavar="KEY=VALUE",
+        help="passed on to sbatch, such as partition=debug or time=2:00:00; may be repeated",
+    )
+    group.add_argument("--no-wait", action="store_true", help="submit and return; the same command later collects")
+    return command
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.executor != "slurm" and (args.slurm_option or args.no_wait):
+        raise UsageError("--slurm-option and --no-wait belong to --executor slurm")
+    from toolchain.sweep import look, read_grid, sweep
+    from toolchain.sweep.store import Store
+
+    plan = read_grid(args.grid, limit=args.limit)
+    for remark in plan.remarks:
+        note(f"spikec: warning: {remark}")
+    if args.dry_run:
+        return _list(args, look(plan, args.out))
+    store = Store(args.out)
+    for each in plan.runs:
+        if store.damaged(each.configuration.id):
+            note(f"{store.path(each.configuration.id)} is damaged: computed again")
+    progress = _Runs()
+    with progress:
+        try:
+            result = sweep(
+                plan,
+                args.out,
+                executor=args.executor,
+                jobs=args.jobs,
+                threads=args.threads,
+                retry_failed=args.retry_failed,
+                slurm_options=dict(args.slurm_option),
+                wait=not args.no_wait,
+                progress=progress.finished,
+            )
+        except KeyboardInterrupt:
+            queued = "; jobs in the queue go on (scancel ends them)" if args.executor == "slurm" else ""
+            note(f"\n{args.out}: {_AGAIN}{queued}")
+            raise
+    return _end(args, plan, result)
+
+
+def _end(args: argparse.Namespace, plan: Plan, result: Sweep) -> int:
+    states = result.states
+    counts = ", ".join(f"{count} {state}" for state, count in states.items() if count)
+    lines = [
+        result.text(),
+        "",
+        f"{len(plan.runs)} runs: {counts}; {result.made} of them now",
+        f"summary: {result.summary}",
+    ]
+    if states["failed"]:
+        lines.append("failed runs: --retry-failed computes them again; runs/ID.json holds the error")
+    if states["missing"]:
+        lines.append("missing runs are queued: the same command later collects them")
+    document = {
+        "grid": args.grid,
+        "folder": args.out,
+        "states": states,
+        "computed": result.made,
+        "summary": result.summary,
+        "runs": list(result),
+    }
+    emit(args, document, "\n".join(lines))
+    return 1 if states["failed"] else 0
+
+
+def _list(args: argparse.Namespace, found: Sweep) -> int:
+    runs = [
+        {
+            "id": each.configuration.id,
+            "state": "refused" if each.refused else found.state(each.configuration),
+            "label": each.configuration.label,
+            "refused": each.refused,
+            "configuration": each.configuration.to_json(),
+        }
+        for each in found.plan.runs
+    ]
+    lines = [f"{x['id']}  {x['state']:<8}  {x['label']}{': ' * bool(x['refused'])}{x['refused'] or ''}" for x in runs]
+    states = Counter(str(each["state"]) for each in runs)
+    counts = "".join(f", {count} {state}" for state, count in states.items())
+    lines += [f"{len(runs)} runs{counts}; {found.plan.excluded} excluded"]
+    emit(args, {"grid": args.grid, "folder": args.out, "states": states, "runs": runs}, "\n".join(lines))
+    return 0
+
+
+class _Runs(Progress):
+    """``sweep 12/40 runs, 1 failed, about 3 min left``."""
+
+    def __init__(self) -> None:
+        super().__init__("sweep", 0, "runs")
+        self.start = time.monotonic()
+        self.failed = 0
+
+    def finished(self, configuration: Configuration, state: str, done: int, total: int) -> None:
+        self.total = total
+        self.failed += state == "failed"
+        left = (time.monotonic() - self.start) / done * (total - done)
+        failed = f", {self.failed} failed" if self.failed else ""
+        last = "" if self.terminal else f" ({configuration.label}: {state})"  # a terminal's line must not wrap
+        self.unit = f"runs{failed}, about {_duration(left)} left{last}"
+        self.advance(1)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _option(text: str) -> tuple[str, str]:
+    name, equals, value = text.lstrip("-").partition("=")
+    if not name:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form KEY=VALUE")
+    return name, value if equals else ""
