@@ -10,7 +10,7 @@ import time
 import pytest
 
 import toolchain as tc
-from toolchain.sweep import read_grid
+from toolchain.sweep import look, read_grid
 from toolchain.sweep.local import shares
 from toolchain.sweep.measure import measure
 from toolchain.sweep.store import Store
@@ -37,52 +37,45 @@ def test_cores_are_shared_out(monkeypatch, runs, jobs, threads, expected):
     assert shares(runs, jobs, threads) == expected
 
 
-def test_results_are_those_of_one_process_and_made_once(told):
+def test_two_sweeps_share_a_folder_and_find_what_one_process_finds(told):
+    """Each run is made once, whoever makes it, and a third sweep has nothing left to do."""
     told("")
-    seen = []
-    result = tc.sweep(GRID, "results", jobs=2, threads=1, progress=lambda *what: seen.append(what[1:]))
-    assert result.states == {"done": 2, "refused": 0, "failed": 0, "missing": 0}
-    assert seen == [("done", 1, 2), ("done", 2, 2)]
-    for run in result.plan.runs:
-        alone = measure(run.configuration)
-        found = result.results[run.configuration.id]
+    grid = read_grid({"grid": {"model": ["mine.py:net", "digits-cnn"], "limit": 20, "timesteps": [1, 2]}})
+    seen, sweeps = [], []
+
+    def one_sweep():
+        sweeps.append(tc.sweep(grid, "results", jobs=1, threads=1, progress=lambda *what: seen.append(what[1:])))
+
+    threads = [threading.Thread(target=one_sweep) for _ in range(2)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert [each.states["done"] for each in sweeps] == [4, 4]
+    assert sorted(seen) == sorted([("done", n, 4) for n in (1, 2, 3, 4)] * 2)
+    assert sum(found["warnings"] == [] for found in Store("results").all()) == 4
+    for run in grid.runs:
+        alone, found = measure(run.configuration), sweeps[0].results[run.configuration.id]
         volatile = ("finished", "seconds", "threads", "sha256")
         assert {k: v for k, v in found.items() if k not in volatile} == {
             k: v for k, v in alone.items() if k not in volatile
         }
         assert found["threads"] == 1
     before = {path: path.stat().st_mtime_ns for path in Store("results").runs.iterdir()}
-    assert tc.sweep(GRID, "results").made == 0
+    assert tc.sweep(grid, "results").made == 0
     assert {path: path.stat().st_mtime_ns for path in Store("results").runs.iterdir()} == before
+    assert len((Store("results").folder / "summary.csv").read_text().splitlines()) == 5
 
 
 def test_a_worker_that_is_killed_fails_its_run_only(told):
     told("die")
-    result = tc.sweep(GRID, "results", jobs=1)
-    first, second = result
+    first, second = tc.sweep(GRID, "results", jobs=1)
     assert (first["state"], second["state"]) == ("failed", "done")
     assert "killed by SIGKILL" in first["error"]["message"]
     assert "a network talks" in first["error"]["message"]
     told("")
-    assert tc.sweep(GRID, "results").states["failed"] == 1
-    again = tc.sweep(GRID, "results", retry_failed=True)
-    assert again.made == 1
-    assert again.states["done"] == 2
-
-
-def test_two_sweeps_into_one_folder_share_the_work(told):
-    told("")
-    grid = read_grid({"grid": {"model": "digits-cnn", "limit": 20, "timesteps": [1, 2, 3]}})
-    made = []
-    sweeps = [threading.Thread(target=lambda: made.append(tc.sweep(grid, "results", jobs=1))) for _ in range(2)]
-    for each in sweeps:
-        each.start()
-    for each in sweeps:
-        each.join()
-    assert [each.states["done"] for each in made] == [3, 3]
-    assert len(Store("results").all()) == 3
-    lines = Store("results").folder.joinpath("summary.csv").read_text().splitlines()
-    assert len(lines) == 4
+    again = tc.sweep(GRID, "results")
+    assert (again.made, again.states["failed"]) == (0, 1)
 
 
 def test_an_interrupt_keeps_what_is_finished_and_stops_the_workers(told, tmp_path):
@@ -109,5 +102,4 @@ def test_an_interrupt_keeps_what_is_finished_and_stops_the_workers(told, tmp_pat
         os.kill(int(asleep.read_text()), 0)
     assert [found["state"] for found in Store("results").all()] == ["done"]
     assert (tmp_path / "results" / "summary.csv").read_text().count("\n") == 2
-    told("")
-    assert tc.sweep(tmp_path / "grid.toml", "results").made == 1
+    assert look(read_grid(tmp_path / "grid.toml"), "results").states["missing"] == 1

@@ -26,12 +26,13 @@ def store(tmp_path):
 
 def test_an_array_computes_what_is_missing(slurm_state, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(slurm, "MAX_TASKS", 1)
     options = {"partition": "debug", "exclusive": ""}
     result = tc.sweep(GRID, "results", executor="slurm", jobs=1, slurm_options=options)
     assert result.states["done"] == 2
     assert {found["threads"] for found in result} == {1}
     (call,) = calls(slurm_state)
-    for word in ("--parsable", "--array=0-1%1", "--partition=debug", "--exclusive", "--cpus-per-task=1"):
+    for word in ("--parsable", "--array=0-0%1", "--partition=debug", "--exclusive", "--cpus-per-task=1"):
         assert word in call.split()
     assert tc.sweep(GRID, "results", executor="slurm").made == 0
     assert len(calls(slurm_state)) == 1
