@@ -228,7 +228,7 @@ _REFUSED = {
     "per neuron": (lambda: tc.Int8(per="neuron"), tc.ConversionError, "per must be 'layer' or 'channel', not 'neuron'"),
     "9 bits": (lambda: tc.Int8(bits=9), tc.ConversionError, "bits must be a whole number between 2 and 8, not 9"),
     "True bits": (lambda: tc.Int8(bits=True), tc.ConversionError, "bits must be a whole number between 2 and 8, not T"),
-    "override": (lambda: tc.Int8(overrides={"a": 1}), tc.ConversionError, "override a: bits must be a whole number between 2"),
+    "override": (lambda: tc.Int8(overrides={"a": 1}), tc.ConversionError, "override a: bits must be a whole number"),
     "scale": (lambda: tc.Int8(scale="mean"), tc.ConversionError, "scale must be one of max, power_of_two, spikes, not"),
     "SRP": (
         lambda: tc.lower(_spiking(tc.SRP(timesteps=2))),

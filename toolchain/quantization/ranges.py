@@ -2,7 +2,8 @@
 
 The bound of an accumulator is sign-aware and per neuron: positive weights meet the largest input, negative weights the
 smallest, and a neuron at the border counts only the taps that exist. For a synapse that reads one node it is attained
-by some input (of that node's range); behind several synapses or steps it is an upper bound. Membranes follow by
+by some input (of that node's range), and so it is where several that read the same node meet (skip connections); behind
+chains of synapses or over steps it is an upper bound. Membranes follow by
 interval arithmetic over the steps: an unsigned integrate-and-fire neuron that never fires accumulates T times its most
 negative current, which is what usually decides the width.
 """
@@ -10,7 +11,7 @@ negative current, which is what usually decides the width.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 
 import numpy as np
@@ -25,10 +26,12 @@ from toolchain.ir.integer import (
     Int64,
     IntegerGraph,
     Linear,
+    Node,
     Population,
     Readout,
 )
 from toolchain.ir.linear import apply_linear
+from toolchain.quantization.branches import merged_branches
 
 _FLOAT64_EXACT = 2.0**53
 _INT64_SAFE = 2.0**61
@@ -148,7 +151,7 @@ def bounds(graph: IntegerGraph) -> Ranges:
         if isinstance(node, InputNode):
             flows[node.name] = _input_flow(node)
             continue
-        arriving = reduce(_Flow.__add__, (flows[source] for source in node.sources))
+        arriving = _arriving(graph, node, flows)
         if isinstance(node, Population | Readout):
             accumulators[node.name], sums[node.name] = arriving.bounds(node.name)
             membrane = _membrane(graph, node, arriving)
@@ -163,6 +166,16 @@ def bounds(graph: IntegerGraph) -> Ranges:
             magnitudes[node.name] = factor * flow.partial
             accumulators[node.name], sums[node.name] = flow.bounds(node.name)
     return Ranges(accumulators, sums, membranes, magnitudes)
+
+
+def _arriving(graph: IntegerGraph, node: Node, flows: Mapping[str, _Flow]) -> _Flow:
+    """The sum of what the sources send; branches from one neuron are bounded as one synapse."""
+    parts = {name: flows[name] for name in node.sources}
+    for names, synapse in merged_branches(graph, node):
+        together = _through(synapse, reduce(_Flow.__add__, (flows[source] for source in synapse.sources)))
+        apart = sum(parts.pop(name).partial for name in names)
+        parts[names[0]] = replace(together, partial=apart)
+    return reduce(_Flow.__add__, parts.values())
 
 
 def coding_factor(graph: IntegerGraph) -> int:
@@ -245,13 +258,10 @@ def _membrane(graph: IntegerGraph, node: Population | Readout, flow: _Flow) -> _
 
 def _received(graph: IntegerGraph, start: _Interval, flow: _Flow) -> _Interval:
     """Layerwise: everything arrives before the first emission; zero stays in reach while a neuron fires itself down."""
-    factor = coding_factor(graph)
-    bit_serial = any(p.kind == "bit_serial" for p in graph.populations)
-    steady = flow.steady.scaled(1 if bit_serial else graph.timesteps)
-    driven = flow.driven.scaled(factor).with_zero
-    total = (start + steady.with_zero + driven).with_zero
-    # A bit train is shifted in before v_init and the constant part are added.
-    return total.union(driven) if bit_serial else total
+    if any(p.kind == "bit_serial" for p in graph.populations):
+        driven = flow.driven.scaled(coding_factor(graph))  # shifted in before v_init and the constant part are added
+        return (start + flow.steady + driven).union(driven).with_zero
+    return (start + flow.step.with_zero.scaled(graph.timesteps)).with_zero
 
 
 def _charged(node: Population, start: _Interval, currents: list[_Interval], timesteps: int) -> _Interval:
