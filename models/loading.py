@@ -67,7 +67,7 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             f"{path} contains more than tensors and is not loaded, since that could run code; "
             "save model.state_dict() instead of the model"
         ) from error
-    except (OSError, EOFError, RuntimeError, ValueError, KeyError) as error:
+    except (OSError, EOFError, RuntimeError, ValueError, LookupError) as error:
         raise DataError(f"cannot read {path} as PyTorch weights: {error}") from error
     for wrapper in _WRAPPERS:
         if isinstance(content, dict) and isinstance(content.get(wrapper), dict):

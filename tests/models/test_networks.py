@@ -131,6 +131,7 @@ def test_unsafe_and_damaged_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "pickle.pth").write_bytes(pickle.dumps({"w": RunsCode()}))
     (tmp_path / "empty.pt").write_bytes(b"")
     (tmp_path / "text.pt").write_text("hello")
+    (tmp_path / "marks.pt").write_bytes(b"one")  # looks like pickle to the end of its stack
     (tmp_path / "text.safetensors").write_text("hello")
     for path in [*tmp_path.iterdir(), tmp_path / "missing.pt"]:
         with pytest.raises(DataError):

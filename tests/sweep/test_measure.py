@@ -57,6 +57,20 @@ def test_the_same_as_export_run_and_energy(spikec, tmp_path):
         }
 
 
+def test_weights_that_were_fine_tuned_for_a_precision_keep_it(spikec, tmp_path):
+    weights, net = tmp_path / "w.safetensors", tmp_path / "net.nir"
+    spikec("train", "digits-cnn", "--weight-bits", 3, "--per", "channel", "--epochs", 1, "-o", weights)
+    run = {"model": "digits-cnn", "weights": str(weights), "limit": 20}
+    plan = read_grid({"run": [run, {**run, "bits": 4}, {**run, "method": "error-free"}]})
+    kept, anew, refused = plan.runs
+    assert (kept.configuration.bits, kept.configuration.per, kept.configuration.as_trained) == (3, "channel", True)
+    assert (anew.configuration.bits, anew.configuration.per, anew.configuration.as_trained) == (4, "layer", False)
+    assert "fine-tuned for method qcfs" in refused.refused
+    for run, words in ((kept, []), (anew, ["--bits", 4])):
+        exported = spikec("export", "digits-cnn", "--weights", weights, *words, "-o", net)
+        assert measure(run.configuration)["content_sha256"] == exported["content_sha256"]
+
+
 def test_energy_of_a_sample_leaves_accuracy_of_all(monkeypatch, configurations):
     (one,) = configurations(limit=60, timesteps=2, energy=["loihi2"])
     whole = measure(one)

@@ -19,7 +19,8 @@ class Configuration:
 
     ``options``: the method's fields beside T and schedule. ``limit``: test images (None: all). ``energy``: profiles to
     estimate. ``files``: SHA-256 of the files named (weights, a model's Python file, an archive of images, a format, a
-    profile), so that a file that changes is another configuration. ``schedule`` is None only where the method refused.
+    profile), so that a file that changes is another configuration. ``as_trained``: weights keep the units they were
+    fine-tuned with. ``schedule`` is None only where the method refused.
     """
 
     model: str
@@ -40,6 +41,7 @@ class Configuration:
     calibration: int
     seed: int
     energy: tuple[str, ...] = ()
+    as_trained: bool = False
     files: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -18,6 +18,7 @@ from toolchain.cli.evaluate import Evaluation
 from toolchain.energy import count, estimate
 from toolchain.errors import ConversionError, DataError, DoesNotFit, RangeError, UnsupportedOperation
 from toolchain.ir import IntegerGraph, as_integer
+from toolchain.quantization import Int8
 from toolchain.report.statistics import wilson
 from toolchain.simulation import Trace, simulate
 from toolchain.sweep.configuration import Configuration
@@ -68,8 +69,7 @@ def _measured(run: Configuration) -> dict[str, Any]:
     chosen: dict[str, Any] = {"schedule": run.schedule} if run.schedule else {}
     method = methods()[run.method](timesteps=run.timesteps, **chosen, **run.options)
     network = tc.convert(model, method, example=images[:1], calibration=images)
-    precision = tc.Int8(per=run.per, bits=run.bits, scale=run.scale, overrides=run.override)  # type: ignore[arg-type]
-    graph = as_integer(tc.lower(network, precision, format=run.format))
+    graph = as_integer(tc.lower(network, _precision(run), format=run.format))
     classes = graph.readout.v_init.size
     if int(test.labels.max()) >= classes:
         raise DataError(f"{run.model} knows {classes} classes, {run.data} has label {test.labels.max()}")
@@ -96,6 +96,17 @@ def _measured(run: Configuration) -> dict[str, Any]:
         "overflows": seen.overflowed,
         "energy": {} if sample is None else {name: _energy(graph, sample, name) for name in run.energy},
     }
+
+
+def _precision(run: Configuration) -> Int8:
+    units: dict[str, list[float]] = {}
+    if run.as_trained and run.weights:
+        from models.loading import read_weights
+        from toolchain.cli.precision import TRAINED
+
+        units = read_weights(Path(run.weights))[1][TRAINED]["units"]
+    chosen: dict[str, Any] = {"per": run.per, "bits": run.bits, "scale": run.scale, "overrides": run.override}
+    return Int8(**chosen, units=units)
 
 
 def _run(graph: IntegerGraph, data: Dataset, each: bool) -> Trace:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,13 @@ from toolchain.sweep.values import method_parts
 
 DEFAULTS: dict[str, Any] = {
     "method": "qcfs",
-    "per": "layer",
-    "bits": 8,
-    "override": {},
-    "scale": "max",
     "format": "generic24",
     "calibration": 256,
     "seed": 0,
     "energy": [],
 }
+#: Where a grid says none of these, weights that were fine-tuned for a precision keep theirs.
+_PRECISION: dict[str, Any] = {"per": "layer", "bits": 8, "override": {}, "scale": "max"}
 _OPTIONAL = ("weights", "data_root", "max_pool", "limit")
 
 
@@ -51,18 +50,55 @@ def resolve(point: dict[str, Any]) -> Run:
     else:
         options = {key: value for key, value in vars(method).items() if key not in ("timesteps", "schedule")}
         schedule = method.schedule
+    trained = None if _PRECISION.keys() & values.keys() else _trained_precision(values.get("weights"))
+    if trained is not None:
+        refused = refused or _other_use(trained, name, values["format"])
+    values = _PRECISION | {key: trained[key] for key in _PRECISION if trained} | values
     if "data" not in values:
         values["data"] = _data(values["model"], values.get("weights"))
     values["energy"] = tuple(dict.fromkeys(values["energy"]))
     filled: dict[str, Any] = dict.fromkeys(_OPTIONAL) | values
     configuration = Configuration(
         **filled,
+        as_trained=trained is not None,
         method=name,
         options=options,
         timesteps=timesteps,
         schedule=schedule,
     )
     return Run(replace(configuration, files=_files(configuration)), refused)
+
+
+def _trained_precision(weights: str | None) -> dict[str, Any] | None:
+    """What the header of a weights file says it was fine-tuned for, in the words of a grid."""
+    if weights is None or not weights.endswith(".safetensors") or not Path(weights).is_file():
+        return None  # other files have no header
+    state = Path(weights).stat()
+    header = _header(weights, state.st_mtime_ns, state.st_size)
+    return None if header is None else {**header, "override": header["overrides"]}
+
+
+@lru_cache(maxsize=64)
+def _header(weights: str, changed: int, size: int) -> dict[str, Any] | None:
+    """Of the file as it is at that time and size: a grid names it once per run."""
+    from models.loading import read_weights
+    from toolchain.cli.precision import TRAINED
+
+    try:
+        found: dict[str, Any] | None = read_weights(Path(weights))[1].get(TRAINED)
+    except ToolchainError:
+        return None  # the run will say what is wrong with the file
+    return found
+
+
+def _other_use(trained: dict[str, Any], method: str, format: str) -> str | None:
+    wanted = (trained["method"], trained["format"])
+    if wanted == (method, format):
+        return None
+    return (
+        f"the weights were fine-tuned for method {wanted[0]} and format {wanted[1]}, not {method} and {format}; "
+        "give bits to round them anew"
+    )
 
 
 def _data(model: str, weights: str | None) -> str:
@@ -95,13 +131,12 @@ def _files(run: Configuration) -> dict[str, str]:
 
 
 def _hash(path: Path) -> str:
-    state = path.stat() if path.is_file() else None
-    if state is None:
+    if not path.is_file():
         return "missing"  # the run will say so
-    key = (path, state.st_mtime_ns, state.st_size)
-    if key not in _HASHES:
-        _HASHES[key] = hashlib.sha256(path.read_bytes()).hexdigest()
-    return _HASHES[key]
+    state = path.stat()
+    return _digest(path, state.st_mtime_ns, state.st_size)
 
 
-_HASHES: dict[tuple[Path, int, int], str] = {}
+@lru_cache(maxsize=64)
+def _digest(path: Path, changed: int, size: int) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
