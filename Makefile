@@ -3,11 +3,12 @@
 # make check   style and types
 # make bench   speed of the golden model and of Lava; the energy model against published measurements
 # make interop deployment files in five other simulators: the same spikes or not (an environment for each)
+# make counts  effective ACs and MACs against the neurobench package
 # The first call makes .venv (Python 3.10, everything installed); later calls start at once.
 
 PYTHON := .venv/bin/python
 
-.PHONY: demo test check bench interop test-core
+.PHONY: demo test check bench interop counts test-core
 .DELETE_ON_ERROR:
 
 demo: .venv/.installed
@@ -28,6 +29,9 @@ bench: .venv/.installed
 
 interop: .venv/.installed
 	$(PYTHON) -m benchmarks.interop
+
+counts: .venv/.installed
+	$(PYTHON) -m benchmarks.neurobench_counts
 
 # The core must also run on current Python, torch and numpy, where Lava cannot be installed.
 test-core: .venv-core/.installed

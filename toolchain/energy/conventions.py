@@ -7,16 +7,18 @@ over the steps.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from toolchain.energy.arrivals import arriving
 from toolchain.energy.counts import Counts, SynapseCounts, count
+from toolchain.energy.fanout import fan_out, nonzero
 from toolchain.errors import DataError, ToolchainError
 from toolchain.ir import as_integer
-from toolchain.ir.integer import IntegerGraph, Population, SumPool
+from toolchain.ir.integer import Affine, Convolution, IntegerGraph, Population, SumPool
 from toolchain.simulation.trace import Trace
 
 if TYPE_CHECKING:
@@ -96,16 +98,38 @@ Result = tuple[dict[str, float], list[str]]
 
 
 def _neurobench(net: IntegerGraph, trace: Trace, counts: Counts, layers: list[_Layer]) -> Result:
-    """Non-zero inputs x non-zero weights; a layer counts as AC where all inputs are -1, 0 or 1."""
-    effective = {"Effective_ACs": 0.0, "Effective_MACs": 0.0}
+    """Non-zero inputs x non-zero weights; a layer counts as AC in a step where all its inputs are -1, 0 or 1.
+
+    A layer behind a pool sees sums, of which only a raster tells how many are not zero: without one the events of the
+    pooled neurons stand for them.
+    """
+    effective = {"Effective_ACs": 0, "Effective_MACs": 0}
     notes = ["NeuroBench leaves out zero weights in the effective numbers, as `synops_nonzero` does here"]
     for layer in layers:
+        name, spiking = layer.counts.name, {p.name for p in net.populations}
+        if not layer.from_input and all(p in trace.spikes for p in spiking):
+            for acs, operations in _neurobench_steps(net, trace, name):
+                effective["Effective_ACs" if acs else "Effective_MACs"] += operations
+            continue
         many = layer.from_input or layer.graded or layer.pooled
-        effective["Effective_MACs" if many else "Effective_ACs"] += layer.counts.synops_nonzero / counts.images
+        effective["Effective_MACs" if many else "Effective_ACs"] += layer.counts.synops_nonzero
     if any(layer.pooled for layer in layers):
-        notes.append("it takes each non-zero pooled value for one MAC; here every event of a pooled neuron is charged")
+        notes.append("it takes each non-zero pooled value for one operation, here each event of a pooled neuron is one")
+        if not trace.spikes:
+            notes.append("without rasters (record='spikes') pooled events stand in for its non-zero pooled values")
     dense = sum(layer.counts.dense_macs for layer in layers) * counts.steps
-    return {**effective, "Dense": float(dense)}, notes
+    return {**{key: total / counts.images for key, total in effective.items()}, "Dense": float(dense)}, notes
+
+
+def _neurobench_steps(net: IntegerGraph, trace: Trace, name: str) -> Iterator[tuple[bool, int]]:
+    """(whether accumulations, operations over the images) of every step of a layer fed by neurons."""
+    node = net.nodes[name]
+    assert isinstance(node, Convolution | Affine)
+    fan = fan_out(node, nonzero(node))
+    steps = next(iter(trace.spikes.values())).shape[1]
+    for step in range(steps):
+        entering = arriving(net, {layer: raster[:, step] for layer, raster in trace.spikes.items()}, name)
+        yield bool(np.abs(entering).max(initial=0) <= 1), int(((entering != 0).sum(axis=0) * fan).sum())
 
 
 def _sinabs(net: IntegerGraph, trace: Trace, counts: Counts, layers: list[_Layer]) -> Result:
