@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 import toolchain as tc
-from benchmarks.interop import Framework, environment, run
+from benchmarks.environments import Framework, environment, run
 from benchmarks.interop_cases import DIGITS, IMAGES, Images, conformance
 from benchmarks.marked import write
 from models import pretrained

@@ -1,0 +1,76 @@
+"""A description of Loihi 1 for SANA-FE, in its YAML format, with the constants of ``energy_loihi1.toml`` and their source.
+
+Every neuron replays a spike train that the golden model emitted: SANA-FE then charges what it would for a neuron that
+computes. The constants are those of SANA-FE's own ``arch/loihi.yaml`` (SLAM-Lab/SANA-FE@8951ab0; Boyle et al., IEEE TCAD
+44, 2025).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+COLUMNS, ROWS, CORES_PER_TILE, NEURONS = 8, 4, 4, 1024
+#: picojoule, nanosecond
+ACCESS, UPDATE, SPIKE = (51.2, 6.0), (21.6, 3.7), (69.3, 30.0)
+SYNAPSES = {"dense": (35.5, 3.8), "conv": (24.0, 3.1)}
+OUT, IN = (111.0, 5.1), (0.0, 16.0)
+HOP_EAST_WEST, HOP_NORTH_SOUTH = (3.0, 4.1), (4.2, 6.5)
+BARRIER = {1: 0.6e-6, 2: 1.0e-6, 4: 1.4e-6, 29: 1.8e-6}
+
+
+def _cost(energy: str, latency: str, value: tuple[float, float]) -> dict[str, float]:
+    return {energy: value[0] * 1e-12, latency: value[1] * 1e-9}
+
+
+def yaml(value: Any, indent: int = 0) -> str:
+    """Nested dictionaries and lists of dictionaries as YAML with plain keys, which SANA-FE's reader asks for."""
+    pad = " " * indent
+    if isinstance(value, list):
+        return "\n".join(f"{pad}- {yaml(item, indent + 2).lstrip()}" for item in value)
+    lines = []
+    for key, item in value.items():
+        if isinstance(item, dict | list):
+            lines.append(f"{pad}{key}:\n{yaml(item, indent + 2)}")
+        else:
+            lines.append(f"{pad}{key}: {str(item).lower() if isinstance(item, bool) else item}")
+    return "\n".join(lines)
+
+
+def architecture() -> dict[str, Any]:
+    soma = {"model": "input"}
+    for name, value in (("access_neuron", ACCESS), ("update_neuron", UPDATE), ("spike_out", SPIKE)):
+        soma |= _cost(f"energy_{name}", f"latency_{name}", value)  # type: ignore[arg-type]
+    hops: dict[str, float] = {}
+    for name, value in (("north", HOP_NORTH_SOUTH), ("south", HOP_NORTH_SOUTH), ("east", HOP_EAST_WEST)):
+        hops |= _cost(f"energy_{name}_hop", f"latency_{name}_hop", value)
+    hops |= _cost("energy_west_hop", "latency_west_hop", HOP_EAST_WEST)
+    core = {
+        "name": f"core[0..{CORES_PER_TILE - 1}]",
+        "attributes": {"buffer_position": "soma", "buffer_inside_unit": False, "max_neurons_supported": NEURONS},
+        "axon_in": [{"name": "in", "attributes": _cost("energy_message_in", "latency_message_in", IN)}],
+        "synapse": [
+            {
+                "name": name,
+                "attributes": {
+                    "model": "current_based",
+                    **_cost("energy_process_spike", "latency_process_spike", value),
+                },
+            }
+            for name, value in SYNAPSES.items()
+        ],
+        "dendrite": [
+            {"name": "dendrite", "attributes": {"model": "accumulator", "energy_update": 0.0, "latency_update": 0.0}}
+        ],
+        "soma": [{"name": f"replay[0..{NEURONS - 1}]", "attributes": soma}],
+        "axon_out": [{"name": "out", "attributes": _cost("energy_message_out", "latency_message_out", OUT)}],
+    }
+    chip = {
+        "topology": "mesh",
+        "width": COLUMNS,
+        "height": ROWS,
+        "link_buffer_size": 16,
+        "sync_model": "table",
+        "latency_sync": BARRIER,
+    }
+    tile = {"name": f"tile[0..{COLUMNS * ROWS - 1}]", "attributes": hops, "core": [core]}
+    return {"architecture": {"name": "loihi", "attributes": chip, "tile": [tile]}}
