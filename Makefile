@@ -4,11 +4,12 @@
 # make bench   speed of the golden model and of Lava; the energy model against published measurements
 # make interop deployment files in five other simulators: the same spikes or not (an environment for each)
 # make counts  effective ACs and MACs against the neurobench package
+# make sanafe  events, energy and time of a placed network against the simulator SANA-FE
 # The first call makes .venv (Python 3.10, everything installed); later calls start at once.
 
 PYTHON := .venv/bin/python
 
-.PHONY: demo test check bench interop counts test-core
+.PHONY: demo test check bench interop counts sanafe test-core
 .DELETE_ON_ERROR:
 
 demo: .venv/.installed
@@ -32,6 +33,9 @@ interop: .venv/.installed
 
 counts: .venv/.installed
 	$(PYTHON) -m benchmarks.neurobench_counts
+
+sanafe: .venv/.installed
+	$(PYTHON) -m benchmarks.sanafe_check
 
 # The core must also run on current Python, torch and numpy, where Lava cannot be installed.
 test-core: .venv-core/.installed

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from toolchain.energy.event_driven import CoreAssignment, price
+from toolchain.energy.cores import CoreAssignment
+from toolchain.energy.event_driven import price
 from toolchain.energy.fanout import fan_out, structure
 from toolchain.energy.profile import load_profile
 from toolchain.energy.render import si
@@ -97,7 +98,8 @@ def _dynamic(layers: tuple[LayerWork, ...], steps: int, profile: str, book: str 
     """(nominal, draws) of the joules per inference of events and neurons, without floor and reset."""
     chosen = load_profile(profile, book)
     names = [layer.name for layer in layers]
-    where = CoreAssignment(dict.fromkeys(names, 1), 1, 4, dict.fromkeys(names, 1.0), len(names), assumed=True)
+    none = dict.fromkeys(names, 0.0)
+    where = CoreAssignment(dict.fromkeys(names, 1), 1, dict.fromkeys(names, 1.0), none, none, len(names), assumed=True)
     work = Workload(layers, steps, steps, "bias_current", 0)
 
     def events(constants: Mapping[str, Samples]) -> Samples:

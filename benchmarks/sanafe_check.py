@@ -2,8 +2,9 @@
 
     python -m benchmarks.sanafe_check [--write docs/energy.md]
 
-Makes an environment with SANA-FE (PyPI ``sanafe``, GPL, run as a separate program) under ``.venv-interop/``. One image of
-the trained digits network is replayed on the cores of its Loihi 1 placement. Exit code 3 where an event count differs.
+Makes an environment with SANA-FE (PyPI ``sanafe``, GPL, run as a separate program) under ``.venv-interop/``. One image
+of the trained digits network is replayed on the cores of its Loihi 1 placement. Exit code 3 where a count of events
+differs.
 """
 
 from __future__ import annotations
@@ -20,10 +21,12 @@ import numpy as np
 import toolchain as tc
 from benchmarks.environments import Framework, environment, run
 from benchmarks.marked import write
-from benchmarks.sanafe_loihi import COLUMNS, CORES_PER_TILE, ROWS, architecture, yaml
+from benchmarks.sanafe_loihi import CORES_PER_TILE, ROWS, architecture, yaml
 from models import pretrained
 from models.data import open_dataset
 from targets.loihi import Placement, place
+from toolchain.energy import Estimate
+from toolchain.energy.counts import count
 from toolchain.energy.render import si
 from toolchain.ir import Affine, Convolution, Flatten, IntegerGraph, Population, Readout, SumPool, as_integer
 from toolchain.ir.integer import Int64
@@ -83,7 +86,9 @@ def export(net: IntegerGraph, placement: Placement, trace: Trace, folder: Path) 
     edges: list[dict[str, str]] = []
     for layer in layers:
         size = int(np.prod(layer.shape))
-        raster = trace.spikes[layer.name][0].reshape(steps, size) if layer.name in trace.spikes else np.zeros((steps, size))
+        raster = (
+            trace.spikes[layer.name][0].reshape(steps, size) if layer.name in trace.spikes else np.zeros((steps, size))
+        )
         arrays[f"spikes/{layer.name}"] = raster != 0
         arrays[f"cores/{layer.name}"] = placement.core_of[layer.name].reshape(-1)
         for source in layer.sources:
@@ -94,12 +99,17 @@ def export(net: IntegerGraph, placement: Placement, trace: Trace, folder: Path) 
             for origin, cell in cells:
                 assert pairs is not None
                 order = np.argsort(cell, kind="stable")
-                low, high = np.searchsorted(cell[order], pairs[:, 0]), np.searchsorted(cell[order], pairs[:, 0], "right")
+                low, high = (
+                    np.searchsorted(cell[order], pairs[:, 0]),
+                    np.searchsorted(cell[order], pairs[:, 0], "right"),
+                )
                 neurons = np.concatenate([order[a:b] for a, b in zip(low, high, strict=True)])
                 arrays[f"edges/{len(edges)}"] = np.stack([neurons, np.repeat(pairs[:, 1], high - low)], axis=1)
                 kind = "conv" if isinstance(node, Convolution) else "dense"
                 edges.append({"source": origin, "target": layer.name, "synapse": kind})
-    tiles = sorted({(int(p[1]), int(p[2])) for p in placement.places}, key=lambda t: (t[1], t[0] if t[1] % 2 == 0 else -t[0]))
+    tiles = sorted(
+        {(int(p[1]), int(p[2])) for p in placement.places}, key=lambda t: (t[1], t[0] if t[1] % 2 == 0 else -t[0])
+    )
     plan = {"layers": [layer.name for layer in layers], "edges": edges, "steps": steps,
             "tiles": tiles, "cores_per_tile": CORES_PER_TILE, "rows": ROWS}  # fmt: skip
     np.savez(folder / "network.npz", **arrays)
@@ -109,16 +119,47 @@ def export(net: IntegerGraph, placement: Placement, trace: Trace, folder: Path) 
 
 
 def counted(net: IntegerGraph, placement: Placement, trace: Trace) -> dict[str, int]:
-    from toolchain.energy.counts import count
-
     counts = count(net, trace)
-    found = {"spikes": counts.spikes, "synaptic events": 0, "messages": 0, "hops": 0}
+    found = {"spikes": counts.spikes}
     found["synaptic events"] = sum(s.synops - s.input_synops for s in counts.synapses.values())
+    found["messages"] = found["hops"] = 0
     for layer in net.populations:
         events, hops = counts.events[layer.name], placement.hops(layer.name)
         found["messages"] += int((events * placement.messages(layer.name)).sum())
         found["hops"] += int((events * (hops.east_west + hops.north_south)).sum())
     return found
+
+
+def comparison(ours: dict[str, int], estimate: Estimate, theirs: dict[str, Any]) -> tuple[str, bool]:
+    """Markdown, and whether all events are equal."""
+    performance, energy = theirs["perf_trace"], theirs["energy"]
+    events = {
+        "spikes": sum(performance["fired"]), "synaptic events": theirs["spikes"],
+        "messages": theirs["packets_sent"], "hops": sum(performance["hops"]),
+    }  # fmt: skip
+    lines = ["| | SANA-FE | spikec | |", "|---|---|---|---|"]
+    for name, number in ours.items():
+        same = "equal" if events[name] == number else "**differs**"
+        lines.append(f"| {name} | {events[name]:,} | {number:,} | {same} |")
+    items = {item.name: item for item in estimate.items}
+    both = (
+        ("synapses, J", energy["synapse"], [items["synapses"]]),
+        ("neurons and spikes, J", energy["soma"], [items["neurons"], items["spikes"]]),
+        ("messages and hops, J", energy["network"], [items["messages"], items["hops"]]),
+    )
+    for name, joules, parts in both:
+        low, middle, high = (sum(getattr(part, p) for part in parts) for p in ("p5", "p50", "p95"))
+        lines.append(_interval(name, "J", joules, low, middle, high))
+    time = estimate.inference_seconds
+    assert time is not None
+    lines.append(_interval("time of all steps, s", "s", theirs["sim_time"], time.p5, time.p50, time.p95))
+    return "\n".join(lines), events == ours
+
+
+def _interval(name: str, unit: str, value: float, low: float, middle: float, high: float) -> str:
+    place = "inside" if low <= value <= high else f"{value / middle - 1:+.0%}"
+    shown = f"{si(middle, unit)} ({si(low, unit)} to {si(high, unit)})"
+    return f"| {name.split(',')[0]} | {si(value, unit)} | {shown} | {place} |"
 
 
 def main() -> int:
@@ -141,9 +182,12 @@ def main() -> int:
         ours = export(net, placement, trace, folder)
         run(python, "-m", "benchmarks.sanafe_worker", folder)
         theirs = json.loads((folder / "results.json").read_text())
-    print(ours, {k: v for k, v in theirs.items() if "trace" not in k})
-    print({k: v for k, v in theirs["perf_trace"].items()})
-    return 0
+    estimate = tc.estimate(net, trace, profile="loihi1", placement=placement)
+    table, equal = comparison(ours, estimate, theirs)
+    print(f"{len(placement.cores)} cores\n{table}")
+    if args.write is not None:
+        write(args.write, "sanafe", table)
+    return 0 if equal else 3
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""A description of Loihi 1 for SANA-FE, in its YAML format, with the constants of ``energy_loihi1.toml`` and their source.
+"""A description of Loihi 1 for SANA-FE, in its YAML format, with the constants behind ``energy_loihi1.toml``.
 
 Every neuron replays a spike train that the golden model emitted: SANA-FE then charges what it would for a neuron that
-computes. The constants are those of SANA-FE's own ``arch/loihi.yaml`` (SLAM-Lab/SANA-FE@8951ab0; Boyle et al., IEEE TCAD
-44, 2025).
+computes. Source of the constants: SANA-FE's own ``arch/loihi.yaml`` (SLAM-Lab/SANA-FE@8951ab0; Boyle et al., IEEE
+TCAD 44, 2025).
 """
 
 from __future__ import annotations

@@ -25,7 +25,8 @@ def main() -> None:
     on_core: dict[int, int] = {}
     for layer in plan["layers"]:
         raster, cores = data[f"spikes/{layer}"], data[f"cores/{layer}"]
-        group = network.create_neuron_group(layer, len(cores), log_spikes=True)
+        kind = next((edge["synapse"] for edge in plan["edges"] if edge["target"] == layer), "dense")
+        group = network.create_neuron_group(layer, len(cores), default_synapse_hw_name=kind)
         groups[layer] = group
         for index, core in enumerate(cores):
             tile, position = divmod(int(core), plan["cores_per_tile"])
@@ -40,11 +41,11 @@ def main() -> None:
             group[index].map_to_core(architecture.tiles[place].cores[position])
     for number, edge in enumerate(plan["edges"]):
         pairs = data[f"edges/{number}"]
-        attributes = {"weight": [0.0] * len(pairs), "synapse_hw_name": [edge["synapse"]] * len(pairs)}
-        groups[edge["source"]].connect_neurons_sparse(groups[edge["target"]], attributes, [tuple(p) for p in pairs])
+        weights = {"weight": [0.0] * len(pairs)}  # a replaying neuron must not receive a current
+        groups[edge["source"]].connect_neurons_sparse(groups[edge["target"]], weights, [tuple(p) for p in pairs])
     chip = sanafe.SpikingChip(architecture)
     chip.load(network)
-    result = chip.sim(plan["steps"], perf_trace=True, message_trace=True)
+    result = chip.sim(plan["steps"], perf_trace=True)
     (folder / "results.json").write_text(json.dumps(result, default=str))
 
 

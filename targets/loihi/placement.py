@@ -89,6 +89,14 @@ class Placement:
             found[window] += np.abs(self.places[home[window]] - self.places[core]) * mask[..., None]
         return Hops(east_west=found[..., 1], north_south=found[..., 2], crossings=found[..., 0])
 
+    def messages_into(self, layer: str, spikes: Int64) -> Int64:
+        """Messages every core receives, int64 [cores], if the neurons of ``layer`` spike that often."""
+        received = np.zeros(len(self.cores), dtype=np.int64)
+        for core, boxes in self.reached[layer].items():
+            window, mask = covered(boxes)
+            received[core] = (spikes[window] * mask).sum()
+        return received
+
     def traffic(self) -> Int64:
         """Messages between cores if every neuron spikes once, int64 [cores, cores], from row to column."""
         sent = np.zeros((len(self.cores), len(self.cores)), dtype=np.int64)

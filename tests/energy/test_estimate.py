@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from toolchain.energy import estimate, load_profile, profile_names
-from toolchain.energy.event_driven import cores_by_capacity, price
+from toolchain.energy.cores import cores_by_capacity
+from toolchain.energy.event_driven import price
 from toolchain.energy.sampling import Quantiles, bootstrap_means, draw_constants, nominal
 from toolchain.energy.workload import workload
 from toolchain.errors import ToolchainError

@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from targets.loihi import load_limits, place
-from toolchain.energy import estimate
+from toolchain.energy import count, estimate
+from toolchain.energy.cores import cores_by_placement
 from toolchain.errors import DoesNotFit, ToolchainError
 from toolchain.ir.integer import Affine, Convolution, Flatten, InputNode, Population, Readout, SumPool
 from toolchain.simulation.trace import Trace
@@ -297,6 +298,40 @@ def test_the_map_draws_every_core(network):
     titles = [title.text for title in root.iter("{http://www.w3.org/2000/svg}title")]
     assert len(titles) == len(placement.cores)
     assert all(f"core {core.index}:" in title for core, title in zip(placement.cores, titles, strict=True))
+
+
+def test_the_load_of_every_core_by_plain_loops(network):
+    """Synaptic operations, messages and hops of each core, following every event along every synapse."""
+    net = network(channels=4, size=24)
+    placement = place(net, "loihi1")
+    assert len(placement.cores) > 4
+    rng = np.random.default_rng(0)
+    events = {p.name: rng.integers(0, 5, (2, *p.shape)).astype(np.int32) for p in net.populations}
+    output = np.zeros((2, 10), dtype=np.int64)
+    pixels = np.zeros(net.input.shape, np.int32)
+    trace = Trace(output, output.astype(np.float32), events, events, input_events=pixels, timesteps=4)
+    counts = count(net, trace)
+    where = cores_by_placement(net, placement, counts, nonzero_only=False)
+    sent = {name: counted.sum(axis=0) for name, counted in events.items()}
+    totals = {"if1": 0, "if2": counts.synapses["conv2"].synops, "readout": counts.synapses["fc"].synops}
+    for core, load in zip(placement.cores, where.loads, strict=True):
+        synops, reads = dict.fromkeys(totals, 0), set()
+        for part in core.slices:
+            for index in neurons_of(part):
+                lists = weights_of(net, part.layer, index)[1]
+                for node, cell in lists:  # one weight per cell and neuron here: kernels do not overlap themselves
+                    origins = sources_of(net, net.nodes[node].sources[0], cell)
+                    synops[part.layer] += sum(int(sent[origin][n]) for origin, n in origins if origin in sent)
+                    reads |= {pair for pair in origins if pair[0] in sent}
+        for name, number in synops.items():
+            assert load.synops.get(name, 0.0) * totals[name] == pytest.approx(number)
+        for name in sent:
+            arrived = sum(int(sent[name][n]) for origin, n in reads if origin == name)
+            assert load.messages.get(name, 0.0) * sent[name].sum() == pytest.approx(arrived)
+        assert load.neurons == sum(part.neurons for part in core.slices)
+    for name, spikes in sent.items():
+        far = placement.hops(name)
+        assert where.hops[name] * spikes.sum() == pytest.approx((spikes * (far.east_west + far.north_south)).sum())
 
 
 def test_the_estimate_uses_the_messages_of_a_placement(network):

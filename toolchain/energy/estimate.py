@@ -10,11 +10,11 @@ import numpy as np
 
 from toolchain.energy import event_driven, memory_hierarchy
 from toolchain.energy.bill import Bill
+from toolchain.energy.cores import CoreAssignment, Placement, cores_by_capacity, cores_by_placement
 from toolchain.energy.counts import Counts, count
-from toolchain.energy.event_driven import CoreAssignment, Placement, cores_by_capacity, cores_by_placement
 from toolchain.energy.profile import Profile, load_profile
 from toolchain.energy.sampling import Quantiles, Samples, draw_constants, nominal
-from toolchain.energy.value import EnergyItem, Estimate, Sensitivity
+from toolchain.energy.value import EnergyItem, Estimate, Routing, Sensitivity
 from toolchain.energy.workload import Workload, check_first_layer, workload
 from toolchain.errors import DataError
 from toolchain.ir import as_integer
@@ -68,7 +68,7 @@ def estimate(
         if placement is None:
             where = cores_by_capacity(mean, chosen)
         else:
-            where = cores_by_placement(mean, chosen, placement, counts)
+            where = cores_by_placement(net, placement, counts, nonzero_only)
         model = partial(event_driven.price, where=where, step_seconds=step_seconds)
     else:
         model = partial(memory_hierarchy.price, counts=counts, sizes=chosen.data)
@@ -93,8 +93,9 @@ def estimate(
         cores=where.cores if where else {},
         chips=where.chips if where else 0,
         mapping_assumed=where.assumed if where else False,
+        routing=_routing(counts, where) if where else {},
         assumed=_assumed(chosen, where),
-        unpriced=_unpriced(chosen, mean),
+        unpriced=_unpriced(chosen, mean, where),
         warnings=_warnings(net, trace, counts, chosen),
         constants=tuple(chosen.constants.values()),
         draws=draws,
@@ -106,6 +107,16 @@ def estimate(
 
 def _steps(work: Workload) -> tuple[int, int, int]:
     return 1, work.steps, work.latency_steps
+
+
+def _routing(counts: Counts, where: CoreAssignment) -> dict[str, Routing]:
+    found = {}
+    for name, entry in counts.populations.items():
+        spikes = entry.spikes_out / counts.images
+        found[name] = Routing(
+            spikes * where.destinations[name], spikes * where.hops[name], spikes * where.crossings[name]
+        )
+    return found
 
 
 def _basis(profile: Profile, bill: Bill, item: str) -> str:
@@ -132,17 +143,19 @@ def _assumed(profile: Profile, where: CoreAssignment | None) -> tuple[str, ...]:
     lines += profile.data.get("assumed", [])
     if where is not None:
         lines.append("the pipeline is full: one image follows the other without a gap")
-        lines.append("messages travel the mean distance of a square mesh")
+        lines.append("a step lasts as long as its mean load; steps with more spikes take longer")
     if where is not None and where.assumed:
         lines.append(
             f"cores by capacity ({where.total_cores} on {where.chips} chip(s)): a spike sends one message to every "
-            "core of the layers it feeds"
+            "core of the layers it feeds, over the mean distance of a square mesh"
         )
     return tuple(lines)
 
 
-def _unpriced(profile: Profile, work: Workload) -> tuple[str, ...]:
+def _unpriced(profile: Profile, work: Workload, where: CoreAssignment | None) -> tuple[str, ...]:
     lines = list(profile.unpriced)
+    if where is not None and where.chips > 1:
+        lines.append("messages between chips: no energy per crossing is published")
     if work.host_macs:
         lines.append(f"first layer on the host: {work.host_macs} multiply-accumulates per image")
     if work.first_layer == "host_encoded":

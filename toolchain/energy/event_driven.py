@@ -4,28 +4,24 @@
     E_floor   = (chips*P_static + P_host) * steps*t_step
     t_step    = max(busiest core: S*t_syn + U*t_neuron + M*t_message, barrier)
 
-after Davies et al., IEEE Micro 38(1), 2018 (the terms) and Boyle et al., IEEE TCAD 44, 2025 (the silicon fit). The
-busiest core is that of the most loaded layer, spread evenly over its cores.
+after Davies et al., IEEE Micro 38(1), 2018 (the terms) and Boyle et al., IEEE TCAD 44, 2025 (the silicon fit). S, U and
+M are means per step of the busiest core of a placement; without one, of the most loaded layer spread evenly over its
+cores. The mesh is no term of its own: 3.44 messages per ns and tile (Davies) are more than the four cores of a tile
+take in at ``t_message`` each. Several chips wait for a slower barrier.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping
 
 import numpy as np
 
 from toolchain.energy.bill import Bill
-from toolchain.energy.counts import Counts
-from toolchain.energy.profile import Profile
+from toolchain.energy.cores import CoreAssignment
 from toolchain.energy.sampling import Samples
 from toolchain.energy.workload import Workload
-from toolchain.ir.integer import Int64
 
-_WEIGHT_BITS = 8
-_TIME = ("t_syn", "t_neuron", "t_message", "t_barrier")
+_TIME = ("t_syn", "t_neuron", "t_message", "t_barrier", "t_barrier_chips")
 
 #: Constants that enter each item; a book may lack some.
 TERMS = {
@@ -38,74 +34,6 @@ TERMS = {
     "host on chip": ("p_host", *_TIME),
     "reset": ("e_reset",),
 }
-
-
-@dataclass(frozen=True)
-class CoreAssignment:
-    """Cores of every layer, the chips they fill, and where that comes from.
-
-    ``destinations``: cores a spike of each layer goes to, on average over its spikes.
-    """
-
-    cores: dict[str, int]
-    chips: int
-    cores_per_tile: int
-    destinations: dict[str, float]
-    total_cores: int
-    assumed: bool
-
-    @property
-    def hops_per_message(self) -> float:
-        """Mean Manhattan distance between two random tiles of the square mesh that holds all cores."""
-        tiles = math.ceil(self.total_cores / self.cores_per_tile)
-        return 2 * (tiles - 1) / (3 * math.sqrt(tiles))
-
-
-class Placement(Protocol):
-    """What the estimate reads of a placement; ``targets.loihi.place`` makes one."""
-
-    @property
-    def cores(self) -> Sequence[object]: ...
-
-    @property
-    def chips(self) -> int: ...
-
-    @property
-    def cores_of(self) -> Mapping[str, int]: ...
-
-    def messages(self, layer: str) -> Int64:
-        """Cores a spike of each neuron goes to, of the layer's shape."""
-        ...
-
-
-def cores_by_capacity(work: Workload, profile: Profile) -> CoreAssignment:
-    """Fewest cores that hold each layer's neurons and its weights, shared along a convolution; layers share none, and a
-    spike goes to every core of the layers it feeds."""
-    limits = profile.data
-    cores = {
-        layer.name: max(
-            1,
-            math.ceil(layer.neurons / limits["neurons_per_core"]),
-            math.ceil(layer.weights * _WEIGHT_BITS / limits["synapse_bits_per_core"]),
-        )
-        for layer in work.layers
-    }
-    total = sum(cores.values())
-    destinations = {layer.name: float(sum(cores[target] for target in layer.targets)) for layer in work.layers}
-    chips = math.ceil(total / limits["cores_per_chip"])
-    return CoreAssignment(cores, chips, limits["cores_per_tile"], destinations, total, assumed=True)
-
-
-def cores_by_placement(work: Workload, profile: Profile, placement: Placement, counts: Counts) -> CoreAssignment:
-    """Cores and destinations of a placement, the latter averaged over the spikes that were counted."""
-    destinations = {layer.name: 0.0 for layer in work.layers}
-    for name, entry in counts.populations.items():
-        if entry.spikes_out:
-            sent = int((counts.events[name] * placement.messages(name)).sum())
-            destinations[name] = sent / entry.spikes_out
-    total = len(placement.cores)
-    tile = profile.data["cores_per_tile"]
-    return CoreAssignment(dict(placement.cores_of), placement.chips, tile, destinations, total, assumed=False)
 
 
 def price(
@@ -135,7 +63,8 @@ def price(
     if "e_spike" in c:
         items["spikes"] = supply * spikes * c["e_spike"]
     if "e_hop" in c:
-        items["hops"] = supply * messages * where.hops_per_message * c["e_hop"]
+        hops = sum((layer.spikes * where.hops[layer.name] for layer in work.layers), np.zeros(1))
+        items["hops"] = supply * hops * c["e_hop"]
     if "p_host" in c:
         items["host on chip"] = c["p_host"] * seconds
     if "e_reset" in c:
@@ -155,19 +84,37 @@ def _neurons(work: Workload, c: Mapping[str, Samples]) -> Samples:
 
 def _step(work: Workload, c: Mapping[str, Samples], where: CoreAssignment) -> tuple[Samples, str]:
     """(seconds per step, what bounds most of the draws)."""
+    loads = _per_core(work, c, where) if where.loads else _per_layer(work, c, where)
+    barrier = c["t_barrier"] if where.chips == 1 else c["t_barrier_chips"]
+    names = [*loads, "the barrier"]
+    table = np.stack(np.broadcast_arrays(*loads.values(), barrier))
+    most_often = np.bincount(table.argmax(axis=0), minlength=len(names)).argmax()
+    return table.max(axis=0), names[most_often]
+
+
+def _per_layer(work: Workload, c: Mapping[str, Samples], where: CoreAssignment) -> dict[str, Samples]:
+    """Seconds per step of the cores of every layer, its work spread evenly over them."""
     arriving = {layer.name: np.zeros(1) for layer in work.layers}
     for layer in work.layers:
         for target in layer.targets:
             arriving[target] = arriving[target] + layer.spikes / work.steps
-    loads = [
-        (
-            layer.synops / work.steps / where.cores[layer.name] * c["t_syn"]
-            + layer.neurons / where.cores[layer.name] * c["t_neuron"]
-            + arriving[layer.name] * c["t_message"]
-        )
+    return {
+        f"the cores of {layer.name}": layer.synops / work.steps / where.cores[layer.name] * c["t_syn"]
+        + layer.neurons / where.cores[layer.name] * c["t_neuron"]
+        + arriving[layer.name] * c["t_message"]
         for layer in work.layers
-    ]
-    names = [f"the cores of {layer.name}" for layer in work.layers] + ["the barrier"]
-    table = np.stack(np.broadcast_arrays(*loads, c["t_barrier"]))
-    most_often = np.bincount(table.argmax(axis=0), minlength=len(names)).argmax()
-    return table.max(axis=0), names[most_often]
+    }
+
+
+def _per_core(work: Workload, c: Mapping[str, Samples], where: CoreAssignment) -> dict[str, Samples]:
+    """Seconds per step of every core, from the spikes that reach it."""
+    layers = {layer.name: layer for layer in work.layers}
+    found = {}
+    for index, load in enumerate(where.loads):
+        seconds = load.neurons * c["t_neuron"]
+        for name, share in load.synops.items():
+            seconds = seconds + layers[name].synops / work.steps * share * c["t_syn"]
+        for name, each in load.messages.items():
+            seconds = seconds + layers[name].spikes / work.steps * each * c["t_message"]
+        found[f"core {index} ({', '.join(load.synops) or 'neurons of the first layer'})"] = np.asarray(seconds)
+    return found

@@ -102,7 +102,12 @@ def document(estimate: Estimate) -> dict[str, Any]:
         "data": {"images": counts.images, "timesteps": counts.timesteps, "steps": counts.steps},
         "sampling": {"draws": estimate.draws, "seed": estimate.seed},
         "first_layer": estimate.first_layer,
-        "mapping": {"cores": dict(estimate.cores), "chips": estimate.chips, "assumed": estimate.mapping_assumed},
+        "mapping": {
+            "cores": dict(estimate.cores),
+            "chips": estimate.chips,
+            "assumed": estimate.mapping_assumed,
+            "routing": {name: asdict(routing) for name, routing in estimate.routing.items()},
+        },
         "total": asdict(estimate.total),
         "lower_bound": estimate.lower_bound,
         "energy": {item.name: {**asdict(item.joules), "basis": item.basis} for item in estimate.items},

@@ -32,6 +32,15 @@ class EnergyItem:
 
 
 @dataclass(frozen=True)
+class Routing:
+    """What the spikes of one layer cause between cores, per image: messages, borders of tiles and of chips crossed."""
+
+    messages: float
+    hops: float
+    crossings: float
+
+
+@dataclass(frozen=True)
 class Sensitivity:
     """Total, joule per image, with one constant at the low or the high end of its interval, all others nominal."""
 
@@ -72,6 +81,7 @@ class Estimate:
     cores: dict[str, int]
     chips: int
     mapping_assumed: bool
+    routing: dict[str, Routing]
     assumed: tuple[str, ...]
     unpriced: tuple[str, ...]
     warnings: tuple[str, ...]

@@ -1,0 +1,113 @@
+"""The table of all zoo networks: accuracy, activity, energy, latency and cores on Loihi 1 and 2.
+
+    python -m benchmarks.models_table [--only NAME ...] [--write docs/models.md]
+
+Networks with shipped weights (``models/weights/index.json``) are converted and run on the test images of their data
+set; of the others only what shapes and weight widths determine is shown, from random weights. A data set that is not
+installed leaves its networks without measured columns; ``--data-root`` says where it is, ``--data NAME=SET`` takes
+another one.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+import toolchain as tc
+from benchmarks.marked import write
+from benchmarks.untrained import untrained_graph
+from models.data import open_dataset
+from models.weights import index, pretrained
+from models.zoo import REGISTRY
+from targets.loihi import place
+from toolchain.energy.render import amount, interval, si
+from toolchain.errors import DataError, DoesNotFit
+from toolchain.ir import IntegerGraph, as_integer
+from toolchain.report.statistics import wilson
+
+CHIPS = ("loihi1", "loihi2")
+CALIBRATION = 512
+#: Not placed: hundreds of millions of weights, or the same shapes as another row.
+LEFT_OUT = ("vgg11-imagenet", "vgg13-imagenet", "vgg16-imagenet", "resnet20-normalized")
+
+
+@dataclass(frozen=True)
+class Measured:
+    graph: IntegerGraph
+    accuracy: str
+    trace: tc.Trace
+
+
+def measured(name: str, data: str, root: Path | None, limit: int, timesteps: int) -> Measured:
+    """Convert by QCFS, int8 weights per layer, and run ``limit`` test images."""
+    train, test = (open_dataset(data, split=split, root=root) for split in ("train", "test"))
+    calibration = train.images(slice(CALIBRATION))
+    network = tc.convert(
+        pretrained(name), tc.QCFS(timesteps=timesteps), example=calibration[:1], calibration=calibration
+    )
+    graph = as_integer(tc.lower(network, tc.Int8()))
+    chosen = slice(min(limit, len(test)))
+    trace = tc.simulate(graph, test.images(chosen))
+    right = int((trace.output.argmax(axis=1) == test.labels[chosen]).sum())
+    low, high = wilson(right, trace.images)
+    accuracy = f"{right / trace.images:.2%} ({low:.1%} to {high:.1%}), {trace.images:,} images"
+    return Measured(graph, accuracy.replace("%", " %"), trace)
+
+
+def rows(name: str, found: Measured | None, graph: IntegerGraph) -> list[str]:
+    lines = []
+    for chip in CHIPS:
+        try:
+            placement = place(graph, chip)
+        except DoesNotFit as refusal:
+            reason = str(refusal).split(": ", 1)[-1].split(";")[0]
+            lines.append(f"| `{name}` | {chip} | | | | | | does not fit: {reason} |")
+            continue
+        cells = ["", "", "", "", ""]
+        if found is not None:
+            estimate = tc.estimate(graph, found.trace, profile=chip, placement=placement)
+            least = "at least " if estimate.lower_bound else ""
+            assert estimate.latency_seconds is not None
+            synops = estimate.synops / found.trace.images
+            cells = [found.accuracy, f"{graph.timesteps}, QCFS", amount(synops),
+                     least + interval(estimate.total, "J"), si(estimate.latency_seconds.p50, "s")]  # fmt: skip
+        cores = f"{len(placement.cores)} on {placement.chips} chip{'s' if placement.chips > 1 else ''}; "
+        lines.append(f"| `{name}` | {chip} | {' | '.join(cells)} | {cores}lower bound {placement.lower_bound} |")
+    return lines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="all zoo networks on Loihi 1 and 2")
+    parser.add_argument("--only", nargs="*", help="these networks")
+    parser.add_argument("--limit", type=int, default=1000, help="test images (default 1000)")
+    parser.add_argument(
+        "--data", nargs="*", default=[], metavar="NAME=SET", help="data sets in place of those trained on"
+    )
+    parser.add_argument("--data-root", type=Path, help="where data sets are")
+    parser.add_argument("--write", type=Path, help="replace the table between the marks of this file")
+    args = parser.parse_args()
+    shipped, other = index(), dict(pair.split("=", 1) for pair in args.data)
+    names = args.only or [*shipped, *(name for name in REGISTRY if name not in shipped and name not in LEFT_OUT)]
+    lines = [
+        "| network | chip | accuracy (95 %) | T, method | SynOps | energy (90 %) | latency | cores |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name in names:
+        found = None
+        if name in shipped:
+            entry = shipped[name]
+            try:
+                data = other.get(name, entry["data"])
+                found = measured(name, data, args.data_root, args.limit, int(entry.get("levels", 4)))
+            except DataError as error:
+                print(f"{name}: {error}")
+        for line in rows(name, found, untrained_graph(name) if found is None else found.graph):
+            print(line, flush=True)
+            lines.append(line)
+    if args.write is not None:
+        write(args.write, "networks", "\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""Cores, messages and hops of a network: as a placement has them, or by capacity where there is none."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from toolchain.energy.arrivals import arriving
+from toolchain.energy.counts import Counts
+from toolchain.energy.fanout import nonzero, structure
+from toolchain.energy.profile import Profile
+from toolchain.energy.workload import Workload
+from toolchain.ir.integer import Int64, IntegerGraph
+
+_WEIGHT_BITS = 8
+
+
+@dataclass(frozen=True)
+class CoreLoad:
+    """What one core does: its ``neurons``; by layer the share of its synaptic operations (``synops``), and messages to
+    this core per spike of a layer (``messages``)."""
+
+    neurons: int
+    synops: Mapping[str, float]
+    messages: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class CoreAssignment:
+    """Cores of every layer, the chips they fill, and where that comes from.
+
+    ``destinations`` and ``hops``: cores a spike of each layer goes to and tile borders its messages cross, on average
+    over its spikes; ``crossings``: borders of chips. ``loads``: of every core; empty without a placement.
+    """
+
+    cores: dict[str, int]
+    chips: int
+    destinations: dict[str, float]
+    hops: dict[str, float]
+    crossings: dict[str, float]
+    total_cores: int
+    assumed: bool
+    loads: tuple[CoreLoad, ...] = ()
+
+
+class Hops(Protocol):
+    """Tile and chip borders the messages of one spike of each neuron cross."""
+
+    @property
+    def east_west(self) -> Int64: ...
+
+    @property
+    def north_south(self) -> Int64: ...
+
+    @property
+    def crossings(self) -> Int64: ...
+
+
+class Placement(Protocol):
+    """What the estimate reads of a placement; ``targets.loihi.place`` makes one."""
+
+    @property
+    def cores(self) -> Sequence[object]: ...
+
+    @property
+    def chips(self) -> int: ...
+
+    @property
+    def cores_of(self) -> Mapping[str, int]: ...
+
+    @property
+    def core_of(self) -> Mapping[str, Int64]:
+        """Core of every neuron, by layer."""
+        ...
+
+    def messages(self, layer: str) -> Int64:
+        """Cores a spike of each neuron goes to, of the layer's shape."""
+        ...
+
+    def hops(self, layer: str) -> Hops: ...
+
+    def messages_into(self, layer: str, spikes: Int64) -> Int64:
+        """Messages every core receives, int64 [cores], if the neurons of ``layer`` spike that often."""
+        ...
+
+
+def cores_by_capacity(work: Workload, profile: Profile) -> CoreAssignment:
+    """Fewest cores that hold each layer's neurons and its weights, shared along a convolution; layers share none, a
+    spike goes to every core of the layers it feeds, and messages travel the mean distance of a square mesh."""
+    limits = profile.data
+    cores = {
+        layer.name: max(
+            1,
+            math.ceil(layer.neurons / limits["neurons_per_core"]),
+            math.ceil(layer.weights * _WEIGHT_BITS / limits["synapse_bits_per_core"]),
+        )
+        for layer in work.layers
+    }
+    total = sum(cores.values())
+    tiles = math.ceil(total / limits["cores_per_tile"])
+    distance = 2 * (tiles - 1) / (3 * math.sqrt(tiles))
+    destinations = {layer.name: float(sum(cores[target] for target in layer.targets)) for layer in work.layers}
+    hops = {name: distance * messages for name, messages in destinations.items()}
+    chips = math.ceil(total / limits["cores_per_chip"])
+    return CoreAssignment(cores, chips, destinations, hops, dict.fromkeys(destinations, 0.0), total, assumed=True)
+
+
+def cores_by_placement(net: IntegerGraph, placement: Placement, counts: Counts, nonzero_only: bool) -> CoreAssignment:
+    """Cores, destinations, hops and loads of a placement, averaged over the spikes that were counted."""
+    destinations, hops, crossings = (dict.fromkeys(counts.populations, 0.0) for _ in range(3))
+    total = len(placement.cores)
+    messages: list[dict[str, float]] = [{} for _ in range(total)]
+    for layer in net.populations:
+        events = counts.events[layer.name]
+        spikes = int(events.sum())
+        if spikes:
+            far = placement.hops(layer.name)
+            destinations[layer.name] = int((events * placement.messages(layer.name)).sum()) / spikes
+            hops[layer.name] = int((events * (far.east_west + far.north_south)).sum()) / spikes
+            crossings[layer.name] = int((events * far.crossings).sum()) / spikes
+            for core, number in enumerate(placement.messages_into(layer.name, events)):
+                if number:
+                    messages[core][layer.name] = int(number) / spikes
+    masks = {node.name: nonzero(node) if nonzero_only else structure(node) for node in net.synapses}
+    emitted = {layer.name: counts.events[layer.name][None] for layer in net.populations}
+    synops: list[dict[str, float]] = [{} for _ in range(total)]
+    neurons = np.zeros(total, dtype=np.int64)
+    for name in counts.populations:
+        home = placement.core_of[name].reshape(-1)
+        neurons += np.bincount(home, minlength=total)
+        received = arriving(net, emitted, name, masks).reshape(-1) if emitted else np.zeros(home.shape)
+        if received.sum():
+            shares = np.bincount(home, weights=received, minlength=total) / received.sum()
+            for core in np.flatnonzero(shares):
+                synops[core][name] = float(shares[core])
+    loads = tuple(CoreLoad(int(n), s, m) for n, s, m in zip(neurons, synops, messages, strict=True))
+    return CoreAssignment(
+        dict(placement.cores_of), placement.chips, destinations, hops, crossings, total, assumed=False, loads=loads
+    )
