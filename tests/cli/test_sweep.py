@@ -50,6 +50,7 @@ def test_runs_are_kept_and_failed_ones_retried(spikec, grid, tmp_path):
     assert f"{done['id']}.json is damaged: computed again" in again.err
     assert "3 runs: 2 done, 1 refused; 2 of them now" in again.out
     assert "refused: ErrorFree runs with" in again.out
+    assert "loihi2, at least" in again.out  # not everything is priced there
     assert json.loads(path.read_text())["correct"] == done["correct"]
     with (tmp_path / "results" / "summary.csv").open(newline="") as file:
         rows = {row["id"]: row for row in csv.DictReader(file)}
@@ -57,6 +58,7 @@ def test_runs_are_kept_and_failed_ones_retried(spikec, grid, tmp_path):
     row = rows[done["id"]]
     assert (float(row["accuracy"]), row["method"], row["timesteps"]) == (done["accuracy"], "qcfs", "2")
     assert float(row["loihi2_p50_joule"]) == done["energy"]["loihi2"]["p50"]
+    assert row["loihi2_lower_bound"] == "True"
     assert rows[refused["id"]]["accuracy"] == ""
     assert "layerwise" in rows[refused["id"]]["error"]
 

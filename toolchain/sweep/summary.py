@@ -40,11 +40,10 @@ def row(result: Result) -> dict[str, Any]:
     configuration = result["configuration"]
     settings = {name: _flat(configuration[name]) for name in _SETTINGS}
     low, high = result.get("interval") or (None, None)
-    energy = {
-        f"{_stem(profile)}_{quantile}_joule": found[quantile]
-        for profile, found in result.get("energy", {}).items()
-        for quantile in ("p5", "p50", "p95")
-    }
+    energy: dict[str, Any] = {}
+    for profile, found in result.get("energy", {}).items():
+        energy |= {f"{_stem(profile)}_{quantile}_joule": found[quantile] for quantile in ("p5", "p50", "p95")}
+        energy[f"{_stem(profile)}_lower_bound"] = found["lower_bound"]
     return {
         "id": result["id"],
         "state": result["state"],
@@ -88,7 +87,7 @@ def table(results: Sequence[Result]) -> str:
     shared = [f"{name}={rows[0][name]}" for name in _SETTINGS if name not in differing and rows[0][name] is not None]
     profiles = list(dict.fromkeys(profile for result in results for profile in result.get("energy", {})))
     header = [*(_SHORT.get(name, name) for name in differing), "accuracy", "95 % interval", "ANN", "spikes", "SynOps"]
-    lines = [[*header, *map(_stem, profiles), ""]]
+    lines = [[*header, *(_energy_header(profile, results) for profile in profiles), ""]]
     for result, each in zip(results, rows, strict=True):
         settings = ["" if each[name] is None else str(each[name]) for name in differing]
         lines.append([*settings, *_numbers(result, profiles)])
@@ -119,6 +118,11 @@ def _numbers(result: Result, profiles: list[str]) -> list[str]:
         *("" if found is None else engineering(found["p50"], "J") for found in energies),
         "overflow" if result["overflows"] else "",
     ]
+
+
+def _energy_header(profile: str, results: Sequence[Result]) -> str:
+    bound = any(result.get("energy", {}).get(profile, {}).get("lower_bound") for result in results)
+    return f"{_stem(profile)}, at least" if bound else _stem(profile)
 
 
 def _flat(value: Any) -> Any:
