@@ -84,7 +84,7 @@ def entries() -> Iterator[Entry]:
     for number in (1, 2, 3, 4):
         training = f"error-free-3-sparse-{number}"
         yield Entry(f"ErrorFree, spike penalty {number}", training, tc.ErrorFree(timesteps=3), (3,))
-    yield Entry("Graded, L = 4", BASE, tc.Graded(), (1,))
+    yield Entry("Graded", BASE, tc.Graded(), (1,))
 
 
 def evaluate(entry: Entry, model: nn.Module, train: Dataset, test: Dataset) -> dict[str, Any]:
@@ -168,7 +168,9 @@ def measure(plan: Plan, seed: int, folder: Path, chosen: list[Entry]) -> None:
             continue
         model = trained(plan, entry.training, seed, folder)
         started = time.monotonic()
-        result = {"label": entry.label, "network": plan.name, "seed": seed, **evaluate(entry, model, train, test)}
+        described = {"label": entry.label, "network": plan.name, "seed": seed}
+        levels = plan.recipe(entry.training, seed).levels
+        result = {**described, "levels": levels, **evaluate(entry, model, train, test)}
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
         temporary.write_text(json.dumps(result, indent=1))

@@ -42,7 +42,7 @@ def network(name: str, results: Sequence[Result]) -> str:
     base = [r for r in results if r["label"] == "QCFS"]
     lines = [f"### {name}: {images:,} test images, {len(seeds)} training seed{'s' if len(seeds) > 1 else ''}", ""]
     if base:
-        lines += [f"Trained network (L = 4): {accuracy([r['ann'] for r in base], images)} %.", ""]
+        lines += [f"Trained network, L = {base[0]['levels']}: {accuracy([r['ann'] for r in base], images)} %.", ""]
     lines += [
         "Accuracy in percent at T, int8 weights per layer"
         + (": mean of the seeds (smallest to largest)." if len(seeds) > 1 else ", with the 95 % Wilson interval."),
