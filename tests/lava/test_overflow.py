@@ -40,7 +40,7 @@ def test_it_is_refused_with_the_numbers(overflowing):
 
 def test_the_strict_model_names_the_first_overflow(overflowing):
     network, images = overflowing
-    with pytest.warns(UserWarning, match="written all the same: 1 numbers do not fit generic 24-bit"):
+    with pytest.warns(UserWarning, match="written all the same: 1 number does not fit generic 24-bit"):
         graph = tc.lower(network, force=True)
     with pytest.raises(tc.RangeError, match=r"^0: the accumulator of neuron \[0, 0, 0\] reaches 8\d{6} on image 2, "):
         tc.simulate(graph, images, overflow="strict")

@@ -13,6 +13,7 @@ from torch import nn
 
 import toolchain as tc
 from toolchain.quantization.formats import format_names, load_format, misfits, require, round_bias
+from toolchain.quantization.lowering import integer_graph
 from toolchain.quantization.ranges import bounds
 
 _IMAGES = torch.rand(8, 1, 8, 8, generator=torch.Generator().manual_seed(1))
@@ -112,3 +113,24 @@ def test_narrow_weights_of_a_format_narrow_the_network(tmp_path):
     path.write_text(_toml(narrow))
     graph = tc.decode(tc.lower(_spiking(), format=str(path)))
     assert max(int(np.abs(s.weight >> s.weight_exp).max()) for s in graph.synapses) == 15
+
+
+@pytest.mark.parametrize("scale", ["max", "power_of_two", "spikes"])
+def test_one_threshold_per_layer_also_where_a_bias_makes_units_coarser(scale):
+    """A bias that hardly fits its mantissa: its channel does not get a unit of its own."""
+    spiking = _spiking()
+    layer = spiking.graph.get_submodule("0")
+    layer.bias[1] = 400 * float(layer.weight.abs().max())
+    form = replace(load_format("generic24"), bias_max=4095, bias_exponent_max=1, threshold_per="layer")
+    graph = integer_graph(spiking, tc.Int8(scale=scale), form)
+    assert np.unique(graph.nodes["1"].theta).size == 1
+    assert misfits(graph, form, bounds(graph)) == []
+
+
+def test_a_graph_of_a_format_kept_elsewhere_needs_its_file(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(_toml(replace(load_format("generic24"), name="mine")))
+    graph = tc.lower(_spiking(), format=str(path))
+    with pytest.raises(tc.ToolchainError, match=r"lowered for the number format 'mine': give its \.toml file"):
+        tc.simulate(graph, _IMAGES, overflow="format")
+    assert tc.simulate(graph, _IMAGES, overflow="format", format=str(path)).images == 8

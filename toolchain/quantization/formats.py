@@ -127,4 +127,5 @@ def require(graph: ig.IntegerGraph, form: NumberFormat, ranges: Ranges) -> None:
     found = misfits(graph, form, ranges)
     if found:
         listed = "\n".join(f"  {line}" for line in found)
-        raise DoesNotFit(f"{len(found)} numbers do not fit {form.title}:\n{listed}")
+        count = "1 number does" if len(found) == 1 else f"{len(found)} numbers do"
+        raise DoesNotFit(f"{count} not fit {form.title}:\n{listed}")

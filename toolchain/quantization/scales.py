@@ -141,7 +141,8 @@ def choose_units(request: Request, shrink: float | Float64 = 1.0) -> Units:
     output channel, makes the unit finer and clips the largest weights.
     """
     peaks = _peaks(request)
-    unit = np.maximum(np.asarray(shrink) * _finest(peaks, request), request.bias_floor)
+    bias_floor = request.bias_floor if request.per == "channel" else request.bias_floor.max()
+    unit = np.maximum(np.asarray(shrink) * _finest(peaks, request), bias_floor)
     if request.threshold is None:
         unit = np.full(request.channels, unit.max())
         if request.scale == "power_of_two":

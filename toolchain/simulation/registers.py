@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Literal, get_args
 import torch
 from torch import Tensor
 
-from toolchain.errors import DataError, RangeError
+from toolchain.errors import DataError, RangeError, ToolchainError
 from toolchain.ir.integer import MEMBRANE_MAX, Flatten, IntegerGraph, Linear, Population, Readout
-from toolchain.quantization.formats import DEFAULT_FORMAT, NumberFormat, load_format
+from toolchain.quantization.formats import DEFAULT_FORMAT, NumberFormat, format_names, load_format
 
 if TYPE_CHECKING:
     from toolchain.quantization.ranges import Bound, Ranges
@@ -152,4 +152,9 @@ def registers(overflow: str, form: NumberFormat | str | None, graph: IntegerGrap
 
 def format_of(graph: IntegerGraph, form: NumberFormat | str | None) -> NumberFormat:
     """A format, given by name or file, or the one the graph was lowered for."""
-    return form if isinstance(form, NumberFormat) else load_format(form or graph.info.get("format", DEFAULT_FORMAT))
+    if isinstance(form, NumberFormat):
+        return form
+    own = graph.info.get("format", DEFAULT_FORMAT)
+    if form is None and own not in format_names():
+        raise ToolchainError(f"the graph was lowered for the number format {own!r}: give its .toml file as the format")
+    return load_format(form or own)
