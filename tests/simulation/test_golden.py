@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from toolchain.ir.integer import Affine, Convolution, Population
-from toolchain.simulation import simulate
+from toolchain.simulation import GoldenModel, simulate
+from toolchain.simulation.int8 import exact_synapse
 
 CASES = [
     ("if", "pipelined", 0),
@@ -61,6 +62,21 @@ def test_equals_the_oracle(random_graph, random_images, oracle, kind, schedule, 
             graph, integers * graph.input.scale, record="spikes", measure=measure, batch=2, threads=threads
         )
         assert_equal(trace, expected, graph, measured=measure)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 2**32), top=st.integers(1, 4000))
+def test_synapse_quantises_sums_far_beyond_its_threshold(one_layer, oracle, seed, top):
+    """Sums of millions, thresholds from 1 on, and membranes next to an edge of the staircase."""
+    rng = np.random.default_rng(seed)
+    weight, theta = rng.integers(-128, 128, (16, 25)), rng.integers(1, top + 1, 16)
+    graph = one_layer(weight=weight, bias=rng.integers(-9, 10, 16), theta=theta, timesteps=8)
+    integers = rng.integers(0, 256, (8, 25)) * (rng.random((8, 25)) < rng.choice([0.05, 0.3, 1.0], (8, 1)))
+    model = GoldenModel(graph)
+    if exact_synapse(graph.nodes["dense"], 255) is not None:  # the processor has 8-bit kernels
+        assert list(model._engine._stages) == ["neurons"]
+    trace, expected = model.run(integers.astype(float), record="spikes"), oracle(graph, integers)
+    np.testing.assert_array_equal(trace.spikes["neurons"], expected.spikes["neurons"])
 
 
 @pytest.mark.parametrize("bits", [22, 38])
