@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -48,11 +49,12 @@ def from_value(graph: IntegerGraph, node: Population, value: Tensor, *, spikes: 
     """Layerwise, from the number that the T emissions code [N, *shape]: spikes, payload, or a binary number."""
     if node.kind == "graded":
         return Emission(value, value.clamp(max=1), value[:, None] if spikes else None)
-    if node.kind != "bit_serial" and not spikes:
-        return Emission(value, value if separate_events(graph, node) else None)
-    raster = raster_of(graph, node, value)
-    counts = raster.sum(1)
-    return Emission(counts, counts if separate_events(graph, node) else None, raster if spikes else None)
+    counts = value
+    if node.kind == "bit_serial":
+        number = value.to(torch.int64) if value.is_floating_point() else value
+        counts = reduce(torch.add, ((number >> bit) & 1 for bit in range(graph.timesteps)))
+    events = counts if separate_events(graph, node) else None
+    return Emission(counts, events, raster_of(graph, node, value) if spikes else None)
 
 
 def raster_of(graph: IntegerGraph, node: Population, value: Tensor) -> Tensor:
