@@ -183,6 +183,7 @@ def test_weight_bits_are_trained_and_exported(place: Path, capsys: pytest.Captur
         (("--per", "channel"), "give --weight-bits too"),
         (("--weight-bits", "4"), "give the trained weights with --weights"),
         (("--weight-bits", "1"), "must be at least 2, not 1"),
+        (("--weight-bits", "4", "--method", "relu"), "needs thresholds"),
         (("--weight-bits", "4", "--format", "loihi"), "--format: unknown 'loihi'"),
     ],
 )

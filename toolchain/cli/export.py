@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from models.data import Dataset
+    from toolchain.quantization import Int8
 
 
 def add_parser(commands: Any) -> Parser:
@@ -95,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
 
         model = replace_max_pool(model)
     images = calibration_images(training, args)
-    graph = deploy(model, images, args)
+    graph, precision = deploy(model, images, args)
     plain_nir.save(graph, args)
     integer = as_integer(graph)
     layers, method = len(integer.populations), "import of plain NIR" if plain else args.method
@@ -108,6 +109,7 @@ def run(args: argparse.Namespace) -> int:
         "data": data,
         "method": method,
         "portable": args.portable,
+        "per": precision.per,
         "weight_format": integer.info["weights"],
         "timesteps": integer.timesteps,
         "schedule": integer.schedule,
@@ -166,7 +168,7 @@ def calibration_images(training: Dataset, args: argparse.Namespace) -> Any:
     return training.images(np.sort(chosen))
 
 
-def deploy(model: nn.Module | None, images: Any, args: argparse.Namespace) -> nir.NIRGraph:
+def deploy(model: nn.Module | None, images: Any, args: argparse.Namespace) -> tuple[nir.NIRGraph, Int8]:
     """Convert, calibrating on ``images``, or import plain NIR (no model), and lower to integers."""
     import toolchain as tc
     from models.loading import read_weights
@@ -177,7 +179,8 @@ def deploy(model: nn.Module | None, images: Any, args: argparse.Namespace) -> ni
         else tc.convert(model, _method(args), example=images[:1], calibration=images)
     )
     info = read_weights(args.weights)[1] if args.weights is not None and model is not None else {}
-    return tc.lower(network, export_precision(args, info), format=args.format, force=args.force)
+    precision = export_precision(args, info)
+    return tc.lower(network, precision, format=args.format, force=args.force), precision
 
 
 def _method(args: argparse.Namespace) -> Any:

@@ -22,12 +22,12 @@ _IMAGES = 256
 _EPOCHS, _RATE = 5, 0.1
 
 
-def start(args: argparse.Namespace) -> Path:
+def start(args: argparse.Namespace, recipe: Recipe) -> Path:
     """The weights to start from: those given, or the shipped ones."""
     from models.weights import index, weights_path
 
-    if args.method == "relu":
-        raise UsageError("--weight-bits needs thresholds, which --method relu has not")
+    if recipe.method == "relu":
+        raise UsageError("--weight-bits needs thresholds, which networks trained by the method relu have not")
     if args.weights is None and args.model not in index():
         raise UsageError("--weight-bits fine-tunes: give the trained weights with --weights")
     path: Path = args.weights or weights_path(args.model)

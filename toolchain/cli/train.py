@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     weights: Path | None = args.weights
     if args.bits is not None:
         check_format(args.format)
-        weights, recipe = start(args), shorter(recipe, args)
+        weights, recipe = start(args, recipe), shorter(recipe, args)
     elif args.per or args.scale or args.override:
         raise UsageError("--per, --scale and --override fine-tune weights of few bits: give --weight-bits too")
     data = open_dataset(recipe.data, args.data_root, "train")

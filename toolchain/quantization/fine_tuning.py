@@ -194,9 +194,9 @@ def _in_integers(model: nn.Module, layers: list[_Layer], example: Tensor) -> Ite
             put(name, module)
         for threshold in thresholds:
             threshold.requires_grad_(True)
+        model.eval()
     for layer in layers:
         _write_back(layer, originals)
-    model.eval()
 
 
 def _require_equal(model: nn.Module, layers: list[_Layer], example: Tensor, expected: Tensor) -> None:
