@@ -2,6 +2,8 @@
 
     python -m benchmarks.energy_validation [--network network.net] [--write docs/energy.md]
 
+``--write`` also writes ``toolchain/report/validation.json``, the appendix of every report.
+
 Constants were fitted on V2 (floor of Loihi 1) and V3b (the plane of Loihi 2); V3a and V11 test counts alone; V1, V5, V6
 and V7 were held out. V10 (Quartz) is left out: its publication gives normalised numbers only. ``--network`` simulates
 V3a from the weights that lie beside the benchmark notebook of lava-dl; without it the stored result of that
@@ -11,12 +13,14 @@ simulation is compared.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 from pathlib import Path
 
 from benchmarks.energy_cases import Case, validate
 from toolchain.energy.render import si
 
+APPENDIX = Path(__file__).resolve().parent.parent / "toolchain" / "report" / "validation.json"
 BEGIN, END = "<!-- validation: begin -->", "<!-- validation: end -->"
 
 
@@ -37,6 +41,20 @@ def markdown(cases: list[Case]) -> str:
     return "\n".join(lines)
 
 
+def appendix(cases: list[Case]) -> str:
+    """The same table as data: the appendix of every report."""
+    rows = [
+        {
+            "id": case.id, "case": case.title, "grade": case.grade, "quantity": case.quantity,
+            "measured": _number(case, case.measured), "predicted": _number(case, case.predicted),
+            "interval": [] if case.interval is None else [_number(case, end) for end in case.interval],
+            "error": f"{round(case.error, 3) + 0.0:+.1%}", "inside": case.inside, "role": case.role, "note": case.note,
+        }
+        for case in cases
+    ]  # fmt: skip
+    return json.dumps(rows, indent=1, ensure_ascii=False) + "\n"
+
+
 def _number(case: Case, value: float) -> str:
     return si(value, case.unit, 3) if case.unit else f"{value:,.0f}"
 
@@ -52,14 +70,19 @@ def main() -> None:
     parser.add_argument("--network", type=Path, help="network.net of lava-dl's pilotnet_snn: simulate V3a from it")
     parser.add_argument("--write", type=Path, help="replace the table between the markers of this file")
     args = parser.parse_args()
-    table = markdown(validate(args.network))
+    cases = validate(args.network)
+    table = markdown(cases)
     if args.write is None:
         print(table)
         return
-    new = replaced(args.write.read_text(encoding="utf-8"), table)
-    temporary = args.write.with_suffix(".tmp")
-    temporary.write_text(new, encoding="utf-8")
-    os.replace(temporary, args.write)
+    _write(args.write, replaced(args.write.read_text(encoding="utf-8"), table))
+    _write(APPENDIX, appendix(cases))
+
+
+def _write(file: Path, text: str) -> None:
+    temporary = file.with_suffix(".tmp")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, file)
 
 
 if __name__ == "__main__":

@@ -65,12 +65,8 @@ class Placement:
 
     @property
     def cores_of(self) -> dict[str, int]:
-        """Number of cores that hold part of each layer."""
-        found: dict[str, int] = {}
-        for core in self.cores:
-            for layer in dict.fromkeys(part.layer for part in core.slices):
-                found[layer] = found.get(layer, 0) + 1
-        return found
+        """Number of cores that hold part of each layer, in the order of the data."""
+        return {layer: len(np.unique(cores)) for layer, cores in self.core_of.items()}
 
     def messages(self, layer: str) -> Int64:
         """Cores a spike of each neuron of ``layer`` must be sent to, int64 of the layer's shape."""

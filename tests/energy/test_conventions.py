@@ -95,3 +95,79 @@ def test_notes_and_unknown_tools(case):
     assert "cancel" in str(convention(net, trace, "sinabs"))
     with pytest.raises(ToolchainError, match="neurobench"):
         convention(net, trace, "nengo")
+
+
+CASES = {
+    "3x3 s1 p1": (3, 1, 1, 1, [0, 0, 1], {}),
+    "3x3 s2 p1": (3, 2, 1, 1, [0, 0, 1], {}),
+    "3x3 s2 p0": (3, 2, 0, 1, [0, 0, 1], {}),
+    "5x5 s1 p0": (5, 1, 0, 1, [0, 0, 1], {}),
+    "depthwise": (3, 1, 1, 8, [0, 0, 1], {}),
+    "border": (3, 1, 1, 1, [0, 0, 1], {}),
+    "ternary": (3, 1, 1, 1, [-1, 0, 1], {"kind": "signed_if"}),
+    "graded": (3, 1, 1, 1, range(8), {"kind": "graded", "levels": 7}),
+    "pruned": (3, 1, 1, 1, [0, 0, 1], {}),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_tool_on_the_cases_that_tell_them_apart(make, name):
+    """8 to 16 channels on 11 x 13, batch of 2: each tool's rule written with torch on the tensors it would see."""
+    kernel, stride, padding, groups, values, neuron = CASES[name]
+    rng = np.random.default_rng(1)
+    weight = rng.choice([-2, -1, 1, 2], (16, 8 // groups, kernel, kernel))
+    if name == "pruned":
+        weight *= rng.random(weight.shape) < 0.5
+    raster = rng.choice(values, (2, 4, 8, 11, 13))
+    if name == "border":
+        raster[..., 1:-1, 1:-1] = 0
+    first = make.convolution("first", ["input"], (8, 11, 13), np.ones((8, 8, 1, 1)))
+    conv = make.convolution("conv", ["n"], (8, 11, 13), weight, stride=stride, padding=padding, groups=groups)
+    nodes = [make.input("input", (8, 11, 13), "uint8", 1.0), first]
+    nodes += [make.population("n", ["first"], (8, 11, 13), **neuron), conv, make.readout("readout", ["conv"], 16)]
+    net = make.graph(nodes)
+    trace = executed(net, {"n": raster}, np.zeros((8, 11, 13), dtype=np.int32))
+    trace.spikes["n"] = raster
+
+    def through(x, w):
+        flat, kernels = torch.from_numpy(x.reshape(-1, 8, 11, 13)).double(), torch.from_numpy(w).double()
+        return torch.nn.functional.conv2d(flat, kernels, None, stride, padding, 1, groups).sum().item() / 2
+
+    ones, dense = np.ones_like(weight), int(np.prod(conv.output_shape)) * 8 // groups * kernel**2 * 4
+    found = {tool: convention(net, trace, tool).values for tool in ("neurobench", "sinabs", "syops", "keras-spiking")}
+    operations = "Effective_MACs" if name == "graded" else "Effective_ACs"
+    assert found["neurobench"][operations] == through((raster != 0).astype(int), (weight != 0).astype(int))
+    assert found["sinabs"]["synops"] == through(raster, ones)
+    assert found["keras-spiking"]["synops"] == pytest.approx(dense * np.abs(raster).mean())
+    binary = set(np.unique(raster)) <= {0, 1}
+    assert found["syops"]["ACs"] == pytest.approx(dense * raster.mean() if binary else 0)
+    first_layer = 8 * 8 * 11 * 13 * 4
+    assert found["syops"]["MACs"] == first_layer + (0 if binary else dense)
+
+
+def test_pooled_sums_are_operations_where_they_are_not_zero(make):
+    """NeuroBench sees what the pool hands on: a raster tells which sums are zero, and a step of ones counts as AC."""
+    rng = np.random.default_rng(0)
+    net = make.small_network(rng)
+    raster = {p.name: (rng.random((3, 4, *p.shape)) < 0.1).astype(np.int8) for p in net.populations}
+    trace = executed(net, raster, np.zeros(net.input.shape, dtype=np.int32))
+    trace.spikes.update(raster)
+    accumulated = multiplied = 0.0
+    for step in range(4):
+        for name in ("conv2", "fc"):
+            mask = torch.from_numpy((net.nodes[name].weight != 0).astype(float))
+            if name == "conv2":
+                x = torch.from_numpy(raster["if1"][:, step].astype(float))
+                x = torch.nn.functional.avg_pool2d(x, 2) * 4
+                total = torch.nn.functional.conv2d((x != 0).double(), mask, padding=1).sum().item()
+            else:
+                x = torch.from_numpy(raster["if2"][:, step].reshape(3, -1).astype(float))
+                total = ((x != 0).double() @ mask.T).sum().item()
+            if x.abs().max() <= 1:
+                accumulated += total
+            else:
+                multiplied += total
+    found = convention(net, trace, "neurobench").values
+    assert found["Effective_ACs"] == accumulated / 3
+    assert found["Effective_MACs"] == multiplied / 3
+    assert multiplied

@@ -122,6 +122,14 @@ def test_json_and_text(run):
     assert document["evidence"] == "calibrated on one run"
     assert document["synapses"]["fc"]["synops"] == found.synapses["fc"].synops
     assert document["lower_bound"]
+    names = document["neurobench"]
+    stored = [node.weight for node in net.synapses]
+    zeros = sum((w == 0).sum() for w in stored) / sum(w.size for w in stored)
+    assert names["connection_sparsity"] == pytest.approx(zeros)
+    spikes = sum(int(events.sum()) for events in trace.events.values())
+    biases, neurons = 4 + 5 + 3, 4 * 7 * 7 + 5 * 3 * 3
+    assert names["activation_sparsity"] == pytest.approx(1 - spikes / (12 * 4 * neurons))
+    assert names["footprint"] == sum(w.size for w in stored) * 3 / 8 + 4 * (biases + 2 * neurons + 3)
     text = found.text()
     assert "at least" in text
     assert "calibrated on one run" in text

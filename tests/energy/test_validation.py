@@ -22,6 +22,12 @@ def test_the_table_in_the_documentation_is_current(validation):
     assert validation.replaced(text, validation.markdown(validation.validate())) == text
 
 
+def test_the_appendix_of_the_report_is_current(validation):
+    stored = (ROOT / "toolchain" / "report" / "validation.json").read_text(encoding="utf-8")
+    assert stored == validation.appendix(validation.validate())
+    assert '"id": "V7"' in stored
+
+
 def test_counts_agree_with_hardware_and_the_misses_are_shown(validation):
     cases = validation.validate()
     by_id = {case.id: case for case in cases}

@@ -18,7 +18,7 @@ from toolchain.energy.counts import Counts, SynapseCounts, count
 from toolchain.energy.fanout import fan_out, nonzero
 from toolchain.errors import DataError, ToolchainError
 from toolchain.ir import as_integer
-from toolchain.ir.integer import Affine, Convolution, IntegerGraph, Population, SumPool
+from toolchain.ir.integer import Affine, Convolution, Int64, IntegerGraph, Population, SumPool
 from toolchain.simulation.trace import Trace
 
 if TYPE_CHECKING:
@@ -94,6 +94,35 @@ def _before(net: IntegerGraph, name: str) -> list[str]:
     return found
 
 
+def neurobench(net: IntegerGraph, trace: Trace, counts: Counts) -> dict[str, float]:
+    """NeuroBench's metrics by its names (Yik et al., 2025), means per image where they count.
+
+    ``footprint``: bytes of what the deployment stores: weights at the width of their largest mantissa, biases,
+    thresholds and initial membranes of 4 bytes (the package takes the element size of tensors instead).
+    ``connection_sparsity``: share of zero weights; ``activation_sparsity``: share of neuron-steps without a spike.
+    """
+    layers = [_layer(net, counts, name) for name in counts.synapses]
+    values, _ = _neurobench(net, trace, counts, layers)
+    weights = sum(node.weight.size for node in net.synapses)
+    zeros = sum(int((node.weight == 0).sum()) for node in net.synapses)
+    bits = sum(node.weight.size * _width(node) for node in net.synapses)
+    words = sum(node.bias.size for node in net.synapses) + net.readout.v_init.size
+    words += sum(population.theta.size + population.v_init.size for population in net.populations)
+    steps = sum(entry.updates for name, entry in counts.populations.items() if name != net.readout.name)
+    return {
+        "footprint": bits / 8 + 4 * words,
+        "connection_sparsity": zeros / weights if weights else 0.0,
+        "activation_sparsity": 1 - counts.spikes / steps if steps else 1.0,
+        **{key.lower(): value for key, value in values.items()},
+    }
+
+
+def _width(node: Convolution | Affine) -> int:
+    """Bits of the largest mantissa in two's complement."""
+    mantissas = node.weight >> node.weight_exp
+    return 1 + max((~int(mantissas.min(initial=0))).bit_length(), int(mantissas.max(initial=0)).bit_length())
+
+
 Result = tuple[dict[str, float], list[str]]
 
 
@@ -136,19 +165,23 @@ def _sinabs(net: IntegerGraph, trace: Trace, counts: Counts, layers: list[_Layer
     """Value-weighted: sum of x * fan-out, so signs cancel and payloads multiply."""
     total = 0.0
     for population in net.populations:
-        name = population.name
-        if name not in trace.count_totals and name not in trace.counts:
-            raise DataError("the trace holds no spike counts; simulate with counts=True or counts='totals'")
-        net_counts = trace.count_totals.get(name)
-        if net_counts is None:
-            net_counts = trace.counts[name].sum(axis=0, dtype=np.int64)
-        total += sum(float((net_counts * fan.synapses).sum()) for fan in counts.fan_out[name].values())
+        net_counts = _net_counts(trace, population.name)
+        total += sum(float((net_counts * fan.synapses).sum()) for fan in counts.fan_out[population.name].values())
     notes = ["the layer fed by the image is left out: sinabs weights it with the pixels' real values"]
     if any(layer.signed for layer in layers):
         notes.append("a +1 and a -1 of one neuron cancel in sinabs; here they are two events")
     if any(layer.graded for layer in layers):
         notes.append("a payload k counts k times in sinabs; here it is one event and one multiplication")
     return {"synops": total / counts.images}, notes
+
+
+def _net_counts(trace: Trace, name: str) -> Int64:
+    """Sum of the emissions of every neuron over images and steps, signs and payloads included."""
+    if name not in trace.count_totals and name not in trace.counts:
+        raise DataError("the trace holds no spike counts; simulate with counts=True or counts='totals'")
+    found = trace.count_totals.get(name)
+    totals: Int64 = trace.counts[name].sum(axis=0, dtype=np.int64) if found is None else found
+    return totals
 
 
 def _syops(net: IntegerGraph, trace: Trace, counts: Counts, layers: list[_Layer]) -> Result:
@@ -171,13 +204,27 @@ def _syops(net: IntegerGraph, trace: Trace, counts: Counts, layers: list[_Layer]
 
 def _keras_spiking(net: IntegerGraph, trace: Trace, counts: Counts, layers: list[_Layer]) -> Result:
     """Mean rate x connections (outputs x kernel, padding included), and every neuron at every step."""
-    synops = sum(layer.counts.padded_macs * layer.density * counts.steps for layer in layers if not layer.from_input)
+    synops = sum(
+        layer.counts.padded_macs * _magnitude(net, trace, counts, layer) * counts.steps
+        for layer in layers
+        if not layer.from_input
+    )
     updates = counts.updates / counts.images
     notes = [
         "KerasSpiking's Loihi: 23.6 + 3.5 pJ per SynOp, 81 pJ per neuron and step; no static power, no messages",
         "the layer fed by the image is left out: KerasSpiking takes the pixels' real values as rates",
     ]
     return {"synops": synops, "joules": synops * _KERAS_SYNOP + updates * _KERAS_NEURON}, notes
+
+
+def _magnitude(net: IntegerGraph, trace: Trace, counts: Counts, layer: _Layer) -> float:
+    """Mean of |x| over the layer's source neurons, images and steps: a payload counts by its value."""
+    if not layer.graded:
+        return layer.density
+    origins = [origin for origin, reached in counts.fan_out.items() if layer.counts.name in reached]
+    values = sum(int(_net_counts(trace, origin).sum()) for origin in origins)
+    neurons = sum(counts.events[origin].size for origin in origins)
+    return values / (neurons * counts.images * counts.steps)
 
 
 TOOLS: dict[str, Callable[[IntegerGraph, Trace, Counts, list[_Layer]], Result]] = {

@@ -10,6 +10,7 @@ import numpy as np
 
 from toolchain.energy import event_driven, memory_hierarchy
 from toolchain.energy.bill import Bill
+from toolchain.energy.conventions import neurobench
 from toolchain.energy.cores import CoreAssignment, Placement, cores_by_capacity, cores_by_placement
 from toolchain.energy.counts import Counts, count
 from toolchain.energy.profile import Profile, load_profile
@@ -102,6 +103,7 @@ def estimate(
         seed=seed,
         content_sha256=net.content_sha256,
         reference=reference,
+        neurobench=neurobench(net, trace, counts),
     )
 
 

@@ -99,7 +99,7 @@ def _per_layer(work: Workload, c: Mapping[str, Samples], where: CoreAssignment) 
         for target in layer.targets:
             arriving[target] = arriving[target] + layer.spikes / work.steps
     return {
-        f"the cores of {layer.name}": layer.synops / work.steps / where.cores[layer.name] * c["t_syn"]
+        f"the cores of layer {layer.name}": layer.synops / work.steps / where.cores[layer.name] * c["t_syn"]
         + layer.neurons / where.cores[layer.name] * c["t_neuron"]
         + arriving[layer.name] * c["t_message"]
         for layer in work.layers

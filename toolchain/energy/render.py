@@ -134,6 +134,7 @@ def document(estimate: Estimate) -> dict[str, Any]:
             "updates": counts.updates,
             "dense_macs": counts.dense_macs,
         },
+        "neurobench": estimate.neurobench,
         "spikes_per_synapse_band": list(BAND),
         "tornado": [asdict(s) for s in estimate.sensitivities],
         "reference": estimate.reference,

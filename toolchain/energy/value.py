@@ -61,7 +61,7 @@ class Estimate:
     lower bound. ``nominal``: the total with every constant at its nominal value, from which ``sensitivities`` start;
     not the median where intervals are lopsided. ``step_seconds`` and ``inference_seconds`` (one image per ``steps``
     steps, pipeline full) are None for profiles without a time model; ``latency_seconds`` is from first input to the
-    answer.
+    answer. ``neurobench``: the benchmark's metrics by its names, see :func:`toolchain.energy.conventions.neurobench`.
     """
 
     profile: str
@@ -90,6 +90,7 @@ class Estimate:
     seed: int
     content_sha256: str = ""
     reference: dict[str, Any] = field(default_factory=dict)
+    neurobench: dict[str, float] = field(default_factory=dict)
 
     @property
     def synapses(self) -> dict[str, SynapseCounts]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from toolchain.report import sentences
+from toolchain.report.appendix import validation
 from toolchain.report.bill import bills, constants, lower_bound
 from toolchain.report.charts import accuracy_curve
 from toolchain.report.html import Column, Html, prose, table, tag
@@ -184,7 +185,7 @@ def _energy(report: Report) -> Html:
         "Estimated from exact counts and published constants, each sampled over its interval together with a bootstrap "
         f"over the {grouped(report.images)} images; nothing was measured on a chip. Two significant digits at most."
     )
-    parts = [tag("p", intro), bills(report.energies), tag("h3", "Constants"), constants(report.energies)]
+    parts = [tag("p", intro), bills(report.energies), tag("h3", "Constants"), constants(report.energies), validation()]
     return _section("Energy and time", *parts)
 
 
