@@ -115,7 +115,9 @@ def test_the_trained_weights_are_the_lowered_integers(network, per, scale):
     found = sum(graph.nodes[name].bias for name in graph.nodes["third"].sources)
     np.testing.assert_array_equal(np.rint(total), found)
     assert moved > 500
-    for name, threshold in ((n, m.threshold) for n, m in before.named_modules() if isinstance(m, tc.ClipFloorShift)):
+    for name, threshold in (
+        (n, m.threshold.detach()) for n, m in before.named_modules() if isinstance(m, tc.ClipFloorShift)
+    ):
         assert network.get_submodule(name).threshold == threshold
         theta = graph.nodes[name].theta.reshape(len(units[name]), -1)[:, 0]
         np.testing.assert_array_equal(theta, np.maximum(np.rint(float(threshold) / units[name]), 1))
