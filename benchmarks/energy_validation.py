@@ -18,10 +18,10 @@ import os
 from pathlib import Path
 
 from benchmarks.energy_cases import Case, validate
+from benchmarks.marked import write
 from toolchain.energy.render import si
 
 APPENDIX = Path(__file__).resolve().parent.parent / "toolchain" / "report" / "validation.json"
-BEGIN, END = "<!-- validation: begin -->", "<!-- validation: end -->"
 
 
 def markdown(cases: list[Case]) -> str:
@@ -59,12 +59,6 @@ def _number(case: Case, value: float) -> str:
     return si(value, case.unit, 3) if case.unit else f"{value:,.0f}"
 
 
-def replaced(text: str, table: str) -> str:
-    """``text`` with the table between its markers replaced."""
-    head, rest = text.split(BEGIN)
-    return f"{head}{BEGIN}\n{table}\n{END}{rest.split(END)[1]}"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description="the energy model against published measurements")
     parser.add_argument("--network", type=Path, help="network.net of lava-dl's pilotnet_snn: simulate V3a from it")
@@ -75,14 +69,10 @@ def main() -> None:
     if args.write is None:
         print(table)
         return
-    _write(args.write, replaced(args.write.read_text(encoding="utf-8"), table))
-    _write(APPENDIX, appendix(cases))
-
-
-def _write(file: Path, text: str) -> None:
-    temporary = file.with_suffix(".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, file)
+    write(args.write, "validation", table)
+    temporary = APPENDIX.with_suffix(".part")
+    temporary.write_text(appendix(cases), encoding="utf-8")
+    os.replace(temporary, APPENDIX)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,8 @@ def lower_bound(demand: Demand, layers: Sequence[Layer]) -> int:
     net = demand.net
     neurons = sum(volume(whole(layer.shape)) for layer in layers)
     least = [1, _cores(neurons * demand.per_neuron, room[COMPARTMENTS])]
-    stored = (_stored(demand, node) for node in net.synapses if _fed_by(net, node.name) != {net.input.name})
+    inner = (node for node in net.synapses if _fed_by(net, node.name) != {net.input.name} and _alone(net, node))
+    stored = (_stored(demand, node) for node in inner)
     least.append(_cores(sum(stored), room[SYNAPSES]))
     if AXONS_OUT in room:
         pairs = sum(int(cores_reached(demand, layer).sum()) for layer in net.populations)
@@ -58,13 +59,31 @@ def cores_reached(demand: Demand, layer: Population) -> Int64:
     for consumer in demand.net.consumers(layer.name):
         behind = demand.net.consumers(consumer.name) if isinstance(consumer, Flatten) else (consumer,)
         for node in behind:
-            if isinstance(node, Affine) or (isinstance(node, Convolution) and demand.shared):
+            if isinstance(node, Population | Readout):
+                direct |= 1
+            elif not isinstance(node, Convolution | Affine) or not _alone(demand.net, node):
+                continue
+            elif demand.shared or isinstance(node, Affine):
                 groups = node.groups if isinstance(node, Convolution) else 1
                 reaches = fan_out(node, structure(node)).reshape(layer.shape) > 0
                 entered += reaches * (demand.bits[node.name] * node.weight.shape[0] // groups)
-            direct |= int(isinstance(node, Population | Readout))
     reached: Int64 = np.maximum(-(-entered // capacity(demand.limits)[SYNAPSES]), direct)
     return reached
+
+
+def _alone(net: IntegerGraph, node: Synapse) -> bool:
+    """Whether only neurons, pools and flattenings lie around a node; a chain of two is multiplied out and may need
+    fewer weights than it has."""
+
+    def synapse(name: str, onwards: bool) -> bool:
+        near = net.consumers(name) if onwards else tuple(net.nodes[source] for source in net.nodes[name].sources)
+        return any(
+            isinstance(other, Convolution | Affine)
+            or (isinstance(other, Flatten | SumPool) and synapse(other.name, onwards))
+            for other in near
+        )
+
+    return not synapse(node.name, True) and not synapse(node.name, False)
 
 
 def _fed_by(net: IntegerGraph, name: str) -> set[str]:

@@ -127,7 +127,7 @@ def _blocks(demand: Demand, layer: Layer, reached: Int64, capacity: Capacity, gr
     for sizes, count in _cuts(layer.shape):
         if count < fewest:
             continue
-        if least and count > 2 * grain * least:
+        if grain > 1 and least and count > 2 * grain * least:
             break
         if least and count < grain * least:
             continue
@@ -136,12 +136,12 @@ def _blocks(demand: Demand, layer: Layer, reached: Int64, capacity: Capacity, gr
         if not fits(used, capacity):
             continue
         least = least or count
-        if count >= grain * least:
+        if grain > 1 and count >= grain * least:
             wanted.append((count * load(used, capacity), count, sizes))
-            if grain == 1:
-                parts = _cut(demand, layer, sizes, reached)
-                if all(fits(demand.usage([part]), capacity) for part in parts):
-                    return parts
+        elif grain == 1:
+            parts = _cut(demand, layer, sizes, reached)
+            if all(fits(demand.usage([part]), capacity) for part in parts):
+                return parts
     for _, _, sizes in sorted(wanted):  # least demand in all
         parts = _cut(demand, layer, sizes, reached)
         if all(fits(demand.usage([part]), capacity) for part in parts):

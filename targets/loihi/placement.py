@@ -145,21 +145,28 @@ def place(graph: nir.NIRGraph | IntegerGraph, target: str = "loihi2", *, shared:
 
 def cores_needed(net: IntegerGraph, limits: Limits, *, most_bits: int) -> int:
     """Cores of ``net`` if its weights had at most ``most_bits`` bits."""
-    demand, room = Demand(net, limits, most_bits=most_bits), capacity(limits)
+    demand = Demand(net, limits, most_bits=most_bits)
     layers = [node for node in net if isinstance(node, Population | Readout)]
-    return min(len(pack(demand, layers, room, grain)) for grain in _GRAINS)
+    return len(_fewest(demand, layers, capacity(limits), lower_bound(demand, layers))[0])
 
 
-def _pack(demand: Demand, layers: Sequence[Layer], room: Mapping[str, int], bound: int) -> list[list[Part]]:
-    """Fewest cores over the grains; then the lowest capacity at which as many cores do."""
-    best = pack(demand, layers, room, _GRAINS[0])
-    chosen = _GRAINS[0]
+def _fewest(
+    demand: Demand, layers: Sequence[Layer], room: Mapping[str, int], bound: int
+) -> tuple[list[list[Part]], int]:
+    """Fewest cores over the grains, and that grain."""
+    best, chosen = pack(demand, layers, room, _GRAINS[0]), _GRAINS[0]
     for grain in _GRAINS[1:]:
         if len(best) == bound or len(best) * grain > _MOST_BLOCKS:
             break
         found = pack(demand, layers, room, grain)
         if len(found) < len(best):
             best, chosen = found, grain
+    return best, chosen
+
+
+def _pack(demand: Demand, layers: Sequence[Layer], room: Mapping[str, int], bound: int) -> list[list[Part]]:
+    """Fewest cores; then the lowest capacity at which as many cores do."""
+    best, chosen = _fewest(demand, layers, room, bound)
     low, high = bound / len(best), 1.0
     while high - low > _PRECISION:
         middle = (low + high) / 2

@@ -13,6 +13,8 @@ from targets.loihi.placement import cores_needed
 from toolchain.energy.fanout import structure
 from toolchain.errors import DoesNotFit
 
+_MOST_CHIPS = 4  # beyond, what narrower weights save is not computed
+
 
 def threshold_configurations(facts: Facts) -> Iterator[Violation]:
     """Different thresholds of one layer on one core, which holds a few configurations only."""
@@ -101,7 +103,10 @@ def _one_neuron(facts: Facts, layer: Layer) -> dict[str, int]:
 
 
 def _narrower(facts: Facts, now: int) -> str:
-    """Cores that fewer weight bits would save: the widest that save any, placed anew."""
+    """Cores that fewer weight bits would save: the widest that save any, placed anew; nothing for networks that need
+    many chips anyway."""
+    if now > _MOST_CHIPS * facts.limits["cores_per_chip"].value:
+        return ""
     used = max(facts.demand.widths.values())
     for bits in sorted((w for w in facts.limits.weight_widths if w < used), reverse=True):
         try:
