@@ -1,0 +1,70 @@
+"""The benchmarks that write tables and export placed networks, on a small network."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from targets.loihi import place
+from toolchain.energy.counts import count
+from toolchain.simulation import simulate
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(autouse=True)
+def benchmarks(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+
+
+def test_rows_of_the_placement_table(network):
+    from benchmarks.placement import row
+
+    cells = row("small", network(), "loihi1").split("|")
+    placement = place(network(), "loihi1")
+    assert [cell.strip() for cell in cells[1:5]] == [
+        "`small`", "loihi1", str(len(placement.cores)), str(placement.lower_bound)
+    ]  # fmt: skip
+    assert "does not fit" in row("large", network(channels=32, size=64), "loihi1")
+
+
+def test_rows_of_the_models_table(network):
+    from benchmarks.models_table import Measured, rows
+
+    net = network()
+    trace = simulate(net, np.ones((3, *net.input.shape)), threads=1)
+    lines = rows("small", Measured(net, "50 %", trace), net)
+    assert ["loihi1" in lines[0], "loihi2" in lines[1]] == [True, True]
+    assert all("50 % | 4, QCFS" in line and "lower bound" in line for line in lines)
+    assert all(len(line.split("|")) == 10 for line in [*lines, *rows("bare", None, net)])
+
+
+def test_generated_parts_are_replaced_between_their_marks(tmp_path):
+    from benchmarks.marked import marks, write
+
+    begin, end = marks("part")
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{begin}\nold\n{end}\nafter\n")
+    write(page, "part", "new")
+    assert page.read_text() == f"before\n{begin}\nnew\n{end}\nafter\n"
+
+
+def test_exported_synapses_carry_as_many_events_as_are_counted(network, tmp_path):
+    from benchmarks.sanafe_check import export
+
+    net = network()
+    rng = np.random.default_rng(0)
+    trace = simulate(net, rng.random((1, *net.input.shape)) * 3, record="spikes", threads=1)
+    placement = place(net, "loihi1")
+    ours = export(net, placement, trace, tmp_path)
+    plan, data = json.loads((tmp_path / "network.json").read_text()), np.load(tmp_path / "network.npz")
+    events = sum(
+        int(data[f"spikes/{edge['source']}"].sum(axis=0)[data[f"edges/{number}"][:, 0]].sum())
+        for number, edge in enumerate(plan["edges"])
+    )
+    assert ours["spikes"] == count(net, trace).spikes > 0
+    assert events == ours["synaptic events"]
+    assert len(plan["tiles"]) == -(-len(placement.cores) // 4)
