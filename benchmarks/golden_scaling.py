@@ -62,5 +62,6 @@ def stack(timesteps: int, depth: int, width: int, images: int) -> tuple[GoldenMo
     module = nn.Sequential(*layers, nn.AvgPool2d(SIDE), nn.Flatten(), nn.Linear(width, 10)).eval()
     pixels = torch.rand(images, 3, SIDE, SIDE)
     method = tc.QCFS(timesteps=timesteps)
-    graph = tc.lower(tc.convert(module, method, example=pixels[:1], calibration=pixels[:16]), tc.Int8())
+    spiking = tc.convert(module, method, example=pixels[:1], calibration=pixels[:16])
+    graph = tc.lower(spiking, tc.Int8(bits=4))  # narrow weights: 24 bits are proven at every T
     return GoldenModel(as_integer(graph)), pixels

@@ -46,12 +46,13 @@ class GoldenTarget:
         measure: bool = False,
         overflow: Overflow = "exact",
         format: NumberFormat | str | None = None,
+        device: str = "cpu",
     ) -> GoldenProgram:
-        """Verify and prepare ``graph``; ``measure`` watches membranes also where they are proven to fit, ``overflow``
-        and ``format`` are those of ``tc.simulate``.
+        """Verify and prepare ``graph``; ``measure`` watches membranes also where they are proven to fit, ``overflow``,
+        ``format`` and ``device`` are those of ``tc.simulate``.
 
         Raises ``GraphError``.
         """
         integer = as_integer(graph)
         chosen = registers(overflow, format, integer)
-        return GoldenProgram(integer, GoldenModel(integer, measure=measure, registers=chosen))
+        return GoldenProgram(integer, GoldenModel(integer, measure=measure, registers=chosen, device=device))

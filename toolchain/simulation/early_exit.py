@@ -84,7 +84,7 @@ def early_exit_of(graph: IntegerGraph, ranges: Ranges, option: str | float | Non
     """The rule that ``early_exit=option`` of :func:`toolchain.simulation.simulate` asks for."""
     if option is None:
         return None
-    if isinstance(option, str) and option != MARGIN:
+    if isinstance(option, bool) or (isinstance(option, str) and option != MARGIN):
         raise DataError(f"early_exit={option!r} is not known; use {MARGIN!r} or a margin of the logits")
     return EarlyExit(graph, ranges, None if isinstance(option, str) else float(option))
 

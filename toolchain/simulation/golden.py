@@ -135,7 +135,7 @@ class GoldenModel:
         _check_options(record, counts, batch, threads)
         rule = early_exit_of(self._graph, self._ranges, early_exit)
         started = time.perf_counter()
-        size = batch or max(1, min(_LARGEST_BATCH, parse_memory(memory) // self._engine.bytes_per_image))
+        size = batch or max(1, min(_LARGEST_BATCH, parse_memory(memory) // self._bytes_per_image(bool(rule or record))))
         stream, total = _batches(self._graph, images)
         collector = Collector(self._graph, total, spikes=record == "spikes", counts=counts)
         if rule is not None and not isinstance(self._engine, LevelNetwork) and not self._registers.keep:
@@ -156,6 +156,10 @@ class GoldenModel:
         if done == 0:
             raise DataError("the iterator of images gave no batch; give at least one image")
         return collector.trace(watches, time.perf_counter() - started)
+
+    def _bytes_per_image(self, rasters: bool) -> int:
+        neurons = sum(p.theta.size for p in self._graph.populations)
+        return self._engine.bytes_per_image + rasters * 8 * self._graph.emission_steps * neurons
 
     def _run(
         self, integers: torch.Tensor, watches: dict[str, Watch], rule: EarlyExit | None, *, events: bool, spikes: bool
