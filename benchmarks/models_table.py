@@ -28,8 +28,16 @@ from toolchain.report.statistics import wilson
 
 CHIPS = ("loihi1", "loihi2")
 CALIBRATION = 512
-#: Not placed: hundreds of millions of weights, or the same shapes as another row.
-LEFT_OUT = ("vgg11-imagenet", "vgg13-imagenet", "vgg16-imagenet", "resnet20-normalized")
+#: Left out unless named by --only: more than a hundred million weights, minutes of placing, or shapes of another row.
+LEFT_OUT = (
+    "vgg11-imagenet",
+    "vgg13-imagenet",
+    "vgg16-imagenet",
+    "mobilenetv2",
+    "mobilenetv2-imagenet",
+    "squeezenet-imagenet",
+    "resnet20-normalized",
+)
 
 
 @dataclass(frozen=True)

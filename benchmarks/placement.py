@@ -17,7 +17,7 @@ from targets.loihi import place
 from toolchain.errors import DoesNotFit
 from toolchain.ir import IntegerGraph
 
-NAMES = ("lenet5", "vgg11", "resnet20", "mobilenetv1", "vgg16", "squeezenet", "resnet18")
+NAMES = ("lenet5", "vgg11", "resnet20", "mobilenetv1", "vgg16", "squeezenet")
 
 
 def row(name: str, net: IntegerGraph, target: str) -> str:
