@@ -108,3 +108,27 @@ def test_a_first_layer_on_the_host_is_left_out_on_both_sides(make):
     saved = on_chip.reference["reuse"][0]["joules"]["p50"] - on_host.reference["reuse"][0]["joules"]["p50"]
     assert saved == pytest.approx(on_chip.item("first layer").p50, rel=0.05)
     assert on_host.item("first layer").p95 == 0
+
+
+def test_the_break_even_curve_is_where_both_networks_cost_the_same(make):
+    """Totals of two activities give the straight line of cost over spikes per synapse; it meets the reference at s*."""
+    rng = np.random.default_rng(0)
+    net = make.small_network(rng)
+    sparse, dense = (make.random_trace(net, np.random.default_rng(1), images=1, density=d) for d in (0.2, 0.9))
+    low, high = (estimate(net, trace, "cmos45", draws=4000, first_layer="bias_current") for trace in (sparse, dense))
+    curve = low.reference["curve"]
+    assert [point["reuse"] for point in curve] == [1, 2, 4, 8, 16, 32, 64, 128, 256]
+    middles = [point["s_star"]["p50"] for point in curve]
+    assert middles == sorted(middles, reverse=True)
+    s0, s1 = low.reference["spikes_per_synapse"], high.reference["spikes_per_synapse"]
+    slope = (high.total.p50 - low.total.p50) / (s1 - s0)
+    costs = {point["reuse"]: point["joules"]["p50"] for point in low.reference["reuse"]}
+    even = s0 + (costs[1] - low.total.p50) / slope
+    assert middles[0] == pytest.approx(even, rel=0.1)
+    assert middles[4] == pytest.approx(s0 + (costs[16] - low.total.p50) / slope, abs=0.1 * abs(even))
+
+
+def test_no_curve_where_no_spike_meets_a_synapse(make):
+    net = make.small_network(np.random.default_rng(0))
+    silent = make.random_trace(net, np.random.default_rng(1), density=0.0)
+    assert estimate(net, silent, "cmos45", draws=100).reference["curve"] == []

@@ -27,6 +27,8 @@ from toolchain.energy.workload import LayerWork, Workload
 from toolchain.ir.integer import IntegerGraph
 
 _INPUT_BITS = 8
+#: Operations per fetched value along the break-even curve.
+_REUSE_CURVE = tuple(2**power for power in range(9))
 _MEMORY = ("e_sram_8k", "e_sram_32k", "e_sram_1m", "e_dram")
 _ADD = ("e_add8", "e_add32")
 
@@ -130,28 +132,39 @@ def comparison(
     """The quantised network on the same memories, for each assumed reuse, and where the two break even.
 
     ``s_star``: spikes per synapse and inference at which the whole spiking network costs as much as the reference;
-    negative where what does not depend on synaptic operations (neuron updates, first layer) alone costs more.
+    negative where what does not depend on synaptic operations (neuron updates, first layer) alone costs more. ``curve``
+    holds it for every reuse from 1 to 256 in powers of two, or nothing where no spike meets a synapse.
     ``spikes_per_synapse`` is what was measured, first layer left out. Joules and ratios are p5, p50, p95 of joint
     samples: both networks share every constant.
     """
     bits = math.ceil(math.log2(levels(graph) + 1))
     spiking = sum((layer.synops - layer.input_synops for layer in work.layers), np.zeros(1))
     synapses = sum(layer.dense_macs - layer.input_macs for layer in work.layers)
-    curve = []
-    for reuse in sizes["reuse"]:
+    points, curve = [], []
+    for reuse in sorted({*sizes["reuse"], *_REUSE_CURVE}):
         bill = price(work, constants, counts, sizes, reuse)
         items, total = bill.items, bill.total
         per_synop = items["additions"] + items["weight reads"] + items["state of synops"] + items["spikes"]
         other = reference(work, constants, sizes, bits, reuse)
-        point: dict[str, Any] = {
-            "reuse": reuse,
-            "joules": asdict(Quantiles.of(other)),
-            "snn_over_reference": asdict(Quantiles.of(total / other)),
-            "s_star": None,
-        }
+        s_star = None
         if synapses and spiking.min() > 0:
-            s_star = (other - (total - per_synop)) * spiking / per_synop / synapses
-            point["s_star"] = asdict(Quantiles.of(s_star))
-        curve.append(point)
+            s_star = asdict(Quantiles.of((other - (total - per_synop)) * spiking / per_synop / synapses))
+        if reuse in _REUSE_CURVE and s_star is not None:
+            curve.append({"reuse": reuse, "s_star": s_star})
+        if reuse in sizes["reuse"]:
+            points.append(
+                {
+                    "reuse": reuse,
+                    "joules": asdict(Quantiles.of(other)),
+                    "snn_over_reference": asdict(Quantiles.of(total / other)),
+                    "s_star": s_star,
+                }
+            )
     measured = float(spiking.mean()) / synapses if synapses else 0.0
-    return {"bits": bits, "weight_bits": sizes["weight_bits"], "spikes_per_synapse": measured, "reuse": curve}
+    return {
+        "bits": bits,
+        "weight_bits": sizes["weight_bits"],
+        "spikes_per_synapse": measured,
+        "reuse": points,
+        "curve": curve,
+    }

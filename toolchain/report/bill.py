@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from toolchain.energy import Constant
+from toolchain.report.break_even import break_even_chart
 from toolchain.report.charts import range_strip, stacked_bar, tornado_strip
 from toolchain.report.html import Column, Html, join, prose, table, tag
 from toolchain.report.numbers import (
@@ -136,7 +137,16 @@ def _reference(energy: Energy) -> Html:
         f"Measured: {significant(found.spikes_per_synapse)} spikes per synapse and inference, first layer left out. "
         "How often a fetched value is used decides the comparison, so every assumption is shown."
     )
-    return join([table(label, columns, rows, class_="narrow"), tag("p", measured, class_="note")])
+    parts: list[Html] = [table(label, columns, rows, class_="narrow"), tag("p", measured, class_="note")]
+    if drawn := break_even_chart(found):
+        caption = (
+            "Break-even: spikes per synapse and inference at which both networks cost the same, with its 90 % band. "
+            "The spiking network costs less where the dashed line of what was measured runs below the curve, which "
+            "ends where no number of spikes is few enough. From reuse 2 on, the quantised network also keeps its "
+            "partial sums beside the arithmetic, hence the first drop."
+        )
+        parts.append(tag("figure", tag("div", drawn, class_="scroll"), tag("figcaption", caption)))
+    return join(parts)
 
 
 def _tornado(energy: Energy) -> Html:

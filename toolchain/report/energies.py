@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from toolchain.energy import Estimate, Quantiles
-from toolchain.report.value import Energy, Reference, ReferencePoint
+from toolchain.report.value import BreakEven, Energy, Reference, ReferencePoint
 
 
 def energy_of(estimate: Estimate) -> Energy:
@@ -48,4 +48,5 @@ def _reference(found: Mapping[str, Any]) -> Reference:
         )
         for point in found["reuse"]
     )
-    return Reference(found["bits"], found["weight_bits"], found["spikes_per_synapse"], points)
+    curve = tuple(BreakEven(point["reuse"], Quantiles(**point["s_star"])) for point in found["curve"])
+    return Reference(found["bits"], found["weight_bits"], found["spikes_per_synapse"], points, curve)

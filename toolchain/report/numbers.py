@@ -55,8 +55,9 @@ def grouped(value: float) -> str:
 
 
 def significant(value: float, digits: int = 2) -> str:
-    """Plain decimal notation where it is short, else with a power of ten: 0.057, 23.6, 4.1e-05."""
-    return f"{value:.{digits}g}"
+    """Plain decimal notation where it is short, else with a power of ten: 0.057, 24, 110, 4.1e-05."""
+    rounded = float(f"{value:.{digits}g}")
+    return f"{rounded:,.0f}" if 10 <= abs(rounded) < 1e6 and rounded.is_integer() else f"{value:.{digits}g}"
 
 
 def scaled(values: tuple[float, ...], unit: str, digits: int = 3) -> tuple[list[str], str]:

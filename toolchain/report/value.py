@@ -124,13 +124,23 @@ class ReferencePoint:
 
 
 @dataclass(frozen=True)
+class BreakEven:
+    """Spikes per synapse and inference at which both networks cost the same at that ``reuse``; negative: never."""
+
+    reuse: int
+    s_star: Quantiles
+
+
+@dataclass(frozen=True)
 class Reference:
-    """One pass of the non-spiking network with ``bits``-bit activations on the same memories."""
+    """One pass of the non-spiking network with ``bits``-bit activations on the same memories. ``spikes_per_synapse``
+    was measured; ``curve`` is where both would cost the same, empty where no spike meets a synapse."""
 
     bits: int
     weight_bits: int
     spikes_per_synapse: float
     points: tuple[ReferencePoint, ...]
+    curve: tuple[BreakEven, ...] = ()
 
 
 @dataclass(frozen=True)
