@@ -19,12 +19,16 @@ _GREY = ("1", "L", "I;16", "LA")
 
 
 def load_folder(root: Path, split: str) -> Dataset:
-    """uint8 [N, C, H, W]: C = 1 where every image is grey, else 3. Classes are the sub-folders of ``train``, sorted."""
+    """uint8 [N, C, H, W]: C = 1 where every image is grey, else 3. Classes are the sub-folders of ``train``, sorted.
+
+    Classes take turns, each in the order of its file names, so that the first images are a sample of all classes.
+    """
     classes = _class_names(root / "train")
     unknown = set(_class_names(root / split)) - set(classes)
     if unknown:
         raise DataError(f"{root / split} has classes that {root / 'train'} has not: {', '.join(sorted(unknown))}")
-    paths = [(p, i) for i, c in enumerate(classes) for p in _images(root / split / c)]
+    turns = [(turn, p, i) for i, c in enumerate(classes) for turn, p in enumerate(_images(root / split / c))]
+    paths = [(p, i) for _, p, i in sorted(turns, key=lambda item: (item[0], item[2]))]
     if not paths:
         raise DataError(f"no images in {root / split}; known endings: {', '.join(sorted(SUFFIXES))}")
     channels = 1 if all(_is_grey(path) for path, _ in paths) else 3
