@@ -213,7 +213,7 @@ def main() -> None:
             measure(plan, seed, args.folder, chosen)
     from benchmarks.methods_tables import show
 
-    show(args.folder / "results", write=args.write)
+    show(args.folder / "results", [entry.label for entry in entries()], write=args.write)
 
 
 if __name__ == "__main__":

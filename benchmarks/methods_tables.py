@@ -17,13 +17,13 @@ MARKS = ("<!-- methods: written by benchmarks/methods.py -->", "<!-- end of meth
 Result = dict[str, Any]
 
 
-def show(folder: Path, *, write: bool) -> None:
-    """Print the tables of every network with results, in the order of ``methods.toml``; put them into the page."""
+def show(folder: Path, order: Sequence[str], *, write: bool) -> None:
+    """Print the tables of every network with results, rows in the ``order`` of labels; put them into the page."""
     results: dict[str, list[Result]] = defaultdict(list)
     for path in sorted(folder.glob("*.json")):
         result = json.loads(path.read_text())
         results[result["network"]].append(result)
-    text = "\n\n".join(network(name, found) for name, found in results.items())
+    text = "\n\n".join(network(name, found, order) for name, found in results.items())
     print(text)
     if write:
         before, _, rest = PAGE.read_text().partition(MARKS[0])
@@ -33,9 +33,9 @@ def show(folder: Path, *, write: bool) -> None:
         os.replace(temporary, PAGE)
 
 
-def network(name: str, results: Sequence[Result]) -> str:
+def network(name: str, results: Sequence[Result], order: Sequence[str]) -> str:
     """One network: accuracy, then activity and latency."""
-    rows = merged(results)
+    rows = dict(sorted(merged(results).items(), key=lambda row: order.index(row[0])))
     seeds = sorted({result["seed"] for result in results})
     steps = sorted({t for row in rows.values() for t in row["correct"]})
     images = results[0]["images"]
