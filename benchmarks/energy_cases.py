@@ -99,7 +99,9 @@ def _dynamic(layers: tuple[LayerWork, ...], steps: int, profile: str, book: str 
     chosen = load_profile(profile, book)
     names = [layer.name for layer in layers]
     none = dict.fromkeys(names, 0.0)
-    where = CoreAssignment(dict.fromkeys(names, 1), 1, dict.fromkeys(names, 1.0), none, none, len(names), assumed=True)
+    where = CoreAssignment(
+        dict.fromkeys(names, 1), 1, dict.fromkeys(names, 1.0), none, none, none, len(names), assumed=True
+    )
     work = Workload(layers, steps, steps, "bias_current", 0)
 
     def events(constants: Mapping[str, Samples]) -> Samples:

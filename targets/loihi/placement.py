@@ -93,14 +93,24 @@ class Placement:
             received[core] = (spikes[window] * mask).sum()
         return received
 
+    def routes(self, layer: str, spikes: Int64) -> Int64:
+        """Messages from core to core if the neurons of ``layer`` spike that often, int64 [pairs, 3]: from, to,
+        how many; pairs without a message are left out."""
+        found = [np.zeros((0, 3), dtype=np.int64)]
+        for core, boxes in self.reached[layer].items():
+            window, mask = covered(boxes)
+            sent = np.zeros(len(self.cores), dtype=np.int64)
+            np.add.at(sent, self.core_of[layer][window], spikes[window] * mask)
+            home = np.flatnonzero(sent)
+            found.append(np.stack([home, np.full_like(home, core), sent[home]], axis=1))
+        return np.concatenate(found)
+
     def traffic(self) -> Int64:
         """Messages between cores if every neuron spikes once, int64 [cores, cores], from row to column."""
         sent = np.zeros((len(self.cores), len(self.cores)), dtype=np.int64)
-        for layer, cores in self.reached.items():
-            for core, boxes in cores.items():
-                window, mask = covered(boxes)
-                home = self.core_of[layer][window]
-                sent[:, core] += np.bincount(home[mask > 0], minlength=len(self.cores))
+        for layer in self.reached:
+            home, core, number = self.routes(layer, np.ones_like(self.core_of[layer])).T
+            np.add.at(sent, (home, core), number)
         return sent
 
     def svg(self) -> str:

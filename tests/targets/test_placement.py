@@ -331,7 +331,8 @@ def test_the_load_of_every_core_by_plain_loops(network):
         assert load.neurons == sum(part.neurons for part in core.slices)
     for name, spikes in sent.items():
         far = placement.hops(name)
-        assert where.hops[name] * spikes.sum() == pytest.approx((spikes * (far.east_west + far.north_south)).sum())
+        assert where.hops_east_west[name] * spikes.sum() == pytest.approx((spikes * far.east_west).sum())
+        assert where.hops_north_south[name] * spikes.sum() == pytest.approx((spikes * far.north_south).sum())
 
 
 def test_the_estimate_uses_the_messages_of_a_placement(network):

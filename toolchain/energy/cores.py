@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from toolchain.energy.arrivals import arriving
 from toolchain.energy.counts import Counts
 from toolchain.energy.fanout import nonzero, structure
+from toolchain.energy.mesh import MeshLoad, Routes, longest_ways, through_tiles
 from toolchain.energy.profile import Profile
 from toolchain.energy.workload import Workload
 from toolchain.ir.integer import Int64, IntegerGraph
@@ -33,18 +34,21 @@ class CoreLoad:
 class CoreAssignment:
     """Cores of every layer, the chips they fill, and where that comes from.
 
-    ``destinations`` and ``hops``: cores a spike of each layer goes to and tile borders its messages cross, on average
-    over its spikes; ``crossings``: borders of chips. ``loads``: of every core; empty without a placement.
+    ``destinations``, ``hops_east_west`` and ``hops_north_south``: cores a spike of each layer goes to and tile borders
+    its messages cross, on average over its spikes; ``crossings``: borders of chips. ``loads`` of every core and
+    ``mesh``: empty without a placement.
     """
 
     cores: dict[str, int]
     chips: int
     destinations: dict[str, float]
-    hops: dict[str, float]
+    hops_east_west: dict[str, float]
+    hops_north_south: dict[str, float]
     crossings: dict[str, float]
     total_cores: int
     assumed: bool
     loads: tuple[CoreLoad, ...] = ()
+    mesh: MeshLoad = field(default_factory=MeshLoad)
 
 
 class Hops(Protocol):
@@ -77,6 +81,11 @@ class Placement(Protocol):
         """Core of every neuron, by layer."""
         ...
 
+    @property
+    def places(self) -> Int64:
+        """Chip, column and row of every core's tile, int64 [cores, 3]."""
+        ...
+
     def messages(self, layer: str) -> Int64:
         """Cores a spike of each neuron goes to, of the layer's shape."""
         ...
@@ -85,6 +94,10 @@ class Placement(Protocol):
 
     def messages_into(self, layer: str, spikes: Int64) -> Int64:
         """Messages every core receives, int64 [cores], if the neurons of ``layer`` spike that often."""
+        ...
+
+    def routes(self, layer: str, spikes: Int64) -> Routes:
+        """Messages from core to core, int64 [pairs, 3], if the neurons of ``layer`` spike that often."""
         ...
 
 
@@ -104,14 +117,16 @@ def cores_by_capacity(work: Workload, profile: Profile) -> CoreAssignment:
     tiles = math.ceil(total / limits["cores_per_tile"])
     distance = 2 * (tiles - 1) / (3 * math.sqrt(tiles))
     destinations = {layer.name: float(sum(cores[target] for target in layer.targets)) for layer in work.layers}
-    hops = {name: distance * messages for name, messages in destinations.items()}
+    hops = {name: distance / 2 * messages for name, messages in destinations.items()}
     chips = math.ceil(total / limits["cores_per_chip"])
-    return CoreAssignment(cores, chips, destinations, hops, dict.fromkeys(destinations, 0.0), total, assumed=True)
+    crossings = dict.fromkeys(destinations, 0.0)
+    return CoreAssignment(cores, chips, destinations, hops, dict(hops), crossings, total, assumed=True)
 
 
 def cores_by_placement(net: IntegerGraph, placement: Placement, counts: Counts, nonzero_only: bool) -> CoreAssignment:
     """Cores, destinations, hops and loads of a placement, averaged over the spikes that were counted."""
-    destinations, hops, crossings = (dict.fromkeys(counts.populations, 0.0) for _ in range(3))
+    destinations, east_west, north_south, crossings = (dict.fromkeys(counts.populations, 0.0) for _ in range(4))
+    through, sent = {}, []
     total = len(placement.cores)
     messages: list[dict[str, float]] = [{} for _ in range(total)]
     for layer in net.populations:
@@ -120,11 +135,14 @@ def cores_by_placement(net: IntegerGraph, placement: Placement, counts: Counts, 
         if spikes:
             far = placement.hops(layer.name)
             destinations[layer.name] = int((events * placement.messages(layer.name)).sum()) / spikes
-            hops[layer.name] = int((events * (far.east_west + far.north_south)).sum()) / spikes
+            east_west[layer.name] = int((events * far.east_west).sum()) / spikes
+            north_south[layer.name] = int((events * far.north_south).sum()) / spikes
             crossings[layer.name] = int((events * far.crossings).sum()) / spikes
             for core, number in enumerate(placement.messages_into(layer.name, events)):
                 if number:
                     messages[core][layer.name] = int(number) / spikes
+            sent.append(placement.routes(layer.name, events))
+            through[layer.name] = through_tiles(placement.places, sent[-1]).reshape(-1) / spikes
     masks = {node.name: nonzero(node) if nonzero_only else structure(node) for node in net.synapses}
     emitted = {layer.name: counts.events[layer.name][None] for layer in net.populations}
     synops: list[dict[str, float]] = [{} for _ in range(total)]
@@ -139,5 +157,14 @@ def cores_by_placement(net: IntegerGraph, placement: Placement, counts: Counts, 
                 synops[core][name] = float(shares[core])
     loads = tuple(CoreLoad(int(n), s, m) for n, s, m in zip(neurons, synops, messages, strict=True))
     return CoreAssignment(
-        dict(placement.cores_of), placement.chips, destinations, hops, crossings, total, assumed=False, loads=loads
+        cores=dict(placement.cores_of),
+        chips=placement.chips,
+        destinations=destinations,
+        hops_east_west=east_west,
+        hops_north_south=north_south,
+        crossings=crossings,
+        total_cores=total,
+        assumed=False,
+        loads=loads,
+        mesh=MeshLoad(through, longest_ways(placement.places, sent)),
     )

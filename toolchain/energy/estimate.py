@@ -115,9 +115,8 @@ def _routing(counts: Counts, where: CoreAssignment) -> dict[str, Routing]:
     found = {}
     for name, entry in counts.populations.items():
         spikes = entry.spikes_out / counts.images
-        found[name] = Routing(
-            spikes * where.destinations[name], spikes * where.hops[name], spikes * where.crossings[name]
-        )
+        parts = (where.destinations, where.hops_east_west, where.hops_north_south, where.crossings)
+        found[name] = Routing(*(spikes * part[name] for part in parts))
     return found
 
 

@@ -1,13 +1,15 @@
 """Energy and time of an event-driven many-core chip (Loihi 1, Loihi 2).
 
-    E_dynamic = synops*e_syn + updates*e_neuron + spikes*e_spike + messages*e_message + hops*e_hop
+    E_dynamic = synops*e_syn + updates*e_neuron + spikes*e_spike + messages*e_message
+              + hops_ew*e_hop_ew + hops_ns*e_hop_ns
     E_floor   = (chips*P_static + P_host) * steps*t_step
-    t_step    = max(busiest core: S*t_syn + U*t_neuron + M*t_message, barrier)
+    t_step    = max(busiest core: S*t_syn + U*t_neuron + M*t_message, mesh, barrier)
+    mesh      = busiest tile: messages through it * t_tile + longest way: ew*t_hop_ew + ns*t_hop_ns
 
 after Davies et al., IEEE Micro 38(1), 2018 (the terms) and Boyle et al., IEEE TCAD 44, 2025 (the silicon fit). S, U and
 M are means per step of the busiest core of a placement; without one, of the most loaded layer spread evenly over its
-cores. The mesh is no term of its own: 3.44 messages per ns and tile (Davies) are more than the four cores of a tile
-take in at ``t_message`` each. Several chips wait for a slower barrier.
+cores, and the mesh is left out. ``t_tile`` is one over the spike bandwidth of a tile (3.44 messages per ns, Davies).
+Several chips wait for a slower barrier.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ from toolchain.energy.cores import CoreAssignment
 from toolchain.energy.sampling import Samples
 from toolchain.energy.workload import Workload
 
-_TIME = ("t_syn", "t_neuron", "t_message", "t_barrier", "t_barrier_chips")
+_MESH = ("t_tile", "t_hop_east_west", "t_hop_north_south")
+_TIME = ("t_syn", "t_neuron", "t_message", "t_barrier", "t_barrier_chips", *_MESH)
 
 #: Constants that enter each item; a book may lack some.
 TERMS = {
@@ -30,7 +33,7 @@ TERMS = {
     "messages": ("e_message",),
     "static": ("p_static", *_TIME),
     "spikes": ("e_spike",),
-    "hops": ("e_hop",),
+    "hops": ("e_hop_east_west", "e_hop_north_south"),
     "host on chip": ("p_host", *_TIME),
     "reset": ("e_reset",),
 }
@@ -62,9 +65,12 @@ def price(
     }
     if "e_spike" in c:
         items["spikes"] = supply * spikes * c["e_spike"]
-    if "e_hop" in c:
-        hops = sum((layer.spikes * where.hops[layer.name] for layer in work.layers), np.zeros(1))
-        items["hops"] = supply * hops * c["e_hop"]
+    if "e_hop_east_west" in c:
+        east_west, north_south = (
+            sum((layer.spikes * hops[layer.name] for layer in work.layers), np.zeros(1))
+            for hops in (where.hops_east_west, where.hops_north_south)
+        )
+        items["hops"] = supply * (east_west * c["e_hop_east_west"] + north_south * c["e_hop_north_south"])
     if "p_host" in c:
         items["host on chip"] = c["p_host"] * seconds
     if "e_reset" in c:
@@ -86,10 +92,23 @@ def _step(work: Workload, c: Mapping[str, Samples], where: CoreAssignment) -> tu
     """(seconds per step, what bounds most of the draws)."""
     loads = _per_core(work, c, where) if where.loads else _per_layer(work, c, where)
     barrier = c["t_barrier"] if where.chips == 1 else c["t_barrier_chips"]
-    names = [*loads, "the barrier"]
-    table = np.stack(np.broadcast_arrays(*loads.values(), barrier))
+    bounds = {**loads, "the mesh": _mesh(work, c, where), "the barrier": barrier}
+    names = list(bounds)
+    table = np.stack(np.broadcast_arrays(*bounds.values()))
     most_often = np.bincount(table.argmax(axis=0), minlength=len(names)).argmax()
     return table.max(axis=0), names[most_often]
+
+
+def _mesh(work: Workload, c: Mapping[str, Samples], where: CoreAssignment) -> Samples:
+    """Seconds per step until the busiest tile has passed on its messages and the last one has gone the longest way."""
+    if not where.mesh.ways or "t_tile" not in c:
+        return np.zeros(1)
+    through = np.zeros((len(next(iter(where.mesh.through.values()))), 1))
+    for layer in work.layers:
+        if layer.name in where.mesh.through:
+            through = through + np.outer(where.mesh.through[layer.name], layer.spikes / work.steps)
+    ways = [ew * c["t_hop_east_west"] + ns * c["t_hop_north_south"] for ew, ns in where.mesh.ways]
+    return np.asarray(through.max(axis=0) * c["t_tile"] + np.max(np.stack(np.broadcast_arrays(*ways)), axis=0))
 
 
 def _per_layer(work: Workload, c: Mapping[str, Samples], where: CoreAssignment) -> dict[str, Samples]:

@@ -36,8 +36,14 @@ class Routing:
     """What the spikes of one layer cause between cores, per image: messages, borders of tiles and of chips crossed."""
 
     messages: float
-    hops: float
+    hops_east_west: float
+    hops_north_south: float
     crossings: float
+
+    @property
+    def hops(self) -> float:
+        """Borders of tiles in both directions."""
+        return self.hops_east_west + self.hops_north_south
 
 
 @dataclass(frozen=True)
