@@ -45,7 +45,7 @@ def test_run_stops_wraps_or_saturates(spikec, large):
     exact = spikec(*words)
     assert "overflow: fire left its register in " in exact.out
     strict = spikec(*words, "--overflow", "strict")
-    assert strict.code == 1
+    assert strict.code == 2
     assert "beyond 24 bits [-8388608, 8388607]" in strict.err
     assert "overflow: conv: accumulator left its register in " in spikec(*words, "--overflow", "wrap").out
     modes = ("exact", "wrap", "saturate")

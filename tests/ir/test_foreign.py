@@ -190,6 +190,14 @@ def _lif():
         ([_if(3, -1.0)], "n1: its thresholds are not all positive"),
         ([nir.Delay(np.ones(3)), _if(3)], "n1: Delay has no counterpart"),
         ([nir.I(np.ones(3)), _if(3)], "n1: an integrator"),
+        (
+            [_if(3), nir.Linear(np.full((3, 3), np.nan, np.float32)), _if(3)],
+            "n2: weight holds values that are not finite",
+        ),
+        (
+            [nir.Affine(np.ones((3, 3)), np.array([1.0, np.inf, 0.0])), _if(3)],
+            "n1: bias holds values that are not finite",
+        ),
         ([], "no IF node"),
         ([_if(4)], "n1: it has .4,. neurons, its source has shape .3,."),
         ([_if(3), _lif(), nir.Delay(np.ones(3))], "n2: LIF neurons leak.*; n3: Delay"),

@@ -260,6 +260,18 @@ def test_a_membrane_that_overflows_on_the_examples_is_refused():
     assert tc.lower(tc.convert(network, tc.QCFS(timesteps=8), example=images))
 
 
+def test_every_membrane_that_overflows_is_named():
+    layers = [nn.Conv2d(2, 1, 3), tc.ClipFloorShift(4, 1.0), nn.Conv2d(1, 1, 3), tc.ClipFloorShift(4, 1.0)]
+    network = nn.Sequential(*layers, nn.Flatten(), nn.Linear(4, 3)).eval()
+    nn.init.constant_(network[0].weight, -1.0)
+    nn.init.constant_(network[2].bias, -9.0)
+    network[2].weight.data.uniform_(-1, 1)
+    with pytest.raises(tc.RangeError) as raised:
+        tc.lower(tc.convert(network, tc.QCFS(timesteps=2**14), example=torch.ones(2, 2, 6, 6)))
+    for name in ("1", "3"):
+        assert f"{name}: the membrane overflows" in str(raised.value)
+
+
 def test_a_membrane_that_could_overflow_but_does_not_is_accepted():
     network = nn.Sequential(nn.Conv2d(2, 1, 3), tc.ClipFloorShift(4, 1.0), nn.Flatten(), nn.Linear(16, 3)).eval()
     nn.init.constant_(network[0].weight, -1.0)

@@ -234,3 +234,14 @@ def test_options_are_checked(one_layer):
         simulate(graph, np.ones((1, 1)), overflow="clip")
     with pytest.raises(DataError, match="strict=True raises where overflow='wrap' goes on"):
         simulate(graph, np.ones((1, 1)), overflow="wrap", strict=True)
+
+
+def test_without_being_asked_overflows_are_those_of_the_format_it_was_lowered_for(one_layer):
+    """70,000 per step, never fires: 24 bits hold two steps, Loihi 1's 131,071 the first alone."""
+    graph = one_layer(weight=[[-35_000]], bias=[0], theta=4, kind="if", timesteps=2, schedule="pipelined")
+    image = np.array([[2]]) * graph.input.scale
+    assert simulate(graph, image).overflows["neurons"] == 0
+    lowered = replace(graph, info={**graph.info, "format": "loihi1"})
+    assert simulate(lowered, image).overflows["neurons"] == 1
+    assert simulate(lowered, image, format="generic24").overflows["neurons"] == 0
+    assert simulate(replace(graph, info={"format": "of-somebody-else"}), image).overflows["neurons"] == 0

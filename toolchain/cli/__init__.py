@@ -19,7 +19,7 @@ from types import ModuleType
 
 from toolchain.cli.output import emit_error
 from toolchain.cli.parser import Parser, UsageError, parse
-from toolchain.errors import DoesNotFit, TargetUnavailable, ToolchainError, VerificationMismatch
+from toolchain.errors import DoesNotFit, RangeError, TargetUnavailable, ToolchainError, VerificationMismatch
 
 #: In the order of the help: the main job, then along the data's way.
 COMMANDS = (
@@ -42,7 +42,12 @@ COMMANDS = (
 
 INTERRUPTED = 130
 BROKEN_PIPE = 141
-_EXIT_CODES: dict[type[ToolchainError], int] = {DoesNotFit: 2, VerificationMismatch: 3, TargetUnavailable: 4}
+_EXIT_CODES: dict[type[ToolchainError], int] = {
+    DoesNotFit: 2,
+    RangeError: 2,
+    VerificationMismatch: 3,
+    TargetUnavailable: 4,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

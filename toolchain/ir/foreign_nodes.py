@@ -55,6 +55,9 @@ class Translator:
             placeholder = self._finish(self.graph.placeholder("input"), self.input_shape)
             self._values[original] = _Value(placeholder, self.input_shape, np.ones(self.input_shape[0]), bare=True)
             return
+        for field in ("weight", "bias", "r", "v_threshold"):
+            if not np.isfinite(np.asarray(getattr(node, field, 0), dtype=np.float64)).all():
+                raise self._error(f"{field} holds values that are not finite")
         value = self._gather([self._values[source] for source in sources])
         match node:
             case nir.Conv2d():

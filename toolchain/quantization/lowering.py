@@ -134,7 +134,8 @@ def _readout(network: SpikingNetwork, current: Current, units: Units, sources: t
 
 
 def check_range(graph: ig.IntegerGraph, form: NumberFormat, ranges: Ranges, network: SpikingNetwork) -> None:
-    """Raise ``RangeError`` where a membrane may leave the format's range and does so on the example images."""
+    """Raise ``RangeError``, naming every layer, where membranes may leave the format's range and do so on the example
+    images."""
     from toolchain.simulation import simulate
 
     limit = form.membrane_max
@@ -142,10 +143,12 @@ def check_range(graph: ig.IntegerGraph, form: NumberFormat, ranges: Ranges, netw
     if not loose:
         return
     trace = simulate(graph, network.example, counts=False, measure=True)
-    for name, bound in loose.items():
-        low, high = trace.membrane[name]
-        if max(high, -low) > limit:
-            raise RangeError(
-                f"{name}: the membrane overflows on the example images: it reaches [{low}, {high}], worst case "
-                f"[{bound.low}, {bound.high}], limit {limit} ({form.title}); use fewer timesteps or weight bits"
-            )
+    seen = {name: trace.membrane[name] for name in loose}
+    found = [
+        f"{name}: the membrane overflows on the example images: it reaches [{low}, {high}], worst case "
+        f"[{loose[name].low}, {loose[name].high}], limit {limit} ({form.title})"
+        for name, (low, high) in seen.items()
+        if max(high, -low) > limit
+    ]
+    if found:
+        raise RangeError(f"{'; '.join(found)}; use fewer timesteps or weight bits")

@@ -71,14 +71,14 @@ def simulate(
     chunk of images, ``batch`` sets the chunk directly. ``threads`` is the number of torch threads during the run.
     ``progress(done, total)`` is called after every chunk; total is None for an iterator.
 
-    By default the model never wraps. Where the weights do not prove that every membrane fits into 24 bits, membranes
-    are watched: ``Trace.membrane`` holds their ranges, ``Trace.overflows`` counts those beyond. Where they do, nothing
-    is watched (``overflows`` is zero by proof) and the run is several times faster; ``measure=True`` watches all the
-    same. ``overflow`` says what becomes of a number that does not fit the registers of ``format`` (a name, a .toml
-    file or a :class:`NumberFormat`; default: the format the graph was lowered for): ``exact`` keeps it, ``strict``
-    (or ``strict=True``) raises ``RangeError`` at the first in network order, ``saturate`` clips it, ``wrap`` takes it
-    modulo the register, ``format`` does what the format says its target does. All but ``exact`` look at accumulators
-    too; see ``docs/semantics.md``.
+    By default the model never wraps. Where the weights do not prove that every membrane fits into its register (24
+    bits, or what the format holds that the graph was lowered for), membranes are watched: ``Trace.membrane`` holds
+    their ranges, ``Trace.overflows`` counts those beyond. Where they do, nothing is watched (``overflows`` is zero by
+    proof) and the run is several times faster; ``measure=True`` watches all the same. ``overflow`` says what becomes of
+    a number that does not fit the registers of ``format`` (a name, a .toml file or a :class:`NumberFormat`; default:
+    the format the graph was lowered for): ``exact`` keeps it, ``strict`` (or ``strict=True``) raises ``RangeError`` at
+    the first in network order, ``saturate`` clips it, ``wrap`` takes it modulo the register, ``format`` does what the
+    format says its target does. All but ``exact`` look at accumulators too; see ``docs/semantics.md``.
 
     ``early_exit="margin"`` stops an image as soon as no further step can change its class, proven from the weights; a
     number stops it as well once its largest logit leads by that much. ``Trace.steps`` says when; output, counts and

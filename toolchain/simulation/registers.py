@@ -134,19 +134,21 @@ EXACT = Registers()
 
 
 def registers(overflow: str, form: NumberFormat | str | None, graph: IntegerGraph) -> Registers:
-    """Registers of a number format (default: the one the graph was lowered for); 24 bits, exact, if neither is asked.
+    """Registers of a number format, by default the one the graph was lowered for (24 bits if that is not known here).
 
     Raises ``DataError`` for an unknown ``overflow`` and ``ToolchainError`` for an unknown format.
     """
     if overflow not in get_args(Overflow):
         raise DataError(f"overflow={overflow!r} is not known; use one of {', '.join(get_args(Overflow))}")
-    if overflow == "exact" and form is None:
+    if overflow == "exact" and form is None and graph.info.get("format", DEFAULT_FORMAT) not in format_names():
         return EXACT
     form = format_of(graph, form)
     if overflow == "format":
         sums, membrane = form.accumulator_overflow, form.membrane_overflow
         return Registers(Register(form.accumulator_max, sums), Register(form.membrane_max, membrane), True)
     beyond: Beyond = overflow  # type: ignore[assignment]  # checked above
+    if beyond == "exact" and form.membrane_max == MEMBRANE_MAX:
+        return EXACT
     return Registers(Register(form.accumulator_max, beyond), Register(form.membrane_max, beyond), beyond != "exact")
 
 
