@@ -49,11 +49,15 @@ _FLOAT32_EXACT = 2**24
 
 def supports(graph: IntegerGraph, ranges: Ranges) -> bool:
     """Whether this path is exact for ``graph``: its neuron kinds, the 24-bit proof, and every sum below 2**24."""
+    calibrated = any(p.kind == "calibrated_if" for p in graph.populations)
     for node in graph.populations:
-        top, shift = top_level(graph, node), int(_shifts(node)[-1].max())
-        if node.kind == "calibrated_if" or top > U8_MAX or int(node.theta.max()) * (top + 1) >= _FLOAT32_EXACT:
-            return False
-        if accumulated(graph, ranges, node.name) + shift >= _FLOAT32_EXACT:
+        top, shift, theta = top_level(graph, node), int(_shifts(node)[-1].max()), int(node.theta.max())
+        largest = accumulated(graph, ranges, node.name)
+        if calibrated:  # one more quotient on either side, and a start that membranes move; see CalibratedNetwork
+            top, shift = top + 2, largest + 3 * theta
+            if node.kind not in ("if", "calibrated_if"):
+                return False
+        if top > U8_MAX or theta * (top + 1) >= _FLOAT32_EXACT or largest + shift >= _FLOAT32_EXACT:
             return False
     return ranges.fits and all(
         accumulated(graph, ranges, name) < _FLOAT32_EXACT for name in graph.nodes if name != graph.input.name
@@ -64,7 +68,10 @@ def top_level(graph: IntegerGraph, node: Population) -> int:
     """Largest accumulated count, payload or binary number that a population can send."""
     if node.kind == "graded":
         return node.levels or 0
-    return 2**graph.timesteps - 1 if node.kind == "bit_serial" else graph.timesteps
+    if node.kind == "bit_serial":
+        return 2**graph.timesteps - 1
+    # A signed count stays at T in the drain; others go on where a calibrated layer needs more steps than T.
+    return graph.timesteps if node.kind == "signed_if" else max(graph.timesteps, graph.emission_steps - graph.drain)
 
 
 def accumulated(graph: IntegerGraph, ranges: Ranges, name: str) -> int:
@@ -85,7 +92,11 @@ class LevelNetwork:
     """Executes chunks of images of a graph that :func:`supports` accepts; no membrane is ever shown to the watches.
 
     Step by step, and within a step node by node: what a layer sends is read again while it is still in cache.
+    Calibrated layers need all steps of a layer first: :class:`~toolchain.simulation.calibrated.CalibratedNetwork`.
     """
+
+    #: Whether synapses may quantise in their output stage.
+    staged = True
 
     def __init__(self, graph: IntegerGraph, ranges: Ranges) -> None:
         self.graph = graph
@@ -97,7 +108,9 @@ class LevelNetwork:
         pipelined = range(1, graph.emission_steps + 1)
         #: How often image and bias have been added after each step.
         self._times = (
-            [min(t, graph.timesteps) for t in pipelined] if self._pipelined else [1 if once else graph.timesteps]
+            [min(t, graph.emission_steps - graph.drain) for t in pipelined]
+            if self._pipelined
+            else [1 if once else graph.timesteps]
         )
         self._arriving: dict[str, int | None] = {}  # largest accumulated count at the input of a node; None: not u8
         self._top: dict[str, int | None] = {}  # the same at its output
@@ -129,7 +142,8 @@ class LevelNetwork:
                 self._int8[node.name] = synapse
         elif isinstance(node, Population):
             top = self._top[node.name] = top_level(self.graph, node)
-            stages = stages_of(self.graph, node, self._int8, self._bounds, top, self._times, _shifts(node))
+            bounds, shifts = self._bounds, _shifts(node)
+            stages = stages_of(self.graph, node, self._int8, bounds, top, self._times, shifts) if self.staged else []
             if stages:
                 self._stages[node.name] = stages
                 self._postponed.update(node.sources)
