@@ -4,6 +4,7 @@ import contextlib
 
 import numpy as np
 import pytest
+import torch
 
 from models.data import open_dataset
 from toolchain.cli import evaluate
@@ -123,6 +124,17 @@ def test_early_exit(spikec, net, expected, tmp_path):
         np.testing.assert_array_equal(found["output"], at_stop)
 
 
+@pytest.mark.parametrize("out", [(), ("-o", "t.npz")])
+def test_device(spikec, net, tmp_path, monkeypatch, out):
+    monkeypatch.chdir(tmp_path)
+    plain = spikec("run", net, "--limit", 5, "--json").json
+    assert spikec("run", net, "--limit", 5, "--device", "cpu", *out, "--json").json["correct"] == plain["correct"]
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    refused = spikec("run", net, "--limit", 5, "--device", "cuda", *out)
+    assert refused.code == 4
+    assert "torch sees no GPU here; leave device out" in refused.err
+
+
 def test_memory_and_threads_change_nothing(spikec, net):
     plain = spikec("run", net, "--limit", 30, "--json").json
     bounded = spikec("run", net, "--limit", 30, "--memory", "10kB", "--threads", 1, "--json").json
@@ -138,6 +150,8 @@ def test_memory_and_threads_change_nothing(spikec, net):
         (("--early-exit", "margin:-1"), "write margin, or margin:X"),
         (("--early-exit", "margin:x"), "write margin, or margin:X"),
         (("--target", "lava", "--threads", 1), "--threads is an option of --target golden"),
+        (("--target", "lava", "--device", "cpu"), "--device is for the golden model"),
+        (("--device", "tpu"), "use 'cpu' or 'cuda'"),
     ],
 )
 def test_golden_options_are_checked(spikec, net, words, message):

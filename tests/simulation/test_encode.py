@@ -26,6 +26,16 @@ def test_pixels_divided_by_255_are_exact():
     np.testing.assert_array_equal(encode(node, (pixels / 255).astype(np.float32)[None])[0], pixels)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_finite_values_beyond_the_range_are_clipped_as_the_formula_says(dtype):
+    """clip(round_half_even(real / scale), range): no error, however far beyond."""
+    largest = np.finfo(dtype).max / 4
+    for node, low, high in ((UNSIGNED, 0, 255), (InputNode("input", (2, 3), "int8", 0.5), -128, 127)):
+        reals = np.array([[[-largest, -64.5, -0.3], [63.75, 127.8, largest]]], dtype)
+        expected = [[min(max(round(float(r) / 0.5), low), high) for r in row] for row in reals[0]]
+        np.testing.assert_array_equal(encode(node, reals)[0], expected)
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
 def test_torch_tensors(dtype):
     images = torch.ones(4, 2, 3, dtype=dtype, requires_grad=True)
@@ -44,6 +54,7 @@ def test_torch_tensors(dtype):
         (np.zeros((1, 2, 3), complex), "dtype complex128"),
         (np.full((1, 2, 3), np.nan), "image 0 holds nan"),
         (np.where(np.arange(12).reshape(2, 2, 3) == 9, np.inf, 0.0), r"image 1 holds inf at \[1, 0\]"),
+        (np.full((1, 2, 3), -np.inf), "image 0 holds -inf"),
         ([[1.0], [1.0, 2.0]], "rectangular"),
     ],
 )

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from toolchain.ir.integer import Affine, Convolution, Population
-from toolchain.simulation import GoldenModel, simulate
+from toolchain.simulation import GoldenModel, calibrated, simulate
 from toolchain.simulation.int8 import exact_synapse
 
 CASES = [
@@ -62,6 +62,29 @@ def test_equals_the_oracle(random_graph, random_images, oracle, kind, schedule, 
             graph, integers * graph.input.scale, record="spikes", measure=measure, batch=2, threads=threads
         )
         assert_equal(trace, expected, graph, measured=measure)
+
+
+@pytest.mark.parametrize("rho", [3, 8])
+def test_calibrated_starts_that_move_far(one_layer, oracle, monkeypatch, rho):
+    """Currents of several thresholds, either sign: the few starts that membranes decide are no longer few."""
+    rng = np.random.default_rng(rho)
+    moved = []
+    far = calibrated._move_far
+    monkeypatch.setattr(calibrated, "_move_far", lambda *a: (moved.append(int(a[4].sum())), far(*a)))
+    graph = one_layer(
+        weight=rng.integers(-9, 10, (24, 6)),
+        bias=rng.integers(-9, 10, 24),
+        theta=rng.integers(1, 60, 24),
+        timesteps=5,
+        kind="calibrated_if",
+        rho=rho,
+        v_init=rng.integers(-90, 200, 24),
+    )
+    integers = rng.integers(0, 9, (16, 6))
+    model = GoldenModel(graph)
+    assert isinstance(model._engine, calibrated.CalibratedNetwork)
+    assert_equal(model.run(integers.astype(float), record="spikes"), oracle(graph, integers), graph, measured=False)
+    assert sum(moved) > 0
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

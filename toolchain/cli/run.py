@@ -35,6 +35,7 @@ def add_parser(commands: Any) -> Parser:
     add_format(command)
     command.add_argument("--record", choices=["spikes"], help="also keep every spike in the trace (with -o)")
     command.add_argument("-o", "--out", type=output_path, metavar="trace.npz", help="write the trace")
+    command.add_argument("--device", metavar="D", help="golden only: cpu (default), cuda or cuda:N; same integers")
     add_golden(command, early_exit=True)
     add_lava(command)
     return command
@@ -74,9 +75,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _registers(args: argparse.Namespace) -> dict[str, Any]:
-    """What the golden model does with numbers that do not fit."""
+    """How the golden model is prepared: what it does with numbers that do not fit, and its device."""
     check_format(args.format)
-    given = {name: value for name in ("overflow", "format") if (value := getattr(args, name)) is not None}
+    given = {name: value for name in ("overflow", "format", "device") if (value := getattr(args, name)) is not None}
     if given and args.target != "golden":
         raise UsageError(f"--{next(iter(given))} is for the golden model; leave out --target {args.target}")
     return given

@@ -40,7 +40,8 @@ class CalibratedNetwork(LevelNetwork):
         #: Per step, [S, 1, neurons]: v_init, the biases so far and, for a population, theta.
         self._constant: dict[str, Tensor] = {}
         times = torch.tensor(self._times, dtype=torch.float32)[:, None, None]
-        for node in (*graph.populations, graph.readout):
+        neurons: tuple[Population | Readout, ...] = (*graph.populations, graph.readout)
+        for node in neurons:
             bias = self._bias[node.name]
             start = torch.as_tensor(node.v_init).float()[None]
             each = torch.zeros_like(start) if bias is None else bias[None]
@@ -66,7 +67,7 @@ class CalibratedNetwork(LevelNetwork):
     ) -> Result:
         """As :meth:`Network.run`; nothing can stop early where layers run one after the other."""
         assert early_exit is None  # refused by EarlyExit
-        parts = [self._run(part, spikes) for part in integers.split(self._images_at_once)]
+        parts = [self._run(part, spikes) for part in torch.split(integers, self._images_at_once)]
         return Result(
             {p.name: _joined([part.emissions[p.name] for part in parts]) for p in self.graph.populations},
             torch.cat([part.readout for part in parts], dim=1),
@@ -83,7 +84,7 @@ class CalibratedNetwork(LevelNetwork):
             if isinstance(node, Population | Readout):
                 u = self._constant[node.name].expand(-1, images, -1)
                 if arriving:
-                    u = u + flat(self._sum(node, arriving)).unflatten(0, (self._steps, images))
+                    u = u + flat(self._sum(node, arriving)).view(self._steps, images, -1)
                 parts = [flat(image[source]) for source in node.sources if source in image]
                 if parts:
                     u = torch.stack([v.add(sum(parts), alpha=t) for v, t in zip(u, self._times, strict=True)])

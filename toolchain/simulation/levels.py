@@ -69,7 +69,7 @@ def top_level(graph: IntegerGraph, node: Population) -> int:
     if node.kind == "graded":
         return node.levels or 0
     if node.kind == "bit_serial":
-        return 2**graph.timesteps - 1
+        return (1 << graph.timesteps) - 1
     # A signed count stays at T in the drain; others go on where a calibrated layer needs more steps than T.
     return graph.timesteps if node.kind == "signed_if" else max(graph.timesteps, graph.emission_steps - graph.drain)
 
