@@ -50,6 +50,8 @@ _FLOAT32_EXACT = 2**24
 def supports(graph: IntegerGraph, ranges: Ranges) -> bool:
     """Whether this path is exact for ``graph``: its neuron kinds, the 24-bit proof, and every sum below 2**24."""
     calibrated = any(p.kind == "calibrated_if" for p in graph.populations)
+    if calibrated and (graph.schedule != "pipelined" or graph.drain):
+        return False
     for node in graph.populations:
         top, shift, theta = top_level(graph, node), int(_shifts(node)[-1].max()), int(node.theta.max())
         largest = accumulated(graph, ranges, node.name)
