@@ -86,9 +86,13 @@ class Neuron(nn.Module):
         """Real value of one emitted unit: threshold, or threshold / levels."""
         return self.threshold if self.spec.levels is None else self.threshold / self.spec.levels
 
+    def unit_over(self, axes: int) -> Tensor:
+        """``unit``, shaped to multiply values of neurons with that many axes, channels first."""
+        return self.unit.reshape(-1, *([1] * (axes - 1))) if self.unit.ndim else self.unit
+
     def forward(self, x: Tensor) -> Tensor:
         z = x.reshape(self.steps, -1, *x.shape[1:])
-        unit = self.unit.reshape(-1, *([1] * (z.ndim - 3))) if self.unit.ndim else self.unit
+        unit = self.unit_over(z.ndim - 2)
         start = unit / 2 + self.offset
         emitted = self._emit(z / unit, start / unit)
         kept = emitted[self.spec.warm_up :][: self.timesteps + self.drain]

@@ -37,7 +37,7 @@ def convert(ann: nn.Module, method: Method, *, example: Any, calibration: Any = 
     if not isinstance(method, Method):
         raise ConversionError(f"expected a method such as tc.QCFS(timesteps=4), got {method!r}")
     images = as_images(example, "example")
-    seen = images
+    seen = more = images
     if calibration is not None:
         more = as_images(calibration, "calibration")
         if more.shape[1:] != images.shape[1:]:
@@ -52,7 +52,7 @@ def convert(ann: nn.Module, method: Method, *, example: Any, calibration: Any = 
     offsets = method.calibrated_offsets()
     data = seen[len(images) :] if calibration is not None else images
     means = activation_means(graph, list(levels), data) if offsets else {}
-    tuning = data if calibration is None else as_images(calibration, "calibration")[:LARGEST_SET]
+    tuning = more[:LARGEST_SET]
     scores = class_scores(graph, tuning) if offsets == "tuned" else None
     for name in levels:
         spec = method.neuron(levels[name])

@@ -18,7 +18,6 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 from toolchain.conversion.network import SpikingNetwork
-from toolchain.conversion.neurons import Neuron
 
 #: Calibration images used at most.
 LARGEST_SET = 10_000
@@ -44,7 +43,7 @@ def tune_offsets(network: SpikingNetwork, images: Tensor, scores: Tensor) -> Non
     before = _evaluate(network, images[-held:], scores[-held:])
     start = {name: neuron.offset for name, neuron in network.neurons.items()}
     shapes = {name: counts.shape[1:] for name, counts in network.counts(images[:1]).items()}
-    units = {name: _unit(neuron, shapes[name]) for name, neuron in network.neurons.items()}
+    units = {name: neuron.unit_over(len(shapes[name])) for name, neuron in network.neurons.items()}
     offsets = {name: nn.Parameter((start[name] / units[name]).expand(shapes[name]).clone()) for name in start}
     optimizer = torch.optim.Adam(offsets.values(), lr=_RATE)
     generator = torch.Generator().manual_seed(_SEED)
@@ -60,7 +59,7 @@ def tune_offsets(network: SpikingNetwork, images: Tensor, scores: Tensor) -> Non
             optimizer.step()
     for name, neuron in network.neurons.items():
         neuron.offset = (offsets[name] * units[name]).detach()
-    if _evaluate(network, images[-held:], scores[-held:]) >= before:
+    if not _evaluate(network, images[-held:], scores[-held:]) < before:  # also where it is not a number
         for name, neuron in network.neurons.items():
             neuron.offset = start[name]
 
@@ -74,7 +73,3 @@ def _evaluate(network: SpikingNetwork, images: Tensor, scores: Tensor) -> float:
 
 def _divergence(scores: Tensor, wanted: Tensor) -> Tensor:
     return F.kl_div(F.log_softmax(scores, 1), F.log_softmax(wanted, 1), log_target=True, reduction="batchmean")
-
-
-def _unit(neuron: Neuron, shape: torch.Size) -> Tensor:
-    return neuron.unit.reshape(-1, *([1] * (len(shape) - 1))) if neuron.unit.ndim else neuron.unit
