@@ -72,7 +72,7 @@ class Recipe:
         """What the method adds to :func:`toolchain.training.fit`, as keyword arguments."""
         if self.method == "residual-error":
             return {"after_epoch": ResidualNoise(validation, self.noise_timesteps, device)}
-        if self.method == "error-free":
+        if self.method == "error-free" and self.bit_decay:
             return {"penalty": BitCountPenalty(model, self.bit_decay)}
         return {}
 

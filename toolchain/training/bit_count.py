@@ -15,21 +15,20 @@ from toolchain.training.activations import ClipFloorShift
 
 
 class _BitCount(torch.autograd.Function):
-    """Number of 1-bits of non-negative whole numbers; surrogate gradient 1 with respect to each number."""
+    """Number of 1-bits of whole numbers 0..``largest``; surrogate gradient 1 with respect to each number."""
 
     @staticmethod
-    def forward(ctx: Any, level: Tensor) -> Tensor:
+    def forward(ctx: Any, level: Tensor, largest: int) -> Tensor:
         ctx.save_for_backward(level)
-        rest, total = level.detach().round().to(torch.int64), torch.zeros((), dtype=torch.int64, device=level.device)
-        while bool((rest > 0).any()):
-            total += (rest & 1).sum()
-            rest = rest >> 1
-        return total.to(level.dtype)
+        number = level.detach().round().to(torch.int32)
+        # A fixed number of rounds: a loop that looks at the data cannot be compiled.
+        ones = sum(((number >> bit) & 1 for bit in range(largest.bit_length())), torch.zeros_like(number))
+        return ones.sum().to(level.dtype)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         (level,) = ctx.saved_tensors
-        return gradients[0].expand_as(level)
+        return gradients[0].expand_as(level), None
 
 
 class BitCountPenalty:
@@ -46,7 +45,7 @@ class BitCountPenalty:
         if module.training:
             assert module.levels is not None  # the method's recipe asks for 2^T - 1 levels
             level = output / module.threshold * module.levels
-            self._counts.append(_BitCount.apply(level))  # type: ignore[no-untyped-call]
+            self._counts.append(_BitCount.apply(level, module.levels))  # type: ignore[no-untyped-call]
 
     def __call__(self) -> Tensor:
         total = torch.stack(self._counts).sum()
