@@ -164,6 +164,22 @@ def test_bit_count_penalty_counts_ones_and_pushes_levels_down() -> None:
     assert float(penalty()) == float(loss)  # the batch before is forgotten
 
 
+def test_bit_count_penalty_is_the_same_in_a_compiled_network() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(5, 7), ClipFloorShift(7, 1.0), nn.Linear(7, 3), ClipFloorShift(3, 1.0))
+    penalty, x = BitCountPenalty(model, 0.5), torch.rand(4, 5)
+    compiled = torch.compile(model, backend="aot_eager")
+    found = []
+    for run in (model, compiled, compiled):
+        model.zero_grad()
+        run(x)
+        penalty().backward()
+        found.append(model[0].weight.grad.clone())
+    assert found[0].abs().sum() > 0
+    for gradient in found[1:]:
+        torch.testing.assert_close(gradient, found[0])
+
+
 def test_relus_are_replaced_everywhere_and_thresholds_are_quantiles_of_what_they_carry() -> None:
     torch.manual_seed(0)
     inner = nn.Sequential(nn.Linear(6, 5), nn.ReLU())

@@ -99,6 +99,8 @@ class ClipFloorShift(nn.Module):
     """
 
     threshold: nn.Parameter
+    #: 1-bits of the last output's levels, where :class:`BitCountPenalty` asks for them.
+    ones: Tensor | None
 
     def __init__(self, levels: int | None = 4, threshold: float = 8.0, order: Order = "floor_clamp") -> None:
         super().__init__()
@@ -111,6 +113,7 @@ class ClipFloorShift(nn.Module):
         self.levels = None if levels is None else int(levels)
         self.order: Order = order
         self.sigma = 0.0
+        self.ones = None
         self.threshold = nn.Parameter(torch.tensor(float(threshold)))
 
     def forward(self, x: Tensor) -> Tensor:

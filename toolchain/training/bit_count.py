@@ -36,18 +36,20 @@ class BitCountPenalty:
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.decay = decay
-        self._counts: list[Tensor] = []
-        for module in model.modules():
-            if isinstance(module, ClipFloorShift):
-                module.register_forward_hook(self._count)
+        self._activations = [module for module in model.modules() if isinstance(module, ClipFloorShift)]
+        for module in self._activations:
+            module.register_forward_hook(self._count)
 
-    def _count(self, module: ClipFloorShift, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    @staticmethod
+    def _count(module: ClipFloorShift, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        # Kept on the module: torch.compile carries a module's attributes out of the graph, but not another object's.
         if module.training:
             assert module.levels is not None  # the method's recipe asks for 2^T - 1 levels
             level = output / module.threshold * module.levels
-            self._counts.append(_BitCount.apply(level, module.levels))  # type: ignore[no-untyped-call]
+            module.ones = _BitCount.apply(level, module.levels)  # type: ignore[no-untyped-call]
 
     def __call__(self) -> Tensor:
-        total = torch.stack(self._counts).sum()
-        self._counts.clear()
-        return self.decay * total
+        ones = [module.ones for module in self._activations if module.ones is not None]
+        for module in self._activations:
+            module.ones = None
+        return self.decay * torch.stack(ones).sum()
