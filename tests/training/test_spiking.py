@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 
 import toolchain as tc
@@ -162,6 +164,14 @@ def test_bit_count_penalty_counts_ones_and_pushes_levels_down() -> None:
     assert x.grad.tolist() == [0.5, 0.5, 0.5, 0.5, 0.5, 0.0, 0.5]
     activation(x)
     assert float(penalty()) == float(loss)  # the batch before is forgotten
+
+
+@given(st.lists(st.integers(0, 2**24 - 1), min_size=1, max_size=50))
+def test_ones_of_any_whole_number_are_counted(numbers: list[int]) -> None:
+    activation = ClipFloorShift(2**24 - 1, 2.0**24 - 1)
+    penalty = BitCountPenalty(activation, 1.0)
+    activation(torch.tensor(numbers, dtype=torch.float64))
+    assert float(penalty()) == sum(number.bit_count() for number in numbers)
 
 
 def test_bit_count_penalty_is_the_same_in_a_compiled_network() -> None:

@@ -15,20 +15,23 @@ from toolchain.training.activations import ClipFloorShift
 
 
 class _BitCount(torch.autograd.Function):
-    """Number of 1-bits of whole numbers 0..``largest``; surrogate gradient 1 with respect to each number."""
+    """Number of 1-bits of whole numbers below 2**31; surrogate gradient 1 with respect to each number."""
 
     @staticmethod
-    def forward(ctx: Any, level: Tensor, largest: int) -> Tensor:
+    def forward(ctx: Any, level: Tensor) -> Tensor:
         ctx.save_for_backward(level)
-        number = level.detach().round().to(torch.int32)
-        # A fixed number of rounds: a loop that looks at the data cannot be compiled.
-        ones = sum(((number >> bit) & 1 for bit in range(largest.bit_length())), torch.zeros_like(number))
-        return ones.sum().to(level.dtype)
+        # Sums of neighbouring bits, pairs, nibbles, bytes: no loop that looks at the data, which cannot be compiled.
+        n = level.detach().round().to(torch.int32)
+        n = n - ((n >> 1) & 0x55555555)
+        n = (n & 0x33333333) + ((n >> 2) & 0x33333333)
+        n = (n + (n >> 4)) & 0x0F0F0F0F
+        n = n + (n >> 8)
+        return ((n + (n >> 16)) & 0x3F).sum().to(level.dtype)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         (level,) = ctx.saved_tensors
-        return gradients[0].expand_as(level), None
+        return gradients[0].expand_as(level)
 
 
 class BitCountPenalty:
@@ -46,7 +49,7 @@ class BitCountPenalty:
         if module.training:
             assert module.levels is not None  # the method's recipe asks for 2^T - 1 levels
             level = output / module.threshold * module.levels
-            module.ones = _BitCount.apply(level, module.levels)  # type: ignore[no-untyped-call]
+            module.ones = _BitCount.apply(level)  # type: ignore[no-untyped-call]
 
     def __call__(self) -> Tensor:
         ones = [module.ones for module in self._activations if module.ones is not None]
