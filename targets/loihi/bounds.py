@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from targets.loihi.boxes import volume, whole
+from targets.loihi.axons import least_slots
+from targets.loihi.boxes import origins, volume, whole
 from targets.loihi.needs import AXONS_OUT, COMPARTMENTS, SYNAPSES, Demand, Layer, capacity, connections
 from toolchain.energy.fanout import fan_out, structure
 from toolchain.ir.integer import (
@@ -33,12 +34,12 @@ def lower_bound(demand: Demand, layers: Sequence[Layer]) -> int:
     net = demand.net
     neurons = sum(volume(whole(layer.shape)) for layer in layers)
     least = [1, _cores(neurons * demand.per_neuron, room[COMPARTMENTS])]
-    inner = (node for node in net.synapses if _fed_by(net, node.name) != {net.input.name} and _alone(net, node))
+    inner = (node for node in net.synapses if origins(net, node.name) != {net.input.name} and _alone(net, node))
     stored = (_stored(demand, node) for node in inner)
     least.append(_cores(sum(stored), room[SYNAPSES]))
     if AXONS_OUT in room:
-        pairs = sum(int(cores_reached(demand, layer).sum()) for layer in net.populations)
-        least.append(_cores(pairs, room[AXONS_OUT]))
+        slots = sum(_out_axons(demand, layer) for layer in net.populations)
+        least.append(_cores(slots, room[AXONS_OUT]))
     return max(least)
 
 
@@ -52,22 +53,34 @@ def _stored(demand: Demand, node: Synapse) -> int:
     return connections(node, whole(node.output_shape)) * demand.widths[node.name]
 
 
-def cores_reached(demand: Demand, layer: Population) -> Int64:
-    """Fewest cores each neuron sends to, int64 of the layer's shape: those that the weights of its targets fill."""
+def _out_axons(demand: Demand, layer: Population) -> int:
+    """Fewest output axons of a layer: of its neurons, or of populations where the nodes behind can do with those."""
+    own = {node.name for node in demand.net.synapses} - set(demand.entering)
+    shared = cores_reached(demand, layer, set(demand.entering), direct=False)
+    return least_slots(cores_reached(demand, layer, own), shared, demand.limits)
+
+
+def cores_reached(
+    demand: Demand, layer: Population, into: Collection[str] | None = None, *, direct: bool = True
+) -> Int64:
+    """Fewest cores each neuron sends to, int64 of the layer's shape: those that the weights of its targets fill.
+
+    ``into``: the synapse nodes looked at, all without; ``direct``: connections without weights too.
+    """
     entered = np.zeros(layer.shape, dtype=np.int64)
-    direct = np.zeros(layer.shape, dtype=np.int64)
+    least = np.zeros(layer.shape, dtype=np.int64)
     for consumer in demand.net.consumers(layer.name):
         behind = demand.net.consumers(consumer.name) if isinstance(consumer, Flatten) else (consumer,)
         for node in behind:
             if isinstance(node, Population | Readout):
-                direct |= 1
-            elif not isinstance(node, Convolution | Affine) or not _alone(demand.net, node):
+                least |= int(direct)
+            if not isinstance(node, Convolution | Affine) or not (into is None or node.name in into):
                 continue
-            elif demand.shared or isinstance(node, Affine):
+            if _alone(demand.net, node) and (demand.shared or isinstance(node, Affine)):
                 groups = node.groups if isinstance(node, Convolution) else 1
                 reaches = fan_out(node, structure(node)).reshape(layer.shape) > 0
                 entered += reaches * (demand.bits[node.name] * node.weight.shape[0] // groups)
-    reached: Int64 = np.maximum(-(-entered // capacity(demand.limits)[SYNAPSES]), direct)
+    reached: Int64 = np.maximum(-(-entered // capacity(demand.limits)[SYNAPSES]), least)
     return reached
 
 
@@ -84,12 +97,3 @@ def _alone(net: IntegerGraph, node: Synapse) -> bool:
         )
 
     return not synapse(node.name, True) and not synapse(node.name, False)
-
-
-def _fed_by(net: IntegerGraph, name: str) -> set[str]:
-    """Neurons, or the input, a node gets its values from."""
-    found: set[str] = set()
-    for source in net.nodes[name].sources:
-        node = net.nodes[source]
-        found |= _fed_by(net, source) if isinstance(node, Convolution | Affine | Flatten | SumPool) else {source}
-    return found

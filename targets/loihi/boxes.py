@@ -132,3 +132,9 @@ def paths(graph: IntegerGraph, layer: Population | Readout, box: Box) -> Iterato
 
     for source in layer.sources:
         yield from walk(source, box, ())
+
+
+def origins(net: IntegerGraph, name: str) -> set[str]:
+    """Neuron layers, or the input, that a node gets its values from."""
+    sources = [net.nodes[source] for source in net.nodes[name].sources]
+    return set().union(*(origins(net, node.name) if isinstance(node, Linear) else {node.name} for node in sources))

@@ -3,9 +3,10 @@
 - Weights of a convolution are stored once per core and output channel (``shared``) or once per connection. Kernel rows
   and columns that never meet an input are not stored, zero weights are. A width is the smallest the chip has for the
   node's largest weight.
-- An input axon is a list of synapses. Sources that need the same list use the same axon, as nengo-loihi's
-  ``compartment_map`` allows: the neurons of a pooled cell take one axon, not one each.
-- An output axon is a pair of a neuron and a core it sends to.
+- A discrete input axon is a list of synapses. Sources that need the same list use the same axon, as nengo-loihi's
+  ``compartment_map`` allows: the neurons of a pooled cell take one axon, not one each. A discrete output axon is a
+  pair of a neuron and a core it sends to.
+- Population axons are shared by the channels of a place, see ``axons.py``.
 - Synapses fed by the input take nothing: the host computes that layer and sets biases.
 """
 
@@ -18,7 +19,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from targets.loihi.boxes import Box, cells, hull, paths, volume
+from targets.loihi.axons import Reach, entering, places
+from targets.loihi.boxes import Box, Path, cells, hull, paths, volume
 from targets.loihi.limits import Limits
 from toolchain.energy.fanout import structure, taps
 from toolchain.ir.integer import Affine, Convolution, Int64, IntegerGraph, Population, Readout, SumPool, Synapse
@@ -52,8 +54,8 @@ class Part:
 
     ``channels``: output channels stored of each synapse node, one bit per channel, by node and how often they are
     stored (once for each position of a pool that follows the node); ``table_bits``: memory of synapses stored one by
-    one; ``lists``: input cells of each synapse node, one axon each; ``fed_by``: the neurons it listens to, boxes by
-    origin.
+    one; ``lists``: input axons by synapse node, how many and the box around what they stand for; ``fed_by`` and
+    ``fed_by_population``: the neurons it listens to over discrete and over population axons, boxes by origin.
     """
 
     slice: Slice
@@ -63,6 +65,7 @@ class Part:
     lists: Mapping[str, tuple[int, Box]]
     axons_out: int
     fed_by: Mapping[str, tuple[Box, ...]]
+    fed_by_population: Mapping[str, tuple[Box, ...]]
 
 
 def capacity(limits: Limits) -> dict[str, int]:
@@ -73,26 +76,39 @@ def capacity(limits: Limits) -> dict[str, int]:
 class Demand:
     """Needs of blocks of one graph on one chip."""
 
-    def __init__(self, net: IntegerGraph, limits: Limits, *, shared: bool = True, most_bits: int | None = None) -> None:
-        """``most_bits``: take weights for that narrow."""
+    def __init__(
+        self,
+        net: IntegerGraph,
+        limits: Limits,
+        *,
+        shared: bool = True,
+        populations: bool = True,
+        most_bits: int | None = None,
+    ) -> None:
+        """``populations``: use population axons where the chip has them and they take fewer input axons;
+        ``most_bits``: take weights for that narrow."""
         self.net = net
         self.limits = limits
         self.shared = shared
         self.per_neuron = limits["compartments_per_neuron"].value
         self.widths = {node.name: width(node, limits, most_bits) for node in net.synapses}
         self.bits = {node.name: int(_used(node)[0].sum()) * self.widths[node.name] for node in net.synapses}
+        shapes = {node.name: entering(net, node, limits) if populations else None for node in net.synapses}
+        self.entering = {name: shape for name, shape in shapes.items() if shape is not None}
 
-    def part(self, layer: Layer, box: Box, reached: Int64) -> Part:
+    def part(self, layer: Layer, box: Box, reached: Reach) -> Part:
         """``reached``: cores every neuron of the layer sends spikes to."""
         channels: dict[tuple[str, int], int] = {}
         lists: dict[str, tuple[int, Box]] = {}
         fed_by: dict[str, list[Box]] = {}
+        fed_by_population: dict[str, list[Box]] = {}
         table = 0
         for path in paths(self.net, layer, box):
             if path.origin == self.net.input.name:
                 continue
-            fed_by.setdefault(path.origin, []).append(path.box)
             synapses = [(node, outputs) for node, outputs in path.nodes if isinstance(node, Convolution | Affine)]
+            together = len(synapses) == 1 and synapses[0][0].name in self.entering
+            (fed_by_population if together else fed_by).setdefault(path.origin, []).append(path.box)
             if not synapses:  # identities and pools: one axon per target neuron, one synapse of one bit
                 lists[layer.name] = (volume(box), box)
                 continue
@@ -102,22 +118,23 @@ class Demand:
                 table += volume(box) * volume(path.box) * max(self.widths[n.name] for n, _ in synapses)
                 continue
             lists[node.name] = cells(node, outputs)
+            if together:
+                lists[node.name] = places(self.entering[node.name], *lists[node.name], self.limits)
             if self.shared or isinstance(node, Affine):
                 low, high = outputs[0]
-                behind = path.nodes[[n.name for n, _ in path.nodes].index(node.name) + 1 :]
-                key = node.name, math.prod(math.prod(n.kernel) for n, _ in behind if isinstance(n, SumPool))
+                key = node.name, _copies(path, node)
                 channels[key] = channels.get(key, 0) | (1 << high) - (1 << low)
             else:
                 table += connections(node, outputs) * self.widths[node.name]
-        window = tuple(slice(low, high) for low, high in box)
         return Part(
             Slice(layer.name, box),
             volume(box) * self.per_neuron,
             channels,
             table,
             lists,
-            int(reached[window].sum()),
+            reached.slots(box, self.limits),
             {origin: tuple(boxes) for origin, boxes in fed_by.items()},
+            {origin: tuple(boxes) for origin, boxes in fed_by_population.items()},
         )
 
     def usage(self, parts: list[Part]) -> dict[str, int]:
@@ -136,6 +153,12 @@ class Demand:
             AXONS_IN: sum(_together(entries) for entries in lists.values()),
             AXONS_OUT: sum(part.axons_out for part in parts),
         }
+
+
+def _copies(path: Path, node: Synapse) -> int:
+    """How often the weights of ``node`` are stored: once for each position of the pools behind it."""
+    behind = path.nodes[[other.name for other, _ in path.nodes].index(node.name) + 1 :]
+    return math.prod(math.prod(pool.kernel) for pool, _ in behind if isinstance(pool, SumPool))
 
 
 def _together(entries: list[tuple[int, Box]]) -> int:

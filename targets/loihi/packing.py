@@ -15,6 +15,7 @@ from itertools import product
 
 import numpy as np
 
+from targets.loihi.axons import Reach
 from targets.loihi.boxes import Box, hull, whole
 from targets.loihi.needs import AXONS_IN, AXONS_OUT, COMPARTMENTS, SYNAPSES, Demand, Layer, Part
 from toolchain.errors import DoesNotFit
@@ -85,20 +86,24 @@ def pack(demand: Demand, layers: Sequence[Layer], capacity: Capacity, grain: int
     return [one.parts for one in packing.bins]
 
 
-def destinations(layer: Layer, groups: Sequence[Sequence[Part]]) -> Int64:
-    """Groups with a part that each neuron of ``layer`` feeds, int64 of its shape."""
-    found = np.zeros(layer.shape, dtype=np.int64)
+def destinations(layer: Layer, groups: Sequence[Sequence[Part]]) -> Reach:
+    """Groups with a part that each neuron of ``layer`` feeds."""
+    found = Reach.nowhere(layer.shape)
     for group in groups:
-        boxes = fed(layer, group)
-        if boxes:
-            window, mask = covered(boxes)
-            found[window] += mask
+        for reached, boxes in (
+            (found.own, [box for part in group for box in part.fed_by.get(layer.name, ())]),
+            (found.shared, [box for part in group for box in part.fed_by_population.get(layer.name, ())]),
+        ):
+            if boxes:
+                window, mask = covered(boxes)
+                reached[window] += mask
     return found
 
 
 def fed(layer: Layer, group: Sequence[Part]) -> tuple[Box, ...]:
-    """Boxes of the neurons of ``layer`` that a group of parts listens to."""
-    return tuple(dict.fromkeys(box for part in group for box in part.fed_by.get(layer.name, ())))
+    """Boxes of the neurons of ``layer`` that a group of parts listens to, over either kind of axon."""
+    maps = [listened for part in group for listened in (part.fed_by, part.fed_by_population)]
+    return tuple(dict.fromkeys(box for listened in maps for box in listened.get(layer.name, ())))
 
 
 def covered(boxes: Sequence[Box]) -> tuple[tuple[slice, ...], Int64]:
@@ -119,7 +124,7 @@ def load(used: Mapping[str, int], capacity: Capacity) -> float:
     return max(used[key] / limit for key, limit in capacity.items())
 
 
-def _blocks(demand: Demand, layer: Layer, reached: Int64, capacity: Capacity, grain: int) -> list[Part]:
+def _blocks(demand: Demand, layer: Layer, reached: Reach, capacity: Capacity, grain: int) -> list[Part]:
     """Equal blocks of ``layer`` that each fit an empty core."""
     least, wanted = 0, []
     everything = demand.usage([demand.part(layer, whole(layer.shape), reached)])
@@ -151,14 +156,14 @@ def _blocks(demand: Demand, layer: Layer, reached: Int64, capacity: Capacity, gr
     raise DoesNotFit(_refusal(demand, layer, reached, capacity))
 
 
-def _middle(demand: Demand, layer: Layer, sizes: tuple[int, ...], reached: Int64) -> Part:
+def _middle(demand: Demand, layer: Layer, sizes: tuple[int, ...], reached: Reach) -> Part:
     """An interior block, which needs the most."""
     starts = [math.ceil(n / size) // 2 * size for n, size in zip(layer.shape, sizes, strict=True)]
     box = tuple((low, min(low + size, n)) for low, size, n in zip(starts, sizes, layer.shape, strict=True))
     return demand.part(layer, box, reached)
 
 
-def _cut(demand: Demand, layer: Layer, sizes: tuple[int, ...], reached: Int64) -> list[Part]:
+def _cut(demand: Demand, layer: Layer, sizes: tuple[int, ...], reached: Reach) -> list[Part]:
     axes: list[list[tuple[int, int]]] = [
         [(low, min(low + size, n)) for low in range(0, n, size)] for n, size in zip(layer.shape, sizes, strict=True)
     ]
@@ -177,7 +182,7 @@ def _cuts(shape: tuple[int, ...]) -> list[tuple[tuple[int, ...], int]]:
     return [(sizes, count) for count, _, sizes in sorted(found)]
 
 
-def _refusal(demand: Demand, layer: Layer, reached: Int64, capacity: Capacity) -> str:
+def _refusal(demand: Demand, layer: Layer, reached: Reach, capacity: Capacity) -> str:
     one = demand.usage([_middle(demand, layer, (1,) * len(layer.shape), reached)])
     over = ", ".join(f"{one[key]} {key} of {limit}" for key, limit in capacity.items() if one[key] > limit)
     return (

@@ -1,8 +1,9 @@
 """Which core computes which neurons: a deterministic split by capacity. An estimate: Intel's mapper is not public.
 
-The objective, in this order: fewest cores, lowest load of the fullest core, fewest hops. Several grains of cutting are
-tried; then capacity is lowered as far as the number of cores allows; then cores are put on the mesh in the order of the
-data. ``lower_bound`` is what no placement under the same limits and the same storage can undercut.
+The objective, in this order: fewest cores, lowest load of the fullest core, fewest hops. Discrete axons are tried, then
+population axons where the chip has them, in several grains of cutting; then capacity is lowered as far as the number of
+cores allows; then cores are put on the mesh in the order of the data. ``lower_bound`` is what no placement under the
+same limits and the same storage can undercut.
 """
 
 from __future__ import annotations
@@ -50,13 +51,15 @@ class Core:
 @dataclass(frozen=True)
 class Placement:
     """Where every neuron is computed. ``shared``: kernels are stored once per core, not once per connection;
-    ``mesh``: columns and rows of tiles, cores per tile."""
+    ``population_axons``: synapse nodes that are entered by them, the others by discrete axons; ``mesh``: columns and
+    rows of tiles, cores per tile."""
 
     target: str
     cores: tuple[Core, ...]
     chips: int
     lower_bound: int
     shared: bool
+    population_axons: tuple[str, ...]
     assumptions: tuple[str, ...]
     mesh: tuple[int, int, int]
     reached: dict[str, dict[int, tuple[Box, ...]]] = field(repr=False)
@@ -127,9 +130,10 @@ def place(graph: nir.NIRGraph | IntegerGraph, target: str = "loihi2", *, shared:
     """
     net, limits = as_integer(graph), load_limits(target)
     layers = [node for node in net if isinstance(node, Population | Readout)]
-    demand = Demand(net, limits, shared=shared)
-    room, bound = capacity(limits), lower_bound(demand, layers)
-    groups = _in_order(_pack(demand, layers, room, bound), layers)
+    options = demands(net, limits, shared=shared)
+    room, bound = capacity(limits), lower_bound(options[-1], layers)
+    packed, demand = _pack(options, layers, room, bound)
+    groups = _in_order(packed, layers)
     cores = tuple(
         Core(
             index,
@@ -145,6 +149,7 @@ def place(graph: nir.NIRGraph | IntegerGraph, target: str = "loihi2", *, shared:
         chips=cores[-1].chip + 1,
         lower_bound=bound,
         shared=shared,
+        population_axons=tuple(demand.entering),
         assumptions=_assumptions(limits),
         mesh=mesh(limits),
         reached={p.name: _reached(p, groups) for p in net.populations},
@@ -153,30 +158,49 @@ def place(graph: nir.NIRGraph | IntegerGraph, target: str = "loihi2", *, shared:
     )
 
 
+def demands(
+    net: IntegerGraph, limits: Limits, *, shared: bool = True, most_bits: int | None = None
+) -> tuple[Demand, ...]:
+    """What neurons need with discrete axons alone and, where population axons apply, with those."""
+    discrete, both = (
+        Demand(net, limits, shared=shared, populations=kind, most_bits=most_bits) for kind in (False, True)
+    )
+    return (discrete, both) if both.entering else (discrete,)
+
+
 def cores_needed(net: IntegerGraph, limits: Limits, *, most_bits: int) -> int:
     """Cores of ``net`` if its weights had at most ``most_bits`` bits."""
-    demand = Demand(net, limits, most_bits=most_bits)
+    options = demands(net, limits, most_bits=most_bits)
     layers = [node for node in net if isinstance(node, Population | Readout)]
-    return len(_fewest(demand, layers, capacity(limits), lower_bound(demand, layers))[0])
+    return len(_fewest(options, layers, capacity(limits), lower_bound(options[-1], layers))[0])
 
 
 def _fewest(
-    demand: Demand, layers: Sequence[Layer], room: Mapping[str, int], bound: int
-) -> tuple[list[list[Part]], int]:
-    """Fewest cores over the grains, and that grain."""
-    best, chosen = pack(demand, layers, room, _GRAINS[0]), _GRAINS[0]
-    for grain in _GRAINS[1:]:
-        if len(best) == bound or len(best) * grain > _MOST_BLOCKS:
-            break
-        found = pack(demand, layers, room, grain)
-        if len(found) < len(best):
-            best, chosen = found, grain
-    return best, chosen
+    options: Sequence[Demand], layers: Sequence[Layer], room: Mapping[str, int], bound: int
+) -> tuple[list[list[Part]], Demand, int]:
+    """Fewest cores over the kinds of axons and the grains, and the kind and grain that take them."""
+    best: tuple[list[list[Part]], Demand, int] | None = None
+    for demand in options:
+        for grain in _GRAINS:
+            if best and (len(best[0]) == bound or (grain > 1 and len(best[0]) * grain > _MOST_BLOCKS)):
+                break
+            try:
+                found = pack(demand, layers, room, grain)
+            except DoesNotFit:
+                if demand is options[-1] and best is None:
+                    raise
+                break
+            if best is None or len(found) < len(best[0]):
+                best = found, demand, grain
+    assert best is not None
+    return best
 
 
-def _pack(demand: Demand, layers: Sequence[Layer], room: Mapping[str, int], bound: int) -> list[list[Part]]:
+def _pack(
+    options: Sequence[Demand], layers: Sequence[Layer], room: Mapping[str, int], bound: int
+) -> tuple[list[list[Part]], Demand]:
     """Fewest cores; then the lowest capacity at which as many cores do."""
-    best, chosen = _fewest(demand, layers, room, bound)
+    best, demand, chosen = _fewest(options, layers, room, bound)
     low, high = bound / len(best), 1.0
     while high - low > _PRECISION:
         middle = (low + high) / 2
@@ -188,7 +212,7 @@ def _pack(demand: Demand, layers: Sequence[Layer], room: Mapping[str, int], boun
             best, high = found, middle
         else:
             low = middle
-    return best
+    return best, demand
 
 
 def _in_order(groups: list[list[Part]], layers: Sequence[Layer]) -> list[list[Part]]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from targets.loihi.axons import Reach
 from targets.loihi.bounds import cores_reached
 from targets.loihi.facts import Facts, Violation, recalled, severity
-from targets.loihi.needs import AXONS_IN, SYNAPSES, Layer
+from targets.loihi.needs import AXONS_IN, SYNAPSES
 from targets.loihi.placement import cores_needed
 from toolchain.energy.fanout import structure
 from toolchain.errors import DoesNotFit
@@ -33,37 +34,22 @@ def threshold_configurations(facts: Facts) -> Iterator[Violation]:
 
 
 def fan_in(facts: Facts) -> Iterator[Violation]:
-    """Synapse lists one neuron needs: each takes an input axon of its core."""
-    if "axons_in_per_core" not in facts.limits:
-        return
-    limit = facts.limits["axons_in_per_core"]
-    for layer in facts.layers:
-        listens = _one_neuron(facts, layer)[AXONS_IN]
-        if listens > limit.value:
-            hint = "pool more or use fewer channels before this layer, or split it into groups" + recalled(limit)
-            yield Violation("fan-in", layer.name, listens, limit.value, severity(limit), hint)
+    """Input axons one neuron needs, on its core: synapse lists, or places of its inputs."""
+    hint = "pool more or use fewer channels before this layer, or split it into groups"
+    return _beyond(facts, "fan-in", "axons_in_per_core", _alone(facts, AXONS_IN), hint)
 
 
 def fan_out(facts: Facts) -> Iterator[Violation]:
     """Cores one neuron must send to at least, each an output axon of its core."""
-    if "axons_out_per_core" not in facts.limits:
-        return
-    limit = facts.limits["axons_out_per_core"]
-    for layer in facts.net.populations:
-        reached = int(cores_reached(facts.demand, layer).max())
-        if reached > limit.value:
-            hint = "split the layer it feeds into groups, or fewer weight bits" + recalled(limit)
-            yield Violation("fan-out", layer.name, reached, limit.value, severity(limit), hint)
+    reached = ((layer.name, int(cores_reached(facts.demand, layer).max())) for layer in facts.net.populations)
+    hint = "split the layer it feeds into groups, or fewer weight bits"
+    return _beyond(facts, "fan-out", "axons_out_per_core", reached, hint)
 
 
 def synaptic_memory(facts: Facts) -> Iterator[Violation]:
     """Weights of one neuron, which lie on its core."""
-    limit = facts.limits["synapse_bits_per_core"]
-    for layer in facts.layers:
-        bits = _one_neuron(facts, layer)[SYNAPSES]
-        if bits > limit.value:
-            hint = "a smaller kernel, fewer inputs or fewer weight bits" + recalled(limit)
-            yield Violation("synaptic memory", layer.name, bits, limit.value, severity(limit), hint)
+    hint = "a smaller kernel, fewer inputs or fewer weight bits"
+    return _beyond(facts, "synaptic memory", "synapse_bits_per_core", _alone(facts, SYNAPSES), hint)
 
 
 def cores(facts: Facts) -> Iterator[Violation]:
@@ -96,10 +82,22 @@ def synapses(facts: Facts) -> Iterator[Violation]:
         yield Violation("synapses", "", stored, limit.value, severity(limit), "use a smaller network or several chips")
 
 
-def _one_neuron(facts: Facts, layer: Layer) -> dict[str, int]:
-    """What a neuron in the middle of the layer needs alone."""
-    middle = tuple((n // 2, n // 2 + 1) for n in layer.shape)
-    return facts.demand.usage([facts.demand.part(layer, middle, np.zeros(layer.shape, dtype=np.int64))])
+def _alone(facts: Facts, resource: str) -> Iterator[tuple[str, int]]:
+    """Layers and what a neuron in the middle of each needs alone."""
+    for layer in facts.layers:
+        middle = tuple((n // 2, n // 2 + 1) for n in layer.shape)
+        part = facts.demand.part(layer, middle, Reach.nowhere(layer.shape))
+        yield layer.name, facts.demand.usage([part])[resource]
+
+
+def _beyond(facts: Facts, rule: str, key: str, needed: Iterable[tuple[str, int]], hint: str) -> Iterator[Violation]:
+    """Layers that need more than the limit called ``key``; none where it is not published."""
+    if key not in facts.limits:
+        return
+    limit = facts.limits[key]
+    for layer, actual in needed:
+        if actual > limit.value:
+            yield Violation(rule, layer, actual, limit.value, severity(limit), hint + recalled(limit))
 
 
 def _narrower(facts: Facts, now: int) -> str:

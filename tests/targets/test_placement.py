@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from targets.loihi import load_limits, place
+from targets.loihi.axons import entering
 from toolchain.energy import count, estimate
 from toolchain.energy.cores import cores_by_placement
 from toolchain.errors import DoesNotFit, ToolchainError
@@ -22,10 +23,16 @@ SETTINGS = settings(max_examples=15, deadline=None, suppress_health_check=[Healt
 
 
 def sources_of(net, name, index):
-    """(origin, neuron) pairs that output ``index`` of node ``name`` reads, by the definition of each node."""
+    """(origin, neuron) pairs that output ``index`` of node ``name`` reads."""
+    return {(origin, neuron) for origin, neuron, _ in routes_of(net, name, index)}
+
+
+def routes_of(net, name, index):
+    """(origin, neuron, synapse node passed last) that output ``index`` of node ``name`` reads, by the definition of
+    each node."""
     node = net.nodes[name]
     if isinstance(node, InputNode | Population):
-        return {(name, index)}
+        return {(name, index, None)}
     if isinstance(node, Convolution):
         per_in, per_out = node.weight.shape[1], node.weight.shape[0] // node.groups
         top, bottom, left, right = node.margin
@@ -47,7 +54,22 @@ def sources_of(net, name, index):
             for u in range(node.kernel[0])
             for v in range(node.kernel[1])
         ]
-    return {pair for source in node.sources for read in reads for pair in sources_of(net, source, read)}
+    found = {route for source in node.sources for read in reads for route in routes_of(net, source, read)}
+    return {(*route[:2], name) for route in found} if isinstance(node, Convolution | Affine) else found
+
+
+def axon_of(net, node, cell, populations, atoms):
+    """The input axon of an input cell of a synapse node: the cell's own, or that of its place."""
+    if node not in populations:
+        return node, cell
+    if len(cell) == 1:
+        before = net.nodes[net.nodes[node].sources[0]]
+        cell = tuple(int(i) for i in np.unravel_index(cell[0], before.input_shape)) if flat(before) else cell
+    return node, cell[0] // atoms, *cell[1:]
+
+
+def flat(node):
+    return isinstance(node, Flatten)
 
 
 def neurons_of(part):
@@ -119,40 +141,49 @@ def chained(net):
 
 def check_cores(net, placement, limits):
     """Recompute every resource of every core by plain loops; what is used covers it and keeps to the limit."""
+    atoms = limits.limits["atoms_per_axon"].value if placement.population_axons else None
     placed = [(part.layer, n) for core in placement.cores for part in core.slices for n in neurons_of(part)]
     layers = [node for node in net if isinstance(node, Population | Readout)]
     assert sorted(placed) == sorted((layer.name, n) for layer in layers for n in np.ndindex(layer.shape))
     assert len(placement.cores) >= placement.lower_bound
-    listens = []
+    sent = {layer.name: np.zeros(layer.shape, dtype=np.int64) for layer in net.populations}
+    home = {(part.layer, n): core.index for core in placement.cores for part in core.slices for n in neurons_of(part)}
+    leaving = [{} for _ in placement.cores]  # output axons of every core and the slots they take
     for core in placement.cores:
         reads = {
-            pair
+            route
             for part in core.slices
             for index in neurons_of(part)
             for source in net.nodes[part.layer].sources
-            for pair in sources_of(net, source, index)
+            for route in routes_of(net, source, index)
+            if route[0] != net.input.name
         }
-        listens.append({pair for pair in reads if pair[0] != net.input.name})
-    sent = {layer.name: np.zeros(layer.shape, dtype=np.int64) for layer in net.populations}
-    for reads in listens:
-        for origin, index in reads:
+        for origin, index in {route[:2] for route in reads}:
             sent[origin][index] += 1
+        for origin, index, node in reads:
+            together = node in placement.population_axons
+            axon = (origin, index[0] // atoms, *index[1:]) if together else (origin, index)
+            leaving[home[origin, index]][core.index, together, axon] = 2 if together else 1
     for name, exact in sent.items():
         assert (placement.messages(name) >= exact).all()
     for core in placement.cores:
-        weights, lists, axons, neurons = set(), set(), 0, 0
+        weights, targets, neurons = set(), {}, 0
         for part in core.slices:
             for index in neurons_of(part):
                 needed = weights_of(net, part.layer, index)
                 weights |= needed[0]
-                lists |= needed[1]
-                axons += int(sent[part.layer][index]) if part.layer in sent else 0
+                for cell in needed[1]:
+                    targets.setdefault(cell, set()).add((part.layer, index))
                 neurons += 1
+        axons = {}
+        for (node, cell), reached in targets.items():
+            axons.setdefault(axon_of(net, node, cell, placement.population_axons, atoms), []).append(reached)
+        assert all(reached == first for first, *others in axons.values() for reached in others)
         exact = {
             "compartments": neurons * limits["compartments_per_neuron"].value,
             "synapse bits": sum(bits(net.nodes[name], limits) for name, *_ in weights),
-            "axons in": len(lists),
-            "axons out": axons,
+            "axons in": len(axons),
+            "axons out": sum(leaving[core.index].values()),
         }
         for key, (used, limit) in core.usage.items():
             assert exact[key] <= used <= limit, (core, key, exact[key])
@@ -182,13 +213,14 @@ def test_every_neuron_once_and_every_resource_covered(random_graph, seed, target
     seed=st.integers(0, 10**6),
     compartments=st.sampled_from([8, 20, 64]),
     memory=st.sampled_from([2_000, 6_000, 20_000]),
-    axons=st.sampled_from([100, 300]),
+    axons=st.sampled_from([24, 100, 300]),
+    atoms=st.sampled_from([2, 1024]),
 )
-def test_small_cores_are_filled_validly(random_graph, monkeypatch, seed, compartments, memory, axons):
+def test_small_cores_are_filled_validly(random_graph, monkeypatch, seed, compartments, memory, axons, atoms):
     net = random_graph(np.random.default_rng(seed))
     limits = small_chip(
         compartments_per_core=compartments, synapse_bits_per_core=memory, axons_in_per_core=axons,
-        axons_out_per_core=axons, cores_per_chip=8, cores_per_tile=2, mesh_columns=2,
+        axons_out_per_core=axons, atoms_per_axon=atoms, cores_per_chip=8, cores_per_tile=2, mesh_columns=2,
     )  # fmt: skip
     assume(not chained(net))
     monkeypatch.setattr("targets.loihi.placement.load_limits", lambda name: limits)
@@ -283,8 +315,36 @@ def test_cores_grow_with_the_network(network):
 
 
 def test_a_neuron_larger_than_a_core_is_refused(network):
-    with pytest.raises(DoesNotFit, match=r"readout.*axons in of 4096"):
-        place(network(channels=32, size=32), "loihi1")
+    with pytest.raises(DoesNotFit, match=r"readout.*6400 axons in of 4096"):
+        place(network(channels=2, size=160), "loihi1")  # 80 x 80 places, of one or more channels each
+
+
+def test_channels_of_a_place_share_an_axon_where_discrete_axons_do_not_fit(network, monkeypatch):
+    """72 lists of synapses in 64 axons: 9 places instead. What fitted keeps its discrete axons."""
+    wide = place(network(channels=8, size=8), "loihi1")
+    assert wide.population_axons == ()
+    limits = small_chip(axons_in_per_core=64, compartments_per_core=64)
+    monkeypatch.setattr("targets.loihi.placement.load_limits", lambda name: limits)
+    net = network(channels=8, size=8)
+    placement = place(net, "loihi1")
+    assert placement.population_axons == ("conv2", "fc")
+    check_cores(net, placement, limits)
+    (readout,) = (core for core in placement.cores if any(part.layer == "readout" for part in core.slices))
+    assert readout.usage["axons in"][0] >= 16  # of 128 neurons in 16 places
+    assert placement.messages("if1").max() <= len(placement.reached["if1"])
+    narrow = small_chip(axons_in_per_core=64, compartments_per_core=64, atoms_per_axon=4)
+    monkeypatch.setattr("targets.loihi.placement.load_limits", lambda name: narrow)
+    check_cores(net, place(net, "loihi1"), narrow)
+
+
+def test_grouped_convolutions_and_identities_keep_discrete_axons(network):
+    net = network(channels=8, size=8)
+    limits = load_limits("loihi1")
+    assert entering(net, net.nodes["conv2"], limits) == (8, 4, 4)
+    assert entering(net, net.nodes["fc"], limits) == (8, 4, 4)
+    grouped = replace(net.nodes["conv2"], weight=net.nodes["conv2"].weight[:, :1], groups=8)
+    assert entering(net, grouped, limits) is None
+    assert entering(net, net.nodes["conv2"], load_limits("loihi2")) is None
 
 
 def test_unknown_chips_are_user_errors(network):

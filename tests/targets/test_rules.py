@@ -76,9 +76,9 @@ def test_branches_of_different_depth_wait(network):
 
 
 def test_fan_in_cores_and_placement(network):
-    found = check(network(channels=32, size=32), "loihi1")
+    found = check(network(channels=2, size=160), "loihi1")
     fan_in = [v for v in found if v.rule == "fan-in"]
-    assert [(v.layer, v.actual, v.limit) for v in fan_in] == [("readout", 8192, 4096)]
+    assert [(v.layer, v.actual, v.limit) for v in fan_in] == [("readout", 6400, 4096)]
     assert "placement" in rules(found, "error")
 
 

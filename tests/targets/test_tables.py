@@ -28,7 +28,7 @@ def test_rows_of_the_placement_table(network):
     assert [cell.strip() for cell in cells[1:5]] == [
         "`small`", "loihi1", str(len(placement.cores)), str(placement.lower_bound)
     ]  # fmt: skip
-    assert "does not fit" in row("large", network(channels=32, size=64), "loihi1")
+    assert "does not fit" in row("large", network(channels=1, size=160), "loihi1")
 
 
 def test_rows_of_the_models_table(network):

@@ -43,6 +43,7 @@ def run(args: argparse.Namespace) -> int:
         "chips": placement.chips,
         "lower_bound": placement.lower_bound,
         "shared_kernels": placement.shared,
+        "population_axons": placement.population_axons,
         "cores_of": placement.cores_of,
         "assumed": placement.assumptions,
         "cores": placement.cores,
@@ -57,6 +58,8 @@ def text(placement: Placement) -> str:
     lines = [f"{len(placement.cores)} cores on {chips} of {placement.target}; lower bound {placement.lower_bound}"]
     for layer, cores in placement.cores_of.items():
         lines.append(f"  {layer}: {cores} core{'s' if cores > 1 else ''}")
+    if placement.population_axons:
+        lines.append(f"  population axons into {', '.join(placement.population_axons)}")
     for core in placement.cores:
         slices = ", ".join(
             f"{part.layer}[{','.join(f'{low}:{high}' for low, high in part.box)}]" for part in core.slices
