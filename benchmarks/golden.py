@@ -1,12 +1,15 @@
 """The golden model beside the float ANN, four other simulators and Lava: images/s, ratios, agreement, memory.
 
     python -m benchmarks.golden [--networks digits-cnn,fashion-vgg] [--only ann,golden] [--rounds 5] [--threads 1]
+                                [--isa AVX2]
 
 Same networks, integers, T, batch and threads for all. Every row is a process of its own, simulators in environments
 under ``.venv-interop/`` (made once, Python 3.11); they run in turns, and the best of all rounds counts. ``--clock cpu``
 counts CPU seconds, which on a shared machine are steadier than wall clock. "differ" is the number of spike counts
-(and outputs) that are not those of the golden model. Then, unless ``--no-scaling``, time against T, depth, width and
-number of images, each with its fitted exponent.
+(and outputs) that are not those of the golden model. "golden-kernels" is the time the golden model spends inside 8-bit
+kernels: what no neuron code can undercut. ``--isa`` lets oneDNN use no more than that instruction set, in every row, as
+on an older processor: AVX512_CORE and AVX2 have no VNNI. Then, unless ``--no-scaling``, time against T, depth, width
+and number of images, each with its fitted exponent.
 """
 
 from __future__ import annotations
@@ -33,7 +36,7 @@ from targets.lava import LavaTarget
 
 PEERS = ("spikingjelly", "snntorch", "sinabs", "norse")
 LAVA = ("lava", "lava-stock")
-ROWS = ("ann", "golden", "golden-float32", "golden-measured", *PEERS, *LAVA)
+ROWS = ("ann", "golden", "golden-kernels", "golden-float32", "golden-measured", *PEERS, *LAVA)
 #: Images of a pass, by batch; Lava, which has no batches, runs the last two numbers.
 IMAGES = {1: 8, 128: 128}
 LAVA_IMAGES = {"lava": 8, "lava-stock": 1}
@@ -60,12 +63,14 @@ class Worker:
     process: subprocess.Popen[str] = field(repr=False)
 
     @classmethod
-    def start(cls, name: str, folder: Path, threads: int) -> Worker:
+    def start(cls, name: str, folder: Path, threads: int, isa: str | None) -> Worker:
         python: str | Path = sys.executable
         if name in PEERS:
             python = environment(next(f for f in FRAMEWORKS if f.name == name))
         command = [str(python), "-m", "benchmarks.golden_worker", name, str(folder), str(threads)]
         settings = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "PYTHONPATH": str(ROOT)}
+        if isa:
+            settings["ONEDNN_MAX_CPU_ISA"] = isa
         pipe = subprocess.PIPE
         return cls(name, subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=ROOT, env=settings))
 
@@ -87,13 +92,14 @@ class Worker:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     args = _arguments(arguments)
-    print(f"{machine()}; {args.threads} thread(s), {args.clock} clock, best of {args.rounds} rounds")
+    limit = f", oneDNN up to {args.isa}" if args.isa else ""
+    print(f"{machine()}{limit}; {args.threads} thread(s), {args.clock} clock, best of {args.rounds} rounds")
     with tempfile.TemporaryDirectory() as temporary:
         folder = args.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         for network in args.networks:
             np.save(folder / f"{network}.npy", images(network, max(IMAGES.values())).numpy())
-        workers = {name: Worker.start(name, folder, args.threads) for name in args.only if name not in LAVA}
+        workers = {name: Worker.start(name, folder, args.threads, args.isa) for name in args.only if name not in LAVA}
         try:
             for case in [Case(n, t, k) for n in args.networks for t in args.timesteps for k in args.kinds]:
                 case.write(folder)
@@ -130,6 +136,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--clock", choices=["wall", "cpu"], default="wall")
+    parser.add_argument("--isa", help="ONEDNN_MAX_CPU_ISA, such as AVX512_CORE or AVX2")
     parser.add_argument("--keep", type=Path, help="keep deployments, counts and images here")
     parser.add_argument("--no-scaling", dest="scaling", action="store_false")
     return parser.parse_args(arguments)

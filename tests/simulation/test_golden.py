@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from toolchain.ir.integer import Affine, Convolution, Population
 from toolchain.simulation import GoldenModel, calibrated, simulate
-from toolchain.simulation.int8 import exact_synapse
+from toolchain.simulation.int8 import exact_synapse, unrolled
 
 CASES = [
     ("if", "pipelined", 0),
@@ -100,6 +100,53 @@ def test_synapse_quantises_sums_far_beyond_its_threshold(one_layer, oracle, seed
         assert list(model._engine._stages) == ["neurons"]
     trace, expected = model.run(integers.astype(float), record="spikes"), oracle(graph, integers)
     np.testing.assert_array_equal(trace.spikes["neurons"], expected.spikes["neurons"])
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    channels=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    size=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    kernel=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    stride=st.tuples(st.integers(1, 2), st.integers(1, 2)),
+    padding=st.tuples(st.integers(0, 3), st.integers(0, 3)),
+    dilation=st.tuples(st.integers(1, 2), st.integers(1, 2)),
+    seed=st.integers(0, 2**32),
+)
+def test_convolution_of_a_small_map_as_one_affine_map(channels, size, kernel, stride, padding, dilation, seed):
+    rng = np.random.default_rng(seed)
+    out = tuple(
+        (s + 2 * p - d * (k - 1) - 1) // t + 1
+        for s, p, d, k, t in zip(size, padding, dilation, kernel, stride, strict=True)
+    )
+    assume(min(out) > 0)
+    weight, x = rng.integers(-128, 128, (*channels, *kernel)), rng.integers(0, 256, (3, channels[1], *size))
+    shapes = {"input_shape": (channels[1], *size), "output_shape": (channels[0], *out)}
+    options = {"stride": stride, "padding": padding, "dilation": dilation}
+    bias = np.zeros(channels[0], dtype=np.int64)
+    node = Convolution("conv", ("x",), **shapes, weight=weight, bias=bias, **options)
+    matrix = unrolled(node, torch.from_numpy(weight))
+    found = (x.transpose(0, 2, 3, 1).reshape(3, -1) @ matrix.numpy().T).reshape(3, *out, channels[0])
+    expected = np.zeros_like(found)
+    padded = np.pad(x, ((0, 0), (0, 0), (padding[0],) * 2, (padding[1],) * 2))
+    for i, j, u, v in np.ndindex(*out, *kernel):
+        pixel = padded[:, :, i * stride[0] + u * dilation[0], j * stride[1] + v * dilation[1]]
+        expected[:, i, j] += pixel @ weight[:, :, u, v].T
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("shape", [(7, 2, 2), (3, 1, 1), (5, 1, 3), (4, 2, 1)])
+def test_eight_bit_kernel_of_a_small_map(shape):
+    rng = np.random.default_rng(0)
+    weight, x = rng.integers(-128, 128, (6, shape[0], 3, 3)), rng.integers(0, 9, (50, *shape))
+    node = Convolution(
+        "conv", ("x",), shape, (6, *shape[1:]), weight, np.zeros(6, dtype=np.int64), (1, 1), (1, 1), (1, 1)
+    )
+    synapse = exact_synapse(node, 8)
+    if synapse is None:
+        pytest.skip("no 8-bit kernels here, or none for this shape")
+    found = synapse.current(torch.from_numpy(x).to(torch.uint8), torch.arange(6.0))
+    expected = torch.conv2d(torch.from_numpy(x), torch.from_numpy(weight), padding=1) + torch.arange(6)[:, None, None]
+    np.testing.assert_array_equal(found.numpy(), expected.numpy())
 
 
 @pytest.mark.parametrize("bits", [22, 38])

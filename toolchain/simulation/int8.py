@@ -8,6 +8,8 @@ the caller stays with float32.
 
 from __future__ import annotations
 
+from itertools import product
+
 import torch
 from torch import Tensor
 from torch._ops import ops
@@ -15,20 +17,29 @@ from torch._ops import ops
 from toolchain.ir.integer import Affine, Convolution, Synapse
 from toolchain.ir.linear import apply_linear, is_regular
 
+_ROW = 64  # images that the layout of affine weights is chosen for; any number runs
+_LARGEST_UNROLLED = 2**24  # weights of a convolution written out as a matrix
+
 
 class Int8Synapse:
     """A synapse with a float32 ``scale`` [O] per output channel, per unit of 2**weight_exp, packed into its weights."""
 
     def __init__(self, node: Synapse, scale: Tensor) -> None:
-        self._affine = isinstance(node, Affine)
         weight = torch.from_numpy(node.weight >> node.weight_exp).to(torch.int8)
+        shape = list(node.input_shape)
+        self._geometry = ([1, 1], [0, 0], [1, 1], 1)
+        self._map: tuple[int, int] | None = None  # (H', W') of a convolution that runs as one affine map
+        self._affine = isinstance(node, Affine)
         if isinstance(node, Convolution):
-            self._geometry = (list(node.stride), list(node.padding), list(node.dilation), node.groups)
-            shape = list(node.input_shape)
-        else:
-            weight = weight[:, :, None, None]  # an affine map is a convolution of one pixel
-            self._geometry = ([1, 1], [0, 0], [1, 1], 1)
-            shape = [weight.shape[1], 1, 1]
+            if _mostly_padding(node):
+                self._map = (node.output_shape[1], node.output_shape[2])
+                weight, self._affine = unrolled(node, weight), True
+                scale = self._per_pixel(scale)
+            else:
+                self._geometry = (list(node.stride), list(node.padding), list(node.dilation), node.groups)
+        if self._affine:
+            weight = weight[:, :, None, None]  # a convolution of single pixels, every image a pixel of one row
+            shape = [weight.shape[1], 1, _ROW]
         self._scale = scale
         self._zero = torch.zeros(len(scale), dtype=torch.int32)
         self._no_bias = torch.zeros(len(scale))
@@ -37,15 +48,22 @@ class Int8Synapse:
 
     def current(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
         """float32 [N, *output shape]: ``sum * scale + bias`` (bias [O], or 0), for u8 ``x`` [N, *input shape]."""
-        return self._run(x, self._no_bias if bias is None else bias, torch.float32)
+        return self._run(x, None if bias is None else self._per_pixel(bias), torch.float32)
 
     def quantised(self, x: Tensor, bias: Tensor) -> Tensor:
         """u8 [N, *output shape]: ``clip(round(sum * scale + bias), 0, 255)``."""
-        return self._run(x, bias, torch.uint8)
+        return self._run(x, self._per_pixel(bias), torch.uint8)
 
-    def _run(self, x: Tensor, bias: Tensor, dtype: torch.dtype) -> Tensor:
+    def _per_pixel(self, channels: Tensor) -> Tensor:
+        """From one value per channel [O] to one per output of the kernel."""
+        return channels if self._map is None else channels.repeat(self._map[0] * self._map[1])
+
+    def _run(self, x: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Tensor:
+        if self._map is not None:
+            x = x.permute(0, 2, 3, 1)
+        images = len(x)
         if self._affine:
-            x = x.reshape(len(x), -1, 1, 1)
+            x = x.reshape(1, 1, images, -1).permute(0, 3, 1, 2)
         out: Tensor = ops.onednn.qconv2d_pointwise(
             channels_last(x),
             1.0,
@@ -53,7 +71,7 @@ class Int8Synapse:
             self._packed,
             self._scale,
             self._zero,
-            bias,
+            self._no_bias if bias is None else bias,
             *self._geometry,
             1.0,
             0,
@@ -62,7 +80,29 @@ class Int8Synapse:
             [],
             "",
         )
-        return out.reshape(len(x), -1) if self._affine else out
+        if self._affine:
+            out = out.permute(0, 2, 3, 1).reshape(images, -1)
+        return out if self._map is None else out.reshape(images, *self._map, -1).permute(0, 3, 1, 2)
+
+
+def _mostly_padding(node: Convolution) -> bool:
+    """Whether all pixels of the input are fewer than the taps of the kernel: the affine map of all pixels then takes
+    fewer multiplications than the kernels, which multiply padding too."""
+    pixels, taps = (array[-2] * array[-1] for array in (node.input_shape, node.weight.shape))
+    weights = node.output_shape[0] * node.output_shape[1] * node.output_shape[2] * node.input_shape[0] * pixels
+    return node.groups == 1 and pixels < taps and weights <= _LARGEST_UNROLLED
+
+
+def unrolled(node: Convolution, weight: Tensor) -> Tensor:
+    """The s8 matrix [H' * W' * O, H * W * C] of a convolution, for maps in channels-last memory."""
+    (outputs, rows, columns), (inputs, height, width) = node.output_shape, node.input_shape
+    matrix = weight.new_zeros(rows, columns, outputs, height, width, inputs)
+    for i, j, u, v in product(range(rows), range(columns), *map(range, node.weight.shape[2:])):
+        y = i * node.stride[0] - node.padding[0] + u * node.dilation[0]
+        x = j * node.stride[1] - node.padding[1] + v * node.dilation[1]
+        if 0 <= y < height and 0 <= x < width:
+            matrix[i, j, :, y, x] = weight[:, :, u, v]
+    return matrix.reshape(rows * columns * outputs, -1)
 
 
 def exact_synapse(node: Synapse, top: int) -> Int8Synapse | None:
@@ -75,7 +115,7 @@ def exact_synapse(node: Synapse, top: int) -> Int8Synapse | None:
     weight = torch.from_numpy(node.weight >> node.weight_exp)
     if top > 255 or int(weight.min()) < -128 or int(weight.max()) > 127:
         return None
-    if isinstance(node, Convolution) and not is_regular(node):
+    if isinstance(node, Convolution) and not (_mostly_padding(node) or is_regular(node)):
         return None
     try:
         return _proven(node, top)
