@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from toolchain.errors import ConversionError, DataError
-from toolchain.training import ClipFloorShift, FitConfig, evaluate, fit
+from toolchain.training import BitCountPenalty, ClipFloorShift, FitConfig, evaluate, fit
 
 CONFIG = FitConfig(epochs=4, batch=32, lr=0.05, schedule="one-cycle", flip=True, shift=1, cutout=2, ema=0.9, seed=3)
 
@@ -195,6 +196,19 @@ def test_penalty_is_part_of_the_loss() -> None:
     fit(plain, TRAIN, VALIDATION, config)
     fit(punished, TRAIN, VALIDATION, config, penalty=lambda: 0.1 * punished[5].weight.square().sum())
     assert punished[5].weight.norm() < plain[5].weight.norm()
+
+
+def test_penalty_of_a_second_compiled_network_of_the_same_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its hooks must run, though code for the first network, which had none, is compiled already."""
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))  # needs no C++ compiler
+    config = replace(CONFIG, epochs=1, compile=True)
+    losses = []
+    for decay in (0.0, 1.0):
+        model = make_model()
+        penalty = BitCountPenalty(model, decay) if decay else None
+        result = fit(model, TRAIN, VALIDATION, config, penalty=penalty)
+        losses.append(result.history[0].train_loss)
+    assert losses[1] > 2 * losses[0]
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "one-cycle"])

@@ -112,6 +112,9 @@ class _Run:
         self.train, self.validation, self.config, self.device = train, validation, config, device
         self.after_epoch, self.penalty = after_epoch, penalty
         self.averaged = copy.deepcopy(self.model) if config.ema else None
+        if config.compile:
+            # What is compiled already for a network of this class would be taken as it is, without the hooks of this.
+            torch.compiler.reset()
         self.forward = torch.compile(self.model) if config.compile else self.model
         self.generator = torch.Generator().manual_seed(config.seed)
         self.optimizer = _optimizer(model, config)
