@@ -191,7 +191,17 @@ def plans(args: argparse.Namespace) -> list[Plan]:
         relu = args.relu if name == "resnet20" else None
         seeds = tuple(args.seed if args.seed else entry["seeds"])
         found.append(
-            Plan(name, seeds, entry["base"], entry["fine_tune"], table["trainings"], data, args.data_root, relu)
+            Plan(
+                name,
+                seeds,
+                entry["base"],
+                entry["fine_tune"],
+                table["trainings"],
+                data,
+                args.data_root,
+                entry.get("shipped"),
+                relu,
+            )
         )
     return found
 

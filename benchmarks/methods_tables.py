@@ -45,15 +45,20 @@ def network(name: str, results: Sequence[Result], order: Sequence[str]) -> str:
         lines += [f"Trained network, L = {base[0]['levels']}: {accuracy([r['ann'] for r in base], images)} %.", ""]
     lines += [
         "Accuracy in percent at T, int8 weights per layer"
-        + (": mean of the seeds (smallest to largest)." if len(seeds) > 1 else ", with the 95 % Wilson interval."),
+        + (": mean of the seeds (smallest to largest)." if len(seeds) > 1 else ", with the 95 % Wilson interval.")
+        + (
+            " Rows of one seed: with the 95 % Wilson interval."
+            if len({len(row["seeds"]) for row in rows.values()}) > 1
+            else ""
+        ),
         "",
-        "| method | own network | further steps | " + " | ".join(f"T={t}" for t in steps) + " |",
-        "|---" * (len(steps) + 3) + "|",
+        "| method | seeds | own network | further steps | " + " | ".join(f"T={t}" for t in steps) + " |",
+        "|---" * (len(steps) + 4) + "|",
     ]
     for label, row in rows.items():
         own = accuracy(row["ann"], images, brief=True)
         cells = [accuracy(row["correct"][t], images) if t in row["correct"] else "" for t in steps]
-        lines.append(f"| {label} | {own} | {extra(row['extra'])} | {' | '.join(cells)} |")
+        lines.append(f"| {label} | {len(row['seeds'])} | {own} | {extra(row['extra'])} | {' | '.join(cells)} |")
     lines += [
         "",
         "Per image: spikes / SynOps (non-zero weights; without the image itself), and steps until the readout.",
@@ -78,6 +83,7 @@ def merged(results: Sequence[Result]) -> dict[str, Result]:
         row = rows.setdefault(
             result["label"],
             {
+                "seeds": set(),
                 "ann": [],
                 "correct": defaultdict(list),
                 "activity": defaultdict(list),
@@ -86,6 +92,7 @@ def merged(results: Sequence[Result]) -> dict[str, Result]:
                 "certificate": "",
             },
         )
+        row["seeds"].add(result["seed"])
         row["ann"].append(result["ann"])
         for t, correct in result["correct"].items():
             row["correct"][int(t)].append(correct)

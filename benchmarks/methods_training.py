@@ -11,6 +11,7 @@ from torch import nn
 from models import load_weights, prepare, resolve, save_weights
 from models.data import Dataset, open_dataset
 from models.recipes import Recipe, default_recipe
+from models.weights import weights_path
 from toolchain.training import evaluate, fit
 
 BASE = "base"
@@ -27,6 +28,7 @@ class Plan:
     trainings: dict[str, dict[str, Any]]
     data: str
     root: Path | None
+    shipped: int | None  # the seed whose base network is the shipped one
     relu: Path | None  # ReLU weights the base network is fine-tuned from
 
     def split(self, split: str) -> Dataset:
@@ -51,8 +53,10 @@ def trained(plan: Plan, training: str, seed: int, folder: Path) -> nn.Module:
 
 
 def weights(plan: Plan, training: str, seed: int, folder: Path) -> Path:
-    """The file of one training; an interrupted training resumes."""
+    """The file of one training, that of the shipped network for its seed; an interrupted training resumes."""
     path = folder / f"{plan.name}.{training}.seed{seed}.safetensors"
+    if training == BASE and seed == plan.shipped:
+        return weights_path(plan.name)
     if path.exists():
         return path
     folder.mkdir(parents=True, exist_ok=True)
