@@ -3,7 +3,7 @@
 # make check   style and types
 # make bench   speed of the golden model and of Lava; the energy model against published measurements
 # make interop deployment files in five other simulators: the same spikes or not (an environment for each)
-# make counts  effective ACs and MACs against the neurobench package
+# make counts  counts of neurobench, sinabs, syops and keras-spiking against what `--as` says of them
 # make sanafe  events, energy and time of a placed network against the simulator SANA-FE
 # The first call makes .venv (Python 3.10, everything installed); later calls start at once.
 
@@ -32,7 +32,7 @@ interop: .venv/.installed
 	$(PYTHON) -m benchmarks.interop
 
 counts: .venv/.installed
-	$(PYTHON) -m benchmarks.neurobench_counts
+	$(PYTHON) -m benchmarks.peer_counts
 
 sanafe: .venv/.installed
 	$(PYTHON) -m benchmarks.sanafe_check

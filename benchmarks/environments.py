@@ -1,4 +1,4 @@
-"""One environment per simulator under ``.venv-interop/`` (Python 3.11), made on first use."""
+"""One environment per simulator or counting tool under ``.venv-interop/`` (Python 3.11), made on first use."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ CONSTRAINTS = "constraints/interop.txt"
 
 @dataclass(frozen=True)
 class Framework:
-    """``packages`` are installed with what they ask for, ``bare`` without: their declared nir is too old."""
+    """``packages`` are installed with what they ask for, ``bare`` without, because that is too old or missing."""
 
     name: str
     packages: tuple[str, ...]
     bare: tuple[str, ...] = ()
+    base: tuple[str, ...] = ("torch==2.13.0", "nir==1.0.8")
+    constraints: str = CONSTRAINTS
 
 
 FRAMEWORKS = (
@@ -29,18 +31,39 @@ FRAMEWORKS = (
     Framework("sinabs", ("nirtorch==2.6", "matplotlib", "pbr"), ("sinabs==3.1.3",)),
 )
 
+#: Tools whose counts ``benchmarks.peer_counts`` compares; sinabs is among the simulators.
+COUNTERS = (
+    Framework("neurobench", ("neurobench==2.3.0",)),
+    next(framework for framework in FRAMEWORKS if framework.name == "sinabs"),
+    Framework(
+        "syops",
+        ("torchvision", "matplotlib", "scipy", "tqdm", "progress"),
+        ("spikingjelly==0.0.0.0.12", "syops==0.0.5"),
+        base=("torch==2.13.0",),
+        constraints="constraints/syops.txt",
+    ),
+    Framework(
+        "keras-spiking",
+        ("packaging",),
+        ("keras-spiking==0.3.0",),
+        base=("tensorflow-cpu==2.15.1",),
+        constraints="constraints/keras-spiking.txt",
+    ),
+)
+
 
 def environment(framework: Framework) -> Path:
     """The interpreter of a framework's environment, made on first use."""
     folder = ENVIRONMENTS / framework.name
-    plan = "\n".join([*framework.packages, *framework.bare, (ROOT / CONSTRAINTS).read_text()])
+    plan = "\n".join([*framework.packages, *framework.bare, (ROOT / framework.constraints).read_text()])
     stamp = folder / "plan.txt"
     if not stamp.exists() or stamp.read_text() != plan:
         print(f"{framework.name}: making its environment", file=sys.stderr)
         # torch first: where a CPU build is at hand it is taken, and the rest finds it there.
-        run(ROOT / ".ci/environment", folder, "3.11", CONSTRAINTS, "torch==2.13.0", "nir==1.0.8")
-        pip = (folder / "bin/python", "-m", "pip", "install", "-qq", "--constraint", CONSTRAINTS)
-        run(*pip, *framework.packages)
+        run(ROOT / ".ci/environment", folder, "3.11", framework.constraints, *framework.base)
+        pip = (folder / "bin/python", "-m", "pip", "install", "-qq", "--constraint", framework.constraints)
+        if framework.packages:
+            run(*pip, *framework.packages)
         if framework.bare:
             run(*pip, "--no-deps", *framework.bare)
         stamp.write_text(plan)

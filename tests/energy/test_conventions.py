@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from toolchain.energy import convention, count
+from toolchain.energy.conventions import mean
 from toolchain.errors import ToolchainError
 from toolchain.simulation.trace import Trace
 
@@ -73,8 +76,8 @@ def test_sinabs_weights_by_value(case):
 def test_syops_multiplies_all_positions_by_the_rate(case):
     net, trace, raster = case([0, 1])
     got = convention(net, trace, "syops").values
-    padded = 4 * 3 * 9 * 4 * 3
-    assert got["ACs"] == pytest.approx(padded * 4 * raster.mean())
+    padded, neurons = 4 * 3 * 9 * 4 * 3, 3 * 7 * 6
+    assert got["ACs"] == pytest.approx(padded * 4 * raster.mean() + neurons * 4)
     assert got["MACs"] == 4 * 2 * 7 * 6 * 3
     assert got["joules"] == pytest.approx(got["ACs"] * 0.9e-12 + got["MACs"] * 4.6e-12)
     assert got["ACs"] > count(net, trace).synapses["conv"].synops / 5
@@ -86,7 +89,7 @@ def test_keras_spiking_multiplies_connections_by_the_mean_rate(case):
     net, trace, raster = case([0, 1])
     got = convention(net, trace, "keras-spiking").values
     assert got["synops"] == pytest.approx(4 * 3 * 9 * 4 * 3 * 4 * raster.mean())
-    neurons = 3 * 7 * 6 + 4
+    neurons = 3 * 7 * 6
     assert got["joules"] == pytest.approx(got["synops"] * 27.1e-12 + neurons * 4 * 81e-12)
 
 
@@ -140,7 +143,8 @@ def test_every_tool_on_the_cases_that_tell_them_apart(make, name):
     assert found["sinabs"]["synops"] == through(raster, ones)
     assert found["keras-spiking"]["synops"] == pytest.approx(dense * np.abs(raster).mean())
     binary = set(np.unique(raster)) <= {0, 1}
-    assert found["syops"]["ACs"] == pytest.approx(dense * raster.mean() if binary else 0)
+    neurons = 0 if neuron else 8 * 11 * 13 * 4  # an IFNode; others it does not know
+    assert found["syops"]["ACs"] == pytest.approx(neurons + (dense * raster.mean() if binary else 0))
     first_layer = 8 * 8 * 11 * 13 * 4
     assert found["syops"]["MACs"] == first_layer + (0 if binary else dense)
 
@@ -171,3 +175,53 @@ def test_pooled_sums_are_operations_where_they_are_not_zero(make):
     assert found["Effective_ACs"] == accumulated / 3
     assert found["Effective_MACs"] == multiplied / 3
     assert multiplied
+
+
+def test_syops_call_by_call(make):
+    """Layers, pools and neurons as ``ops.py`` charges a call: two values in [0, 1] or dense, biases times the rate."""
+    rng = np.random.default_rng(0)
+    net = make.small_network(rng)
+    nodes = dict(net.nodes)
+    nodes["conv2"] = replace(nodes["conv2"], bias=np.ones(5, dtype=np.int64))
+    net = replace(net, nodes=nodes)
+    raster = {p.name: (rng.random((3, 4, *p.shape)) < 0.1).astype(np.int8) for p in net.populations}
+    raster["if1"][:, 1] = 0  # an empty step, and one whose pooled values are 0 and a quarter
+    raster["if1"][:, 2] = 0
+    raster["if1"][:, 2, 0, 0, 0] = 1
+    trace = executed(net, raster, np.zeros(net.input.shape, dtype=np.int32))
+    trace.spikes.update(raster)
+    acs = macs = 0.0
+
+    def call(x, operations):
+        nonlocal acs, macs
+        if len(np.unique(x)) <= 2 and x.max() <= 1 and x.min() >= 0:
+            acs += operations * x.mean()
+        else:
+            macs += operations
+
+    images = rng.random((3, 2, 7, 7)).astype(np.float32)
+    for step in range(4):
+        x = raster["if1"][:, step].astype(float)
+        pooled = torch.nn.functional.avg_pool2d(torch.from_numpy(x), 2).numpy()
+        call(np.rint(images * 255), 3 * 4 * 2 * 9 * 49)
+        call(x, 3 * 4 * 49)
+        call(pooled, 3 * (5 * 4 * 9 * 9 + 5 * 9))
+        call(raster["if2"][:, step], 3 * 45 * 3 + 3)
+        acs += 3 * (4 * 49 + 5 * 9)
+    found = convention(net, trace, "syops", images).values
+    assert found["ACs"] == pytest.approx(acs / 3)
+    assert found["MACs"] == pytest.approx(macs / 3)
+    assert 0 < macs < 4 * 3 * (4 * 2 * 9 * 49 + 5 * 4 * 9 * 9 + 5 * 9)
+    pixels = np.rint(images * 255) / 255
+    fans = convention(net, trace, "sinabs", images).values["synops"] - convention(net, trace, "sinabs").values["synops"]
+    first = torch.nn.functional.conv2d(torch.from_numpy(pixels).double(), torch.ones(4, 2, 3, 3).double(), padding=1)
+    assert fans == pytest.approx(4 * first.sum().item() / 3)
+    rates = [convention(net, trace, "keras-spiking", x).values["synops"] for x in (images, None)]
+    assert rates[0] - rates[1] == pytest.approx(4 * 2 * 9 * 49 * 4 * pixels.mean() * 0.001)
+
+
+def test_batches_add_up(case):
+    net, trace, _ = case([0, 1])
+    one = convention(net, trace, "neurobench")
+    assert mean([(5, one), (5, one)]).values == pytest.approx(one.values)
+    assert mean([(5, one), (10, one)]).notes == one.notes

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from toolchain.cli import parser
 from toolchain.cli.golden_options import add_golden, golden_options
 from toolchain.cli.output import emit
 from toolchain.cli.parser import Parser, UsageError, at_least, unknown
+
+if TYPE_CHECKING:
+    from toolchain.energy import Convention
+    from toolchain.ir import IntegerGraph
 
 
 def add_parser(commands: Any) -> Parser:
@@ -43,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     from targets.loihi import place
     from toolchain.cli.evaluate import golden_trace
     from toolchain.cli.inputs import open_images, read_graph
-    from toolchain.energy import convention, estimate, load_profile, profile_names
+    from toolchain.energy import estimate, load_profile, profile_names
     from toolchain.energy.conventions import TOOLS
 
     if args.profile not in profile_names() and not args.profile.endswith(".toml"):
@@ -52,11 +56,11 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"--as: {unknown(args.tool, TOOLS)}")
     load_profile(args.profile, args.book)
     _, graph = read_graph(args.graph)
-    trace = golden_trace(open_images(args, graph), graph, counts=True, **golden_options(args))
     if args.tool is not None:
-        other = convention(graph, trace, args.tool)
+        other = _as_tool(args, graph)
         emit(args, {"file": args.graph, "data_set": args.data, **asdict(other)}, str(other))
         return 0
+    trace = golden_trace(open_images(args, graph), graph, counts=True, **golden_options(args))
     placement = place(graph, args.profile) if args.place else None
     result = estimate(
         graph,
@@ -69,3 +73,17 @@ def run(args: argparse.Namespace) -> int:
     )
     emit(args, {"file": args.graph, "data_set": args.data, **result.to_json()}, result.text())
     return 0
+
+
+def _as_tool(args: argparse.Namespace, graph: IntegerGraph) -> Convention:
+    """Batch by batch, as the tools work, since they read rasters."""
+    from toolchain.cli.evaluate import batches
+    from toolchain.cli.inputs import open_images
+    from toolchain.energy.conventions import convention, mean
+    from toolchain.simulation import simulate
+
+    found = []
+    for images, _ in batches(open_images(args, graph), graph, "golden"):
+        trace = simulate(graph, images, counts=True, record="spikes", **golden_options(args))
+        found.append((len(images), convention(graph, trace, args.tool, images)))
+    return mean(found)

@@ -1,0 +1,74 @@
+"""NeuroBench (``macs.py`` at e521c28): non-zero inputs x non-zero weights, geometry exact."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from toolchain.energy.conventions.seen import Layer, Seen
+from toolchain.energy.counts import Counts
+from toolchain.energy.fanout import fan_out, nonzero
+from toolchain.ir.integer import Affine, Convolution, IntegerGraph
+from toolchain.simulation.trace import Trace
+
+
+def neurobench(net: IntegerGraph, trace: Trace, counts: Counts) -> dict[str, float]:
+    """NeuroBench's metrics by its names (Yik et al., 2025), means per image where they count.
+
+    ``footprint``: bytes of what the deployment stores: weights at the width of their largest mantissa, biases,
+    thresholds and initial membranes of 4 bytes (the package takes the element size of tensors instead).
+    ``connection_sparsity``: share of zero weights; ``activation_sparsity``: share of neuron-steps without a spike.
+    """
+    values, _ = operations(Seen(net, trace, counts))
+    weights = sum(node.weight.size for node in net.synapses)
+    zeros = sum(int((node.weight == 0).sum()) for node in net.synapses)
+    bits = sum(node.weight.size * _width(node) for node in net.synapses)
+    words = sum(node.bias.size for node in net.synapses) + net.readout.v_init.size
+    words += sum(population.theta.size + population.v_init.size for population in net.populations)
+    steps = sum(entry.updates for name, entry in counts.populations.items() if name != net.readout.name)
+    return {
+        "footprint": bits / 8 + 4 * words,
+        "connection_sparsity": zeros / weights if weights else 0.0,
+        "activation_sparsity": 1 - counts.spikes / steps if steps else 1.0,
+        **{key.lower(): value for key, value in values.items()},
+    }
+
+
+def _width(node: Convolution | Affine) -> int:
+    """Bits of the largest mantissa in two's complement."""
+    mantissas = node.weight >> node.weight_exp
+    return 1 + max((~int(mantissas.min(initial=0))).bit_length(), int(mantissas.max(initial=0)).bit_length())
+
+
+def operations(seen: Seen) -> tuple[dict[str, float], list[str]]:
+    """Non-zero inputs x non-zero weights; a layer counts as AC in a step where all its inputs are -1, 0 or 1.
+
+    A layer behind a pool sees sums, of which only a raster tells how many are not zero: without one the events of the
+    pooled neurons stand for them.
+    """
+    trace, counts = seen.trace, seen.counts
+    effective = {"Effective_ACs": 0, "Effective_MACs": 0}
+    notes = ["NeuroBench leaves out zero weights in the effective numbers, as `synops_nonzero` does here"]
+    for layer in seen.layers:
+        calls = None if layer.from_input else seen.entering(layer.node, layer.origins)
+        if calls is not None:
+            for acs, number in _calls(layer, calls):
+                effective["Effective_ACs" if acs else "Effective_MACs"] += number
+            continue
+        many = layer.from_input or layer.graded or layer.window > 1 or layer.chained
+        effective["Effective_MACs" if many else "Effective_ACs"] += layer.counts.synops_nonzero
+    if any(layer.window > 1 for layer in seen.layers):
+        notes.append("it takes each non-zero pooled value for one operation, here each event of a pooled neuron is one")
+        if not trace.spikes:
+            notes.append("without rasters (record='spikes') pooled events stand in for its non-zero pooled values")
+    dense = sum(layer.counts.dense_macs for layer in seen.layers) * counts.steps
+    return {**{key: total / counts.images for key, total in effective.items()}, "Dense": float(dense)}, notes
+
+
+def _calls(layer: Layer, calls: Iterator[npt.NDArray[np.float64]]) -> Iterator[tuple[bool, int]]:
+    """(whether accumulations, operations over the images) of every step of a layer fed by neurons."""
+    fan = fan_out(layer.node, nonzero(layer.node))
+    for values in calls:
+        yield bool(np.abs(values).max(initial=0) <= 1), int(((values != 0).sum(axis=0) * fan).sum())

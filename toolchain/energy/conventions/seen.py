@@ -1,0 +1,144 @@
+"""An execution as a tool that hooks on the layers of a torch or Keras network sees it: tensors entering layers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from toolchain.energy.arrivals import passed
+from toolchain.energy.counts import Counts, SynapseCounts
+from toolchain.errors import DataError
+from toolchain.ir.integer import Affine, Convolution, Int64, IntegerGraph, Linear, Population, SumPool, Synapse
+from toolchain.simulation.trace import Trace
+
+_BINARY = frozenset({"if", "calibrated_if", "bit_serial"})
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One synapse node. ``window``: neurons that an average pool before it averages, 1 without; ``density``: events
+    per source neuron, image and step; ``binary``: nothing but zeros and ones can enter; ``chained``: another synapse
+    node lies between it and the neurons."""
+
+    node: Synapse
+    counts: SynapseCounts
+    origins: tuple[str, ...]
+    from_input: bool
+    window: int
+    signed: bool
+    graded: bool
+    chained: bool
+    binary: bool
+    density: float
+    steps: int
+
+    @property
+    def bias(self) -> int:
+        """Outputs with a bias, as a layer of the float network has it: all or none."""
+        return self.counts.outputs if self.node.bias.any() else 0
+
+
+@dataclass(frozen=True)
+class Seen:
+    """``pixels``: integers [N, *input shape] where the images are at hand."""
+
+    net: IntegerGraph
+    trace: Trace
+    counts: Counts
+    pixels: Int64 | None = None
+    layers: tuple[Layer, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "layers", tuple(_layer(self, node) for node in self.net.synapses))
+
+    def calls(self, layer: Layer) -> Iterator[npt.NDArray[np.float64]] | None:
+        """What enters the layer at every step, [N, *input shape] in the units of the float network (a spike is 1, a
+        pixel real, pools average); behind another layer, in those of the integers. None where the trace has no rasters
+        or the images are not at hand."""
+        return self.entering(layer.node, layer.origins, 1 if layer.chained else layer.window)
+
+    def entering(
+        self, node: Linear, origins: tuple[str, ...], window: int = 1
+    ) -> Iterator[npt.NDArray[np.float64]] | None:
+        """The same of any node that is fed by ``origins`` alone."""
+        if origins == (self.net.input.name,):
+            if self.pixels is None:
+                return None
+            image = self._enters(node, {self.net.input.name: self.pixels}) * (self.net.input.scale / window)
+            return (image for _ in range(self.counts.input_steps))
+        if any(origin not in self.trace.spikes for origin in origins):
+            return None
+        rasters = {origin: self.trace.spikes[origin] for origin in origins}
+        return (
+            self._enters(node, {origin: raster[:, step] for origin, raster in rasters.items()}) / window
+            for step in range(self.counts.steps)
+        )
+
+    def _enters(self, node: Linear, emitted: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.float64]:
+        found: npt.NDArray[np.float64] = np.asarray(sum(self._leaves(source, emitted) for source in node.sources))
+        return found
+
+    def _leaves(self, name: str, emitted: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.float64]:
+        if name in emitted:
+            return np.asarray(emitted[name], dtype=np.float64)
+        node = self.net.nodes[name]
+        assert isinstance(node, Linear)
+        values = passed(node, self._enters(node, emitted))
+        if isinstance(node, Convolution | Affine):
+            values = values + node.bias.reshape(-1, *(1,) * (values.ndim - 2))
+        return values
+
+    def net_counts(self, name: str) -> Int64:
+        """Sum of the emissions of every neuron over images and steps, signs and payloads included."""
+        if name not in self.trace.count_totals and name not in self.trace.counts:
+            raise DataError("the trace holds no spike counts; simulate with counts=True or counts='totals'")
+        found = self.trace.count_totals.get(name)
+        totals: Int64 = self.trace.counts[name].sum(axis=0, dtype=np.int64) if found is None else found
+        return totals
+
+    def real_pixels(self) -> npt.NDArray[np.float64] | None:
+        """Sum of the images over images and steps, in the units of the float network."""
+        if self.pixels is None:
+            return None
+        total: npt.NDArray[np.float64] = self.pixels.sum(axis=0) * (self.net.input.scale * self.counts.input_steps)
+        return total
+
+
+def _layer(seen: Seen, node: Synapse) -> Layer:
+    net, counts = seen.net, seen.counts
+    origins = tuple(origin for origin, reached in counts.fan_out.items() if node.name in reached)
+    spiking = [origin for origin in map(net.nodes.__getitem__, origins) if isinstance(origin, Population)]
+    neurons = sum(counts.events[origin].size for origin in origins)
+    events = sum(int(counts.events[origin].sum()) for origin in origins)
+    between = [net.nodes[name] for name in before(net, node.name)]
+    window = math.prod(math.prod(pool.kernel) for pool in between if isinstance(pool, SumPool))
+    chained = any(isinstance(other, Convolution | Affine) for other in between)
+    alone = len(node.sources) == 1 and len(origins) == 1 and not chained and window == 1
+    return Layer(
+        node=node,
+        counts=counts.synapses[node.name],
+        origins=origins,
+        from_input=counts.synapses[node.name].input_fed,
+        window=window,
+        signed=any(p.kind == "signed_if" for p in spiking),
+        graded=any((p.levels or 1) > 1 for p in spiking),
+        chained=chained,
+        binary=alone and bool(spiking) and all(p.kind in _BINARY for p in spiking),
+        density=events / (neurons * counts.images * counts.steps),
+        steps=counts.input_steps if origins == (net.input.name,) else counts.steps,
+    )
+
+
+def before(net: IntegerGraph, name: str) -> list[str]:
+    """Linear nodes between the nearest neurons and ``name``."""
+    found = []
+    for source in net.nodes[name].sources:
+        node = net.nodes[source]
+        if not isinstance(node, Population) and node.sources:
+            found += [source, *before(net, source)]
+    return found

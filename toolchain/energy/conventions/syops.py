@@ -1,0 +1,95 @@
+"""syops 0.0.5 (``ops.py``): every call of a layer is all its positions times the mean of what enters it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+from toolchain.energy.conventions.seen import Layer, Seen
+from toolchain.ir.integer import Affine, Population, SumPool
+
+_MAC, _AC = 4.6e-12, 0.9e-12  # float32 operations, whatever the weights are
+
+
+def syops(seen: Seen) -> tuple[dict[str, float], list[str]]:
+    """ACs and MACs per image, as ``get_model_complexity_info`` returns them for a network of ``nn.Conv2d``,
+    ``nn.Linear``, ``nn.AvgPool2d`` and SpikingJelly's ``IFNode`` that computes one step after the other.
+
+    A call whose input has at most two values, both in [0, 1], adds (positions + biases) x mean input to the ACs, any
+    other adds them to the MACs. Padding counts; a Linear's bias is counted once per call, a convolution's once per
+    image. A pool counts its inputs the same way, an ``IFNode`` all its neurons as ACs. The images of the trace are one
+    batch.
+    """
+    acs = macs = 0.0
+    for layer in seen.layers:
+        added, multiplied = _charged(seen, layer)
+        acs, macs = acs + added, macs + multiplied
+    for node in seen.net:
+        if isinstance(node, SumPool):
+            added, multiplied = _pool(seen, node)
+            acs, macs = acs + added, macs + multiplied
+        elif isinstance(node, Population) and node.kind == "if":
+            acs += math.prod(node.shape) * seen.counts.steps * seen.counts.images
+    values = {"ACs": acs / seen.counts.images, "MACs": macs / seen.counts.images}
+    joules = values["ACs"] * _AC + values["MACs"] * _MAC
+    return {**values, "joules": joules}, _notes(seen)
+
+
+def _charged(seen: Seen, layer: Layer) -> tuple[float, float]:
+    """(ACs, MACs) of a layer over all images and steps."""
+    images = seen.counts.images
+    per_call = layer.counts.padded_macs * images + layer.bias * (1 if isinstance(layer.node, Affine) else images)
+    calls = seen.calls(layer)
+    if calls is not None:
+        return _sorted(per_call, calls)
+    if layer.binary:
+        return per_call * layer.density * layer.steps, 0.0
+    return 0.0, float(per_call * layer.steps)
+
+
+def _pool(seen: Seen, pool: SumPool) -> tuple[float, float]:
+    per_call = math.prod(pool.input_shape) * seen.counts.images
+    source = seen.net.nodes[pool.sources[0]]
+    single = len(pool.sources) == 1 and isinstance(source, Population)
+    calls = seen.entering(pool, pool.sources) if single else None
+    if calls is not None:
+        return _sorted(per_call, calls)
+    if single and source.name in seen.counts.events and getattr(source, "kind", "") == "if":
+        return float(seen.counts.events[source.name].sum()), 0.0
+    return 0.0, float(per_call * seen.counts.steps)
+
+
+def _sorted(per_call: int, calls: Iterable[npt.NDArray[np.float64]]) -> tuple[float, float]:
+    """(ACs, MACs) of calls by what enters them."""
+    acs = macs = 0.0
+    for values in calls:
+        if _spikes(values):
+            acs += per_call * float(values.mean())
+        else:
+            macs += per_call
+    return acs, macs
+
+
+def _spikes(values: npt.NDArray[np.float64]) -> bool:
+    """What syops takes for spikes: at most two values, none below 0 or above 1."""
+    return bool(values.min() >= 0 and values.max() <= 1 and len(np.unique(values)) <= 2)
+
+
+def _notes(seen: Seen) -> list[str]:
+    notes = [
+        "syops multiplies all positions by the mean of a call's input, so border neurons and padding count like any "
+        "other, and so do biases",
+        "it counts every neuron of an IFNode as an AC at every step, and the inputs of pools",
+        "a call whose input is not two values in [0, 1] (pixels, pools, signs, payloads) is dense: MACs",
+        "4.6 and 0.9 pJ are float32 operations in 45 nm without any memory",
+    ]
+    if not seen.trace.spikes and any(not layer.binary and not layer.from_input for layer in seen.layers):
+        notes.append("without rasters (record='spikes') calls that might hold two values only are taken for dense")
+    if any(layer.chained for layer in seen.layers):
+        notes.append("a layer behind another one, without neurons between, sees no spikes: dense")
+    if any(population.kind != "if" for population in seen.net.populations):
+        notes.append("neurons that are no IFNode are modules it does not know and counts as nothing")
+    return notes
