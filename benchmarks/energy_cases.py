@@ -31,14 +31,15 @@ Interval = tuple[float, float] | None
 
 @dataclass(frozen=True)
 class Case:
-    """One comparison. ``role``: fitted, held out, count, consistency or reference; ``interval``: predicted p5, p95."""
+    """One comparison. ``role``: fitted, held out, count, consistency or reference; ``predicted``: None where no profile
+    covers what was measured; ``interval``: predicted p5, p95."""
 
     id: str
     title: str
     quantity: str
     unit: str
     measured: float
-    predicted: float
+    predicted: float | None
     interval: Interval
     role: str
     note: str
@@ -46,8 +47,8 @@ class Case:
     source: str
 
     @property
-    def error(self) -> float:
-        return self.predicted / self.measured - 1
+    def error(self) -> float | None:
+        return None if self.predicted is None else self.predicted / self.measured - 1
 
     @property
     def inside(self) -> bool | None:
@@ -61,7 +62,14 @@ def published() -> dict[str, Any]:
 
 
 def _case(
-    data: Data, quantity: str, unit: str, measured: float, predicted: float, interval: Interval, role: str, note: str
+    data: Data,
+    quantity: str,
+    unit: str,
+    measured: float,
+    predicted: float | None,
+    interval: Interval,
+    role: str,
+    note: str,
 ) -> Case:
     identity, title, grade, source = (data[key] for key in ("id", "title", "grade", "source"))
     return Case(identity, title, quantity, unit, measured, predicted, interval, role, note, grade, source)
@@ -234,20 +242,19 @@ def many_chips(data: Data) -> list[Case]:
 
 
 def processors(data: Data) -> list[Case]:
-    """V9: why there is no bare pJ per MAC for CPU and GPU here."""
-    return [
-        _case(
-            data,
-            f"energy per inference, {p['platform']}",
-            "J",
-            p["measured_joules"],
-            data["macs"] * p["per_mac"],
-            None,
-            "reference",
-            f"MACs x {si(p['per_mac'], 'J')} ({p['per_mac_of']}): launch and idle dominate, so no profile for it here",
-        )
-        for p in data["platforms"]
-    ]
+    """V9: why there is no bare pJ per MAC for CPU and GPU here, and what no profile covers."""
+    cases = []
+    for p in data["platforms"]:
+        predicted, note = None, "no profile for it here; the number of MACs is not in the source"
+        if "macs" in data:
+            per_mac = f"{si(p['measured_joules'] / data['macs'], 'J')} per MAC measured"
+            note = f"no profile for it here: {per_mac}, launch and idle dominate"
+        if "per_mac" in p:
+            predicted = data["macs"] * p["per_mac"]
+            note = f"MACs x {si(p['per_mac'], 'J')} ({p['per_mac_of']}) against {per_mac}: launch and idle dominate"
+        quantity = f"energy per inference, {p['platform']}"
+        cases.append(_case(data, quantity, "J", p["measured_joules"], predicted, None, "reference", note))
+    return cases
 
 
 def average_fan_out(data: Data) -> list[Case]:
@@ -283,6 +290,6 @@ def validate(network: Path | None = None) -> list[Case]:
         sigma_delta(data["pilotnet_sdnn"]),
         *(floor_only(case, idle, floor) for case in data["floor"]),
         *many_chips(data["frady"]),
-        *processors(data["ann"]),
+        *(case for network in data["ann"] for case in processors(network)),
         *average_fan_out(data["compare_ops"]),
     ]

@@ -35,7 +35,7 @@ def markdown(cases: list[Case]) -> str:
         inside = {True: "yes", False: "**no**", None: ""}[case.inside]
         cells = (
             case.id, f"{case.title} [{case.grade}]", case.quantity, _number(case, case.measured),
-            _number(case, case.predicted), interval, f"{round(case.error, 3) + 0.0:+.1%}", inside, case.role, case.note,
+            _number(case, case.predicted), interval, _error(case), inside, case.role, case.note,
         )  # fmt: skip
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -48,14 +48,20 @@ def appendix(cases: list[Case]) -> str:
             "id": case.id, "case": case.title, "grade": case.grade, "quantity": case.quantity,
             "measured": _number(case, case.measured), "predicted": _number(case, case.predicted),
             "interval": [] if case.interval is None else [_number(case, end) for end in case.interval],
-            "error": f"{round(case.error, 3) + 0.0:+.1%}", "inside": case.inside, "role": case.role, "note": case.note,
+            "error": _error(case), "inside": case.inside, "role": case.role, "note": case.note,
         }
         for case in cases
     ]  # fmt: skip
     return json.dumps(rows, indent=1, ensure_ascii=False) + "\n"
 
 
-def _number(case: Case, value: float) -> str:
+def _error(case: Case) -> str:
+    return "" if case.error is None else f"{round(case.error, 3) + 0.0:+.1%}"
+
+
+def _number(case: Case, value: float | None) -> str:
+    if value is None:
+        return "no profile"
     return si(value, case.unit, 3) if case.unit else f"{value:,.0f}"
 
 
