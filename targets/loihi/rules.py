@@ -36,14 +36,19 @@ if TYPE_CHECKING:
     import nir
 
 
-def check(graph: nir.NIRGraph | IntegerGraph, target: str = "loihi2") -> list[Violation]:
-    """All violations of ``graph`` on one chip, ``loihi1`` or ``loihi2``, errors first; empty when nothing is wrong."""
+def check(
+    graph: nir.NIRGraph | IntegerGraph, target: str = "loihi2", *, placement: Placement | None = None
+) -> list[Violation]:
+    """All violations of ``graph`` on one chip, ``loihi1`` or ``loihi2``, errors first; empty when nothing is wrong.
+
+    ``placement``: that of ``place(graph, target)`` where it is at hand.
+    """
     net, limits = as_integer(graph), load_limits(target)
     try:
-        placement: Placement | str = place(net, target)
+        placed: Placement | str = placement or place(net, target)
     except DoesNotFit as error:
-        placement = str(error)
-    facts = Facts(net, limits, bounds(net), Demand(net, limits), placement)
+        placed = str(error)
+    facts = Facts(net, limits, bounds(net), Demand(net, limits), placed)
     found = [violation for rule in RULES for violation in rule(facts)]
     return sorted(found, key=lambda v: v.severity != "error")
 

@@ -92,7 +92,7 @@ def test_first_layer_modes_change_the_bill_and_never_the_counts(run):
     assert joules["host_encoded"] == joules["event_camera"] > joules["bias_current"]
     assert len({found.synapses["conv1"].synops for found in by_mode.values()}) == 1
     macs = by_mode["bias_current"].synapses["conv1"].dense_macs
-    assert any(f"{macs} multiply-accumulates" in line for line in by_mode["bias_current"].unpriced)
+    assert any(f"{macs:,} multiply-accumulates" in line for line in by_mode["bias_current"].unpriced)
     assert any("encoding" in line for line in by_mode["host_encoded"].unpriced)
 
 

@@ -176,3 +176,34 @@ def test_a_lossless_network_is_said_to_be(deployment):
     assert made.certificate.lossless
     assert made.certificate.statement.startswith("lossless: proven")
     assert "lossless: proven" in made.html()
+
+
+def test_fit_is_that_of_checks_and_placement(made, deployment):
+    from targets.loihi import check, place
+
+    assert [fit.target for fit in made.fits] == ["loihi2", "loihi1"]
+    for fit, energy in zip(made.fits, made.energies, strict=False):
+        placement = place(deployment.graph, fit.target)
+        assert (fit.cores, fit.lower_bound, fit.chips) == (
+            len(placement.cores),
+            placement.lower_bound,
+            placement.chips,
+        )
+        assert fit.loads == tuple(core.load for core in placement.cores)
+        assert [v.hint for v in fit.violations] == [v.hint for v in check(deployment.graph, fit.target)]
+        assert (energy.profile, energy.cores, energy.mapping_assumed) == (fit.target, fit.cores, False)
+    assert "fit, loihi1" in made.text()
+
+
+def test_a_network_no_core_can_hold_says_so(deployment, arguments, monkeypatch):
+    from targets.loihi import load_limits
+
+    limits = load_limits("loihi1")
+    tiny = {k: replace(v, value=1) if k == "synapse_bits_per_core" else v for k, v in limits.limits.items()}
+    for module in ("rules", "placement"):
+        monkeypatch.setattr(f"targets.loihi.{module}.load_limits", lambda name: replace(limits, limits=tiny))
+    found = report(deployment.graph, path=None, estimates=(), **arguments)
+    assert [fit.cores for fit in found.fits] == [None, None]
+    assert any(finding.rule == "placement" and finding.severity == "error" for finding in found.fits[0].violations)
+    assert "cannot be placed" in found.text()
+    assert "cannot be placed" in found.html()

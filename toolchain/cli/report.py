@@ -46,6 +46,7 @@ def run(args: argparse.Namespace) -> int:
     from toolchain.cli.verify import verification
     from toolchain.energy import estimate
     from toolchain.report import PROFILES, report
+    from toolchain.report.fit import fits_of
 
     nir_graph, graph = read_graph(args.graph)
     dataset = open_images(args, graph)
@@ -58,17 +59,27 @@ def run(args: argparse.Namespace) -> int:
     )
     trace = sample if whole else golden_trace(dataset, graph, measure=True, **golden_options(args))
     verify = args.verify and not missing
+    fits, placements = fits_of(graph)
     made = report(
         nir_graph,
         images=dataset.images().numpy(),
         labels=dataset.labels,
         trace=trace,
-        estimates=[estimate(graph, sample, profile=name) for name in PROFILES],
+        estimates=[estimate(graph, sample, profile=name, placement=placements.get(name)) for name in PROFILES],
+        fits=fits,
         verification=verification("lava", nir_graph, graph, dataset.subset(slice(args.verify))) if verify else None,
         path=args.out,
         data_name=args.data,
-        command=shlex.join(["spikec", "report", str(args.graph), "--data", args.data]),
+        command=_command(args),
     )
     files = {"report": args.out, "json": args.out.with_suffix(".json")}
     emit(args, {**files, **made.to_json()}, f"{made.text()}\n\nwritten: {files['report']} and {files['json']}")
     return 0 if made.verification is None or made.verification.identical else 3
+
+
+def _command(args: argparse.Namespace) -> str:
+    """What makes the same numbers again."""
+    words = ["spikec", "report", str(args.graph), "--data", args.data]
+    if args.limit is not None:
+        words += ["--limit", str(args.limit)]
+    return shlex.join(words)

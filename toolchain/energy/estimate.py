@@ -92,6 +92,7 @@ def estimate(
         latency_seconds=times[2],
         bound_by=bill.bound_by,
         cores=where.cores if where else {},
+        total_cores=where.total_cores if where else 0,
         chips=where.chips if where else 0,
         mapping_assumed=where.assumed if where else False,
         routing=_routing(counts, where) if where else {},
@@ -158,7 +159,7 @@ def _unpriced(profile: Profile, work: Workload, where: CoreAssignment | None) ->
     if where is not None and where.chips > 1:
         lines.append("messages between chips: no energy per crossing is published")
     if work.host_macs:
-        lines.append(f"first layer on the host: {work.host_macs} multiply-accumulates per image")
+        lines.append(f"first layer on the host: {work.host_macs:,} multiply-accumulates per image")
     if work.first_layer == "host_encoded":
         lines.append("encoding the image to events on the host")
     return tuple(lines)
@@ -172,5 +173,5 @@ def _warnings(net: IntegerGraph, trace: Trace, counts: Counts, profile: Profile)
         lines.append("the trace holds no counts per image: the interval leaves out the spread between images")
     dead = sum(p.dead for p in counts.populations.values())
     if dead:
-        lines.append(f"{dead} neurons never fired in {counts.images} images")
+        lines.append(f"{dead:,} neurons never fired in {counts.images:,} images")
     return tuple(lines)

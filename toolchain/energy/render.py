@@ -51,6 +51,9 @@ def text(estimate: Estimate) -> str:
             f"  time: {interval(estimate.step_seconds, 's')} per step, {interval(estimate.inference_seconds, 's')} per "
             f"image, latency {interval(estimate.latency_seconds, 's')}; bound by {estimate.bound_by}"
         )
+    if estimate.chips:
+        by = "by capacity, an assumption" if estimate.mapping_assumed else "as placed"
+        lines.append(f"  {estimate.total_cores:,} cores on {estimate.chips:,} chip{'s'[: estimate.chips > 1]}, {by}")
     lines.append(
         f"  per image: {amount(counts.synops / images)} SynOps ({amount(counts.synops_nonzero / images)} on non-zero "
         f"weights), {amount(counts.spikes / images)} spikes, {counts.dense_macs:,} MACs in the ANN"
@@ -104,6 +107,7 @@ def document(estimate: Estimate) -> dict[str, Any]:
         "first_layer": estimate.first_layer,
         "mapping": {
             "cores": dict(estimate.cores),
+            "total_cores": estimate.total_cores,
             "chips": estimate.chips,
             "assumed": estimate.mapping_assumed,
             "routing": {name: asdict(routing) for name, routing in estimate.routing.items()},

@@ -67,7 +67,8 @@ class Estimate:
     lower bound. ``nominal``: the total with every constant at its nominal value, from which ``sensitivities`` start;
     not the median where intervals are lopsided. ``step_seconds`` and ``inference_seconds`` (one image per ``steps``
     steps, pipeline full) are None for profiles without a time model; ``latency_seconds`` is from first input to the
-    answer. ``neurobench``: the benchmark's metrics by its names, see :func:`toolchain.energy.conventions.neurobench`.
+    answer. ``cores``: those that hold part of each layer, and one may hold several; ``total_cores``: each counted once.
+    ``neurobench``: the benchmark's metrics by its names, see :func:`toolchain.energy.conventions.neurobench`.
     """
 
     profile: str
@@ -85,6 +86,7 @@ class Estimate:
     latency_seconds: Quantiles | None
     bound_by: str
     cores: dict[str, int]
+    total_cores: int
     chips: int
     mapping_assumed: bool
     routing: dict[str, Routing]

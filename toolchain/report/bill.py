@@ -13,6 +13,7 @@ from toolchain.report.numbers import (
     percent,
     plural,
     quantiles,
+    ratio,
     scaled,
     significant,
 )
@@ -126,8 +127,8 @@ def _reference(energy: Energy) -> Html:
         [
             point.reuse,
             engineering(point.joules.p50, "J"),
-            significant(point.ratio.p50),
-            f"{significant(point.ratio.p5)} to {significant(point.ratio.p95)}",
+            ratio(point.ratio.p50),
+            f"{ratio(point.ratio.p5)} to {ratio(point.ratio.p95)}",
             significant(point.s_star.p50) if point.s_star and point.s_star.p50 > 0 else "never",
         ]
         for point in found.points

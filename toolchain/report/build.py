@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,15 +16,18 @@ from toolchain.ir import IntegerGraph, as_integer
 from toolchain.quantization.ranges import bounds
 from toolchain.report import collect
 from toolchain.report.energies import energy_of
+from toolchain.report.fit import fits_of
 from toolchain.report.provenance import provenance
 from toolchain.report.sentences import SIMULATED
-from toolchain.report.value import Lossless, Report, Verification
+from toolchain.report.value import Fit, Lossless, Report, Verification
 from toolchain.simulation import simulate
 from toolchain.simulation.certify import certify
 from toolchain.simulation.trace import Trace
 
 if TYPE_CHECKING:
     import nir
+
+    from targets.loihi import Placement
 
 #: Profiles a report holds unless told otherwise, in the order of the page.
 PROFILES = ("loihi2", "loihi1", "cmos45")
@@ -42,6 +45,7 @@ def report(
     trace: Trace | None = None,
     curve_timesteps: int | None = None,
     estimates: Iterable[Estimate] | None = None,
+    fits: Iterable[Fit] | None = None,
     ann_logits: npt.ArrayLike | None = None,
     ann_accuracy: float | None = None,
     verification: Verification | None = None,
@@ -60,7 +64,8 @@ def report(
     without a trace the golden model runs here (give one made with ``simulate(..., measure=True)`` to see membranes).
     ``curve_timesteps``: how far the accuracy curve goes beyond T, where a longer run of the network computes the same
     (``pipelined`` and ``if`` only; elsewhere the curve is that of the trace). ``estimates``: one per profile, in the
-    order of the page; by default those of ``PROFILES``. ``ann_logits`` [N, classes] of the same images give the paired
+    order of the page; by default those of ``PROFILES`` with the cores of the placement. ``fits``: one per chip; by
+    default Loihi 2 and Loihi 1. ``ann_logits`` [N, classes] of the same images give the paired
     comparison, ``ann_accuracy`` only a number to stand beside. ``date`` is printed as given, else ``SOURCE_DATE_EPOCH``
     decides. Raises ``DataError`` where images, labels and traces do not belong together.
     """
@@ -71,9 +76,12 @@ def report(
     made = trace if trace is not None else _run(integer, pixels)
     if made.images != number:
         raise DataError(f"the trace holds {made.images} images, {number} were given; pass those it was made with")
+    placements: Mapping[str, Placement] = {}
+    if fits is None:
+        fits, placements = fits_of(integer)
     if estimates is None:
         sample = made if made.events else simulate(integer, pixels[:SPREAD_IMAGES])
-        estimates = [estimate(integer, sample, profile=name) for name in PROFILES]
+        estimates = [estimate(integer, sample, profile=name, placement=placements.get(name)) for name in PROFILES]
     counts = count(integer, made)
     result = Report(
         title=title or f"{data_name or 'Network'}, T = {integer.timesteps}",
@@ -85,6 +93,7 @@ def report(
         curve=collect.curve(_longer(integer, pixels, curve_timesteps) or made, classes),
         populations=collect.populations(integer, made, counts, bounds(integer)),
         synapses=collect.synapses(integer, counts),
+        fits=tuple(fits),
         energies=tuple(energy_of(each) for each in estimates),
         verification=verification,
         certificate=_certificate(integer, pixels[:CERTIFIED_IMAGES]),

@@ -165,3 +165,34 @@ def tornado_strip(low: float, middle: float, high: float, axis: tuple[float, flo
         _box(at(middle) - 0.3, at(middle) + 0.3, "mark"),
         described=described,
     )
+
+
+def load_bars(loads: Sequence[float]) -> Html:
+    """Cores in ten classes of load, 0 to 100 %."""
+    classes = [0] * 10
+    for load in loads:
+        classes[min(9, int(load * 10 - 1e-9))] += 1
+    width, height, base = 480.0, 120.0, 96.0
+    step = width / 10
+    parts: list[Html] = []
+    for index, number in enumerate(classes):
+        tall = round(number / max(classes) * (base - 18), 1)
+        span = f"{10 * index} to {10 * index + 10} %"
+        bar = tag("rect", tag("title", f"{number} at {span}"), x=round(index * step + 3, 1), y=round(base - tall, 1),
+                  width=round(step - 6, 1), height=tall, class_="bar")  # fmt: skip
+        middle = round((index + 0.5) * step, 1)
+        parts.append(bar)
+        if number:
+            parts.append(tag("text", f"{number:,}", x=middle, y=round(base - tall - 4, 1), class_="tick middle"))
+        parts.append(tag("text", f"{10 * index + 10} %", x=middle, y=height - 8, class_="tick middle"))
+    described = "; ".join(f"up to {10 * i + 10} %: {n}" for i, n in enumerate(classes) if n)
+    return tag(
+        "svg",
+        tag("title", "Cores by load"),
+        tag("desc", described),
+        tag("line", x1=0, x2=width, y1=base, y2=base, class_="grid"),
+        *parts,
+        viewBox=f"0 0 {width:g} {height:g}",
+        role="img",
+        class_="chart loads",
+    )

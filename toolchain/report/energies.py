@@ -25,7 +25,7 @@ def energy_of(estimate: Estimate) -> Energy:
         inference_seconds=estimate.inference_seconds,
         latency_seconds=estimate.latency_seconds,
         bound_by=estimate.bound_by,
-        cores=sum(estimate.cores.values()) if estimate.cores else None,
+        cores=estimate.total_cores or None,
         chips=estimate.chips or None,
         mapping_assumed=estimate.mapping_assumed,
         assumed=estimate.assumed,

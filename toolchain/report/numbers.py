@@ -60,6 +60,12 @@ def significant(value: float, digits: int = 2) -> str:
     return f"{rounded:,.0f}" if 10 <= abs(rounded) < 1e6 and rounded.is_integer() else f"{value:.{digits}g}"
 
 
+def ratio(value: float) -> str:
+    """Two significant digits, a trailing zero included: 0.94, 1.0, 58."""
+    rounded = float(f"{value:.2g}")
+    return f"{rounded:.1f}" if 1 <= rounded < 10 else significant(value)
+
+
 def scaled(values: tuple[float, ...], unit: str, digits: int = 3) -> tuple[list[str], str]:
     """Values under the SI prefix that suits the first: ``scaled((2.4e-11, 0.0), "J/synop")`` is ``24, 0`` pJ/synop."""
     if re.match(r"[JsW]\b", unit) is None:

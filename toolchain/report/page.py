@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from toolchain.report import sentences
+from toolchain.report import fit, sentences
 from toolchain.report.appendix import validation
 from toolchain.report.bill import bills, constants, lower_bound
 from toolchain.report.charts import accuracy_curve
@@ -32,6 +32,7 @@ def page(report: Report) -> str:
         _verification(report),
         _certificate(report),
         _layers(report),
+        _fit(report),
         _energy(report),
         _provenance(report),
     )
@@ -176,6 +177,10 @@ def _layers(report: Report) -> Html:
         "events at every step; targets that take it as a current do not pay for them."
     )
     return _section("Layers", tag("p", facts), layer_tables(report), tag("p", band, class_="note"))
+
+
+def _fit(report: Report) -> Html:
+    return _section("Fit", fit.section(report.fits) if report.fits else tag("p", "Not checked."))
 
 
 def _energy(report: Report) -> Html:

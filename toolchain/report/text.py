@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from toolchain.report import sentences
+from toolchain.report.fit import sentence
 from toolchain.report.numbers import engineering, engineering_range, grouped, percent, significant
 from toolchain.report.value import Report
 
@@ -25,6 +26,7 @@ def summary(report: Report) -> str:
             f"{grouped(report.synops_nonzero_per_image)} over non-zero weights",
         ),
     ]
+    facts += [(f"fit, {fit.target}", sentence(fit)) for fit in report.fits]
     for energy in report.energies:
         bound = "at least " if energy.unpriced else ""
         spread = engineering_range(energy.total.p5, energy.total.p95, "J")
@@ -44,10 +46,10 @@ def _layers(report: Report) -> list[str]:
             row.name,
             grouped(row.neurons),
             percent(row.rate) if row.rate is not None else "-",
-            str(row.dead) if row.dead is not None else "-",
+            grouped(row.dead) if row.dead is not None else "-",
             str(row.membrane_bits) if row.membrane_bits is not None else "-",
             str(row.bound_bits) if row.bound_bits is not None else "-",
-            str(row.overflows) if row.overflows is not None else "-",
+            grouped(row.overflows) if row.overflows is not None else "-",
         )
         for row in report.populations
     ]

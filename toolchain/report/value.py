@@ -178,6 +178,33 @@ class Energy:
 
 
 @dataclass(frozen=True)
+class Finding:
+    """One violation of a chip's limits; ``layer`` is empty where the whole network is meant."""
+
+    rule: str
+    layer: str
+    actual: str
+    limit: str
+    severity: str
+    hint: str
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One chip: ``cores``, ``lower_bound`` and ``chips`` of the placement, None where a neuron exceeds a core;
+    ``loads``: largest share of any resource, core by core."""
+
+    target: str
+    title: str
+    cores: int | None
+    lower_bound: int | None
+    chips: int | None
+    cores_of: dict[str, int]
+    loads: tuple[float, ...]
+    violations: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
 class Verification:
     """Golden model against another target: what was compared, and the first difference or None."""
 
@@ -244,6 +271,7 @@ class Report:
     curve: tuple[CurvePoint, ...]
     populations: tuple[PopulationRow, ...]
     synapses: tuple[SynapseRow, ...]
+    fits: tuple[Fit, ...]
     energies: tuple[Energy, ...]
     verification: Verification | None
     certificate: Lossless | None
