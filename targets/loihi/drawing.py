@@ -13,7 +13,7 @@ from toolchain.ir.integer import Int64
 if TYPE_CHECKING:
     from targets.loihi.placement import Core, Placement
 
-_HUES = (217, 41, 8, 166, 131, 336, 266, 195, 27, 240)
+_HUES = (217, 41, 8, 166, 131, 336, 266, 195, 75, 300)
 _SIDE, _GAP, _TILE_GAP, _MARGIN, _LINE = 26, 3, 9, 20, 19
 _FLOWS = 16  # drawn per core, largest first
 _STYLE = (
@@ -60,7 +60,8 @@ def draw(placement: Placement) -> str:
     for index, layer in enumerate(layers):
         x, at = _MARGIN + index % per_row * 260, y + index // per_row * _LINE
         body.append(f'<rect x="{x}" y="{at - 11}" width="12" height="12" fill="{colour[layer]}"/>')
-        body.append(_text(x + 18, at, f"{layer}: {placement.cores_of[layer]}"))
+        number = placement.cores_of[layer]
+        body.append(_text(x + 18, at, f"{layer}: {number} core{'s' if number > 1 else ''}"))
     y += -(-len(layers) // per_row) * _LINE
     body += _traffic(placement, where)
     return (

@@ -58,6 +58,7 @@ def test_energy_with_a_placement(spikec, net):
     placed = spikec("energy", net, "--profile", "loihi1", "--limit", "5", "--place", "--json")
     assert placed.code == 0
     assert placed.json["mapping"]["assumed"] is False
+    assert "has no cores to place on" in spikec("energy", net, "--profile", "cmos45", "--place").err
     assert placed.json["mapping"]["cores"] == spikec("map", net, "--target", "loihi1", "--json").json["cores_of"]
 
 

@@ -38,8 +38,9 @@ def test_rows_of_the_models_table(network):
     trace = simulate(net, np.ones((3, *net.input.shape)), threads=1)
     lines = rows("small", Measured(net, "50 %", trace), net)
     assert ["loihi1" in lines[0], "loihi2" in lines[1]] == [True, True]
-    assert all("50 % | 4, QCFS" in line and "lower bound" in line for line in lines)
-    assert all(len(line.split("|")) == 10 for line in [*lines, *rows("bare", None, net)])
+    dense = 8 * 8 * ((3 * 16 - 2) ** 2 + (3 * 8 - 2) ** 2) + 10 * 8 * 64
+    assert all(f"50 % | 4, QCFS | {dense:,} |" in line and "lower bound" in line for line in lines)
+    assert all(len(line.split("|")) == 11 for line in [*lines, *rows("bare", None, net)])
 
 
 def test_generated_parts_are_replaced_between_their_marks(tmp_path):

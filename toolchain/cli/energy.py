@@ -44,7 +44,7 @@ def add_parser(commands: Any) -> Parser:
 
 
 def run(args: argparse.Namespace) -> int:
-    from targets.loihi import place
+    from targets.loihi import chip_names, place
     from toolchain.cli.evaluate import golden_trace
     from toolchain.cli.inputs import open_images, read_graph
     from toolchain.energy import estimate, load_profile, profile_names
@@ -54,14 +54,16 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"--profile: {unknown(args.profile, profile_names())}")
     if args.tool is not None and args.tool not in TOOLS:
         raise UsageError(f"--as: {unknown(args.tool, TOOLS)}")
-    load_profile(args.profile, args.book)
+    profile = load_profile(args.profile, args.book)
+    if args.place and profile.name not in chip_names():
+        raise UsageError(f"--place: {profile.title} has no cores to place on; known chips: {', '.join(chip_names())}")
     _, graph = read_graph(args.graph)
     if args.tool is not None:
         other = _as_tool(args, graph)
         emit(args, {"file": args.graph, "data_set": args.data, **asdict(other)}, str(other))
         return 0
     trace = golden_trace(open_images(args, graph), graph, counts=True, **golden_options(args))
-    placement = place(graph, args.profile) if args.place else None
+    placement = place(graph, profile.name) if args.place else None
     result = estimate(
         graph,
         trace,
