@@ -19,6 +19,7 @@ from toolchain.ir.integer import (
     IntegerGraph,
     Population,
     Readout,
+    Shape,
     SumPool,
     Synapse,
 )
@@ -78,10 +79,16 @@ def cores_reached(
                 continue
             if _alone(demand.net, node) and (demand.shared or isinstance(node, Affine)):
                 groups = node.groups if isinstance(node, Convolution) else 1
-                reaches = fan_out(node, structure(node)).reshape(layer.shape) > 0
-                entered += reaches * (demand.bits[node.name] * node.weight.shape[0] // groups)
+                entered += _reaches(node, layer.shape) * (demand.bits[node.name] * node.weight.shape[0] // groups)
     reached: Int64 = np.maximum(-(-entered // capacity(demand.limits)[SYNAPSES]), least)
     return reached
+
+
+def _reaches(node: Synapse, shape: Shape) -> Int64:
+    """1 for every neuron of a layer of ``shape`` that has a synapse of the node right behind."""
+    if isinstance(node, Affine):
+        return np.ones(shape, dtype=np.int64)
+    return (fan_out(node, structure(node)).reshape(shape) > 0).astype(np.int64)
 
 
 def _alone(net: IntegerGraph, node: Synapse) -> bool:

@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -76,25 +77,23 @@ def capacity(limits: Limits) -> dict[str, int]:
 class Demand:
     """Needs of blocks of one graph on one chip."""
 
-    def __init__(
-        self,
-        net: IntegerGraph,
-        limits: Limits,
-        *,
-        shared: bool = True,
-        populations: bool = True,
-        most_bits: int | None = None,
-    ) -> None:
-        """``populations``: use population axons where the chip has them and they take fewer input axons;
-        ``most_bits``: take weights for that narrow."""
+    def __init__(self, net: IntegerGraph, limits: Limits, *, shared: bool = True, most_bits: int | None = None) -> None:
+        """Population axons are used where the chip has them and they take fewer input axons. ``most_bits``: take
+        weights for that narrow."""
         self.net = net
         self.limits = limits
         self.shared = shared
         self.per_neuron = limits["compartments_per_neuron"].value
         self.widths = {node.name: width(node, limits, most_bits) for node in net.synapses}
-        self.bits = {node.name: int(_used(node)[0].sum()) * self.widths[node.name] for node in net.synapses}
-        shapes = {node.name: entering(net, node, limits) if populations else None for node in net.synapses}
+        self.bits = {node.name: _per_output(node) * self.widths[node.name] for node in net.synapses}
+        shapes = {node.name: entering(net, node, limits) for node in net.synapses}
         self.entering = {name: shape for name, shape in shapes.items() if shape is not None}
+
+    def discrete(self) -> Demand:
+        """The same with discrete axons alone."""
+        other = copy.copy(self)
+        other.entering = {}
+        return other
 
     def part(self, layer: Layer, box: Box, reached: Reach) -> Part:
         """``reached``: cores every neuron of the layer sends spikes to."""
@@ -170,8 +169,7 @@ def _together(entries: list[tuple[int, Box]]) -> int:
 
 def width(node: Synapse, limits: Limits, most_bits: int | None = None) -> int:
     """Bits of one stored weight: the smallest width of the chip that holds the node's mantissas, or ``most_bits``."""
-    mantissas = node.weight >> node.weight_exp
-    low, high = int(mantissas.min(initial=0)), int(mantissas.max(initial=0))
+    low, high = (int(end(initial=0)) >> node.weight_exp for end in (node.weight.min, node.weight.max))
     needed = 1 + max((~low).bit_length(), high.bit_length())
     found = next((bits for bits in limits.weight_widths if bits >= needed), needed)
     return found if most_bits is None else min(found, most_bits)
@@ -202,14 +200,15 @@ def _rows(node: Convolution, axis: int, outputs: tuple[int, int]) -> Int64:
     return rows
 
 
-def _used(node: Synapse) -> Int64:
-    """1 where a weight has at least one synapse; shape of ``node.weight``."""
+def _per_output(node: Synapse) -> int:
+    """Weights of one output that have at least one synapse."""
+    if isinstance(node, Affine):
+        return int(node.weight.shape[1])
     mask = structure(node)
-    if isinstance(node, Convolution):
-        for axis in (0, 1):
-            met = taps(
-                node.input_shape[axis + 1], node.output_shape[axis + 1], node.weight.shape[axis + 2],
-                node.stride[axis], node.padding[axis], node.dilation[axis],
-            ).any(axis=0)  # fmt: skip
-            mask = mask * met.reshape((1, 1, -1, 1) if axis == 0 else (1, 1, 1, -1))
-    return mask
+    for axis in (0, 1):
+        met = taps(
+            node.input_shape[axis + 1], node.output_shape[axis + 1], node.weight.shape[axis + 2],
+            node.stride[axis], node.padding[axis], node.dilation[axis],
+        ).any(axis=0)  # fmt: skip
+        mask = mask * met.reshape((1, 1, -1, 1) if axis == 0 else (1, 1, 1, -1))
+    return int(mask[0].sum())

@@ -47,8 +47,9 @@ class Packing:
         """Put a part on the core of the block before, whose weights and axons it may share, else on the fullest core
         that has room, else on a new one."""
         limits = self.capacity
+        whole = part.table_bits + self._bits(part.channels, {})
         for one in [*self.bins[-1:], *self.room]:
-            if self._may_take(one, part):
+            if self._may_take(one, part, whole):
                 used = self.demand.usage([*one.parts, part])
                 if fits(used, limits):
                     self.room = [other for other in self.room if other is not one]
@@ -62,14 +63,25 @@ class Packing:
         self.bins.append(Bin([part], used, load(used, limits), dict(part.channels)))
         self._keep(self.bins[-1])
 
-    def _may_take(self, one: Bin, part: Part) -> bool:
-        """Whether what adds up still fits; the input axons, which may be shared, are left to a full count."""
-        stored = part.table_bits + sum(
-            (mask & ~one.channels.get((name, times), 0)).bit_count() * self.demand.bits[name] * times
-            for (name, times), mask in part.channels.items()
-        )
-        more = {COMPARTMENTS: part.compartments, SYNAPSES: stored, AXONS_OUT: part.axons_out}
-        return all(one.used[key] + n <= self.capacity.get(key, math.inf) for key, n in more.items())
+    def _may_take(self, one: Bin, part: Part, whole: int) -> bool:
+        """Whether what adds up still fits; the input axons, which may be shared, are left to a full count. ``whole``:
+        synapse bits of the part where it shares none."""
+        used, limits = one.used, self.capacity
+        if used[COMPARTMENTS] + part.compartments > limits[COMPARTMENTS]:
+            return False
+        if AXONS_OUT in limits and used[AXONS_OUT] + part.axons_out > limits[AXONS_OUT]:
+            return False
+        free = limits[SYNAPSES] - used[SYNAPSES]
+        if whole <= free:
+            return True
+        if one.channels.keys().isdisjoint(part.channels):
+            return False
+        return part.table_bits + self._bits(part.channels, one.channels) <= free
+
+    def _bits(self, channels: Mapping[tuple[str, int], int], held: Mapping[tuple[str, int], int]) -> int:
+        """Synapse bits of output channels beyond those already held."""
+        bits = self.demand.bits
+        return sum((mask & ~held.get(key, 0)).bit_count() * bits[key[0]] * key[1] for key, mask in channels.items())
 
     def _keep(self, one: Bin) -> None:
         if one.used[COMPARTMENTS] + self.demand.per_neuron <= self.capacity[COMPARTMENTS]:

@@ -162,10 +162,8 @@ def demands(
     net: IntegerGraph, limits: Limits, *, shared: bool = True, most_bits: int | None = None
 ) -> tuple[Demand, ...]:
     """What neurons need with discrete axons alone and, where population axons apply, with those."""
-    discrete, both = (
-        Demand(net, limits, shared=shared, populations=kind, most_bits=most_bits) for kind in (False, True)
-    )
-    return (discrete, both) if both.entering else (discrete,)
+    demand = Demand(net, limits, shared=shared, most_bits=most_bits)
+    return (demand.discrete(), demand) if demand.entering else (demand,)
 
 
 def cores_needed(net: IntegerGraph, limits: Limits, *, most_bits: int) -> int:
