@@ -10,6 +10,7 @@ import pytest
 from toolchain.energy import estimate, load_profile, profile_names
 from toolchain.energy.cores import cores_by_capacity
 from toolchain.energy.event_driven import price
+from toolchain.energy.render import per_second
 from toolchain.energy.sampling import Quantiles, bootstrap_means, draw_constants, nominal
 from toolchain.energy.workload import workload
 from toolchain.errors import ToolchainError
@@ -167,3 +168,8 @@ def test_a_trace_without_counts_per_image_still_gives_an_estimate(run):
     found = estimate(net, trace, draws=DRAWS)
     assert found.total.p50 == pytest.approx(with_images.total.p50, rel=0.2)
     assert any("spread between images" in line for line in found.warnings)
+
+
+def test_throughput_is_one_over_the_time_of_an_image():
+    assert per_second(Quantiles(0.001, 0.00135, 0.0017)) == "740 images/s (590 to 1,000)"
+    assert per_second(Quantiles(0.5, 0.8, 2.0)) == "1.2 images/s (0.5 to 2)"

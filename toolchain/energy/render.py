@@ -35,6 +35,15 @@ def interval(q: Quantiles, unit: str) -> str:
     return f"{si(q.p50, unit)} ({si(q.p5, unit)} to {si(q.p95, unit)})"
 
 
+def per_second(seconds: Quantiles) -> str:
+    """Images per second where one takes ``seconds``: ``740 images/s (590 to 980)``."""
+    p50, low, high = (
+        f"{float(f'{1 / value:.2g}'):,.0f}" if 1 / value >= 10 else f"{1 / value:.2g}"
+        for value in (seconds.p50, seconds.p95, seconds.p5)
+    )
+    return f"{p50} images/s ({low} to {high})"
+
+
 def text(estimate: Estimate) -> str:
     """Verdict, items, time, counts per layer, and what is assumed or missing."""
     counts, images = estimate.counts, estimate.counts.images
@@ -49,7 +58,8 @@ def text(estimate: Estimate) -> str:
     if estimate.step_seconds and estimate.inference_seconds and estimate.latency_seconds:
         lines.append(
             f"  time: {interval(estimate.step_seconds, 's')} per step, {interval(estimate.inference_seconds, 's')} per "
-            f"image, latency {interval(estimate.latency_seconds, 's')}; bound by {estimate.bound_by}"
+            f"image, {per_second(estimate.inference_seconds)}, latency {interval(estimate.latency_seconds, 's')}; "
+            f"bound by {estimate.bound_by}"
         )
     if estimate.chips:
         by = "by capacity, an assumption" if estimate.mapping_assumed else "as placed"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from toolchain.energy import Constant
+from toolchain.energy.render import per_second
 from toolchain.report.break_even import break_even_chart
 from toolchain.report.charts import range_strip, stacked_bar, tornado_strip
 from toolchain.report.html import Column, Html, join, prose, table, tag
@@ -101,6 +102,7 @@ def _time(energy: Energy) -> Html:
     if energy.step_seconds is not None and energy.inference_seconds is not None:
         parts.append(f"Time: {quantiles(energy.step_seconds, 's')} per step")
         parts.append(f", {quantiles(energy.inference_seconds, 's')} per inference with a full pipeline")
+        parts.append(f", {per_second(energy.inference_seconds)}")
         if energy.latency_seconds is not None:
             parts.append(f", {quantiles(energy.latency_seconds, 's')} from image to answer")
         parts.append(f"; bound by {energy.bound_by}. " if energy.bound_by else ". ")
