@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -30,6 +31,11 @@ class Reach:
     own: Int64
     shared: Int64
 
+    @cached_property
+    def populations(self) -> bool:
+        """Whether any of them is reached over a population's axon; asked once all are entered."""
+        return bool(self.shared.any())
+
     @classmethod
     def nowhere(cls, shape: Shape) -> Reach:
         return cls(np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64))
@@ -38,7 +44,7 @@ class Reach:
         """Output axons of the neurons in ``box``: one per neuron and core, or those of a population and core."""
         window = tuple(slice(low, high) for low, high in box)
         own = int(self.own[window].sum())
-        if not self.shared.any():
+        if not self.populations:
             return own
         populations = _populations(box[0], limits[ATOMS].value)
         return own + populations * limits[SLOTS].value * int(self.shared[window].max(axis=0).sum())

@@ -7,8 +7,7 @@ cut. A layer is cut into equal blocks; each goes to the fullest open core that h
 from __future__ import annotations
 
 import math
-from bisect import insort
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
@@ -22,6 +21,9 @@ from toolchain.errors import DoesNotFit
 from toolchain.ir.integer import Int64
 
 Capacity = Mapping[str, int]
+#: Resources of parts that add up on a core, at most.
+_ADDED = (COMPARTMENTS, SYNAPSES, AXONS_OUT)
+_UNLIMITED = 2**62
 
 
 @dataclass(eq=False)
@@ -30,62 +32,77 @@ class Bin:
 
     parts: list[Part]
     used: dict[str, int]
-    load: float
     channels: dict[tuple[str, int], int]
 
 
 class Packing:
-    """Cores in the order they were opened; ``room``: those that can take another neuron, fullest first."""
+    """Cores in the order they were opened, with what is free on each and how full it is in arrays beside them."""
 
     def __init__(self, demand: Demand, capacity: Capacity) -> None:
         self.demand = demand
         self.capacity = capacity
         self.bins: list[Bin] = []
-        self.room: list[Bin] = []
+        self.free = np.zeros((64, len(_ADDED)), dtype=np.int64)
+        self.load = np.zeros(64)
+        self.since = np.zeros(64, dtype=np.int64)  # when the core last took something: older ones first among equals
+        self.taken = 0
+        self.holders: dict[tuple[str, int], list[int]] = {}  # cores that store some of a node's channels
 
     def add(self, part: Part) -> None:
         """Put a part on the core of the block before, whose weights and axons it may share, else on the fullest core
         that has room, else on a new one."""
-        limits = self.capacity
-        whole = part.table_bits + self._bits(part.channels, {})
-        for one in [*self.bins[-1:], *self.room]:
-            if self._may_take(one, part, whole):
-                used = self.demand.usage([*one.parts, part])
-                if fits(used, limits):
-                    self.room = [other for other in self.room if other is not one]
-                    one.parts.append(part)
-                    one.used, one.load = used, load(used, limits)
-                    for key, mask in part.channels.items():
-                        one.channels[key] = one.channels.get(key, 0) | mask
-                    self._keep(one)
-                    return
-        used = self.demand.usage([part])
-        self.bins.append(Bin([part], used, load(used, limits), dict(part.channels)))
-        self._keep(self.bins[-1])
+        for index in self._candidates(part):
+            one = self.bins[index]
+            if self._stored(part, one.channels) > self.free[index, 1]:
+                continue
+            used = self.demand.usage([*one.parts, part])
+            if fits(used, self.capacity):
+                one.parts.append(part)
+                one.used = used
+                self._keep(index, part)
+                return
+        self.bins.append(Bin([part], self.demand.usage([part]), {}))
+        self._keep(len(self.bins) - 1, part)
 
-    def _may_take(self, one: Bin, part: Part, whole: int) -> bool:
-        """Whether what adds up still fits; the input axons, which may be shared, are left to a full count. ``whole``:
-        synapse bits of the part where it shares none."""
-        used, limits = one.used, self.capacity
-        if used[COMPARTMENTS] + part.compartments > limits[COMPARTMENTS]:
-            return False
-        if AXONS_OUT in limits and used[AXONS_OUT] + part.axons_out > limits[AXONS_OUT]:
-            return False
-        free = limits[SYNAPSES] - used[SYNAPSES]
-        if whole <= free:
-            return True
-        if one.channels.keys().isdisjoint(part.channels):
-            return False
-        return part.table_bits + self._bits(part.channels, one.channels) <= free
+    def _candidates(self, part: Part) -> Iterator[int]:
+        """Cores that may have room, the last one, then the fullest first. What may be shared is left to a full count:
+        input axons, and weights where the core stores some of the same node."""
+        number = len(self.bins)
+        if not number:
+            return
+        shares = np.zeros(number, dtype=bool)
+        for key in part.channels:
+            shares[self.holders.get(key, [])] = True
+        needed = part.compartments, self._stored(part, {}), part.axons_out
+        enough = self.free[:number] >= needed
+        possible = enough[:, 0] & enough[:, 2] & (enough[:, 1] | shares)
+        if possible[-1]:
+            yield number - 1
+        found = np.flatnonzero(possible & (self.free[:number, 0] >= self.demand.per_neuron))
+        yield from found[np.lexsort((self.since[found], -self.load[found]))].tolist()
 
-    def _bits(self, channels: Mapping[tuple[str, int], int], held: Mapping[tuple[str, int], int]) -> int:
-        """Synapse bits of output channels beyond those already held."""
+    def _stored(self, part: Part, held: Mapping[tuple[str, int], int]) -> int:
+        """Synapse bits of a part beyond the output channels already held."""
         bits = self.demand.bits
-        return sum((mask & ~held.get(key, 0)).bit_count() * bits[key[0]] * key[1] for key, mask in channels.items())
+        return part.table_bits + sum(
+            (mask & ~held.get(key, 0)).bit_count() * bits[key[0]] * key[1] for key, mask in part.channels.items()
+        )
 
-    def _keep(self, one: Bin) -> None:
-        if one.used[COMPARTMENTS] + self.demand.per_neuron <= self.capacity[COMPARTMENTS]:
-            insort(self.room, one, key=lambda other: -other.load)
+    def _keep(self, index: int, part: Part) -> None:
+        """Note what a core holds now that it has taken ``part``."""
+        one = self.bins[index]
+        for key, mask in part.channels.items():
+            if key not in one.channels:
+                self.holders.setdefault(key, []).append(index)
+            one.channels[key] = one.channels.get(key, 0) | mask
+        if index == len(self.load):
+            self.free, self.load, self.since = (
+                np.concatenate([x, np.zeros_like(x)]) for x in (self.free, self.load, self.since)
+            )
+        self.free[index] = [self.capacity.get(key, _UNLIMITED) - one.used[key] for key in _ADDED]
+        self.load[index] = load(one.used, self.capacity)
+        self.taken += 1
+        self.since[index] = self.taken
 
 
 def pack(demand: Demand, layers: Sequence[Layer], capacity: Capacity, grain: int) -> list[list[Part]]:
