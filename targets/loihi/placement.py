@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 Usage = dict[str, tuple[int, int]]
 _GRAINS = (1, 2, 4, 8, 16)
-_MOST_BLOCKS = 4000  # of a finer cut: beyond, packing takes long and gains little
+_MOST_BLOCKS = 16000  # of a finer cut: beyond, packing takes long and gains little
 _PRECISION = 0.04  # of the load of the fullest core
 
 
