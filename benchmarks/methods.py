@@ -32,6 +32,7 @@ from toolchain.conversion.network import run_steps
 from toolchain.energy.counts import count
 from toolchain.ir import IntegerGraph, as_integer
 from toolchain.simulation.certify import depth
+from toolchain.training import ClipFloorShift
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -169,7 +170,7 @@ def measure(plan: Plan, seed: int, folder: Path, chosen: list[Entry]) -> None:
         model = trained(plan, entry.training, seed, folder)
         started = time.monotonic()
         described = {"label": entry.label, "network": plan.name, "seed": seed}
-        levels = plan.recipe(entry.training, seed).levels
+        levels = next(m.levels for m in model.modules() if isinstance(m, ClipFloorShift))
         result = {**described, "levels": levels, **evaluate(entry, model, train, test)}
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
