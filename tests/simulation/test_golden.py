@@ -8,7 +8,7 @@ import torch
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from toolchain.ir.integer import Affine, Convolution, Population
+from toolchain.ir.integer import Affine, Convolution, Flatten, InputNode, IntegerGraph, Population, Readout
 from toolchain.simulation import GoldenModel, calibrated, simulate
 from toolchain.simulation.int8 import exact_synapse, unrolled
 
@@ -100,6 +100,44 @@ def test_synapse_quantises_sums_far_beyond_its_threshold(one_layer, oracle, seed
         assert list(model._engine._stages) == ["neurons"]
     trace, expected = model.run(integers.astype(float), record="spikes"), oracle(graph, integers)
     np.testing.assert_array_equal(trace.spikes["neurons"], expected.spikes["neurons"])
+
+
+@pytest.mark.parametrize("kind", ["if", "signed_if"])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 2**32), largest=st.sampled_from([3, 60, 5000]))
+def test_every_neuron_has_its_own_start(oracle, kind, seed, largest):
+    """Two convolutions, the second beside a skip: thresholds per channel, initial membranes per neuron."""
+    rng = np.random.default_rng(seed)
+    shape, kernel = (6, 5, 4), {"stride": (1, 1), "padding": (1, 1), "dilation": (1, 1)}
+
+    def convolution(name, sources, inputs):
+        weight, bias = rng.integers(-128, 128, (6, inputs, 3, 3)), rng.integers(-99, 100, 6)
+        return Convolution(name, sources, (inputs, 5, 4), shape, weight, bias, **kernel)
+
+    def neurons(name, sources):
+        theta = np.broadcast_to(rng.integers(1, largest, (6, 1, 1)), shape).copy()
+        low = rng.integers(1, largest, shape) if kind == "signed_if" else None
+        return Population(name, sources, shape, kind, theta, rng.integers(-largest, largest, shape), low)
+
+    zero = np.zeros(3, dtype=np.int64)
+    nodes = (
+        InputNode("input", (2, 5, 4), "uint8", 1.0),
+        convolution("conv1", ("input",), 2),
+        neurons("neurons1", ("conv1",)),
+        convolution("conv2", ("neurons1",), 6),
+        convolution("skip", ("neurons1",), 6),
+        neurons("neurons2", ("conv2", "skip")),
+        Flatten("flatten", ("neurons2",), shape, (120,)),
+        Affine("fc", ("flatten",), (120,), (3,), rng.integers(-128, 128, (3, 120)), zero),
+        Readout("readout", ("fc",), (3,), zero, 1.0),
+    )
+    graph = IntegerGraph({node.name: node for node in nodes}, 5, "pipelined")
+    integers = rng.integers(0, 256, (4, 2, 5, 4)) * (rng.random((4, 2, 5, 4)) < 0.3)
+    model = GoldenModel(graph)
+    if exact_synapse(nodes[1], 255) is not None:  # the processor has 8-bit kernels
+        assert list(model._engine._stages) == ["neurons1", "neurons2"]
+    trace = model.run(integers.astype(float), record="spikes")
+    assert_equal(trace, oracle(graph, integers), graph, measured=False)
 
 
 @settings(max_examples=25, deadline=None)

@@ -11,7 +11,7 @@ r = clip(floor((U + theta_neg - 1) / theta), 0, T), which is q for a negative th
 
 Counts are small non-negative integers, so layers exchange accumulated counts as u8, synapses run on 8-bit kernels, and
 where a population reads one synapse, the kernel's output stage computes q. Membranes never exist here: this path serves
-graphs whose ranges are proven to fit. Float32 enters only where :func:`supports` and ``stages_of`` show it to be exact.
+graphs whose ranges are proven to fit. Float32 enters only where :func:`supports` and ``stage_of`` show it to be exact.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from toolchain.simulation.early_exit import EarlyExit
 from toolchain.simulation.emission import LevelRecord, Result, from_value, separate_events
 from toolchain.simulation.int8 import Int8Synapse, channels_last, exact_synapse
 from toolchain.simulation.registers import Watch
-from toolchain.simulation.stages import U8_MAX, Stage, stages_of
+from toolchain.simulation.stages import U8_MAX, Stage, stage_of
 
 _FLOAT32_EXACT = 2**24
 
@@ -117,7 +117,7 @@ class LevelNetwork:
         self._arriving: dict[str, int | None] = {}  # largest accumulated count at the input of a node; None: not u8
         self._top: dict[str, int | None] = {}  # the same at its output
         self._int8: dict[str, Int8Synapse] = {}
-        self._stages: dict[str, list[Stage]] = {}
+        self._stages: dict[str, Stage] = {}
         self._postponed: set[str] = set()  # synapses that run in the stage of the population behind them
         self._pixels: set[str] = set()  # those of them that read the image
         self._weight = {n.name: torch.as_tensor(n.weight).to(torch.float32) for n in graph.synapses}
@@ -145,9 +145,9 @@ class LevelNetwork:
         elif isinstance(node, Population):
             top = self._top[node.name] = top_level(self.graph, node)
             bounds, shifts = self._bounds, _shifts(node)
-            stages = stages_of(self.graph, node, self._int8, bounds, top, self._times, shifts) if self.staged else []
-            if stages:
-                self._stages[node.name] = stages
+            stage = stage_of(self.graph, node, self._int8, bounds, top, self._times, shifts) if self.staged else None
+            if stage is not None:
+                self._stages[node.name] = stage
                 self._postponed.update(node.sources)
                 self._pixels.update(s for s in node.sources if self.graph.input.name in self.graph.nodes[s].sources)
         elif isinstance(node, Linear) and arriving is not None:
@@ -294,7 +294,7 @@ class LevelNetwork:
         IEEE division never rounds a quotient up to the next integer while theta * (top + 1) < 2**24.
         """
         if node.name in self._stages:
-            return [stage(step, arriving) for stage in self._stages[node.name]]
+            return self._stages[node.name](step, arriving)
         theta = channels_last(torch.as_tensor(node.theta).float()[None])
         u = self._accumulated(node, step, arriving, steady)
         top = top_level(self.graph, node)

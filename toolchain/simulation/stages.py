@@ -10,34 +10,41 @@ import torch
 from torch import Tensor
 
 from toolchain.ir.integer import Affine, Convolution, Int64, IntegerGraph, Population, Synapse
-from toolchain.simulation.int8 import Int8Synapse, exact_synapse
+from toolchain.simulation.int8 import Int8Synapse, channels_last, exact_synapse
 
 U8_MAX = 255
 
 
 @dataclass(frozen=True)
 class Stage:
-    """clip(floor((U + shift) / theta), 0, 255) of a population by its synapses, scaled by 1 / theta: per step one
-    synapse per source, and a bias [O].
+    """The quotients clip(floor((U + shift) / theta), 0, 255) of a population, one for each shift, by its synapses
+    scaled by 1 / theta.
 
-    One synapse rounds and clips in its own output stage; the sum of several is truncated.
+    ``synapses``: per step one synapse per source. ``biases``: per shift and step a bias [O]. ``starts``: per shift what
+    is added besides, [1, *shape] or [1, O, 1, 1], or none.
+
+    One synapse without a start rounds and clips in its own output stage. Otherwise the sum of all synapses, which is
+    the same for all shifts, is truncated.
     """
 
     synapses: Sequence[Sequence[Int8Synapse]]
-    biases: Sequence[Tensor]
+    biases: Sequence[Sequence[Tensor]]
+    starts: Sequence[Tensor] = ()
 
-    def __call__(self, step: int, inputs: Sequence[Tensor]) -> Tensor:
-        """Quotients u8 [N, *shape] after ``step``, from the input of each synapse."""
-        synapses, bias = self.synapses[step], self.biases[step]
-        if len(synapses) == 1:
-            return synapses[0].quantised(inputs[0], bias)
-        total = synapses[0].current(inputs[0], bias)
+    def __call__(self, step: int, inputs: Sequence[Tensor]) -> list[Tensor]:
+        """Quotients u8 [N, *shape] by shift after ``step``, from the input of each synapse."""
+        synapses = self.synapses[step]
+        if not self.starts:
+            return [synapses[0].quantised(inputs[0], bias[step]) for bias in self.biases]
+        total = synapses[0].current(inputs[0], self.biases[0][step])
         for synapse, x in zip(synapses[1:], inputs[1:], strict=True):
             total += synapse.current(x)
-        return total.clamp_(0, U8_MAX).to(torch.uint8)
+        *others, last = self.starts
+        quotients = [total + start for start in others] + [total.add_(last)]
+        return [quotient.clamp_(0, U8_MAX).to(torch.uint8) for quotient in quotients]
 
 
-def stages_of(
+def stage_of(
     graph: IntegerGraph,
     node: Population,
     proven: Mapping[str, Int8Synapse],
@@ -45,42 +52,49 @@ def stages_of(
     top: int,
     times: Sequence[int],
     shifts: Sequence[Int64],
-) -> list[Stage]:
-    """A stage of ``node`` per shift (*shape), or none where the synapses before it cannot be its quantiser exactly.
+) -> Stage | None:
+    """The stage of ``node`` for ``shifts`` (each *shape), None where the synapses before it cannot be its quantiser
+    exactly.
 
     ``proven``: exact 8-bit synapses by name. ``bounds``: on any accumulated sum, by node. ``top``: the largest count.
     ``times``: how often image and bias have been added after each step.
 
     floor(U / theta) = floor((U + 1/2) / theta) for integers, and the argument is at least 1 / (2*theta) away from
-    an integer. In float32, with unit roundoff u = 2**-24, scales, products, biases and sums of k synapses err
-    together by less than u * ((k + 1) * (sum |U_i| + |bias|) + theta * (top + 3)) / theta: hence the 2**23. One synapse
-    has to be that exact only where 0 <= U <= theta * (top + 1): every operation on its sum is monotone, so beyond that
-    its result is 0 or at least ``top``.
+    an integer. In float32, with unit roundoff u = 2**-24, scales, products, biases and sums of k terms err
+    together by less than u * ((k + 1) * (sum |U_i| + |bias|) + theta * (top + 3)) / theta: hence the 2**23. Terms are
+    the synapses and, where there is one, the start. One synapse has to be that exact only where
+    0 <= U <= theta * (top + 1): every operation on its sum is monotone, so beyond that its result is 0 or at least
+    ``top``.
     """
-    synapses = _private_synapses(graph, node)
-    arrays = [_per_channel(array) for array in (node.theta, *(node.v_init + shift for shift in shifts))]
-    theta, starts = arrays[0], [array for array in arrays[1:] if array is not None]
-    if synapses is None or theta is None or len(starts) < len(shifts):
-        return []
+    synapses, theta = _private_synapses(graph, node), _per_channel(node.theta)
+    if synapses is None or theta is None:
+        return None
     from_image = synapses[0].sources == (graph.input.name,) and graph.input.dtype == "uint8"
     if from_image:
         usable = len(synapses) == 1 and exact_synapse(synapses[0], U8_MAX) is not None
     else:
         usable = all(s.name in proven for s in synapses)
-    constant = [[t * sum(s.bias for s in synapses) + start for t in times] for start in starts]
-    offset = max(int(np.abs(c).max()) for per_step in constant for c in per_step)
-    theta_max = int(theta.max())
-    sums = theta_max * (top + 1) + offset if len(synapses) == 1 else sum(bounds[s.name] for s in synapses)
-    if not usable or (len(synapses) + 1) * (sums + offset) + theta_max * (top + 3) >= 2**23:
-        return []
+    starts = [node.v_init + shift for shift in shifts]
+    channels = [channel for channel in map(_per_channel, starts) if channel is not None]
+    bias = np.sum([s.bias for s in synapses], axis=0)
+    in_kernel = len(synapses) == 1 and len(channels) == len(starts)
+    largest = max(int(np.abs(start).max()) for start in starts) + max(times) * int(np.abs(bias).max())
+    theta_max, terms = int(theta.max()), len(synapses) + (not in_kernel)
+    sums = theta_max * (top + 1) + largest if len(synapses) == 1 else sum(bounds[s.name] for s in synapses)
+    if not usable or (terms + 1) * (sums + largest) + theta_max * (top + 3) >= 2**23:
+        return None
 
     def scaled(factor: int) -> list[Int8Synapse]:
         return [Int8Synapse(s, torch.as_tensor(factor * 2.0**s.weight_exp / theta).float()) for s in synapses]
 
     # An image stands for one step: t of them have arrived after step t. Counts are accumulated already.
     per_step = [scaled(t) for t in times] if from_image else [scaled(1)] * len(times)
-    rounding = 0.5 if len(synapses) == 1 else 0.0  # floor(x) is the rounding of x - 1/2
-    return [Stage(per_step, [torch.as_tensor((c + 0.5) / theta - rounding).float() for c in cs]) for cs in constant]
+    if in_kernel:  # floor(x) is the rounding of x - 1/2
+        constants = [[(t * bias + channel + 0.5) / theta - 0.5 for t in times] for channel in channels]
+        return Stage(per_step, [[torch.as_tensor(c).float() for c in per_shift] for per_shift in constants])
+    wide = theta.reshape(-1, *[1] * (len(node.shape) - 1))
+    biases = [torch.as_tensor(t * bias / theta).float() for t in times]
+    return Stage(per_step, [biases], [channels_last(torch.as_tensor((s + 0.5) / wide).float()[None]) for s in starts])
 
 
 def _private_synapses(graph: IntegerGraph, node: Population) -> list[Synapse] | None:
