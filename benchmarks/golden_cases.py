@@ -27,6 +27,7 @@ SHAPES = {"digits": (1, 8, 8), "fashion-mnist": (1, 28, 28), "cifar10": (3, 32, 
 KINDS = {
     "if": tc.QCFS,
     "signed_if": tc.ErrorCompensation,
+    "static": lambda timesteps: tc.ErrorCompensation(timesteps=timesteps, offsets="static"),
     "calibrated_if": tc.OffsetSpikes,
     "layerwise": lambda timesteps: tc.QCFS(timesteps=timesteps, schedule="layerwise"),
     "bit_serial": tc.ErrorFree,
