@@ -32,6 +32,11 @@ _GRAINS = (1, 2, 4, 8, 16)
 _MOST_BLOCKS = 16000  # of a finer cut: beyond, packing takes long and gains little
 _PRECISION = 0.04  # of the load of the fullest core
 
+_POPULATIONS = (
+    "population axons enter dense layers, blocks that share a core, and neurons that use discrete axons too, which "
+    "nengo-loihi does not build; a neuron that enters one core by both kinds counts one message"
+)
+
 
 @dataclass(frozen=True)
 class Core:
@@ -150,7 +155,7 @@ def place(graph: nir.NIRGraph | IntegerGraph, target: str = "loihi2", *, shared:
         lower_bound=bound,
         shared=shared,
         population_axons=tuple(demand.entering),
-        assumptions=_assumptions(limits),
+        assumptions=_assumptions(limits, demand),
         mesh=mesh(limits),
         reached={p.name: _reached(p, groups) for p in net.populations},
         core_of=_core_of(layers, groups),
@@ -233,5 +238,6 @@ def _core_of(layers: Sequence[Layer], groups: Sequence[Sequence[Part]]) -> dict[
     return found
 
 
-def _assumptions(limits: Limits) -> tuple[str, ...]:
-    return tuple(f"{limit.key}: {limit.source}" for limit in limits.limits.values() if not limit.verified)
+def _assumptions(limits: Limits, demand: Demand) -> tuple[str, ...]:
+    recalled = tuple(f"{limit.key}: {limit.source}" for limit in limits.limits.values() if not limit.verified)
+    return (*recalled, _POPULATIONS) if demand.entering else recalled

@@ -35,7 +35,7 @@ def threshold_configurations(facts: Facts) -> Iterator[Violation]:
 
 def fan_in(facts: Facts) -> Iterator[Violation]:
     """Input axons one neuron needs, on its core: synapse lists, or places of its inputs."""
-    hint = "pool more or use fewer channels before this layer, or split it into groups"
+    hint = "pool more before this layer or make its kernel smaller; fewer channels help where each takes its own axons"
     return _beyond(facts, "fan-in", "axons_in_per_core", _alone(facts, AXONS_IN), hint)
 
 

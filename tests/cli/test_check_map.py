@@ -59,6 +59,10 @@ def test_energy_with_a_placement(spikec, net):
     assert placed.code == 0
     assert placed.json["mapping"]["assumed"] is False
     assert "has no cores to place on" in spikec("energy", net, "--profile", "cmos45", "--place").err
+    by_default = spikec("energy", net, "--profile", "loihi1", "--limit", "5", "--json")
+    assert by_default.json == placed.json
+    assumed = spikec("energy", net, "--profile", "loihi1", "--limit", "5", "--by-capacity", "--json")
+    assert assumed.json["mapping"]["assumed"] is True
     assert placed.json["mapping"]["cores"] == spikec("map", net, "--target", "loihi1", "--json").json["cores_of"]
 
 

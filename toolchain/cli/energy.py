@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from toolchain.cli import parser
 from toolchain.cli.golden_options import add_golden, golden_options
-from toolchain.cli.output import emit
+from toolchain.cli.output import emit, note
 from toolchain.cli.parser import Parser, UsageError, at_least, unknown
+from toolchain.errors import DoesNotFit
 
 if TYPE_CHECKING:
     from toolchain.energy import Convention
@@ -31,7 +32,13 @@ def add_parser(commands: Any) -> Parser:
         help="who computes what the image enters: bias_current (the host, default on Loihi), direct_mac (default of "
         "cmos45), direct_mac_every_step, host_encoded or event_camera",
     )
-    command.add_argument("--place", action="store_true", help="cores and messages as spikec map places them")
+    mapping = command.add_mutually_exclusive_group()
+    mapping.add_argument(
+        "--place",
+        action="store_true",
+        help="cores and messages as spikec map places them, or an error; without it, by capacity where they cannot be",
+    )
+    mapping.add_argument("--by-capacity", action="store_true", help="cores by capacity, without a placement")
     command.add_argument(
         "--as",
         dest="tool",
@@ -63,7 +70,14 @@ def run(args: argparse.Namespace) -> int:
         emit(args, {"file": args.graph, "data_set": args.data, **asdict(other)}, str(other))
         return 0
     trace = golden_trace(open_images(args, graph), graph, counts=True, **golden_options(args))
-    placement = place(graph, profile.name) if args.place else None
+    placement = None
+    if profile.name in chip_names() and not args.by_capacity:
+        try:
+            placement = place(graph, profile.name)
+        except DoesNotFit as error:
+            if args.place:
+                raise
+            note(f"cores by capacity, since the network cannot be placed: {error}")
     result = estimate(
         graph,
         trace,

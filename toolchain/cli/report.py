@@ -44,9 +44,8 @@ def run(args: argparse.Namespace) -> int:
     from toolchain.cli.evaluate import golden_trace
     from toolchain.cli.inputs import open_images, read_graph
     from toolchain.cli.verify import verification
-    from toolchain.energy import estimate
-    from toolchain.report import PROFILES, report
-    from toolchain.report.fit import fits_of
+    from toolchain.report import report
+    from toolchain.report.fit import estimates_of, fits_of
 
     nir_graph, graph = read_graph(args.graph)
     dataset = open_images(args, graph)
@@ -65,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
         images=dataset.images().numpy(),
         labels=dataset.labels,
         trace=trace,
-        estimates=[estimate(graph, sample, profile=name, placement=placements.get(name)) for name in PROFILES],
+        estimates=estimates_of(graph, sample, placements),
         fits=fits,
         verification=verification("lava", nir_graph, graph, dataset.subset(slice(args.verify))) if verify else None,
         path=args.out,

@@ -63,7 +63,8 @@ def text(estimate: Estimate) -> str:
         )
     if estimate.chips:
         by = "by capacity, an assumption" if estimate.mapping_assumed else "as placed"
-        lines.append(f"  {estimate.total_cores:,} cores on {estimate.chips:,} chip{'s'[: estimate.chips > 1]}, {by}")
+        cores, chips = estimate.total_cores, estimate.chips
+        lines.append(f"  {cores:,} core{'s'[: cores > 1]} on {chips:,} chip{'s'[: chips > 1]}, {by}")
     lines.append(
         f"  per image: {amount(counts.synops / images)} SynOps ({amount(counts.synops_nonzero / images)} on non-zero "
         f"weights), {amount(counts.spikes / images)} spikes, {counts.dense_macs:,} MACs in the ANN"

@@ -6,7 +6,8 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from toolchain.report.build import PROFILES, report
+from toolchain.report.build import report
+from toolchain.report.fit import PROFILES
 from toolchain.report.statistics import wilson
 from toolchain.report.value import Report, Verification
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from toolchain.energy import Estimate, count, estimate
+from toolchain.energy import Estimate, count
 from toolchain.errors import DataError, GraphError
 from toolchain.ir import IntegerGraph, as_integer
 from toolchain.quantization.ranges import bounds
 from toolchain.report import collect
 from toolchain.report.energies import energy_of
-from toolchain.report.fit import fits_of
+from toolchain.report.fit import estimates_of, fits_of
 from toolchain.report.provenance import provenance
 from toolchain.report.sentences import SIMULATED
 from toolchain.report.value import Fit, Lossless, Report, Verification
@@ -27,10 +27,6 @@ from toolchain.simulation.trace import Trace
 if TYPE_CHECKING:
     import nir
 
-    from targets.loihi import Placement
-
-#: Profiles a report holds unless told otherwise, in the order of the page.
-PROFILES = ("loihi2", "loihi1", "cmos45")
 #: Images whose spike counts are kept one by one, for the spread between images in the energy.
 SPREAD_IMAGES = 1000
 #: Images on which the spiking network is compared with the quantised one.
@@ -64,10 +60,10 @@ def report(
     without a trace the golden model runs here (give one made with ``simulate(..., measure=True)`` to see membranes).
     ``curve_timesteps``: how far the accuracy curve goes beyond T, where a longer run of the network computes the same
     (``pipelined`` and ``if`` only; elsewhere the curve is that of the trace). ``estimates``: one per profile, in the
-    order of the page; by default those of ``PROFILES`` with the cores of the placement. ``fits``: one per chip; by
-    default Loihi 2 and Loihi 1. ``ann_logits`` [N, classes] of the same images give the paired
-    comparison, ``ann_accuracy`` only a number to stand beside. ``date`` is printed as given, else ``SOURCE_DATE_EPOCH``
-    decides. Raises ``DataError`` where images, labels and traces do not belong together.
+    order of the page; by default those of ``PROFILES`` with the cores of the placement, without chips that cannot hold
+    the network. ``fits``: one per chip; by default Loihi 2 and Loihi 1. ``ann_logits`` [N, classes] of the same images
+    give the paired comparison, ``ann_accuracy`` only a number to stand beside. ``date`` is printed as given, else
+    ``SOURCE_DATE_EPOCH`` decides. Raises ``DataError`` where images, labels and traces do not belong together.
     """
     integer = as_integer(graph)
     pixels = np.asarray(images)
@@ -76,12 +72,12 @@ def report(
     made = trace if trace is not None else _run(integer, pixels)
     if made.images != number:
         raise DataError(f"the trace holds {made.images} images, {number} were given; pass those it was made with")
-    placements: Mapping[str, Placement] = {}
-    if fits is None:
-        fits, placements = fits_of(integer)
-    if estimates is None:
-        sample = made if made.events else simulate(integer, pixels[:SPREAD_IMAGES])
-        estimates = [estimate(integer, sample, profile=name, placement=placements.get(name)) for name in PROFILES]
+    if fits is None or estimates is None:
+        found, placements = fits_of(integer)
+        fits = found if fits is None else fits
+        if estimates is None:
+            sample = made if made.events else simulate(integer, pixels[:SPREAD_IMAGES])
+            estimates = estimates_of(integer, sample, placements)
     counts = count(integer, made)
     result = Report(
         title=title or f"{data_name or 'Network'}, T = {integer.timesteps}",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from toolchain.energy import Estimate, estimate
 from toolchain.errors import DoesNotFit
 from toolchain.ir import IntegerGraph
 from toolchain.report.charts import load_bars
@@ -14,9 +16,12 @@ from toolchain.report.value import Finding, Fit
 
 if TYPE_CHECKING:
     from targets.loihi import Placement
+    from toolchain.simulation.trace import Trace
 
 #: Chips a report checks unless told otherwise, in the order of the page.
 CHIPS = ("loihi2", "loihi1")
+#: Energy profiles a report holds unless told otherwise, in the order of the page.
+PROFILES = (*CHIPS, "cmos45")
 
 
 def fits_of(net: IntegerGraph) -> tuple[tuple[Fit, ...], dict[str, Placement]]:
@@ -44,6 +49,12 @@ def fits_of(net: IntegerGraph) -> tuple[tuple[Fit, ...], dict[str, Placement]]:
             )
         )
     return tuple(found), placements
+
+
+def estimates_of(net: IntegerGraph, trace: Trace, placements: Mapping[str, Placement]) -> list[Estimate]:
+    """One per profile, with the cores of its placement; none for a chip the network cannot be placed on."""
+    priced = [name for name in PROFILES if name not in CHIPS or name in placements]
+    return [estimate(net, trace, profile=name, placement=placements.get(name)) for name in priced]
 
 
 def sentence(fit: Fit) -> str:

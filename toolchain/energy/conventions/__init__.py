@@ -16,7 +16,7 @@ from toolchain.energy.conventions.seen import Seen
 from toolchain.energy.conventions.sinabs import sinabs
 from toolchain.energy.conventions.syops import syops
 from toolchain.energy.counts import count
-from toolchain.errors import ToolchainError
+from toolchain.errors import DataError, ToolchainError
 from toolchain.ir import as_integer
 from toolchain.ir.integer import IntegerGraph
 from toolchain.simulation.encode import encode
@@ -70,6 +70,10 @@ def convention(
     net = as_integer(graph)
     counts = count(net, trace)
     pixels = None if images is None else encode(net.input, images)
+    if pixels is not None and len(pixels) != counts.images:
+        raise DataError(
+            f"the trace holds {counts.images} images, {len(pixels)} were given; pass those it was made with"
+        )
     values, notes = TOOLS[tool](Seen(net, trace, counts, pixels))
     ours = {"SynOps": counts.synops / counts.images, "SynOps, non-zero weights": counts.synops_nonzero / counts.images}
     return Convention(tool, values, ours, tuple(notes))
