@@ -41,7 +41,7 @@ else:
 
 HERE = Path(__file__).parent
 STEPS = (1, 2, 4, 8, 16)
-RHO = TAU = 4
+TAU = 4
 CALIBRATION, TUNING = 1000, 5000
 ACTIVITY_IMAGES = 1000
 FLOAT_BATCH = 100
@@ -64,7 +64,8 @@ def entries() -> Iterator[Entry]:
     yield Entry("QCFS", BASE, tc.QCFS(timesteps=last), STEPS)
     yield Entry("SRP, tau = 4 (float)", BASE, tc.SRP(timesteps=last, tau=TAU), STEPS)
     yield Entry("ResidualError", "residual-error", tc.ResidualError(timesteps=last), STEPS)
-    yield Entry("OffsetSpikes, online, rho = 4", BASE, tc.OffsetSpikes(timesteps=last, rho=RHO), STEPS)
+    yield Entry("OffsetSpikes, online, rho = 4", BASE, tc.OffsetSpikes(timesteps=last, rho=4), STEPS)
+    yield Entry("OffsetSpikes, online, rho = 8", BASE, tc.OffsetSpikes(timesteps=4, rho=8), (1, 2, 4))
     for steps in STEPS:
         yield Entry("OffsetSpikes, static", BASE, tc.OffsetSpikes(timesteps=steps, mode="static"), (steps,))
     yield Entry("ErrorCompensation", BASE, tc.ErrorCompensation(timesteps=last), STEPS)
@@ -109,7 +110,7 @@ def evaluate(entry: Entry, model: nn.Module, train: Dataset, test: Dataset) -> d
     if graph.schedule == "layerwise":
         result["latency"] = {t: layers * t for t in entry.curve}
     else:
-        calibrating = RHO * layers if any(p.kind == "calibrated_if" for p in graph.populations) else 0
+        calibrating = layers * max(p.rho or 0 for p in graph.populations)
         result["latency"] = {t: t + graph.drain + layers + calibrating for t in entry.curve}
         result["extra_steps"] = calibrating + graph.drain
     result["activity"] = {}
