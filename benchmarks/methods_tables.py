@@ -45,20 +45,20 @@ def network(name: str, results: Sequence[Result], order: Sequence[str]) -> str:
         lines += [f"Trained network, L = {base[0]['levels']}: {accuracy([r['ann'] for r in base], images)} %.", ""]
     lines += [
         "Accuracy in percent at T, int8 weights per layer"
-        + (": mean of the seeds (smallest to largest)." if len(seeds) > 1 else ", with the 95 % Wilson interval.")
         + (
-            " Rows of one seed: with the 95 % Wilson interval."
-            if len({len(row["seeds"]) for row in rows.values()}) > 1
-            else ""
+            ": mean of the seeds (smallest to largest), or of those that are named; of one seed with the 95 % Wilson "
+            "interval."
+            if len(seeds) > 1
+            else ", with the 95 % Wilson interval."
         ),
         "",
-        "| method | seeds | own network | further steps | " + " | ".join(f"T={t}" for t in steps) + " |",
-        "|---" * (len(steps) + 4) + "|",
+        "| method | own network | further steps | " + " | ".join(f"T={t}" for t in steps) + " |",
+        "|---" * (len(steps) + 3) + "|",
     ]
     for label, row in rows.items():
         own = accuracy(row["ann"], images, brief=True)
-        cells = [accuracy(row["correct"][t], images) if t in row["correct"] else "" for t in steps]
-        lines.append(f"| {label} | {len(row['seeds'])} | {own} | {extra(row['extra'])} | {' | '.join(cells)} |")
+        cells = [cell(row["correct"][t], images, len(seeds)) if t in row["correct"] else "" for t in steps]
+        lines.append(f"| {label} | {own} | {extra(row['extra'])} | {' | '.join(cells)} |")
     lines += [
         "",
         "Per image: spikes / SynOps (non-zero weights; without the image itself), and steps until the readout.",
@@ -83,7 +83,6 @@ def merged(results: Sequence[Result]) -> dict[str, Result]:
         row = rows.setdefault(
             result["label"],
             {
-                "seeds": set(),
                 "ann": [],
                 "correct": defaultdict(list),
                 "activity": defaultdict(list),
@@ -92,7 +91,6 @@ def merged(results: Sequence[Result]) -> dict[str, Result]:
                 "certificate": "",
             },
         )
-        row["seeds"].add(result["seed"])
         row["ann"].append(result["ann"])
         for t, correct in result["correct"].items():
             row["correct"][int(t)].append(correct)
@@ -113,6 +111,12 @@ def accuracy(correct: Sequence[int], images: int, *, brief: bool = False) -> str
         return f"{mean:.2f} ({100 * min(correct) / images:.2f} to {100 * max(correct) / images:.2f})"
     low, high = wilson(correct[0], images)
     return f"{mean:.2f} ({100 * low:.2f} to {100 * high:.2f})"
+
+
+def cell(correct: Sequence[int], images: int, seeds: int) -> str:
+    """:func:`accuracy`, with the number of seeds where some have no result."""
+    missing = "" if len(correct) == seeds else f", {len(correct)} seed{'s'[: len(correct) > 1]}"
+    return accuracy(correct, images) + missing
 
 
 def extra(steps: set[int]) -> str:

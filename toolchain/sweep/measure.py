@@ -6,6 +6,7 @@ import argparse
 import time
 import traceback
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -114,8 +115,15 @@ def _run(graph: IntegerGraph, data: Dataset, each: bool) -> Trace:
 
 
 def _energy(graph: IntegerGraph, sample: Trace, profile: str) -> dict[str, Any]:
-    """Joule per image; ``lower_bound``: something is not priced."""
-    found = estimate(graph, sample, profile=profile)
+    """Joule per image; ``lower_bound``: something is not priced; ``placed``: on the cores of a placement, by capacity
+    where the network cannot be placed or the profile is no chip."""
+    from targets.loihi import chip_names, place
+
+    placement = None
+    if profile in chip_names():
+        with suppress(DoesNotFit):
+            placement = place(graph, profile)
+    found = estimate(graph, sample, profile=profile, placement=placement)
     total = found.total
     return {
         "p5": total.p5,
@@ -124,6 +132,7 @@ def _energy(graph: IntegerGraph, sample: Trace, profile: str) -> dict[str, Any]:
         "lower_bound": found.lower_bound,
         "evidence": found.evidence,
         "images": sample.images,
+        "placed": placement is not None,
     }
 
 
