@@ -17,7 +17,7 @@ from torch._ops import ops
 from toolchain.ir.integer import Affine, Convolution, Synapse
 from toolchain.ir.linear import apply_linear, is_regular
 
-_ROW = 64  # images that the layout of affine weights is chosen for; any number runs
+_ROW = 64  # images from which affine maps take them as one row
 _LARGEST_UNROLLED = 2**24  # weights of a convolution written out as a matrix
 
 
@@ -38,13 +38,17 @@ class Int8Synapse:
             else:
                 self._geometry = (list(node.stride), list(node.padding), list(node.dilation), node.groups)
         if self._affine:
-            weight = weight[:, :, None, None]  # a convolution of single pixels, every image a pixel of one row
-            shape = [weight.shape[1], 1, _ROW]
+            weight = weight[:, :, None, None]  # a convolution of single pixels
+            shape = [weight.shape[1], 1, 1]
         self._scale = scale
         self._zero = torch.zeros(len(scale), dtype=torch.int32)
         self._no_bias = torch.zeros(len(scale))
         # torch 2.3 takes the scale here, later versions take it at the call: both get the same one.
         self._packed = ops.onednn.qconv_prepack(weight, scale, 1.0, 0, *self._geometry, [1, *shape])
+        self._packed_row = self._packed
+        if self._affine:
+            shape[-1] = _ROW
+            self._packed_row = ops.onednn.qconv_prepack(weight, scale, 1.0, 0, *self._geometry, [1, *shape])
 
     def current(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
         """float32 [N, *output shape]: ``sum * scale + bias`` (bias [O], or 0), for u8 ``x`` [N, *input shape]."""
@@ -62,13 +66,15 @@ class Int8Synapse:
         if self._map is not None:
             x = x.permute(0, 2, 3, 1)
         images = len(x)
+        # Many images of an affine map are the pixels of one row. Few would make oneDNN pack the weights at every call.
+        row = self._affine and images >= _ROW
         if self._affine:
-            x = x.reshape(1, 1, images, -1).permute(0, 3, 1, 2)
+            x = x.reshape(1, 1, images, -1).permute(0, 3, 1, 2) if row else x.reshape(images, -1, 1, 1)
         out: Tensor = ops.onednn.qconv2d_pointwise(
             channels_last(x),
             1.0,
             0,
-            self._packed,
+            self._packed_row if row else self._packed,
             self._scale,
             self._zero,
             self._no_bias if bias is None else bias,
@@ -129,6 +135,15 @@ def _proven(node: Synapse, top: int) -> Int8Synapse | None:
     random = torch.randint(0, top + 1, (2, *node.input_shape), generator=generator)
     x = torch.cat([torch.full_like(random[:1], top), random])
     sums, levels = apply_linear(node, x.double()), x.to(torch.uint8)
+    if isinstance(node, Affine) or _mostly_padding(node):  # both layouts, few images and many
+        return _equal(node, levels, sums) and _equal(
+            node, *(t.repeat(_ROW, *[1] * (t.dim() - 1)) for t in (levels, sums))
+        )
+    return _equal(node, levels, sums)
+
+
+def _equal(node: Synapse, levels: Tensor, sums: Tensor) -> Int8Synapse | None:
+    """The plain sums, where they and the staircase are ``sums`` and theirs."""
     plain = Int8Synapse(node, torch.full(node.output_shape[:1], 2.0**node.weight_exp))
     if not torch.equal(plain.current(levels).double(), sums):
         return None
