@@ -135,24 +135,19 @@ def _proven(node: Synapse, top: int) -> Int8Synapse | None:
     random = torch.randint(0, top + 1, (2, *node.input_shape), generator=generator)
     x = torch.cat([torch.full_like(random[:1], top), random])
     sums, levels = apply_linear(node, x.double()), x.to(torch.uint8)
-    if isinstance(node, Affine) or _mostly_padding(node):  # both layouts, few images and many
-        return _equal(node, levels, sums) and _equal(
-            node, *(t.repeat(_ROW, *[1] * (t.dim() - 1)) for t in (levels, sums))
-        )
-    return _equal(node, levels, sums)
-
-
-def _equal(node: Synapse, levels: Tensor, sums: Tensor) -> Int8Synapse | None:
-    """The plain sums, where they and the staircase are ``sums`` and theirs."""
+    batches = [(levels, sums)]
+    if isinstance(node, Affine) or _mostly_padding(node):  # these have another layout for many images
+        batches.append((levels.repeat(_ROW, *[1] * (x.dim() - 1)), sums.repeat(_ROW, *[1] * (sums.dim() - 1))))
     plain = Int8Synapse(node, torch.full(node.output_shape[:1], 2.0**node.weight_exp))
-    if not torch.equal(plain.current(levels).double(), sums):
+    if not all(torch.equal(plain.current(levels).double(), sums) for levels, sums in batches):
         return None
     largest = max(1, int(sums.abs().max()))
     for divisor in {max(1, largest // n) for n in (2, 200, 20000)}:  # few levels, many, and beyond u8
         stage = Int8Synapse(node, torch.full(node.output_shape[:1], 2.0**node.weight_exp / divisor))
         bias = torch.full(node.output_shape[:1], 0.5 / divisor - 0.5)
-        if not torch.equal(stage.quantised(levels, bias).double(), torch.floor(sums / divisor).clamp(0, 255)):
-            return None
+        for levels, sums in batches:
+            if not torch.equal(stage.quantised(levels, bias).double(), torch.floor(sums / divisor).clamp(0, 255)):
+                return None
     return plain
 
 
