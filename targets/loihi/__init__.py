@@ -4,7 +4,7 @@ from targets.loihi.facts import Violation
 from targets.loihi.limits import Limit, Limits, chip_names, load_limits
 from targets.loihi.mesh import Hops
 from targets.loihi.needs import Slice
-from targets.loihi.placement import Core, Placement, place
+from targets.loihi.placement import Core, Placement, place, placed
 from targets.loihi.rules import check
 
 __all__ = [
@@ -19,4 +19,5 @@ __all__ = [
     "chip_names",
     "load_limits",
     "place",
+    "placed",
 ]

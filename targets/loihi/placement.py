@@ -16,7 +16,7 @@ import numpy as np
 
 from targets.loihi.bounds import lower_bound
 from targets.loihi.boxes import Box
-from targets.loihi.limits import Limits, load_limits
+from targets.loihi.limits import Limits, chip_names, load_limits
 from targets.loihi.mesh import Hops, mesh, positions
 from targets.loihi.needs import Demand, Layer, Part, Slice, capacity
 from targets.loihi.packing import covered, fed, pack
@@ -161,6 +161,16 @@ def place(graph: nir.NIRGraph | IntegerGraph, target: str = "loihi2", *, shared:
         core_of=_core_of(layers, groups),
         places=positions(len(cores), limits),
     )
+
+
+def placed(graph: nir.NIRGraph | IntegerGraph, target: str) -> Placement | None:
+    """:func:`place`, or None where the network does not fit, or ``target`` is no chip but another energy profile."""
+    if target not in chip_names():
+        return None
+    try:
+        return place(graph, target)
+    except DoesNotFit:
+        return None
 
 
 def demands(

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from toolchain.energy import Estimate, estimate
-from toolchain.errors import DoesNotFit
 from toolchain.ir import IntegerGraph
 from toolchain.report.charts import load_bars
 from toolchain.report.html import Column, Html, join, prose, table, tag
@@ -26,13 +24,13 @@ PROFILES = (*CHIPS, "cmos45")
 
 def fits_of(net: IntegerGraph) -> tuple[tuple[Fit, ...], dict[str, Placement]]:
     """Every chip, and the placements by name where there is one."""
-    from targets.loihi import check, load_limits, place
+    from targets.loihi import check, load_limits, placed
 
     found, placements = [], {}
     for chip in CHIPS:
-        with suppress(DoesNotFit):
-            placements[chip] = place(net, chip)
-        placement = placements.get(chip)
+        placement = placed(net, chip)
+        if placement is not None:
+            placements[chip] = placement
         violations = check(net, chip, placement=placement)
         found.append(
             Fit(

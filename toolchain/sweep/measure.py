@@ -6,7 +6,6 @@ import argparse
 import time
 import traceback
 import warnings
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -117,12 +116,9 @@ def _run(graph: IntegerGraph, data: Dataset, each: bool) -> Trace:
 def _energy(graph: IntegerGraph, sample: Trace, profile: str) -> dict[str, Any]:
     """Joule per image; ``lower_bound``: something is not priced; ``placed``: on the cores of a placement, by capacity
     where the network cannot be placed or the profile is no chip."""
-    from targets.loihi import chip_names, place
+    from targets.loihi import placed
 
-    placement = None
-    if profile in chip_names():
-        with suppress(DoesNotFit):
-            placement = place(graph, profile)
+    placement = placed(graph, profile)
     found = estimate(graph, sample, profile=profile, placement=placement)
     total = found.total
     return {
