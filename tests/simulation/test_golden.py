@@ -69,8 +69,8 @@ def test_calibrated_starts_that_move_far(one_layer, oracle, monkeypatch, rho):
     """Currents of several thresholds, either sign: the few starts that membranes decide are no longer few."""
     rng = np.random.default_rng(rho)
     moved = []
-    far = calibrated._move_far
-    monkeypatch.setattr(calibrated, "_move_far", lambda *a: (moved.append(int(a[4].sum())), far(*a)))
+    indices = calibrated.indices
+    monkeypatch.setattr(calibrated, "indices", lambda mask: (moved.append(int(mask.sum())), indices(mask))[1])
     graph = one_layer(
         weight=rng.integers(-9, 10, (24, 6)),
         bias=rng.integers(-9, 10, 24),
@@ -102,7 +102,7 @@ def test_synapse_quantises_sums_far_beyond_its_threshold(one_layer, oracle, seed
     np.testing.assert_array_equal(trace.spikes["neurons"], expected.spikes["neurons"])
 
 
-@pytest.mark.parametrize("kind", ["if", "signed_if"])
+@pytest.mark.parametrize("kind", ["if", "signed_if", "calibrated_if"])
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32), largest=st.sampled_from([3, 60, 5000]))
 def test_every_neuron_has_its_own_start(oracle, kind, seed, largest):
@@ -117,7 +117,8 @@ def test_every_neuron_has_its_own_start(oracle, kind, seed, largest):
     def neurons(name, sources):
         theta = np.broadcast_to(rng.integers(1, largest, (6, 1, 1)), shape).copy()
         low = rng.integers(1, largest, shape) if kind == "signed_if" else None
-        return Population(name, sources, shape, kind, theta, rng.integers(-largest, largest, shape), low)
+        rho = int(rng.integers(1, 8)) if kind == "calibrated_if" else None
+        return Population(name, sources, shape, kind, theta, rng.integers(-largest, largest, shape), low, rho=rho)
 
     zero = np.zeros(3, dtype=np.int64)
     nodes = (
@@ -135,7 +136,8 @@ def test_every_neuron_has_its_own_start(oracle, kind, seed, largest):
     integers = rng.integers(0, 256, (4, 2, 5, 4)) * (rng.random((4, 2, 5, 4)) < 0.3)
     model = GoldenModel(graph)
     if exact_synapse(nodes[1], 255) is not None:  # the processor has 8-bit kernels
-        assert list(model._engine._stages) == ["neurons1", "neurons2"]
+        assert "neurons2" in model._engine._stages
+        assert "neurons1" in model._engine._stages or kind == "calibrated_if"  # sums of an image may be too large
     trace = model.run(integers.astype(float), record="spikes")
     assert_equal(trace, oracle(graph, integers), graph, measured=False)
 

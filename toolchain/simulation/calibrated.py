@@ -1,20 +1,16 @@
-"""The fast path of ``calibrated_if``: layer after layer, all steps of a layer as one batch, on 8-bit kernels.
+"""The fast path of ``calibrated_if``: layer after layer, all steps of a layer first, on 8-bit kernels.
 
-With U(t) and c(t) as in :mod:`toolchain.simulation.levels`, let q(t) = clip(floor(U(t) / theta) + 1, 0, S + 2) for S
-steps and k = c(t-1) + 1. Then m(t) = U(t) - theta*c(t-1) is at least theta where q > k, negative where q < k, and
-
-* q = k + 1 says theta <= m < 2*theta: a step that fired and leaves a < 2*theta;
-* q = k says 0 <= m < theta: a step that did not fire and leaves b >= 0.
-
-So pass 1 of the rule needs u8 only, and so does pass 2 wherever the start moves by theta, down or up: that changes q by
-one. The start moves further only where every step that fired had m >= 2*theta, or every other one m < 0; these few
-neurons are computed from U in float32, where every number is an integer below 2**24.
+With U(t), c(t) and q(t) as in :mod:`toolchain.simulation.levels`, pass 1 of the rule counts n spikes in rho steps from
+q alone, and q alone says which starts move: down where q(rho) < n (clipping q at 0 hides none of them, since the rule
+asks for n > 0), up where q(rho) > n and n < rho. Most neurons go on from pass 1. The few others are computed again from
+U in float32, where every number is an integer below 2**24.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,22 +18,26 @@ from toolchain.ir.integer import IntegerGraph, Linear, Population, Readout
 from toolchain.quantization.ranges import Ranges
 from toolchain.simulation.early_exit import EarlyExit
 from toolchain.simulation.emission import Emission, Result, separate_events
+from toolchain.simulation.int8 import U8_MAX, clipped
 from toolchain.simulation.levels import LevelNetwork
 from toolchain.simulation.registers import Watch
+from toolchain.simulation.stages import Stage
 
-_CACHED = 2**23  # bytes of the largest float32 array that all steps of a batch should take: it is read several times
+_CACHED = 2**24  # bytes of the largest float32 array that all steps of a batch should take: it is read several times
+#: U float32 [S, chosen], from indices of neurons in the flat memory of one step.
+Membranes = Callable[[Tensor], Tensor]
 
 
 class CalibratedNetwork(LevelNetwork):
     """Executes graphs with ``calibrated_if`` populations, alone or beside ``if``."""
 
-    staged = False
+    membranes = True
 
     def __init__(self, graph: IntegerGraph, ranges: Ranges) -> None:
         super().__init__(graph, ranges)
         self._steps = len(self._times)
         self._theta = {p.name: flat(torch.as_tensor(p.theta).float()[None]) for p in graph.populations}
-        #: Per step, [S, 1, neurons]: v_init, the biases so far and, for a population, theta.
+        #: Per step, [S, 1, neurons]: v_init and the biases so far.
         self._constant: dict[str, Tensor] = {}
         times = torch.tensor(self._times, dtype=torch.float32)[:, None, None]
         neurons: tuple[Population | Readout, ...] = (*graph.populations, graph.readout)
@@ -45,8 +45,7 @@ class CalibratedNetwork(LevelNetwork):
             bias = self._bias[node.name]
             start = torch.as_tensor(node.v_init).float()[None]
             each = torch.zeros_like(start) if bias is None else bias[None]
-            raised = self._theta[node.name] if isinstance(node, Population) else 0
-            self._constant[node.name] = flat(start) + raised + times * flat(each)
+            self._constant[node.name] = flat(start) + times * flat(each)
         widest = max(int(torch.Size(n.output_shape).numel()) for n in graph)
         self._images_at_once = max(1, _CACHED // (4 * self._steps * widest))
 
@@ -67,21 +66,35 @@ class CalibratedNetwork(LevelNetwork):
     ) -> Result:
         """As :meth:`Network.run`; nothing can stop early where layers run one after the other."""
         assert early_exit is None  # refused by EarlyExit
-        parts = [self._run(part, spikes) for part in torch.split(integers, self._images_at_once)]
-        return Result(
-            {p.name: _joined([part.emissions[p.name] for part in parts]) for p in self.graph.populations},
-            torch.cat([part.readout for part in parts], dim=1),
+        emissions = {p.name: self._empty(p, len(integers), events, spikes) for p in self.graph.populations}
+        readouts = []
+        for first in range(0, len(integers), self._images_at_once):
+            rows = slice(first, first + self._images_at_once)
+            readouts.append(self._run(integers[rows], emissions, rows))
+        return Result(emissions, torch.cat(readouts, dim=1))
+
+    def _empty(self, node: Population, images: int, events: bool, spikes: bool) -> Emission:
+        layout = torch.channels_last if len(node.shape) == 3 else torch.contiguous_format
+        counts = torch.empty((images, *node.shape), dtype=torch.uint8, memory_format=layout)
+        return Emission(
+            counts,
+            torch.empty_like(counts) if events and separate_events(self.graph, node) else None,
+            torch.empty((images, self.graph.timesteps, *node.shape), dtype=torch.uint8) if spikes else None,
         )
 
-    def _run(self, integers: Tensor, spikes: bool) -> Result:
+    def _run(self, integers: Tensor, emissions: Mapping[str, Emission], rows: slice) -> Tensor:
+        """The membrane of the readout at the counted steps, [T, N, classes]; ``emissions`` get their ``rows``."""
         image = self._images(integers)
         images = len(integers)
         sent: dict[str, Tensor] = {}  # accumulated counts of all steps, or what became of them, [S * N, *shape]
-        emissions: dict[str, Emission] = {}
         readout = torch.empty(0)
         for node in self.graph:
             arriving = [sent[source] for source in node.sources if source in sent]
-            if isinstance(node, Population | Readout):
+            if node.name in self._stages:
+                assert isinstance(node, Population)  # the stage of its synapses
+                counts = self._staged(node, images, arriving or [clipped(image[self.graph.input.name], U8_MAX)])
+                sent[node.name] = self._send(node, counts, emissions[node.name], rows)
+            elif isinstance(node, Population | Readout):
                 u = self._constant[node.name].expand(-1, images, -1)
                 if arriving:
                     u = u + flat(self._sum(node, arriving)).view(self._steps, images, -1)
@@ -91,77 +104,93 @@ class CalibratedNetwork(LevelNetwork):
                 if isinstance(node, Readout):
                     readout = u[: self.graph.timesteps].float()
                 else:
-                    counts = unflat(self._count(node, u), node.shape)
-                    sent[node.name] = counts.flatten(0, 1)
-                    emissions[node.name] = self._emission(node, counts, spikes)
+                    sent[node.name] = self._send(node, self._divided(node, u), emissions[node.name], rows)
             elif arriving and isinstance(node, Linear):
-                sent[node.name] = self._linear(node, self._sum(node, arriving))
+                total = self._sum(node, arriving)
+                sent[node.name] = total if node.name in self._postponed else self._linear(node, total)
             for source in node.sources:
                 if self._last_use[source] == node.name:
                     sent.pop(source, None)
-        return Result(emissions, readout)
+        return readout
 
-    def _count(self, node: Population, u: Tensor) -> Tensor:
-        """Accumulated spikes u8 [S, N, neurons], from U + theta float32 of the same shape."""
-        theta, top = self._theta[node.name], self._steps + 2
+    def _staged(self, node: Population, images: int, inputs: Sequence[Tensor]) -> Tensor:
+        """Accumulated spikes u8 [S, N, neurons] of a population whose synapses divide, from the input of each: of all
+        steps, or one image that is there at every step."""
+        stage = self._stages[node.name]
+        parts = [
+            x.expand(self._steps, *x.shape) if len(x) == images else x.view(-1, images, *x.shape[1:]) for x in inputs
+        ]
+        scaled = [flat(stage.scaled(step, [x[step] for x in parts])) for step in range(self._steps)]
+
+        def membranes(index: Tensor) -> Tensor:
+            found = torch.stack([x.view(-1).index_select(0, index) for x in scaled])
+            return Stage.membrane(found, self._thresholds(node, index))
+
+        return self._count(node, torch.stack([clipped(x, self._steps) for x in scaled]), membranes)
+
+    def _divided(self, node: Population, u: Tensor) -> Tensor:
+        """The same from U float32 of the same shape."""
         # IEEE division never rounds a quotient up to the next integer while theta * (top + 1) < 2**24.
-        q = (u / theta).clamp_(0, top).to(torch.uint8)
-        start = torch.ones_like(q[0])
+        q = clipped(u / self._theta[node.name], self._steps)
+        return self._count(node, q, lambda index: u.reshape(len(u), -1).index_select(1, index))
+
+    def _count(self, node: Population, q: Tensor, membranes: Membranes) -> Tensor:
+        """Accumulated spikes u8 [S, N, neurons] from quotients of that shape, clipped at S or higher."""
+        counts = _accumulated(q)
         if node.rho is not None:
-            down, up, far = _moves(q, node.rho)
-            start += down.view(torch.uint8)
-            start -= up.view(torch.uint8)
-            _move_far(q, start, u, theta, far, node.rho, top)
-        k, counts = start.clone(), torch.empty_like(q)
-        for step in range(self._steps):
-            k += torch.gt(q[step], k).view(torch.uint8)
-            torch.sub(k, start, out=counts[step])
+            last, fired = q[node.rho - 1], counts[node.rho - 1]
+            index = indices(last.clamp(max=node.rho) != fired)
+            if len(index):
+                u, theta = membranes(index), self._thresholds(node, index)
+                moved = clipped((u + _shift(u, theta, node.rho)) / theta, self._steps)
+                counts.view(self._steps, -1).index_copy_(1, index, _accumulated(moved))
         return counts
 
-    def _emission(self, node: Population, counts: Tensor, spikes: bool) -> Emission:
-        """From accumulated counts [S, N, *shape]; counted are the first T steps, events are those of all."""
+    def _thresholds(self, node: Population, index: Tensor) -> Tensor:
+        theta = self._theta[node.name][0]
+        return theta.index_select(0, index % len(theta))
+
+    def _send(self, node: Population, counts: Tensor, emission: Emission, rows: slice) -> Tensor:
+        """The accumulated spikes of all steps, [S * N, *shape]; counted are the first T, events are those of all."""
+        counts = unflat(counts, node.shape)
         counted = counts[: self.graph.timesteps]
-        raster = None
-        if spikes:
+        emission.counts[rows] = counted[-1]
+        if emission.events is not None:
+            emission.events[rows] = counts[-1]
+        if emission.raster is not None:
             before = torch.cat([torch.zeros_like(counted[:1]), counted[:-1]])
-            raster = (counted - before).transpose(0, 1)
-        return Emission(counted[-1].clone(), counts[-1].clone() if separate_events(self.graph, node) else None, raster)
+            emission.raster[rows] = (counted - before).transpose(0, 1)
+        return counts.flatten(0, 1)
 
 
-def _moves(q: Tensor, rho: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Pass 1 on q u8 [S, N, neurons]: where the start moves down, where up, and where by more than theta."""
-    k = torch.ones_like(q[0])
-    fired_far, silent_far = (torch.ones_like(k, dtype=torch.bool) for _ in range(2))
-    for step in range(rho):
-        silent_far &= q[step] != k
-        fired = q[step] > k
-        k += 1
-        fired_far &= q[step] != k
-        k -= (~fired).view(torch.uint8)
-    last = q[rho - 1]
-    down, up = (last < k) & (k > 1), (last > k) & (k < rho + 1)
-    return down, up, (down & fired_far) | (up & silent_far)
+def _accumulated(q: Tensor) -> Tensor:
+    """Spikes so far, u8 [S, ...], from the quotients of each step."""
+    counts = torch.empty_like(q)
+    last = torch.zeros_like(q[0])
+    for quotient, count in zip(q, counts, strict=True):
+        last = torch.add(last, torch.gt(quotient, last).view(torch.uint8), out=count)
+    return counts
 
 
-def _move_far(q: Tensor, start: Tensor, u: Tensor, theta: Tensor, far: Tensor, rho: int, top: int) -> None:
-    """Replace ``q`` and ``start`` where ``far``, from U + theta: the start moves by what membranes say."""
-    index = far.view(-1).nonzero()[:, 0]
-    if not len(index):
-        return
-    raised = u.reshape(len(u), -1)[:, index]
-    threshold = theta.expand(far.shape).reshape(-1)[index]
-    n = torch.zeros_like(threshold)
+def _shift(u: Tensor, theta: Tensor, rho: int) -> Tensor:
+    """What pass 1 adds to the start [chosen], from U [S, chosen], for neurons of which it moves every one."""
+    n = torch.zeros_like(theta)
     least_fired, most_silent = torch.full_like(n, torch.inf), torch.full_like(n, -torch.inf)
     for step in range(rho):
-        m = raised[step] - threshold * (n + 1)
-        fired = m >= threshold
+        m = u[step] - theta * n
+        fired = m >= theta
         least_fired = torch.where(fired, torch.minimum(least_fired, m), least_fired)
         most_silent = torch.where(fired, most_silent, torch.maximum(most_silent, m))
         n += fired
-    down = start.view(-1)[index] > 1
-    moved = raised + torch.where(down, threshold - 1 - least_fired, threshold - most_silent)
-    q.view(len(q), -1)[:, index] = (moved / threshold).clamp_(0, top).to(torch.uint8)
-    start.view(-1)[index] = 1
+    down = u[rho - 1] < theta * n
+    return torch.where(down, -torch.maximum(theta, least_fired - theta + 1), torch.maximum(theta, theta - most_silent))
+
+
+def indices(mask: Tensor) -> Tensor:
+    """Where ``mask`` is true in flat memory; NumPy finds few of many five times faster than torch."""
+    if mask.device.type == "cpu":
+        return torch.from_numpy(np.flatnonzero(mask.numpy()))
+    return mask.view(-1).nonzero()[:, 0]
 
 
 def flat(x: Tensor) -> Tensor:
@@ -175,13 +204,3 @@ def unflat(x: Tensor, shape: tuple[int, ...]) -> Tensor:
         return x.reshape(*x.shape[:2], *shape)
     channels, height, width = shape
     return x.view(*x.shape[:2], height, width, channels).permute(0, 1, 4, 2, 3)
-
-
-def _joined(parts: list[Emission]) -> Emission:
-    def joined(tensors: list[Tensor | None]) -> Tensor | None:
-        found = [t for t in tensors if t is not None]
-        return torch.cat(found) if found else None
-
-    counts = joined([part.counts for part in parts])
-    assert counts is not None  # every population counts
-    return Emission(counts, joined([part.events for part in parts]), joined([part.raster for part in parts]))

@@ -40,9 +40,9 @@ from toolchain.quantization.ranges import Ranges
 from toolchain.simulation.biases import bias_currents
 from toolchain.simulation.early_exit import EarlyExit
 from toolchain.simulation.emission import LevelRecord, Result, from_value, separate_events
-from toolchain.simulation.int8 import Int8Synapse, channels_last, exact_synapse
+from toolchain.simulation.int8 import U8_MAX, Int8Synapse, channels_last, clipped, exact_synapse
 from toolchain.simulation.registers import Watch
-from toolchain.simulation.stages import U8_MAX, Stage, stage_of
+from toolchain.simulation.stages import Stage, stage_of
 
 _FLOAT32_EXACT = 2**24
 
@@ -55,8 +55,8 @@ def supports(graph: IntegerGraph, ranges: Ranges) -> bool:
     for node in graph.populations:
         top, shift, theta = top_level(graph, node), int(_shifts(node)[-1].max()), int(node.theta.max())
         largest = accumulated(graph, ranges, node.name)
-        if calibrated:  # one more quotient on either side, and a start that membranes move; see CalibratedNetwork
-            top, shift = top + 2, largest + 3 * theta
+        if calibrated:  # a start moves by what membranes say; see CalibratedNetwork
+            shift = largest + 3 * theta
             if node.kind not in ("if", "calibrated_if"):
                 return False
         if top > U8_MAX or theta * (top + 1) >= _FLOAT32_EXACT or largest + shift >= _FLOAT32_EXACT:
@@ -97,8 +97,8 @@ class LevelNetwork:
     Calibrated layers need all steps of a layer first: :class:`~toolchain.simulation.calibrated.CalibratedNetwork`.
     """
 
-    #: Whether synapses may quantise in their output stage.
-    staged = True
+    #: Whether U is needed beside its quotients.
+    membranes = False
 
     def __init__(self, graph: IntegerGraph, ranges: Ranges) -> None:
         self.graph = graph
@@ -144,8 +144,16 @@ class LevelNetwork:
                 self._int8[node.name] = synapse
         elif isinstance(node, Population):
             top = self._top[node.name] = top_level(self.graph, node)
-            bounds, shifts = self._bounds, _shifts(node)
-            stage = stage_of(self.graph, node, self._int8, bounds, top, self._times, shifts) if self.staged else None
+            stage = stage_of(
+                self.graph,
+                node,
+                self._int8,
+                self._bounds,
+                top,
+                self._times,
+                _shifts(node),
+                membranes=self.membranes,
+            )
             if stage is not None:
                 self._stages[node.name] = stage
                 self._postponed.update(node.sources)
@@ -167,7 +175,7 @@ class LevelNetwork:
         image = self._images(integers)
         steady = {n.name: self._steady(n, image) for n in self.graph if isinstance(n, Population | Readout)}
         records = {p.name: self._record(p, len(integers), events, spikes) for p in self.graph.populations}
-        pixels = image[self.graph.input.name].to(torch.uint8)
+        pixels = clipped(image[self.graph.input.name], U8_MAX)
         readout = torch.empty((len(self._times), len(integers), *self.graph.readout.shape))
         steps = torch.full((len(integers),), len(self._times))
         rows = torch.arange(len(integers))
@@ -298,7 +306,7 @@ class LevelNetwork:
         theta = channels_last(torch.as_tensor(node.theta).float()[None])
         u = self._accumulated(node, step, arriving, steady)
         top = top_level(self.graph, node)
-        return [((u + shift) / theta).clamp_(0, top).to(torch.uint8) for shift in self._shift[node.name]]
+        return [clipped((u + shift) / theta, top) for shift in self._shift[node.name]]
 
 
 def _pool_u8(node: SumPool, x: Tensor) -> Tensor:

@@ -10,9 +10,7 @@ import torch
 from torch import Tensor
 
 from toolchain.ir.integer import Affine, Convolution, Int64, IntegerGraph, Population, Synapse
-from toolchain.simulation.int8 import Int8Synapse, channels_last, exact_synapse
-
-U8_MAX = 255
+from toolchain.simulation.int8 import U8_MAX, Int8Synapse, channels_last, clipped, exact_synapse
 
 
 @dataclass(frozen=True)
@@ -24,24 +22,38 @@ class Stage:
     is added besides, [1, *shape] or [1, O, 1, 1], or none.
 
     One synapse without a start rounds and clips in its own output stage. Otherwise the sum of all synapses, which is
-    the same for all shifts, is truncated.
+    the same for all shifts, is truncated. Quotients above ``top`` may be any above it.
     """
 
     synapses: Sequence[Sequence[Int8Synapse]]
     biases: Sequence[Sequence[Tensor]]
-    starts: Sequence[Tensor] = ()
+    starts: Sequence[Tensor]
+    top: int
 
     def __call__(self, step: int, inputs: Sequence[Tensor]) -> list[Tensor]:
         """Quotients u8 [N, *shape] by shift after ``step``, from the input of each synapse."""
-        synapses = self.synapses[step]
         if not self.starts:
-            return [synapses[0].quantised(inputs[0], bias[step]) for bias in self.biases]
-        total = synapses[0].current(inputs[0], self.biases[0][step])
-        for synapse, x in zip(synapses[1:], inputs[1:], strict=True):
+            return [self.synapses[step][0].quantised(inputs[0], bias[step]) for bias in self.biases]
+        total = self._total(step, inputs)
+        return [clipped(total + start, self.top) for start in self.starts]
+
+    def scaled(self, step: int, inputs: Sequence[Tensor]) -> Tensor:
+        """x = (U + 1/2) / theta, float32 [N, *shape], whose floor is the quotient of the first shift; only of a stage
+        that was built with ``membranes``."""
+        total = self._total(step, inputs)
+        return total.add_(self.starts[0]) if self.starts else total
+
+    @staticmethod
+    def membrane(x: Tensor, theta: Tensor) -> Tensor:
+        """U from :meth:`scaled`."""
+        return torch.round(x * theta - 0.5)
+
+    def _total(self, step: int, inputs: Sequence[Tensor]) -> Tensor:
+        first, *others = self.synapses[step]
+        total = first.current(inputs[0], self.biases[0][step])
+        for synapse, x in zip(others, inputs[1:], strict=True):
             total += synapse.current(x)
-        *others, last = self.starts
-        quotients = [total + start for start in others] + [total.add_(last)]
-        return [quotient.clamp_(0, U8_MAX).to(torch.uint8) for quotient in quotients]
+        return total
 
 
 def stage_of(
@@ -52,9 +64,11 @@ def stage_of(
     top: int,
     times: Sequence[int],
     shifts: Sequence[Int64],
+    *,
+    membranes: bool = False,
 ) -> Stage | None:
     """The stage of ``node`` for ``shifts`` (each *shape), None where the synapses before it cannot be its quantiser
-    exactly.
+    exactly, or where ``membranes`` are wanted that cannot be told from what they are scaled to.
 
     ``proven``: exact 8-bit synapses by name. ``bounds``: on any accumulated sum, by node. ``top``: the largest count.
     ``times``: how often image and bias have been added after each step.
@@ -64,7 +78,8 @@ def stage_of(
     together by less than u * ((k + 1) * (sum |U_i| + |bias|) + theta * (top + 3)) / theta: hence the 2**23. Terms are
     the synapses and, where there is one, the start. One synapse has to be that exact only where
     0 <= U <= theta * (top + 1): every operation on its sum is monotone, so beyond that its result is 0 or at least
-    ``top``.
+    ``top``. With ``membranes`` U itself is to be rounded from theta * x - 1/2, whatever its size: x, the product and
+    the difference are three more roundings of a number no larger than the sums.
     """
     synapses, theta = _private_synapses(graph, node), _per_channel(node.theta)
     if synapses is None or theta is None:
@@ -80,8 +95,9 @@ def stage_of(
     in_kernel = len(synapses) == 1 and len(channels) == len(starts)
     largest = max(int(np.abs(start).max()) for start in starts) + max(times) * int(np.abs(bias).max())
     theta_max, terms = int(theta.max()), len(synapses) + (not in_kernel)
-    sums = theta_max * (top + 1) + largest if len(synapses) == 1 else sum(bounds[s.name] for s in synapses)
-    if not usable or (terms + 1) * (sums + largest) + theta_max * (top + 3) >= 2**23:
+    clipped = len(synapses) == 1 and not membranes
+    sums = theta_max * (top + 1) + largest if clipped else sum(bounds[s.name] for s in synapses)
+    if not usable or (terms + 1 + 3 * membranes) * (sums + largest) + theta_max * (top + 3) >= 2**23:
         return None
 
     def scaled(factor: int) -> list[Int8Synapse]:
@@ -89,12 +105,15 @@ def stage_of(
 
     # An image stands for one step: t of them have arrived after step t. Counts are accumulated already.
     per_step = [scaled(t) for t in times] if from_image else [scaled(1)] * len(times)
-    if in_kernel:  # floor(x) is the rounding of x - 1/2
-        constants = [[(t * bias + channel + 0.5) / theta - 0.5 for t in times] for channel in channels]
-        return Stage(per_step, [[torch.as_tensor(c).float() for c in per_shift] for per_shift in constants])
+    if in_kernel:  # which rounds: floor(x) is the rounding of x - 1/2
+        half = 0.0 if membranes else 0.5
+        constants = [[(t * bias + channel + 0.5) / theta - half for t in times] for channel in channels]
+        return Stage(per_step, [[torch.as_tensor(c).float() for c in per_shift] for per_shift in constants], [], top)
     wide = theta.reshape(-1, *[1] * (len(node.shape) - 1))
     biases = [torch.as_tensor(t * bias / theta).float() for t in times]
-    return Stage(per_step, [biases], [channels_last(torch.as_tensor((s + 0.5) / wide).float()[None]) for s in starts])
+    return Stage(
+        per_step, [biases], [channels_last(torch.as_tensor((s + 0.5) / wide).float()[None]) for s in starts], top
+    )
 
 
 def _private_synapses(graph: IntegerGraph, node: Population) -> list[Synapse] | None:
