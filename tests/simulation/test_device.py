@@ -6,7 +6,7 @@ import torch
 
 from toolchain.errors import DataError, TargetUnavailable
 from toolchain.quantization.ranges import bounds
-from toolchain.simulation import calibrated, compare, simulate
+from toolchain.simulation import compare, layers, simulate
 from toolchain.simulation.levels import LevelNetwork, supports
 from toolchain.simulation.network import Network
 from toolchain.simulation.registers import EXACT, Watch
@@ -50,8 +50,8 @@ def test_every_tensor_is_on_the_device(case, kind, seed, monkeypatch):
     graph, images = case(*kind, seed)
     ranges = bounds(graph)
     monkeypatch.setattr(Watch, "see", lambda *_: None)
-    monkeypatch.setattr(calibrated, "indices", lambda _: torch.empty(0, dtype=torch.int64))  # depend on values
-    fast = calibrated.CalibratedNetwork if kind[0] == "calibrated_if" else LevelNetwork
+    monkeypatch.setattr(layers, "indices", lambda _: torch.empty(0, dtype=torch.int64))  # depend on values
+    fast = layers.LayerNetwork if kind[1] == "pipelined" else LevelNetwork
     engines = [Network] + [fast] * supports(graph, ranges)
     for engine in engines:
         with torch.inference_mode(), torch.device("meta"):

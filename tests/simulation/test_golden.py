@@ -1,6 +1,7 @@
 """The golden model against the oracle, on random graphs of every kind."""
 
 from dataclasses import replace
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from toolchain.ir.integer import Affine, Convolution, Flatten, InputNode, IntegerGraph, Population, Readout
-from toolchain.simulation import GoldenModel, calibrated, simulate
+from toolchain.simulation import GoldenModel, layers, simulate
 from toolchain.simulation.int8 import exact_synapse, unrolled
 
 CASES = [
@@ -57,10 +58,10 @@ def test_equals_the_oracle(random_graph, random_images, oracle, kind, schedule, 
     graph = random_graph(rng, kind=kind, schedule=schedule, timesteps=steps, drain=drain, small=small)
     integers = random_images(rng, graph, 2)
     expected = oracle(graph, integers)
-    for measure in (False, True):
-        trace = simulate(
-            graph, integers * graph.input.scale, record="spikes", measure=measure, batch=2, threads=threads
-        )
+    for measure, few in ((False, layers._FEW), (False, 0), (True, 0)):  # layer after layer, and step by step
+        with mock.patch.object(layers, "_FEW", few):
+            model = GoldenModel(graph, measure=measure)
+        trace = model.run(integers * graph.input.scale, record="spikes", batch=2, threads=threads)
         assert_equal(trace, expected, graph, measured=measure)
 
 
@@ -69,8 +70,8 @@ def test_calibrated_starts_that_move_far(one_layer, oracle, monkeypatch, rho):
     """Currents of several thresholds, either sign: the few starts that membranes decide are no longer few."""
     rng = np.random.default_rng(rho)
     moved = []
-    indices = calibrated.indices
-    monkeypatch.setattr(calibrated, "indices", lambda mask: (moved.append(int(mask.sum())), indices(mask))[1])
+    indices = layers.indices
+    monkeypatch.setattr(layers, "indices", lambda mask: (moved.append(int(mask.sum())), indices(mask))[1])
     graph = one_layer(
         weight=rng.integers(-9, 10, (24, 6)),
         bias=rng.integers(-9, 10, 24),
@@ -82,7 +83,7 @@ def test_calibrated_starts_that_move_far(one_layer, oracle, monkeypatch, rho):
     )
     integers = rng.integers(0, 9, (16, 6))
     model = GoldenModel(graph)
-    assert isinstance(model._engine, calibrated.CalibratedNetwork)
+    assert isinstance(model._engine, layers.LayerNetwork)
     assert_equal(model.run(integers.astype(float), record="spikes"), oracle(graph, integers), graph, measured=False)
     assert sum(moved) > 0
 
@@ -134,12 +135,14 @@ def test_every_neuron_has_its_own_start(oracle, kind, seed, largest):
     )
     graph = IntegerGraph({node.name: node for node in nodes}, 5, "pipelined")
     integers = rng.integers(0, 256, (4, 2, 5, 4)) * (rng.random((4, 2, 5, 4)) < 0.3)
-    model = GoldenModel(graph)
-    if exact_synapse(nodes[1], 255) is not None:  # the processor has 8-bit kernels
-        assert "neurons2" in model._engine._stages
-        assert "neurons1" in model._engine._stages or kind == "calibrated_if"  # sums of an image may be too large
-    trace = model.run(integers.astype(float), record="spikes")
-    assert_equal(trace, oracle(graph, integers), graph, measured=False)
+    for few in (layers._FEW, 0):
+        with mock.patch.object(layers, "_FEW", few):
+            model = GoldenModel(graph)
+        if exact_synapse(nodes[1], 255) is not None:  # the processor has 8-bit kernels
+            assert "neurons2" in model._engine._stages
+            assert "neurons1" in model._engine._stages or kind == "calibrated_if"  # sums of an image may be too large
+        trace = model.run(integers.astype(float), record="spikes")
+        assert_equal(trace, oracle(graph, integers), graph, measured=False)
 
 
 @settings(max_examples=25, deadline=None)

@@ -25,11 +25,11 @@ from toolchain.ir.integer import IntegerGraph
 from toolchain.quantization.formats import NumberFormat
 from toolchain.quantization.ranges import bounds
 from toolchain.simulation.arithmetic import checked_device, exact_arithmetic
-from toolchain.simulation.calibrated import CalibratedNetwork
 from toolchain.simulation.collect import Collector
 from toolchain.simulation.early_exit import EarlyExit, early_exit_of
 from toolchain.simulation.emission import Result
 from toolchain.simulation.encode import as_images, encode
+from toolchain.simulation.layers import LayerNetwork
 from toolchain.simulation.levels import LevelNetwork, supports
 from toolchain.simulation.network import Network
 from toolchain.simulation.registers import EXACT, Overflow, Registers, Watch, registers
@@ -115,11 +115,10 @@ class GoldenModel:
         ranges = self._ranges = bounds(graph)
         self._device = checked_device(device, ranges)
         fast = not measure and supports(graph, ranges) and registers.proven(ranges)
-        calibrated = any(p.kind == "calibrated_if" for p in graph.populations)
         with exact_arithmetic(None, self._device):
             self._engine: Network | LevelNetwork
             if fast:
-                self._engine = (CalibratedNetwork if calibrated else LevelNetwork)(graph, ranges)
+                self._engine = (LayerNetwork if graph.schedule == "pipelined" else LevelNetwork)(graph, ranges)
             else:
                 self._engine = Network(graph, ranges, registers)
 

@@ -152,15 +152,14 @@ def _proven(node: Synapse, top: int) -> Int8Synapse | None:
     return plain
 
 
-def clipped(x: Tensor, top: int) -> Tensor:
-    """u8 ``clip(floor(x), 0, top)`` of float32, in the same memory layout; ``top`` is at most 255.
+def clipped(x: Tensor, top: int, *, keep: bool = False) -> Tensor:
+    """u8 ``clip(floor(x), 0, top)`` of float32, in the same memory layout; ``top`` is at most 255. ``x`` is consumed
+    unless ``keep``.
 
     Torch converts float32 to u8 number by number; by way of int8 or int16 that is nine or five times as fast.
     """
-    x = x.clamp(0, top)
-    return (
-        x.to(torch.int8).view(torch.uint8) if top <= torch.iinfo(torch.int8).max else x.to(torch.int16).to(torch.uint8)
-    )
+    x = x.clamp(0, top) if keep else x.clamp_(0, top)
+    return x.to(torch.int8).view(torch.uint8) if top < 128 else x.to(torch.int16).to(torch.uint8)
 
 
 def channels_last(x: Tensor) -> Tensor:

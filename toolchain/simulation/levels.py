@@ -55,7 +55,7 @@ def supports(graph: IntegerGraph, ranges: Ranges) -> bool:
     for node in graph.populations:
         top, shift, theta = top_level(graph, node), int(_shifts(node)[-1].max()), int(node.theta.max())
         largest = accumulated(graph, ranges, node.name)
-        if calibrated:  # a start moves by what membranes say; see CalibratedNetwork
+        if calibrated:  # a start moves by what membranes say; see LayerNetwork
             shift = largest + 3 * theta
             if node.kind not in ("if", "calibrated_if"):
                 return False
@@ -94,7 +94,7 @@ class LevelNetwork:
     """Executes chunks of images of a graph that :func:`supports` accepts; no membrane is ever shown to the watches.
 
     Step by step, and within a step node by node: what a layer sends is read again while it is still in cache.
-    Calibrated layers need all steps of a layer first: :class:`~toolchain.simulation.calibrated.CalibratedNetwork`.
+    :class:`~toolchain.simulation.layers.LayerNetwork` does it the other way round.
     """
 
     #: Whether U is needed beside its quotients.
@@ -175,7 +175,7 @@ class LevelNetwork:
         image = self._images(integers)
         steady = {n.name: self._steady(n, image) for n in self.graph if isinstance(n, Population | Readout)}
         records = {p.name: self._record(p, len(integers), events, spikes) for p in self.graph.populations}
-        pixels = clipped(image[self.graph.input.name], U8_MAX)
+        pixels = clipped(image[self.graph.input.name], U8_MAX, keep=True)
         readout = torch.empty((len(self._times), len(integers), *self.graph.readout.shape))
         steps = torch.full((len(integers),), len(self._times))
         rows = torch.arange(len(integers))

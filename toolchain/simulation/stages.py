@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -16,44 +19,58 @@ from toolchain.simulation.int8 import U8_MAX, Int8Synapse, channels_last, clippe
 @dataclass(frozen=True)
 class Stage:
     """The quotients clip(floor((U + shift) / theta), 0, 255) of a population, one for each shift, by its synapses
-    scaled by 1 / theta.
+    scaled by 1 / theta. Quotients above ``top`` may be any above it.
 
     ``synapses``: per step one synapse per source. ``biases``: per shift and step a bias [O]. ``starts``: per shift what
-    is added besides, [1, *shape] or [1, O, 1, 1], or none.
+    is added besides, [1, *shape] or [1, O, 1, 1], or none. ``offsets``: per shift what to add to the synapses of all
+    steps instead of both, each [S or 1, 1, HW or 1, O]. ``times``: image and bias after each step, [S, 1, 1].
 
-    One synapse without a start rounds and clips in its own output stage. Otherwise the sum of all synapses, which is
-    the same for all shifts, is truncated. Quotients above ``top`` may be any above it.
+    Step by step, one synapse without a start rounds and clips in its own output stage. Otherwise the sum of all
+    synapses, which is the same for all shifts, is truncated.
     """
 
     synapses: Sequence[Sequence[Int8Synapse]]
     biases: Sequence[Sequence[Tensor]]
     starts: Sequence[Tensor]
+    offsets: Sequence[Sequence[Tensor]]
+    times: Tensor
     top: int
 
     def __call__(self, step: int, inputs: Sequence[Tensor]) -> list[Tensor]:
         """Quotients u8 [N, *shape] by shift after ``step``, from the input of each synapse."""
         if not self.starts:
             return [self.synapses[step][0].quantised(inputs[0], bias[step]) for bias in self.biases]
-        total = self._total(step, inputs)
-        return [clipped(total + start, self.top) for start in self.starts]
+        total = _added(self.synapses[step], inputs, self.biases[0][step])
+        return [clipped(x, self.top) for x in _shifted(total, [[start] for start in self.starts])]
 
-    def scaled(self, step: int, inputs: Sequence[Tensor]) -> Tensor:
-        """x = (U + 1/2) / theta, float32 [N, *shape], whose floor is the quotient of the first shift; only of a stage
-        that was built with ``membranes``."""
-        total = self._total(step, inputs)
-        return total.add_(self.starts[0]) if self.starts else total
+    def scaled(self, images: int, inputs: Sequence[Tensor]) -> list[Tensor]:
+        """(U + shift + 1/2) / theta by shift after every step, float32 [S, N, HW, O]; its floor is the quotient.
+
+        ``inputs``: for each synapse that of all steps [S * N, ...], or one image [N, ...] that is there at every step.
+        """
+        total = flat(_added(self.synapses[0], inputs))
+        if len(total) == images:
+            total = total * self.times
+        total = total.view(len(self.times), images, -1, self.offsets[0][0].shape[-1])
+        return _shifted(total, self.offsets)
 
     @staticmethod
     def membrane(x: Tensor, theta: Tensor) -> Tensor:
-        """U from :meth:`scaled`."""
-        return torch.round(x * theta - 0.5)
+        """U from :meth:`scaled` without a shift; only of a stage that was built with ``membranes``."""
+        return torch.round(x.double() * theta - 0.5).float()
 
-    def _total(self, step: int, inputs: Sequence[Tensor]) -> Tensor:
-        first, *others = self.synapses[step]
-        total = first.current(inputs[0], self.biases[0][step])
-        for synapse, x in zip(others, inputs[1:], strict=True):
-            total += synapse.current(x)
-        return total
+
+def _added(synapses: Sequence[Int8Synapse], inputs: Sequence[Tensor], bias: Tensor | None = None) -> Tensor:
+    total = synapses[0].current(inputs[0], bias)
+    for synapse, x in zip(synapses[1:], inputs[1:], strict=True):
+        total += synapse.current(x)
+    return total
+
+
+def _shifted(total: Tensor, offsets: Sequence[Sequence[Tensor]]) -> list[Tensor]:
+    """``total`` plus the sum of each; consumed by the last, since new memory costs as much as the addition."""
+    *others, last = offsets
+    return [reduce(torch.add, offset, total) for offset in others] + [reduce(Tensor.add_, last, total)]
 
 
 def stage_of(
@@ -76,10 +93,9 @@ def stage_of(
     floor(U / theta) = floor((U + 1/2) / theta) for integers, and the argument is at least 1 / (2*theta) away from
     an integer. In float32, with unit roundoff u = 2**-24, scales, products, biases and sums of k terms err
     together by less than u * ((k + 1) * (sum |U_i| + |bias|) + theta * (top + 3)) / theta: hence the 2**23. Terms are
-    the synapses and, where there is one, the start. One synapse has to be that exact only where
-    0 <= U <= theta * (top + 1): every operation on its sum is monotone, so beyond that its result is 0 or at least
-    ``top``. With ``membranes`` U itself is to be rounded from theta * x - 1/2, whatever its size: x, the product and
-    the difference are three more roundings of a number no larger than the sums.
+    the synapses, the offsets, and an image that is multiplied by the number of steps. One synapse has to be that exact
+    only where 0 <= U <= theta * (top + 1): every operation on its sum is monotone, so beyond that its result is 0 or at
+    least ``top``. With ``membranes`` U itself is rounded from theta * x - 1/2, whatever its size.
     """
     synapses, theta = _private_synapses(graph, node), _per_channel(node.theta)
     if synapses is None or theta is None:
@@ -94,10 +110,10 @@ def stage_of(
     bias = np.sum([s.bias for s in synapses], axis=0)
     in_kernel = len(synapses) == 1 and len(channels) == len(starts)
     largest = max(int(np.abs(start).max()) for start in starts) + max(times) * int(np.abs(bias).max())
-    theta_max, terms = int(theta.max()), len(synapses) + (not in_kernel)
-    clipped = len(synapses) == 1 and not membranes
-    sums = theta_max * (top + 1) + largest if clipped else sum(bounds[s.name] for s in synapses)
-    if not usable or (terms + 1 + 3 * membranes) * (sums + largest) + theta_max * (top + 3) >= 2**23:
+    theta_max, terms = int(theta.max()), len(synapses) + from_image + (1 if in_kernel else 2)
+    monotone = len(synapses) == 1 and not membranes
+    sums = theta_max * (top + 1) + largest if monotone else sum(bounds[s.name] for s in synapses)
+    if not usable or (terms + 1) * (sums + largest) + theta_max * (top + 3) >= 2**23:
         return None
 
     def scaled(factor: int) -> list[Int8Synapse]:
@@ -106,14 +122,31 @@ def stage_of(
     # An image stands for one step: t of them have arrived after step t. Counts are accumulated already.
     per_step = [scaled(t) for t in times] if from_image else [scaled(1)] * len(times)
     if in_kernel:  # which rounds: floor(x) is the rounding of x - 1/2
-        half = 0.0 if membranes else 0.5
-        constants = [[(t * bias + channel + 0.5) / theta - half for t in times] for channel in channels]
-        return Stage(per_step, [[torch.as_tensor(c).float() for c in per_shift] for per_shift in constants], [], top)
-    wide = theta.reshape(-1, *[1] * (len(node.shape) - 1))
-    biases = [torch.as_tensor(t * bias / theta).float() for t in times]
+        constants = [[(t * bias + channel + 0.5) / theta for t in times] for channel in channels]
+        biases = [[constant - 0.5 for constant in per_shift] for per_shift in constants]
+        added, offsets = [], [[np.stack(per_shift)[:, None, None]] for per_shift in constants]
+    else:
+        biases = [[t * bias / theta for t in times]]
+        added = [(start + 0.5) / theta.reshape(-1, *[1] * (len(node.shape) - 1)) for start in starts]
+        later = np.stack(biases[0])[:, None, None]
+        offsets = [[later, start.reshape(len(theta), -1).T[None, None]] for start in added]
     return Stage(
-        per_step, [biases], [channels_last(torch.as_tensor((s + 0.5) / wide).float()[None]) for s in starts], top
+        per_step,
+        [[_float32(each) for each in per_shift] for per_shift in biases],
+        [channels_last(_float32(start)[None]) for start in added],
+        [[_float32(each) for each in per_shift] for per_shift in offsets],
+        _float32(np.array(times)).reshape(-1, 1, 1),
+        top,
     )
+
+
+def flat(x: Tensor) -> Tensor:
+    """[N, neurons] in contiguous memory, channels last."""
+    return (x.permute(0, 2, 3, 1) if x.dim() == 4 else x).reshape(len(x), -1)
+
+
+def _float32(array: npt.NDArray[Any]) -> Tensor:
+    return torch.as_tensor(array).float().contiguous()
 
 
 def _private_synapses(graph: IntegerGraph, node: Population) -> list[Synapse] | None:

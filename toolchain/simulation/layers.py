@@ -1,0 +1,232 @@
+"""The fast path, layer after layer: all steps of a layer before the next layer.
+
+``calibrated_if`` needs it, since a neuron starts over after seeing its steps. Few images are better off with it as
+well: a layer is then a handful of operator calls for all steps, and what it computes still fits the cache.
+
+For ``calibrated_if``, with U(t), c(t) and q(t) as in :mod:`toolchain.simulation.levels`: pass 1 of the rule counts n
+spikes in rho steps from q alone, and q alone says which starts move: down where q(rho) < n (clipping q at 0 hides none
+of them, since the rule asks for n > 0), up where q(rho) > n and n < rho. Most neurons go on from pass 1. The few others
+are computed again from U in float32, where every number is an integer below 2**24.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from toolchain.ir.integer import IntegerGraph, Linear, Population, Readout
+from toolchain.quantization.ranges import Ranges
+from toolchain.simulation.early_exit import EarlyExit
+from toolchain.simulation.emission import Emission, Result, separate_events
+from toolchain.simulation.int8 import U8_MAX, clipped
+from toolchain.simulation.levels import LevelNetwork
+from toolchain.simulation.registers import Watch
+from toolchain.simulation.stages import Stage, flat
+
+_CACHED = 2**23  # bytes of the largest float32 array that all steps of a batch should take: it is read several times
+_FEW = 2**22  # the same where a layer at a time is faster than a step at a time
+#: U float32 [S, chosen], from indices of neurons in the flat memory of one step.
+Membranes = Callable[[Tensor], Tensor]
+
+
+class LayerNetwork(LevelNetwork):
+    """Executes pipelined graphs: those with ``calibrated_if`` populations always layer after layer, others where the
+    images are few and none may stop early."""
+
+    def __init__(self, graph: IntegerGraph, ranges: Ranges) -> None:
+        self._calibrated = self.membranes = any(p.kind == "calibrated_if" for p in graph.populations)
+        super().__init__(graph, ranges)
+        self._steps = len(self._times)
+        self._theta = {p.name: flat(torch.as_tensor(p.theta).float()[None]) for p in graph.populations}
+        #: Per step, [S, 1, neurons]: v_init and the biases so far, where no stage adds them.
+        self._constant: dict[str, Tensor] = {}
+        times = torch.tensor(self._times, dtype=torch.float32)[:, None, None]
+        neurons: tuple[Population | Readout, ...] = (*graph.populations, graph.readout)
+        for node in neurons:
+            if node.name not in self._stages:
+                bias = self._bias[node.name]
+                start = torch.as_tensor(node.v_init).float()[None]
+                each = torch.zeros_like(start) if bias is None else bias[None]
+                self._constant[node.name] = flat(start) + times * flat(each)
+        bytes_per_image = 4 * self._steps * max(int(torch.Size(n.output_shape).numel()) for n in graph)
+        self._images_at_once = max(1, _CACHED // bytes_per_image)
+        self._few = _FEW // bytes_per_image if self._steps <= U8_MAX else 0  # spikes of a neuron are counted in u8
+
+    @property
+    def bytes_per_image(self) -> int:
+        """Estimate of the working set of one image: the counts of every population, and what a layer needs."""
+        if not self._calibrated:
+            return super().bytes_per_image
+        sizes = [int(torch.Size(n.output_shape).numel()) for n in self.graph]
+        return sum(sizes) + 16 * self._steps * max(sizes)
+
+    def run(
+        self,
+        integers: Tensor,
+        watches: Mapping[str, Watch],
+        *,
+        events: bool,
+        spikes: bool,
+        early_exit: EarlyExit | None = None,
+    ) -> Result:
+        """As :meth:`Network.run`; nothing can stop early where layers run one after the other."""
+        if not self._calibrated and (early_exit is not None or len(integers) > self._few):
+            return super().run(integers, watches, events=events, spikes=spikes, early_exit=early_exit)
+        assert early_exit is None  # refused by EarlyExit
+        emissions = {p.name: self._empty(p, len(integers), events, spikes) for p in self.graph.populations}
+        readouts = []
+        for first in range(0, len(integers), self._images_at_once):
+            rows = slice(first, first + self._images_at_once)
+            readouts.append(self._run(integers[rows], emissions, rows))
+        return Result(emissions, torch.cat(readouts, dim=1))
+
+    @property
+    def _counted(self) -> int:
+        """Steps that counts and readout take."""
+        return self.graph.timesteps + self.graph.drain
+
+    def _empty(self, node: Population, images: int, events: bool, spikes: bool) -> Emission:
+        layout = torch.channels_last if len(node.shape) == 3 else torch.contiguous_format
+        counts = torch.empty((images, *node.shape), dtype=torch.uint8, memory_format=layout)
+        return Emission(
+            counts,
+            torch.empty_like(counts) if events and separate_events(self.graph, node) else None,
+            torch.empty((images, self._counted, *node.shape), dtype=torch.int8) if spikes else None,
+        )
+
+    def _run(self, integers: Tensor, emissions: Mapping[str, Emission], rows: slice) -> Tensor:
+        """The membrane of the readout at the counted steps, [S, N, classes]; ``emissions`` get their ``rows``."""
+        image = self._images(integers)
+        sent: dict[str, Tensor] = {}  # accumulated counts of all steps, or what became of them, [S * N, *shape]
+        readout = torch.empty(0)
+        for node in self.graph:
+            arriving = [sent[source] for source in node.sources if source in sent]
+            if isinstance(node, Readout):
+                readout = self._membranes(node, len(integers), arriving, image)[: self._counted]
+            elif isinstance(node, Population):
+                if node.name in self._stages:
+                    inputs = arriving or [clipped(image[self.graph.input.name], U8_MAX, keep=True)]
+                    counts = self._staged(node, len(integers), inputs)
+                else:
+                    counts = self._divided(node, self._membranes(node, len(integers), arriving, image))
+                sent[node.name] = self._send(node, counts, emissions[node.name], rows)
+            elif arriving and isinstance(node, Linear):
+                total = self._sum(node, arriving)
+                sent[node.name] = total if node.name in self._postponed else self._linear(node, total)
+            for source in node.sources:
+                if self._last_use[source] == node.name:
+                    sent.pop(source, None)
+        return readout
+
+    def _membranes(
+        self, node: Population | Readout, images: int, arriving: Sequence[Tensor], image: Mapping[str, Tensor]
+    ) -> Tensor:
+        """U after every step, float32 [S, N, neurons]."""
+        u = self._constant[node.name].expand(-1, images, -1)
+        if arriving:
+            u = u + flat(self._sum(node, arriving)).view(self._steps, images, -1)
+        parts = [flat(image[source]) for source in node.sources if source in image]
+        if parts:
+            u = torch.stack([v.add(sum(parts), alpha=t) for v, t in zip(u, self._times, strict=True)])
+        return u
+
+    def _staged(self, node: Population, images: int, inputs: Sequence[Tensor]) -> list[Tensor]:
+        """What :meth:`_count` gives for a population whose synapses divide, from the input of each."""
+        scaled = [x.flatten(2) for x in self._stages[node.name].scaled(images, inputs)]
+
+        def membranes(index: Tensor) -> Tensor:
+            found = scaled[0].view(self._steps, -1).index_select(1, index)
+            return Stage.membrane(found, self._thresholds(node, index))
+
+        return self._count(node, [clipped(x, self._steps, keep=self.membranes) for x in scaled], membranes)
+
+    def _divided(self, node: Population, u: Tensor) -> list[Tensor]:
+        """The same from U float32 [S, N, neurons]."""
+        # IEEE division never rounds a quotient up to the next integer while theta * (top + 1) < 2**24.
+        theta, shifts = self._theta[node.name], self._shift[node.name]
+        quotients = [clipped((u + flat(shift)) / theta, self._steps) for shift in shifts]
+        return self._count(node, quotients, lambda index: u.reshape(len(u), -1).index_select(1, index))
+
+    def _count(self, node: Population, quotients: Sequence[Tensor], membranes: Membranes) -> list[Tensor]:
+        """Net spikes so far u8 [S, N, neurons], from q and r (once where they are the same) of that shape; of a
+        ``signed_if`` the number of its spikes [N, neurons] as well."""
+        q = quotients[0]
+        if node.kind == "signed_if":
+            return _signed([x.clamp_(max=self.graph.timesteps) for x in quotients])
+        counts = _accumulated(q)
+        if node.rho is not None:
+            last, fired = q[node.rho - 1], counts[node.rho - 1]
+            index = indices(last.clamp(max=node.rho) != fired)
+            if len(index):
+                u, theta = membranes(index), self._thresholds(node, index)
+                moved = clipped((u + _shift(u, theta, node.rho)) / theta, self._steps)
+                counts.view(self._steps, -1).index_copy_(1, index, _accumulated(moved))
+        return [counts]
+
+    def _thresholds(self, node: Population, index: Tensor) -> Tensor:
+        theta = self._theta[node.name][0]
+        return theta.index_select(0, index % len(theta))
+
+    def _send(self, node: Population, counts: Sequence[Tensor], emission: Emission, rows: slice) -> Tensor:
+        """The net spikes so far, [S * N, *shape], and what is kept of them: events are those of all steps."""
+        levels, events = unflat(counts[0], node.shape), counts[-1] if len(counts) > 1 else counts[0][-1]
+        counted = levels[: self._counted]
+        emission.counts[rows] = counted[-1]
+        if emission.events is not None:
+            emission.events[rows] = unflat(events[None], node.shape)[0]
+        if emission.raster is not None:
+            before = torch.cat([torch.zeros_like(counted[:1]), counted[:-1]])
+            emission.raster[rows] = (counted - before).view(torch.int8).transpose(0, 1)
+        return levels.flatten(0, 1)
+
+
+def _accumulated(q: Tensor) -> Tensor:
+    """Spikes so far, u8 [S, ...], from the quotients of each step."""
+    counts, last = torch.empty_like(q), torch.zeros_like(q[0])
+    for quotient, count in zip(q, counts, strict=True):
+        last = torch.add(last, torch.gt(quotient, last).view(torch.uint8), out=count)
+    return counts
+
+
+def _signed(quotients: Sequence[Tensor]) -> list[Tensor]:
+    """Net spikes so far u8 [S, ...], and the number of all [...], from q and r of each step."""
+    counts, last = torch.empty_like(quotients[0]), torch.zeros_like(quotients[0][0])
+    events = torch.zeros_like(last)
+    for upper, lower, count in zip(quotients[0], quotients[-1], counts, strict=True):
+        up, down = torch.gt(upper, last).view(torch.uint8), torch.lt(lower, last).view(torch.uint8)
+        last = torch.add(last, up, out=count).sub_(down)
+        events += up
+        events += down
+    return [counts, events]
+
+
+def _shift(u: Tensor, theta: Tensor, rho: int) -> Tensor:
+    """What pass 1 adds to the start [chosen], from U [S, chosen], for neurons of which it moves every one."""
+    n = torch.zeros_like(theta)
+    least_fired, most_silent = torch.full_like(n, torch.inf), torch.full_like(n, -torch.inf)
+    for step in range(rho):
+        m = u[step] - theta * n
+        fired = m >= theta
+        least_fired = torch.where(fired, torch.minimum(least_fired, m), least_fired)
+        most_silent = torch.where(fired, most_silent, torch.maximum(most_silent, m))
+        n += fired
+    down = u[rho - 1] < theta * n
+    return torch.where(down, -torch.maximum(theta, least_fired - theta + 1), torch.maximum(theta, theta - most_silent))
+
+
+def indices(mask: Tensor) -> Tensor:
+    """Where ``mask`` is true in flat memory; NumPy finds few of many five times faster than torch."""
+    if mask.device.type == "cpu":
+        return torch.from_numpy(np.flatnonzero(mask.numpy()))
+    return mask.view(-1).nonzero()[:, 0]
+
+
+def unflat(x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """[S, N, *shape] from [S, N, neurons], channels last."""
+    if len(shape) != 3:
+        return x.reshape(*x.shape[:2], *shape)
+    channels, height, width = shape
+    return x.view(*x.shape[:2], height, width, channels).permute(0, 1, 4, 2, 3)
