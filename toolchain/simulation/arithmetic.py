@@ -11,6 +11,7 @@ from toolchain.errors import DataError, RangeError, TargetUnavailable
 from toolchain.quantization.ranges import Ranges
 
 _FLOAT64_EXACT = 2**53
+_LARGEST_HINT = 2**25 - 2**13  # bytes; see keep_freed_memory
 
 
 def checked_device(name: str, ranges: Ranges) -> torch.device:
@@ -32,6 +33,15 @@ def checked_device(name: str, ranges: Ranges) -> torch.device:
         if largest >= _FLOAT64_EXACT:
             raise RangeError(f"a sum may reach {largest}, beyond float64: run on the CPU, or use smaller weights")
     return device
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep what operators free for the next ones, up to 64 MB, instead of giving it back to the system.
+
+    It takes the largest block it has seen freed, up to 32 MB, for a size that comes again (mallopt(3),
+    M_MMAP_THRESHOLD). New pages for every intermediate result can take longer than computing it.
+    """
+    torch.empty(_LARGEST_HINT, dtype=torch.uint8, device="cpu")  # never written to, and freed at once
 
 
 @contextmanager

@@ -135,7 +135,12 @@ class LayerNetwork(LevelNetwork):
 
     def _staged(self, node: Population, images: int, inputs: Sequence[Tensor]) -> list[Tensor]:
         """What :meth:`_count` gives for a population whose synapses divide, from the input of each."""
-        scaled = [x.flatten(2) for x in self._stages[node.name].scaled(images, inputs)]
+        stage = self._stages[node.name]
+        if not stage.whole:
+            parts = [x.view(-1, images, *x.shape[1:]).expand(self._steps, *[-1] * x.dim()) for x in inputs]
+            each = zip(*(stage(step, [x[step] for x in parts]) for step in range(self._steps)), strict=True)
+            return self._count(node, [torch.stack([flat(x) for x in steps]) for steps in each], _unneeded)
+        scaled = [x.flatten(2) for x in stage.scaled(images, inputs)]
 
         def membranes(index: Tensor) -> Tensor:
             found = scaled[0].view(self._steps, -1).index_select(1, index)
@@ -181,6 +186,10 @@ class LayerNetwork(LevelNetwork):
             before = torch.cat([torch.zeros_like(counted[:1]), counted[:-1]])
             emission.raster[rows] = (counted - before).view(torch.int8).transpose(0, 1)
         return levels.flatten(0, 1)
+
+
+def _unneeded(index: Tensor) -> Tensor:
+    raise AssertionError("stages that serve calibrated_if are exact as a whole")
 
 
 def _accumulated(q: Tensor) -> Tensor:

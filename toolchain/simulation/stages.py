@@ -26,7 +26,7 @@ class Stage:
     steps instead of both, each [S or 1, 1, HW or 1, O]. ``times``: image and bias after each step, [S, 1, 1].
 
     Step by step, one synapse without a start rounds and clips in its own output stage. Otherwise the sum of all
-    synapses, which is the same for all shifts, is truncated.
+    synapses, which is the same for all shifts, is truncated. ``whole``: whether that is exact for all steps at once.
     """
 
     synapses: Sequence[Sequence[Int8Synapse]]
@@ -35,6 +35,7 @@ class Stage:
     offsets: Sequence[Sequence[Tensor]]
     times: Tensor
     top: int
+    whole: bool
 
     def __call__(self, step: int, inputs: Sequence[Tensor]) -> list[Tensor]:
         """Quotients u8 [N, *shape] by shift after ``step``, from the input of each synapse."""
@@ -93,9 +94,10 @@ def stage_of(
     floor(U / theta) = floor((U + 1/2) / theta) for integers, and the argument is at least 1 / (2*theta) away from
     an integer. In float32, with unit roundoff u = 2**-24, scales, products, biases and sums of k terms err
     together by less than u * ((k + 1) * (sum |U_i| + |bias|) + theta * (top + 3)) / theta: hence the 2**23. Terms are
-    the synapses, the offsets, and an image that is multiplied by the number of steps. One synapse has to be that exact
-    only where 0 <= U <= theta * (top + 1): every operation on its sum is monotone, so beyond that its result is 0 or at
-    least ``top``. With ``membranes`` U itself is rounded from theta * x - 1/2, whatever its size.
+    the synapses and what is added behind them; of all steps as a whole also an image multiplied by the number of steps.
+    One synapse has to be that exact only where 0 <= U <= theta * (top + 1): every operation on its sum is monotone, so
+    beyond that its result is 0 or at least ``top``. With ``membranes`` U itself is rounded from theta * x - 1/2,
+    whatever its size.
     """
     synapses, theta = _private_synapses(graph, node), _per_channel(node.theta)
     if synapses is None or theta is None:
@@ -110,10 +112,14 @@ def stage_of(
     bias = np.sum([s.bias for s in synapses], axis=0)
     in_kernel = len(synapses) == 1 and len(channels) == len(starts)
     largest = max(int(np.abs(start).max()) for start in starts) + max(times) * int(np.abs(bias).max())
-    theta_max, terms = int(theta.max()), len(synapses) + from_image + (1 if in_kernel else 2)
     monotone = len(synapses) == 1 and not membranes
-    sums = theta_max * (top + 1) + largest if monotone else sum(bounds[s.name] for s in synapses)
-    if not usable or (terms + 1) * (sums + largest) + theta_max * (top + 3) >= 2**23:
+    sums = int(theta.max()) * (top + 1) + largest if monotone else sum(bounds[s.name] for s in synapses)
+
+    def exact(terms: int) -> bool:
+        return (terms + 1) * (sums + largest) + int(theta.max()) * (top + 3) < 2**23
+
+    whole = exact(len(synapses) + (1 if in_kernel else 2) + from_image)
+    if not usable or not (whole if membranes else exact(len(synapses) + (not in_kernel))):
         return None
 
     def scaled(factor: int) -> list[Int8Synapse]:
@@ -137,6 +143,7 @@ def stage_of(
         [[_float32(each) for each in per_shift] for per_shift in offsets],
         _float32(np.array(times)).reshape(-1, 1, 1),
         top,
+        whole,
     )
 
 
