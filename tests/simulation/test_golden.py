@@ -58,8 +58,10 @@ def test_equals_the_oracle(random_graph, random_images, oracle, kind, schedule, 
     graph = random_graph(rng, kind=kind, schedule=schedule, timesteps=steps, drain=drain, small=small)
     integers = random_images(rng, graph, 2)
     expected = oracle(graph, integers)
-    for measure, few in ((False, layers._FEW), (False, 0), (True, 0)):  # layer after layer, and step by step
-        with mock.patch.object(layers, "_FEW", few):
+    few, cached = layers._FEW, layers._CACHED
+    # Layer after layer, for all images and for each; step by step; the general path.
+    for measure, values in ((False, (few, cached)), (False, (few, 1)), (False, (0, cached)), (True, (0, cached))):
+        with mock.patch.multiple(layers, _FEW=values[0], _CACHED=values[1]):
             model = GoldenModel(graph, measure=measure)
         trace = model.run(integers * graph.input.scale, record="spikes", batch=2, threads=threads)
         assert_equal(trace, expected, graph, measured=measure)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 #: Counts and events of a batch, int32 per neuron and image, and its raster, int8 per step, stay near this many bytes.
 _BATCH_BYTES = 2**27
-_LARGEST_BATCH = 256
+_IMAGES_AT_ONCE = 256
 _SLOW_BATCH = 50  # a target that takes a second or more per image should show progress
 
 
@@ -90,7 +90,7 @@ def golden_trace(
     with Progress("golden", len(dataset)) as progress:
         return simulate(
             graph,
-            (images.numpy() for images, _ in dataset.batches(_LARGEST_BATCH)),
+            (images.numpy() for images, _ in dataset.batches(_IMAGES_AT_ONCE)),
             counts=counts,
             measure=measure,
             progress=lambda done, _: progress.advance(done - progress.done),
@@ -106,7 +106,7 @@ def batches(
     ``least``: images per batch that the target asks for, where memory allows.
     """
     neurons = sum(population.theta.size for population in graph.populations)
-    largest = _LARGEST_BATCH if label == "golden" else max(_SLOW_BATCH, least or 1)
+    largest = _IMAGES_AT_ONCE if label == "golden" else max(_SLOW_BATCH, least or 1)
     size = max(1, min(largest, _BATCH_BYTES // ((8 + graph.emission_steps) * max(neurons, 1))))
     with Progress(label, len(dataset)) as progress:
         for images, labels in dataset.batches(size):

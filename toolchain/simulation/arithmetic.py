@@ -36,10 +36,11 @@ def checked_device(name: str, ranges: Ranges) -> torch.device:
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep what operators free for the next ones, up to 64 MB, instead of giving it back to the system.
+    """Let glibc keep what operators free for the next ones, instead of giving it back to the system: blocks of up to
+    32 MB, 64 MB in all, for the whole process.
 
-    It takes the largest block it has seen freed, up to 32 MB, for a size that comes again (mallopt(3),
-    M_MMAP_THRESHOLD). New pages for every intermediate result can take longer than computing it.
+    It takes the largest block it has seen freed for a size that comes again (mallopt(3), M_MMAP_THRESHOLD). New pages
+    for every intermediate result can take longer than computing it.
     """
     torch.empty(_LARGEST_HINT, dtype=torch.uint8, device="cpu")  # never written to, and freed at once
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from toolchain.ir.integer import IntegerGraph, Population
-from toolchain.simulation.int8 import channels_last
+from toolchain.simulation.int8 import U8_MAX, channels_last
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class LevelRecord:
         self._rows: Tensor | None = None  # images that still run; None: all
         self._up, self._down = torch.empty_like(zero, dtype=torch.bool), torch.empty(0, dtype=torch.bool)
         # Booleans add up as u8 where that cannot wrap: several times faster than summing a stack.
-        dtype = torch.uint8 if steps <= 255 else torch.int32
+        dtype = torch.uint8 if steps <= U8_MAX else torch.int32
         self._events = self._all_events = torch.zeros_like(zero, dtype=dtype) if events else None
         self._raster = zero.new_zeros((len(zero), steps, *zero.shape[1:]), dtype=torch.int8) if spikes else None
 

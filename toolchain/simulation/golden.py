@@ -106,7 +106,8 @@ def simulate(
 
 
 class GoldenModel:
-    """A graph prepared once, to be run many times; see :func:`simulate` for the options."""
+    """A graph prepared once, to be run many times; see :func:`simulate` for the options. Raises the amount of freed
+    memory that the process keeps to 64 MB."""
 
     def __init__(
         self, graph: IntegerGraph, *, measure: bool = False, registers: Registers = EXACT, device: str = "cpu"

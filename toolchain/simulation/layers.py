@@ -27,7 +27,7 @@ from toolchain.simulation.registers import Watch
 from toolchain.simulation.stages import Stage, flat
 
 _CACHED = 2**23  # bytes of the largest float32 array that all steps of a batch should take: it is read several times
-_FEW = 2**22  # the same where a layer at a time is faster than a step at a time
+_FEW = 2**22  # bytes of that array up to which a layer at a time is faster than a step at a time
 #: U float32 [S, chosen], from indices of neurons in the flat memory of one step.
 Membranes = Callable[[Tensor], Tensor]
 
@@ -37,8 +37,8 @@ class LayerNetwork(LevelNetwork):
     images are few and none may stop early."""
 
     def __init__(self, graph: IntegerGraph, ranges: Ranges) -> None:
-        self._calibrated = self.membranes = any(p.kind == "calibrated_if" for p in graph.populations)
         super().__init__(graph, ranges)
+        self._calibrated = any(p.kind == "calibrated_if" for p in graph.populations)
         self._steps = len(self._times)
         self._theta = {p.name: flat(torch.as_tensor(p.theta).float()[None]) for p in graph.populations}
         #: Per step, [S, 1, neurons]: v_init and the biases so far, where no stage adds them.
@@ -51,17 +51,18 @@ class LayerNetwork(LevelNetwork):
                 start = torch.as_tensor(node.v_init).float()[None]
                 each = torch.zeros_like(start) if bias is None else bias[None]
                 self._constant[node.name] = flat(start) + times * flat(each)
-        bytes_per_image = 4 * self._steps * max(int(torch.Size(n.output_shape).numel()) for n in graph)
-        self._images_at_once = max(1, _CACHED // bytes_per_image)
-        self._few = _FEW // bytes_per_image if self._steps <= U8_MAX else 0  # spikes of a neuron are counted in u8
+        layer_bytes = 4 * self._steps * max(int(torch.Size(n.output_shape).numel()) for n in graph)
+        self._images_at_once = max(1, _CACHED // layer_bytes)
+        self._few = _FEW // layer_bytes if self._steps <= U8_MAX else 0  # spikes of a neuron are counted in u8
 
     @property
     def bytes_per_image(self) -> int:
-        """Estimate of the working set of one image: the counts of every population, and what a layer needs."""
+        """Estimate of the working set of one image: the counts of every population, and what a layer needs. What few
+        images need beyond it is a few times ``_FEW``, whatever the graph."""
         if not self._calibrated:
             return super().bytes_per_image
         sizes = [int(torch.Size(n.output_shape).numel()) for n in self.graph]
-        return sum(sizes) + 16 * self._steps * max(sizes)
+        return sum(sizes) + 24 * self._steps * max(sizes)
 
     def run(
         self,
@@ -139,20 +140,20 @@ class LayerNetwork(LevelNetwork):
         if not stage.whole:
             parts = [x.view(-1, images, *x.shape[1:]).expand(self._steps, *[-1] * x.dim()) for x in inputs]
             each = zip(*(stage(step, [x[step] for x in parts]) for step in range(self._steps)), strict=True)
-            return self._count(node, [torch.stack([flat(x) for x in steps]) for steps in each], _unneeded)
+            return self._count(node, [torch.stack([flat(x) for x in steps]) for steps in each], _no_membranes)
         scaled = [x.flatten(2) for x in stage.scaled(images, inputs)]
 
         def membranes(index: Tensor) -> Tensor:
             found = scaled[0].view(self._steps, -1).index_select(1, index)
             return Stage.membrane(found, self._thresholds(node, index))
 
-        return self._count(node, [clipped(x, self._steps, keep=self.membranes) for x in scaled], membranes)
+        return self._count(node, [clipped(x, self._steps, keep=node.rho is not None) for x in scaled], membranes)
 
     def _divided(self, node: Population, u: Tensor) -> list[Tensor]:
         """The same from U float32 [S, N, neurons]."""
         # IEEE division never rounds a quotient up to the next integer while theta * (top + 1) < 2**24.
         theta, shifts = self._theta[node.name], self._shift[node.name]
-        quotients = [clipped((u + flat(shift)) / theta, self._steps) for shift in shifts]
+        quotients = [clipped((u + flat(shift) if i else u) / theta, self._steps) for i, shift in enumerate(shifts)]
         return self._count(node, quotients, lambda index: u.reshape(len(u), -1).index_select(1, index))
 
     def _count(self, node: Population, quotients: Sequence[Tensor], membranes: Membranes) -> list[Tensor]:
@@ -188,7 +189,7 @@ class LayerNetwork(LevelNetwork):
         return levels.flatten(0, 1)
 
 
-def _unneeded(index: Tensor) -> Tensor:
+def _no_membranes(index: Tensor) -> Tensor:
     raise AssertionError("stages that serve calibrated_if are exact as a whole")
 
 
@@ -213,7 +214,7 @@ def _signed(quotients: Sequence[Tensor]) -> list[Tensor]:
 
 
 def _shift(u: Tensor, theta: Tensor, rho: int) -> Tensor:
-    """What pass 1 adds to the start [chosen], from U [S, chosen], for neurons of which it moves every one."""
+    """What pass 1 adds to the starts [chosen], from U [S, chosen]: all move, down where U(rho) < theta * n, else up."""
     n = torch.zeros_like(theta)
     least_fired, most_silent = torch.full_like(n, torch.inf), torch.full_like(n, -torch.inf)
     for step in range(rho):

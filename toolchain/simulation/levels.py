@@ -97,9 +97,6 @@ class LevelNetwork:
     :class:`~toolchain.simulation.layers.LayerNetwork` does it the other way round.
     """
 
-    #: Whether U is needed beside its quotients.
-    membranes = False
-
     def __init__(self, graph: IntegerGraph, ranges: Ranges) -> None:
         self.graph = graph
         self._pipelined = graph.schedule == "pipelined"
@@ -152,7 +149,7 @@ class LevelNetwork:
                 top,
                 self._times,
                 _shifts(node),
-                membranes=self.membranes,
+                membranes=node.rho is not None,
             )
             if stage is not None:
                 self._stages[node.name] = stage

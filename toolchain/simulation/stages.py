@@ -48,6 +48,7 @@ class Stage:
         """(U + shift + 1/2) / theta by shift after every step, float32 [S, N, HW, O]; its floor is the quotient.
 
         ``inputs``: for each synapse that of all steps [S * N, ...], or one image [N, ...] that is there at every step.
+        Pipelined graphs only: there the synapses of the first step are those of one image.
         """
         total = flat(_added(self.synapses[0], inputs))
         if len(total) == images:
@@ -58,7 +59,7 @@ class Stage:
     @staticmethod
     def membrane(x: Tensor, theta: Tensor) -> Tensor:
         """U from :meth:`scaled` without a shift; only of a stage that was built with ``membranes``."""
-        return torch.round(x.double() * theta - 0.5).float()
+        return x.double().mul_(theta).sub_(0.5).round_().float()
 
 
 def _added(synapses: Sequence[Int8Synapse], inputs: Sequence[Tensor], bias: Tensor | None = None) -> Tensor:
