@@ -43,7 +43,7 @@ def test_text_names_accuracy_interval_and_steps(spikec, net):
 
 def test_trace_file_equals_one_run(spikec, net, expected, monkeypatch, tmp_path):
     """Batches of 7 written one after the other are the arrays of one run of 30."""
-    monkeypatch.setattr(evaluate, "_LARGEST_BATCH", 7)
+    monkeypatch.setattr(evaluate, "_IMAGES_AT_ONCE", 7)
     assert spikec("run", net, "--limit", 30, "--record", "spikes", "-o", "t.npz").code == 0
     trace, labels = expected
     with np.load(tmp_path / "t.npz") as found:
