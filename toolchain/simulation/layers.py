@@ -22,7 +22,7 @@ from toolchain.quantization.ranges import Ranges
 from toolchain.simulation.early_exit import EarlyExit
 from toolchain.simulation.emission import Emission, Result, separate_events
 from toolchain.simulation.int8 import U8_MAX, clipped
-from toolchain.simulation.levels import LevelNetwork
+from toolchain.simulation.levels import LevelNetwork, divided
 from toolchain.simulation.registers import Watch
 from toolchain.simulation.stages import Stage, flat
 
@@ -151,9 +151,8 @@ class LayerNetwork(LevelNetwork):
 
     def _divided(self, node: Population, u: Tensor) -> list[Tensor]:
         """The same from U float32 [S, N, neurons]."""
-        # IEEE division never rounds a quotient up to the next integer while theta * (top + 1) < 2**24.
-        theta, shifts = self._theta[node.name], self._shift[node.name]
-        quotients = [clipped((u + flat(shift) if i else u) / theta, self._steps) for i, shift in enumerate(shifts)]
+        shifts = [flat(shift) for shift in self._shift[node.name]]
+        quotients = divided(u, self._theta[node.name], shifts, self._steps)
         return self._count(node, quotients, lambda index: u.reshape(len(u), -1).index_select(1, index))
 
     def _count(self, node: Population, quotients: Sequence[Tensor], membranes: Membranes) -> list[Tensor]:

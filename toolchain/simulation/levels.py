@@ -141,16 +141,7 @@ class LevelNetwork:
                 self._int8[node.name] = synapse
         elif isinstance(node, Population):
             top = self._top[node.name] = top_level(self.graph, node)
-            stage = stage_of(
-                self.graph,
-                node,
-                self._int8,
-                self._bounds,
-                top,
-                self._times,
-                _shifts(node),
-                membranes=node.rho is not None,
-            )
+            stage = stage_of(self.graph, node, self._int8, self._bounds, top, self._times, _shifts(node))
             if stage is not None:
                 self._stages[node.name] = stage
                 self._postponed.update(node.sources)
@@ -294,16 +285,20 @@ class LevelNetwork:
     def _quotients(
         self, node: Population, step: int, arriving: Sequence[Tensor], steady: Tensor | None
     ) -> list[Tensor]:
-        """q, and r where that is another number, u8 [N or 1, *shape], clipped at 255 or lower.
-
-        IEEE division never rounds a quotient up to the next integer while theta * (top + 1) < 2**24.
-        """
+        """q, and r where that is another number, u8 [N or 1, *shape], clipped at 255 or lower."""
         if node.name in self._stages:
             return self._stages[node.name](step, arriving)
         theta = channels_last(torch.as_tensor(node.theta).float()[None])
         u = self._accumulated(node, step, arriving, steady)
-        top = top_level(self.graph, node)
-        return [clipped((u + shift) / theta, top) for shift in self._shift[node.name]]
+        return divided(u, theta, self._shift[node.name], top_level(self.graph, node))
+
+
+def divided(u: Tensor, theta: Tensor, shifts: Sequence[Tensor], top: int) -> list[Tensor]:
+    """u8 clip(floor((u + shift) / theta), 0, top) by shift, of which the first is zero.
+
+    IEEE division never rounds a quotient up to the next integer while theta * (top + 1) < 2**24.
+    """
+    return [clipped((u + shift if i else u) / theta, top) for i, shift in enumerate(shifts)]
 
 
 def _pool_u8(node: SumPool, x: Tensor) -> Tensor:

@@ -58,7 +58,7 @@ class Stage:
 
     @staticmethod
     def membrane(x: Tensor, theta: Tensor) -> Tensor:
-        """U from :meth:`scaled` without a shift; only of a stage that was built with ``membranes``."""
+        """U from :meth:`scaled` without a shift; of a ``calibrated_if``."""
         return x.double().mul_(theta).sub_(0.5).round_().float()
 
 
@@ -83,11 +83,9 @@ def stage_of(
     top: int,
     times: Sequence[int],
     shifts: Sequence[Int64],
-    *,
-    membranes: bool = False,
 ) -> Stage | None:
     """The stage of ``node`` for ``shifts`` (each *shape), None where the synapses before it cannot be its quantiser
-    exactly, or where ``membranes`` are wanted that cannot be told from what they are scaled to.
+    exactly, or where a ``calibrated_if`` could not tell its membranes from what they are scaled to.
 
     ``proven``: exact 8-bit synapses by name. ``bounds``: on any accumulated sum, by node. ``top``: the largest count.
     ``times``: how often image and bias have been added after each step.
@@ -97,8 +95,8 @@ def stage_of(
     together by less than u * ((k + 1) * (sum |U_i| + |bias|) + theta * (top + 3)) / theta: hence the 2**23. Terms are
     the synapses and what is added behind them; of all steps as a whole also an image multiplied by the number of steps.
     One synapse has to be that exact only where 0 <= U <= theta * (top + 1): every operation on its sum is monotone, so
-    beyond that its result is 0 or at least ``top``. With ``membranes`` U itself is rounded from theta * x - 1/2,
-    whatever its size.
+    beyond that its result is 0 or at least ``top``. The membrane of a ``calibrated_if`` is rounded from
+    theta * x - 1/2, whatever its size.
     """
     synapses, theta = _private_synapses(graph, node), _per_channel(node.theta)
     if synapses is None or theta is None:
@@ -113,6 +111,7 @@ def stage_of(
     bias = np.sum([s.bias for s in synapses], axis=0)
     in_kernel = len(synapses) == 1 and len(channels) == len(starts)
     largest = max(int(np.abs(start).max()) for start in starts) + max(times) * int(np.abs(bias).max())
+    membranes = node.rho is not None  # then U is needed beside its quotients
     monotone = len(synapses) == 1 and not membranes
     sums = int(theta.max()) * (top + 1) + largest if monotone else sum(bounds[s.name] for s in synapses)
 
