@@ -74,6 +74,15 @@ def test_sizes(text, size):
     assert parse_memory(text) == size
 
 
+def test_a_bad_image_is_named_by_its_number_in_the_data_set(case):
+    graph, images = case
+    images = np.array(images, dtype=float)
+    images[2].flat[0] = np.nan
+    for stream in (images, iter([images[:1], images[1:]])):
+        with pytest.raises(DataError, match="image 2 holds nan"):
+            simulate(graph, stream, batch=1)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -84,6 +93,8 @@ def test_sizes(text, size):
         ({"counts": "some"}, "counts='some'"),
         ({"batch": 0}, "batch=0"),
         ({"threads": 0}, "threads=0"),
+        ({"batch": 1.5}, "batch=1.5.*whole number"),
+        ({"threads": "2"}, "threads='2'.*whole number"),
     ],
 )
 def test_unusable_options(case, options, message):

@@ -39,17 +39,18 @@ def as_images(node: InputNode, images: npt.ArrayLike | torch.Tensor) -> npt.NDAr
     return array
 
 
-def encode(node: InputNode, images: npt.ArrayLike | torch.Tensor) -> Int64:
+def encode(node: InputNode, images: npt.ArrayLike | torch.Tensor, *, first: int = 0) -> Int64:
     """Integers the network reads: ``clip(round_half_even(real / scale), range of node.dtype)``.
 
     ``images``: float [N, *node.shape] in the units the network was trained with. Returns int64 [N, *node.shape]. The
     quotient is taken in float64. Raises ``DataError`` for a wrong shape or dtype, no images, or values that are not
-    finite.
+    finite; ``first`` is the number of the first image in that message.
     """
     array = as_images(node, images)
     finite = np.isfinite(array)
     if not finite.all():
         index = tuple(int(i) for i in np.argwhere(~finite)[0])
-        raise DataError(f"image {index[0]} holds {array[index]} at {list(index[1:])}; every value must be finite")
+        number, position = first + index[0], list(index[1:])
+        raise DataError(f"image {number} holds {array[index]} at {position}; every value must be finite")
     integers: Int64 = np.clip(np.rint(array.astype(np.float64) / node.scale), node.low, node.high).astype(np.int64)
     return integers

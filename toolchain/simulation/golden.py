@@ -150,7 +150,7 @@ class GoldenModel:
         with exact_arithmetic(threads, self._device):
             for part in stream:
                 for first in range(0, len(part), size):
-                    integers = torch.as_tensor(encode(self._graph.input, part[first : first + size]))
+                    integers = torch.as_tensor(encode(self._graph.input, part[first : first + size], first=done))
                     result = self._run(integers, watches, rule, events=bool(counts), spikes=record == "spikes")
                     collector.add(result, integers)
                     done += len(integers)
@@ -207,9 +207,10 @@ def _check_options(record: str | None, counts: Counts, batch: int | None, thread
         raise DataError(f"record={record!r} is not known; leave it out or use record='spikes'")
     if counts not in (True, False, "totals"):
         raise DataError(f"counts={counts!r} is not known; use True, False or 'totals'")
-    for name, value in (("batch", batch), ("threads", threads)):
-        if value is not None and value < 1:
-            raise DataError(f"{name}={value} is not possible; use at least 1")
+    numbers: dict[str, Any] = {"batch": batch, "threads": threads}
+    for name, value in numbers.items():
+        if value is not None and (not isinstance(value, int | np.integer) or value < 1):
+            raise DataError(f"{name}={value!r} is not possible; use a whole number, at least 1")
 
 
 def parse_memory(memory: str | int) -> int:
