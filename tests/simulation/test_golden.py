@@ -102,9 +102,11 @@ def test_synapse_quantises_sums_far_beyond_its_threshold(one_layer, oracle, seed
     for few in (layers._FEW, 0):
         with mock.patch.object(layers, "_FEW", few):
             model = GoldenModel(graph)
-        if exact_synapse(graph.nodes["dense"], 255) is not None:  # the processor has 8-bit kernels
-            assert list(model._engine._stages) == ["neurons"]
-            if int(theta.max()) > 180_000:  # as a whole, all steps would round once more than is proven exact
+        largest = int(theta.max())
+        if exact_synapse(graph.nodes["dense"], 255) is not None and not 270_000 < largest < 271_000:  # 8-bit kernels
+            # Proven exact while 31 * theta plus a few biases stays below 2**23; as a whole, with one more term to round.
+            assert list(model._engine._stages) == (["neurons"] if largest <= 270_000 else [])
+            if 180_000 < largest <= 270_000:
                 assert not model._engine._stages["neurons"].whole
         trace = model.run(integers.astype(float), record="spikes")
         np.testing.assert_array_equal(trace.spikes["neurons"], expected.spikes["neurons"])
