@@ -70,7 +70,7 @@ def test_no_gpu(case):
         simulate(*case("if", "pipelined", 0), device="cuda")
 
 
-@pytest.mark.parametrize("name", ["tpu", "mps", "cuda:x"])
+@pytest.mark.parametrize("name", ["tpu", "mps", "cuda:x", None])
 def test_unknown_device(case, name):
     with pytest.raises(DataError, match="use 'cpu' or 'cuda'"):
         simulate(*case("if", "pipelined", 0), device=name)

@@ -132,6 +132,7 @@ def test_trained_network():
         ("calibrated_if", "pipelined", "margin", "layers that step together"),
         ("if", "pipelined", "soon", "'soon' is not known"),
         ("if", "pipelined", True, "True is not known"),
+        ("if", "pipelined", [1], r"\[1\] is not known"),
         ("if", "pipelined", 0.0, "not a margin"),
         ("if", "pipelined", float("nan"), "not a margin"),
     ],

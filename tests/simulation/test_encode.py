@@ -56,6 +56,7 @@ def test_torch_tensors(dtype):
         (np.where(np.arange(12).reshape(2, 2, 3) == 9, np.inf, 0.0), r"image 1 holds inf at \[1, 0\]"),
         (np.full((1, 2, 3), -np.inf), "image 0 holds -inf"),
         ([[1.0], [1.0, 2.0]], "rectangular"),
+        (torch.ones(1, 2, 3).to_sparse(), "dense tensor"),
     ],
 )
 def test_refuses(images, message):

@@ -104,7 +104,7 @@ def test_synapse_quantises_sums_far_beyond_its_threshold(one_layer, oracle, seed
             model = GoldenModel(graph)
         largest = int(theta.max())
         if exact_synapse(graph.nodes["dense"], 255) is not None and not 270_000 < largest < 271_000:  # 8-bit kernels
-            # Proven exact while 31 * theta plus a few biases stays below 2**23; as a whole, with one more term to round.
+            # Proven while 31 * theta and a few biases stay below 2**23; as a whole, with one more term to round.
             assert list(model._engine._stages) == (["neurons"] if largest <= 270_000 else [])
             if 180_000 < largest <= 270_000:
                 assert not model._engine._stages["neurons"].whole

@@ -22,7 +22,7 @@ def checked_device(name: str, ranges: Ranges) -> torch.device:
     """
     try:
         device = torch.device(name)
-    except RuntimeError:
+    except (RuntimeError, TypeError):
         device = None
     if device is None or device.type not in ("cpu", "cuda"):
         raise DataError(f"device={name!r} is not known; use 'cpu' or 'cuda'")

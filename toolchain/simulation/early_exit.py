@@ -9,6 +9,7 @@ o (ties go to the lower class, as in ``numpy.argmax``). Steps of the drain carry
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import SupportsFloat
 
 import numpy as np
 import torch
@@ -84,9 +85,9 @@ def early_exit_of(graph: IntegerGraph, ranges: Ranges, option: str | float | Non
     """The rule that ``early_exit=option`` of :func:`toolchain.simulation.simulate` asks for."""
     if option is None:
         return None
-    if isinstance(option, bool) or (isinstance(option, str) and option != MARGIN):
+    if isinstance(option, bool) or not (isinstance(option, SupportsFloat) or option == MARGIN):
         raise DataError(f"early_exit={option!r} is not known; use {MARGIN!r} or a margin of the logits")
-    return EarlyExit(graph, ranges, None if isinstance(option, str) else float(option))
+    return EarlyExit(graph, ranges, None if option == MARGIN else float(option))
 
 
 def _gain(graph: IntegerGraph, ranges: Ranges, *, on: bool) -> Int64:

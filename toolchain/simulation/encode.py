@@ -17,12 +17,15 @@ def as_images(node: InputNode, images: npt.ArrayLike | torch.Tensor) -> npt.NDAr
 
     Raises ``DataError`` for another shape or number of axes, a dtype that is not floating point, or no images.
     """
-    if isinstance(images, torch.Tensor):
-        images = images.detach().to("cpu", torch.float32 if images.dtype is torch.bfloat16 else images.dtype).numpy()
     try:
+        if isinstance(images, torch.Tensor):
+            dtype = torch.float32 if images.dtype is torch.bfloat16 else images.dtype
+            images = images.detach().to("cpu", dtype).numpy()
         array = np.asarray(images)
     except ValueError as error:
         raise DataError("images: not a rectangular array; give one float array [N, ...]") from error
+    except (TypeError, RuntimeError) as error:  # sparse, quantised, nested and meta tensors
+        raise DataError("images: not a dense tensor of numbers; give one float array [N, ...]") from error
     if len(node.shape) == 3 and node.shape[1] == 1 and array.shape[1:] == (node.shape[0], node.shape[2]):
         array = array[:, :, None, :]  # signals run as images of height one
     wanted = f"[N, {', '.join(map(str, node.shape))}]"
