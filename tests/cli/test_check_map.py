@@ -74,3 +74,6 @@ def test_energy_as_another_tool_counts(spikec, net):
     assert one == two
     assert one["values"]["MACs"] > 0
     assert "did you mean 'sinabs'?" in spikec("energy", net, "--as", "sinab").err
+    refused = spikec("energy", net, "--as", "sinabs", "--first-layer", "direct_mac")
+    assert refused.code == 1
+    assert "--first-layer is for the estimate; leave out --as sinabs" in refused.err

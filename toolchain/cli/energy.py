@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from toolchain.energy import Convention
     from toolchain.ir import IntegerGraph
 
+_OF_ESTIMATES = ("book", "first_layer", "place", "by_capacity", "seed")
+
 
 def add_parser(commands: Any) -> Parser:
     command = parser.command(commands, "energy", "counts and energy of a NIR file, with intervals")
@@ -61,6 +63,10 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"--profile: {unknown(args.profile, profile_names())}")
     if args.tool is not None and args.tool not in TOOLS:
         raise UsageError(f"--as: {unknown(args.tool, TOOLS)}")
+    without_use = [name for name in _OF_ESTIMATES if args.tool is not None and getattr(args, name)]
+    if without_use:
+        option = without_use[0].replace("_", "-")
+        raise UsageError(f"--{option} is for the estimate; leave out --as {args.tool}, which counts operations only")
     profile = load_profile(args.profile, args.book)
     if args.place and profile.name not in chip_names():
         raise UsageError(f"--place: {profile.title} has no cores to place on; known chips: {', '.join(chip_names())}")
