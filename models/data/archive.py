@@ -16,7 +16,8 @@ _CHANNELS = (1, 3, 4)
 
 
 def load_archive(path: Path, split: str) -> Dataset:
-    """``x`` uint8 (then divided by 255) or float (taken as it is), [N, C, H, W], [N, H, W, C] or [N, H, W].
+    """``x`` uint8 (then divided by 255) or float (taken as it is), [N, C, H, W], [N, H, W, C], [N, H, W], or [N, F] for
+    networks that take vectors.
 
     C is told from H and W by its size, 1, 3 or 4; a four-axis array that fits both layouts, or neither, is refused.
     Without ``x_test`` the arrays ``x`` and ``y`` serve both splits.
@@ -55,8 +56,8 @@ def _images(path: Path, x: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], float]:
         if first == last:
             raise DataError(f"{path}: x has shape {list(x.shape)}; make it [N, C, H, W] with 1, 3 or 4 channels")
         x = x if first else x.transpose(0, 3, 1, 2)
-    else:
-        raise DataError(f"{path}: x has {x.ndim} axes; expected [N, C, H, W], [N, H, W, C] or [N, H, W]")
+    elif x.ndim != 2:
+        raise DataError(f"{path}: x has {x.ndim} axes; expected [N, C, H, W], [N, H, W, C], [N, H, W] or [N, F]")
     return (x, 1 / 255) if x.dtype == np.uint8 else (x.astype(np.float32), 1.0)
 
 

@@ -16,7 +16,7 @@ from toolchain.errors import DataError
 
 @dataclass(frozen=True)
 class Dataset:
-    """``stored`` [N, C, H, W], uint8 or float32; the image a network takes is ``stored * scale`` in float32.
+    """``stored`` [N, C, H, W], or [N, F] for vectors, uint8 or float32; an image a network takes is ``stored * scale``.
 
     ``labels`` int64 [N]; ``classes`` the class names in label order. Pixels end up in [0, 1] without mean subtraction:
     zero padding then means "no input", and the scale folds into the first layer's integers.
@@ -29,8 +29,9 @@ class Dataset:
     classes: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        if self.stored.ndim != 4 or len(self.stored) == 0:
-            raise DataError(f"{self.name}: images must be a non-empty [N, C, H, W], not {list(self.stored.shape)}")
+        if self.stored.ndim not in (2, 4) or len(self.stored) == 0:
+            shape = list(self.stored.shape)
+            raise DataError(f"{self.name}: images must be a non-empty [N, C, H, W] or [N, F], not {shape}")
         if self.labels.shape != (len(self.stored),):
             raise DataError(f"{self.name}: {len(self.stored)} images but labels of shape {list(self.labels.shape)}")
         low, high = int(self.labels.min()), int(self.labels.max())
@@ -41,13 +42,12 @@ class Dataset:
         return len(self.stored)
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """C, H, W of one image."""
-        channels, height, width = self.stored.shape[1:]
-        return int(channels), int(height), int(width)
+    def shape(self) -> tuple[int, ...]:
+        """(C, H, W) of one image, or (F,)."""
+        return self.stored.shape[1:]
 
     def images(self, indices: npt.NDArray[np.int64] | slice = slice(None)) -> Tensor:
-        """float32 [n, C, H, W] of the chosen images."""
+        """float32 [n, C, H, W] or [n, F] of the chosen images."""
         # Divide rather than multiply by the reciprocal: k / 255 is the float nearest to the pixel's value.
         chosen = np.ascontiguousarray(self.stored[indices]).astype(np.float32)
         return torch.from_numpy(chosen / np.float32(1 / self.scale) if self.scale != 1 else chosen)

@@ -30,6 +30,7 @@ NETWORK = """
 import torch
 from torch import nn
 def relu(): return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(64, 2))
+def mlp(): return nn.Sequential(nn.Linear(36, 8), nn.ReLU(), nn.Linear(8, 2))
 def max_pool(): return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(16, 2))
 class Functional(nn.Module):
     def __init__(self):
@@ -69,6 +70,21 @@ def test_writes_weights_that_say_how_they_were_made(place: Path, capsys: pytest.
     assert "1.threshold" in state
     lines = Path("w.safetensors.log.jsonl").read_text().splitlines()
     assert [json.loads(line)["epoch"] for line in lines] == list(range(15))
+
+
+def test_network_that_takes_vectors(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with np.load("set.npz") as images:
+        vectors = {k: v.reshape(len(v), 36) if k.startswith("x") else v for k, v in images.items()}
+    np.savez("flat.npz", **vectors)
+    Path("r.toml").write_text(RECIPE.format(place / "flat.npz", 20))
+    assert main(["train", "net.py:mlp", "--recipe", "r.toml", "-o", "w.safetensors"]) == 0
+    exported = ["export", "net.py:mlp", "--weights", "w.safetensors", "--data", "npz:flat.npz", "-T", "8"]
+    assert main([*exported, "-o", "net.nir"]) == 0
+    capsys.readouterr()
+    assert main(["run", "net.nir", "--data", "npz:flat.npz", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["accuracy"] > 0.8
+    assert main(["run", "net.nir", "--data", "npz:set.npz"]) == 1
+    assert "takes images of 36, npz:set.npz has 1x6x6" in capsys.readouterr().err
 
 
 def test_trained_file_measures_what_was_reported(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -194,6 +194,14 @@ def test_npz_layouts_give_the_same_images(tmp_path: Path, layout: str) -> None:
     assert labels.tolist() == y.tolist()
 
 
+def test_npz_of_vectors(tmp_path: Path) -> None:
+    x = RNG.normal(size=(4, 6)).astype(np.float32)
+    np.savez(tmp_path / "set.npz", x=x, y=np.arange(4))
+    dataset = open_dataset("npz:set.npz", tmp_path, "train")
+    assert dataset.shape == (6,)
+    assert torch.equal(dataset.images(), torch.from_numpy(x))
+
+
 def test_npz_floats_are_taken_as_they_are_and_test_arrays_are_used(tmp_path: Path) -> None:
     x = RNG.normal(size=(4, 1, 5, 5))
     np.savez(tmp_path / "set.npz", x=x, y=np.arange(4), x_test=x[:2] * 2, y_test=np.array([3, 1]))
@@ -215,7 +223,8 @@ def test_npz_floats_are_taken_as_they_are_and_test_arrays_are_used(tmp_path: Pat
         {"x": np.full((2, 1, 4, 4), np.nan), "y": np.zeros(2, np.int64)},
         {"x": np.zeros((2, 3, 4, 3), np.float32), "y": np.zeros(2, np.int64)},
         {"x": np.zeros((2, 5, 4, 7), np.float32), "y": np.zeros(2, np.int64)},
-        {"x": np.zeros((2, 5), np.float32), "y": np.zeros(2, np.int64)},
+        {"x": np.zeros((2, 1, 1, 4, 4), np.float32), "y": np.zeros(2, np.int64)},
+        {"x": np.zeros(2, np.float32), "y": np.zeros(2, np.int64)},
         {"x": np.zeros((0, 1, 4, 4), np.float32), "y": np.zeros(0, np.int64)},
         {"x": np.array([{}, {}], dtype=object), "y": np.zeros(2, np.int64)},
         {"z": np.zeros(3)},

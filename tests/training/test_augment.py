@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from toolchain.errors import DataError
 from toolchain.training.augment import augment
 
 
@@ -19,6 +20,10 @@ def images() -> torch.Tensor:
 
 def test_nothing_asked_nothing_done(images: torch.Tensor) -> None:
     assert torch.equal(augment(images, generator(), flip=False, shift=0, cutout=0), images)
+    vectors = images.flatten(1)
+    assert torch.equal(augment(vectors, generator(), flip=False, shift=0, cutout=0), vectors)
+    with pytest.raises(DataError, match="leave them out for vectors"):
+        augment(vectors, generator(), flip=False, shift=1, cutout=0)
 
 
 def test_flip_mirrors_whole_images_about_half_of_the_time(images: torch.Tensor) -> None:

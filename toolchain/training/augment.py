@@ -5,14 +5,20 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from toolchain.errors import DataError
+
 
 def augment(images: Tensor, generator: torch.Generator, *, flip: bool, shift: int, cutout: int) -> Tensor:
     """float [N, C, H, W] to the same shape; each image draws its own flip, translation and cut-out square.
 
     ``flip`` mirrors left to right with probability one half; ``shift`` pads with that many zero pixels and crops at a
     random place (He et al. 2016); ``cutout`` zeroes one square of that side, cut off at the border (DeVries and
-    Taylor 2017).
+    Taylor 2017). Raises ``DataError`` where vectors [N, F] are to be changed.
     """
+    if not (flip or shift or cutout):
+        return images
+    if images.dim() != 4:
+        raise DataError("flip, shift and cutout are for images [N, C, H, W]; leave them out for vectors")
     count, _, height, width = images.shape
     rows = torch.arange(height).expand(count, height)
     columns = torch.arange(width).expand(count, width)

@@ -175,7 +175,8 @@ class _Run:
                 shift=config.shift,
                 cutout=config.cutout,
             )
-            images = images.to(self.device, memory_format=torch.channels_last)
+            layout = torch.channels_last if images.dim() == 4 else torch.preserve_format
+            images = images.to(self.device, memory_format=layout)
             labels = self.train.targets(chosen).to(self.device)
             loss, logits = self._step(images, labels, epoch * self.steps_per_epoch + step)
             raised += sum(a.keep_positive() for a in self.activations)

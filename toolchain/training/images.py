@@ -15,7 +15,7 @@ class Images(Protocol):
     def __len__(self) -> int: ...
 
     def images(self, indices: npt.NDArray[np.int64] | slice = ...) -> Tensor:
-        """float32 [n, C, H, W]."""
+        """float32 [n, C, H, W], or [n, F] for networks that take vectors."""
 
     def targets(self, indices: npt.NDArray[np.int64] | slice = ...) -> Tensor:
         """int64 [n]."""
