@@ -180,6 +180,8 @@ _EXAMPLES = {
     "ragged": ([[1.0], [1.0, 2.0]], tc.DataError, r"example must be an array or tensor of images \[N, C, H, W\]"),
     "nothing": (None, tc.DataError, r"example must be an array or tensor of images \[N, C, H, W\]"),
     "words": ("images", tc.DataError, r"example must be an array or tensor of images \[N, C, H, W\]"),
+    "sparse": (_IMAGES.to_sparse(), tc.DataError, "example is a sparse coo tensor; give a dense one"),
+    "no values": (_IMAGES.to("meta"), tc.DataError, "example is a meta tensor; give a dense one"),
     "channels last": (
         _IMAGES.permute(0, 2, 3, 1),
         tc.ConversionError,
@@ -211,11 +213,11 @@ _METHODS = {
     "no schedule": (lambda: tc.QCFS(4, None), "QCFS runs with schedule 'pipelined' or 'layerwise', not None"),
     "calibrated, layerwise": (
         lambda: tc.OffsetSpikes(4, schedule="layerwise"),
-        "OffsetSpikes runs with schedule 'pipelined', not 'layerwise'",
+        "OffsetSpikes runs with schedule 'pipelined', not 'layerwise': neurons that receive everything before",
     ),
     "bits, pipelined": (
         lambda: tc.ErrorFree(4, schedule="pipelined"),
-        "ErrorFree runs with schedule 'layerwise', not 'pipelined'",
+        "ErrorFree runs with schedule 'layerwise', not 'pipelined': a layer needs all that the one before it sends",
     ),
     "many bits": (lambda: tc.ErrorFree(16), "timesteps must be a whole number between 1 and 15, not 16"),
     "graded steps": (lambda: tc.Graded(timesteps=2), "Graded runs in one step; timesteps=2 has no meaning"),
@@ -224,7 +226,7 @@ _METHODS = {
     "mode": (lambda: tc.OffsetSpikes(4, mode="late"), "mode must be 'online', 'static' or 'tuned', not 'late'"),
     "masked, layerwise": (
         lambda: tc.SRP(4, schedule="layerwise"),
-        "SRP runs with schedule 'pipelined', not 'layerwise'",
+        "SRP runs with schedule 'pipelined', not 'layerwise': .* no residual to mask by",
     ),
     "drain": (lambda: tc.ErrorCompensation(4, drain=-1), "drain must be a whole number between 0 and 32767, not -1"),
     "drain, layerwise": (
@@ -238,6 +240,16 @@ _METHODS = {
     "negative word": (
         lambda: tc.ErrorCompensation(4, negative="small"),
         r"negative must be a fraction of the threshold in \[0, 1\], not 'small'",
+    ),
+    "negative truth": (
+        lambda: tc.ErrorCompensation(4, negative=True),
+        r"negative must be a fraction of the threshold in \[0, 1\], not True",
+    ),
+    "arrays": (lambda: tc.QCFS(4, np.array(["pipelined", "layerwise"])), "QCFS runs with schedule .*, not array"),
+    "mode array": (lambda: tc.OffsetSpikes(4, mode=np.array(["static", "tuned"])), "mode must be .*, not array"),
+    "offsets array": (
+        lambda: tc.ErrorCompensation(4, offsets=np.array(["static", "x"])),
+        "offsets must be .* array",
     ),
     "offsets": (
         lambda: tc.ErrorCompensation(4, offsets="online"),

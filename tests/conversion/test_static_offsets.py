@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import toolchain as tc
-from toolchain.conversion.static_offsets import activation_means
+from toolchain.conversion.static_offsets import activation_means, match_means
 from toolchain.frontend import canonicalize
 
 _IMAGES = torch.rand(100, 2, 6, 6, generator=torch.Generator().manual_seed(1))
@@ -72,6 +72,17 @@ def test_offsets_stay_within_a_threshold_per_pass_and_reach_the_file():
         unit = float(neuron.threshold) / population.theta
         expected = population.theta // 2 + np.rint(neuron.offset.double().numpy() / unit).astype(np.int64)
         np.testing.assert_array_equal(population.v_init, expected)
+
+
+def test_offsets_stay_within_the_threshold_of_their_own_channel():
+    """Thresholds per channel: a channel of a small one moves no further than that, however large the others are."""
+    ann = _network()
+    thresholds = torch.tensor([0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6])
+    ann[3].threshold = nn.Parameter(thresholds[:, None, None])
+    network = tc.convert(ann, tc.QCFS(timesteps=2), example=_IMAGES)
+    out_of_reach = {name: torch.full((8, 6, 6), 10.0) for name in network.neurons}
+    match_means(network, _IMAGES, out_of_reach)
+    torch.testing.assert_close(network.neurons["3"].offset, 2 * thresholds[:, None, None].expand(8, 6, 6))
 
 
 def test_calibration_is_repeatable():

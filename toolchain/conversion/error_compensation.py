@@ -7,7 +7,9 @@ neuron, and an initial potential of half the threshold. Every equation here is o
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, get_args
+
+import numpy as np
 
 from toolchain.conversion.method import Method, NeuronSpec, Offsets, register, whole_number
 from toolchain.errors import ConversionError
@@ -37,11 +39,12 @@ class ErrorCompensation(Method):
     def __post_init__(self) -> None:
         super().__post_init__()
         whole_number("drain", self.drain, 0, 2**15 - 1)
-        if not isinstance(self.negative, int | float) or not 0 <= self.negative <= 1:
+        number = isinstance(self.negative, int | float | np.integer | np.floating)
+        if not number or isinstance(self.negative, bool) or not 0 <= self.negative <= 1:
             raise ConversionError(f"negative must be a fraction of the threshold in [0, 1], not {self.negative!r}")
         if self.drain and self.schedule != "pipelined":
             raise ConversionError("drain steps need the schedule 'pipelined'; layerwise needs none")
-        if self.offsets not in (None, "static", "tuned"):
+        if self.offsets is not None and (not isinstance(self.offsets, str) or self.offsets not in get_args(Offsets)):
             raise ConversionError(f"offsets must be 'static', 'tuned' or left out, not {self.offsets!r}")
 
     def calibrated_offsets(self) -> Offsets | None:

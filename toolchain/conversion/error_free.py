@@ -29,6 +29,7 @@ class ErrorFree(Method):
     name: ClassVar[str] = "error-free"
     source: ClassVar[str] = "Datta et al., TMLR 2025 (rule derived)"
     schedules: ClassVar[tuple[Schedule, ...]] = ("layerwise",)
+    reason: ClassVar[str] = "a layer needs all that the one before it sends, before it can send its own level"
 
     def __post_init__(self) -> None:
         super().__post_init__()

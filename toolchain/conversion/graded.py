@@ -30,11 +30,12 @@ class Graded(Method):
     name: ClassVar[str] = "graded"
     source: ClassVar[str] = "the quantised network itself"
     schedules: ClassVar[tuple[Schedule, ...]] = ("layerwise",)
+    reason: ClassVar[str] = "a layer needs all that the one before it sends, before it can send its own level"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.timesteps != 1:
-            raise ConversionError(f"Graded runs in one step; timesteps={self.timesteps} has no meaning")
+            raise ConversionError(f"Graded runs in one step; timesteps={self.timesteps} has no meaning: leave it out")
         if self.levels is not None:
             whole_number("levels", self.levels, 1, 2**15 - 1)
 

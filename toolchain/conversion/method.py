@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from importlib.metadata import entry_points
-from typing import ClassVar, Literal, cast
+from typing import ClassVar, Literal, cast, get_args
 
 import numpy as np
 
@@ -29,12 +29,16 @@ class Method:
     name: ClassVar[str] = ""
     source: ClassVar[str] = ""
     schedules: ClassVar[tuple[Schedule, ...]] = ("pipelined", "layerwise")
+    #: Why the other schedule makes no sense, where ``schedules`` has one.
+    reason: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
         whole_number("timesteps", self.timesteps, 1, 2**20)
-        if self.schedule not in self.schedules:
+        if not isinstance(self.schedule, str) or self.schedule not in self.schedules:
             allowed = " or ".join(repr(s) for s in self.schedules)
-            raise ConversionError(f"{type(self).__name__} runs with schedule {allowed}, not {self.schedule!r}")
+            known = isinstance(self.schedule, str) and self.schedule in get_args(Schedule)
+            why = f": {self.reason}" if known and self.reason else ""
+            raise ConversionError(f"{type(self).__name__} runs with schedule {allowed}, not {self.schedule!r}{why}")
 
     def drain_steps(self) -> int:
         """Extra steps with the input and the biases off."""

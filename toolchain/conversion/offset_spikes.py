@@ -31,11 +31,12 @@ class OffsetSpikes(Method):
     name: ClassVar[str] = "offset-spikes"
     source: ClassVar[str] = "Hao et al., ICLR 2023, arXiv 2302.10685"
     schedules: ClassVar[tuple[Schedule, ...]] = ("pipelined",)
+    reason: ClassVar[str] = "neurons that receive everything before they fire make no offset spikes"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         whole_number("rho", self.rho, 1, 2**15 - 1)
-        if self.mode not in ("online", "static", "tuned"):
+        if not isinstance(self.mode, str) or self.mode not in ("online", "static", "tuned"):
             raise ConversionError(f"mode must be 'online', 'static' or 'tuned', not {self.mode!r}")
 
     def calibrated_offsets(self) -> Offsets | None:

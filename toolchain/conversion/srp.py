@@ -27,6 +27,7 @@ class SRP(Method):
     name: ClassVar[str] = "srp"
     source: ClassVar[str] = "Hao et al., AAAI 2023"
     schedules: ClassVar[tuple[Schedule, ...]] = ("pipelined",)
+    reason: ClassVar[str] = "neurons that receive everything before they fire leave no residual to mask by"
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -50,7 +50,7 @@ def match_means(network: SpikingNetwork, images: Tensor, means: dict[str, Tensor
     data = images[: max(1, int(affordable))]
 
     def calibrate(name: str, neuron: Neuron, current: Tensor) -> Tensor:
-        reach = float(neuron.unit.max())
+        reach = neuron.unit_over(means[name].ndim)
         neuron.offset = torch.zeros_like(means[name])
         for _ in range(_PASSES):
             emitted = neuron(current).reshape(neuron.steps, len(data), *means[name].shape)
