@@ -40,7 +40,10 @@ class Plan:
         recipe = default_recipe(self.name)
         changes = self.base if training == BASE else self.fine_tune
         recipe = replace(recipe, data=self.data, fit=replace(recipe.fit, seed=seed, **changes))
-        return recipe if training == BASE else replace(recipe, **self.trainings[training])
+        if training == BASE:
+            return recipe
+        own = dict(self.trainings[training])
+        return replace(recipe, fit=replace(recipe.fit, **own.pop("fit", {})), **own)
 
 
 def trained(plan: Plan, training: str, seed: int, folder: Path) -> nn.Module:

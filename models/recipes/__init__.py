@@ -56,6 +56,8 @@ class Recipe:
             raise DataError(f"method is one of {', '.join(get_args(Method))}, not {self.method!r}")
         if self.method == "error-free" and (self.levels < 1 or self.levels & (self.levels + 1)):
             raise DataError(f"error-free conversion sends levels bit by bit: levels is 1, 3, 7, ..., not {self.levels}")
+        if self.fit.through_spikes and self.method != "qcfs":
+            raise DataError(f"through_spikes trains the neurons that the method qcfs prepares, not {self.method!r}")
         if len(self.mean) != len(self.deviation) or not all(d > 0 for d in self.deviation):
             raise DataError("mean and deviation need one number per channel each, deviations positive")
         if not 0 < self.validation < 1:

@@ -179,6 +179,25 @@ def test_mistakes_are_one_sentence(
     assert "Traceback" not in err
 
 
+def test_training_through_spikes(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "net.py:relu", "--recipe", "r.toml", "-o", "w.safetensors"]) == 0
+    words = ["--recipe", "r.toml", "--weights", "w.safetensors", "--through-spikes", "2"]
+    capsys.readouterr()
+    assert (
+        main(["train", "net.py:relu", *words, "--method", "error-compensation", "-o", "w2.safetensors", "--json"]) == 0
+    )
+    document = json.loads(capsys.readouterr().out)
+    _, info = read_weights(Path("w2.safetensors"))
+    assert info["through_spikes"] is True
+    assert info["neuron"] == "signed_if"
+    assert document["epochs"] == 2
+    export = ["export", "net.py:relu", "--weights", "w2.safetensors", "--data", "npz:set.npz", "-T", "2"]
+    assert main([*export, "--method", "error-compensation", "-o", "net.nir"]) == 0
+    capsys.readouterr()
+    assert main(["run", "net.nir", "--data", "npz:set.npz", "--json"]) == 0
+    assert abs(json.loads(capsys.readouterr().out)["accuracy"] - document["test_accuracy"]) <= 1 / 20
+
+
 def test_weight_bits_are_trained_and_exported(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "net.py:relu", "--recipe", "r.toml", "-o", "w.safetensors"]) == 0
     words = ["--recipe", "r.toml", "--weights", "w.safetensors", "--weight-bits", "3", "--per", "channel"]
@@ -200,10 +219,13 @@ def test_weight_bits_are_trained_and_exported(place: Path, capsys: pytest.Captur
         (("--weight-bits", "4"), "give the trained weights with --weights"),
         (("--weight-bits", "1"), "must be at least 2, not 1"),
         (("--weight-bits", "4", "--method", "relu"), "needs thresholds"),
+        (("--weight-bits", "4", "--through-spikes", "2"), "give one of them"),
+        (("--through-spikes", "2"), "--through-spikes fine-tunes: give the trained weights"),
+        (("--through-spikes", "2", "--method", "srp", "--weights", "w.safetensors"), "qcfs or error-compensation"),
         (("--weight-bits", "4", "--format", "loihi"), "--format: unknown 'loihi'"),
     ],
 )
-def test_wrong_weight_bits_are_refused(
+def test_wrong_fine_tuning_is_refused(
     place: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], message: str
 ) -> None:
     assert main(["train", "net.py:relu", "--recipe", "r.toml", *words, "-o", "w.safetensors"]) == 1

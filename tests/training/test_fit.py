@@ -71,7 +71,14 @@ def test_learns_and_leaves_the_best_epoch_in_eval_mode() -> None:
     assert result.history[result.best_epoch].validation_loss == min(r.validation_loss for r in best)
 
 
-@pytest.mark.parametrize("changes", [{}, {"ema": 0.0, "optimizer": "adamw", "lr": 1e-3, "schedule": "cosine"}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"ema": 0.0, "optimizer": "adamw", "lr": 1e-3, "schedule": "cosine"},
+        {"timesteps": 2, "through_spikes": True, "neuron": "signed_if"},
+    ],
+)
 def test_resumed_run_equals_uninterrupted_run_bit_for_bit(tmp_path: Path, changes: dict[str, float]) -> None:
     config = replace(CONFIG, **changes)
     whole = make_model()
@@ -106,6 +113,26 @@ def test_resumed_run_equals_uninterrupted_run_bit_for_bit(tmp_path: Path, change
     for name, value in whole.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name]), name
     assert [json.loads(line)["epoch"] for line in log.read_text().splitlines()] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("neuron", ["if", "signed_if"])
+def test_training_through_spikes_is_for_its_steps(neuron: str) -> None:
+    """What two steps lose against the trained network comes back; batch norm keeps its statistics."""
+    model = make_model()
+    fit(model, TRAIN, VALIDATION, replace(CONFIG, epochs=2, shift=0))
+    with torch.no_grad():
+        model[2].threshold.mul_(4)  # few spikes in two steps
+    before, _ = evaluate(model, VALIDATION, timesteps=2, neuron=neuron)
+    statistics = model[1].running_mean.clone()
+    config = FitConfig(
+        epochs=8, batch=16, optimizer="adamw", lr=5e-3, timesteps=2, neuron=neuron, through_spikes=True, seed=1
+    )
+    result = fit(model, TRAIN, VALIDATION, config)
+    after, accuracy = evaluate(model, VALIDATION, timesteps=2, neuron=neuron)
+    assert after < 0.7 * before
+    assert accuracy == result.validation_accuracy
+    assert torch.equal(model[1].running_mean, statistics)
+    assert not model.training
 
 
 def test_noise_of_the_activations_survives_a_resumption(tmp_path: Path) -> None:
@@ -232,6 +259,9 @@ def test_learning_rate_peaks_at_lr_and_ends_near_zero(schedule: str) -> None:
         {"shift": -1},
         {"optimizer": "adam"},
         {"schedule": "step"},
+        {"neuron": "lif"},
+        {"through_spikes": True},
+        {"through_spikes": True, "timesteps": 2, "compile": True},
     ],
 )
 def test_configuration_refuses_nonsense(wrong: dict[str, float]) -> None:

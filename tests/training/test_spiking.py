@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import toolchain as tc
+from toolchain.conversion import Method
 from toolchain.errors import ConversionError
 from toolchain.training import (
     BitCountPenalty,
@@ -22,6 +23,7 @@ from toolchain.training import (
     spiking,
     spiking_logits,
 )
+from toolchain.training.spiking import SpikingForward
 
 
 def make_model() -> nn.Sequential:
@@ -77,18 +79,18 @@ def test_first_layer_counts_equal_a_plain_loop_over_neurons() -> None:
         total = neurons["2"].total
     with torch.no_grad():
         current = model[1](model[0](IMAGES.double())).numpy()
-    assert total is not None
     counts = plain_loop(np.stack([current] * 4), float(model[2].threshold))
     assert np.array_equal((total / model[2].threshold).round().detach().numpy().astype(int), counts)
 
 
 @pytest.mark.parametrize("timesteps", [1, 3, 4])
-def test_logits_and_counts_equal_those_of_the_converted_network(timesteps: int) -> None:
+@pytest.mark.parametrize("method", [tc.QCFS, tc.ErrorCompensation])
+def test_logits_and_counts_equal_those_of_the_converted_network(method: type[Method], timesteps: int) -> None:
     model = make_model().eval().double()
-    with spiking(model) as neurons:
+    with spiking(model, method(timesteps).neuron(4).kind) as neurons:
         logits = spiking_logits(model, neurons, IMAGES.double(), timesteps)
         totals = {name: neuron.total for name, neuron in neurons.items()}
-    network = tc.convert(model.float(), tc.QCFS(timesteps=timesteps), example=IMAGES)
+    network = tc.convert(model.float(), method(timesteps), example=IMAGES)
     counts = network.counts(IMAGES)
     assert list(counts) == list(totals)
     for name, total in totals.items():
@@ -96,6 +98,41 @@ def test_logits_and_counts_equal_those_of_the_converted_network(timesteps: int) 
         # Folding batch norm reorders float32 sums: a membrane on the edge may fall on the other side.
         assert (own != counts[name]).double().mean() < 0.01, name
     torch.testing.assert_close(logits.float(), network(IMAGES), atol=0.3, rtol=0)
+
+
+@given(
+    currents=st.lists(st.floats(-2, 2), min_size=1, max_size=4),
+    threshold=st.floats(0.3, 3),
+    neuron=st.sampled_from(["if", "signed_if"]),
+)
+def test_gradient_of_a_spike_is_the_triangle(currents: list[float], threshold: float, neuron: str) -> None:
+    """Against the chain rule step by step: ds/dv = max(0, 1 - abs(v - 1)), for negative spikes max(0, 1 - abs(v))."""
+    theta = torch.tensor(threshold, dtype=torch.float64, requires_grad=True)
+    x = torch.tensor(currents, dtype=torch.float64, requires_grad=True)
+    layer = SpikingForward(theta, neuron)
+    layer.reset(len(currents))
+    torch.stack([layer(one) for one in x]).sum().backward()
+
+    v, count, slope_v, total, by_theta = 0.5, 0, np.zeros(len(currents)), np.zeros(len(currents)), 0.0
+    slope_theta = 0.0  # dv / dtheta; slope_v: dv / dx of every step
+    for step, current in enumerate(currents):
+        v += current / threshold
+        slope_v[step] += 1 / threshold
+        slope_theta -= current / threshold**2
+        up, down = v >= 1, neuron == "signed_if" and v < 0
+        s = int(up and (neuron == "if" or count < len(currents))) - int(down and count > 0)
+        allowed = (neuron == "if" or count < len(currents)) * max(0.0, 1 - abs(v - 1))
+        if neuron == "signed_if" and v < 1 and count > 0:
+            allowed += max(0.0, 1 - abs(v))
+        by_theta += s + threshold * allowed * slope_theta
+        total += threshold * allowed * slope_v
+        slope_theta -= allowed * slope_theta
+        slope_v -= allowed * slope_v
+        v, count = v - s, count + s
+    assert x.grad is not None
+    assert theta.grad is not None
+    np.testing.assert_allclose(x.grad.numpy(), total, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(float(theta.grad), by_theta, rtol=1e-9, atol=1e-9)
 
 
 def test_model_is_itself_again_afterwards() -> None:

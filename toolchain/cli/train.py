@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toolchain.cli.fine_tune import fine_tune, shorter, start
+from toolchain.cli.fine_tune import fine_tune, shorter, spiking, start
 from toolchain.cli.output import emit, note, percent
 from toolchain.cli.parser import Parser, UsageError, at_least, command, output_path
 from toolchain.cli.precision import add_precision
@@ -52,6 +52,12 @@ def add_parser(commands: Any) -> Parser:
         "fine-tune --weights (or the shipped ones) with weights of B bits, 2 to 8, rounded as spikec export does it",
     )
     parser.add_argument("--format", default="generic24", metavar="F", help="number format, with --weight-bits")
+    parser.add_argument(
+        "--through-spikes",
+        type=at_least(1),
+        metavar="T",
+        help="fine-tune --weights (or the shipped ones) as a spiking network of T steps, with the neurons of --method",
+    )
     parser.add_argument("-o", "--output", required=True, type=output_path, metavar="W.safetensors")
     parser.add_argument("--resume", action="store_true", help="continue from W.safetensors.checkpoint")
     return parser
@@ -65,10 +71,14 @@ def run(args: argparse.Namespace) -> int:
 
     recipe = _recipe(args)
     weights: Path | None = args.weights
+    if args.bits is not None and args.through_spikes is not None:
+        raise UsageError("--weight-bits and --through-spikes fine-tune one after the other: give one of them")
     if args.bits is not None:
         check_format(args.format)
-        weights, recipe = start(args, recipe), shorter(recipe, args)
-    elif args.per or args.scale or args.override:
+        weights, recipe = start("--weight-bits", args, recipe), shorter(recipe, args)
+    elif args.through_spikes is not None:
+        weights, recipe = start("--through-spikes", args, recipe), spiking(recipe, args)
+    if args.bits is None and (args.per or args.scale or args.override):
         raise UsageError("--per, --scale and --override fine-tune weights of few bits: give --weight-bits too")
     data = open_dataset(recipe.data, args.data_root, "train")
     test = open_dataset(recipe.data, args.data_root, "test")
@@ -91,7 +101,8 @@ def run(args: argparse.Namespace) -> int:
     else:
         hooks = recipe.hooks(model, validation, args.device)
         result = fit(model, train, validation, recipe.fit, device=args.device, **files, **hooks)
-    _, accuracy = evaluate(model, test, device=args.device)
+    steps = recipe.fit.timesteps if recipe.fit.through_spikes else 0
+    _, accuracy = evaluate(model, test, device=args.device, timesteps=steps, neuron=recipe.fit.neuron)
     low, high = wilson(round(accuracy * len(test)), len(test))
     summary = {
         "model": args.model,
@@ -104,6 +115,8 @@ def run(args: argparse.Namespace) -> int:
         "best_epoch": result.best_epoch + 1,
         "validation_images": len(validation),
         "validation_timesteps": recipe.fit.timesteps,
+        "through_spikes": recipe.fit.through_spikes,
+        "neuron": recipe.fit.neuron,
         "validation_accuracy": result.validation_accuracy,
         "test_images": len(test),
         "test_accuracy": accuracy,
@@ -114,6 +127,7 @@ def run(args: argparse.Namespace) -> int:
         args,
         {**summary, "output": output},
         f"{output}: {percent(accuracy)} of {len(test)} test images (95 % interval {percent(low)} to {percent(high)}), "
+        f"{f'run for {steps} steps, ' if steps else ''}"
         f"epoch {result.best_epoch + 1} of {recipe.fit.epochs} was best on {len(validation)} held-out training images",
     )
     return 0

@@ -8,12 +8,12 @@ functions have surrogate gradients, so the network can be trained or tuned throu
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from toolchain.ir.integer import NeuronKind, Schedule
+from toolchain.training.surrogate import fire, signed_spikes
 
 
 @dataclass(frozen=True)
@@ -30,26 +30,6 @@ class NeuronSpec:
     rho: int | None = None
     negative: float = 0.0
     warm_up: int = 0
-
-
-class _Fire(torch.autograd.Function):
-    """1 where ``x`` >= 0 (``strict``: > 0), else 0; backward, the triangle max(0, 1 - abs(x)) stands for the derivative
-    (Esser et al., PNAS 2016), ``x`` being the distance from the threshold in units of it."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, strict: bool) -> Tensor:
-        ctx.save_for_backward(x)
-        return (x > 0 if strict else x >= 0).to(x.dtype)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        (x,) = ctx.saved_tensors
-        return gradients[0] * (1 - x.abs()).clamp_(min=0), None
-
-
-def _fire(x: Tensor, *, strict: bool = False) -> Tensor:
-    result: Tensor = _Fire.apply(x, strict)  # type: ignore[no-untyped-call]
-    return result
 
 
 def _floor(x: Tensor) -> Tensor:
@@ -108,7 +88,7 @@ class Neuron(nn.Module):
             # Everything arrives before the first spike: spike k fires when the total holds k thresholds.
             total = v + z.sum(0)
             steps = torch.arange(1, self.timesteps + 1, device=z.device, dtype=z.dtype)
-            return _fire(total - steps.reshape(-1, *([1] * total.ndim)))
+            return fire(total - steps.reshape(-1, *([1] * total.ndim)))
         if self.spec.kind == "signed_if":
             return self._signed(z, v)
         if self.spec.kind == "calibrated_if":
@@ -123,7 +103,7 @@ class Neuron(nn.Module):
         spikes = []
         for current in z:
             v = v + current
-            s = _fire(v - 1)
+            s = fire(v - 1)
             v = v - s
             spikes.append(s)
         return torch.stack(spikes), v
@@ -135,12 +115,10 @@ class Neuron(nn.Module):
         return torch.cat([first, second * (v > 1e-3).to(z.dtype)])
 
     def _signed(self, z: Tensor, v: Tensor) -> Tensor:
-        """Dual threshold with memory: s = +1 if m >= 1 and c < T, -1 if m < -negative and c > 0."""
         spikes, count = [], torch.zeros_like(v)
         for current in z:
             v = v + current
-            up, down = _fire(v - 1), _fire(-self.spec.negative - v, strict=not self.spec.negative)
-            s = up * (count < self.timesteps) - down * ((v.detach() < 1) & (count > 0))
+            s = signed_spikes(v, count, self.timesteps, self.spec.negative)
             v, count = v - s, count + s.detach()
             spikes.append(s)
         return torch.stack(spikes)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from toolchain.errors import ConversionError
+from toolchain.training.spiking import SpikingNeuron
 
 Optimizer = Literal["sgd", "adamw"]
 Schedule = Literal["cosine", "one-cycle"]
@@ -23,9 +24,12 @@ class FitConfig:
     ``lr`` is the peak learning rate; ``shift`` the largest translation in pixels (zero padding and random crop);
     ``flip`` mirrors left to right with probability one half; ``cutout`` is the side in pixels of one square set to
     zero (0: none); ``ema`` the decay per step of an exponential moving average of the weights, which is then what
-    is validated and returned (0: none). ``timesteps`` T > 0 validates, and so chooses the best epoch, on the network
-    run as a spiking network for T steps instead of the ANN. Weight decay acts on every parameter, thresholds
-    included, as published.
+    is validated and returned (0: none). Weight decay acts on every parameter, thresholds included, as published.
+
+    ``timesteps`` T > 0 validates, and so chooses the best epoch, on the network run as a spiking network for T steps
+    instead of the ANN, its neurons of the kind ``neuron``. With ``through_spikes`` that is also what is trained,
+    through all T steps, with surrogate gradients and batch norms that keep their statistics: fine-tuning for few
+    steps, at T times the cost.
 
     ``precision`` "bfloat16" computes the forward pass of the training steps under autocast, parameters and validation
     stay float32: about a third faster where the processor or GPU has instructions for it. ``compile`` runs the training
@@ -45,6 +49,8 @@ class FitConfig:
     cutout: int = 0
     ema: float = 0.0
     timesteps: int = 0
+    neuron: SpikingNeuron = "if"
+    through_spikes: bool = False
     precision: Precision = "float32"
     compile: bool = False
     seed: int = 0
@@ -65,6 +71,12 @@ class FitConfig:
             raise ConversionError(f"optimizer is one of {', '.join(get_args(Optimizer))}, not {self.optimizer!r}")
         if self.precision not in get_args(Precision):
             raise ConversionError(f"precision is one of {', '.join(get_args(Precision))}, not {self.precision!r}")
+        if self.neuron not in get_args(SpikingNeuron):
+            raise ConversionError(f"neuron is one of {', '.join(get_args(SpikingNeuron))}, not {self.neuron!r}")
+        if self.through_spikes and not self.timesteps:
+            raise ConversionError("through_spikes trains for a number of steps: give timesteps")
+        if self.through_spikes and self.compile:
+            raise ConversionError("neurons keep a state from step to step: through_spikes cannot be compiled")
         if self.schedule not in get_args(Schedule):
             raise ConversionError(f"schedule is one of {', '.join(get_args(Schedule))}, not {self.schedule!r}")
 

@@ -21,7 +21,7 @@ from toolchain.training.checkpoint import load_checkpoint, save_checkpoint
 from toolchain.training.config import FitConfig
 from toolchain.training.images import Images
 from toolchain.training.progress import EpochRecord, Progress
-from toolchain.training.spiking import spiking, spiking_logits
+from toolchain.training.spiking import SpikingNeuron, spiking, spiking_logits
 
 State = dict[str, Tensor]
 
@@ -73,11 +73,16 @@ def fit(
 
 @torch.no_grad()
 def evaluate(
-    model: nn.Module, data: Images, batch: int = 500, device: str = "cpu", timesteps: int = 0
+    model: nn.Module,
+    data: Images,
+    batch: int = 500,
+    device: str = "cpu",
+    timesteps: int = 0,
+    neuron: SpikingNeuron = "if",
 ) -> tuple[float, float]:
     """(mean cross entropy, fraction of images classified correctly) in eval mode; the mode is restored.
 
-    With ``timesteps`` T > 0 the network runs as a spiking network for T steps, see :func:`spiking`.
+    With ``timesteps`` T > 0 the network runs as a spiking network of ``neuron`` for T steps, see :func:`spiking`.
     """
     was_training = model.training
     model.eval()
@@ -86,7 +91,7 @@ def evaluate(
         chosen = slice(start, start + batch)
         images, labels = data.images(chosen).to(device), data.targets(chosen).to(device)
         if timesteps:
-            with spiking(model) as neurons:
+            with spiking(model, neuron) as neurons:
                 logits = spiking_logits(model, neurons, images, timesteps)
         else:
             logits = model(images)
@@ -144,7 +149,11 @@ class _Run:
         loss, accuracy, raised = self._train_one(epoch, progress)
         candidate = self.averaged if self.averaged is not None else self.model
         validation_loss, validation_accuracy = evaluate(
-            candidate, self.validation, device=self.device, timesteps=self.config.timesteps
+            candidate,
+            self.validation,
+            device=self.device,
+            timesteps=self.config.timesteps,
+            neuron=self.config.neuron,
         )
         best = not self.history or self._better(validation_accuracy, validation_loss)
         if best:
@@ -194,7 +203,7 @@ class _Run:
         self.optimizer.zero_grad(set_to_none=True)
         reduced = self.config.precision == "bfloat16"
         with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=reduced):
-            logits = self.forward(images)
+            logits = self._logits(images)
         loss = F.cross_entropy(logits.float(), labels, label_smoothing=self.config.label_smoothing)
         if self.penalty is not None:
             loss = loss + self.penalty()
@@ -204,6 +213,13 @@ class _Run:
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         return value, logits.detach()
+
+    def _logits(self, images: Tensor) -> Tensor:
+        if not self.config.through_spikes:
+            logits: Tensor = self.forward(images)
+            return logits
+        with spiking(self.model, self.config.neuron, gradients=True) as neurons:
+            return spiking_logits(self.model, neurons, images, self.config.timesteps)
 
     @torch.no_grad()
     def _average(self) -> None:

@@ -34,7 +34,6 @@ def residual_errors(
             rates = {name: neuron.total for name, neuron in neurons.items()}
         activations = _activations(model, layers, images)
         for name, total in rates.items():
-            assert total is not None  # spiking_logits ran every neuron
             variances[name].append(float(torch.var(activations[name] - total / timesteps)))
     return {name: math.sqrt(sum(values) / len(values)) for name, values in variances.items()}
 

@@ -1,62 +1,77 @@
-"""A network under training run as a spiking network, without converting it: for choosing epochs and measuring noise."""
+"""A network under training run as a spiking network, without converting it: for training through its spikes, choosing
+epochs and measuring noise."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from toolchain.errors import ConversionError
 from toolchain.training.activations import ClipFloorShift
+from toolchain.training.surrogate import fire, signed_spikes
+
+SpikingNeuron = Literal["if", "signed_if"]
 
 
 class SpikingForward:
     """Stands in for the forward of one :class:`ClipFloorShift`: a soft-reset integrate-and-fire neuron.
 
-    Per step: v += x; s = [v >= threshold]; v -= s * threshold; returns s * threshold. v starts at threshold / 2.
-    ``total`` is the sum of what was returned since :meth:`reset`, of the shape of x.
+    Per step, in units of the threshold: v += x; s = [v >= 1], or of either sign (:func:`signed_spikes`); v -= s;
+    returns s * threshold. v starts at 1/2. ``count`` is the sum of s since :meth:`reset`, of the shape of x.
     """
 
-    def __init__(self, threshold: float) -> None:
-        self.threshold = threshold
-        self.reset()
+    def __init__(self, threshold: Tensor, neuron: SpikingNeuron) -> None:
+        self.threshold, self.neuron = threshold, neuron
+        self.reset(0)
 
-    def reset(self) -> None:
-        """Back to the initial membrane; the next call fixes the shape."""
+    def reset(self, timesteps: int) -> None:
+        """Back to the initial membrane, for a run of ``timesteps`` steps; the next call fixes the shape."""
         self.membrane: Tensor | None = None
-        self.total: Tensor | None = None
-        self.steps = 0
+        self.count: Tensor | None = None
+        self.timesteps, self.steps = timesteps, 0
 
     def __call__(self, x: Tensor) -> Tensor:
-        if self.membrane is None or self.total is None:
-            self.membrane, self.total = torch.full_like(x, self.threshold / 2), torch.zeros_like(x)
+        # Under autocast x may have too few bits to add up in.
+        current = x.to(torch.promote_types(x.dtype, self.threshold.dtype)) / self.threshold
+        if self.membrane is None or self.count is None:
+            self.membrane, self.count = torch.full_like(current, 0.5), torch.zeros_like(current)
         self.steps += 1
-        self.membrane += x
-        spikes = (self.membrane >= self.threshold).to(x.dtype) * self.threshold
-        self.membrane -= spikes
-        self.total += spikes
-        return spikes
+        v = self.membrane + current
+        spikes = fire(v - 1) if self.neuron == "if" else signed_spikes(v, self.count, self.timesteps)
+        self.membrane, self.count = v - spikes, self.count + spikes.detach()
+        return spikes * self.threshold
+
+    @property
+    def total(self) -> Tensor:
+        """Sum of what was returned since :meth:`reset`, without a gradient."""
+        assert self.count is not None  # it ran
+        return self.count * self.threshold.detach()
 
 
 @contextmanager
-def spiking(model: nn.Module) -> Iterator[dict[str, SpikingForward]]:
+def spiking(
+    model: nn.Module, neuron: SpikingNeuron = "if", *, gradients: bool = False
+) -> Iterator[dict[str, SpikingForward]]:
     """Inside, every :class:`ClipFloorShift` of ``model`` is a neuron with a state, one step per call of the model.
 
     Yields the neurons by module name. Pipelined schedule: a layer sees the spikes its source emits in the same step.
-    Batch norm in eval mode adds its shift at every step, as a folded bias does. Gradients are off.
+    Modules are in eval mode: batch norm adds its shift at every step, as a folded bias does. ``gradients`` pass through
+    the spikes (surrogate, see :mod:`toolchain.training.surrogate`) where asked for.
     """
     layers = {name: m for name, m in model.named_modules() if isinstance(m, ClipFloorShift)}
     if not layers:
         raise ConversionError("the network has no ClipFloorShift, so there is nothing that could spike")
-    neurons = {name: SpikingForward(float(m.threshold.detach())) for name, m in layers.items()}
+    neurons = {name: SpikingForward(m.threshold, neuron) for name, m in layers.items()}
     was_training = model.training
     model.eval()
     try:
         for name, layer in layers.items():
             layer.forward = neurons[name]  # type: ignore[method-assign]
-        with torch.no_grad():
+        with torch.set_grad_enabled(gradients):
             yield neurons
     finally:
         for layer in layers.values():
@@ -67,7 +82,7 @@ def spiking(model: nn.Module) -> Iterator[dict[str, SpikingForward]]:
 def spiking_logits(model: nn.Module, neurons: dict[str, SpikingForward], images: Tensor, timesteps: int) -> Tensor:
     """Mean output over ``timesteps`` steps with the constant input ``images`` [N, C, H, W]; inside :func:`spiking`."""
     for neuron in neurons.values():
-        neuron.reset()
+        neuron.reset(timesteps)
     logits: Tensor = sum((model(images) for _ in range(timesteps)), start=torch.zeros(()))
     for name, neuron in neurons.items():
         if neuron.steps != timesteps:
