@@ -79,6 +79,9 @@ def entries() -> Iterator[Entry]:
         for steps in (1, 2, 4):
             method = tc.ErrorCompensation(timesteps=steps, offsets="tuned")
             yield Entry(f"{label}ErrorCompensation, tuned offsets", training, method, (steps,))
+    for steps in (1, 2):
+        method = tc.ErrorCompensation(timesteps=steps)
+        yield Entry("ErrorCompensation, trained through spikes", f"through-spikes-{steps}", method, (steps,))
     for steps in STEPS:
         yield Entry("QCFS, layerwise", BASE, tc.QCFS(timesteps=steps, schedule="layerwise"), (steps,))
     for steps in (1, 2, 3, 4):
