@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toolchain.cli import parser, plain_nir
-from toolchain.cli.output import emit
+from toolchain.cli.output import emit, note
 from toolchain.cli.parser import Parser, UsageError, at_least, output_path, unknown
 from toolchain.cli.precision import add_precision, export_precision, option
 from toolchain.cli.ranges import check_format
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from models.data import Dataset
+    from toolchain.conversion import SpikingNetwork
     from toolchain.quantization import Int8
 
 
@@ -179,8 +180,21 @@ def deploy(model: nn.Module | None, images: Any, args: argparse.Namespace) -> tu
         else tc.convert(model, _method(args), example=images[:1], calibration=images)
     )
     info = read_weights(args.weights)[1] if args.weights is not None and model is not None else {}
+    if info.get("through_spikes"):
+        _compare_with_training(network, info)
     precision = export_precision(args, info)
     return tc.lower(network, precision, format=args.format, force=args.force), precision
+
+
+def _compare_with_training(network: SpikingNetwork, info: dict[str, Any]) -> None:
+    """Say so where ``network`` is another one than its weights were trained through."""
+    neurons = network.neurons.values()
+    here = network.schedule, network.timesteps, *{neuron.spec.kind for neuron in neurons}
+    if here != ("pipelined", info["validation_timesteps"], info["neuron"]) or any(n.offset.any() for n in neurons):
+        note(
+            f"the weights were trained through T = {info['validation_timesteps']} pipelined steps of {info['neuron']} "
+            "neurons without offsets; expect less of this network"
+        )
 
 
 def _method(args: argparse.Namespace) -> Any:
