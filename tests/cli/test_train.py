@@ -32,6 +32,7 @@ from torch import nn
 def relu(): return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(64, 2))
 def mlp(): return nn.Sequential(nn.Linear(36, 8), nn.ReLU(), nn.Linear(8, 2))
 def max_pool(): return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(16, 2))
+def one_class(): return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(64, 1))
 class Functional(nn.Module):
     def __init__(self):
         super().__init__()
@@ -108,6 +109,27 @@ def test_finished_run_resumes_to_the_same_file(place: Path) -> None:
     assert Path("w.safetensors").read_bytes() == first
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--levels", "8"], "levels was 4, is 8"),
+        (["--method", "residual-error"], "method was 'qcfs', is 'residual-error'"),
+        (["--method", "relu"], "method was 'qcfs', is 'relu'"),
+        (["--epochs", "4"], "epochs was 3, is 4"),
+    ],
+)
+def test_another_run_is_not_resumed(
+    place: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    """Its weights would be taken for those of this one."""
+    train = ["train", "net.py:relu", "--recipe", "r.toml", "-o", "w.safetensors"]
+    assert main(train) == 0
+    before = Path("w.safetensors").read_bytes()
+    assert main([*train, *words, "--resume"]) == 1
+    assert message in capsys.readouterr().err
+    assert Path("w.safetensors").read_bytes() == before
+
+
 def test_fine_tuning_from_relu_weights_starts_from_measured_thresholds(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -167,13 +189,16 @@ def test_reduced_precision_trains_and_is_recorded_in_the_recipe(place: Path) -> 
         (["digits-cn"], "did you mean 'digits-cnn'"),
         (["net.py:relu", "--data", "fashion"], "did you mean 'fashion-mnist'"),
         (["net.py:relu", "--weights", "missing.pt"], "missing.pt"),
+        (["net.py:one_class"], "labels of train run from 0 to 1, but the network tells 1 classes apart"),
+        (["net.py:relu", "--seed", str(2**63)], "seed must be at most"),
+        (["net.py:relu", "-o", "w.pt"], "call the file w.pt.safetensors"),
     ],
 )
 def test_mistakes_are_one_sentence(
     place: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str
 ) -> None:
     recipe = [] if "--recipe" in words or words[0] == "digits-cn" else ["--recipe", "r.toml"]
-    assert main(["train", *words, *recipe, "-o", "w.safetensors"]) == 1
+    assert main(["train", *recipe, "-o", "w.safetensors", *words]) == 1
     err = capsys.readouterr().err
     assert re.search(message, err), err
     assert "Traceback" not in err

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -180,8 +182,14 @@ def test_traceable_with_the_default_tracer() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [{"levels": 0}, {"threshold": 0.0}, {"threshold": -1.0}, {"threshold": math.inf}, {"order": "other"}]
+    "arguments",
+    [
+        *[{"levels": value} for value in (0, True, 2.5, "4", [4], math.nan, math.inf, np.array([1, 2]), 10**30)],
+        *[{"threshold": value} for value in (0.0, -1.0, math.inf, math.nan, "4", None, True, 1e-50, np.array([1, 2]))],
+        *[{"order": value} for value in ("other", None, ["floor_clamp"])],
+    ],
+    ids=str,
 )
-def test_refuses_meaningless_arguments(arguments: dict[str, float]) -> None:
+def test_refuses_meaningless_arguments(arguments: dict[str, Any]) -> None:
     with pytest.raises(ConversionError):
         ClipFloorShift(**arguments)

@@ -6,13 +6,14 @@ import json
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from toolchain.errors import ConversionError, DataError
+from toolchain.errors import ConversionError, DataError, ToolchainError
 from toolchain.training import BitCountPenalty, ClipFloorShift, FitConfig, evaluate, fit
 
 CONFIG = FitConfig(epochs=4, batch=32, lr=0.05, schedule="one-cycle", flip=True, shift=1, cutout=2, ema=0.9, seed=3)
@@ -174,11 +175,119 @@ def test_resuming_another_run_is_refused(tmp_path: Path) -> None:
         )
 
 
+def test_resuming_with_another_network_data_or_identity_is_refused(tmp_path: Path) -> None:
+    """Hyper-parameters alone do not make a run: 4 levels went on as 8, and nothing said so."""
+    config = replace(CONFIG, epochs=1)
+    files: dict[str, Any] = {"checkpoint": tmp_path / "run.checkpoint", "identity": {"method": "qcfs", "data": "blobs"}}
+    fit(make_model(), TRAIN, VALIDATION, config, **files)
+    files["resume"] = True
+    fit(make_model(), TRAIN, VALIDATION, config, **files)
+    levels, wide = make_model(), make_model()
+    levels[2].levels = 8
+    wide[5] = nn.Linear(4 * 36, 3)
+    refused = [
+        (levels, TRAIN, files, r"activations was \['4 levels, floor_clamp'\], is \['8 levels"),
+        (wide, TRAIN, files, r"another network \(5\.weight was \[2, 144\], is \[3, 144\]\)"),
+        (make_model(), Blobs(64, 0), files, "training images was 161, is 64"),
+        (
+            make_model(),
+            TRAIN,
+            {**files, "identity": {"method": "relu", "data": "blobs"}},
+            "method was 'qcfs', is 'relu'",
+        ),
+        (make_model(), TRAIN, {**files, "identity": {"method": "qcfs"}}, "data was 'blobs', is None"),
+    ]
+    for model, data, options, message in refused:
+        with pytest.raises(DataError, match=message):
+            fit(model, data, VALIDATION, config, **options)
+
+
+def test_checkpoint_of_an_earlier_version_resumes(tmp_path: Path) -> None:
+    """It holds no identity, and no setting that came later."""
+    config, checkpoint = replace(CONFIG, epochs=1), tmp_path / "run.checkpoint"
+    first = fit(make_model(), TRAIN, VALIDATION, config, checkpoint=checkpoint)
+    state = torch.load(checkpoint, weights_only=True)
+    del state["identity"], state["config"]["compile"]
+    torch.save(state, checkpoint)
+    again = fit(make_model(), TRAIN, VALIDATION, config, checkpoint=checkpoint, resume=True, identity={"data": "blobs"})
+    assert again.history == first.history
+
+
+def test_log_of_a_resumed_run_holds_each_epoch_once(tmp_path: Path) -> None:
+    """A run can die between the line of an epoch and its checkpoint; lines of a run without one are not its own."""
+    checkpoint, log = tmp_path / "run.checkpoint", tmp_path / "run.jsonl"
+    expected = tmp_path / "whole.jsonl"
+    fit(make_model(), TRAIN, VALIDATION, CONFIG, log=expected)
+    for kept in (0, 2):
+        fit(make_model(), TRAIN, VALIDATION, CONFIG, checkpoint=checkpoint, log=log)
+        cut_short(checkpoint, kept)
+        fit(make_model(), TRAIN, VALIDATION, CONFIG, checkpoint=checkpoint, resume=True, log=log)
+        mine, whole = (
+            [json.loads(line) | {"seconds": 0} for line in path.read_text().splitlines()] for path in (log, expected)
+        )
+        assert [record["epoch"] for record in mine] == [0, 1, 2, 3]
+        if not kept:
+            assert mine == whole
+        log.unlink()
+
+
+def cut_short(checkpoint: Path, epochs: int) -> None:
+    """As if the run had died after writing the log of the epoch after ``epochs``, but not its checkpoint."""
+    if not epochs:
+        checkpoint.unlink()
+        return
+    state = torch.load(checkpoint, weights_only=True)
+    state["history"] = state["history"][:epochs]
+    state["best_epoch"] = min(state["best_epoch"], epochs - 1)
+    torch.save(state, checkpoint)
+
+
 def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
-    for content in (b"", b"not a checkpoint"):
-        (tmp_path / "run.checkpoint").write_bytes(content)
+    checkpoint = tmp_path / "run.checkpoint"
+    fit(make_model(), TRAIN, VALIDATION, replace(CONFIG, epochs=1), checkpoint=checkpoint)
+    whole = checkpoint.read_bytes()
+    torch.save({"format": "spikec-training/1"}, checkpoint)
+    for content in (b"", b"not a checkpoint", b"hello", whole[:2000], checkpoint.read_bytes()):
+        checkpoint.write_bytes(content)
         with pytest.raises(DataError):
-            fit(make_model(), TRAIN, VALIDATION, CONFIG, checkpoint=tmp_path / "run.checkpoint", resume=True)
+            fit(make_model(), TRAIN, VALIDATION, CONFIG, checkpoint=checkpoint, resume=True)
+
+
+class Unlabelled(Blobs):
+    def __len__(self) -> int:
+        return 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model": None}, "expected a torch.nn.Module, got NoneType"),
+        ({"model": nn.Flatten()}, "no parameters that could be trained"),
+        ({"model": nn.Conv2d(1, 2, 3)}, r"must give logits \[N, classes\]"),
+        ({"model": nn.Sequential(nn.Flatten(), nn.Linear(36, 1))}, "labels of train run from 0 to 1, but .* 1 classes"),
+        ({"model": nn.Sequential(nn.Flatten(), nn.Linear(35, 2))}, r"fails on images of train, shape \(1, 1, 6, 6\)"),
+        ({"train": VALIDATION.images()}, "train must be a labelled set .*, not Tensor"),
+        ({"validation": Unlabelled(4, 0)}, "validation holds no image"),
+        ({"config": {"epochs": 1}}, "FitConfig"),
+        ({"device": None}, "device None cannot be used"),
+        ({"device": "meta"}, "device 'meta' cannot be used"),
+        ({"resume": True}, "give its path as checkpoint="),
+        ({"checkpoint": "missing/run.checkpoint"}, "folder missing does not exist"),
+        ({"log": 7}, "log must be a path"),
+    ],
+)
+def test_mistakes_are_one_sentence(changes: dict[str, Any], message: str) -> None:
+    values = {"model": make_model(), "train": TRAIN, "validation": VALIDATION, "config": CONFIG} | changes
+    with pytest.raises(ToolchainError, match=message):
+        fit(**values)
+
+
+def test_paths_may_be_strings_and_numbers_of_numpy(tmp_path: Path) -> None:
+    """A checkpoint with a number of numpy in it could not be read again."""
+    config = replace(CONFIG, epochs=np.int64(1), lr=np.float32(0.05))
+    for resume in (False, True):
+        files = {"checkpoint": f"{tmp_path}/run.checkpoint", "log": f"{tmp_path}/run.jsonl", "resume": resume}
+        assert len(fit(make_model(), TRAIN, VALIDATION, config, **files).history) == 1
 
 
 def test_global_random_state_is_left_alone() -> None:
@@ -262,6 +371,16 @@ def test_learning_rate_peaks_at_lr_and_ends_near_zero(schedule: str) -> None:
         {"neuron": "lif"},
         {"through_spikes": True},
         {"through_spikes": True, "timesteps": 2, "compile": True},
+        {"epochs": "3"},
+        {"epochs": 2.5},
+        {"batch": True},
+        {"timesteps": None},
+        {"seed": -1},
+        {"seed": 2**64},
+        {"lr": "0.1"},
+        {"weight_decay": float("nan")},
+        {"momentum": [0.9]},
+        {"compile": "no"},
     ],
 )
 def test_configuration_refuses_nonsense(wrong: dict[str, float]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -11,11 +13,12 @@ from torch import nn
 
 import toolchain as tc
 from toolchain.conversion import Method
-from toolchain.errors import ConversionError
+from toolchain.errors import ConversionError, ToolchainError
 from toolchain.training import (
     BitCountPenalty,
     ClipFloorShift,
     ResidualNoise,
+    evaluate,
     fold_normalisation,
     initialise_thresholds,
     replace_relu,
@@ -268,3 +271,34 @@ def test_normalisation_that_has_nowhere_to_go_is_refused() -> None:
     ):
         with pytest.raises(ConversionError):
             fold_normalisation(model, (0.5,) * 3, (0.2,) * 3)
+
+
+def test_bits_of_a_module_used_twice_are_counted_twice() -> None:
+    activation = ClipFloorShift(7, 7.0)
+    penalty = BitCountPenalty(activation, 1.0)
+    activation(torch.tensor([1.0, 3.0]))  # 1 and 2 bits
+    activation(torch.tensor([7.0]))  # 3 bits
+    assert float(penalty()) == 6
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: BitCountPenalty(nn.Linear(2, 2), 1e-8), "only levels have bits"),
+        (lambda: BitCountPenalty(ClipFloorShift(None), 1e-8), "only levels have bits"),
+        (lambda: BitCountPenalty(ClipFloorShift(7), -1.0), "must not be negative"),
+        (lambda: BitCountPenalty(ClipFloorShift(7), "1e-8"), "must be a number"),
+        (lambda: residual_errors(make_model(), Set(IMAGES), 0), "at least 1"),
+        (lambda: ResidualNoise(Set(IMAGES), 2.5), "whole number"),
+        (lambda: residual_errors(make_model(), Set(IMAGES[:0]), 2), "holds no image"),
+        (lambda: evaluate(make_model(), Set(IMAGES[:0])), "holds no image"),
+        (lambda: evaluate(make_model(), Set(IMAGES), timesteps=-1), "must not be negative"),
+        (lambda: initialise_thresholds(make_model(), IMAGES * float("nan")), "no finite activation"),
+        (lambda: initialise_thresholds(make_model(), IMAGES[:0]), "no finite activation"),
+        (lambda: initialise_thresholds(make_model(), IMAGES, quantile=2.0), "quantile"),
+        (lambda: fold_normalisation(make_model(), [0.5], [0.0]), "one positive deviation"),
+    ],
+)
+def test_mistakes_are_one_sentence(call: Callable[[], object], message: str) -> None:
+    with pytest.raises(ToolchainError, match=message):
+        call()

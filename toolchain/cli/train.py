@@ -58,9 +58,16 @@ def add_parser(commands: Any) -> Parser:
         metavar="T",
         help="fine-tune --weights (or the shipped ones) as a spiking network of T steps, with the neurons of --method",
     )
-    parser.add_argument("-o", "--output", required=True, type=output_path, metavar="W.safetensors")
+    parser.add_argument("-o", "--output", required=True, type=_safetensors, metavar="W.safetensors")
     parser.add_argument("--resume", action="store_true", help="continue from W.safetensors.checkpoint")
     return parser
+
+
+def _safetensors(text: str) -> Path:
+    """Argument type: the name decides how weights are read, so another one would be unreadable after the training."""
+    if not text.endswith(".safetensors"):
+        raise argparse.ArgumentTypeError(f"weights are written as safetensors: call the file {text}.safetensors")
+    return output_path(text)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -95,6 +102,7 @@ def run(args: argparse.Namespace) -> int:
     elif not checkpoint.exists():
         note(f"no {checkpoint}: starting from the beginning")
     files: dict[str, Any] = {"checkpoint": checkpoint, "resume": args.resume, "log": log}
+    files["identity"] = _identity(args, recipe)
     header: dict[str, Any] = {}
     if args.bits is not None:
         result, header = fine_tune(args, recipe, model, train, validation, **files)
@@ -131,6 +139,15 @@ def run(args: argparse.Namespace) -> int:
         f"epoch {result.best_epoch + 1} of {recipe.fit.epochs} was best on {len(validation)} held-out training images",
     )
     return 0
+
+
+def _identity(args: argparse.Namespace, recipe: Recipe) -> dict[str, Any]:
+    """What a checkpoint of this run is told apart by, beside the hyper-parameters."""
+    from dataclasses import asdict
+
+    values = {key: value for key, value in asdict(recipe).items() if key not in ("fit", "model")}
+    words = ("bits", "per", "scale", "override", "max_pool")
+    return {"network": args.model, **values, **{word: str(getattr(args, word)) for word in words}}
 
 
 def _recipe(args: argparse.Namespace) -> Recipe:

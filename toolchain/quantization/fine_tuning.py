@@ -6,7 +6,7 @@ biases while the real ones behind them are trained, so that what is trained is w
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -51,17 +51,19 @@ def finetune_quantised(
     example: Tensor,
     method: Method | None = None,
     format: str = DEFAULT_FORMAT,
-    checkpoint: Path | None = None,
+    checkpoint: str | Path | None = None,
     resume: bool = False,
-    log: Path | None = None,
+    log: str | Path | None = None,
     device: str = "cpu",
+    identity: Mapping[str, Any] | None = None,
 ) -> FineTuned:
     """Train ``model`` in place with the integer weights of ``precision`` and leave it with them, in real units.
 
     ``model`` was trained with :class:`ClipFloorShift`; its thresholds stay, its batch norms are folded and become
     neutral. ``example``: training images float [N, C, H, W] on which units are chosen (``precision.scale`` "spikes"
     searches there; never give test images). ``method`` is the one to convert with afterwards (default QCFS with the
-    model's levels as T); ``config``, ``checkpoint``, ``resume``, ``log`` and ``device`` are those of :func:`tc.fit`.
+    model's levels as T); ``config``, ``checkpoint``, ``resume``, ``log``, ``device`` and ``identity`` are
+    those of :func:`tc.fit`.
 
     Afterwards ``tc.lower(tc.convert(model, method, example=...), result.precision)`` gives exactly those integers.
     Raises ``ConversionError`` for a network whose synapses are more than one Conv2d or Linear each.
@@ -80,7 +82,17 @@ def finetune_quantised(
         raise ConversionError("fine-tuning in integers cannot hold a bias before padding: fold the normalisation")
     choices = list(choose(network, wires, source_gains(network), precision, form))
     with _in_integers(model, _layers(model, network, choices, example[:2]), example[:8]):
-        result = fit(model, train, validation, config, checkpoint=checkpoint, resume=resume, log=log, device=device)
+        result = fit(
+            model,
+            train,
+            validation,
+            config,
+            checkpoint=checkpoint,
+            resume=resume,
+            log=log,
+            device=device,
+            identity=identity,
+        )
     model.to(device)
     units = {choice.name: tuple(float(u) for u in choice.units.unit) for choice in choices}
     return FineTuned(replace(precision, units=units), result)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, get_args
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -58,6 +59,11 @@ def _support(threshold: Tensor, levels: int, order: Order) -> tuple[float, float
     return float(torch.nextafter(torch.zeros_like(threshold), -infinity)), float(torch.nextafter(threshold, infinity))
 
 
+def _number(value: object) -> bool:
+    scalar = isinstance(value, Tensor | np.ndarray) and value.shape == ()
+    return not isinstance(value, bool) and (scalar or isinstance(value, int | float | np.number))
+
+
 @torch.fx.wrap  # type: ignore[untyped-decorator]
 def clip_floor_shift(x: Tensor, threshold: Tensor, levels: int, order: Order = "floor_clamp") -> Tensor:
     """``y = threshold / L * clip(floor(x * L / threshold + 1/2), 0, L)``, elementwise, in the dtype of ``x``.
@@ -104,11 +110,13 @@ class ClipFloorShift(nn.Module):
 
     def __init__(self, levels: int | None = 4, threshold: float = 8.0, order: Order = "floor_clamp") -> None:
         super().__init__()
-        if levels is not None and (isinstance(levels, bool) or levels != int(levels) or levels < 1):
-            raise ConversionError(f"ClipFloorShift needs at least one level, not {levels!r}: take levels=4")
-        if not 0 < threshold < float("inf"):
-            raise ConversionError(f"ClipFloorShift needs a positive threshold, not {threshold}: take threshold=8.0")
-        if order not in get_args(Order):
+        if levels is not None and (not _number(levels) or not 1 <= levels < 2**24 or levels != int(levels)):
+            raise ConversionError(
+                f"ClipFloorShift needs at least one level and fewer than 2**24, not {levels!r}: take levels=4"
+            )
+        if not _number(threshold) or not 2.0**-126 <= float(threshold) < 2.0**128:  # float32
+            raise ConversionError(f"ClipFloorShift needs a positive threshold, not {threshold!r}: take threshold=8.0")
+        if not isinstance(order, str) or order not in get_args(Order):
             raise ConversionError(f"order is 'floor_clamp' or 'clamp_floor', not {order!r}")
         self.levels = None if levels is None else int(levels)
         self.order: Order = order

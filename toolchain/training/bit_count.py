@@ -11,7 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from toolchain.errors import ConversionError
 from toolchain.training.activations import ClipFloorShift
+from toolchain.training.checks import real_number
 
 
 class _BitCount(torch.autograd.Function):
@@ -35,11 +37,20 @@ class _BitCount(torch.autograd.Function):
 
 
 class BitCountPenalty:
-    """A ``penalty`` of :func:`toolchain.training.fit`: ``decay`` times the 1-bits of the last forward pass."""
+    """A ``penalty`` of :func:`toolchain.training.fit`: ``decay`` times the 1-bits of the last forward pass.
+
+    Raises :class:`ConversionError` where there is nothing to count, or ``decay`` is negative or no number.
+    """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
-        self.decay = decay
+        self.decay = real_number("decay", decay)
         self._activations = [module for module in model.modules() if isinstance(module, ClipFloorShift)]
+        if self.decay < 0:
+            raise ConversionError(f"decay must not be negative, it is {decay}")
+        if not self._activations or any(module.levels is None for module in self._activations):
+            raise ConversionError(
+                "only levels have bits to count: give the network ClipFloorShift(levels=7) activations"
+            )
         for module in self._activations:
             module.register_forward_hook(self._count)
 
@@ -47,9 +58,10 @@ class BitCountPenalty:
     def _count(module: ClipFloorShift, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
         # Kept on the module: torch.compile carries a module's attributes out of the graph, but not another object's.
         if module.training:
-            assert module.levels is not None  # the method's recipe asks for 2^T - 1 levels
+            assert module.levels is not None
             level = output / module.threshold * module.levels
-            module.ones = _BitCount.apply(level)  # type: ignore[no-untyped-call]
+            ones: Tensor = _BitCount.apply(level)  # type: ignore[no-untyped-call]
+            module.ones = ones if module.ones is None else module.ones + ones  # a module may stand in several places
 
     def __call__(self) -> Tensor:
         ones = [module.ones for module in self._activations if module.ones is not None]

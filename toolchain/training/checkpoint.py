@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,23 +17,33 @@ from toolchain.training.config import FitConfig
 FORMAT = "spikec-training/1"
 
 
-def save_checkpoint(path: Path, config: FitConfig, state: dict[str, Any]) -> None:
+#: What :func:`toolchain.training.fit` puts into a checkpoint beside format, configuration and identity.
+KEYS = frozenset(
+    ("model", "averaged", "optimizer", "best", "best_epoch", "history", "sigma", "generator", "global_generator")
+)
+
+
+def save_checkpoint(path: Path, config: FitConfig, identity: Mapping[str, Any], state: dict[str, Any]) -> None:
     """Write tensors, numbers, strings and containers of them; the file appears whole or not at all."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    torch.save({"format": FORMAT, "config": asdict(config), **state}, temporary)
+    torch.save({"format": FORMAT, "config": asdict(config), "identity": dict(identity), **state}, temporary)
     os.replace(temporary, path)
 
 
-def load_checkpoint(path: Path, config: FitConfig) -> dict[str, Any]:
-    """The state saved under the same configuration. Raises :class:`DataError` where file or configuration differ."""
+def load_checkpoint(path: Path, config: FitConfig, identity: Mapping[str, Any]) -> dict[str, Any]:
+    """The state saved under the same configuration and identity. Raises :class:`DataError` where file, configuration or
+    identity differ; files of earlier versions hold no identity."""
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
-        raise DataError(f"cannot resume from {path}: {error}") from error
-    if not isinstance(state, dict) or state.get("format") != FORMAT:
-        raise DataError(f"{path} is no checkpoint of a training run")
-    now, then = asdict(config), state["config"]
-    changed = [f"{k} was {then.get(k)!r}, is {now[k]!r}" for k in now if then.get(k) != now[k]]
+    except (OSError, EOFError, RuntimeError, ValueError, LookupError, pickle.UnpicklingError) as error:
+        raise DataError(f"cannot resume from {path}: it is damaged or no checkpoint ({error})") from error
+    if not isinstance(state, dict) or state.get("format") != FORMAT or not {"config", *KEYS} <= state.keys():
+        raise DataError(f"{path} is no checkpoint of a training run; train without --resume")
+    # Settings that are newer than the file: as by default.
+    now, then = asdict(config), {**asdict(FitConfig()), **state["config"]}
+    if "identity" in state:
+        now, then = {**now, **identity}, {**then, **state["identity"]}
+    changed = [f"{k} was {then.get(k)!r}, is {now.get(k)!r}" for k in {**now, **then} if then.get(k) != now.get(k)]
     if changed:
         raise DataError(f"{path} belongs to another run ({'; '.join(changed)}); train without --resume")
     return state

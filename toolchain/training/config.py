@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from toolchain.errors import ConversionError
+from toolchain.training.checks import real_number, whole_number
 from toolchain.training.spiking import SpikingNeuron
 
 Optimizer = Literal["sgd", "adamw"]
@@ -56,16 +57,20 @@ class FitConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch"):
-            if getattr(self, name) < 1:
-                raise ConversionError(f"{name} must be at least 1, not {getattr(self, name)}")
-        for name in ("weight_decay", "shift", "cutout", "timesteps"):
-            if getattr(self, name) < 0:
-                raise ConversionError(f"{name} must not be negative, it is {getattr(self, name)}")
+        whole = {"epochs": 1, "batch": 1, "shift": 0, "cutout": 0, "timesteps": 0, "seed": 0}
+        for name, low in whole.items():
+            object.__setattr__(self, name, whole_number(name, getattr(self, name), low))
+        for name in ("lr", "momentum", "weight_decay", "label_smoothing", "ema"):
+            object.__setattr__(self, name, real_number(name, getattr(self, name)))
+        for name in ("flip", "compile", "through_spikes"):
+            if not isinstance(getattr(self, name), bool):
+                raise ConversionError(f"{name} is True or False, not {getattr(self, name)!r}")
+        if self.weight_decay < 0:
+            raise ConversionError(f"weight_decay must not be negative, it is {self.weight_decay}")
         for name in ("momentum", "label_smoothing", "ema"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConversionError(f"{name} must lie in [0, 1), it is {getattr(self, name)}")
-        if not 0 < self.lr < math.inf:
+        if self.lr <= 0:
             raise ConversionError(f"lr must be positive, it is {self.lr}")
         if self.optimizer not in get_args(Optimizer):
             raise ConversionError(f"optimizer is one of {', '.join(get_args(Optimizer))}, not {self.optimizer!r}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from toolchain.errors import ConversionError
+from toolchain.errors import ConversionError, DataError
 from toolchain.training.activations import ClipFloorShift
 from toolchain.training.augment import augment
-from toolchain.training.checkpoint import load_checkpoint, save_checkpoint
+from toolchain.training.checkpoint import KEYS, load_checkpoint, save_checkpoint
+from toolchain.training.checks import file_path, fitting_network, images_of, usable_device, whole_number
 from toolchain.training.config import FitConfig
 from toolchain.training.images import Images
 from toolchain.training.progress import EpochRecord, Progress
@@ -41,34 +42,44 @@ def fit(
     validation: Images,
     config: FitConfig,
     *,
-    checkpoint: Path | None = None,
+    checkpoint: str | Path | None = None,
     resume: bool = False,
-    log: Path | None = None,
+    log: str | Path | None = None,
     after_epoch: Callable[[nn.Module], None] | None = None,
     penalty: Callable[[], Tensor] | None = None,
     device: str = "cpu",
+    identity: Mapping[str, Any] | None = None,
 ) -> FitResult:
     """Train ``model`` in place and leave it in eval mode with the weights of its best epoch on ``validation``.
 
     The best epoch is never chosen on test images: hold ``validation`` out of the training set. ``checkpoint`` is
-    written after every epoch; with ``resume`` a run continues from it, and on the same machine, number of threads
-    and library versions ends in the same weights bit for bit. ``after_epoch`` may change the activations' ``sigma``;
-    ``penalty`` is added to the loss after each forward pass. Thresholds are kept positive after every step and the
-    record says how often that was needed.
+    written after every epoch; with ``resume`` a run continues from it where it exists, and on the same machine, number
+    of threads and library versions ends in the same weights bit for bit. ``identity``: what else makes this run the one
+    it is, names to plain values; a checkpoint of another identity is refused, as is one of other activations, other
+    numbers of images or another ``config``. ``log`` gains one JSON line per epoch. ``after_epoch`` may change the
+    activations' ``sigma``; ``penalty`` is added to the loss after each forward pass. Thresholds are kept positive after
+    every step and the record says how often that was needed.
 
     ``device``: a torch device, such as "cuda"; also with ``config.precision`` "bfloat16".
 
-    Raises :class:`ConversionError` where the loss stops being finite or the device cannot be used, :class:`DataError`
-    for a foreign checkpoint.
+    Raises :class:`ConversionError` where the loss stops being finite or the network, configuration or device cannot be
+    used, :class:`DataError` for images and labels that do not fit the network, and for a foreign checkpoint.
     """
-    try:
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise ConversionError(f"device {device!r} cannot be used here ({reason}): take cpu") from error
+    if not isinstance(model, nn.Module):
+        raise ConversionError(f"expected a torch.nn.Module, got {type(model).__name__}")
+    if not isinstance(config, FitConfig):
+        raise ConversionError(f"expected a configuration such as FitConfig(epochs=20), got {config!r}")
+    for name, data in (("train", train), ("validation", validation)):
+        images_of(name, data)
+    files = file_path("checkpoint", checkpoint), file_path("log", log)
+    if resume and checkpoint is None:
+        raise ConversionError("resume=True continues from a checkpoint: give its path as checkpoint=...")
+    device = usable_device(device)
     with torch.random.fork_rng(devices=[]):
+        fitting_network(model.to(device), {"train": train, "validation": validation}, device)
         torch.manual_seed(config.seed)
-        return _Run(model, train, validation, config, device, after_epoch, penalty).run(checkpoint, resume, log)
+        run = _Run(model, train, validation, config, device, after_epoch, penalty, identity or {})
+        return run.run(files[0], resume, files[1])
 
 
 @torch.no_grad()
@@ -84,6 +95,8 @@ def evaluate(
 
     With ``timesteps`` T > 0 the network runs as a spiking network of ``neuron`` for T steps, see :func:`spiking`.
     """
+    images_of("data", data)
+    timesteps = whole_number("timesteps", timesteps, 0)
     was_training = model.training
     model.eval()
     loss, correct = 0.0, 0
@@ -111,6 +124,7 @@ class _Run:
         device: str,
         after_epoch: Callable[[nn.Module], None] | None,
         penalty: Callable[[], Tensor] | None,
+        identity: Mapping[str, Any],
     ) -> None:
         # channels_last is the layout the CPU's convolutions compute in.
         self.model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -124,6 +138,12 @@ class _Run:
         self.generator = torch.Generator().manual_seed(config.seed)
         self.optimizer = _optimizer(model, config)
         self.activations = [m for m in model.modules() if isinstance(m, ClipFloorShift)]
+        self.identity = {
+            "training images": len(train),
+            "validation images": len(validation),
+            "activations": [f"{a.levels} levels, {a.order}" for a in self.activations],
+            **identity,
+        }
         # A last batch of a single image has no variance for batch norm to divide by.
         self.steps_per_epoch = max(1, len(train) // config.batch + (len(train) % config.batch > 1))
         self.history: list[EpochRecord] = []
@@ -131,13 +151,15 @@ class _Run:
         self.best_epoch = 0
 
     def run(self, checkpoint: Path | None, resume: bool, log: Path | None) -> FitResult:
-        if resume and checkpoint is not None and checkpoint.exists():
-            self._restore(load_checkpoint(checkpoint, self.config))
         progress = Progress(self.config.epochs, log)
+        if resume and checkpoint is not None:
+            if checkpoint.exists():
+                self._restore(checkpoint)
+            progress.resume(self.history)
         for epoch in range(len(self.history), self.config.epochs):
             self._epoch(epoch, progress)
             if checkpoint is not None:
-                save_checkpoint(checkpoint, self.config, self._state())
+                save_checkpoint(checkpoint, self.config, self.identity, self._state())
         self.model.load_state_dict(self.best)
         self.model.eval()
         accuracy = self.history[self.best_epoch].validation_accuracy
@@ -233,7 +255,7 @@ class _Run:
                 mean.copy_(live[name])
 
     def _state(self) -> dict[str, Any]:
-        return {
+        state = {
             "model": self.model.state_dict(),
             "averaged": self.averaged.state_dict() if self.averaged is not None else {},
             "optimizer": self.optimizer.state_dict(),
@@ -244,8 +266,18 @@ class _Run:
             "generator": self.generator.get_state(),
             "global_generator": torch.get_rng_state(),
         }
+        assert state.keys() == KEYS
+        return state
 
-    def _restore(self, state: dict[str, Any]) -> None:
+    def _restore(self, path: Path) -> None:
+        state = load_checkpoint(path, self.config, self.identity)
+        shapes, own = ({n: list(v.shape) for n, v in s.items()} for s in (state["model"], self.model.state_dict()))
+        if shapes != own:
+            name = next(n for n in {**own, **shapes} if own.get(n) != shapes.get(n))
+            raise DataError(
+                f"{path} belongs to another network ({name} was {shapes.get(name)}, is {own.get(name)}); "
+                "train without --resume"
+            )
         self.model.load_state_dict(state["model"])
         if self.averaged is not None:
             self.averaged.load_state_dict(state["averaged"])

@@ -37,6 +37,8 @@ def fold_normalisation(model: nn.Module, mean: Sequence[float], deviation: Seque
     first, norm = layers[0] if layers else None, layers[1] if len(layers) > 1 else None
     if not isinstance(first, nn.Conv2d) or first.groups != 1 or first.in_channels != len(mean):
         raise ConversionError(f"only a first convolution of {len(mean)} channels can take over the normalisation")
+    if len(deviation) != len(mean) or not all(0 < value < float("inf") for value in deviation):
+        raise ConversionError(f"one positive deviation for each of {len(mean)} channels is needed, not {deviation}")
     scale = 1 / torch.tensor(deviation, dtype=first.weight.dtype)
     first.weight.mul_(scale[:, None, None])
     constant = (first.weight.sum((2, 3)) * torch.tensor(mean, dtype=first.weight.dtype)).sum(1)
@@ -57,6 +59,8 @@ def initialise_thresholds(model: nn.Module, images: Tensor, quantile: float = 0.
     for a module used in several places, which could have only one threshold.
     """
     layers = {name: m for name, m in model.named_modules() if isinstance(m, ClipFloorShift)}
+    if not 0 < quantile <= 1:
+        raise ConversionError(f"quantile must lie in (0, 1], it is {quantile}")
     if not layers:
         raise ConversionError("the network has no ClipFloorShift whose threshold could be set; call replace_relu first")
     seen: dict[str, npt.NDArray[Any]] = {}
@@ -82,5 +86,7 @@ def initialise_thresholds(model: nn.Module, images: Tensor, quantile: float = 0.
             del layer.forward  # the method of the class is visible again
         model.train(was_training)
     for name, values in seen.items():
+        if not values.size or not np.isfinite(values).all():
+            raise ConversionError(f"{name} has no finite activation on {len(images)} images, so it has no threshold")
         layers[name].threshold.fill_(max(float(np.quantile(values, quantile)), SMALLEST_THRESHOLD))
     return {name: float(layers[name].threshold.detach()) for name in seen}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -25,6 +26,11 @@ class EpochRecord:
     sigma: float
     seconds: float
 
+    @property
+    def merit(self) -> tuple[float, float]:
+        """Greater for the better epoch: accuracy, among equals the loss."""
+        return self.validation_accuracy, -self.validation_loss
+
 
 class Progress:
     """Reports to ``stream`` (default: standard error), and to the JSON-lines file ``log`` where one is given."""
@@ -36,6 +42,18 @@ class Progress:
         self._terminal = write is None and sys.stderr.isatty()
         self._start = self._shown = time.monotonic()
         self._done_at_start: float | None = None
+
+    def resume(self, history: Iterable[EpochRecord]) -> None:
+        """Let the log hold the epochs of a checkpoint and no others: a run may die between its line and that file."""
+        if self._log is None:
+            return
+        lines, best = [], None
+        for record in history:
+            lines.append(_line(record, best is None or record.merit > best.merit))
+            best = record if best is None or record.merit > best.merit else best
+        temporary = self._log.with_name(f".{self._log.name}.{os.getpid()}")
+        temporary.write_text("".join(lines), encoding="utf-8")
+        os.replace(temporary, self._log)
 
     def batch(self, epoch: int, done: int, total: int, loss: float) -> None:
         """After a batch; shown on a terminal only, at most five times a second."""
@@ -62,7 +80,7 @@ class Progress:
         )
         if self._log is not None:
             with self._log.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({**asdict(record), "best": best}) + "\n")
+                file.write(_line(record, best))
 
     def _left(self, finished: float) -> str:
         done = finished - (self._done_at_start or 0.0)
@@ -70,3 +88,7 @@ class Progress:
             return ""
         seconds = (time.monotonic() - self._start) / done * (self.epochs - finished)
         return f"  {int(seconds) // 60}:{int(seconds) % 60:02d} left"
+
+
+def _line(record: EpochRecord, best: bool) -> str:
+    return json.dumps({**asdict(record), "best": best}) + "\n"

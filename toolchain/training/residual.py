@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from toolchain.training.activations import ClipFloorShift
+from toolchain.training.checks import images_of, whole_number
 from toolchain.training.images import Images
 from toolchain.training.spiking import spiking, spiking_logits
 
@@ -25,6 +26,8 @@ def residual_errors(
 
     In units of the activation. The variance is taken over all elements of a batch; images in order, eval mode.
     """
+    timesteps = whole_number("timesteps", timesteps, 1)
+    images_of("data", data)
     layers = {name: m for name, m in model.named_modules() if isinstance(m, ClipFloorShift)}
     variances: dict[str, list[float]] = {name: [] for name in layers}
     for start in range(0, len(data), batch):
@@ -34,7 +37,7 @@ def residual_errors(
             rates = {name: neuron.total for name, neuron in neurons.items()}
         activations = _activations(model, layers, images)
         for name, total in rates.items():
-            variances[name].append(float(torch.var(activations[name] - total / timesteps)))
+            variances[name].append(float(_variance(activations[name] - total / timesteps)))
     return {name: math.sqrt(sum(values) / len(values)) for name, values in variances.items()}
 
 
@@ -42,7 +45,7 @@ class ResidualNoise:
     """An ``after_epoch`` of :func:`toolchain.training.fit`: sets every activation's ``sigma`` for the next epoch."""
 
     def __init__(self, data: Images, timesteps: int = 4, device: str = "cpu") -> None:
-        self.data, self.timesteps, self.device = data, timesteps, device
+        self.data, self.timesteps, self.device = data, whole_number("timesteps", timesteps, 1), device
 
     def __call__(self, model: nn.Module) -> None:
         errors = residual_errors(model, self.data, self.timesteps, device=self.device)
@@ -50,6 +53,10 @@ class ResidualNoise:
             layer = model.get_submodule(name)
             assert isinstance(layer, ClipFloorShift)
             layer.sigma = sigma
+
+
+def _variance(gap: Tensor) -> Tensor:
+    return torch.var(gap) if gap.numel() > 1 else torch.zeros(())
 
 
 @torch.no_grad()

@@ -1,0 +1,94 @@
+"""What a training run is given, looked at before the first step: every mistake is one sentence, not a traceback."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from toolchain.errors import ConversionError, DataError
+from toolchain.training.images import Images
+
+
+def whole_number(name: str, value: Any, low: int, high: int = 2**63 - 1) -> int:
+    """``value`` as an int. Raises :class:`ConversionError` unless it is a whole number, of Python or numpy, from
+    ``low`` to ``high``."""
+    if not isinstance(value, int | np.integer) or isinstance(value, bool):
+        raise ConversionError(f"{name} must be a whole number, not {value!r}")
+    if value < low:
+        raise ConversionError(f"{name} must {f'be at least {low}' if low else 'not be negative'}, it is {value}")
+    if value > high:
+        raise ConversionError(f"{name} must be at most {high}, it is {value}")
+    return int(value)
+
+
+def real_number(name: str, value: Any) -> float:
+    """``value`` as a float. Raises :class:`ConversionError` unless it is a finite number, of Python or numpy."""
+    if not isinstance(value, int | float | np.integer | np.floating) or isinstance(value, bool):
+        raise ConversionError(f"{name} must be a number, not {value!r}")
+    if not math.isfinite(value):
+        raise ConversionError(f"{name} must be finite, it is {value}")
+    return float(value)
+
+
+def images_of(name: str, data: Any) -> None:
+    """Raise :class:`DataError` unless ``data`` is a non-empty labelled set."""
+    if not all(callable(getattr(data, method, None)) for method in ("__len__", "images", "targets")):
+        raise DataError(
+            f"{name} must be a labelled set with len, images(indices) and targets(indices), such as "
+            f"models.data.open_dataset gives, not {type(data).__name__}"
+        )
+    if not len(data):
+        raise DataError(f"{name} holds no image; give at least one")
+
+
+def file_path(name: str, path: Any) -> Path | None:
+    """``path`` as a Path. Raises :class:`DataError` where its folder is missing, before the work rather than after."""
+    if path is None:
+        return None
+    if not isinstance(path, str | Path):
+        raise DataError(f"{name} must be a path, not {path!r}")
+    file = Path(path)
+    if not file.parent.is_dir():
+        raise DataError(f"{name}: the folder {file.parent} does not exist; create it first")
+    return file
+
+
+def usable_device(device: Any) -> str:
+    """Raise :class:`ConversionError` unless tensors can be computed with on ``device``."""
+    try:
+        name = str(torch.device(device))
+        torch.ones(1, device=name).item()
+    except (RuntimeError, AssertionError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConversionError(f"device {device!r} cannot be used here ({reason}): take cpu") from error
+    return name
+
+
+@torch.no_grad()
+def fitting_network(model: nn.Module, data: dict[str, Images], device: str) -> None:
+    """Raise unless ``model`` takes the images of all sets, by name, and has a class for each of their labels."""
+    if not any(p.requires_grad for p in model.parameters()):
+        raise ConversionError("the network has no parameters that could be trained")
+    model.eval()
+    for name, images in data.items():
+        first = images.images(slice(0, 1)).to(device)
+        try:
+            logits = model(first)
+        except (RuntimeError, ValueError, IndexError, TypeError) as error:
+            reason = " ".join(str(error).split())
+            raise DataError(f"the network fails on images of {name}, shape {tuple(first.shape)}: {reason}") from error
+        if not isinstance(logits, torch.Tensor) or logits.ndim != 2:
+            given = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
+            raise ConversionError(f"the network must give logits [N, classes] for a batch of images, not {given}")
+        labels = images.targets(slice(None))
+        low, high = int(labels.min()), int(labels.max())
+        if low < 0 or high >= logits.shape[1]:
+            raise DataError(
+                f"labels of {name} run from {low} to {high}, but the network tells {logits.shape[1]} classes apart; "
+                "give its last layer an output per class"
+            )
