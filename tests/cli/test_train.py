@@ -244,6 +244,7 @@ def test_weight_bits_are_trained_and_exported(place: Path, capsys: pytest.Captur
     [
         (("--per", "channel"), "give --weight-bits too"),
         (("--weight-bits", "4"), "give the trained weights with --weights"),
+        (("--weight-bits", "4", "--levels", "0"), "--levels 0 has none"),
         (("--weight-bits", "1"), "must be at least 2, not 1"),
         (("--weight-bits", "4", "--method", "relu"), "needs thresholds"),
         (("--weight-bits", "4", "--through-spikes", "2"), "give one of them"),

@@ -40,3 +40,15 @@ def test_a_method_of_another_package_is_found_and_converts(monkeypatch: pytest.M
     assert population.kind == "signed_if"
     assert (abs(2 * population.theta_neg - population.theta) <= 1).all()
     monkeypatch.delitem(METHODS, "halved")
+
+
+def test_a_method_that_cannot_be_imported_does_not_stop_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken:
+        name, value = "broken", "nowhere:Method"
+
+        def load(self) -> type[Method]:
+            raise ModuleNotFoundError("No module named 'nowhere'")
+
+    monkeypatch.setattr(method, "entry_points", lambda group: [Broken()])
+    with pytest.warns(UserWarning, match=r"the method broken \(nowhere:Method\) cannot be imported: ModuleNotFound"):
+        assert methods()["qcfs"] is tc.QCFS

@@ -184,6 +184,12 @@ def test_image_through_several_weights_counts_once_per_step():
         assert certificate.lossless or schedule == "pipelined"
 
 
+def test_images_are_run_twice_so_an_iterator_is_refused(one_layer):
+    graph = one_layer(weight=[[1]], bias=[0], theta=1)
+    with pytest.raises(tc.DataError, match="give an array"):
+        tc.certify(graph, iter([np.array([[1.0]])]))
+
+
 def test_image_without_a_weight_is_refused(one_layer):
     graph = one_layer(weight=[[1]], bias=[0], theta=1, timesteps=2)
     nodes = {**graph.nodes, "neurons": replace(graph.nodes["neurons"], sources=("dense", "input"))}

@@ -17,8 +17,10 @@ from toolchain.errors import ConversionError, ToolchainError
 from toolchain.training import (
     BitCountPenalty,
     ClipFloorShift,
+    FitConfig,
     ResidualNoise,
     evaluate,
+    fit,
     fold_normalisation,
     initialise_thresholds,
     replace_relu,
@@ -279,6 +281,14 @@ def test_bits_of_a_module_used_twice_are_counted_twice() -> None:
     activation(torch.tensor([1.0, 3.0]))  # 1 and 2 bits
     activation(torch.tensor([7.0]))  # 3 bits
     assert float(penalty()) == 6
+
+
+def test_bits_are_not_counted_through_spikes() -> None:
+    """Neurons stand in for the activations there, so nothing has a level."""
+    model = make_model()
+    config = FitConfig(epochs=1, timesteps=2, through_spikes=True)
+    with pytest.raises(ConversionError, match="no bits to count"):
+        fit(model, Set(IMAGES), Set(IMAGES), config, penalty=BitCountPenalty(model, 1e-8))
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,8 @@ def start(option: str, args: argparse.Namespace, recipe: Recipe) -> Path:
 
     if recipe.method == "relu":
         raise UsageError(f"{option} needs thresholds, which networks trained by the method relu have not")
+    if option == "--weight-bits" and not recipe.levels:
+        raise UsageError("--weight-bits fine-tunes levels, and --levels 0 has none: train them first with --levels 4")
     if args.weights is None and args.model not in index():
         raise UsageError(f"{option} fine-tunes: give the trained weights with --weights")
     path: Path = args.weights or weights_path(args.model)

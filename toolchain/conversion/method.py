@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, fields
 from importlib.metadata import entry_points
 from typing import ClassVar, Literal, cast, get_args
@@ -84,9 +85,13 @@ def default_timesteps(method: type[Method]) -> int:
 
 
 def methods() -> dict[str, type[Method]]:
-    """All methods by name, those of installed packages included."""
+    """All methods by name, those of installed packages included; one that cannot be imported is warned of."""
     for entry in entry_points(group="spikec.methods"):
-        entry.load()  # importing it registers it
+        try:
+            entry.load()  # importing it registers it
+        except Exception as error:  # code of another package may raise anything
+            reason = f"{type(error).__name__}: {error}"
+            warnings.warn(f"the method {entry.name} ({entry.value}) cannot be imported: {reason}", stacklevel=2)
     return METHODS
 
 

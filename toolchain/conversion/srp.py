@@ -16,7 +16,8 @@ from toolchain.ir.integer import Schedule
 @register
 @dataclass(frozen=True)
 class SRP(Method):
-    """``tau`` ordinary steps, then T steps in which neurons that ended the first phase at or below zero are silent.
+    """``tau`` ordinary steps, then T steps in which neurons that ended the first phase at or below zero (0.001 of the
+    threshold, as published) are silent.
 
     True latency is tau + T. The mask is one bit per neuron and image that no neuron kind of the deployment format
     holds, so the method is evaluated in float only and :func:`toolchain.lower` refuses it.

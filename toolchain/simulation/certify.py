@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import reduce
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 import toolchain.ir.integer as ig
-from toolchain.errors import GraphError
+from toolchain.errors import DataError, GraphError
 from toolchain.ir.decode import as_integer
 from toolchain.simulation.golden import simulate
 from toolchain.simulation.trace import Trace
@@ -69,6 +70,8 @@ def certify(graph: nir.NIRGraph | ig.IntegerGraph, images: npt.ArrayLike) -> Cer
     from the levels of the layer before. ``images``: float [N, *input shape].
     """
     integer = as_integer(graph)
+    if isinstance(images, Iterator):
+        raise DataError("certify runs the images twice; give an array, not an iterator")
     spiking = simulate(integer, images, record="spikes" if _serial(integer) else None)
     quantised = simulate(quantised_network(integer), images)
     layers = []

@@ -67,4 +67,6 @@ class BitCountPenalty:
         ones = [module.ones for module in self._activations if module.ones is not None]
         for module in self._activations:
             module.ones = None
+        if not ones:
+            raise ConversionError("no activation computed a level in training mode, so there are no bits to count")
         return self.decay * torch.stack(ones).sum()
