@@ -266,6 +266,24 @@ def test_methods_that_make_no_sense_are_refused(name):
     assert re.match(message, str(error.value)), str(error.value)
 
 
+@pytest.mark.parametrize("method", [tc.QCFS(2), tc.OffsetSpikes(2, mode="tuned")], ids=str)
+def test_inference_mode_around_it_changes_nothing(method):
+    network = _network(levels=4).eval()
+    expected = tc.convert(network, method, example=_IMAGES, calibration=_IMAGES)
+    with torch.inference_mode():
+        converted = tc.convert(network, method, example=_IMAGES, calibration=_IMAGES)
+    assert torch.equal(converted(_IMAGES), expected(_IMAGES))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_networks_of_other_precisions_are_converted_from_their_values(dtype):
+    network = _network(levels=4).to(dtype).eval()
+    converted = tc.convert(network, tc.QCFS(2), example=_IMAGES)
+    expected = tc.convert(copy.deepcopy(network).float(), tc.QCFS(2), example=_IMAGES)
+    assert torch.equal(converted(_IMAGES), expected(_IMAGES))
+    assert converted.provenance.source_sha256 != expected.provenance.source_sha256
+
+
 def test_only_modules_are_converted():
     with pytest.raises(tc.ConversionError, match=r"expected a torch\.nn\.Module, got function"):
         tc.convert(lambda x: x, tc.QCFS(timesteps=4), example=_IMAGES)

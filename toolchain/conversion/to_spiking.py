@@ -24,6 +24,7 @@ _KEPT_EXAMPLES = 64
 _CALIBRATION_IMAGES = 1000
 
 
+@torch.inference_mode(False)  # its tensors could be neither traced nor tuned
 def convert(ann: nn.Module, method: Method, *, example: Any, calibration: Any = None) -> SpikingNetwork:
     """Convert a trained network to a spiking network in float.
 
@@ -156,7 +157,7 @@ def _thresholds(
             warnings.warn(
                 f"thresholds of {len(rectified)} ReLU layers come from the {len(images)} example images; "
                 "pass calibration=images from the training set",
-                stacklevel=3,
+                stacklevel=4,
             )
         data = images if calibration is None else as_images(calibration, "calibration")[:_CALIBRATION_IMAGES]
         measured = calibrate(graph, data, {name: method.resolution(levels[name]) for name in rectified})
@@ -207,5 +208,6 @@ def state_sha256(state: Mapping[str, Tensor]) -> str:
     for name in sorted(state):
         value = state[name].detach().cpu().contiguous()
         digest.update(f"{name}:{value.dtype}:{tuple(value.shape)};".encode())
-        digest.update(value.numpy().tobytes())
+        bits = value.view(torch.int16) if value.dtype == torch.bfloat16 else value  # which numpy does not know
+        digest.update(bits.numpy().tobytes())
     return digest.hexdigest()
