@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 
 from torch import nn
 
-from toolchain.errors import DataError
+from toolchain.errors import DataError, ToolchainError
 from toolchain.training import BitCountPenalty, ClipFloorShift, FitConfig, ResidualNoise
 from toolchain.training.activations import Order
 from toolchain.training.images import Images
@@ -58,7 +58,12 @@ class Recipe:
             raise DataError(f"error-free conversion sends levels bit by bit: levels is 1, 3, 7, ..., not {self.levels}")
         if self.fit.through_spikes and self.method != "qcfs":
             raise DataError(f"through_spikes trains the neurons that the method qcfs prepares, not {self.method!r}")
-        if len(self.mean) != len(self.deviation) or not all(d > 0 for d in self.deviation):
+        for name, low in (("levels", 0), ("noise_timesteps", 1), ("bit_decay", 0)):
+            if not getattr(self, name) >= low:
+                raise DataError(f"{name} must be at least {low}, it is {getattr(self, name)}")
+        ClipFloorShift(self.levels or None, self.threshold, self.order)  # refuses what it could not be trained with
+        numbers = all(isinstance(value, int | float) for value in (*self.mean, *self.deviation))
+        if not numbers or len(self.mean) != len(self.deviation) or not all(d > 0 for d in self.deviation):
             raise DataError("mean and deviation need one number per channel each, deviations positive")
         if not 0 < self.validation < 1:
             raise DataError(f"validation is a share between 0 and 1, not {self.validation}")
@@ -89,7 +94,11 @@ def load_recipe(path: str | Path) -> Recipe:
     fit = table.pop("fit", {})
     if not isinstance(fit, dict):
         raise DataError(f"{path}: fit must be a table, [fit]")
-    return Recipe(fit=FitConfig(**_checked(path, FitConfig, fit, "fit.")), **_checked(path, Recipe, table, ""))
+    settings, chosen = _checked(path, Recipe, table, ""), _checked(path, FitConfig, fit, "fit.")
+    try:
+        return Recipe(fit=FitConfig(**chosen), **settings)
+    except ToolchainError as error:
+        raise DataError(f"{path}: {error}") from error
 
 
 def default_recipe(model: str) -> Recipe:

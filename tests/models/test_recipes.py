@@ -53,12 +53,19 @@ def test_values_arrive(tmp_path: Path) -> None:
         ("fit = 3", "must be a table"),
         ("[fit]\nlr = -1.0", "lr must be positive"),
         ("levels = ", "cannot read"),
+        ("levels = -4", "levels must be at least 0, it is -4"),
+        ("threshold = -1.0", "positive threshold"),
+        ('order = "first"', "order is"),
+        ("noise_timesteps = 0", "noise_timesteps must be at least 1"),
+        ("bit_decay = nan", "bit_decay must be at least 0"),
+        ('mean = ["a"]\ndeviation = ["b"]', "mean and deviation need one number"),
+        ("[fit]\nseed = -1", "seed must not be negative"),
     ],
 )
 def test_mistakes_are_named(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "r.toml"
     path.write_text(text)
-    with pytest.raises(ToolchainError, match=message):
+    with pytest.raises(ToolchainError, match=rf"r\.toml: .*{message}|{message}.*r\.toml"):
         load_recipe(path)
 
 
