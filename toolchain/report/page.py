@@ -148,8 +148,9 @@ def _certificate(report: Report) -> Html:
         text = "The image enters a layer without a weight of its own, so the quantised network cannot be written down."
         return _section("Quantised network", tag("p", text))
     explained = (
-        f"Spike counts of {result.images} images against the levels that the quantised network with the same integers "
-        "computes in one step: what rate coding in few steps costs, apart from the rounding of weights."
+        f"Spike counts of {result.images} images against the levels that the quantised network with the same integers, "
+        "and as many levels as the neurons can send, computes in one step: what rate coding costs, apart from the "
+        "rounding of weights and, where training had another number of levels, of activations."
     )
     columns = [Column("Layer", "name"), Column("Counts compared"), Column("Different"), Column("Largest difference")]
     rows = [[x.layer, grouped(x.compared), percent(x.differing / x.compared), str(x.largest)] for x in result.layers]

@@ -1,4 +1,8 @@
-"""The lossless certificate: is the spiking network the quantised network it came from?"""
+"""The lossless certificate: is the spiking network the quantised network of the same integers?
+
+That network has as many levels as the neurons can send. It is the one that was trained, up to the rounding of weights,
+where training had that number: L = T, or 2**T - 1 for ``bit_serial``.
+"""
 
 from __future__ import annotations
 
