@@ -153,6 +153,18 @@ def test_model_is_itself_again_afterwards() -> None:
     assert torch.equal(model(IMAGES), expected)
 
 
+def test_modules_in_a_mode_of_their_own_keep_it() -> None:
+    """A batch norm frozen in eval mode went on learning its statistics after an evaluation of the network."""
+    model = make_model().train()
+    model[1].eval()
+    evaluate(model, Set(IMAGES), timesteps=2)
+    residual_errors(model, Set(IMAGES), 2)
+    initialise_thresholds(model, IMAGES)
+    with pytest.raises(ZeroDivisionError), spiking(model):
+        raise ZeroDivisionError
+    assert [module.training for module in model] == [True, False, True, True, True, True, True, True]
+
+
 def test_two_uses_of_one_module_are_refused() -> None:
     shared = ClipFloorShift(4, 1.0)
     model = nn.Sequential(nn.Linear(3, 3), shared, nn.Linear(3, 3), shared)

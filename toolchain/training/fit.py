@@ -21,6 +21,7 @@ from toolchain.training.checkpoint import KEYS, load_checkpoint, save_checkpoint
 from toolchain.training.checks import file_path, fitting_network, images_of, usable_device, whole_number
 from toolchain.training.config import FitConfig
 from toolchain.training.images import Images
+from toolchain.training.modes import evaluating
 from toolchain.training.progress import EpochRecord, Progress
 from toolchain.training.spiking import SpikingNeuron, spiking, spiking_logits
 
@@ -91,26 +92,24 @@ def evaluate(
     timesteps: int = 0,
     neuron: SpikingNeuron = "if",
 ) -> tuple[float, float]:
-    """(mean cross entropy, fraction of images classified correctly) in eval mode; the mode is restored.
+    """(mean cross entropy, fraction of images classified correctly) in eval mode; the mode of every module is restored.
 
     With ``timesteps`` T > 0 the network runs as a spiking network of ``neuron`` for T steps, see :func:`spiking`.
     """
     images_of("data", data)
     timesteps = whole_number("timesteps", timesteps, 0)
-    was_training = model.training
-    model.eval()
     loss, correct = 0.0, 0
-    for start in range(0, len(data), batch):
-        chosen = slice(start, start + batch)
-        images, labels = data.images(chosen).to(device), data.targets(chosen).to(device)
-        if timesteps:
-            with spiking(model, neuron) as neurons:
-                logits = spiking_logits(model, neurons, images, timesteps)
-        else:
-            logits = model(images)
-        loss += float(F.cross_entropy(logits, labels, reduction="sum"))
-        correct += int((logits.argmax(1) == labels).sum())
-    model.train(was_training)
+    with evaluating(model):
+        for start in range(0, len(data), batch):
+            chosen = slice(start, start + batch)
+            images, labels = data.images(chosen).to(device), data.targets(chosen).to(device)
+            if timesteps:
+                with spiking(model, neuron) as neurons:
+                    logits = spiking_logits(model, neurons, images, timesteps)
+            else:
+                logits = model(images)
+            loss += float(F.cross_entropy(logits, labels, reduction="sum"))
+            correct += int((logits.argmax(1) == labels).sum())
     return loss / len(data), correct / len(data)
 
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from toolchain.training.activations import ClipFloorShift
 from toolchain.training.checks import images_of, whole_number
 from toolchain.training.images import Images
+from toolchain.training.modes import evaluating
 from toolchain.training.spiking import spiking, spiking_logits
 
 
@@ -70,12 +71,10 @@ def _activations(model: nn.Module, layers: dict[str, ClipFloorShift], images: Te
         layer.register_forward_hook(lambda _module, _inputs, output, name=name: keep(name, output))
         for name, layer in layers.items()
     ]
-    was_training = model.training
-    model.eval()
     try:
-        model(images)
+        with evaluating(model):
+            model(images)
     finally:
-        model.train(was_training)
         for handle in handles:
             handle.remove()
     return seen

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from toolchain.errors import ConversionError
 from toolchain.training.activations import ClipFloorShift
+from toolchain.training.modes import evaluating
 from toolchain.training.surrogate import fire, signed_spikes
 
 SpikingNeuron = Literal["if", "signed_if"]
@@ -66,17 +67,14 @@ def spiking(
     if not layers:
         raise ConversionError("the network has no ClipFloorShift, so there is nothing that could spike")
     neurons = {name: SpikingForward(m.threshold, neuron) for name, m in layers.items()}
-    was_training = model.training
-    model.eval()
-    try:
-        for name, layer in layers.items():
-            layer.forward = neurons[name]  # type: ignore[method-assign]
-        with torch.set_grad_enabled(gradients):
+    with evaluating(model), torch.set_grad_enabled(gradients):
+        try:
+            for name, layer in layers.items():
+                layer.forward = neurons[name]  # type: ignore[method-assign]
             yield neurons
-    finally:
-        for layer in layers.values():
-            del layer.forward  # the method of the class is visible again
-        model.train(was_training)
+        finally:
+            for layer in layers.values():
+                del layer.forward  # the method of the class is visible again
 
 
 def spiking_logits(model: nn.Module, neurons: dict[str, SpikingForward], images: Tensor, timesteps: int) -> Tensor:
