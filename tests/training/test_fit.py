@@ -282,11 +282,17 @@ def test_mistakes_are_one_sentence(changes: dict[str, Any], message: str) -> Non
         fit(**values)
 
 
-def test_paths_may_be_strings_and_numbers_of_numpy(tmp_path: Path) -> None:
+def test_paths_may_be_strings_and_other_values_anything(tmp_path: Path) -> None:
     """A checkpoint with a number of numpy in it could not be read again."""
     config = replace(CONFIG, epochs=np.int64(1), lr=np.float32(0.05))
+    identity = {"data": tmp_path, "share": np.float64(0.1), "nothing": None}
     for resume in (False, True):
-        files = {"checkpoint": f"{tmp_path}/run.checkpoint", "log": f"{tmp_path}/run.jsonl", "resume": resume}
+        files = {
+            "identity": identity,
+            "checkpoint": f"{tmp_path}/run.checkpoint",
+            "log": f"{tmp_path}/run.jsonl",
+            "resume": resume,
+        }
         assert len(fit(make_model(), TRAIN, VALIDATION, config, **files).history) == 1
 
 

@@ -26,6 +26,8 @@ from toolchain.training.progress import EpochRecord, Progress
 from toolchain.training.spiking import SpikingNeuron, spiking, spiking_logits
 
 State = dict[str, Tensor]
+#: What a checkpoint keeps as it is; other values, which it could not be read with again, it keeps as text.
+_PLAIN = (str, int, float, bool, tuple, type(None))
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def fit(
     The best epoch is never chosen on test images: hold ``validation`` out of the training set. ``checkpoint`` is
     written after every epoch; with ``resume`` a run continues from it where it exists, and on the same machine, number
     of threads and library versions ends in the same weights bit for bit. ``identity``: what else makes this run the one
-    it is, names to plain values; a checkpoint of another identity is refused, as is one of other activations, other
+    it is, names to values; a checkpoint of another identity is refused, as is one of other activations, other
     numbers of images or another ``config``. ``log`` gains one JSON line per epoch. ``after_epoch`` may change the
     activations' ``sigma``; ``penalty`` is added to the loss after each forward pass. Thresholds are kept positive after
     every step and the record says how often that was needed.
@@ -141,7 +143,7 @@ class _Run:
             "training images": len(train),
             "validation images": len(validation),
             "activations": [f"{a.levels} levels, {a.order}" for a in self.activations],
-            **identity,
+            **{name: value if type(value) in _PLAIN else str(value) for name, value in identity.items()},
         }
         # A last batch of a single image has no variance for batch norm to divide by.
         self.steps_per_epoch = max(1, len(train) // config.batch + (len(train) % config.batch > 1))
