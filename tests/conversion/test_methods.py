@@ -52,3 +52,42 @@ def test_a_method_that_cannot_be_imported_does_not_stop_the_others(monkeypatch: 
     monkeypatch.setattr(method, "entry_points", lambda group: [Broken()])
     with pytest.warns(UserWarning, match=r"the method broken \(nowhere:Method\) cannot be imported: ModuleNotFound"):
         assert methods()["qcfs"] is tc.QCFS
+
+
+@dataclass(frozen=True)
+class Given(Method):
+    """A method that returns what it is given."""
+
+    spec: NeuronSpec | None = None
+    name: ClassVar[str] = "given"
+
+    def neuron(self, levels: int | None) -> NeuronSpec:
+        return self.spec  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (Method(2), "the method Method names no neuron"),
+        (Given(2), "must return a NeuronSpec from .*, not None"),
+        (Given(2, spec=NeuronSpec("lif")), "neuron kind 'lif' is none of if, signed_if"),  # type: ignore[arg-type]
+        (Given(2, "layerwise", NeuronSpec("bit_serial", levels=4)), "2 bits have 3 levels, not 4"),
+        (Given(2, "layerwise", NeuronSpec("bit_serial")), "2 bits have 3 levels, not None"),
+        (Given(1, "layerwise", NeuronSpec("graded")), "levels must be a whole number"),
+        (Given(2, spec=NeuronSpec("calibrated_if", rho=0)), "rho must be a whole number"),
+        (Given(2, spec=NeuronSpec("signed_if", negative=-1.0)), "negative must be at least 0"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("activation", [nn.ReLU(), tc.ClipFloorShift(4, 1.0)], ids=["relu", "trained"])
+def test_neurons_that_no_network_can_be_made_of_are_refused(made: Method, message: str, activation: nn.Module) -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Linear(4, 3), activation, nn.Linear(3, 2))
+    images = torch.rand(2, 1, 2, 2)
+    with pytest.raises(tc.ConversionError, match=message):
+        tc.convert(network, made, example=images, calibration=images)
+
+
+def test_only_named_methods_are_registered() -> None:
+    for wrong in (lambda: 1, type("Nameless", (Method,), {}), dict):
+        with pytest.raises(tc.ConversionError, match="subclasses of Method that have a name"):
+            register(wrong)  # type: ignore[arg-type]

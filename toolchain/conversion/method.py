@@ -11,7 +11,7 @@ import numpy as np
 
 from toolchain.conversion.neurons import NeuronSpec
 from toolchain.errors import ConversionError
-from toolchain.ir.integer import Schedule
+from toolchain.ir.integer import NeuronKind, Schedule
 
 #: ``static``: mean matching, layer after layer; ``tuned``: then gradient descent on the output.
 Offsets = Literal["static", "tuned"]
@@ -55,7 +55,7 @@ class Method:
 
     def resolution(self, levels: int | None) -> int:
         """Levels the converted neuron distinguishes: what a calibrated threshold is optimised for."""
-        return self.neuron(levels).levels or self.timesteps
+        return neuron_of(self, levels).levels or self.timesteps
 
     def settings(self) -> dict[str, str]:
         """The method and its fields, as stored in files and reports."""
@@ -69,12 +69,39 @@ def whole_number(name: str, value: object, low: int, high: int) -> None:
         raise ConversionError(f"{name} must be a whole number between {low} and {high}, not {value!r}")
 
 
+def neuron_of(method: Method, levels: int | None) -> NeuronSpec:
+    """``method.neuron(levels)``. Raises :class:`ConversionError` for one that no network can be made of, which the method
+    of another package may return."""
+    who = f"the method {type(method).__name__}"
+    try:
+        spec = method.neuron(levels)
+    except NotImplementedError as error:
+        raise ConversionError(f"{who} names no neuron: override neuron(levels) to return a NeuronSpec") from error
+    if not isinstance(spec, NeuronSpec):
+        raise ConversionError(f"{who} must return a NeuronSpec from neuron(levels), not {spec!r}")
+    if spec.kind not in get_args(NeuronKind):
+        raise ConversionError(f"{who}: neuron kind {spec.kind!r} is none of {', '.join(get_args(NeuronKind))}")
+    if spec.kind == "bit_serial" and spec.levels != 2**method.timesteps - 1:
+        raise ConversionError(
+            f"{who}: {method.timesteps} bits have {2**method.timesteps - 1} levels, not {spec.levels}"
+        )
+    if spec.kind == "graded":
+        whole_number(f"{who}: levels", spec.levels, 1, 2**15 - 1)
+    if spec.kind == "calibrated_if":
+        whole_number(f"{who}: rho", spec.rho, 1, 2**15 - 1)
+    if not spec.negative >= 0:
+        raise ConversionError(f"{who}: negative must be at least 0, it is {spec.negative}")
+    return spec
+
+
 def register(cls: type[Method]) -> type[Method]:
     """Class decorator: make a method available under its ``name``.
 
     The command line finds methods of other packages through entry points in the group ``spikec.methods``, whose values
     are decorated classes.
     """
+    if not isinstance(cls, type) or not issubclass(cls, Method) or not cls.name:
+        raise ConversionError(f"register decorates subclasses of Method that have a name, not {cls!r}")
     METHODS[cls.name] = cls
     return cls
 
@@ -102,6 +129,7 @@ __all__ = [
     "Offsets",
     "default_timesteps",
     "methods",
+    "neuron_of",
     "register",
     "whole_number",
 ]

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, fx, nn
 
-from toolchain.conversion.method import Method
+from toolchain.conversion.method import Method, neuron_of
 from toolchain.conversion.network import InputRange, Provenance, SpikingNetwork
 from toolchain.conversion.neurons import Neuron
 from toolchain.conversion.static_offsets import activation_means, match_means
@@ -56,7 +56,7 @@ def convert(ann: nn.Module, method: Method, *, example: Any, calibration: Any = 
     tuning = more[:LARGEST_SET]
     scores = class_scores(graph, tuning) if offsets == "tuned" else None
     for name in levels:
-        spec = method.neuron(levels[name])
+        spec = neuron_of(method, levels[name])
         neuron = Neuron(spec, thresholds[name], method.timesteps, method.schedule, method.drain_steps())
         _replace(graph, name, neuron.to(thresholds[name].device))
     network = SpikingNetwork(
