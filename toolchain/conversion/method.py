@@ -70,7 +70,7 @@ def whole_number(name: str, value: object, low: int, high: int) -> None:
 
 
 def neuron_of(method: Method, levels: int | None) -> NeuronSpec:
-    """``method.neuron(levels)``. Raises :class:`ConversionError` for one that no network can be made of, which the method
+    """``method.neuron(levels)``. Raises :class:`ConversionError` for one that no network can be made of, as the method
     of another package may return."""
     who = f"the method {type(method).__name__}"
     try:
