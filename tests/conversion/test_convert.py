@@ -284,6 +284,14 @@ def test_networks_of_other_precisions_are_converted_from_their_values(dtype):
     assert converted.provenance.source_sha256 != expected.provenance.source_sha256
 
 
+@pytest.mark.parametrize("images", [None, _IMAGES.numpy(), _IMAGES.long(), _IMAGES[0], _IMAGES[:0], _IMAGES[:, :1]])
+def test_the_converted_network_takes_images(images):
+    spiking = tc.convert(_network(), tc.QCFS(timesteps=2), example=_IMAGES)
+    for call in (spiking, spiking.counts):
+        with pytest.raises(tc.DataError, match="the network takes"):
+            call(images)
+
+
 def test_only_modules_are_converted():
     with pytest.raises(tc.ConversionError, match=r"expected a torch\.nn\.Module, got function"):
         tc.convert(lambda x: x, tc.QCFS(timesteps=4), example=_IMAGES)

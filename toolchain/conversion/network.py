@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from toolchain.conversion.neurons import Neuron
+from toolchain.errors import DataError
 from toolchain.frontend import ChannelAffine, Convolution, Dense
 from toolchain.ir.integer import Schedule
 
@@ -36,6 +37,7 @@ class SpikingNetwork(nn.Module):
 
     Calling it on images [N, C, H, W] returns logits [N, classes]: the mean over T steps of the last layer's output.
     ``graph`` is the traced graph with :class:`Neuron` modules, ``example`` a few images that lowering measures on.
+    Raises ``DataError`` for anything but images.
     """
 
     def __init__(
@@ -73,6 +75,13 @@ class SpikingNetwork(nn.Module):
         return max((neuron.steps for neuron in self.neurons.values()), default=1)
 
     def forward(self, images: Tensor) -> Tensor:
+        wanted = self.example.shape[1:]
+        if not isinstance(images, Tensor) or not images.is_floating_point():
+            raise DataError(f"the network takes a tensor of float images {('N', *wanted)}")
+        if images.shape[1:] != wanted or not len(images):
+            raise DataError(
+                f"images have shape {tuple(images.shape)}, the network takes {('N', *wanted)}, N at least 1"
+            )
         per_step = run_steps(self, images).reshape(self.steps, images.shape[0], -1)
         if self.steps == 1:
             return per_step[0]
