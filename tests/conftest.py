@@ -5,11 +5,13 @@ The oracle is plain int64 numpy, one image, one step, one node at a time; it sha
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 from toolchain.ir.integer import (
     Affine,
@@ -21,6 +23,37 @@ from toolchain.ir.integer import (
     Readout,
     SumPool,
 )
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> Iterator[None]:
+    """Networks this small run many times slower on several threads."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def _randomized(model: nn.Module) -> nn.Module:
+    with torch.no_grad():
+        for layer in model.modules():
+            if isinstance(layer, nn.BatchNorm2d):
+                layer.running_mean.normal_(0, 0.2)
+                layer.running_var.uniform_(0.5, 1.5)
+                layer.weight.uniform_(0.5, 1.5)
+                layer.bias.normal_(0, 0.2)
+            elif isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    return model.eval()
+
+
+@pytest.fixture
+def randomized() -> Callable[[nn.Module], nn.Module]:
+    """``randomized(model) -> model``: random batch norms, and weights that keep a signal alive through many layers.
+    Seeds what the test draws."""
+    torch.manual_seed(0)
+    return _randomized
+
 
 # --- random graphs -----------------------------------------------------------------------------------------------
 

@@ -28,7 +28,6 @@ RECIPE = "data = 'digits'\nthreshold = 2.0\n[fit]\nepochs = 1\nbatch = 64\nlr = 
 
 @pytest.fixture
 def place(tmp_path):
-    torch.set_num_threads(1)
     (tmp_path / "net.py").write_text(NETWORK)
     (tmp_path / "r.toml").write_text(RECIPE)
     return tmp_path

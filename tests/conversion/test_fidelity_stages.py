@@ -1,14 +1,11 @@
 """Fidelity between two converted stages."""
 
-import torch
-
 import toolchain as tc
 from models import pretrained
 from models.data import load
 
 
 def test_rounding_shows_between_float_and_integers():
-    torch.set_num_threads(1)
     network, images = pretrained("digits-cnn"), load("digits", None, "test")[0][:40]
     spiking = tc.convert(network, tc.QCFS(timesteps=4), example=images)
     fine, coarse = tc.lower(spiking), tc.lower(spiking, tc.Int8(bits=4))

@@ -14,14 +14,6 @@ import toolchain as tc
 from toolchain.frontend import AveragePool, ChannelAffine, Convolution, Dense, FlattenAll, Lift, Rectifier, canonicalize
 
 
-@pytest.fixture(autouse=True, scope="session")
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 class Network(nn.Module):
     """``run(network, x)`` is the forward pass; images are [N, 4, 8, 6]."""
 

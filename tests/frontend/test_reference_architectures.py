@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -17,33 +17,12 @@ from toolchain.frontend import canonicalize, is_activation
 from toolchain.training import ClipFloorShift
 
 TOLERANCE = 1e-4
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    yield
-    torch.set_num_threads(before)
-
-
-def randomized(model: nn.Module) -> nn.Module:
-    """Random batch norm statistics and parameters, and weights that keep a signal alive through many layers."""
-    with torch.no_grad():
-        for layer in model.modules():
-            if isinstance(layer, nn.BatchNorm2d):
-                layer.running_mean.normal_(0, 0.2)
-                layer.running_var.uniform_(0.5, 1.5)
-                layer.weight.uniform_(0.5, 1.5)
-                layer.bias.normal_(0, 0.2)
-            elif isinstance(layer, nn.Conv2d):
-                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-    return model.eval()
+Randomized = Callable[[nn.Module], nn.Module]
 
 
 def assert_folds(model: nn.Module, images: Tensor) -> None:
-    graph = canonicalize(randomized(model), images)
+    """``model`` in eval mode."""
+    graph = canonicalize(model, images)
     assert not any(isinstance(m, nn.BatchNorm2d) for m in graph.modules())
     with torch.no_grad():
         expected, found = model(images), graph(images)
@@ -66,15 +45,15 @@ def untrained(name: str, activation: Callable[[], nn.Module]) -> tuple[nn.Module
 
 
 @pytest.mark.parametrize("name", list(REGISTRY))
-def test_every_reference_architecture_folds(name: str) -> None:
+def test_every_reference_architecture_folds(randomized: Randomized, name: str) -> None:
     model, shape = untrained(name, nn.ReLU)
-    assert_folds(model, torch.randn(2, *shape))
+    assert_folds(randomized(model), torch.randn(2, *shape))
 
 
 @pytest.mark.parametrize(
     "name", ["lenet5", "vgg11", "resnet18", "resnet20", "mobilenetv1", "mobilenetv2", "squeezenet"]
 )
-def test_with_trained_activations(name: str) -> None:
+def test_with_trained_activations(randomized: Randomized, name: str) -> None:
     # Many levels: a rounding difference moves an activation by one of them at most.
     model, shape = untrained(name, partial(ClipFloorShift, 2**14, 8.0))
     images = torch.randn(2, *shape)
@@ -106,11 +85,13 @@ def torchvision_network(name: str) -> nn.Module:
         ("mobilenet_v2", 64, 0),
     ],
 )
-def test_torchvision_networks_fold(name: str, size: int, pools: int, recwarn: pytest.WarningsRecorder) -> None:
+def test_torchvision_networks_fold(
+    randomized: Randomized, name: str, size: int, pools: int, recwarn: pytest.WarningsRecorder
+) -> None:
     model = tc.replace_max_pool(torchvision_network(name))
     said = [str(w.message) for w in recwarn if "average pool now" in str(w.message)]
     assert [text.split()[0] for text in said] == ([str(pools)] if pools else [])
-    assert_folds(model, torch.randn(2, 3, size, size))
+    assert_folds(randomized(model), torch.randn(2, 3, size, size))
 
 
 def activations(graph: Any) -> list[str]:
@@ -147,7 +128,7 @@ def test_pool_of_pixels_gets_none() -> None:
     assert activations(canonicalize(model, torch.randn(1, 1, 8, 8))) == ["2"]
 
 
-def test_two_paths_through_an_overlapping_pool() -> None:
+def test_two_paths_through_an_overlapping_pool(randomized: Randomized) -> None:
     """The pool's neurons feed both the padded convolution and the skip around it."""
 
     class Net(nn.Module):
@@ -160,6 +141,6 @@ def test_two_paths_through_an_overlapping_pool() -> None:
             x = self.pool(torch.relu(self.a(x)))
             return self.fc(torch.relu(self.b(x) + x).flatten(1))
 
-    assert_folds(Net(), torch.randn(2, 1, 6, 6))
+    assert_folds(randomized(Net()), torch.randn(2, 1, 6, 6))
     graph = canonicalize(Net(), torch.randn(1, 1, 6, 6))
     assert activations(graph) == ["relu", "pool_neurons", "relu_1"]

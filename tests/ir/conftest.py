@@ -54,7 +54,6 @@ def images() -> torch.Tensor:
 
 @pytest.fixture(scope="session")
 def _deployments(images):
-    torch.set_num_threads(1)
     torch.manual_seed(0)
     network = _Network().eval()
     graphs = {name: tc.lower(tc.convert(network, method, example=images)) for name, method in _METHODS.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -25,6 +25,7 @@ from toolchain.quantization.formats import load_format
 from toolchain.quantization.lowering import integer_graph
 
 CIFAR, SMALL = (3, 32, 32), (3, 16, 16)
+Randomized = Callable[[nn.Module], nn.Module]
 NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, int, int]]] = {
     "lenet5": (lambda: lenet5(10, 1, nn.ReLU), (1, 28, 28)),
     "vgg11": (lambda: VGG(11, 10, 3, nn.ReLU, width=4), CIFAR),
@@ -40,29 +41,6 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, int, int]]] = {
     "mobilenetv2": (lambda: MobileNetV2(10, 3, nn.ReLU, width=8), SMALL),
     "squeezenet": (lambda: SqueezeNet(10, 3, nn.ReLU, width=16), SMALL),
 }
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    yield
-    torch.set_num_threads(before)
-
-
-def randomized(model: nn.Module) -> nn.Module:
-    """Random batch norm statistics and parameters, and weights that keep a signal alive through many layers."""
-    with torch.no_grad():
-        for layer in model.modules():
-            if isinstance(layer, nn.BatchNorm2d):
-                layer.running_mean.normal_(0, 0.2)
-                layer.running_var.uniform_(0.5, 1.5)
-                layer.weight.uniform_(0.5, 1.5)
-                layer.bias.normal_(0, 0.2)
-            elif isinstance(layer, nn.Conv2d):
-                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-    return model.eval()
 
 
 @dataclass(frozen=True)
@@ -85,7 +63,7 @@ def share_of_equal_counts(trace: tc.Trace, counts: dict[str, torch.Tensor]) -> f
 
 
 @pytest.mark.parametrize("name", list(NETWORKS))
-def test_integer_network_spikes_as_the_float_one(name: str) -> None:
+def test_integer_network_spikes_as_the_float_one(randomized: Randomized, name: str) -> None:
     build, shape = NETWORKS[name]
     model, images = randomized(build()), torch.randint(0, 256, (4, *shape)) / 255
     network = tc.convert(model, tc.QCFS(2), example=images, calibration=images)
@@ -101,7 +79,7 @@ def test_integer_network_spikes_as_the_float_one(name: str) -> None:
     assert (deployed.counts[first] == counts[first].numpy()).mean() > 0.98
 
 
-def test_linear_bottlenecks_compose_into_one_synapse_per_source() -> None:
+def test_linear_bottlenecks_compose_into_one_synapse_per_source(randomized: Randomized) -> None:
     """Projection, additions and the next expansion have no neurons between them: every expansion reads, through one
     1x1 synapse each, the depthwise layers of all blocks whose sums reach it."""
     model, images = randomized(MobileNetV2(10, 3, nn.ReLU, width=8)), torch.rand(1, *SMALL)
@@ -115,7 +93,7 @@ def test_linear_bottlenecks_compose_into_one_synapse_per_source() -> None:
         assert all(graph.nodes[synapse].weight.shape[2:] == (1, 1) for synapse in population.sources)
 
 
-def test_classifier_of_squeezenet_pools_before_it_multiplies() -> None:
+def test_classifier_of_squeezenet_pools_before_it_multiplies(randomized: Randomized) -> None:
     """A 1x1 convolution and a global mean commute; the other order would store one weight per pixel."""
     model, images = randomized(SqueezeNet(10, 3, nn.ReLU, width=16)), torch.rand(2, *SMALL)
     graph = as_integer(tc.lower(tc.convert(model, tc.QCFS(2), example=images, calibration=images)))

@@ -6,7 +6,6 @@
 from dataclasses import replace
 
 import numpy as np
-import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import assume, given, settings
@@ -18,14 +17,6 @@ from toolchain.simulation import simulate
 
 SEEDS = st.integers(0, 2**32)
 STEPS = st.integers(1, 6)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def with_populations(graph, timesteps, schedule, drain=0, **changes):

@@ -13,16 +13,6 @@ from types import SimpleNamespace
 import nir
 import numpy as np
 import pytest
-import torch
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _one_thread():
-    """Networks this small run many times slower on several threads."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def _whole(values):

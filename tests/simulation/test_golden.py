@@ -25,14 +25,6 @@ CASES = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def assert_equal(trace, expected, graph, *, measured):
     np.testing.assert_array_equal(trace.output, expected.output)
     assert trace.output.dtype == np.int64

@@ -53,11 +53,6 @@ def make_model() -> nn.Sequential:
     )
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 TRAIN, VALIDATION = Blobs(161, 0), Blobs(64, 10)  # 161: the last batch would be a single image
 
 
