@@ -6,6 +6,7 @@ import difflib
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from numbers import Real
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -62,7 +63,7 @@ class Recipe:
             if not getattr(self, name) >= low:
                 raise DataError(f"{name} must be at least {low}, it is {getattr(self, name)}")
         ClipFloorShift(self.levels or None, self.threshold, self.order)  # refuses what it could not be trained with
-        numbers = all(isinstance(value, int | float) for value in (*self.mean, *self.deviation))
+        numbers = all(isinstance(value, Real) for value in (*self.mean, *self.deviation))
         if not numbers or len(self.mean) != len(self.deviation) or not all(d > 0 for d in self.deviation):
             raise DataError("mean and deviation need one number per channel each, deviations positive")
         if not 0 < self.validation < 1:

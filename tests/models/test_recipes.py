@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from torch import nn
 
@@ -67,6 +68,11 @@ def test_mistakes_are_named(tmp_path: Path, text: str, message: str) -> None:
     path.write_text(text)
     with pytest.raises(ToolchainError, match=rf"r\.toml: .*{message}|{message}.*r\.toml"):
         load_recipe(path)
+
+
+def test_normalisation_may_be_measured() -> None:
+    images = np.arange(24, dtype=np.float32).reshape(2, 3, 2, 2)
+    Recipe(mean=tuple(images.mean((0, 2, 3))), deviation=tuple(images.std((0, 2, 3))))
 
 
 def test_unknown_networks_get_general_defaults() -> None:

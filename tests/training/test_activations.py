@@ -193,3 +193,11 @@ def test_traceable_with_the_default_tracer() -> None:
 def test_refuses_meaningless_arguments(arguments: dict[str, Any]) -> None:
     with pytest.raises(ConversionError):
         ClipFloorShift(**arguments)
+
+
+@pytest.mark.parametrize("one", [np.float32(2), np.array([2.0]), torch.tensor([2.0]), Fraction(2), 2], ids=repr)
+def test_a_single_number_is_a_number(one: Any) -> None:
+    activation = ClipFloorShift(levels=one, threshold=one)
+    assert activation.levels == 2
+    assert activation.threshold.shape == ()
+    assert float(activation.threshold) == 2

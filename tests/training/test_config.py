@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -45,8 +47,25 @@ def test_learning_rate_peaks_at_lr_and_ends_near_zero(schedule: str) -> None:
         {"weight_decay": float("nan")},
         {"momentum": [0.9]},
         {"compile": "no"},
+        {"flip": 2},
+        {"lr": True},
     ],
 )
 def test_configuration_refuses_nonsense(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConversionError):
         FitConfig(**wrong)
+
+
+def test_numbers_and_switches_of_any_kind_become_pythons() -> None:
+    """A checkpoint with those of numpy in it could not be read again."""
+    config = FitConfig(
+        epochs=np.int64(3),
+        lr=Fraction(1, 10),
+        ema=np.float32(0.5),
+        flip=np.True_,
+        compile=0,
+        through_spikes=np.False_,
+        seed=2**64 - 1,
+    )
+    assert config == FitConfig(epochs=3, lr=0.1, ema=0.5, flip=True, seed=2**64 - 1)
+    assert {type(value) for value in asdict(config).values()} == {int, float, bool, str}

@@ -7,6 +7,8 @@ networks", ICLR 2022 (arXiv 2303.04347), and its two published codes, ``putshua/
 
 from __future__ import annotations
 
+import math
+from numbers import Real
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -59,9 +61,11 @@ def _support(threshold: Tensor, levels: int, order: Order) -> tuple[float, float
     return float(torch.nextafter(torch.zeros_like(threshold), -infinity)), float(torch.nextafter(threshold, infinity))
 
 
-def _number(value: object) -> bool:
-    scalar = isinstance(value, Tensor | np.ndarray) and value.shape == ()
-    return not isinstance(value, bool) and (scalar or isinstance(value, int | float | np.number))
+def _number(value: Any) -> Any:
+    """``value`` as a number of Python, that of a tensor or array of one element too; NaN where it is none."""
+    if isinstance(value, Tensor | np.ndarray | np.generic) and math.prod(value.shape) == 1:
+        value = value.item()
+    return math.nan if isinstance(value, bool) or not isinstance(value, Real) else value
 
 
 @torch.fx.wrap  # type: ignore[untyped-decorator]
@@ -110,19 +114,21 @@ class ClipFloorShift(nn.Module):
 
     def __init__(self, levels: int | None = 4, threshold: float = 8.0, order: Order = "floor_clamp") -> None:
         super().__init__()
-        if levels is not None and (not _number(levels) or not 1 <= levels < 2**24 or levels != int(levels)):
+        count = 0 if levels is None else _number(levels)
+        if levels is not None and (not 1 <= count < 2**24 or count != int(count)):
             raise ConversionError(
                 f"ClipFloorShift needs at least one level and fewer than 2**24, not {levels!r}: take levels=4"
             )
-        if not _number(threshold) or not 2.0**-126 <= float(threshold) < 2.0**128:  # float32
+        start = _number(threshold)
+        if not 2.0**-126 <= start < 2.0**128:  # float32
             raise ConversionError(f"ClipFloorShift needs a positive threshold, not {threshold!r}: take threshold=8.0")
         if not isinstance(order, str) or order not in get_args(Order):
             raise ConversionError(f"order is 'floor_clamp' or 'clamp_floor', not {order!r}")
-        self.levels = None if levels is None else int(levels)
+        self.levels = int(count) or None
         self.order: Order = order
         self.sigma = 0.0
         self.ones = None
-        self.threshold = nn.Parameter(torch.tensor(float(threshold)))
+        self.threshold = nn.Parameter(torch.tensor(float(start)))
 
     def forward(self, x: Tensor) -> Tensor:
         if self.levels is None:

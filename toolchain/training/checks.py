@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from toolchain.errors import ConversionError, DataError
 from toolchain.training.images import Images
 
 
-def whole_number(name: str, value: Any, low: int, high: int = 2**63 - 1) -> int:
+def whole_number(name: str, value: Any, low: int, high: int = 2**64 - 1) -> int:
     """``value`` as an int. Raises :class:`ConversionError` unless it is a whole number, of Python or numpy, from
     ``low`` to ``high``."""
     if not isinstance(value, int | np.integer) or isinstance(value, bool):
@@ -28,11 +29,18 @@ def whole_number(name: str, value: Any, low: int, high: int = 2**63 - 1) -> int:
 
 def real_number(name: str, value: Any) -> float:
     """``value`` as a float. Raises :class:`ConversionError` unless it is a finite number, of Python or numpy."""
-    if not isinstance(value, int | float | np.integer | np.floating) or isinstance(value, bool):
+    if isinstance(value, bool) or not isinstance(value, Real):
         raise ConversionError(f"{name} must be a number, not {value!r}")
     if not math.isfinite(value):
         raise ConversionError(f"{name} must be finite, it is {value}")
     return float(value)
+
+
+def switch(name: str, value: Any) -> bool:
+    """``value`` as a bool. Raises :class:`ConversionError` unless it is a truth value, 1 or 0, of Python or numpy."""
+    if not isinstance(value, int | np.integer | np.bool_) or value not in (0, 1):
+        raise ConversionError(f"{name} is True or False, not {value!r}")
+    return bool(value)
 
 
 def images_of(name: str, data: Any) -> None:
@@ -76,7 +84,8 @@ def fitting_network(model: nn.Module, data: dict[str, Images], device: str) -> N
         raise ConversionError("the network has no parameters that could be trained")
     model.eval()
     for name, images in data.items():
-        first = images.images(slice(0, 1)).to(device)
+        # Two, since a network may well squeeze away a batch of one; slices with both ends, as in training.
+        first = images.images(slice(0, 2)).to(device)
         try:
             logits = model(first)
         except (RuntimeError, ValueError, IndexError, TypeError) as error:
@@ -85,7 +94,7 @@ def fitting_network(model: nn.Module, data: dict[str, Images], device: str) -> N
         if not isinstance(logits, torch.Tensor) or logits.ndim != 2:
             given = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
             raise ConversionError(f"the network must give logits [N, classes] for a batch of images, not {given}")
-        labels = images.targets(slice(None))
+        labels = images.targets(slice(0, len(images)))
         low, high = int(labels.min()), int(labels.max())
         if low < 0 or high >= logits.shape[1]:
             raise DataError(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from toolchain.errors import ConversionError
-from toolchain.training.checks import real_number, whole_number
+from toolchain.training.checks import real_number, switch, whole_number
 from toolchain.training.spiking import SpikingNeuron
 
 Optimizer = Literal["sgd", "adamw"]
@@ -63,8 +63,7 @@ class FitConfig:
         for name in ("lr", "momentum", "weight_decay", "label_smoothing", "ema"):
             object.__setattr__(self, name, real_number(name, getattr(self, name)))
         for name in ("flip", "compile", "through_spikes"):
-            if not isinstance(getattr(self, name), bool):
-                raise ConversionError(f"{name} is True or False, not {getattr(self, name)!r}")
+            object.__setattr__(self, name, switch(name, getattr(self, name)))
         if self.weight_decay < 0:
             raise ConversionError(f"weight_decay must not be negative, it is {self.weight_decay}")
         for name in ("momentum", "label_smoothing", "ema"):
