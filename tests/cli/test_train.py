@@ -49,6 +49,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     x = rng.integers(0, 100, (80, 1, 6, 6), dtype=np.uint8)
     x[np.arange(80), 0, 5 * y] += 150
     np.savez("set.npz", x=x[:60], y=y[:60], x_test=x[60:], y_test=y[60:])
+    np.savez("shapes.npz", x=x[:60], y=y[:60], x_test=x[60:].reshape(20, 36), y_test=y[60:])
+    np.savez("classes.npz", x=x[:60], y=y[:60], x_test=x[60:], y_test=2 * y[60:])
     Path("r.toml").write_text(RECIPE.format(tmp_path / "set.npz", 3))
     Path("net.py").write_text(NETWORK)
     return tmp_path
@@ -189,7 +191,9 @@ def test_reduced_precision_trains_and_is_recorded_in_the_recipe(place: Path) -> 
         (["net.py:relu", "--data", "fashion"], "did you mean 'fashion-mnist'"),
         (["net.py:relu", "--weights", "missing.pt"], "missing.pt"),
         (["net.py:one_class"], "labels of train run from 0 to 1, but the network tells 1 classes apart"),
-        (["net.py:relu", "--seed", str(2**63)], "seed must be at most"),
+        (["net.py:relu", "--seed", str(2**64)], "seed must be at most"),
+        (["net.py:relu", "--data", "npz:shapes.npz"], r"fails on images of test, shape \(2, 36\)"),
+        (["net.py:relu", "--data", "npz:classes.npz"], "labels of test run from 0 to 2"),
         (["net.py:relu", "-o", "w.pt"], "call the file w.pt.safetensors"),
     ],
 )

@@ -75,6 +75,7 @@ def run(args: argparse.Namespace) -> int:
     from models.data import open_dataset
     from toolchain.report.statistics import wilson
     from toolchain.training import evaluate, fit
+    from toolchain.training.checks import fitting_network
 
     recipe = _recipe(args)
     weights: Path | None = args.weights
@@ -93,6 +94,7 @@ def run(args: argparse.Namespace) -> int:
     model, thresholds = prepare(args.model, recipe, train, weights, average_pool=args.max_pool is not None)
     if thresholds:
         note("thresholds start at " + ", ".join(f"{value:.3g}" for value in thresholds.values()))
+    fitting_network(model, {"train": train, "test": test}, "cpu")  # the test set too: not only after the training
     output: Path = args.output
     checkpoint = output.with_name(f"{output.name}.checkpoint")
     log = output.with_name(f"{output.name}.log.jsonl")
