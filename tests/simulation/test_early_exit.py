@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -133,6 +134,8 @@ def test_trained_network():
         ("if", "pipelined", "soon", "'soon' is not known"),
         ("if", "pipelined", True, "True is not known"),
         ("if", "pipelined", [1], r"\[1\] is not known"),
+        ("if", "pipelined", np.array([1, 2]), "is not known"),
+        ("if", "pipelined", torch.ones(2), "is not known"),
         ("if", "pipelined", 0.0, "not a margin"),
         ("if", "pipelined", float("nan"), "not a margin"),
     ],

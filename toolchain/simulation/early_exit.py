@@ -9,7 +9,6 @@ o (ties go to the lower class, as in ``numpy.argmax``). Steps of the drain carry
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import SupportsFloat
 
 import numpy as np
 import torch
@@ -85,9 +84,15 @@ def early_exit_of(graph: IntegerGraph, ranges: Ranges, option: str | float | Non
     """The rule that ``early_exit=option`` of :func:`toolchain.simulation.simulate` asks for."""
     if option is None:
         return None
-    if isinstance(option, bool) or not (isinstance(option, SupportsFloat) or option == MARGIN):
-        raise DataError(f"early_exit={option!r} is not known; use {MARGIN!r} or a margin of the logits")
-    return EarlyExit(graph, ranges, None if option == MARGIN else float(option))
+    if isinstance(option, str) and option == MARGIN:
+        return EarlyExit(graph, ranges, None)
+    try:
+        if isinstance(option, bool | str):
+            raise TypeError
+        margin = float(option)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise DataError(f"early_exit={option!r} is not known; use {MARGIN!r} or a margin of the logits") from error
+    return EarlyExit(graph, ranges, margin)
 
 
 def _gain(graph: IntegerGraph, ranges: Ranges, *, on: bool) -> Int64:
