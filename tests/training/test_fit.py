@@ -260,7 +260,7 @@ class Unlabelled(Blobs):
         ({"model": nn.Flatten()}, "no parameters that could be trained"),
         ({"model": nn.Conv2d(1, 2, 3)}, r"must give logits \[N, classes\]"),
         ({"model": nn.Sequential(nn.Flatten(), nn.Linear(36, 1))}, "labels of train run from 0 to 1, but .* 1 classes"),
-        ({"model": nn.Sequential(nn.Flatten(), nn.Linear(35, 2))}, r"fails on images of train, shape \(1, 1, 6, 6\)"),
+        ({"model": nn.Sequential(nn.Flatten(), nn.Linear(35, 2))}, r"fails on images of train, shape \(2, 1, 6, 6\)"),
         ({"train": VALIDATION.images()}, "train must be a labelled set .*, not Tensor"),
         ({"validation": Unlabelled(4, 0)}, "validation holds no image"),
         ({"config": {"epochs": 1}}, "FitConfig"),
@@ -280,7 +280,7 @@ def test_mistakes_are_one_sentence(changes: dict[str, Any], message: str) -> Non
 def test_paths_may_be_strings_and_other_values_anything(tmp_path: Path) -> None:
     """A checkpoint with a number of numpy in it could not be read again."""
     config = replace(CONFIG, epochs=np.int64(1), lr=np.float32(0.05))
-    identity = {"data": tmp_path, "share": np.float64(0.1), "nothing": None}
+    identity = {"data": tmp_path, "share": np.float64(0.1), "nothing": None, "mean": (np.float32(0.5), (tmp_path,))}
     for resume in (False, True):
         files = {
             "identity": identity,
@@ -289,6 +289,35 @@ def test_paths_may_be_strings_and_other_values_anything(tmp_path: Path) -> None:
             "resume": resume,
         }
         assert len(fit(make_model(), TRAIN, VALIDATION, config, **files).history) == 1
+
+
+class Pictures:
+    """A labelled set that reads one image after the other, and takes slices with both ends only."""
+
+    def __len__(self) -> int:
+        return len(TRAIN)
+
+    def images(self, indices: Any) -> Tensor:
+        return TRAIN.images(self._numbers(indices))
+
+    def targets(self, indices: Any) -> Tensor:
+        return TRAIN.targets(self._numbers(indices))
+
+    def _numbers(self, indices: Any) -> list[int]:
+        return list(range(indices.start, min(indices.stop, len(self)))) if isinstance(indices, slice) else list(indices)
+
+
+class Squeezing(nn.Sequential):
+    """Its logits are a vector where the batch is a single image."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = super().forward(x)
+        return logits.squeeze()
+
+
+def test_other_sets_and_networks_that_can_be_trained_are_not_refused() -> None:
+    data, model = Pictures(), Squeezing(*make_model())
+    assert len(fit(model, data, data, replace(CONFIG, epochs=1)).history) == 1
 
 
 def test_global_random_state_is_left_alone() -> None:

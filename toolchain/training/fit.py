@@ -26,8 +26,6 @@ from toolchain.training.progress import EpochRecord, Progress
 from toolchain.training.spiking import SpikingNeuron, spiking, spiking_logits
 
 State = dict[str, Tensor]
-#: What a checkpoint keeps as it is; other values, which it could not be read with again, it keeps as text.
-_PLAIN = (str, int, float, bool, tuple, type(None))
 
 
 @dataclass(frozen=True)
@@ -143,7 +141,7 @@ class _Run:
             "training images": len(train),
             "validation images": len(validation),
             "activations": [f"{a.levels} levels, {a.order}" for a in self.activations],
-            **{name: value if type(value) in _PLAIN else str(value) for name, value in identity.items()},
+            **{name: _plain(value) for name, value in identity.items()},
         }
         # A last batch of a single image has no variance for batch norm to divide by.
         self.steps_per_epoch = max(1, len(train) // config.batch + (len(train) % config.batch > 1))
@@ -178,7 +176,7 @@ class _Run:
             timesteps=self.config.timesteps,
             neuron=self.config.neuron,
         )
-        best = not self.history or self._better(validation_accuracy, validation_loss)
+        best = not self.history or (validation_accuracy, -validation_loss) > self.history[self.best_epoch].merit
         if best:
             self.best, self.best_epoch = _clone(candidate.state_dict()), epoch
         if self.after_epoch is not None:
@@ -188,10 +186,6 @@ class _Run:
         record = EpochRecord(epoch, rate, loss, accuracy, validation_loss, validation_accuracy, raised, sigma, seconds)
         self.history.append(record)
         progress.epoch(record, best)
-
-    def _better(self, accuracy: float, loss: float) -> bool:
-        best = self.history[self.best_epoch]
-        return (accuracy, -loss) > (best.validation_accuracy, -best.validation_loss)
 
     def _train_one(self, epoch: int, progress: Progress) -> tuple[float, float, int]:
         config, count = self.config, len(self.train)
@@ -295,6 +289,13 @@ def _optimizer(model: nn.Module, config: FitConfig) -> torch.optim.Optimizer:
     if config.optimizer == "adamw":
         return torch.optim.AdamW(model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
     return torch.optim.SGD(model.parameters(), lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
+
+
+def _plain(value: Any) -> Any:
+    """``value`` as a checkpoint can be read with again: what is neither a number of Python nor a tuple becomes text."""
+    if type(value) is tuple:
+        return tuple(map(_plain, value))
+    return value if type(value) in (str, int, float, bool, type(None)) else str(value)
 
 
 def _clone(state: State) -> State:
