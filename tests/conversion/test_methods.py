@@ -76,6 +76,10 @@ class Given(Method):
         (Given(1, "layerwise", NeuronSpec("graded")), "levels must be a whole number"),
         (Given(2, spec=NeuronSpec("calibrated_if", rho=0)), "rho must be a whole number"),
         (Given(2, spec=NeuronSpec("signed_if", negative=-1.0)), "negative must be at least 0"),
+        (Given(2, spec=NeuronSpec("signed_if", negative="0")), "negative must be a number"),  # type: ignore[arg-type]
+        (Given(1, spec=NeuronSpec("if", levels=4)), "leave them out for if"),
+        (Given(2, spec=NeuronSpec("if", warm_up=-1)), "warm_up must be a whole number"),
+        (Given(2, "layerwise", NeuronSpec("if", warm_up=1)), "warm_up needs the schedule 'pipelined'"),
     ],
     ids=str,
 )

@@ -12,6 +12,7 @@ import numpy as np
 from toolchain.conversion.neurons import NeuronSpec
 from toolchain.errors import ConversionError
 from toolchain.ir.integer import NeuronKind, Schedule
+from toolchain.training.checks import real_number
 
 #: ``static``: mean matching, layer after layer; ``tuned``: then gradient descent on the output.
 Offsets = Literal["static", "tuned"]
@@ -85,12 +86,17 @@ def neuron_of(method: Method, levels: int | None) -> NeuronSpec:
         raise ConversionError(
             f"{who}: {method.timesteps} bits have {2**method.timesteps - 1} levels, not {spec.levels}"
         )
+    if spec.levels is not None and spec.kind not in ("graded", "bit_serial"):
+        raise ConversionError(f"{who}: levels are of graded and bit_serial neurons; leave them out for {spec.kind}")
     if spec.kind == "graded":
         whole_number(f"{who}: levels", spec.levels, 1, 2**15 - 1)
     if spec.kind == "calibrated_if":
         whole_number(f"{who}: rho", spec.rho, 1, 2**15 - 1)
-    if not spec.negative >= 0:
+    if real_number(f"{who}: negative", spec.negative) < 0:
         raise ConversionError(f"{who}: negative must be at least 0, it is {spec.negative}")
+    whole_number(f"{who}: warm_up", spec.warm_up, 0, 2**15 - 1)
+    if spec.warm_up and method.schedule != "pipelined":
+        raise ConversionError(f"{who}: warm_up needs the schedule 'pipelined'")
     return spec
 
 
