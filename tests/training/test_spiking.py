@@ -289,10 +289,24 @@ def test_normalisation_that_has_nowhere_to_go_is_refused() -> None:
 
 def test_bits_of_a_module_used_twice_are_counted_twice() -> None:
     activation = ClipFloorShift(7, 7.0)
-    penalty = BitCountPenalty(activation, 1.0)
-    activation(torch.tensor([1.0, 3.0]))  # 1 and 2 bits
-    activation(torch.tensor([7.0]))  # 3 bits
-    assert float(penalty()) == 6
+    model = nn.Sequential(activation, nn.Threshold(2.0, 7.0), activation)
+    penalty = BitCountPenalty(model, 1.0)
+    model(torch.tensor([1.0, 3.0]))  # 1 and 2 bits, then 7 and 3: 3 and 2 bits
+    assert float(penalty()) == 8
+
+
+def test_only_bits_of_the_last_pass_are_counted() -> None:
+    """A pass of the caller's own, whose graph is gone, was counted into the first step of the training."""
+    model = make_model()
+    penalty = BitCountPenalty(model, 1e-8)
+    model(IMAGES).sum().backward()
+    assert len(fit(model, Set(IMAGES), Set(IMAGES), FitConfig(epochs=1, lr=1e-3), penalty=penalty).history) == 1
+    model.train()
+    model(IMAGES)
+    once = float(penalty())
+    model(IMAGES)
+    model(IMAGES)
+    assert float(penalty()) == once > 0
 
 
 def test_bits_are_not_counted_through_spikes() -> None:

@@ -37,7 +37,7 @@ class _BitCount(torch.autograd.Function):
 
 
 class BitCountPenalty:
-    """A ``penalty`` of :func:`toolchain.training.fit`: ``decay`` times the 1-bits of the last forward pass.
+    """A ``penalty`` of :func:`toolchain.training.fit`: ``decay`` times the 1-bits of the last pass of ``model``.
 
     Raises :class:`ConversionError` where there is nothing to count, or ``decay`` is negative or no number.
     """
@@ -51,8 +51,15 @@ class BitCountPenalty:
             raise ConversionError(
                 "only levels have bits to count: give the network ClipFloorShift(levels=7) activations"
             )
+        model.register_forward_pre_hook(self._forget)
         for module in self._activations:
             module.register_forward_hook(self._count)
+
+    @staticmethod
+    def _forget(model: nn.Module, _inputs: tuple[Tensor, ...]) -> None:
+        for module in model.modules():
+            if isinstance(module, ClipFloorShift):
+                module.ones = None
 
     @staticmethod
     def _count(module: ClipFloorShift, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
