@@ -71,6 +71,8 @@ def weights(plan: Plan, training: str, seed: int, folder: Path) -> Path:
     checkpoint = path.with_suffix(".checkpoint")
     hooks = recipe.hooks(model, validation)
     result = fit(model, train, validation, recipe.fit, checkpoint=checkpoint, resume=True, **hooks)
+    steps = recipe.fit.timesteps if recipe.fit.through_spikes else 0
+    _, accuracy = evaluate(model, plan.split("test"), timesteps=steps, neuron=recipe.fit.neuron)
     info = {
         "model": plan.name,
         "data": recipe.data.partition(":")[0],
@@ -83,7 +85,9 @@ def weights(plan: Plan, training: str, seed: int, folder: Path) -> Path:
         "validation_images": len(validation),
         "validation_accuracy": result.validation_accuracy,
         "validation_timesteps": recipe.fit.timesteps,
-        "test_accuracy": evaluate(model, plan.split("test"))[1],
+        "through_spikes": recipe.fit.through_spikes,
+        "neuron": recipe.fit.neuron,
+        "test_accuracy": accuracy,
     }
     save_weights(model, path, info)
     checkpoint.unlink()
