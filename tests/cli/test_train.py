@@ -195,6 +195,8 @@ def test_reduced_precision_trains_and_is_recorded_in_the_recipe(place: Path) -> 
         (["net.py:relu", "--data", "npz:shapes.npz"], r"fails on images of test, shape \(2, 36\)"),
         (["net.py:relu", "--data", "npz:classes.npz"], "labels of test run from 0 to 2"),
         (["net.py:relu", "-o", "w.pt"], "call the file w.pt.safetensors"),
+        (["net.py:relu", "-o", "out/"], "call the file out.safetensors"),
+        (["net.py:relu", "-o", ".safetensors"], "weights are written as safetensors"),
     ],
 )
 def test_mistakes_are_one_sentence(

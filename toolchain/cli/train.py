@@ -65,8 +65,8 @@ def add_parser(commands: Any) -> Parser:
 
 def _safetensors(text: str) -> Path:
     """Argument type: the name decides how weights are read, so another one would be unreadable after the training."""
-    if not text.endswith(".safetensors"):
-        raise argparse.ArgumentTypeError(f"weights are written as safetensors: call the file {text}.safetensors")
+    if Path(text).suffix != ".safetensors":
+        raise argparse.ArgumentTypeError(f"weights are written as safetensors: call the file {Path(text)}.safetensors")
     return output_path(text)
 
 
