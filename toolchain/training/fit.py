@@ -57,9 +57,10 @@ def fit(
     written after every epoch; with ``resume`` a run continues from it where it exists, and on the same machine, number
     of threads and library versions ends in the same weights bit for bit. ``identity``: what else makes this run the one
     it is, names to values; a checkpoint of another identity is refused, as is one of other activations, other
-    numbers of images or another ``config``. ``log`` gains one JSON line per epoch. ``after_epoch`` may change the
-    activations' ``sigma``; ``penalty`` is added to the loss after each forward pass. Thresholds are kept positive after
-    every step and the record says how often that was needed.
+    numbers of images or another ``config``. ``log`` gains one JSON line per epoch; ``resume`` first makes it hold the
+    epochs of the checkpoint and no others. ``after_epoch`` may change the activations' ``sigma``; ``penalty`` is added
+    to the loss after each forward pass. Thresholds are kept positive after every step and the record says how often
+    that was needed.
 
     ``device``: a torch device, such as "cuda"; also with ``config.precision`` "bfloat16".
 
