@@ -98,7 +98,8 @@ def evaluate(
     With ``timesteps`` T > 0 the network runs as a spiking network of ``neuron`` for T steps, see :func:`spiking`.
     """
     images_of("data", data)
-    timesteps = whole_number("timesteps", timesteps, 0)
+    timesteps, batch = whole_number("timesteps", timesteps, 0), whole_number("batch", batch, 1)
+    device = usable_device(device)
     loss, correct = 0.0, 0
     with evaluating(model):
         for start in range(0, len(data), batch):

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -66,6 +66,8 @@ def spiking(
     layers = {name: m for name, m in model.named_modules() if isinstance(m, ClipFloorShift)}
     if not layers:
         raise ConversionError("the network has no ClipFloorShift, so there is nothing that could spike")
+    if neuron not in get_args(SpikingNeuron):
+        raise ConversionError(f"neuron is one of {', '.join(get_args(SpikingNeuron))}, not {neuron!r}")
     neurons = {name: SpikingForward(m.threshold, neuron) for name, m in layers.items()}
     with evaluating(model), torch.set_grad_enabled(gradients):
         try:
