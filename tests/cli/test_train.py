@@ -191,7 +191,7 @@ def test_reduced_precision_trains_and_is_recorded_in_the_recipe(place: Path) -> 
         (["net.py:relu", "--data", "fashion"], "did you mean 'fashion-mnist'"),
         (["net.py:relu", "--weights", "missing.pt"], "missing.pt"),
         (["net.py:one_class"], "labels of train run from 0 to 1, but the network tells 1 classes apart"),
-        (["net.py:relu", "--seed", str(2**64)], "seed must be at most"),
+        (["net.py:relu", "--seed", str(2**64)], "seed must be a whole number between 0 and"),
         (["net.py:relu", "--data", "npz:shapes.npz"], r"fails on images of test, shape \(2, 36\)"),
         (["net.py:relu", "--data", "npz:classes.npz"], "labels of test run from 0 to 2"),
         (["net.py:relu", "-o", "w.pt"], "call the file w.pt.safetensors"),

@@ -60,7 +60,7 @@ def test_values_arrive(tmp_path: Path) -> None:
         ("noise_timesteps = 0", "noise_timesteps must be at least 1"),
         ("bit_decay = nan", "bit_decay must be at least 0"),
         ('mean = ["a"]\ndeviation = ["b"]', "mean and deviation need one number"),
-        ("[fit]\nseed = -1", "seed must not be negative"),
+        ("[fit]\nseed = -1", "seed must be a whole number between 0 and"),
     ],
 )
 def test_mistakes_are_named(tmp_path: Path, text: str, message: str) -> None:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass, fields
 from importlib.metadata import entry_points
-from typing import ClassVar, Literal, cast, get_args
+from typing import ClassVar, Literal, get_args
 
-import numpy as np
-
+from toolchain.arguments import real_number, whole_number
 from toolchain.conversion.neurons import NeuronSpec
 from toolchain.errors import ConversionError
 from toolchain.ir.integer import NeuronKind, Schedule
-from toolchain.training.checks import real_number
 
 #: ``static``: mean matching, layer after layer; ``tuned``: then gradient descent on the output.
 Offsets = Literal["static", "tuned"]
@@ -61,13 +59,6 @@ class Method:
     def settings(self) -> dict[str, str]:
         """The method and its fields, as stored in files and reports."""
         return {"method": self.name, **{k: str(v) for k, v in vars(self).items()}}
-
-
-def whole_number(name: str, value: object, low: int, high: int) -> None:
-    """Raise :class:`ConversionError` unless ``value`` is an integer, of Python or numpy, in [low, high]."""
-    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not whole or not low <= cast(int, value) <= high:
-        raise ConversionError(f"{name} must be a whole number between {low} and {high}, not {value!r}")
 
 
 def neuron_of(method: Method, levels: int | None) -> NeuronSpec:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import fx
 
+from toolchain.arguments import whole_number
 from toolchain.conversion.network import InputRange, Provenance, SpikingNetwork
 from toolchain.conversion.to_spiking import as_images, input_range
 from toolchain.errors import ConversionError, DataError, GraphError
@@ -66,8 +67,7 @@ def import_nir(
         raise ConversionError(f"reset must be 'subtract', not {reset!r}: the integer neurons know no other reset")
     if v_init not in ("half", "zero"):
         raise ConversionError(f"v_init must be 'half' or 'zero', not {v_init!r}")
-    if isinstance(timesteps, bool) or not isinstance(timesteps, int) or not 1 <= timesteps <= 2**20:
-        raise ConversionError(f"timesteps must be a whole number between 1 and {2**20}, not {timesteps!r}")
+    timesteps = whole_number("timesteps", timesteps, 1, 2**20)
     if dt is not None and not (np.isfinite(dt) and dt > 0):
         raise ConversionError(f"dt must be a positive number, not {dt!r}")
     graph = source if isinstance(source, nir.NIRGraph) else read_nir(source)

@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from toolchain.arguments import real_number
 from toolchain.errors import ConversionError
 from toolchain.training.activations import ClipFloorShift
-from toolchain.training.checks import real_number
 
 
 class _BitCount(torch.autograd.Function):

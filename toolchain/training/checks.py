@@ -2,45 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from numbers import Real
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from toolchain.errors import ConversionError, DataError
 from toolchain.training.images import Images
-
-
-def whole_number(name: str, value: Any, low: int, high: int = 2**64 - 1) -> int:
-    """``value`` as an int. Raises :class:`ConversionError` unless it is a whole number, of Python or numpy, from
-    ``low`` to ``high``."""
-    if not isinstance(value, int | np.integer) or isinstance(value, bool):
-        raise ConversionError(f"{name} must be a whole number, not {value!r}")
-    if value < low:
-        raise ConversionError(f"{name} must {f'be at least {low}' if low else 'not be negative'}, it is {value}")
-    if value > high:
-        raise ConversionError(f"{name} must be at most {high}, it is {value}")
-    return int(value)
-
-
-def real_number(name: str, value: Any) -> float:
-    """``value`` as a float. Raises :class:`ConversionError` unless it is a finite number, of Python or numpy."""
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise ConversionError(f"{name} must be a number, not {value!r}")
-    if not math.isfinite(value):
-        raise ConversionError(f"{name} must be finite, it is {value}")
-    return float(value)
-
-
-def switch(name: str, value: Any) -> bool:
-    """``value`` as a bool. Raises :class:`ConversionError` unless it is a truth value, 1 or 0, of Python or numpy."""
-    if not isinstance(value, int | np.integer | np.bool_) or value not in (0, 1):
-        raise ConversionError(f"{name} is True or False, not {value!r}")
-    return bool(value)
 
 
 def images_of(name: str, data: Any) -> None:

@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from toolchain.arguments import real_number, switch, whole_number
 from toolchain.errors import ConversionError
-from toolchain.training.checks import real_number, switch, whole_number
 from toolchain.training.spiking import SpikingNeuron
 
 Optimizer = Literal["sgd", "adamw"]
@@ -57,9 +57,9 @@ class FitConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        whole = {"epochs": 1, "batch": 1, "shift": 0, "cutout": 0, "timesteps": 0, "seed": 0}
-        for name, low in whole.items():
+        for name, low in {"epochs": 1, "batch": 1, "shift": 0, "cutout": 0, "timesteps": 0}.items():
             object.__setattr__(self, name, whole_number(name, getattr(self, name), low))
+        object.__setattr__(self, "seed", whole_number("seed", self.seed, 0, 2**64 - 1))  # what a generator takes
         for name in ("lr", "momentum", "weight_decay", "label_smoothing", "ema"):
             object.__setattr__(self, name, real_number(name, getattr(self, name)))
         for name in ("flip", "compile", "through_spikes"):

@@ -14,11 +14,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from toolchain.arguments import whole_number
 from toolchain.errors import ConversionError, DataError
 from toolchain.training.activations import ClipFloorShift
 from toolchain.training.augment import augment
 from toolchain.training.checkpoint import KEYS, load_checkpoint, save_checkpoint
-from toolchain.training.checks import file_path, fitting_network, images_of, usable_device, whole_number
+from toolchain.training.checks import file_path, fitting_network, images_of, usable_device
 from toolchain.training.config import FitConfig
 from toolchain.training.images import Images
 from toolchain.training.modes import evaluating

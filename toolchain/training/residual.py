@@ -13,8 +13,9 @@ import math
 import torch
 from torch import Tensor, nn
 
+from toolchain.arguments import whole_number
 from toolchain.training.activations import ClipFloorShift
-from toolchain.training.checks import images_of, whole_number
+from toolchain.training.checks import images_of
 from toolchain.training.images import Images
 from toolchain.training.modes import evaluating
 from toolchain.training.spiking import spiking, spiking_logits

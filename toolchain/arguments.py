@@ -1,0 +1,37 @@
+"""Numbers and switches that users give, of Python or numpy, as those of Python."""
+
+from __future__ import annotations
+
+import math
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from toolchain.errors import ConversionError
+
+
+def whole_number(name: str, value: Any, low: int, high: int | None = None) -> int:
+    """``value`` as an int. Raises :class:`ConversionError` unless it is a whole number of at least ``low`` and at most
+    ``high``."""
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole or value < low or (high is not None and value > high):
+        span = f"of at least {low}" if high is None else f"between {low} and {high}"
+        raise ConversionError(f"{name} must be a whole number {span}, not {value!r}")
+    return int(value)
+
+
+def real_number(name: str, value: Any) -> float:
+    """``value`` as a float. Raises :class:`ConversionError` unless it is a finite number, of Python or numpy."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise ConversionError(f"{name} must be a number, not {value!r}")
+    if not math.isfinite(value):
+        raise ConversionError(f"{name} must be finite, it is {value}")
+    return float(value)
+
+
+def switch(name: str, value: Any) -> bool:
+    """``value`` as a bool. Raises :class:`ConversionError` unless it is a truth value, 1 or 0, of Python or numpy."""
+    if not isinstance(value, int | np.integer | np.bool_) or value not in (0, 1):
+        raise ConversionError(f"{name} is True or False, not {value!r}")
+    return bool(value)
