@@ -71,7 +71,7 @@ def weights(plan: Plan, training: str, seed: int, folder: Path) -> Path:
     checkpoint = path.with_suffix(".checkpoint")
     hooks = recipe.hooks(model, validation)
     result = fit(model, train, validation, recipe.fit, checkpoint=checkpoint, resume=True, **hooks)
-    steps = recipe.fit.timesteps if recipe.fit.through_spikes else 0
+    steps = recipe.fit.spiking_steps
     _, accuracy = evaluate(model, plan.split("test"), timesteps=steps, neuron=recipe.fit.neuron)
     info = {
         "model": plan.name,

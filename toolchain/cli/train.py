@@ -111,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         hooks = recipe.hooks(model, validation, args.device)
         result = fit(model, train, validation, recipe.fit, device=args.device, **files, **hooks)
-    steps = recipe.fit.timesteps if recipe.fit.through_spikes else 0
+    steps = recipe.fit.spiking_steps
     _, accuracy = evaluate(model, test, device=args.device, timesteps=steps, neuron=recipe.fit.neuron)
     low, high = wilson(round(accuracy * len(test)), len(test))
     summary = {

@@ -84,6 +84,11 @@ class FitConfig:
         if self.schedule not in get_args(Schedule):
             raise ConversionError(f"schedule is one of {', '.join(get_args(Schedule))}, not {self.schedule!r}")
 
+    @property
+    def spiking_steps(self) -> int:
+        """T of the spiking network that is trained; 0: the ANN is."""
+        return self.timesteps if self.through_spikes else 0
+
     def learning_rate(self, step: int, steps: int) -> float:
         """Rate of optimiser step ``step`` (from 0) of ``steps`` in the whole run."""
         progress = step / max(1, steps - 1)

@@ -235,11 +235,11 @@ class _Run:
         return value, logits.detach()
 
     def _logits(self, images: Tensor) -> Tensor:
-        if not self.config.through_spikes:
+        if not self.config.spiking_steps:
             logits: Tensor = self.forward(images)
             return logits
         with spiking(self.model, self.config.neuron, gradients=True) as neurons:
-            return spiking_logits(self.model, neurons, images, self.config.timesteps)
+            return spiking_logits(self.model, neurons, images, self.config.spiking_steps)
 
     @torch.no_grad()
     def _average(self) -> None:

@@ -49,8 +49,9 @@ class Progress:
             return
         lines, best = [], None
         for record in history:
-            lines.append(_line(record, best is None or record.merit > best.merit))
-            best = record if best is None or record.merit > best.merit else best
+            better = best is None or record.merit > best.merit
+            lines.append(_line(record, better))
+            best = record if better else best
         temporary = self._log.with_name(f".{self._log.name}.{os.getpid()}")
         temporary.write_text("".join(lines), encoding="utf-8")
         os.replace(temporary, self._log)
