@@ -25,9 +25,13 @@ def real_number(name: str, value: Any) -> float:
     """``value`` as a float. Raises :class:`ConversionError` unless it is a finite number, of Python or numpy."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise ConversionError(f"{name} must be a number, not {value!r}")
-    if not math.isfinite(value):
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
         raise ConversionError(f"{name} must be finite, it is {value}")
-    return float(value)
+    return number
 
 
 def switch(name: str, value: Any) -> bool:

@@ -284,6 +284,15 @@ def test_networks_of_other_precisions_are_converted_from_their_values(dtype):
     assert converted.provenance.source_sha256 != expected.provenance.source_sha256
 
 
+@pytest.mark.parametrize(
+    "of", [tc.QCFS, tc.ErrorFree, lambda t: tc.ErrorCompensation(t, drain=t), lambda t: tc.OffsetSpikes(4, rho=t)]
+)
+def test_numbers_of_numpy_are_those_of_python(of):
+    plain, narrow = (tc.lower(tc.convert(_network(), of(t), example=_IMAGES)) for t in (4, np.int8(4)))
+    expected, found = (tc.simulate(graph, _IMAGES) for graph in (plain, narrow))
+    assert tc.compare(expected, found) is None
+
+
 @pytest.mark.parametrize("images", [None, _IMAGES.numpy(), _IMAGES.long(), _IMAGES[0], _IMAGES[:0], _IMAGES[:, :1]])
 def test_the_converted_network_takes_images(images):
     spiking = tc.convert(_network(), tc.QCFS(timesteps=2), example=_IMAGES)

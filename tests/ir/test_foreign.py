@@ -234,6 +234,16 @@ def test_refuses_a_flatten_that_leaves_axes():
         _import(graph, np.ones((1, 1, 4, 4), np.float32))
 
 
+def test_node_may_be_called_as_a_word_of_python():
+    """nir.NIRGraph.from_list calls its first IF node so."""
+    graph, x = _chain(_dense(np.random.default_rng(0), 3, 4), _if(3)), np.ones((1, 4), np.float32)
+    names = {name: "if" if isinstance(node, nir.IF) else name for name, node in graph.nodes.items()}
+    renamed = nir.NIRGraph(
+        {names[name]: node for name, node in graph.nodes.items()}, [(names[a], names[b]) for a, b in graph.edges]
+    )
+    assert torch.equal(_import(renamed, x)(torch.as_tensor(x)), _import(graph, x)(torch.as_tensor(x)))
+
+
 def test_nothing_is_assumed():
     graph, x = _chain(_dense(np.random.default_rng(0), 3, 4), _if(3)), np.ones((1, 4), np.float32)
     with pytest.raises(TypeError, match="reset"):

@@ -136,6 +136,8 @@ def test_trained_network():
         ("if", "pipelined", [1], r"\[1\] is not known"),
         ("if", "pipelined", np.array([1, 2]), "is not known"),
         ("if", "pipelined", torch.ones(2), "is not known"),
+        ("if", "pipelined", np.True_, "True_? is not known"),
+        ("if", "pipelined", b"1", "b'1' is not known"),
         ("if", "pipelined", 0.0, "not a margin"),
         ("if", "pipelined", float("nan"), "not a margin"),
     ],

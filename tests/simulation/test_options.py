@@ -36,6 +36,14 @@ def test_chunks_do_not_matter(case, batch, measure):
         np.testing.assert_array_equal(parts.event_totals[name], whole.events[name].sum(0))
 
 
+def test_numbers_of_numpy_count_as_far_as_any(one_layer):
+    """170 images by 100: the second chunk ends beyond what 8 bits hold."""
+    graph = one_layer(weight=[[3, -1]], bias=[1], theta=5)
+    images = np.arange(340.0).reshape(170, 2) % 256
+    found = simulate(graph, images, batch=np.int8(100), threads=np.int8(1))
+    np.testing.assert_array_equal(found.output, simulate(graph, images).output)
+
+
 def test_stream_of_batches(case):
     graph, images = case
     seen = []
@@ -95,6 +103,7 @@ def test_a_bad_image_is_named_by_its_number_in_the_data_set(case):
         ({"threads": 0}, "threads=0"),
         ({"batch": 1.5}, "batch=1.5.*whole number"),
         ({"threads": "2"}, "threads='2'.*whole number"),
+        ({"threads": True}, "threads=True.*whole number"),
     ],
 )
 def test_unusable_options(case, options, message):

@@ -38,7 +38,7 @@ class ErrorCompensation(Method):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        whole_number("drain", self.drain, 0, 2**15 - 1)
+        object.__setattr__(self, "drain", whole_number("drain", self.drain, 0, 2**15 - 1))
         number = isinstance(self.negative, int | float | np.integer | np.floating)
         if not number or isinstance(self.negative, bool) or not 0 <= self.negative <= 1:
             raise ConversionError(f"negative must be a fraction of the threshold in [0, 1], not {self.negative!r}")

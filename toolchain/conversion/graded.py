@@ -37,7 +37,7 @@ class Graded(Method):
         if self.timesteps != 1:
             raise ConversionError(f"Graded runs in one step; timesteps={self.timesteps} has no meaning: leave it out")
         if self.levels is not None:
-            whole_number("levels", self.levels, 1, 2**15 - 1)
+            object.__setattr__(self, "levels", whole_number("levels", self.levels, 1, 2**15 - 1))
 
     def neuron(self, levels: int | None) -> NeuronSpec:
         return NeuronSpec("graded", levels=self.levels or levels or _DEFAULT_LEVELS)

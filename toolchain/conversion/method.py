@@ -33,7 +33,7 @@ class Method:
     reason: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
-        whole_number("timesteps", self.timesteps, 1, 2**20)
+        object.__setattr__(self, "timesteps", whole_number("timesteps", self.timesteps, 1, 2**20))
         if not isinstance(self.schedule, str) or self.schedule not in self.schedules:
             allowed = " or ".join(repr(s) for s in self.schedules)
             known = isinstance(self.schedule, str) and self.schedule in get_args(Schedule)

@@ -35,7 +35,7 @@ class OffsetSpikes(Method):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        whole_number("rho", self.rho, 1, 2**15 - 1)
+        object.__setattr__(self, "rho", whole_number("rho", self.rho, 1, 2**15 - 1))
         if not isinstance(self.mode, str) or self.mode not in ("online", "static", "tuned"):
             raise ConversionError(f"mode must be 'online', 'static' or 'tuned', not {self.mode!r}")
 

@@ -32,7 +32,7 @@ class SRP(Method):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        whole_number("tau", self.tau, 1, 2**15 - 1)
+        object.__setattr__(self, "tau", whole_number("tau", self.tau, 1, 2**15 - 1))
 
     def neuron(self, levels: int | None) -> NeuronSpec:
         return NeuronSpec("if", warm_up=self.tau)

@@ -6,6 +6,7 @@ takes and how large a step is. None of it is guessed; the caller says it.
 
 from __future__ import annotations
 
+import keyword
 import os
 import re
 from typing import Literal
@@ -161,7 +162,9 @@ def _names(graph: nir.NIRGraph) -> dict[str, str]:
     chosen = {}
     for name in sorted(name for name, node in graph.nodes.items() if not isinstance(node, nir.Input | nir.Output)):
         plain = re.sub(r"[^A-Za-z0-9_.]", "_", name)
-        parts = plain.split(".")
+        # Names become attributes in the code of the traced graph.
+        parts = [f"{part}_" if keyword.iskeyword(part) else part for part in plain.split(".")]
+        plain = ".".join(parts)
         prefixes = {".".join(parts[:i]) for i in range(1, len(parts))}
         if "" in parts or prefixes & set(graph.nodes):
             plain = plain.replace(".", "_")

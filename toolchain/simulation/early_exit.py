@@ -87,7 +87,7 @@ def early_exit_of(graph: IntegerGraph, ranges: Ranges, option: str | float | Non
     if isinstance(option, str) and option == MARGIN:
         return EarlyExit(graph, ranges, None)
     try:
-        if isinstance(option, bool | str):
+        if isinstance(option, bool | np.bool_ | str | bytes):
             raise TypeError
         margin = float(option)
     except (TypeError, ValueError, RuntimeError) as error:

@@ -140,7 +140,9 @@ class GoldenModel:
         _check_options(record, counts, batch, threads)
         rule = early_exit_of(self._graph, self._ranges, early_exit)
         started = time.perf_counter()
-        size = batch or max(1, min(_LARGEST_BATCH, parse_memory(memory) // self._bytes_per_image(bool(rule or record))))
+        threads = None if threads is None else int(threads)  # numbers of numpy may be too narrow to count in
+        affordable = parse_memory(memory) // self._bytes_per_image(bool(rule or record))
+        size = int(batch or 0) or max(1, min(_LARGEST_BATCH, affordable))
         stream, total = _batches(self._graph, images)
         collector = Collector(self._graph, total, spikes=record == "spikes", counts=counts)
         if rule is not None and not isinstance(self._engine, LevelNetwork) and not self._registers.keep:
@@ -209,7 +211,7 @@ def _check_options(record: str | None, counts: Counts, batch: int | None, thread
         raise DataError(f"counts={counts!r} is not known; use True, False or 'totals'")
     numbers: dict[str, Any] = {"batch": batch, "threads": threads}
     for name, value in numbers.items():
-        if value is not None and (not isinstance(value, int | np.integer) or value < 1):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1):
             raise DataError(f"{name}={value!r} is not possible; use a whole number, at least 1")
 
 
