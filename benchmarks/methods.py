@@ -201,7 +201,7 @@ def plans(args: argparse.Namespace) -> list[Plan]:
                 seeds,
                 entry["base"],
                 entry["fine_tune"],
-                table["trainings"],
+                table["trainings"] | entry.get("trainings", {}),
                 data,
                 args.data_root,
                 entry.get("shipped"),

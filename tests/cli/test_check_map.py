@@ -77,3 +77,4 @@ def test_energy_as_another_tool_counts(spikec, net):
     refused = spikec("energy", net, "--as", "sinabs", "--first-layer", "direct_mac")
     assert refused.code == 1
     assert "--first-layer is for the estimate; leave out --as sinabs" in refused.err
+    assert "--seed is for the estimate" in spikec("energy", net, "--as", "sinabs", "--seed", "0").err

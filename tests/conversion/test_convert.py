@@ -301,6 +301,13 @@ def test_the_converted_network_takes_images(images):
             call(images)
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
+def test_images_of_other_precisions_are_computed_in_its_own(dtype):
+    spiking = tc.convert(_network(), tc.QCFS(timesteps=2), example=_IMAGES)
+    images = _IMAGES.to(dtype)
+    assert torch.equal(spiking(images), spiking(images.float()))
+
+
 def test_only_modules_are_converted():
     with pytest.raises(tc.ConversionError, match=r"expected a torch\.nn\.Module, got function"):
         tc.convert(lambda x: x, tc.QCFS(timesteps=4), example=_IMAGES)

@@ -47,7 +47,7 @@ def add_parser(commands: Any) -> Parser:
         metavar="TOOL",
         help="instead, what neurobench, sinabs, syops or keras-spiking would print, and why it differs",
     )
-    command.add_argument("--seed", type=at_least(0), default=0, metavar="S", help="of the interval's draws")
+    command.add_argument("--seed", type=at_least(0), metavar="S", help="of the interval's draws (0)")
     add_golden(command)
     return command
 
@@ -63,8 +63,9 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"--profile: {unknown(args.profile, profile_names())}")
     if args.tool is not None and args.tool not in TOOLS:
         raise UsageError(f"--as: {unknown(args.tool, TOOLS)}")
-    without_use = [name for name in _OF_ESTIMATES if args.tool is not None and getattr(args, name)]
-    if without_use:
+    given = {name: getattr(args, name) for name in _OF_ESTIMATES}
+    without_use = [name for name, value in given.items() if value is not None and value is not False]
+    if args.tool is not None and without_use:
         option = without_use[0].replace("_", "-")
         raise UsageError(f"--{option} is for the estimate; leave out --as {args.tool}, which counts operations only")
     profile = load_profile(args.profile, args.book)
@@ -89,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
         trace,
         profile=args.profile,
         book=args.book,
-        seed=args.seed,
+        seed=args.seed or 0,
         placement=placement,
         first_layer=args.first_layer,
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from toolchain.conversion.method import Method, NeuronSpec, register, whole_number
+from toolchain.conversion.method import GATHERS, Method, NeuronSpec, register, whole_number
 from toolchain.ir.integer import Schedule
 
 
@@ -29,7 +29,7 @@ class ErrorFree(Method):
     name: ClassVar[str] = "error-free"
     source: ClassVar[str] = "Datta et al., TMLR 2025 (rule derived)"
     schedules: ClassVar[tuple[Schedule, ...]] = ("layerwise",)
-    reason: ClassVar[str] = "a layer needs all that the one before it sends, before it can send its own level"
+    reason: ClassVar[str] = GATHERS
 
     def __post_init__(self) -> None:
         super().__post_init__()

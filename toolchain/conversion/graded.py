@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from toolchain.conversion.method import Method, NeuronSpec, register, whole_number
+from toolchain.conversion.method import GATHERS, Method, NeuronSpec, register, whole_number
 from toolchain.errors import ConversionError
 from toolchain.ir.integer import Schedule
 
@@ -30,7 +30,7 @@ class Graded(Method):
     name: ClassVar[str] = "graded"
     source: ClassVar[str] = "the quantised network itself"
     schedules: ClassVar[tuple[Schedule, ...]] = ("layerwise",)
-    reason: ClassVar[str] = "a layer needs all that the one before it sends, before it can send its own level"
+    reason: ClassVar[str] = GATHERS
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -19,6 +19,10 @@ Offsets = Literal["static", "tuned"]
 METHODS: dict[str, type[Method]] = {}
 
 
+#: ``reason`` of methods whose neurons fire what they have gathered.
+GATHERS = "a layer needs all that the one before it sends, before it can send its own level"
+
+
 @dataclass(frozen=True)
 class Method:
     """Base of all methods: ``timesteps`` T >= 1 and a schedule."""

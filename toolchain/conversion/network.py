@@ -35,7 +35,8 @@ class Provenance:
 class SpikingNetwork(nn.Module):
     """A network of integrate-and-fire neurons in float, made by :func:`toolchain.convert`.
 
-    Calling it on images [N, C, H, W] returns logits [N, classes]: the mean over T steps of the last layer's output.
+    Calling it on images [N, C, H, W], of any floating-point dtype, returns float32 logits [N, classes]: the mean over T
+    steps of the last layer's output.
     ``graph`` is the traced graph with :class:`Neuron` modules, ``example`` a few images that lowering measures on.
     Raises ``DataError`` for anything but images.
     """
@@ -82,7 +83,7 @@ class SpikingNetwork(nn.Module):
             raise DataError(
                 f"images have shape {tuple(images.shape)}, the network takes {('N', *wanted)}, N at least 1"
             )
-        per_step = run_steps(self, images).reshape(self.steps, images.shape[0], -1)
+        per_step = run_steps(self, images.to(self.example.dtype)).reshape(self.steps, images.shape[0], -1)
         if self.steps == 1:
             return per_step[0]
         return per_step[self.warm_up : self.warm_up + self.timesteps + self.drain].sum(0) / self.timesteps
