@@ -1,4 +1,4 @@
-"""Training recipes: one TOML file beside this one per shipped network; users can write their own."""
+"""Training recipes: TOML files beside this one, for networks trained here; users can write their own."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ FOLDER = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Recipe:
-    """``model`` a zoo name (or empty: any), ``data`` a data set name; ``levels`` L (0: trained clipping, not
-    quantised), ``threshold`` and ``order`` of every :class:`toolchain.training.ClipFloorShift`; ``validation`` the
-    share of the training images held out to choose the best epoch; ``fit`` everything else.
+    """``model`` the zoo name it was written for (not checked), ``data`` a data set name; ``levels`` L (0: trained
+    clipping, not quantised), ``threshold`` and ``order`` of every :class:`toolchain.training.ClipFloorShift`;
+    ``validation`` the share of the training images held out to choose the best epoch; ``fit`` everything else.
 
     ``method``: ``qcfs``; ``relu``; ``residual-error``, QCFS with the spiking network's error over ``noise_timesteps``
     steps as noise; ``error-free``, QCFS with 2^T - 1 levels and ``bit_decay`` times the number of 1-bits in the loss.

@@ -1,4 +1,4 @@
-"""A residual network for 28x28 grey images: 150 thousand parameters, 9.6 million multiply-accumulates."""
+"""A residual network for 28x28 grey images: 150 thousand parameters, 8.5 million multiply-accumulates."""
 
 from __future__ import annotations
 

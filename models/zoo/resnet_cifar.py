@@ -58,7 +58,7 @@ class CifarBlock(nn.Module):
 
 class CifarResNet(nn.Module):
     """Stem and three stages of ``width``, 2 and 4 times ``width`` channels with ``(depth - 2) / 6`` blocks each; the
-    20-layer one has 0.27 million parameters and 41 million multiply-accumulates.
+    20-layer one has 0.27 million parameters and 37 million multiply-accumulates (41 with those on the padding).
 
     Input [N, in_channels, H, W] with H and W divisible by 4 (32x32 for CIFAR), output [N, num_classes].
     ``option`` "A": shortcuts without parameters where the shape changes; "B": 1x1 convolutions. ``normalize`` comes

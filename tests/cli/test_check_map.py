@@ -48,7 +48,7 @@ def test_map_lists_and_draws_every_core(spikec, net, tmp_path):
     assert {part["layer"] for part in neurons} == {"fire", "readout"}
     assert drawing.read_text().count("<title>") == len(result.json["cores"])
     shown = spikec("map", net).out
-    assert "1 cores on 1 chip of loihi2; lower bound 1" in shown
+    assert shown.startswith("1 core on 1 chip of loihi2; lower bound 1\n")
     assert "compartments (202, 8192)" in shown
     apart = spikec("map", net, "--unshared", "--json").json["cores"][0]["usage"]["synapse bits"]
     assert apart[0] >= spikec("map", net, "--json").json["cores"][0]["usage"]["synapse bits"][0]

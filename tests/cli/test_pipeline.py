@@ -60,6 +60,7 @@ def test_export_takes_a_file_of_python_and_weights(spikec, digits, tmp_path):
     ("words", "says"),
     [
         (("digits-cn",), "did you mean 'digits-cnn'?"),
+        (("lenet5",), "lenet5 comes without weights: train it with spikec train, then give them with --weights"),
         (("digits-cnn", "--method", "qfcs"), "did you mean 'qcfs'?"),
         (("digits-cnn", "--option", "levls=3"), "unknown 'levls'"),
         (("digits-cnn", "--weights", "absent.safetensors"), "absent.safetensors"),

@@ -26,7 +26,7 @@ def add_parser(commands: Any) -> Parser:
     command.add_argument(
         "model",
         metavar="MODEL",
-        help="name of a shipped network, package.module:callable, file.py:callable or a plain NIR file",
+        help="zoo name, package.module:callable, file.py:callable or a plain NIR file",
     )
     command.add_argument("--weights", type=Path, metavar="W", help="trained weights (default: the shipped ones)")
     command.add_argument("--method", default="qcfs", metavar="M", help="conversion method (default qcfs)")
@@ -141,10 +141,13 @@ def trained(name: str, weights: Path | None, data: Dataset) -> nn.Module:
 
     import models
     from models.loading import read_weights
+    from models.weights import index
+    from models.zoo import REGISTRY
     from toolchain.training import ClipFloorShift, replace_relu
 
-    shipped = models.zoo.REGISTRY
-    if name in shipped and weights is None:
+    if name in REGISTRY and weights is None:
+        if name not in index():
+            raise UsageError(f"{name} comes without weights: train it with spikec train, then give them with --weights")
         return models.pretrained(name)
     # Files of spikec train hold the thresholds of the activations it put in place of ReLU, others hold none.
     clipped = weights is not None and any(k.endswith("threshold") for k in read_weights(weights)[0])

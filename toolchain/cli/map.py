@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def add_parser(commands: Any) -> Parser:
-    command = parser.command(commands, "map", "cores and chips of a NIR file, an estimate by capacity")
+    command = parser.command(commands, "map", "a NIR file placed on the cores of a chip, an estimate")
     parser.add_graph(command)
     add_chip(command)
     command.add_argument("--svg", type=output_path, metavar="map.svg", help="draw the cores")
@@ -55,9 +55,9 @@ def run(args: argparse.Namespace) -> int:
 def text(placement: Placement) -> str:
     """Cores in all and per layer, (used, limit) of every core, and what the estimate assumes."""
     chips = f"{placement.chips} chip{'s' if placement.chips > 1 else ''}"
-    lines = [f"{len(placement.cores)} cores on {chips} of {placement.target}; lower bound {placement.lower_bound}"]
-    for layer, cores in placement.cores_of.items():
-        lines.append(f"  {layer}: {cores} core{'s' if cores > 1 else ''}")
+    cores = _cores(len(placement.cores))
+    lines = [f"{cores} on {chips} of {placement.target}; lower bound {placement.lower_bound}"]
+    lines += [f"  {layer}: {_cores(number)}" for layer, number in placement.cores_of.items()]
     if placement.population_axons:
         lines.append(f"  population axons into {', '.join(placement.population_axons)}")
     for core in placement.cores:
@@ -67,3 +67,7 @@ def text(placement: Placement) -> str:
         used = ", ".join(f"{key} ({used}, {limit})" for key, (used, limit) in core.usage.items())
         lines.append(f"  core {core.index}, chip {core.chip}: {slices}: {used}")
     return "\n".join([*lines, *(f"  assumed: {line}" for line in placement.assumptions)])
+
+
+def _cores(number: int) -> str:
+    return f"{number} core{'s' if number > 1 else ''}"
