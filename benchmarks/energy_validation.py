@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from pathlib import Path
 
 from benchmarks.energy_cases import Case, validate
 from benchmarks.marked import write
 from toolchain.energy.render import si
+from toolchain.whole_files import replacing
 
 APPENDIX = Path(__file__).resolve().parent.parent / "toolchain" / "report" / "validation.json"
 
@@ -76,9 +76,8 @@ def main() -> None:
         print(table)
         return
     write(args.write, "validation", table)
-    temporary = APPENDIX.with_suffix(".part")
-    temporary.write_text(appendix(cases), encoding="utf-8")
-    os.replace(temporary, APPENDIX)
+    with replacing(APPENDIX) as temporary:
+        temporary.write_text(appendix(cases), encoding="utf-8")
 
 
 if __name__ == "__main__":

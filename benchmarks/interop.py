@@ -24,6 +24,7 @@ import numpy.typing as npt
 import toolchain as tc
 from benchmarks.environments import FRAMEWORKS, ROOT, Framework, environment, run
 from benchmarks.interop_cases import Case, beyond, conformance_cases, from_zero, trained_cases, write_case
+from benchmarks.marked import write
 from targets.interop import adapter
 from toolchain.ir import IntegerGraph
 from toolchain.ir.build import requirements
@@ -33,7 +34,6 @@ from toolchain.simulation import Trace
 Golden = dict[tuple[str, str], list[Trace]]
 
 PAGE = ROOT / "docs" / "interoperability.md"
-MARKS = ("<!-- support matrix: written by make interop -->", "<!-- end of support matrix -->")
 #: Rows of the matrix for runs other than through the adapter.
 SPECIAL = {
     "portable": "portable form, from zero",
@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         outcomes = {f.name: evaluate(cases, golden, execute(f, folder), folder / f.name) for f in wanted}
     print(table(outcomes))
     if not args.only:
-        write_matrix(matrix(outcomes))
+        write(PAGE, "support", matrix(outcomes))
         print(f"wrote the support matrix of {PAGE.relative_to(ROOT)}")
     problems = complaints(outcomes)
     print("\n".join(problems) or "no adapter differs from the golden model; every importer alone does")
@@ -214,13 +214,6 @@ def matrix(outcomes: Mapping[str, list[Outcome]]) -> str:
     ]
     lines.append(f"| all runs through the adapter | {' | '.join(totals)} |")
     return "\n".join(lines)
-
-
-def write_matrix(text: str) -> None:
-    """Put the matrix between the marks of the page."""
-    before, _, rest = PAGE.read_text().partition(MARKS[0])
-    _, _, after = rest.partition(MARKS[1])
-    PAGE.write_text(f"{before}{MARKS[0]}\n{text}\n{MARKS[1]}{after}")
 
 
 if __name__ == "__main__":

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+
+from toolchain.whole_files import replacing
 
 
 def marks(name: str) -> tuple[str, str]:
@@ -20,6 +21,5 @@ def replaced(text: str, name: str, part: str) -> str:
 def write(page: Path, name: str, part: str) -> None:
     """Replace the part of a file; it appears whole or not at all."""
     new = replaced(page.read_text(encoding="utf-8"), name, part)
-    temporary = page.with_suffix(".part")
-    temporary.write_text(new, encoding="utf-8")
-    os.replace(temporary, page)
+    with replacing(page) as temporary:
+        temporary.write_text(new, encoding="utf-8")

@@ -1,6 +1,6 @@
 """Accuracy of a published CIFAR-10 ResNet-20 as an integer spiking network, converted without any training.
 
-    python benchmarks/resnet20_untrained.py --weights resnet20.th --data folder:PATH
+    python -m benchmarks.resnet20_untrained --weights resnet20.th --data folder:PATH
 
 The weights are those of ``akamaster/pytorch_resnet_cifar10`` (Idelbayev 2018). Thresholds are calibrated on 1,000
 training images, once for every T of ``--timesteps``. The first table gives each T with its own thresholds; the second
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -26,6 +25,7 @@ from models import load_weights, resolve
 from models.data import Dataset, open_dataset
 from toolchain.conversion import METHODS
 from toolchain.report.statistics import wilson
+from toolchain.whole_files import replacing
 
 ALLOWED_LOSS = 0.02
 BATCH = 100
@@ -67,9 +67,8 @@ def main() -> int:
             k: str(v) for k, v in vars(args).items() if k in ("data", "weights", "method", "per", "schedule", "seed")
         }
         document = {"images": len(test), "ann_accuracy": ann, "rows": rows, "settings": settings}
-        temporary = args.output.with_name(f".{args.output.name}.{os.getpid()}")
-        temporary.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-        os.replace(temporary, args.output)
+        with replacing(args.output) as temporary:
+            temporary.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     return 0 if passed else 1
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 
 from toolchain.errors import DataError
 from toolchain.training import ClipFloorShift
+from toolchain.whole_files import replacing
 
 _METADATA_KEY = "spikec"
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
@@ -23,12 +23,10 @@ _PREFIXES = ("module.", "model.")
 
 def save_weights(module: nn.Module, path: str | Path, info: dict[str, Any]) -> None:
     """Write the state of ``module`` as safetensors with ``info`` (JSON) in the header; whole or not at all."""
-    path = Path(path)
     state = {name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    # Not save_file, which makes files only their owner can read.
-    temporary.write_bytes(save(state, {_METADATA_KEY: json.dumps(info, sort_keys=True)}))
-    os.replace(temporary, path)
+    with replacing(Path(path)) as temporary:
+        # Not save_file, which makes files only their owner can read.
+        temporary.write_bytes(save(state, {_METADATA_KEY: json.dumps(info, sort_keys=True)}))
 
 
 def load_weights(module: nn.Module, path: str | Path, *, levels: int | None = None) -> None:

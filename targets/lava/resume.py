@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from targets.lava.job import Job, Results
+from toolchain.whole_files import replacing
 
 
 def load_chunk(folder: Path, job: Job) -> Results | None:
@@ -31,16 +30,9 @@ def load_chunk(folder: Path, job: Job) -> Results | None:
 def save_chunk(folder: Path, job: Job, results: Results) -> None:
     """Keep results; the file appears whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = _path(folder, job)
-    handle, name = tempfile.mkstemp(prefix=".chunk", dir=folder)
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            members = {f"{key}:{n}": a for n, arrays in results.arrays.items() for key, a in arrays.items()}
-            np.savez_compressed(file, **members, **{"seconds:": np.array(results.seconds)})
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    members = {f"{key}:{n}": a for n, arrays in results.arrays.items() for key, a in arrays.items()}
+    with replacing(_path(folder, job)) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, **members, **{"seconds:": np.array(results.seconds)})
 
 
 def _path(folder: Path, job: Job) -> Path:

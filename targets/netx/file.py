@@ -10,7 +10,6 @@ The group ``/spikec`` holds what concerns the whole network: ``timesteps``, ``sc
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ import toolchain.ir.integer as ig
 from targets.netx.chain import as_chain
 from toolchain.errors import GraphError
 from toolchain.ir import as_integer
+from toolchain.whole_files import replacing
 
 if TYPE_CHECKING:
     import nir
@@ -46,30 +46,22 @@ def write(graph: nir.NIRGraph | ig.IntegerGraph, path: str | os.PathLike[str]) -
 
 def write_layers(chain: ig.IntegerGraph, path: Path, reset: str, write_neurons: NeuronWriter) -> None:
     """Write all layers of a chain; ``write_neurons`` fills the group ``neuron`` of a layer."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        with h5py.File(temporary, "w") as file:
-            _write_network(file.create_group("spikec"), chain, reset)
-            layers = file.create_group("layer")
-            number = 0
-            for node in chain:
-                match node:
-                    case ig.InputNode():
-                        _fill(layers.create_group("0"), type="input", name=node.name, shape=node.shape)
-                    case ig.Flatten():
-                        number += 1
-                        _fill(layers.create_group(str(number)), type="flatten")
-                    case ig.Convolution() | ig.Affine():
-                        number += 1
-                        _write_synapse(layers.create_group(str(number)), node)
-                    case ig.Population() | ig.Readout():
-                        write_neurons(layers[str(number)].create_group("neuron"), node)
-        temporary.chmod(0o644)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+        _write_network(file.create_group("spikec"), chain, reset)
+        layers = file.create_group("layer")
+        number = 0
+        for node in chain:
+            match node:
+                case ig.InputNode():
+                    _fill(layers.create_group("0"), type="input", name=node.name, shape=node.shape)
+                case ig.Flatten():
+                    number += 1
+                    _fill(layers.create_group(str(number)), type="flatten")
+                case ig.Convolution() | ig.Affine():
+                    number += 1
+                    _write_synapse(layers.create_group(str(number)), node)
+                case ig.Population() | ig.Readout():
+                    write_neurons(layers[str(number)].create_group("neuron"), node)
 
 
 def fill_neuron(group: Group, **values: Any) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import toolchain as tc
 from benchmarks import interop
 from benchmarks.interop_cases import SEEDS, beyond, conformance, conformance_cases, from_zero
+from benchmarks.marked import replaced
 
 
 def _images(seed):
@@ -79,14 +80,9 @@ def test_differences_are_counted():
     assert interop.difference(trace, {**result, "curve": trace.output_curve + 1})[1] == trace.output_curve.size
 
 
-def test_matrix_replaces_what_stood_between_the_marks(tmp_path, monkeypatch):
-    page = tmp_path / "page.md"
-    page.write_text(f"before\n{interop.MARKS[0]}\noutdated\n{interop.MARKS[1]}\nafter\n")
-    monkeypatch.setattr(interop, "PAGE", page)
-    interop.write_matrix(interop.matrix(_outcomes()))
-    text = page.read_text()
-    assert text.startswith(f"before\n{interop.MARKS[0]}\n| | nirtorch 2.6 |")
-    assert text.endswith(f"{interop.MARKS[1]}\nafter\n")
+def test_matrix_and_its_place_in_the_documentation():
+    text = interop.matrix(_outcomes())
+    assert text.startswith("| | nirtorch 2.6 |")
     assert "| skip connection | same spikes |" in text
     assert "| signed_if neurons | refused |" in text
-    assert "outdated" not in text
+    assert f"\n{text}\n" in replaced(interop.PAGE.read_text(), "support", text)

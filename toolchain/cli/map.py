@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 from typing import TYPE_CHECKING, Any
 
 from toolchain.cli import parser
 from toolchain.cli.check import add_chip, known_chip
 from toolchain.cli.output import emit
 from toolchain.cli.parser import Parser, output_path
+from toolchain.whole_files import replacing
 
 if TYPE_CHECKING:
     from targets.loihi import Placement
@@ -34,9 +34,8 @@ def run(args: argparse.Namespace) -> int:
     _, graph = read_graph(args.graph)
     placement = place(graph, chip, shared=not args.unshared)
     if args.svg is not None:
-        temporary = args.svg.with_name(f".{args.svg.name}.part")
-        temporary.write_text(placement.svg(), encoding="utf-8")
-        os.replace(temporary, args.svg)
+        with replacing(args.svg) as temporary:
+            temporary.write_text(placement.svg(), encoding="utf-8")
     document = {
         "file": args.graph,
         "target": placement.target,

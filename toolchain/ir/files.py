@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 from toolchain.errors import GraphError
 from toolchain.ir.decode import decode
 from toolchain.ir.profile import KEY, content_sha256, metadata_of, metadata_sha256, text_of
+from toolchain.whole_files import replacing
 
 
 def _sorted(value: Any) -> Any:
@@ -59,20 +59,10 @@ def write_nir(graph: nir.NIRGraph, path: str | os.PathLike[str]) -> Path:
     """
     target = Path(path)
     try:
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
-    except OSError as error:
-        raise GraphError(f"cannot write {target}: {error.strerror}") from error
-    os.close(handle)
-    try:
-        nir.write(temporary, graph)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, target)
+        with replacing(target) as temporary:
+            nir.write(temporary, graph)
     except OSError as error:
         raise GraphError(f"cannot write {target}: {error.strerror or error}") from error
-    finally:
-        Path(temporary).unlink(missing_ok=True)
     return target
 
 

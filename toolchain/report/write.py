@@ -1,14 +1,13 @@
-"""Files appear whole or not at all."""
+"""A report on disk: both files are rendered first, then each appears whole or not at all."""
 
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from pathlib import Path
 
 from toolchain.errors import ToolchainError
 from toolchain.report.value import Report
+from toolchain.whole_files import replacing
 
 
 def write(report: Report, path: str | Path, json_path: str | Path | None) -> tuple[Path, Path]:
@@ -25,24 +24,10 @@ def write(report: Report, path: str | Path, json_path: str | Path | None) -> tup
 
 
 def replace(path: Path, content: str) -> None:
-    """Put ``content`` at ``path`` by way of a temporary file beside it, so that no reader sees half of it."""
+    """Put ``content`` at ``path``, so that no reader sees half of it; a missing folder is made."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    except OSError as error:
-        raise ToolchainError(f"cannot write {path}: {error.strerror}; choose a folder you may write to") from error
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(content)
-        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes it private; a report is not
-        os.replace(temporary, path)
+        with replacing(path) as temporary:
+            temporary.write_text(content, encoding="utf-8", newline="\n")
     except OSError as error:
         raise ToolchainError(f"cannot write {path}: {error.strerror}; choose another path") from error
-    finally:
-        Path(temporary).unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -13,9 +12,9 @@ import torch
 
 from toolchain.errors import DataError
 from toolchain.training.config import FitConfig
+from toolchain.whole_files import replacing
 
 FORMAT = "spikec-training/1"
-
 
 #: What :func:`toolchain.training.fit` puts into a checkpoint beside format, configuration and identity.
 KEYS = frozenset(
@@ -25,9 +24,8 @@ KEYS = frozenset(
 
 def save_checkpoint(path: Path, config: FitConfig, identity: Mapping[str, Any], state: dict[str, Any]) -> None:
     """Write tensors, numbers, strings and containers of them; the file appears whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    torch.save({"format": FORMAT, "config": asdict(config), "identity": dict(identity), **state}, temporary)
-    os.replace(temporary, path)
+    with replacing(path) as temporary:
+        torch.save({"format": FORMAT, "config": asdict(config), "identity": dict(identity), **state}, temporary)
 
 
 def load_checkpoint(path: Path, config: FitConfig, identity: Mapping[str, Any]) -> dict[str, Any]:

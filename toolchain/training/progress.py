@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from toolchain.whole_files import replacing
+
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """One epoch. Accuracies are fractions in [0, 1]; ``raised_thresholds`` counts the times an optimiser step drove
-    a threshold to zero or below and it was set back; ``sigma`` the largest noise added to an activation."""
+    """One epoch, counted from 0. ``lr`` is the rate of its last step; accuracies are fractions in [0, 1];
+    ``raised_thresholds`` counts the times an optimiser step drove a threshold too low and it was set back (see
+    :meth:`toolchain.training.ClipFloorShift.keep_positive`); ``sigma`` is the largest noise added to an activation."""
 
     epoch: int
     lr: float
@@ -52,9 +54,8 @@ class Progress:
             better = best is None or record.merit > best.merit
             lines.append(_line(record, better))
             best = record if better else best
-        temporary = self._log.with_name(f".{self._log.name}.{os.getpid()}")
-        temporary.write_text("".join(lines), encoding="utf-8")
-        os.replace(temporary, self._log)
+        with replacing(self._log) as temporary:
+            temporary.write_text("".join(lines), encoding="utf-8")
 
     def batch(self, epoch: int, done: int, total: int, loss: float) -> None:
         """After a batch; shown on a terminal only, at most five times a second."""
