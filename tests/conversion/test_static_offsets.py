@@ -92,3 +92,9 @@ def test_calibration_is_repeatable():
     )
     for a, b in zip(first.neurons.values(), second.neurons.values(), strict=True):
         assert torch.equal(a.offset, b.offset)
+
+
+def test_offsets_from_the_example_images_come_with_a_warning():
+    with pytest.warns(UserWarning, match="^initial membranes come from the 5 example images; pass calibration") as seen:
+        tc.convert(_network(), tc.OffsetSpikes(timesteps=2, mode="static"), example=_IMAGES[:5])
+    assert seen[0].filename == __file__

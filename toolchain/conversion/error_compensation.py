@@ -9,9 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, get_args
 
-import numpy as np
-
-from toolchain.conversion.method import Method, NeuronSpec, Offsets, register, whole_number
+from toolchain.arguments import real_number, whole_number
+from toolchain.conversion.method import Method, NeuronSpec, Offsets, register
 from toolchain.errors import ConversionError
 
 
@@ -39,8 +38,8 @@ class ErrorCompensation(Method):
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "drain", whole_number("drain", self.drain, 0, 2**15 - 1))
-        number = isinstance(self.negative, int | float | np.integer | np.floating)
-        if not number or isinstance(self.negative, bool) or not 0 <= self.negative <= 1:
+        object.__setattr__(self, "negative", real_number("negative", self.negative))
+        if not 0 <= self.negative <= 1:
             raise ConversionError(f"negative must be a fraction of the threshold in [0, 1], not {self.negative!r}")
         if self.drain and self.schedule != "pipelined":
             raise ConversionError("drain steps need the schedule 'pipelined'; layerwise needs none")

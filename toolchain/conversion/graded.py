@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from toolchain.conversion.method import GATHERS, Method, NeuronSpec, register, whole_number
+from toolchain.arguments import whole_number
+from toolchain.conversion.method import GATHERS, Method, NeuronSpec, register
 from toolchain.errors import ConversionError
 from toolchain.ir.integer import Schedule
 

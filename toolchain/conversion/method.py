@@ -18,7 +18,6 @@ Offsets = Literal["static", "tuned"]
 #: Methods by their command-line name; filled by :func:`register` as modules are imported.
 METHODS: dict[str, type[Method]] = {}
 
-
 #: ``reason`` of methods whose neurons fire what they have gathered.
 GATHERS = "a layer needs all that the one before it sends, before it can send its own level"
 
@@ -132,5 +131,4 @@ __all__ = [
     "methods",
     "neuron_of",
     "register",
-    "whole_number",
 ]

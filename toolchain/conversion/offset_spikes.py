@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from toolchain.conversion.method import Method, NeuronSpec, Offsets, register, whole_number
+from toolchain.arguments import whole_number
+from toolchain.conversion.method import Method, NeuronSpec, Offsets, register
 from toolchain.errors import ConversionError
 from toolchain.ir.integer import Schedule
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, fx, nn
 
-from toolchain.conversion.method import Method, neuron_of
+from toolchain.conversion.method import Method, Offsets, neuron_of
 from toolchain.conversion.network import InputRange, Provenance, SpikingNetwork
 from toolchain.conversion.neurons import Neuron
 from toolchain.conversion.static_offsets import activation_means, match_means
@@ -30,7 +30,8 @@ def convert(ann: nn.Module, method: Method, *, example: Any, calibration: Any = 
 
     ``ann`` is left as it is. ``method``: one of ``tc.QCFS(timesteps=4)`` and its kin. ``example``: images as the
     network takes them, float [N, C, H, W], tensor or array; fixes shapes and the input range. ``calibration``: training
-    images that give plain ReLU networks their thresholds (default: ``example``, with a warning); networks trained with
+    images that give plain ReLU networks their thresholds, and static and tuned offsets their initial membranes
+    (default: ``example``, with a warning); the first 1,000 are used, 10,000 to tune. Other networks trained with
     ``tc.ClipFloorShift`` need none.
 
     Raises ``UnsupportedOperation`` (all obstacles at once), ``ConversionError``, ``DataError``.
@@ -38,23 +39,22 @@ def convert(ann: nn.Module, method: Method, *, example: Any, calibration: Any = 
     if not isinstance(method, Method):
         raise ConversionError(f"expected a method such as tc.QCFS(timesteps=4), got {method!r}")
     images = as_images(example, "example")
-    seen = more = images
-    if calibration is not None:
-        more = as_images(calibration, "calibration")
-        if more.shape[1:] != images.shape[1:]:
-            raise DataError(
-                f"calibration has images of shape {tuple(more.shape[1:])}, example {tuple(images.shape[1:])}"
-            )
-        seen = torch.cat([images, more[:_CALIBRATION_IMAGES]])
+    training = images if calibration is None else as_images(calibration, "calibration")
+    if training.shape[1:] != images.shape[1:]:
+        raise DataError(
+            f"calibration has images of shape {tuple(training.shape[1:])}, example {tuple(images.shape[1:])}"
+        )
     graph = canonicalize(ann, images[:2])
     check_structure(graph)
-    levels = {name: getattr(module, "levels", None) for name, module in activations(graph).items()}
-    thresholds = _thresholds(graph, method, levels, images, calibration)
     offsets = method.calibrated_offsets()
-    data = seen[len(images) :] if calibration is not None else images
+    if calibration is None:
+        _warn_of_examples(graph, offsets, len(images))
+    levels = {name: getattr(module, "levels", None) for name, module in activations(graph).items()}
+    data, tuning = training[:_CALIBRATION_IMAGES], training[:LARGEST_SET]
+    thresholds = _thresholds(graph, method, levels, data)
     means = activation_means(graph, list(levels), data) if offsets else {}
-    tuning = more[:LARGEST_SET]
     scores = class_scores(graph, tuning) if offsets == "tuned" else None
+    seen = images if calibration is None else torch.cat([images, data])
     for name in levels:
         spec = neuron_of(method, levels[name])
         neuron = Neuron(spec, thresholds[name], method.timesteps, method.schedule, method.drain_steps())
@@ -146,21 +146,25 @@ def _passes_linear(graph: fx.GraphModule, node: fx.Node) -> bool:
     return all(_passes_linear(graph, source) for source in node.all_input_nodes)
 
 
+def _warn_of_examples(graph: fx.GraphModule, offsets: Offsets | None, images: int) -> None:
+    rectified = sum(isinstance(module, Rectifier) for module in activations(graph).values())
+    what = [f"thresholds of {rectified} ReLU layers"] if rectified else []
+    what += ["initial membranes"] if offsets else []
+    if what:
+        warnings.warn(
+            f"{' and '.join(what)} come from the {images} example images; "
+            "pass calibration=images from the training set",
+            stacklevel=4,  # of who called convert, which is wrapped
+        )
+
+
 def _thresholds(
-    graph: fx.GraphModule, method: Method, levels: Mapping[str, int | None], images: Tensor, calibration: Any
+    graph: fx.GraphModule, method: Method, levels: Mapping[str, int | None], images: Tensor
 ) -> dict[str, Tensor]:
+    """Threshold of every activation, float32 [] or [C]: the trained one, of a ReLU one that ``images`` give."""
     found = activations(graph)
     rectified = [name for name, module in found.items() if isinstance(module, Rectifier)]
-    measured: dict[str, float] = {}
-    if rectified:
-        if calibration is None:
-            warnings.warn(
-                f"thresholds of {len(rectified)} ReLU layers come from the {len(images)} example images; "
-                "pass calibration=images from the training set",
-                stacklevel=4,
-            )
-        data = images if calibration is None else as_images(calibration, "calibration")[:_CALIBRATION_IMAGES]
-        measured = calibrate(graph, data, {name: method.resolution(levels[name]) for name in rectified})
+    measured = calibrate(graph, images, {name: method.resolution(levels[name]) for name in rectified})
     thresholds = {}
     for name, module in found.items():
         value = torch.tensor(measured[name]) if name in measured else module.threshold
@@ -203,7 +207,7 @@ def input_range(images: Tensor) -> InputRange:
 
 
 def state_sha256(state: Mapping[str, Tensor]) -> str:
-    """Hash of a state dict: names, shapes and values."""
+    """Hash of a state dict: names, dtypes, shapes and values."""
     digest = hashlib.sha256()
     for name in sorted(state):
         value = state[name].detach().cpu().contiguous()
