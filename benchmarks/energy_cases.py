@@ -113,9 +113,8 @@ def _dynamic(layers: tuple[LayerWork, ...], steps: int, profile: str, book: str 
     work = Workload(layers, steps, steps, "bias_current", 0)
 
     def events(constants: Mapping[str, Samples]) -> Samples:
-        bill = price(work, constants, where)
-        names = bill.items.keys() & {"synapses", "neurons", "spikes", "messages"}
-        return np.asarray(sum(bill.items[name] for name in sorted(names)))
+        items = price(work, constants, where).items
+        return np.asarray(sum(items[item] for item in ("messages", "neurons", "spikes", "synapses") if item in items))
 
     drawn = draw_constants(chosen, DRAWS, np.random.default_rng(0))
     return float(events(nominal(chosen))[0]), events(drawn)

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import nir
 import torch
 from torch import Tensor, nn
 
 from targets.interop.adapter import Adapter
-
-NodeMap = dict[type[nir.NIRNode], Callable[[Any], nn.Module]]
 
 
 class NirTorch(Adapter):

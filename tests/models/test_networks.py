@@ -20,7 +20,7 @@ from toolchain.training import ClipFloorShift, evaluate
 PARAMETERS = {"digits-cnn": 23_038, "fashion-vgg": 185_239, "fashion-resnet": 149_721, "resnet20": 269_722 + 19}
 
 
-@pytest.mark.parametrize("name", list(PARAMETERS))
+@pytest.mark.parametrize("name", list(REGISTRY))
 def test_architecture_maps_its_images_to_classes(name: str) -> None:
     with torch.device("meta"):  # shapes only: some are ImageNet networks
         model = resolve(name, num_classes=7)

@@ -70,7 +70,7 @@ def _convert(b: Builder, raw: fx.GraphModule, node: fx.Node, values: dict[fx.Nod
         return node.meta.get("value", _attribute(raw, str(node.target)))
     args, kwargs = fx.map_arg(node.args, look_up), fx.map_arg(node.kwargs, look_up)
     if node.op == "output":
-        return _output(b, node, args[0])
+        return _output(b, args[0])
     if not _nodes_in((args, kwargs)):
         return _constant(raw, node, args, kwargs)
     if not args and "input" in kwargs:  # torch.flatten(input=x)
@@ -155,7 +155,7 @@ def _trained_activation(b: Builder, call: Call) -> fx.Node:
     return b.emit(call, call.module, call.args[0])
 
 
-def _output(b: Builder, node: fx.Node, value: Any) -> fx.Node:
+def _output(b: Builder, value: Any) -> fx.Node:
     if isinstance(value, Tensor):
         raise ConversionError("the network returns a constant: its output does not depend on the image")
     if not isinstance(value, fx.Node):

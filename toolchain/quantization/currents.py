@@ -77,7 +77,7 @@ def _apply(
         case Dense():
             return maps.dense(current, float64(module.weight), float64(module.bias), name)
         case AveragePool():
-            return maps.average(current, module.kernel, name)
+            return maps.average(current, module.kernel)
         case ChannelAffine():
             return maps.scale(current, float64(module.scale), float64(module.shift), name)
         case FlattenAll():

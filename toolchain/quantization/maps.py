@@ -91,7 +91,7 @@ def _convolve_term(term: Term, kernel: Kernel) -> Term:
     return replace(term, kernel=kernel if term.kernel is None else compose(term.kernel, kernel))
 
 
-def average(current: Current, window: tuple[int, int], name: str) -> Current:
+def average(current: Current, window: tuple[int, int]) -> Current:
     """One more average pool (stride = window, partial windows dropped).
 
     A pool of emissions stays a pool (the division is left to the weights, see ``pool`` in :class:`Term`), also behind

@@ -80,7 +80,7 @@ def certify(graph: nir.NIRGraph | ig.IntegerGraph, images: npt.ArrayLike) -> Cer
     quantised = simulate(quantised_network(integer), images)
     layers = []
     for population in integer.populations:
-        counts, levels = _counts(integer, spiking, population), quantised.counts[population.name]
+        counts, levels = _counts(spiking, population), quantised.counts[population.name]
         difference = np.abs(counts.astype(np.int64) - levels)
         layers.append(
             LayerCertificate(
@@ -147,7 +147,8 @@ def _weighted(graph: ig.IntegerGraph, name: str) -> bool:
     return not isinstance(node, ig.Population | ig.InputNode) and any(_weighted(graph, s) for s in node.sources)
 
 
-def _counts(graph: ig.IntegerGraph, trace: Trace, population: ig.Population) -> npt.NDArray[np.int64]:
+def _counts(trace: Trace, population: ig.Population) -> npt.NDArray[np.int64]:
+    """Levels sent, int64 [N, *shape]: net spikes, or the number that the bits of a ``bit_serial`` neuron write."""
     if population.kind != "bit_serial":
         return trace.counts[population.name].astype(np.int64)
     bits = np.moveaxis(trace.spikes[population.name].astype(np.int64), 1, 0)

@@ -11,6 +11,7 @@ are computed again from U in float32, where every number is an integer below 2**
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -51,7 +52,7 @@ class LayerNetwork(LevelNetwork):
                 start = torch.as_tensor(node.v_init).float()[None]
                 each = torch.zeros_like(start) if bias is None else bias[None]
                 self._constant[node.name] = flat(start) + times * flat(each)
-        layer_bytes = 4 * self._steps * max(int(torch.Size(n.output_shape).numel()) for n in graph)
+        layer_bytes = 4 * self._steps * max(math.prod(n.output_shape) for n in graph)
         self._images_at_once = max(1, _CACHED // layer_bytes)
         self._few = _FEW // layer_bytes if self._steps <= U8_MAX else 0  # spikes of a neuron are counted in u8
 
@@ -61,7 +62,7 @@ class LayerNetwork(LevelNetwork):
         images need beyond it is a few times ``_FEW``, whatever the graph."""
         if not self._calibrated:
             return super().bytes_per_image
-        sizes = [int(torch.Size(n.output_shape).numel()) for n in self.graph]
+        sizes = [math.prod(n.output_shape) for n in self.graph]
         return sum(sizes) + 24 * self._steps * max(sizes)
 
     def run(

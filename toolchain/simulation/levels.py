@@ -16,6 +16,7 @@ graphs whose ranges are proven to fit. Float32 enters only where :func:`supports
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import reduce
 
@@ -127,7 +128,7 @@ class LevelNetwork:
     @property
     def bytes_per_image(self) -> int:
         """Estimate of the working set of one image: every node once as u8, the widest four times as float32."""
-        sizes = [int(torch.Size(n.output_shape).numel()) for n in self.graph]
+        sizes = [math.prod(n.output_shape) for n in self.graph]
         return sum(sizes) + 16 * max(sizes)
 
     def _prepare(self, node: Node) -> None:
@@ -189,10 +190,10 @@ class LevelNetwork:
                 readout[step + 1 :] = readout[step]
                 break
         emissions = {
-            name: record.emission
+            p.name: records[p.name].emission
             if self._pipelined
-            else from_value(self.graph, self._population(name), record.last, spikes=spikes)
-            for name, record in records.items()
+            else from_value(self.graph, p, records[p.name].last, spikes=spikes)
+            for p in self.graph.populations
         }
         return Result(emissions, readout, None if early_exit is None else steps)
 
@@ -252,11 +253,6 @@ class LevelNetwork:
         stepwise = self._pipelined
         events = events and stepwise and separate_events(self.graph, node)
         return LevelRecord(zero, len(self._times), events=events, spikes=spikes and stepwise)
-
-    def _population(self, name: str) -> Population:
-        node = self.graph.nodes[name]
-        assert isinstance(node, Population)  # only populations have records
-        return node
 
     def _sum(self, node: Node, parts: Sequence[Tensor]) -> Tensor:
         if len(parts) == 1:

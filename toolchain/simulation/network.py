@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -55,7 +56,7 @@ class Network:
         alive: dict[str, int] = {}
         peak = 1
         for node in self.graph:
-            size = int(torch.Size(node.output_shape).numel()) * self._dtype[node.name].itemsize
+            size = math.prod(node.output_shape) * self._dtype[node.name].itemsize
             alive[node.name] = size * steps
             peak = max(peak, sum(alive.values()))
             alive = {name: b for name, b in alive.items() if self._last_use.get(name) != node.name}

@@ -53,9 +53,8 @@ class Currents:
             yield (*terms, self.steady) if step < self.steps_on else tuple(terms)
 
 
-def _start(p: Parameters, images: int, v_init: Tensor | None = None) -> Tensor:
-    v = p.v_init if v_init is None else v_init
-    return v.expand(images, *p.theta.shape).clone()
+def _start(p: Parameters, images: int) -> Tensor:
+    return p.v_init.expand(images, *p.theta.shape).clone()
 
 
 def fire(p: Parameters, currents: Currents, watch: Watch, images: int, timesteps: int) -> Tensor:

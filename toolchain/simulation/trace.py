@@ -16,17 +16,21 @@ Array = npt.NDArray[np.generic]
 class Trace:
     """Result of running N images for T steps.
 
-    ``output`` int64 [N, classes], ``logits`` float32 [N, classes] (output in the ANN's units), ``counts`` per
-    population int32 [N, *shape]: net emissions (sum of s over the T steps), ``events`` int32 [N, *shape]: number of
-    non-zero emissions over all steps including drain; ``spikes`` int8 (int16 where payloads need it) [N, T, *shape]
-    when recorded, else empty; ``output_curve`` int64 [N, T, classes]: the readout after each step, where the schedule
-    has one; ``membrane`` per population and readout (lowest, highest) membrane seen before reset; ``overflows`` per
-    population and readout: neuron-steps beyond 24 bits. With drain, ``counts``, ``spikes`` and ``output_curve`` cover
-    the T + drain steps that the contract counts. ``steps`` int64 [N], with early exit: steps that each image ran; its
-    output, counts, events and rasters are those up to there (later entries of a raster are 0, later ones of the curve
-    repeat the output). ``count_totals`` / ``event_totals`` hold counts and events summed
-    over the images, also where the arrays per image were not kept. ``seconds`` of wall clock and ``target`` are not
-    compared.
+    - ``output`` int64 [N, classes]: the readout after the last step; ``logits`` float32 [N, classes]: the same in the
+      ANN's units; ``output_curve`` int64 [N, T, classes]: the readout after each step, where the schedule has one;
+    - ``counts`` int32 [N, *shape] per population: net emissions (sum of s); ``events`` int32 [N, *shape]: non-zero
+      emissions over all steps emitted (T + drain, or max(T, rho)); ``spikes`` int8 (int16 where payloads need it)
+      [N, T, *shape]: every emission, when recorded; ``count_totals`` and ``event_totals`` int64 [*shape]: counts and
+      events summed over the images, also where the arrays per image were not kept;
+    - ``membrane`` per population and readout: (lowest, highest) membrane seen before reset; ``overflows``: neuron-steps
+      beyond 24 bits;
+    - ``steps`` int64 [N], with early exit: steps that each image ran. Its output, counts, events and rasters are those
+      up to there; later entries of a raster are 0, later ones of the curve repeat the output;
+    - ``input_events`` int32 [*input shape]: images in which the pixel is not zero; ``extra_steps``: drain or
+      calibration steps beyond T, per layer; ``info``: what the target tells of the run.
+
+    With drain, ``counts``, ``spikes`` and ``output_curve`` cover the T + drain steps. ``seconds`` of wall clock and
+    ``target`` are not compared.
 
     Where ``tc.simulate`` was asked for registers, ``overflows`` counts what did not fit those, also of every
     ``"node: accumulator"``, and ``accumulator`` holds per node the (lowest, highest) sum of one step.
@@ -41,14 +45,14 @@ class Trace:
     output_curve: npt.NDArray[np.int64] | None = None
     membrane: dict[str, tuple[int, int]] = field(default_factory=dict)
     overflows: dict[str, int] = field(default_factory=dict)
-    input_events: npt.NDArray[np.int32] | None = None  # [*input shape]: images in which the pixel is non-zero
+    input_events: npt.NDArray[np.int32] | None = None
     timesteps: int = 0
-    extra_steps: int = 0  # drain or calibration steps beyond T, per layer
+    extra_steps: int = 0
     target: str = "golden"
     seconds: float = 0.0
     info: dict[str, str] = field(default_factory=dict)
-    count_totals: dict[str, npt.NDArray[np.int64]] = field(default_factory=dict)  # counts summed over images [*shape]
-    event_totals: dict[str, npt.NDArray[np.int64]] = field(default_factory=dict)  # events summed over images [*shape]
+    count_totals: dict[str, npt.NDArray[np.int64]] = field(default_factory=dict)
+    event_totals: dict[str, npt.NDArray[np.int64]] = field(default_factory=dict)
     accumulator: dict[str, tuple[int, int]] = field(default_factory=dict)
     first_overflow: dict[str, Place] = field(default_factory=dict)
     steps: npt.NDArray[np.int64] | None = None

@@ -140,14 +140,14 @@ class ClipFloorShift(nn.Module):
         return y
 
     @torch.no_grad()
-    def keep_positive(self, smallest: float = SMALLEST_THRESHOLD) -> bool:
-        """Raise a threshold that an optimiser step drove below ``smallest`` back to it; True where it did.
+    def keep_positive(self) -> bool:
+        """Raise a threshold that an optimiser step drove below 0.001 back to that; True where it did.
 
         Our rule: the published code lets the threshold become negative, where the activation is meaningless.
         """
-        if bool(self.threshold >= smallest):
+        if bool(self.threshold >= SMALLEST_THRESHOLD):
             return False
-        self.threshold.fill_(smallest)
+        self.threshold.fill_(SMALLEST_THRESHOLD)
         return True
 
     def extra_repr(self) -> str:

@@ -13,6 +13,7 @@ from toolchain.training.spiking import SpikingNeuron
 Optimizer = Literal["sgd", "adamw"]
 Schedule = Literal["cosine", "one-cycle"]
 Precision = Literal["float32", "bfloat16"]
+_WORDS = {"optimizer": Optimizer, "schedule": Schedule, "precision": Precision, "neuron": SpikingNeuron}
 
 #: One-cycle: share of the steps that warm up, and the first and last rate as fractions of the peak (Smith 2018).
 _WARM_UP, _FIRST, _LAST = 0.3, 1 / 25, 1 / 250_000
@@ -71,18 +72,13 @@ class FitConfig:
                 raise ConversionError(f"{name} must lie in [0, 1), it is {getattr(self, name)}")
         if self.lr <= 0:
             raise ConversionError(f"lr must be positive, it is {self.lr}")
-        if self.optimizer not in get_args(Optimizer):
-            raise ConversionError(f"optimizer is one of {', '.join(get_args(Optimizer))}, not {self.optimizer!r}")
-        if self.precision not in get_args(Precision):
-            raise ConversionError(f"precision is one of {', '.join(get_args(Precision))}, not {self.precision!r}")
-        if self.neuron not in get_args(SpikingNeuron):
-            raise ConversionError(f"neuron is one of {', '.join(get_args(SpikingNeuron))}, not {self.neuron!r}")
+        for name, kind in _WORDS.items():
+            if getattr(self, name) not in get_args(kind):
+                raise ConversionError(f"{name} is one of {', '.join(get_args(kind))}, not {getattr(self, name)!r}")
         if self.through_spikes and not self.timesteps:
             raise ConversionError("through_spikes trains for a number of steps: give timesteps")
         if self.through_spikes and self.compile:
             raise ConversionError("neurons keep a state from step to step: through_spikes cannot be compiled")
-        if self.schedule not in get_args(Schedule):
-            raise ConversionError(f"schedule is one of {', '.join(get_args(Schedule))}, not {self.schedule!r}")
 
     @property
     def spiking_steps(self) -> int:

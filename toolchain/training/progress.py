@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -35,13 +35,12 @@ class EpochRecord:
 
 
 class Progress:
-    """Reports to ``stream`` (default: standard error), and to the JSON-lines file ``log`` where one is given."""
+    """Reports to standard error, and to the JSON-lines file ``log`` where one is given."""
 
-    def __init__(self, epochs: int, log: Path | None = None, write: Callable[[str], object] | None = None) -> None:
+    def __init__(self, epochs: int, log: Path | None = None) -> None:
         self.epochs = epochs
         self._log = log
-        self._write = write or (lambda text: print(text, end="", file=sys.stderr, flush=True))
-        self._terminal = write is None and sys.stderr.isatty()
+        self._terminal = sys.stderr.isatty()
         self._start = self._shown = time.monotonic()
         self._done_at_start: float | None = None
 
@@ -66,12 +65,12 @@ class Progress:
         if not self._terminal or now - self._shown < 0.2:
             return
         self._shown = now
-        self._write(f"\r\x1b[Kepoch {epoch + 1}/{self.epochs}  {done}/{total}  loss {loss:.3f}{self._left(finished)}")
+        _show(f"\r\x1b[Kepoch {epoch + 1}/{self.epochs}  {done}/{total}  loss {loss:.3f}{self._left(finished)}")
 
     def epoch(self, record: EpochRecord, best: bool) -> None:
         """After an epoch and its validation."""
         note = f"  thresholds raised {record.raised_thresholds}x" if record.raised_thresholds else ""
-        self._write(
+        _show(
             ("\r\x1b[K" if self._terminal else "")
             + f"epoch {record.epoch + 1}/{self.epochs}  loss {record.train_loss:.4f}"
             + f"  train {100 * record.train_accuracy:.2f} %  validation {100 * record.validation_accuracy:.2f} %"
@@ -90,6 +89,10 @@ class Progress:
             return ""
         seconds = (time.monotonic() - self._start) / done * (self.epochs - finished)
         return f"  {int(seconds) // 60}:{int(seconds) % 60:02d} left"
+
+
+def _show(text: str) -> None:
+    print(text, end="", file=sys.stderr, flush=True)
 
 
 def _line(record: EpochRecord, best: bool) -> str:

@@ -1,0 +1,30 @@
+"""What a training run shows: a line per epoch, with the time that is left."""
+
+from __future__ import annotations
+
+from itertools import count
+
+import pytest
+
+from toolchain.training.progress import EpochRecord, Progress
+
+
+def record(epoch: int, raised: int = 0) -> EpochRecord:
+    return EpochRecord(epoch, 0.1, 1.5, 0.25, 1.0, 0.5, raised, 0.0, 9.0)
+
+
+def test_a_line_per_epoch_with_the_time_left(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = count(0, 30)
+    progress = Progress(3)
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    progress.batch(0, 1, 4, 2.0)  # at 0 s; in a log, batches are not shown
+    progress.epoch(record(0), best=True)  # at 30 s: 2 epochs are left, 3/4 of one took 30 s
+    progress.epoch(record(1, raised=7), best=False)  # at 60 s
+    progress.epoch(record(2), best=False)
+    assert capsys.readouterr().err.splitlines() == [
+        "epoch 1/3  loss 1.5000  train 25.00 %  validation 50.00 % *  1:20 left",
+        "epoch 2/3  loss 1.5000  train 25.00 %  validation 50.00 %  thresholds raised 7x  0:34 left",
+        "epoch 3/3  loss 1.5000  train 25.00 %  validation 50.00 %",
+    ]
