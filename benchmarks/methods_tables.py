@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from toolchain.report.statistics import wilson
+from toolchain.whole_files import replacing
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "results.md"
 MARKS = ("<!-- methods: written by benchmarks/methods.py -->", "<!-- end of methods -->")
@@ -28,9 +28,8 @@ def show(folder: Path, order: Sequence[str], *, write: bool) -> None:
     if write:
         before, _, rest = PAGE.read_text().partition(MARKS[0])
         _, _, after = rest.partition(MARKS[1])
-        temporary = PAGE.with_name(f".{PAGE.name}.{os.getpid()}")
-        temporary.write_text(f"{before}{MARKS[0]}\n{text}\n{MARKS[1]}{after}")
-        os.replace(temporary, PAGE)
+        with replacing(PAGE) as temporary:
+            temporary.write_text(f"{before}{MARKS[0]}\n{text}\n{MARKS[1]}{after}")
 
 
 def network(name: str, results: Sequence[Result], order: Sequence[str]) -> str:
