@@ -75,18 +75,9 @@ def weights(plan: Plan, training: str, seed: int, folder: Path) -> Path:
     _, accuracy = evaluate(model, plan.split("test"), timesteps=steps, neuron=recipe.fit.neuron)
     info = {
         "model": plan.name,
+        **recipe.record(result, len(validation)),
         "data": recipe.data.partition(":")[0],
-        "method": recipe.method,
-        "levels": recipe.levels,
         "bit_decay": recipe.bit_decay if recipe.method == "error-free" else 0.0,
-        "seed": seed,
-        "epochs": recipe.fit.epochs,
-        "best_epoch": result.best_epoch + 1,
-        "validation_images": len(validation),
-        "validation_accuracy": result.validation_accuracy,
-        "validation_timesteps": recipe.fit.timesteps,
-        "through_spikes": recipe.fit.through_spikes,
-        "neuron": recipe.fit.neuron,
         "test_accuracy": accuracy,
     }
     save_weights(model, path, info)

@@ -38,8 +38,8 @@ def main() -> int:
     training = open_dataset(args.data, args.data_root, "train")
     model = resolve("resnet20-normalized", num_classes=len(test.classes), activation=nn.ReLU)
     load_weights(model, args.weights)
-    test = _draw(test, args.limit, args.seed)
-    calibration = _draw(training, args.calibration, args.seed).images()
+    test = test.draw(args.limit or len(test), args.seed)
+    calibration = training.draw(args.calibration, args.seed).images()
     correct = _correct_ann(model, test)
     ann = correct / len(test)
     print(f"{len(test)} test images, {len(calibration)} calibration images, int8 per {args.per}")
@@ -87,13 +87,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", type=Path, metavar="F.json", help="also write the numbers")
     return parser.parse_args()
-
-
-def _draw(data: Dataset, number: int | None, seed: int) -> Dataset:
-    """``number`` images (all where None) drawn with ``seed``, in their stored order."""
-    if number is None or number >= len(data):
-        return data
-    return data.subset(np.sort(np.random.default_rng(seed).permutation(len(data))[:number]))
 
 
 def _correct_ann(model: nn.Module, test: Dataset) -> int:

@@ -78,6 +78,12 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return {str(k): v for k, v in content.items()}, {}
 
 
+def holds_thresholds(path: Path) -> bool:
+    """Whether the weights are of a network with :class:`ClipFloorShift`, as ``spikec train`` writes them. Raises
+    :class:`DataError` for a file that holds no weights."""
+    return any(name.rpartition(".")[2] == "threshold" for name in read_weights(path)[0])
+
+
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as file:

@@ -1,4 +1,4 @@
-"""From a recipe to the network that training starts with: new, or from weights, of ReLU networks too."""
+"""Networks with their weights: those that training starts with, and trained ones, of plain ReLU networks too."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import torch
 from torch import nn
 
 from models.data import Dataset
-from models.loading import load_weights, read_weights
+from models.loading import holds_thresholds, load_weights
 from models.recipes import Recipe
 from models.resolving import resolve
-from toolchain.errors import ConversionError
+from models.weights import index, pretrained
+from models.zoo import REGISTRY
+from toolchain.errors import ConversionError, DataError
 from toolchain.frontend import canonicalize, replace_max_pool
 from toolchain.training import ClipFloorShift, fold_normalisation, initialise_thresholds, replace_relu
 
@@ -29,7 +31,7 @@ def prepare(
     layer. What could not be converted afterwards is refused now rather than after hours of training: raises
     :class:`UnsupportedOperation`, :class:`ConversionError` or :class:`DataError`.
     """
-    from_relu = weights is not None and not any(k.endswith("threshold") for k in read_weights(weights)[0])
+    from_relu = weights is not None and not holds_thresholds(weights)
     torch.manual_seed(recipe.fit.seed)
     model = resolve(
         spec,
@@ -53,3 +55,25 @@ def prepare(
         raise ConversionError(f"{spec} has no nn.ReLU modules to replace; write its activations as modules")
     canonicalize(model, train.images(slice(2)))
     return model, thresholds
+
+
+def trained(spec: str, weights: Path | None, data: Dataset) -> nn.Module:
+    """The network ``spec`` (see :func:`models.resolve`) with the weights of a file, or with those it is shipped or
+    returned with, in eval mode; of the zoo with the channels and classes of ``data``. Raises :class:`DataError`.
+    """
+    if spec in REGISTRY and weights is None:
+        if spec not in index():
+            raise DataError(f"{spec} comes without weights: train it with spikec train, then give them with --weights")
+        return pretrained(spec)
+    clipped = weights is not None and holds_thresholds(weights)
+    model = resolve(
+        spec,
+        num_classes=len(data.classes),
+        in_channels=data.shape[0],
+        activation=ClipFloorShift if clipped else nn.ReLU,
+    )
+    if clipped and not any(isinstance(m, ClipFloorShift) for m in model.modules()):
+        replace_relu(model, ClipFloorShift)
+    if weights is not None:
+        load_weights(model, weights)
+    return model.eval()

@@ -65,6 +65,10 @@ class Dataset:
         """The chosen images, as a set of their own."""
         return Dataset(self.name, self.stored[indices], self.labels[indices], self.scale, self.classes)
 
+    def draw(self, number: int, seed: int) -> Dataset:
+        """``number`` images drawn with ``seed``, in their stored order; all where there are not more."""
+        return self.subset(np.sort(np.random.default_rng(seed).permutation(len(self))[:number]))
+
     def split(self, fraction: float, seed: int) -> tuple[Dataset, Dataset]:
         """Two disjoint sets, the second with ``fraction`` of every class (at least one image), drawn with ``seed``."""
         if not 0 < fraction < 1:

@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 from torch import nn
 
 from toolchain.errors import DataError, ToolchainError
-from toolchain.training import BitCountPenalty, ClipFloorShift, FitConfig, ResidualNoise
+from toolchain.training import BitCountPenalty, ClipFloorShift, FitConfig, FitResult, ResidualNoise
 from toolchain.training.activations import Order
 from toolchain.training.images import Images
 
@@ -83,6 +83,22 @@ class Recipe:
         if self.method == "error-free" and self.bit_decay:
             return {"penalty": BitCountPenalty(model, self.bit_decay)}
         return {}
+
+    def record(self, result: FitResult, validation_images: int) -> dict[str, Any]:
+        """What the header of weights says of a training by this recipe; epochs are counted from 1."""
+        return {
+            "data": self.data,
+            "method": self.method,
+            "levels": self.levels,
+            "seed": self.fit.seed,
+            "epochs": self.fit.epochs,
+            "best_epoch": result.best_epoch + 1,
+            "validation_images": validation_images,
+            "validation_accuracy": result.validation_accuracy,
+            "validation_timesteps": self.fit.timesteps,
+            "through_spikes": self.fit.through_spikes,
+            "neuron": self.fit.neuron,
+        }
 
 
 def load_recipe(path: str | Path) -> Recipe:

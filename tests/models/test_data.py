@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.data import load, open_dataset
+from models.data import Dataset, load, open_dataset
 from models.data.fashion_mnist import read_idx
 from toolchain.errors import DataError
 
@@ -273,3 +273,13 @@ def test_batches_cover_the_set_in_order() -> None:
     batches = list(dataset.batches(100))
     assert [len(y) for _, y in batches] == [100, 100, 100, 100, 49]
     assert torch.equal(torch.cat([x for x, _ in batches]), dataset.images())
+
+
+def test_draws_are_decided_by_the_seed_and_keep_the_order() -> None:
+    numbered = Dataset("numbered", np.arange(40, dtype=np.uint8)[:, None], np.zeros(40, np.int64), 1.0, ("one",))
+    first, again, other, more = (
+        numbered.draw(*how).stored.ravel().tolist() for how in ((9, 1), (9, 1), (9, 2), (99, 0))
+    )
+    assert len(set(first)) == 9
+    assert first == sorted(first) == again != other
+    assert more == list(range(40))

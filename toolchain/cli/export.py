@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import nir
     from torch import nn
 
-    from models.data import Dataset
     from toolchain.conversion import SpikingNetwork
     from toolchain.quantization import Int8
 
@@ -80,6 +79,7 @@ def add_parser(commands: Any) -> Parser:
 
 
 def run(args: argparse.Namespace) -> int:
+    from models import trained
     from models.data import open_dataset
     from models.weights import index
     from toolchain.ir import as_integer
@@ -96,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
         from toolchain.frontend import replace_max_pool
 
         model = replace_max_pool(model)
-    images = calibration_images(training, args)
+    images = training.draw(args.calibration, args.seed).images()
     graph, precision = deploy(model, images, args)
     plain_nir.save(graph, args)
     integer = as_integer(graph)
@@ -133,43 +133,6 @@ def run(args: argparse.Namespace) -> int:
         text = f"{text}\n{found.text()}"
     emit(args, document, text)
     return 0
-
-
-def trained(name: str, weights: Path | None, data: Dataset) -> nn.Module:
-    """The network called ``name`` with the weights of a file, or with those it is shipped with."""
-    from torch import nn
-
-    import models
-    from models.loading import read_weights
-    from models.weights import index
-    from models.zoo import REGISTRY
-    from toolchain.training import ClipFloorShift, replace_relu
-
-    if name in REGISTRY and weights is None:
-        if name not in index():
-            raise UsageError(f"{name} comes without weights: train it with spikec train, then give them with --weights")
-        return models.pretrained(name)
-    # Files of spikec train hold the thresholds of the activations it put in place of ReLU, others hold none.
-    clipped = weights is not None and any(k.endswith("threshold") for k in read_weights(weights)[0])
-    model = models.resolve(
-        name,
-        num_classes=len(data.classes),
-        in_channels=data.shape[0],
-        activation=ClipFloorShift if clipped else nn.ReLU,
-    )
-    if clipped and not any(isinstance(m, ClipFloorShift) for m in model.modules()):
-        replace_relu(model, ClipFloorShift)
-    if weights is not None:
-        models.load_weights(model, weights)
-    return model.eval()
-
-
-def calibration_images(training: Dataset, args: argparse.Namespace) -> Any:
-    """``args.calibration`` training images, drawn with ``args.seed``."""
-    import numpy as np
-
-    chosen = np.random.default_rng(args.seed).permutation(len(training))[: args.calibration]
-    return training.images(np.sort(chosen))
 
 
 def deploy(model: nn.Module | None, images: Any, args: argparse.Namespace) -> tuple[nir.NIRGraph, Int8]:

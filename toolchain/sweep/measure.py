@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import time
 import traceback
 import warnings
@@ -58,14 +57,13 @@ def measure(configuration: Configuration) -> Result:
 
 def _measured(run: Configuration) -> dict[str, Any]:
     import toolchain as tc
-    from toolchain.cli.export import calibration_images
     from toolchain.conversion import methods
 
     trained_network = _Network(run.model, run.weights, run.data, run.data_root, run.max_pool, tuple(run.files.items()))
     model = _model(trained_network)
     training = _dataset(run.data, run.data_root, "train")
     test = _dataset(run.data, run.data_root, "test").subset(slice(run.limit))
-    images = calibration_images(training, argparse.Namespace(seed=run.seed, calibration=run.calibration))
+    images = training.draw(run.calibration, run.seed).images()
     chosen: dict[str, Any] = {"schedule": run.schedule} if run.schedule else {}
     method = methods()[run.method](timesteps=run.timesteps, **chosen, **run.options)
     network = tc.convert(model, method, example=images[:1], calibration=images)
@@ -156,11 +154,11 @@ class _Network:
 
 @lru_cache(maxsize=2)
 def _model(network: _Network) -> nn.Module:
-    from toolchain.cli.export import trained
+    from models import trained
     from toolchain.frontend import replace_max_pool
 
     weights = Path(network.weights) if network.weights else None
-    model = trained(network.name, weights, _dataset(network.data, network.root, "train")).eval()
+    model = trained(network.name, weights, _dataset(network.data, network.root, "train"))
     return replace_max_pool(model) if network.max_pool else model
 
 
