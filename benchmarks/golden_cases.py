@@ -1,4 +1,4 @@
-"""The networks of the golden benchmark: shipped weights where there are any, else random ones."""
+"""The networks of the golden benchmark, with shipped or, on which speed hardly depends, with random weights."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from torch import Tensor, nn
 import toolchain as tc
 from models import pretrained, resolve
 from models.data import open_dataset
+from models.zoo import REGISTRY
 from toolchain.errors import DataError
 from toolchain.frontend import canonicalize
 
-#: Name of the network, its data set, whether weights are shipped.
+#: Data set by network, and whether it runs with the shipped weights.
 NETWORKS = {
     "digits-cnn": ("digits", True),
     "fashion-vgg": ("fashion-mnist", True),
     "vgg11": ("cifar10", False),
     "resnet20": ("cifar10", False),
 }
-SHAPES = {"digits": (1, 8, 8), "fashion-mnist": (1, 28, 28), "cifar10": (3, 32, 32)}
 #: Neurons other than IF: the method that converts to them.
 KINDS = {
     "if": tc.QCFS,
@@ -60,10 +60,10 @@ class Case:
 
 def model(network: str) -> nn.Module:
     """The ANN, its batch norms folded as for a deployment; the same at every call."""
-    data, shipped = NETWORKS[network]
+    _, shipped = NETWORKS[network]
     torch.manual_seed(0)
     module = pretrained(network) if shipped else resolve(network, activation=nn.ReLU)
-    return canonicalize(module.eval(), torch.zeros(1, *SHAPES[data]))
+    return canonicalize(module.eval(), torch.zeros(1, *REGISTRY[network].input_shape))
 
 
 def images(network: str, count: int, split: str = "test") -> Tensor:
@@ -72,5 +72,5 @@ def images(network: str, count: int, split: str = "test") -> Tensor:
     try:
         found = open_dataset(data, split=split).images(slice(count))
     except DataError:
-        found = torch.rand(count, *SHAPES[data], generator=torch.Generator().manual_seed(0))
+        found = torch.rand(count, *REGISTRY[network].input_shape, generator=torch.Generator().manual_seed(0))
     return torch.from_numpy(np.resize(found.numpy(), (count, *found.shape[1:])))
