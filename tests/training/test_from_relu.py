@@ -36,6 +36,16 @@ def test_relus_are_replaced_everywhere_and_thresholds_are_quantiles_of_what_they
         initialise_thresholds(nn.Linear(2, 2), torch.rand(1, 2))
 
 
+def test_a_relu_under_two_names_is_replaced_by_two_activations() -> None:
+    """One threshold for both would be refused; one left as it was would be a ReLU in a trained network."""
+    relu = nn.ReLU()
+    model = nn.Sequential(nn.Linear(3, 3), relu, nn.Linear(3, 3), relu)
+    assert replace_relu(model, lambda: ClipFloorShift(4, 8.0)) == 2
+    assert isinstance(model[1], ClipFloorShift)
+    assert isinstance(model[3], ClipFloorShift)
+    assert model[1] is not model[3]
+
+
 @pytest.mark.parametrize("bias", [True, False])
 def test_folded_normalisation_takes_raw_images(bias: bool) -> None:
     torch.manual_seed(0)

@@ -73,6 +73,7 @@ class SpikingNetwork(nn.Module):
 
     @property
     def steps(self) -> int:
+        """Steps run for one image; 1 where neurons send a level in one step."""
         return max((neuron.steps for neuron in self.neurons.values()), default=1)
 
     def forward(self, images: Tensor) -> Tensor:

@@ -19,7 +19,8 @@ def replace_relu(model: nn.Module, activation: Callable[[], nn.Module]) -> int:
     """Put a new ``activation()`` in the place of every ``nn.ReLU`` and ``nn.ReLU6`` of ``model``; their number."""
     replaced = 0
     for module in list(model.modules()):
-        for name, child in list(module.named_children()):
+        # _modules and not named_children, which skips a ReLU that stands under two names.
+        for name, child in list(module._modules.items()):
             if isinstance(child, nn.ReLU | nn.ReLU6):
                 setattr(module, name, activation())
                 replaced += 1
