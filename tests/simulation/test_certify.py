@@ -121,6 +121,8 @@ def may_be_proven(graph):
         return True
     if graph.schedule == "layerwise":
         return True
+    if graph.timesteps == 1 and not graph.drain and kind != "calibrated_if":
+        return True
     one_unit = all(p.theta_neg is None or (p.theta_neg == 1).all() for p in graph.populations)
     return kind == "signed_if" and one_unit and graph.drain == graph.timesteps * depth(graph)
 

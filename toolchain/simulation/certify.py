@@ -163,6 +163,8 @@ def _proof(graph: ig.IntegerGraph) -> str:
         return "bit-serial emission is exact"
     if graph.schedule == "layerwise" and kinds <= {"if", "signed_if"}:
         return "layer-synchronous neurons fire their level exactly"
+    if graph.timesteps == 1 and graph.drain == 0 and kinds <= {"if", "signed_if"}:
+        return "in a single step neurons fire their level"
     one_unit = all(p.theta_neg is None or bool((p.theta_neg == 1).all()) for p in graph.populations)
     if kinds == {"signed_if"} and one_unit and graph.drain >= graph.timesteps * depth(graph):
         return "dual-threshold neurons with T drain steps per layer reach their level exactly"
