@@ -300,3 +300,9 @@ def test_a_large_bias_makes_the_unit_coarser():
     graph = tc.lower(tc.convert(network, tc.QCFS(timesteps=4), example=_IMAGES))
     expected = network(_IMAGES).detach().numpy()
     np.testing.assert_allclose(tc.simulate(graph, _IMAGES).logits, expected, atol=0.02 * np.abs(expected).max())
+
+
+def test_widths_may_be_numbers_of_numpy():
+    precision = tc.Int8(bits=np.int64(4), overrides={"first": np.uint8(6)})
+    assert precision == tc.Int8(bits=4, overrides={"first": 6})
+    assert {type(bits) for bits in (precision.bits, *precision.overrides.values())} == {int}

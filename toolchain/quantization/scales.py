@@ -16,6 +16,7 @@ from typing import Literal, Protocol, get_args, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from toolchain.arguments import whole_number
 from toolchain.errors import ConversionError
 from toolchain.quantization.kernels import Float64
 
@@ -74,9 +75,9 @@ class Int8:
             raise ConversionError(f"per must be 'layer' or 'channel', not {self.per!r}")
         if self.scale not in get_args(Scale):
             raise ConversionError(f"scale must be one of {', '.join(get_args(Scale))}, not {self.scale!r}")
-        for name, bits in [("bits", self.bits), *((f"override {name}: bits", b) for name, b in self.overrides.items())]:
-            if isinstance(bits, bool) or not isinstance(bits, int) or not 2 <= bits <= 8:
-                raise ConversionError(f"{name} must be a whole number between 2 and 8, not {bits!r}")
+        object.__setattr__(self, "bits", whole_number("bits", self.bits, 2, 8))
+        widths = {name: whole_number(f"override {name}: bits", bits, 2, 8) for name, bits in self.overrides.items()}
+        object.__setattr__(self, "overrides", widths)
 
     def bits_of(self, *names: str) -> int:
         """Width of the weights that lead into the population with one of these ``names``."""
