@@ -7,6 +7,8 @@ import torch
 from torch import nn
 
 import toolchain as tc
+from models import pretrained
+from models.data import load
 from toolchain.conversion import fidelity
 
 _IMAGES = torch.rand(80, 2, 6, 6, generator=torch.Generator().manual_seed(1))  # more than one batch
@@ -100,3 +102,16 @@ def test_a_network_made_from_another_one_is_refused():
         tc.ConversionError, match="layer 3 is not in the converted network: was that made from this one"
     ):
         fidelity(_trained(4), tc.convert(other, tc.QCFS(timesteps=2), example=_IMAGES), _IMAGES)
+
+
+def test_rounding_shows_between_float_and_integers():
+    network, images = pretrained("digits-cnn"), load("digits", None, "test")[0][:40]
+    spiking = tc.convert(network, tc.QCFS(timesteps=4), example=images)
+    fine, coarse = tc.lower(spiking), tc.lower(spiking, tc.Int8(bits=4))
+    same = fidelity(network, fine, images, against=fine)
+    assert all(layer.total == 0 for layer in same.layers)
+    eight, four = (fidelity(network, graph, images, against=spiking) for graph in (fine, coarse))
+    assert eight.stage == "integer spiking network against the float spiking network"
+    for name in (layer.layer for layer in eight.layers):
+        small, large = (next(la.total for la in f.layers if la.layer == name) for f in (eight, four))
+        assert 0 < small < 0.5 * large
