@@ -26,7 +26,7 @@ def run(make):
 
 
 @pytest.mark.parametrize("profile", ["loihi1", "loihi2"])
-def test_dynamic_items_are_counts_times_constants(run, make, profile):
+def test_dynamic_items_are_counts_times_constants(run, profile):
     net, trace = run
     found = estimate(net, trace, profile, draws=DRAWS)
     constants = load_profile(profile)

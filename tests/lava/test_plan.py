@@ -226,7 +226,7 @@ def test_ranges_know_what_is_sent():
         check_ranges(graph, image_is_sent=True)
 
 
-def test_currents_hold_image_and_bias(random_graph, random_images, oracle):
+def test_currents_hold_image_and_bias(random_images, oracle):
     """Without populations the readout is T times its current."""
     rng = np.random.default_rng(0)
     shape = (2, 4, 3)

@@ -72,7 +72,8 @@ def test_mistakes_are_named(tmp_path: Path, text: str, message: str) -> None:
 
 def test_normalisation_may_be_measured() -> None:
     images = np.arange(24, dtype=np.float32).reshape(2, 3, 2, 2)
-    Recipe(mean=tuple(images.mean((0, 2, 3))), deviation=tuple(images.std((0, 2, 3))))
+    recipe = Recipe(mean=tuple(images.mean((0, 2, 3))), deviation=tuple(images.std((0, 2, 3))))
+    assert recipe.mean == (7.5, 11.5, 15.5)
 
 
 def test_unknown_networks_get_general_defaults() -> None:
