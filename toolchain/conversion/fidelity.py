@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -82,31 +83,52 @@ def fidelity(ann: nn.Module, converted: Stage, images: Any, *, against: Stage | 
     """
     data = as_images(images, "images")
     traced = canonicalize(ann, data[:2])
-    names = list(activations(traced))
-    codings = _codings(converted)
-    for stage in (converted, *([against] if against is not None else [])):
-        missing = sorted(set(names) - set(_codings(stage)))
+    trained = activations(traced)
+    spiking, wanted = _Emitting.of(converted), None if against is None else _Emitting.of(against)
+    for stage in (spiking, *([wanted] if wanted else [])):
+        missing = sorted(set(trained) - set(stage.codings))
         if missing:
             raise ConversionError(f"layer {missing[0]} is not in the converted network: was that made from this one?")
-    sums = {name: torch.zeros(6, dtype=torch.float64) for name in names}
+    sums = {name: torch.zeros(6, dtype=torch.float64) for name in trained}
     for batch in torch.split(data, _BATCH):
-        emitted = _emitted(converted, batch)
-        teacher = None if against is None else _emitted(against, batch)
+        emitted = spiking.emitted(batch)
+        teacher = wanted.emitted(batch) if wanted else None
         own, forced = _pre_activations(traced, batch, teacher), _pre_activations(traced, batch, emitted)
-        for name, activation in activations(traced).items():
+        for name, activation in trained.items():
             reference = activation(own[name]) if teacher is None else teacher[name]
-            sums[name] += _errors(own[name], forced[name], emitted[name], codings[name], reference)
+            sums[name] += _errors(own[name], forced[name], emitted[name], spiking.codings[name], reference)
     layers = []
-    for name in names:
-        *errors, scale = sums[name].tolist()
-        shares = [error / scale if scale else 0.0 for error in errors]
-        layers.append(LayerFidelity(name, *shares))
-    stages = f"{_stage(converted)} against the {'trained network' if against is None else _stage(against)}"
-    return Fidelity(stages, len(data), tuple(sorted(layers, key=lambda layer: -layer.own)))
+    for name, total in sums.items():
+        *errors, scale = total.tolist()
+        layers.append(LayerFidelity(name, *(error / scale if scale else 0.0 for error in errors)))
+    compared = f"{spiking.title} against the {wanted.title if wanted else 'trained network'}"
+    return Fidelity(compared, len(data), tuple(sorted(layers, key=lambda layer: -layer.own)))
 
 
-def _stage(value: Stage) -> str:
-    return "float spiking network" if isinstance(value, SpikingNetwork) else "integer spiking network"
+@dataclass(frozen=True)
+class _Emitting:
+    """A converted network, and how its layers code activations."""
+
+    network: SpikingNetwork | ig.IntegerGraph
+    codings: Mapping[str, _Coding]
+
+    @classmethod
+    def of(cls, stage: Stage) -> _Emitting:
+        network = stage if isinstance(stage, SpikingNetwork) else as_integer(stage)
+        return cls(network, _codings(network))
+
+    @property
+    def title(self) -> str:
+        return f"{'float' if isinstance(self.network, SpikingNetwork) else 'integer'} spiking network"
+
+    def emitted(self, images: Tensor) -> dict[str, Tensor]:
+        """Activation each layer's emissions stand for, [N, *shape]."""
+        network = self.network
+        counts = network.counts(images) if isinstance(network, SpikingNetwork) else _integer_levels(network, images)
+        return {
+            name: counts[name] * coding.step.reshape(-1, *([1] * (counts[name].ndim - 2)))
+            for name, coding in self.codings.items()
+        }
 
 
 def _errors(own: Tensor, forced: Tensor, emitted: Tensor, coding: _Coding, reference: Tensor) -> Tensor:
@@ -128,15 +150,14 @@ def _round(value: Tensor, step: Tensor, levels: int) -> Tensor:
     return step * torch.clamp(torch.floor(value / step + 0.5), 0, levels)
 
 
-def _codings(converted: Stage) -> dict[str, _Coding]:
-    if isinstance(converted, SpikingNetwork):
-        found = {}
-        for name, neuron in converted.neurons.items():
-            levels = neuron.spec.levels or converted.timesteps
-            found[name] = _Coding(neuron.threshold.reshape(-1) / levels, levels)
-        return found
-    graph = as_integer(converted)
-    return {p.name: _integer_coding(graph, p) for p in graph.populations if p.scale is not None}
+def _codings(network: SpikingNetwork | ig.IntegerGraph) -> dict[str, _Coding]:
+    if isinstance(network, ig.IntegerGraph):
+        return {p.name: _integer_coding(network, p) for p in network.populations if p.scale is not None}
+    found = {}
+    for name, neuron in network.neurons.items():
+        levels = neuron.spec.levels or network.timesteps
+        found[name] = _Coding(neuron.threshold.reshape(-1) / levels, levels)
+    return found
 
 
 def _integer_coding(graph: ig.IntegerGraph, population: ig.Population) -> _Coding:
@@ -146,17 +167,6 @@ def _integer_coding(graph: ig.IntegerGraph, population: ig.Population) -> _Codin
     if population.kind == "bit_serial":
         return _Coding(scale, 2**graph.timesteps - 1)
     return _Coding(scale / graph.timesteps, graph.timesteps)
-
-
-def _emitted(converted: Stage, images: Tensor) -> dict[str, Tensor]:
-    """Activation each layer's emissions stand for, [N, *shape]."""
-    if isinstance(converted, SpikingNetwork):
-        counts = converted.counts(images)
-    else:
-        counts = _integer_levels(as_integer(converted), images)
-    codings = _codings(converted)
-    known = {name: value for name, value in counts.items() if name in codings}
-    return {n: value * codings[n].step.reshape(-1, *([1] * (value.ndim - 2))) for n, value in known.items()}
 
 
 def _integer_levels(graph: ig.IntegerGraph, images: Tensor) -> dict[str, Tensor]:
