@@ -1,6 +1,9 @@
 """``spikec inspect`` and ``diff``, and files that are no deployment."""
 
+import shutil
+
 import h5py
+import numpy as np
 import pytest
 
 from toolchain.ir import build, save
@@ -71,3 +74,41 @@ def test_damaged_files_are_refused_in_one_sentence(spikec, net, tmp_path, damage
     assert result.code == 1
     assert "damaged.nir" in result.err
     assert len(result.err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("run", "net.nir", "--limit", 3, "-o", "net.nir"),
+        ("run", "net.nir", "--limit", 3, "-o", "./link.nir"),
+        ("report", "net.nir", "--limit", 3, "-o", "net.nir"),
+        ("report", "net.json", "--limit", 3, "-o", "net.html"),
+        ("map", "net.nir", "--svg", "net.nir"),
+        ("netx", "net.nir", "-o", "net.nir"),
+        ("run", "net.nir", "--data", "npz:images.npz", "-o", "images.npz"),
+        ("export", "model.py:make", "-o", "model.py"),
+        ("export", "plain.nir", "--reset", "subtract", "--v-init", "zero", "-T", 4, "-o", "plain.nir"),
+        ("export", "digits-cnn", "--weights", "w.safetensors", "-o", "w.safetensors"),
+    ],
+)
+def test_no_output_replaces_what_the_command_reads(spikec, net, tmp_path, words):
+    for name in ("net.nir", "net.json", "plain.nir", "model.py", "w.safetensors"):
+        shutil.copy(net, tmp_path / name)
+    (tmp_path / "link.nir").symlink_to("net.nir")
+    np.savez(tmp_path / "images.npz", x=np.zeros((3, 1, 8, 8), np.float32), y=np.arange(3))
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    result = spikec(*words)
+    assert result.code == 1
+    assert "give the output another name" in result.err
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_network_and_a_file_of_its_name_are_no_conflict(spikec, tmp_path):
+    (tmp_path / "digits-cnn").touch()
+    assert spikec("export", "digits-cnn", "--calibration", 8, "-o", "digits-cnn").code == 0
+
+
+def test_a_page_that_is_called_like_its_document_is_refused_before_the_work(spikec):
+    result = spikec("report", "absent.nir", "-o", "report.json")
+    assert result.code == 1
+    assert "report.html" in result.err

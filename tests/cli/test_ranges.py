@@ -27,6 +27,7 @@ def test_ranges_are_proven(spikec, net):
     assert result.out.splitlines()[-1] == "5 registers: 5 proven (generic 24-bit)"
     document = spikec("ranges", net, "--json").json
     assert [layer["status"] for layer in document["layers"]] == ["proven"] * 5
+    assert spikec("ranges", net, "--data", "npz:absent.npz").code == 1  # though nothing needs measuring
 
 
 def test_ranges_are_measured_where_nothing_is_proven(spikec, large):

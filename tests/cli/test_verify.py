@@ -71,6 +71,8 @@ def test_missing_target(spikec, net):
     result = spikec("verify", net, "--target", "absent")
     assert result.code == 4
     assert "pip install absent" in result.err
+    assert spikec("verify", "absent.nir", "--target", "absent").code == 1  # before software is installed for it
+    assert spikec("run", "absent.nir", "--target", "absent").code == 1
     assert spikec("doctor", "--target", "absent").code == 4
     assert spikec("doctor").code == 0
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from toolchain.cli import parser, plain_nir
 from toolchain.cli.output import emit, note
-from toolchain.cli.parser import Parser, UsageError, at_least, output_path, unknown
+from toolchain.cli.parser import Parser, UsageError, at_least, keep_inputs, output_path, unknown
 from toolchain.cli.precision import add_precision, export_precision, option
 from toolchain.cli.ranges import check_format
 
@@ -84,6 +84,7 @@ def run(args: argparse.Namespace) -> int:
     from models.weights import index
     from toolchain.ir import as_integer
 
+    keep_inputs(args, args.out)
     plain = plain_nir.is_plain(args)
     check_format(args.format)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from toolchain.cli import parser
 from toolchain.cli.check import add_chip, known_chip
 from toolchain.cli.output import emit
-from toolchain.cli.parser import Parser, output_path
+from toolchain.cli.parser import Parser, keep_inputs, output_path
 from toolchain.whole_files import replacing
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def run(args: argparse.Namespace) -> int:
     from toolchain.cli.inputs import read_graph
 
     chip = known_chip(args.target)
+    keep_inputs(args, args.svg)
     _, graph = read_graph(args.graph)
     placement = place(graph, chip, shared=not args.unshared)
     if args.svg is not None:

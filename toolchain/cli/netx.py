@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from toolchain.cli import parser
 from toolchain.cli.output import emit, percent
-from toolchain.cli.parser import Parser, output_path
+from toolchain.cli.parser import Parser, keep_inputs, output_path
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,9 +46,10 @@ def run(args: argparse.Namespace) -> int:
     from targets.netx.chain import folded_pools
     from toolchain.cli.inputs import find_target, read_graph
 
+    keep_inputs(args, args.out)
+    _, graph = read_graph(args.graph)
     if args.verify is not None:
         find_target("lava")
-    _, graph = read_graph(args.graph)
     wanted = args.limit if args.hard_reset else args.verify
     data = _images(args, graph, wanted) if wanted else None
     chain = (netx.write_hard_reset if args.hard_reset else netx.write)(graph, args.out)

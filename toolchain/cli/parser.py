@@ -102,6 +102,22 @@ def output_path(text: str) -> Path:
     return path
 
 
+def keep_inputs(args: argparse.Namespace, *written: Path | None) -> None:
+    """Refuse to write over a file that the command reads: ``report net.nir -o net.nir`` would lose the deployment."""
+    read = [file for file in _files_read(args) if file.is_file()]
+    for out in written:
+        if out is not None and out.exists() and any(out.samefile(file) for file in read):
+            raise UsageError(f"{out} is a file that this command reads and would lose: give the output another name")
+
+
+def _files_read(args: argparse.Namespace) -> list[Path]:
+    given = {name: str(value) for name, value in vars(args).items() if value is not None}
+    texts = [given[name] for name in ("graph", "weights") if name in given]
+    texts += [given[name] for name in ("format", "profile", "model") if Path(given.get(name, "")).suffix]
+    texts += [given.get("data", "").partition(":")[2], given.get("model", "").rpartition(":")[0]]
+    return [Path(text) for text in texts if text]
+
+
 def add_graph(parser: Parser, name: str = "graph") -> None:
     parser.add_argument(name, metavar=f"{name.upper()}.nir", type=Path, help="NIR file written by spikec export")
 

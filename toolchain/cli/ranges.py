@@ -43,9 +43,9 @@ def run(args: argparse.Namespace) -> int:
     check_format(args.format)
     _, graph = read_graph(args.graph)
     form = format_of(graph, args.format)
+    dataset = open_images(args, graph) if args.data is not None else None
     layers = check_ranges(graph, format=form)
-    if args.data is not None and any(layer.status == "unproven" for layer in layers):
-        dataset = open_images(args, graph)
+    if dataset is not None and any(layer.status == "unproven" for layer in layers):
         with Progress("ranges", len(dataset)) as progress:
 
             def batches() -> Any:

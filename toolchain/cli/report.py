@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from pathlib import Path
 from typing import Any
 
 from toolchain.cli import parser
 from toolchain.cli.golden_options import add_golden, golden_options
 from toolchain.cli.output import emit, note
-from toolchain.cli.parser import Parser, at_least, output_path
+from toolchain.cli.parser import Parser, at_least, keep_inputs, output_path
 
 #: Images behind the energy interval, which needs counts per image; accuracy and counts use all.
 ENERGY_IMAGES = 1000
@@ -30,13 +31,24 @@ def add_parser(commands: Any) -> Parser:
     command.add_argument(
         "-o",
         "--out",
-        type=output_path,
+        type=_page,
         default="report.html",
         metavar="report.html",
         help="the page to write; the same as data goes beside it, with the suffix .json",
     )
     add_golden(command)
     return command
+
+
+def _page(text: str) -> Path:
+    """Argument type: a page that can be written, and its document beside it."""
+    path = output_path(text)
+    if path.suffix == ".json":
+        raise argparse.ArgumentTypeError(
+            f"{text} would be the page, and the same as data beside it too: call the page {path.with_suffix('.html')}"
+        )
+    output_path(str(path.with_suffix(".json")))
+    return path
 
 
 def run(args: argparse.Namespace) -> int:
@@ -47,6 +59,7 @@ def run(args: argparse.Namespace) -> int:
     from toolchain.report import report
     from toolchain.report.fit import estimates_of, fits_of
 
+    keep_inputs(args, args.out, args.out.with_suffix(".json"))
     nir_graph, graph = read_graph(args.graph)
     dataset = open_images(args, graph)
     missing = get_target("lava").available() if args.verify else None

@@ -10,7 +10,7 @@ from toolchain.cli import parser
 from toolchain.cli.golden_options import add_golden, golden_options
 from toolchain.cli.lava_options import Speed, add_lava, lava_options
 from toolchain.cli.output import emit, note, percent
-from toolchain.cli.parser import Parser, UsageError, output_path
+from toolchain.cli.parser import Parser, UsageError, keep_inputs, output_path
 from toolchain.cli.ranges import add_format, check_format
 
 if TYPE_CHECKING:
@@ -49,8 +49,9 @@ def run(args: argparse.Namespace) -> int:
     if args.record and not args.out:
         raise UsageError("--record needs -o FILE to keep the spikes in")
     options, golden = lava_options(args) | _registers(args), golden_options(args)
-    target = find_target(args.target)
+    keep_inputs(args, args.out)
     nir_graph, graph = read_graph(args.graph)
+    target = find_target(args.target)
     if args.limit is None and args.target == "lava":
         note(f"lava: the first {LAVA_LIMIT} test images (--limit chooses)")
         args.limit = LAVA_LIMIT

@@ -36,8 +36,8 @@ def run(args: argparse.Namespace) -> int:
     from toolchain.cli.inputs import find_target, open_images, read_graph
 
     options, speed = lava_options(args), Speed()
-    find_target(args.target)
     nir_graph, graph = read_graph(args.graph)
+    find_target(args.target)
     dataset = open_images(args, graph)
     result = verification(args.target, nir_graph, graph, dataset, options, speed, golden_options(args))
     document = {
