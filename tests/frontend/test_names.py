@@ -73,6 +73,16 @@ def test_names_that_become_equal_are_numbered(node_names):
     assert len(set(nodes)) == len(nodes)
 
 
+@pytest.mark.parametrize("pool", [False, True])
+def test_python_keywords_get_an_underscore(node_names, pool):
+    network = _named("in", "if", "in_", "class", "flatten", "lambda")
+    network = tc.replace_max_pool(network) if pool else network
+    populations, nodes = node_names(network)
+    assert populations == ["if_", "class_"]
+    assert {"in_", "in__", "lambda_"} < set(nodes)
+    assert dict(network.named_children()).keys() >= {"in", "if"}  # the user's network is as it was
+
+
 def test_nested_layers_have_dotted_names(node_names):
     block = nn.Sequential(nn.Conv2d(4, 3, 1), nn.ReLU())
     network = nn.Sequential(block, nn.Sequential(nn.Sequential(nn.Conv2d(3, 3, 1)), nn.ReLU()), nn.Flatten())

@@ -154,6 +154,10 @@ _REFUSED = {
         ),
     },
     "use F.pad for zeros and plain numbers for constants": {
+        "zeros of another's shape": (
+            "torch.zeros with the shape of another tensor",
+            lambda n, x: (lambda y: n.head(torch.cat([y, torch.zeros(y.shape[0], 4, 8, 6)], 1)))(n.conv(x)),
+        ),
         "zeros of the same shape": (
             "a tensor made from another's shape",
             lambda n, x: n.head(n.conv(x) + torch.zeros_like(x)),

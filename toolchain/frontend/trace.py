@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import itertools
+import keyword
 import re
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ from torch import Tensor, fx, nn
 from toolchain.errors import ConversionError
 from toolchain.frontend.obstacles import Obstacle, refuse
 
+#: What torch says of torch.zeros(x.shape[0], 2, 8, 8), which fx cannot record.
+_MADE = re.compile(r"(zeros|ones|empty|full|rand|randn)\(\)")
 _FRAME = re.compile(r'File "([^"]+)", line (\d+)')
 _TORCH = str(Path(torch.__file__).parent / "_")[:-1]  # with the separator: not torchvision
 _HERE = str(Path(__file__).parent)
@@ -166,8 +170,31 @@ def symbolic(model: nn.Module) -> fx.GraphModule:
     except Exception as error:
         refuse([_tracing_obstacle(error)])
         raise
-    traced: fx.GraphModule = fx.GraphModule(model, graph)
+    traced: fx.GraphModule = fx.GraphModule(_without_keywords(model, graph), graph)
+    traced.training = model.training
     return traced
+
+
+def _without_keywords(model: nn.Module, graph: fx.Graph) -> nn.Module | dict[str, Any]:
+    """What a traced graph reads from: ``model``, or its layers under other names where one is a Python keyword.
+
+    A layer may be called ``in`` (``add_module``, ``nn.ModuleDict``), but fx writes ``self.in(x)``, which is no Python.
+    """
+    readers = [node for node in graph.nodes if node.op in ("call_module", "get_attr")]
+    if not any(keyword.iskeyword(part) for node in readers for part in node.target.split(".")):
+        return model
+    renamed: dict[str, str] = {}
+    taken = {node.target for node in readers}
+    for target in sorted(taken):
+        legal = ".".join(f"{part}_" if keyword.iskeyword(part) else part for part in target.split("."))
+        while legal != target and legal in taken:
+            legal += "_"
+        renamed[target] = legal
+        taken.add(legal)
+    found = {legal: reduce(getattr, target.split("."), model) for target, legal in renamed.items()}
+    for node in readers:
+        node.target = renamed[node.target]
+    return found
 
 
 def _tracing_obstacle(error: Exception) -> Obstacle:
@@ -178,6 +205,9 @@ def _tracing_obstacle(error: Exception) -> Obstacle:
             location = f"{path}:{frame.tb_lineno}"
         frame = frame.tb_next
     text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    if made := _MADE.match(text):
+        operation = f"torch.{made[1]} with the shape of another tensor"
+        return Obstacle(location, operation, "use F.pad for zeros and plain numbers for constants")
     flow = isinstance(error, fx.proxy.TraceError) or "control flow" in text or "Proxy" in text
     operation = "control flow or a Python function that depends on data" if flow else f"tracing failed ({text})"
     hint = "write the forward pass without if, while, len, int or range on tensors" if flow else "simplify this line"
