@@ -14,7 +14,7 @@ import pytest
 
 import toolchain.ir.integer as ig
 from toolchain.cli import main
-from toolchain.ir import build, save
+from toolchain.ir import build, diff, save
 
 _FOLDER = Path(__file__).parent / "listings"
 
@@ -109,3 +109,23 @@ def test_diff(tmp_path, capsys):
     paths = [str(save(build(g), tmp_path / f"{n}.nir")) for n, g in (("first", first), ("second", second))]
     assert main(["diff", *paths]) == 0
     _compare("diff", capsys.readouterr().out)
+
+
+def test_diff_says_a_change_once_and_as_large_as_it_is():
+    first = replace(_graph(), info={"method": "qcfs", "schedule": "pipelined", "timesteps": "4"})
+    nodes = {
+        name: replace(node, kind="graded", levels=4, scale=node.scale / 8) if isinstance(node, ig.Population) else node
+        for name, node in replace(first).nodes.items()
+    }
+    info = {"method": "graded", "schedule": "layerwise", "timesteps": "1", "levels": "None"}
+    lines = diff(first, replace(first, nodes=nodes, timesteps=1, schedule="layerwise", info=info))
+    assert [line for line in lines if line.startswith("graph")] == [
+        "graph: timesteps 4 -> 1",
+        "graph: schedule pipelined -> layerwise",
+        "graph: method qcfs -> graded",
+    ]
+    assert "body.spikes: levels not set -> 4" in lines
+    scale = first.nodes["body.spikes"].scale
+    assert (
+        f"body.spikes: scale: {scale.size} of {scale.size} values differ, by up to {scale.max() * 7 / 8:.4g}" in lines
+    )
