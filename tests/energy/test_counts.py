@@ -334,6 +334,8 @@ def test_a_trace_of_another_graph_is_refused(make):
     other = branching_network(make, rng)
     with pytest.raises(DataError, match="pass the graph"):
         count(other, trace)
+    with pytest.raises(DataError, match="the graph runs 9 and 0; pass the graph"):
+        count(replace(net, timesteps=9), trace)
     del trace.events["if2"]
     with pytest.raises(DataError, match="if2"):
         count(net, trace)

@@ -157,7 +157,7 @@ def test_unknown_names_are_user_errors(run, tmp_path):
     file = tmp_path / "own.toml"
     file.write_text("schema = 'other'")
     with pytest.raises(ToolchainError, match="schema"):
-        estimate(net, trace, str(file))
+        estimate(net, trace, file)
 
 
 def test_a_trace_without_counts_per_image_still_gives_an_estimate(run):

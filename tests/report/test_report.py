@@ -117,6 +117,9 @@ def test_verdict_names_a_difference(made, deployment, arguments):
     ("changed", "words"),
     [
         ({"labels": np.zeros(39)}, "one class number per image"),
+        ({"labels": np.array(["a"] * 40)}, "labels hold a; the classes of the network are the numbers 0 to"),
+        ({"labels": np.full(40, -1)}, "labels hold -1"),
+        ({"labels": np.full(40, 0.5)}, "labels hold 0.5"),
         ({"images": np.zeros((3, 1, 4, 4)), "labels": np.zeros(3)}, "the trace holds 40 images"),
         ({"ann_logits": np.zeros((39, 3))}, "of the same images"),
         ({"ann_logits": None, "ann_accuracy": 99.8}, "between 0 and 1"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,7 +34,7 @@ _WEAKEST_FIRST = ("assumed", "vendor", "simulated", "derived", "measured")
 def estimate(
     graph: nir.NIRGraph | IntegerGraph,
     trace: Trace,
-    profile: str = "loihi2",
+    profile: str | Path = "loihi2",
     *,
     book: str | None = None,
     draws: int = 2000,

@@ -72,8 +72,9 @@ def profile_names() -> list[str]:
     return sorted(chip_files("energy", _FOLDER))
 
 
-def load_profile(name: str, book: str | None = None) -> Profile:
+def load_profile(name: str | Path, book: str | None = None) -> Profile:
     """The profile called ``name``, or in the TOML file ``name``, with one of its books (default: the file's choice)."""
+    name = str(name)
     file = Path(name) if name.endswith(".toml") else chip_files("energy", _FOLDER).get(name)
     if file is None or not file.is_file():
         known = ", ".join(profile_names())

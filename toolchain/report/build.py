@@ -68,7 +68,7 @@ def report(
     integer = as_integer(graph)
     pixels = np.asarray(images)
     number = len(pixels) if pixels.ndim else 0
-    classes = collect.class_labels(labels, number)
+    classes = collect.class_labels(labels, number, integer.readout.v_init.size)
     made = trace if trace is not None else _run(integer, pixels)
     if made.images != number:
         raise DataError(f"the trace holds {made.images} images, {number} were given; pass those it was made with")

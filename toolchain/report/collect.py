@@ -27,11 +27,15 @@ from toolchain.simulation.trace import Trace
 Classes = npt.NDArray[np.int64]
 
 
-def class_labels(labels: npt.ArrayLike, images: int) -> Classes:
-    """Labels as int64 [N]; ``DataError`` where they do not match the images."""
+def class_labels(labels: npt.ArrayLike, images: int, classes: int) -> Classes:
+    """Labels as int64 [N]; ``DataError`` where they do not match the images, or name no class of the network."""
     values = np.asarray(labels)
     if values.shape != (images,):
         raise DataError(f"{images} images but labels of shape {tuple(values.shape)}; give one class number per image")
+    known = np.isin(values, np.arange(classes)) if values.dtype.kind in "iuf" else np.zeros(images, bool)
+    if not known.all():
+        wrong = values[~known][0]
+        raise DataError(f"labels hold {wrong!s}; the classes of the network are the numbers 0 to {classes - 1}")
     return values.astype(np.int64)
 
 
