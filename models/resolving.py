@@ -39,7 +39,7 @@ def resolve(
     if not colon or not place or not name:
         close = difflib.get_close_matches(spec, REGISTRY, 1)
         hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(REGISTRY)}"
-        raise DataError(f"no network called {spec!r}; {hint} Or write package.module:callable or file.py:callable")
+        raise DataError(f"no network called {spec!r}; {hint}; or write package.module:callable or file.py:callable")
     found = getattr(_import(place), name, None)
     if found is None:
         raise DataError(f"{place} has no {name!r}")

@@ -54,6 +54,11 @@ def test_map_lists_and_draws_every_core(spikec, net, tmp_path):
     assert apart[0] >= spikec("map", net, "--json").json["cores"][0]["usage"]["synapse bits"][0]
 
 
+def test_map_warns_of_a_network_that_does_not_fit_for_other_reasons(spikec, net, wide):
+    assert "does not fit loihi1" in spikec("map", wide, "--target", "loihi1").err
+    assert spikec("map", net, "--target", "loihi1").err == ""
+
+
 def test_energy_with_a_placement(spikec, net):
     placed = spikec("energy", net, "--profile", "loihi1", "--limit", "5", "--place", "--json")
     assert placed.code == 0

@@ -69,6 +69,12 @@ def test_says_what_is_missing_or_useless(plain, tmp_path, capsys, options, sente
     assert not (tmp_path / "net.nir").exists()
 
 
+def test_a_missing_file_is_named_before_its_options(tmp_path, capsys):
+    code, said = _export(capsys, tmp_path / "absent.nir", "-o", tmp_path / "net.nir")
+    assert code == 1
+    assert "no file" in said.err
+
+
 def test_options_of_plain_files_are_refused_for_networks(tmp_path, capsys):
     code, said = _export(capsys, "digits-cnn", "--v-init", "half", "-o", tmp_path / "net.nir")
     assert code == 1

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from toolchain.cli import parser
 from toolchain.cli.check import add_chip, known_chip
-from toolchain.cli.output import emit
+from toolchain.cli.output import emit, note
 from toolchain.cli.parser import Parser, keep_inputs, output_path
 from toolchain.whole_files import replacing
 
@@ -27,7 +27,7 @@ def add_parser(commands: Any) -> Parser:
 
 
 def run(args: argparse.Namespace) -> int:
-    from targets.loihi import place
+    from targets.loihi import check, place
     from toolchain.cli.inputs import read_graph
 
     chip = known_chip(args.target)
@@ -37,6 +37,8 @@ def run(args: argparse.Namespace) -> int:
     if args.svg is not None:
         with replacing(args.svg) as temporary:
             temporary.write_text(placement.svg(), encoding="utf-8")
+    if any(violation.severity == "error" for violation in check(graph, chip)):
+        note(f"warning: the network does not fit {chip} (spikec check says why); the cores are those it would take")
     document = {
         "file": args.graph,
         "target": placement.target,

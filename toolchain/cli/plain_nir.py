@@ -43,6 +43,8 @@ def is_plain(args: argparse.Namespace) -> bool:
     """Whether MODEL is a plain NIR file; refuses options that then mean nothing, or are missing."""
     plain = Path(args.model).suffix == ".nir"
     if plain:
+        if not Path(args.model).is_file():
+            raise UsageError(f"no file {args.model}")
         missing = [_flag(name) for name in _NEEDED if getattr(args, name) is None]
         if missing:
             raise UsageError(f"{args.model}: NIR does not say how it is meant to run; give {' and '.join(missing)}")
