@@ -63,6 +63,7 @@ class Worker:
 
     @classmethod
     def start(cls, name: str, folder: Path, threads: int, isa: str | None) -> Worker:
+        """In the environment where the row ``name`` can run."""
         python: str | Path = sys.executable
         if name in PEERS:
             python = environment(next(f for f in FRAMEWORKS if f.name == name))
@@ -74,6 +75,7 @@ class Worker:
         return cls(name, subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=ROOT, env=settings))
 
     def order(self, **order: Any) -> dict[str, float]:
+        """Send an order and wait for the answer; see ``benchmarks.golden_worker``."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         print(json.dumps(order), file=self.process.stdin, flush=True)

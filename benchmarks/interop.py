@@ -110,6 +110,7 @@ def modes(case: Case) -> list[str]:
 
 
 def reference(graph: IntegerGraph, case: Case) -> Trace:
+    """The golden model's trace of a case, with rasters."""
     return tc.simulate(graph, case.images, record="spikes", threads=1)
 
 

@@ -8,6 +8,7 @@ from toolchain.whole_files import replacing
 
 
 def marks(name: str) -> tuple[str, str]:
+    """The comments before and behind a generated part."""
     return f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
 
 

@@ -119,11 +119,13 @@ def cell(correct: Sequence[int], images: int, seeds: int) -> str:
 
 
 def extra(steps: set[int]) -> str:
+    """Further steps of a row: their number, or T where they grow with it."""
     found = sorted(steps)
     return str(found[0]) if len(found) == 1 else "T"
 
 
 def activity(pairs: Sequence[dict[str, float]], latency: int | None) -> str:
+    """Mean spikes and SynOps per image over the seeds, and the steps until the readout."""
     spikes, synops = (sum(pair[key] for pair in pairs) / len(pairs) for key in ("spikes", "synops"))
     return f"{quantity(spikes)} / {quantity(synops)}, {latency}"
 

@@ -36,6 +36,8 @@ LEFT_OUT = ("resnet20-normalized",)
 
 @dataclass(frozen=True)
 class Measured:
+    """A deployment of trained weights, run on test images; ``accuracy`` in words."""
+
     graph: IntegerGraph
     accuracy: str
     trace: tc.Trace
@@ -63,6 +65,7 @@ def macs(graph: IntegerGraph) -> int:
 
 
 def rows(name: str, found: Measured | None, graph: IntegerGraph) -> list[str]:
+    """A row per chip; without ``found`` only what shapes decide."""
     lines, dense = [], f"{macs(graph):,}"
     for chip in CHIPS:
         try:

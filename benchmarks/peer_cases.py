@@ -43,6 +43,8 @@ _CONVOLUTIONS: dict[str, tuple[int, int, int, int, tuple[int, ...], dict[str, An
 
 @dataclass(frozen=True)
 class Execution:
+    """A network and what it did on some images."""
+
     net: IntegerGraph
     images: Images
     trace: Trace  # with rasters

@@ -50,10 +50,12 @@ def theirs(framework: Framework, cases: list[Execution]) -> list[Numbers]:
 
 
 def ours(case: Execution, tool: str) -> Numbers:
+    """What spikec says the tool would print."""
     return convention(case.net, case.trace, tool, case.images).values
 
 
 def equal(tool: str, their: Numbers, our: Numbers) -> dict[str, bool]:
+    """By number, whether both are the same up to the tool's own rounding."""
     return {key: math.isclose(their[key], our[key], rel_tol=TOLERANCE[tool]) for key in SHOWN[tool]}
 
 

@@ -21,6 +21,7 @@ NAMES = ("lenet5", "vgg11", "resnet20", "mobilenetv1", "vgg16", "squeezenet")
 
 
 def row(name: str, net: IntegerGraph, target: str) -> str:
+    """Cores, bound and load of one network on one chip, with kernels shared and not; why, where it does not fit."""
     start = time.process_time()
     try:
         placement = place(net, target)

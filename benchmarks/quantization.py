@@ -64,6 +64,7 @@ def main() -> None:
 
 
 def table(name: str, training: Dataset, test: Dataset, tuning: Tuning) -> None:
+    """Print the table of one network."""
     model = models.pretrained(name)
     images, labels = test.images(), test.labels
     with torch.no_grad():
@@ -91,6 +92,7 @@ def convert(model: torch.nn.Module, training: Dataset) -> tc.SpikingNetwork:
 
 
 def float_run(network: tc.SpikingNetwork, images: torch.Tensor, labels: np.ndarray) -> Reference:
+    """Run the float spiking network on all images."""
     right, counts = 0, {}
     with torch.no_grad():
         for first in range(0, len(images), BATCH):
@@ -117,6 +119,7 @@ def fine_tuned(name: str, training: Dataset, tuning: Tuning, precision: tc.Int8)
 
 
 def row(label: str, network: tc.SpikingNetwork, precision: tc.Int8, reference: Reference, test: Dataset) -> None:
+    """Print accuracy against T, what is lost against ``reference``, and how many counts changed."""
     trace = tc.simulate(tc.lower(network, precision), test.images(), counts="totals")
     curve = 100 * (trace.output_curve.argmax(2) == test.labels[:, None]).mean(axis=0)
     first = tc.simulate(tc.lower(network, precision), test.images(slice(BATCH))).counts

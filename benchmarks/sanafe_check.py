@@ -119,6 +119,7 @@ def export(net: IntegerGraph, placement: Placement, trace: Trace, folder: Path) 
 
 
 def counted(net: IntegerGraph, placement: Placement, trace: Trace) -> dict[str, int]:
+    """What spikec counts in this execution on this placement."""
     counts = count(net, trace)
     found = {"spikes": counts.spikes}
     found["synaptic events"] = sum(s.synops - s.input_synops for s in counts.synapses.values())

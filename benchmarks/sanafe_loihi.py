@@ -37,6 +37,7 @@ def yaml(value: Any, indent: int = 0) -> str:
 
 
 def architecture() -> dict[str, Any]:
+    """One chip of 8 x 4 tiles with 4 cores each, as SANA-FE reads it."""
     soma = {"model": "input"}
     for name, value in (("access_neuron", ACCESS), ("update_neuron", UPDATE), ("spike_out", SPIKE)):
         soma |= _cost(f"energy_{name}", f"latency_{name}", value)  # type: ignore[arg-type]
