@@ -50,13 +50,24 @@ def _import(place: str) -> ModuleType:
     try:
         if place.endswith(".py"):
             return _import_file(Path(place))
-        if not {"", str(Path.cwd())} & set(sys.path):
-            sys.path.append(str(Path.cwd()))  # as with python -m; last, so that a file here hides no installed module
+        if "" not in sys.path:
+            _find_modules_in(Path.cwd())  # as with python -m
         return importlib.import_module(place)
     except DataError:
         raise
+    except SystemExit as error:
+        raise DataError(
+            f"importing {place} ends the program (exit code {error.code}): put what it runs as a script under "
+            'if __name__ == "__main__":'
+        ) from error
     except Exception as error:  # the user's code may raise anything
         raise DataError(f"cannot import {place}: {type(error).__name__}: {error}") from error
+
+
+def _find_modules_in(folder: Path) -> None:
+    """Import from ``folder`` too: last, so that no file there hides an installed module."""
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))
 
 
 def _import_file(path: Path) -> ModuleType:
@@ -67,6 +78,7 @@ def _import_file(path: Path) -> ModuleType:
     if spec is None or spec.loader is None:
         raise DataError(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
+    _find_modules_in(path.resolve().parent)  # as with python file.py
     sys.modules[spec.name] = module  # dataclasses and fx look the module up
     spec.loader.exec_module(module)
     return module
@@ -76,10 +88,12 @@ def _module(spec: str, found: Any) -> nn.Module:
     if isinstance(found, nn.Module):
         return found
     if not callable(found):
-        raise DataError(f"{spec} is a {type(found).__name__}; expected a callable that returns a torch.nn.Module")
+        raise DataError(
+            f"{spec} is no callable but of type {type(found).__name__}; expected one that returns a torch.nn.Module"
+        )
     try:
         made = found()
-    except Exception as error:  # the user's code may raise anything
+    except (Exception, SystemExit) as error:  # the user's code may raise anything
         raise DataError(f"calling {spec} failed: {type(error).__name__}: {error}") from error
     if not isinstance(made, nn.Module):
         raise DataError(f"{spec} returned a {type(made).__name__}; expected a torch.nn.Module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,7 @@ def build(): return nn.Linear(2, 3)
 ready = nn.Linear(4, 5)
 number = 3
 def fails(): raise RuntimeError("inside")
+def leaves(): raise SystemExit(3)
 def returns_none(): return None
 """
 
@@ -49,6 +51,9 @@ def test_file_and_module_specifications(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "my_net_for_test.py").write_text(SOURCE)
     assert isinstance(resolve(f"{tmp_path}/my_net_for_test.py:build"), nn.Linear)
     assert resolve(f"{tmp_path}/my_net_for_test.py:ready").out_features == 5
+    (tmp_path / "beside_for_test.py").write_text("from my_net_for_test import build")
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    assert isinstance(resolve(f"{tmp_path}/beside_for_test.py:build"), nn.Linear)
     monkeypatch.syspath_prepend(str(tmp_path))
     assert isinstance(resolve("my_net_for_test:build"), nn.Linear)
 
@@ -59,7 +64,9 @@ def test_file_and_module_specifications(tmp_path: Path, monkeypatch: pytest.Monk
         ("fashion-vg", "did you mean 'fashion-vgg'"),
         ("nothing-alike", "known: digits-cnn"),
         ("{0}/net.py:missing", "has no 'missing'"),
-        ("{0}/net.py:number", "is a int"),
+        ("{0}/net.py:number", "of type int"),
+        ("{0}/net.py:leaves", "SystemExit: 3"),
+        ("{0}/script.py:build", "exit code 2.*: put what it runs as a script under if __name__"),
         ("{0}/net.py:fails", "RuntimeError: inside"),
         ("{0}/net.py:returns_none", "returned a NoneType"),
         ("{0}/other.py:build", "no file"),
@@ -71,6 +78,7 @@ def test_file_and_module_specifications(tmp_path: Path, monkeypatch: pytest.Monk
 def test_wrong_specifications_are_one_sentence(tmp_path: Path, spec: str, message: str) -> None:
     (tmp_path / "net.py").write_text(SOURCE)
     (tmp_path / "broken.py").write_text("def build(:")
+    (tmp_path / "script.py").write_text("raise SystemExit(2)")  # as argparse does with words that are not for it
     with pytest.raises(DataError, match=message):
         resolve(spec.format(tmp_path))
 

@@ -34,7 +34,8 @@ def load_checkpoint(path: Path, config: FitConfig, identity: Mapping[str, Any]) 
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, EOFError, RuntimeError, ValueError, LookupError, pickle.UnpicklingError) as error:
-        raise DataError(f"cannot resume from {path}: it is damaged or no checkpoint ({error})") from error
+        reason = str(error).split(". ")[0] or type(error).__name__
+        raise DataError(f"cannot resume from {path}: it is damaged or no checkpoint ({reason})") from error
     if not isinstance(state, dict) or state.get("format") != FORMAT or not {"config", *KEYS} <= state.keys():
         raise DataError(f"{path} is no checkpoint of a training run; train without --resume")
     # Settings that are newer than the file: as by default.
