@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from toolchain.energy import convention, count
+from toolchain.energy import convention, count, estimate
 from toolchain.energy.conventions import mean
 from toolchain.errors import ToolchainError
+from toolchain.simulation import simulate
 from toolchain.simulation.trace import Trace
 
 
@@ -98,6 +99,21 @@ def test_notes_and_unknown_tools(case):
     assert "cancel" in str(convention(net, trace, "sinabs"))
     with pytest.raises(ToolchainError, match="neurobench"):
         convention(net, trace, "nengo")
+
+
+@pytest.mark.parametrize("tool", ["neurobench", "sinabs", "syops", "keras-spiking"])
+def test_calibrated_neurons_that_run_on_after_the_raster(make, tool):
+    """T = 2 and rho = 5: rasters hold two of five steps, so the tools are given what the events alone tell."""
+    rng = np.random.default_rng(0)
+    net = replace(make.small_network(rng), timesteps=2)
+    kinds = {p.name: replace(p, kind="calibrated_if", rho=5) for p in net.populations}
+    net = replace(net, nodes={**net.nodes, **kinds})
+    images = rng.random((4, 2, 7, 7), dtype=np.float32)
+    found = convention(net, simulate(net, images, record="spikes"), tool, images)
+    assert found.values == convention(net, simulate(net, images), tool, images).values
+    assert tool in ("sinabs", "keras-spiking") or "beyond T" in str(found)
+    estimated = estimate(net, simulate(net, images, record="spikes"), draws=10)
+    assert estimated.synapses == estimate(net, simulate(net, images), draws=10).synapses
 
 
 CASES = {

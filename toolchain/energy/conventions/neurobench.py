@@ -48,7 +48,7 @@ def operations(seen: Seen) -> tuple[dict[str, float], list[str]]:
     A layer behind a pool sees sums, of which only a raster tells how many are not zero: without one the events of the
     pooled neurons stand for them.
     """
-    trace, counts = seen.trace, seen.counts
+    counts = seen.counts
     effective = {"Effective_ACs": 0, "Effective_MACs": 0}
     notes = ["NeuroBench leaves out zero weights in the effective numbers, as `synops_nonzero` does here"]
     for layer in seen.layers:
@@ -61,8 +61,8 @@ def operations(seen: Seen) -> tuple[dict[str, float], list[str]]:
         effective["Effective_MACs" if many else "Effective_ACs"] += layer.counts.synops_nonzero
     if any(layer.window > 1 for layer in seen.layers):
         notes.append("it takes each non-zero pooled value for one operation, here each event of a pooled neuron is one")
-        if not trace.spikes:
-            notes.append("without rasters (record='spikes') pooled events stand in for its non-zero pooled values")
+        if seen.missing:
+            notes.append(f"{seen.missing} pooled events stand in for its non-zero pooled values")
     dense = sum(layer.counts.dense_macs for layer in seen.layers) * counts.steps
     return {**{key: total / counts.images for key, total in effective.items()}, "Dense": float(dense)}, notes
 

@@ -56,6 +56,15 @@ class Seen:
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", tuple(_layer(self, node) for node in self.net.synapses))
 
+    @property
+    def missing(self) -> str:
+        """What the trace has no rasters of, as a phrase; empty where it has them of every step that runs."""
+        if not self.trace.spikes:
+            return "without rasters (record='spikes')"
+        # A raster ends at T + drain, the steps of calibrated neurons at rho where that is more.
+        whole = all(raster.shape[1] == self.counts.steps for raster in self.trace.spikes.values())
+        return "" if whole else "without rasters of the steps that calibrated neurons run beyond T"
+
     def calls(self, layer: Layer) -> Iterator[npt.NDArray[np.float64]] | None:
         """What enters the layer at every step, [N, *input shape] in the units of the float network (a spike is 1, a
         pixel real, pools average); behind another layer, in those of the integers. None where the trace has no rasters
@@ -71,7 +80,7 @@ class Seen:
                 return None
             image = self._enters(node, {self.net.input.name: self.pixels}) * (self.net.input.scale / window)
             return (image for _ in range(self.counts.input_steps))
-        if any(origin not in self.trace.spikes for origin in origins):
+        if self.missing or any(origin not in self.trace.spikes for origin in origins):
             return None
         rasters = {origin: self.trace.spikes[origin] for origin in origins}
         return (
@@ -95,6 +104,8 @@ class Seen:
 
     def net_counts(self, name: str) -> Int64:
         """Sum of the emissions of every neuron over images and steps, signs and payloads included."""
+        if getattr(self.net.nodes[name], "kind", "") in _BINARY:
+            return self.counts.events[name]  # counts end at T, where calibrated neurons may run on
         if name not in self.trace.count_totals and name not in self.trace.counts:
             raise DataError("the trace holds no spike counts; simulate with counts=True or counts='totals'")
         found = self.trace.count_totals.get(name)

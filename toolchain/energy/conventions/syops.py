@@ -86,8 +86,8 @@ def _notes(seen: Seen) -> list[str]:
         "a call whose input is not two values in [0, 1] (pixels, pools, signs, payloads) is dense: MACs",
         "4.6 and 0.9 pJ are float32 operations in 45 nm without any memory",
     ]
-    if not seen.trace.spikes and any(not layer.binary and not layer.from_input for layer in seen.layers):
-        notes.append("without rasters (record='spikes') calls that might hold two values only are taken for dense")
+    if seen.missing and any(not layer.binary and not layer.from_input for layer in seen.layers):
+        notes.append(f"{seen.missing} calls that might hold two values only are taken for dense")
     if any(layer.chained for layer in seen.layers):
         notes.append("a layer behind another one, without neurons between, sees no spikes: dense")
     if any(population.kind != "if" for population in seen.net.populations):
