@@ -7,9 +7,11 @@ import json
 import numpy as np
 import pytest
 
+from toolchain.data_files import chip_files
 from toolchain.energy import estimate, load_profile, profile_names
 from toolchain.energy.cores import cores_by_capacity
 from toolchain.energy.event_driven import price
+from toolchain.energy.profile import _FOLDER
 from toolchain.energy.render import per_second
 from toolchain.energy.sampling import Quantiles, bootstrap_means, draw_constants, nominal
 from toolchain.energy.workload import workload
@@ -173,3 +175,27 @@ def test_a_trace_without_counts_per_image_still_gives_an_estimate(run):
 def test_throughput_is_one_over_the_time_of_an_image():
     assert per_second(Quantiles(0.001, 0.00135, 0.0017)) == "740 images/s (590 to 1,000)"
     assert per_second(Quantiles(0.5, 0.8, 2.0)) == "1.2 images/s (0.5 to 2)"
+
+
+@pytest.mark.parametrize(
+    ("profile", "old", "new", "says"),
+    [
+        ("cmos45", 'model = "memory_hierarchy"', 'model = "analog"', "model must be event_driven or memory_hierarchy"),
+        ("cmos45", 'title = "', 'name_of_it = "', "lacks 'title'"),
+        ("cmos45", "[books.", "[pages.", "lacks 'books'"),
+        ("cmos45", "e_add32", "e_add31", "lacks 'e_add32'"),
+        ("cmos45", "reuse = [1, 16, 128]", "reuse = [1, 0]", "reuse must be a positive number, not 0"),
+        ("cmos45", "value = 0.03e-12", 'value = "0.03 pJ"', "constant 'e_add8' .* are numbers"),
+        ("loihi2", "t_syn]", "t_sin]", "lacks 't_syn'"),
+        ("loihi2", 'solves = "e_syn"', 'solves = "e_sin"', "solves must name a constant"),
+        ("loihi2", "energy = 68.35e-6", 'energy = "much"', "energy must be a positive number"),
+        ("loihi2", "neurons_per_core = 8192", "", "lacks 'neurons_per_core'"),
+    ],
+)
+def test_a_profile_of_ones_own_is_read_with_care(run, tmp_path, profile, old, new, says):
+    text = chip_files("energy", _FOLDER)[profile].read_text()
+    assert old in text
+    file = tmp_path / "own.toml"
+    file.write_text(text.replace(old, new))
+    with pytest.raises(ToolchainError, match=says):
+        estimate(*run, file, draws=DRAWS)

@@ -61,6 +61,23 @@ def test_a_format_can_be_a_file(tmp_path):
         load_format(str(path))
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "says"),
+    [
+        ("weight_bits", "eight", "weight_bits must be a whole number of at least 2, not 'eight'"),
+        ("weight_bits", 1, "weight_bits must be a whole number of at least 2, not 1"),
+        ("bias_max", -1, "bias_max must be a whole number of at least 0, not -1"),
+        ("threshold_max", 1.5, "threshold_max must be a whole number of at least 1, not 1.5"),
+        ("membrane_overflow", "explode", "membrane_overflow must be saturate or wrap, not 'explode'"),
+    ],
+)
+def test_numbers_of_a_format_of_ones_own_are_checked(tmp_path, field, value, says):
+    path = tmp_path / "own.toml"
+    path.write_text(_toml(replace(load_format("generic24"), **{field: value})))
+    with pytest.raises(tc.ToolchainError, match=says):
+        load_format(str(path))
+
+
 def test_what_is_lowered_fits_its_format():
     graph = tc.decode(tc.lower(_spiking(), format="loihi2"))
     form = load_format("loihi2")

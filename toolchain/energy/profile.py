@@ -18,6 +18,33 @@ SCHEMA = "spikec.energy-profile/1"
 _FOLDER = Path(__file__).parent / "profiles"
 
 
+#: Top level entries with a choice, and those that are numbers.
+_CHOICES = {"model": ("event_driven", "memory_hierarchy"), "charges": ("all", "nonzero")}
+_NUMBERS = (
+    "neurons_per_core",
+    "synapse_bits_per_core",
+    "cores_per_chip",
+    "cores_per_tile",
+    "weight_bits",
+    "state_bits",
+    "accumulator_bits",
+    "on_chip_bytes",
+    "fifo_bytes",
+    "output_reuse",
+)
+
+
+class Held(dict[str, Any]):
+    """What a profile holds. Asking for what it lacks is a mistake in the file, and said so."""
+
+    def __init__(self, profile: str, values: Mapping[str, Any]) -> None:
+        super().__init__(values)
+        self._profile = profile
+
+    def __missing__(self, key: str) -> Any:
+        raise ToolchainError(f"energy profile {self._profile!r} lacks {key!r}")
+
+
 @dataclass(frozen=True)
 class Constant:
     """A number with its 90 % interval ``low`` to ``high``.
@@ -56,7 +83,7 @@ class Profile:
     def calibration(self) -> Mapping[str, Any] | None:
         """Coefficients of the plane the book's terms lie on, where it was fitted to one measurement."""
         found: Mapping[str, Any] | None = self.data["books"][self.book].get("calibration")
-        return found
+        return None if found is None else Held(self.name, found)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -82,11 +109,12 @@ def load_profile(name: str | Path, book: str | None = None) -> Profile:
     data = read_toml(file, "energy profile")
     if data.get("schema") != SCHEMA:
         raise ToolchainError(f"energy profile {name!r} has schema {data.get('schema')!r}; this version reads {SCHEMA}")
+    data = _checked(name, data)
     chosen = book or data["default_book"]
     if chosen not in data["books"]:
         raise ToolchainError(f"profile {name!r} has no book {chosen!r}; it has {', '.join(sorted(data['books']))}")
     tables = {**data.get("common", {}), **data["books"][chosen]}
-    return Profile(
+    profile = Profile(
         name=data["name"],
         title=data["title"],
         book=chosen,
@@ -95,6 +123,37 @@ def load_profile(name: str | Path, book: str | None = None) -> Profile:
         constants={key: _constant(name, key, t) for key, t in tables.items() if isinstance(t, dict) and "unit" in t},
         data=data,
     )
+    plane = profile.calibration or {}
+    if plane and plane["solves"] not in list(profile.constants):
+        raise ToolchainError(f"energy profile {name!r}: solves must name a constant, not {plane['solves']!r}")
+    _positive(name, [(key, plane[key]) for key in ("energy", "synops", "updates", "spikes") if plane])
+    return profile
+
+
+def _checked(name: str, read: dict[str, Any]) -> Held:
+    """The top level of a profile file, its entries of the type they must have."""
+    data = Held(name, read)
+    for key in ("name", "title", "model", "evidence", "default_book", "first_layer", "charges"):
+        if not isinstance(data[key], str):
+            raise ToolchainError(f"energy profile {name!r}: {key} must be a text, not {data[key]!r}")
+    for key, known in _CHOICES.items():
+        if data[key] not in known:
+            raise ToolchainError(f"energy profile {name!r}: {key} must be {' or '.join(known)}, not {data[key]!r}")
+    books = data["books"]
+    if not isinstance(books, dict) or not all(isinstance(table, dict) for table in books.values()):
+        raise ToolchainError(f"energy profile {name!r}: books must be tables, [books.NAME]")
+    for key in ("notes", "unpriced", "assumed", "reuse"):
+        if not isinstance(data.get(key, []), list):
+            raise ToolchainError(f"energy profile {name!r}: {key} must be a list, not {data[key]!r}")
+    numbers = [(key, data[key]) for key in _NUMBERS if key in data]
+    _positive(name, numbers + [("reuse", each) for each in data.get("reuse", [])])
+    return data
+
+
+def _positive(name: str, numbers: list[tuple[str, Any]]) -> None:
+    for key, value in numbers:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+            raise ToolchainError(f"energy profile {name!r}: {key} must be a positive number, not {value!r}")
 
 
 def _constant(profile: str, key: str, table: Mapping[str, Any]) -> Constant:
@@ -109,6 +168,8 @@ def _constant(profile: str, key: str, table: Mapping[str, Any]) -> Constant:
         )
     except KeyError as error:
         raise ToolchainError(f"constant {key!r} of energy profile {profile!r} lacks {error}") from error
+    except (TypeError, ValueError) as error:
+        raise ToolchainError(f"constant {key!r} of energy profile {profile!r}: value, lo and hi are numbers") from error
     if not 0 <= constant.low <= constant.value <= constant.high:
         raise ToolchainError(f"constant {key!r} of energy profile {profile!r} must have 0 <= lo <= value <= hi")
     return constant

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from toolchain.energy.profile import Constant, Profile
+from toolchain.energy.profile import Constant, Held, Profile
 from toolchain.errors import ToolchainError
 
 Samples = npt.NDArray[np.float64]
@@ -44,7 +44,7 @@ def draw_constants(profile: Profile, draws: int, rng: np.random.Generator) -> di
             keep = (drawn[solved.key] >= solved.low) & (drawn[solved.key] <= solved.high)
         kept = {key: np.concatenate([kept[key], drawn[key][keep]]) for key in kept}
         if len(next(iter(kept.values()))) >= draws:
-            return {key: values[:draws] for key, values in kept.items()}
+            return Held(profile.name, {key: values[:draws] for key, values in kept.items()})
     raise ToolchainError(f"the intervals of energy profile {profile.name!r} contradict its calibration")
 
 
@@ -53,10 +53,10 @@ def solve(profile: Profile, constants: Mapping[str, Samples]) -> dict[str, Sampl
     energy`` (all of one step of the calibration run), unchanged where the profile has none."""
     plane = profile.calibration
     if plane is None:
-        return dict(constants)
+        return Held(profile.name, constants)
     others = plane["updates"] * constants["e_neuron"]
     others = others + plane["spikes"] * (constants["e_spike"] + constants["e_message"])
-    return {**constants, plane["solves"]: (plane["energy"] - others) / plane["synops"]}
+    return Held(profile.name, {**constants, plane["solves"]: (plane["energy"] - others) / plane["synops"]})
 
 
 def nominal(profile: Profile, **changed: float) -> dict[str, Samples]:

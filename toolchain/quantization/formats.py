@@ -16,6 +16,12 @@ from toolchain.quantization.ranges import Ranges
 
 DEFAULT_FORMAT = "generic24"
 _SCHEMA = "spikec.format/1"
+_EXPONENTS = ("weight_exponent_max", "bias_exponent_max")
+_CHOICES = {
+    "threshold_per": ("layer", "neuron"),
+    "membrane_overflow": ("saturate", "wrap"),
+    "accumulator_overflow": ("saturate", "wrap"),
+}
 _FOLDER = Path(__file__).parent / "formats"
 
 
@@ -50,8 +56,9 @@ def format_names() -> list[str]:
     return sorted(chip_files("format", _FOLDER))
 
 
-def load_format(name: str) -> NumberFormat:
+def load_format(name: str | Path) -> NumberFormat:
     """The number format called ``name``, or in the TOML file ``name``."""
+    name = str(name)
     file = Path(name) if name.endswith(".toml") else chip_files("format", _FOLDER).get(name)
     if file is None or not file.is_file():
         close = difflib.get_close_matches(name, format_names(), 1)
@@ -62,6 +69,15 @@ def load_format(name: str) -> NumberFormat:
     if data.pop("schema", None) != _SCHEMA or set(data) != wanted:
         odd = sorted(wanted ^ set(data))
         raise ToolchainError(f"number format {name!r} is not of schema {_SCHEMA}: check {', '.join(odd) or 'schema'}")
+    for field in fields(NumberFormat):
+        value, choices = data[field.name], _CHOICES.get(field.name)
+        if choices and value not in choices:
+            raise ToolchainError(f"number format {name!r}: {field.name} must be {' or '.join(choices)}, not {value!r}")
+        least = 2 if field.name == "weight_bits" else 0 if field.name in ("bias_max", *_EXPONENTS) else 1
+        if field.type == "int" and (type(value) is not int or value < least):
+            raise ToolchainError(
+                f"number format {name!r}: {field.name} must be a whole number of at least {least}, not {value!r}"
+            )
     return NumberFormat(**data)
 
 
