@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from toolchain.errors import ConversionError
 from toolchain.training.activations import SMALLEST_THRESHOLD, ClipFloorShift
-from toolchain.training.modes import evaluating
+from toolchain.training.modes import evaluating, standing_in
 
 
 def replace_relu(model: nn.Module, activation: Callable[[], nn.Module]) -> int:
@@ -77,14 +77,8 @@ def initialise_thresholds(model: nn.Module, images: Tensor, quantile: float = 0.
 
         return rectify
 
-    with evaluating(model):
-        try:
-            for name, layer in layers.items():
-                layer.forward = rectifier(name)  # type: ignore[method-assign, assignment]
-            model(images)
-        finally:
-            for layer in layers.values():
-                del layer.forward  # the method of the class is visible again
+    with evaluating(model), standing_in({layer: rectifier(name) for name, layer in layers.items()}):
+        model(images)
     for name, values in seen.items():
         if not values.size or not np.isfinite(values).all():
             raise ConversionError(f"{name} has no finite activation on {len(images)} images, so it has no threshold")

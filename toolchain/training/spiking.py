@@ -3,7 +3,7 @@ epochs and measuring noise."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal, get_args
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from toolchain.errors import ConversionError
 from toolchain.training.activations import ClipFloorShift
-from toolchain.training.modes import evaluating
+from toolchain.training.modes import evaluating, standing_in
 from toolchain.training.surrogate import fire, signed_spikes
 
 SpikingNeuron = Literal["if", "signed_if"]
@@ -69,14 +69,9 @@ def spiking(
     if neuron not in get_args(SpikingNeuron):
         raise ConversionError(f"neuron is one of {', '.join(get_args(SpikingNeuron))}, not {neuron!r}")
     neurons = {name: SpikingForward(m.threshold, neuron) for name, m in layers.items()}
-    with evaluating(model), torch.set_grad_enabled(gradients):
-        try:
-            for name, layer in layers.items():
-                layer.forward = neurons[name]  # type: ignore[method-assign]
-            yield neurons
-        finally:
-            for layer in layers.values():
-                del layer.forward  # the method of the class is visible again
+    forwards: dict[nn.Module, Callable[[Tensor], Tensor]] = {layer: neurons[name] for name, layer in layers.items()}
+    with evaluating(model), torch.set_grad_enabled(gradients), standing_in(forwards):
+        yield neurons
 
 
 def spiking_logits(model: nn.Module, neurons: dict[str, SpikingForward], images: Tensor, timesteps: int) -> Tensor:
