@@ -32,10 +32,10 @@ def save_weights(module: nn.Module, path: str | Path, info: dict[str, Any]) -> N
 def load_weights(module: nn.Module, path: str | Path, *, levels: int | None = None) -> None:
     """Load weights into ``module`` and put it into eval mode.
 
-    Reads ``.safetensors`` and what ``torch.load(weights_only=True)`` accepts: a state dictionary, bare or under
-    ``state_dict``, with or without a ``module.`` or ``model.`` prefix. ``levels``, or without it what ``spikec train``
-    recorded, is set on every :class:`ClipFloorShift` (0: trained clipping). Raises one :class:`DataError` that lists
-    everything missing, unexpected or of another shape; ``module`` is then unchanged.
+    Reads ``.safetensors`` and what ``torch.load(weights_only=True)`` accepts: a state dictionary, bare or under a usual
+    key such as ``state_dict``, with or without a ``module.`` or ``model.`` prefix. ``levels``, or without it what
+    ``spikec train`` recorded, is set on every :class:`ClipFloorShift` (0: trained clipping). Raises one
+    :class:`DataError` that lists everything missing, unexpected or of another shape; ``module`` is then unchanged.
     """
     path = Path(path)
     state, info = read_weights(path)
