@@ -54,3 +54,20 @@ def test_two_writers_do_not_meet(path: Path) -> None:
 def test_a_missing_folder_is_an_error_of_the_system(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), replacing(tmp_path / "none" / "file"):
         pass
+
+
+def test_a_link_goes_on_pointing_to_what_is_written(path: Path) -> None:
+    link = path.with_name("link")
+    link.symlink_to(path.name)
+    with replacing(link) as temporary:
+        temporary.write_text("new")
+    assert link.is_symlink()
+    assert path.read_text() == "new"
+
+
+def test_a_pipe_or_device_is_not_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(OSError, match="no regular file"), replacing(pipe):
+        pass
+    assert stat.S_ISFIFO(pipe.stat().st_mode)

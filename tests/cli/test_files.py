@@ -1,5 +1,6 @@
 """``spikec inspect`` and ``diff``, and files that are no deployment."""
 
+import os
 import shutil
 
 import h5py
@@ -101,6 +102,26 @@ def test_no_output_replaces_what_the_command_reads(spikec, net, tmp_path, words)
     assert result.code == 1
     assert "give the output another name" in result.err
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("run", "net.nir", "-o"), ("report", "net.nir", "-o"), ("map", "net.nir", "--svg"), ("netx", "net.nir", "-o")],
+)
+def test_no_output_replaces_a_device(spikec, tmp_path, words):
+    """As root, a file moved over /dev/null would take it from the whole machine."""
+    os.mkfifo(tmp_path / "pipe")
+    result = spikec(*words, "pipe")
+    assert result.code == 1
+    assert "pipe is a device or a pipe" in result.err
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_a_trace_is_written_behind_a_link(spikec, net, tmp_path):
+    (tmp_path / "link.npz").symlink_to("trace.npz")
+    assert spikec("run", net, "--limit", 3, "-o", "link.npz").code == 0
+    assert (tmp_path / "link.npz").is_symlink()
+    assert len(np.load(tmp_path / "trace.npz")["labels"]) == 3
 
 
 def test_a_network_and_a_file_of_its_name_are_no_conflict(spikec, tmp_path):

@@ -95,6 +95,8 @@ def output_path(text: str) -> Path:
     folder = path.parent
     if path.is_dir():
         raise argparse.ArgumentTypeError(f"{text} is a directory, give a file name")
+    if path.exists() and not path.is_file():
+        raise argparse.ArgumentTypeError(f"{text} is a device or a pipe, give a file name")
     if not folder.is_dir():
         raise argparse.ArgumentTypeError(f"the directory {folder} does not exist")
     if not os.access(folder, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from toolchain.ir import IntegerGraph
 from toolchain.simulation import Trace
+from toolchain.whole_files import place_of
 
 Array = npt.NDArray[np.generic]
 
@@ -27,11 +28,11 @@ class TraceFile:
     """
 
     def __init__(self, path: Path, graph: IntegerGraph, images: int) -> None:
-        self.path, self.images = path, images
+        self.path, self.images = place_of(path), images
         # A payload neuron emits up to its levels, every other at most one spike a step.
         largest = graph.emission_steps * max((p.levels or 1 for p in graph.populations), default=1)
         self.count_type = np.min_scalar_type(-largest - 1)
-        self._folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        self._folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=self.path.parent))
         self._parts: dict[str, Path] = {}
 
     def append(self, trace: Trace, labels: npt.NDArray[np.int64]) -> None:
