@@ -90,6 +90,19 @@ def test_saving_leaves_the_graph_as_it_is(deployment, tmp_path):
     assert list(graph.nodes) == list(deployment("qcfs").nodes)
 
 
+def test_what_an_edited_graph_needs_is_listed_in_its_file(deployment, tmp_path):
+    graph = deployment("qcfs")
+    for node in graph.nodes.values():
+        if isinstance(node, nir.IF):
+            node.metadata["spikec"]["kind"] = "signed_if"
+    graph.metadata["spikec"]["drain"] = 2
+    listed = graph.metadata["spikec"]["requires"]
+    read = tc.load(tc.save(graph, tmp_path / "net.nir"))
+    assert {"signed_spikes", "drain", *json.loads(listed)} == set(json.loads(read.metadata["spikec"]["requires"]))
+    assert graph.metadata["spikec"]["requires"] == listed
+    assert tc.decode(read).drain == 2
+
+
 def test_an_unsound_graph_is_not_written(edited, tmp_path):
     path = tmp_path / "net.nir"
     path.write_bytes(b"before")

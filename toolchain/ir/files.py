@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ import nir
 import numpy as np
 
 from toolchain.errors import GraphError
+from toolchain.ir.build import requirements
 from toolchain.ir.decode import decode
-from toolchain.ir.profile import KEY, content_sha256, metadata_of, metadata_sha256, text_of
+from toolchain.ir.profile import KEY, content_sha256, list_of, metadata_of, metadata_sha256, text_of
 from toolchain.whole_files import replacing
 
 
@@ -40,12 +42,17 @@ def _canonical(graph: nir.NIRGraph) -> nir.NIRGraph:
 def save(graph: nir.NIRGraph, path: str | os.PathLike[str]) -> Path:
     """Write a verified graph to ``path`` through a temporary file; returns the path.
 
-    Raises :class:`GraphError` when the graph breaks the profile or the file cannot be written.
+    Hashes are those of what is written, and ``requires`` gets what an edited graph needs and does not list: readers
+    of the file go by it. ``graph`` itself stays as it is. Raises :class:`GraphError` when the graph breaks the profile
+    or the file cannot be written.
     """
-    decode(graph)
+    needs = requirements(decode(graph))
     target = Path(path)
     canonical = _canonical(graph)
     profile = {k: v for k, v in metadata_of(canonical).items() if k != "metadata_sha256"}
+    listed = list_of(profile, "requires")
+    if not set(needs) <= set(listed):
+        profile["requires"] = json.dumps(sorted({*listed, *needs}))
     canonical.metadata = {**canonical.metadata, KEY: profile}
     profile["content_sha256"] = content_sha256(canonical)
     profile["metadata_sha256"] = metadata_sha256(canonical)
