@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import re
 
 import numpy as np
 import pytest
@@ -202,68 +201,12 @@ def test_calibration_images_of_another_shape_are_refused():
         tc.convert(_network().eval(), tc.QCFS(4), example=_IMAGES, calibration=_IMAGES[:, :, 1:])
 
 
-_METHODS = {
-    "a class": (lambda: tc.QCFS, r"expected a method such as tc\.QCFS\(timesteps=4\), got <class"),
-    "a name": (lambda: "qcfs", r"expected a method such as tc\.QCFS\(timesteps=4\), got 'qcfs'"),
-    "no steps": (lambda: tc.QCFS(timesteps=0), "timesteps must be a whole number between 1 and 1048576, not 0"),
-    "True steps": (lambda: tc.QCFS(timesteps=True), "timesteps must be a whole number .*, not True"),
-    "half a step": (lambda: tc.QCFS(timesteps=0.5), "timesteps must be a whole number .*, not 0.5"),
-    "words": (lambda: tc.QCFS(timesteps="4"), "timesteps must be a whole number .*, not '4'"),
-    "schedule": (lambda: tc.QCFS(4, "parallel"), "QCFS runs with schedule 'pipelined' or 'layerwise', not 'parallel'"),
-    "no schedule": (lambda: tc.QCFS(4, None), "QCFS runs with schedule 'pipelined' or 'layerwise', not None"),
-    "calibrated, layerwise": (
-        lambda: tc.OffsetSpikes(4, schedule="layerwise"),
-        "OffsetSpikes runs with schedule 'pipelined', not 'layerwise': neurons that receive everything before",
-    ),
-    "bits, pipelined": (
-        lambda: tc.ErrorFree(4, schedule="pipelined"),
-        "ErrorFree runs with schedule 'layerwise', not 'pipelined': a layer needs all that the one before it sends",
-    ),
-    "many bits": (lambda: tc.ErrorFree(16), "timesteps must be a whole number between 1 and 15, not 16"),
-    "graded steps": (lambda: tc.Graded(timesteps=2), "Graded runs in one step; timesteps=2 has no meaning"),
-    "graded levels": (lambda: tc.Graded(levels=0), "levels must be a whole number between 1 and 32767, not 0"),
-    "rho": (lambda: tc.OffsetSpikes(4, rho=0), "rho must be a whole number between 1 and 32767, not 0"),
-    "mode": (lambda: tc.OffsetSpikes(4, mode="late"), "mode must be 'online', 'static' or 'tuned', not 'late'"),
-    "masked, layerwise": (
-        lambda: tc.SRP(4, schedule="layerwise"),
-        "SRP runs with schedule 'pipelined', not 'layerwise': .* no residual to mask by",
-    ),
-    "drain": (lambda: tc.ErrorCompensation(4, drain=-1), "drain must be a whole number between 0 and 32767, not -1"),
-    "drain, layerwise": (
-        lambda: tc.ErrorCompensation(4, schedule="layerwise", drain=1),
-        "drain steps need the schedule 'pipelined'; layerwise needs none",
-    ),
-    "negative": (
-        lambda: tc.ErrorCompensation(4, negative=-0.1),
-        r"negative must be a fraction of the threshold in \[0, 1\], not -0.1",
-    ),
-    "negative word": (
-        lambda: tc.ErrorCompensation(4, negative="small"),
-        "negative must be a number, not 'small'",
-    ),
-    "negative truth": (
-        lambda: tc.ErrorCompensation(4, negative=True),
-        "negative must be a number, not True",
-    ),
-    "arrays": (lambda: tc.QCFS(4, np.array(["pipelined", "layerwise"])), "QCFS runs with schedule .*, not array"),
-    "mode array": (lambda: tc.OffsetSpikes(4, mode=np.array(["static", "tuned"])), "mode must be .*, not array"),
-    "offsets array": (
-        lambda: tc.ErrorCompensation(4, offsets=np.array(["static", "x"])),
-        "offsets must be .* array",
-    ),
-    "offsets": (
-        lambda: tc.ErrorCompensation(4, offsets="online"),
-        "offsets must be 'static', 'tuned' or left out, not 'online'",
-    ),
-}
-
-
-@pytest.mark.parametrize("name", _METHODS)
-def test_methods_that_make_no_sense_are_refused(name):
-    make, message = _METHODS[name]
-    with pytest.raises(tc.ConversionError) as error:
-        tc.convert(_network().eval(), make(), example=_IMAGES)
-    assert re.match(message, str(error.value)), str(error.value)
+@pytest.mark.parametrize("method", [tc.QCFS, "qcfs"])
+def test_what_is_no_method_is_refused(method):
+    with pytest.raises(
+        tc.ConversionError, match=r"^expected a method such as tc\.QCFS\(timesteps=4\), got (<class|'qcfs')"
+    ):
+        tc.convert(_network().eval(), method, example=_IMAGES)
 
 
 @pytest.mark.parametrize("method", [tc.QCFS(2), tc.OffsetSpikes(2, mode="tuned")], ids=str)

@@ -1,16 +1,80 @@
-"""Methods of other packages."""
+"""Methods: what is refused when one is made, and methods of other packages."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 import toolchain as tc
 from toolchain.conversion import METHODS, Method, NeuronSpec, method, methods, register
+
+_SENSELESS: dict[str, tuple[Callable[[], Method], str]] = {
+    "no steps": (lambda: tc.QCFS(timesteps=0), "timesteps must be a whole number between 1 and 1048576, not 0"),
+    "True steps": (lambda: tc.QCFS(timesteps=True), "timesteps must be a whole number .*, not True"),
+    "half a step": (lambda: tc.QCFS(timesteps=0.5), "timesteps must be a whole number .*, not 0.5"),
+    "words": (lambda: tc.QCFS(timesteps="4"), "timesteps must be a whole number .*, not '4'"),
+    "schedule": (lambda: tc.QCFS(4, "parallel"), "QCFS runs with schedule 'pipelined' or 'layerwise', not 'parallel'"),
+    "no schedule": (lambda: tc.QCFS(4, None), "QCFS runs with schedule 'pipelined' or 'layerwise', not None"),
+    "calibrated, layerwise": (
+        lambda: tc.OffsetSpikes(4, schedule="layerwise"),
+        "OffsetSpikes runs with schedule 'pipelined', not 'layerwise': neurons that receive everything before",
+    ),
+    "bits, pipelined": (
+        lambda: tc.ErrorFree(4, schedule="pipelined"),
+        "ErrorFree runs with schedule 'layerwise', not 'pipelined': a layer needs all that the one before it sends",
+    ),
+    "many bits": (lambda: tc.ErrorFree(16), "timesteps must be a whole number between 1 and 15, not 16"),
+    "graded steps": (lambda: tc.Graded(timesteps=2), "Graded runs in one step; timesteps=2 has no meaning"),
+    "graded levels": (lambda: tc.Graded(levels=0), "levels must be a whole number between 1 and 32767, not 0"),
+    "rho": (lambda: tc.OffsetSpikes(4, rho=0), "rho must be a whole number between 1 and 32767, not 0"),
+    "mode": (lambda: tc.OffsetSpikes(4, mode="late"), "mode must be 'online', 'static' or 'tuned', not 'late'"),
+    "masked, layerwise": (
+        lambda: tc.SRP(4, schedule="layerwise"),
+        "SRP runs with schedule 'pipelined', not 'layerwise': .* no residual to mask by",
+    ),
+    "drain": (lambda: tc.ErrorCompensation(4, drain=-1), "drain must be a whole number between 0 and 32767, not -1"),
+    "drain, layerwise": (
+        lambda: tc.ErrorCompensation(4, schedule="layerwise", drain=1),
+        "drain steps need the schedule 'pipelined'; layerwise needs none",
+    ),
+    "negative": (
+        lambda: tc.ErrorCompensation(4, negative=-0.1),
+        r"negative must be a fraction of the threshold in \[0, 1\], not -0.1",
+    ),
+    "negative word": (
+        lambda: tc.ErrorCompensation(4, negative="small"),
+        "negative must be a number, not 'small'",
+    ),
+    "negative truth": (
+        lambda: tc.ErrorCompensation(4, negative=True),
+        "negative must be a number, not True",
+    ),
+    "arrays": (lambda: tc.QCFS(4, np.array(["pipelined", "layerwise"])), "QCFS runs with schedule .*, not array"),
+    "mode array": (lambda: tc.OffsetSpikes(4, mode=np.array(["static", "tuned"])), "mode must be .*, not array"),
+    "offsets array": (
+        lambda: tc.ErrorCompensation(4, offsets=np.array(["static", "x"])),
+        "offsets must be .* array",
+    ),
+    "offsets": (
+        lambda: tc.ErrorCompensation(4, offsets="online"),
+        "offsets must be 'static', 'tuned' or left out, not 'online'",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", _SENSELESS)
+def test_methods_that_make_no_sense_are_refused(name: str) -> None:
+    make, message = _SENSELESS[name]
+    with pytest.raises(tc.ConversionError) as error:
+        make()
+    assert re.match(message, str(error.value)), str(error.value)
 
 
 @dataclass(frozen=True)
