@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import resource
 import stat
 from pathlib import Path
 
 import pytest
+import torch
 
+from toolchain.training import FitConfig
+from toolchain.training.checkpoint import save_checkpoint
 from toolchain.whole_files import replacing
 
 
@@ -71,3 +75,16 @@ def test_a_pipe_or_device_is_not_replaced(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="no regular file"), replacing(pipe):
         pass
     assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_a_full_disk_is_named_with_the_file(path: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large") as caught:
+            save_checkpoint(path, FitConfig(epochs=1), {}, {"model": torch.zeros(1000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert caught.value.filename == str(path)
+    assert path.read_text() == "old"
+    assert list(path.parent.iterdir()) == [path]

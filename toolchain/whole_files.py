@@ -31,5 +31,9 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         os.replace(temporary, path)
+    except OSError as error:
+        if error.filename is None:  # a full disk: say what could not be written
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)

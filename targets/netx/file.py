@@ -9,6 +9,7 @@ The group ``/spikec`` holds what concerns the whole network: ``timesteps``, ``sc
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -46,7 +47,8 @@ def write(graph: nir.NIRGraph | ig.IntegerGraph, path: str | os.PathLike[str]) -
 
 def write_layers(chain: ig.IntegerGraph, path: Path, reset: str, write_neurons: NeuronWriter) -> None:
     """Write all layers of a chain; ``write_neurons`` fills the group ``neuron`` of a layer."""
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+    content = io.BytesIO()  # HDF5 does not survive a full disk: it ends the process
+    with h5py.File(content, "w") as file:
         _write_network(file.create_group("spikec"), chain, reset)
         layers = file.create_group("layer")
         number = 0
@@ -62,6 +64,8 @@ def write_layers(chain: ig.IntegerGraph, path: Path, reset: str, write_neurons: 
                     _write_synapse(layers.create_group(str(number)), node)
                 case ig.Population() | ig.Readout():
                     write_neurons(layers[str(number)].create_group("neuron"), node)
+    with replacing(path) as temporary:
+        temporary.write_bytes(content.getbuffer())
 
 
 def fill_neuron(group: Group, **values: Any) -> None:

@@ -1,6 +1,7 @@
 """``spikec inspect`` and ``diff``, and files that are no deployment."""
 
 import os
+import resource
 import shutil
 
 import h5py
@@ -122,6 +123,36 @@ def test_a_trace_is_written_behind_a_link(spikec, net, tmp_path):
     assert spikec("run", net, "--limit", 3, "-o", "link.npz").code == 0
     assert (tmp_path / "link.npz").is_symlink()
     assert len(np.load(tmp_path / "trace.npz")["labels"]) == 3
+
+
+@pytest.fixture
+def full_disk():
+    """As good as: no file may grow beyond 100 bytes."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("run", "net.nir", "--limit", 3, "-o", "out"),
+        ("map", "net.nir", "--svg", "out"),
+        ("netx", "net.nir", "-o", "out"),
+        ("export", "digits-cnn", "--calibration", 8, "-o", "out"),
+    ],
+)
+def test_a_full_disk_leaves_the_old_file_and_no_other(spikec, net, tmp_path, full_disk, words):
+    """HDF5 ends the process where it cannot write, and left half a file."""
+    (tmp_path / "net.nir").symlink_to(net)
+    (tmp_path / "out").write_text("old")
+    result = spikec(*words)
+    assert result.code == 1
+    assert "out" in result.err
+    assert "File too large" in result.err
+    assert (tmp_path / "out").read_text() == "old"
+    assert {path.name for path in tmp_path.iterdir()} == {"net.nir", "out"}
 
 
 def test_a_network_and_a_file_of_its_name_are_no_conflict(spikec, tmp_path):

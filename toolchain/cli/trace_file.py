@@ -6,6 +6,8 @@ import os
 import shutil
 import tempfile
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -52,7 +54,7 @@ class TraceFile:
 
     def _write(self, name: str, array: Array) -> None:
         part = self._folder / f"{len(self._parts)}.npy"
-        with open(self._parts.setdefault(name, part), "ab") as stream:
+        with self._named(), open(self._parts.setdefault(name, part), "ab") as stream:
             if stream.tell() == 0:
                 npy: Any = np.lib.format
                 shape = (self.images, *array.shape[1:])
@@ -60,9 +62,17 @@ class TraceFile:
                 npy.write_array_header_1_0(stream, header)
             stream.write(np.ascontiguousarray(array).tobytes())
 
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:  # a full disk: say what could not be written
+            error.filename = str(self.path)
+            raise
+
     def _finish(self) -> None:
         archive = self._folder / "archive"
-        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as out:
+        with self._named(), zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as out:
             for name, part in self._parts.items():
                 out.write(part, f"{name}.npy")
                 part.unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from pathlib import Path
@@ -65,9 +66,11 @@ def write_nir(graph: nir.NIRGraph, path: str | os.PathLike[str]) -> Path:
     Raises :class:`GraphError` when the file cannot be written.
     """
     target = Path(path)
+    content = io.BytesIO()  # HDF5 does not survive a full disk: it ends the process
+    nir.write(content, graph)
     try:
         with replacing(target) as temporary:
-            nir.write(temporary, graph)
+            temporary.write_bytes(content.getbuffer())
     except OSError as error:
         raise GraphError(f"cannot write {target}: {error.strerror or error}") from error
     return target

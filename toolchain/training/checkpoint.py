@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -24,8 +25,10 @@ KEYS = frozenset(
 
 def save_checkpoint(path: Path, config: FitConfig, identity: Mapping[str, Any], state: dict[str, Any]) -> None:
     """Write tensors, numbers, strings and containers of them; the file appears whole or not at all."""
+    content = io.BytesIO()  # torch says of a full disk that a position is unexpected
+    torch.save({"format": FORMAT, "config": asdict(config), "identity": dict(identity), **state}, content)
     with replacing(path) as temporary:
-        torch.save({"format": FORMAT, "config": asdict(config), "identity": dict(identity), **state}, temporary)
+        temporary.write_bytes(content.getbuffer())
 
 
 def load_checkpoint(path: Path, config: FitConfig, identity: Mapping[str, Any]) -> dict[str, Any]:
