@@ -137,6 +137,23 @@ def test_module_and_pipe(net):
     assert process.wait() == 141
 
 
+@pytest.mark.parametrize(
+    ("shell", "code"),
+    [
+        ('"$0" -m toolchain inspect "$1" >&-', 0),
+        ('"$0" -m toolchain inspect "$1" --json >&-', 0),
+        ('"$0" -m toolchain inspect absent.nir --json >&- 2>&-', 1),
+        ('"$0" -m toolchain inspect "$1" > /dev/full', 1),
+        ('"$0" -m toolchain inspect "$1" --json > /dev/full', 1),
+    ],
+)
+def test_output_that_is_closed_or_full(net, shell, code):
+    words = ["sh", "-c", shell, sys.executable, str(net)]
+    process = subprocess.run(words, capture_output=True, text=True)
+    assert process.returncode == code
+    assert process.stderr in ("", "spikec: No space left on device\n")
+
+
 def test_json_is_strict(capsys):
     assert main(["doctor", "--quick", "--json"]) == 0
     json.loads(capsys.readouterr().out, parse_constant=pytest.fail)

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from importlib import import_module
 from io import TextIOWrapper
 from types import ModuleType
+from typing import TextIO
 
 from toolchain.cli.output import emit_error
 from toolchain.cli.parser import Parser, UsageError, parse
@@ -54,6 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code and never raises for anything a user can cause."""
     words = list(sys.argv[1:] if argv is None else argv)
     json = "--json" in words
+    _open_closed_streams()
     stdout = sys.stdout
     debug = bool(os.environ.get("SPIKEC_DEBUG"))
     for stream in (stdout, sys.stderr):
@@ -72,15 +74,30 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("\nspikec: interrupted", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        # Python flushes stdout again at exit; give it a place to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
+        _leave(stdout)
         return BROKEN_PIPE
     except Exception as error:
         if debug:
             traceback.print_exc()
         code = next((c for kind, c in _EXIT_CODES.items() if isinstance(error, kind)), 1)
-        emit_error(_sentence(error), code, stdout if json else None)
+        try:
+            emit_error(_sentence(error), code, stdout if json else None)
+            stdout.flush()
+        except OSError:  # stdout is what could not be written
+            _leave(stdout)
         return code
+
+
+def _leave(stdout: TextIO) -> None:
+    """Python flushes stdout again at exit; give it a place to go."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
+
+
+def _open_closed_streams() -> None:
+    """Python has None for a stream that was closed before it started (``spikec run net.nir >&-``)."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - until the process ends
 
 
 def _parser() -> Parser:
