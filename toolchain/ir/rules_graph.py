@@ -47,10 +47,8 @@ def schema(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
     """The graph says which profile it follows, and its major version is known."""
     found = text_of(metadata_of(graph), "schema")
     if not found:
-        yield (
-            "",
-            ("the graph carries no spikec metadata: a plain NIR file needs an explicit import"),
-        )
+        how = "an explicit import (spikec export FILE.nir, tc.import_nir)"
+        yield "", f"the graph carries no spikec metadata: a plain NIR file needs {how}"
     elif found.split(".")[:2] != SCHEMA.split("."):  # a minor version may follow: spikec.nir/1.3
         yield "", f"schema {shown(found)} is not {SCHEMA!r}: this version cannot read it"
 
