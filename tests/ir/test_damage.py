@@ -178,10 +178,7 @@ def test_plain_nir_is_refused(tmp_path):
     }
     graph = nir.NIRGraph(nodes, [("input", "linear"), ("linear", "spikes"), ("spikes", "output")])
     nir.write(tmp_path / "plain.nir", graph)
-    with pytest.raises(
-        tc.GraphError,
-        match="the graph carries no spikec metadata: a plain NIR file needs an explicit import .spikec ex",
-    ):
+    with pytest.raises(tc.GraphError, match=r"no spikec metadata: .* needs an explicit import \(spikec export"):
         tc.load(tmp_path / "plain.nir")
     nir.write(tmp_path / "node.nir", nodes["linear"])
     with pytest.raises(tc.GraphError, match=r"node\.nir is damaged or holds no NIR graph; export it again$"):
