@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -33,6 +32,7 @@ from toolchain.energy.counts import count
 from toolchain.ir import IntegerGraph, as_integer
 from toolchain.simulation.certify import depth
 from toolchain.training import ClipFloorShift
+from toolchain.whole_files import replacing
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -86,6 +86,8 @@ def entries() -> Iterator[Entry]:
         yield Entry("QCFS, layerwise", BASE, tc.QCFS(timesteps=steps, schedule="layerwise"), (steps,))
     for steps in (1, 2, 3, 4):
         yield Entry("ErrorFree, layerwise", f"error-free-{steps}", tc.ErrorFree(timesteps=steps), (steps,))
+    for steps in (4, 8):
+        yield Entry("ErrorFree, not fine-tuned", BASE, tc.ErrorFree(timesteps=steps), (steps,))
     for number in (1, 2, 3, 4):
         training = f"error-free-3-sparse-{number}"
         yield Entry(f"ErrorFree, spike penalty {number}", training, tc.ErrorFree(timesteps=3), (3,))
@@ -103,33 +105,23 @@ def evaluate(entry: Entry, model: nn.Module, train: Dataset, test: Dataset) -> d
         return result | {"correct": float_curve(network, test, entry.curve), "extra_steps": TAU}
     graph = as_integer(tc.lower(network, tc.Int8(per="layer")))
     trace = tc.simulate(graph, test.images(), counts=False)
-    if len(entry.curve) > 1:
-        assert trace.output_curve is not None
-        outputs = {t: trace.output_curve[:, t - 1] for t in entry.curve}
-    else:
-        outputs = {entry.curve[0]: trace.output}
-    result["correct"] = {t: int((o.argmax(1) == labels).sum()) for t, o in outputs.items()}
-    layers = depth(graph)
-    if graph.schedule == "layerwise":
-        result["latency"] = {t: layers * t for t in entry.curve}
-    else:
-        calibrating = layers * max(p.rho or 0 for p in graph.populations)
-        result["latency"] = {t: t + graph.drain + layers + calibrating for t in entry.curve}
-        result["extra_steps"] = calibrating + graph.drain
-    result["activity"] = {}
-    for t in entry.curve:
-        shorter = graph if t == graph.timesteps else with_steps(entry, model, calibration, t)
-        result["activity"][t] = activity(shorter, test)
+    # The readout after each step lacks the drain, and only pipelined networks have it.
+    outputs = [trace.output] if len(entry.curve) == 1 else [trace.output_curve[:, t - 1] for t in entry.curve]
+    result["correct"] = {t: int((o.argmax(1) == labels).sum()) for t, o in zip(entry.curve, outputs, strict=True)}
+    result |= latency(graph, entry.curve)
+    result["activity"] = {t: activity(replace(graph, timesteps=t), test) for t in entry.curve}
     if graph.schedule == "layerwise" or graph.drain:
         result["certificate"] = str(tc.certify(graph, test.images(slice(ACTIVITY_IMAGES))))
     return result
 
 
-def with_steps(entry: Entry, model: nn.Module, calibration: torch.Tensor, steps: int) -> IntegerGraph:
-    """The deployment of an entry at another T."""
-    method = replace(entry.method, timesteps=steps)
-    network = tc.convert(model, method, example=calibration[:2], calibration=calibration)
-    return as_integer(tc.lower(network, tc.Int8(per="layer")))
+def latency(graph: IntegerGraph, curve: tuple[int, ...]) -> dict[str, Any]:
+    """Steps until the readout by T and, where T counts steps of the whole network, those that run beside them."""
+    layers = depth(graph)
+    if graph.schedule == "layerwise":
+        return {"latency": {t: layers * t for t in curve}}
+    extra = graph.drain + layers * max(p.rho or 0 for p in graph.populations)
+    return {"latency": {t: t + layers + extra for t in curve}, "extra_steps": extra}
 
 
 def activity(graph: IntegerGraph, test: Dataset) -> dict[str, float]:
@@ -177,9 +169,8 @@ def measure(plan: Plan, seed: int, folder: Path, chosen: list[Entry]) -> None:
         levels = next(m.levels for m in model.modules() if isinstance(m, ClipFloorShift))
         result = {**described, "levels": levels, **evaluate(entry, model, train, test)}
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        temporary.write_text(json.dumps(result, indent=1))
-        os.replace(temporary, path)
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps(result, indent=1))
         shown = " ".join(f"T={t} {100 * c / len(test):.2f}" for t, c in result["correct"].items())
         print(f"{plan.name} seed {seed}, {entry.label}: {shown}  ({time.monotonic() - started:.0f} s)", flush=True)
 
@@ -198,14 +189,14 @@ def plans(args: argparse.Namespace) -> list[Plan]:
         found.append(
             Plan(
                 name,
-                seeds,
-                entry["base"],
-                entry["fine_tune"],
-                table["trainings"] | entry.get("trainings", {}),
-                data,
-                args.data_root,
-                entry.get("shipped"),
-                relu,
+                seeds=seeds,
+                base=entry["base"],
+                fine_tune=entry["fine_tune"],
+                trainings=table["trainings"] | entry.get("trainings", {}),
+                data=data,
+                root=args.data_root,
+                shipped=entry.get("shipped"),
+                relu=relu,
             )
         )
     return found
