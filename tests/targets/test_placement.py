@@ -15,8 +15,9 @@ from targets.loihi import load_limits, place
 from targets.loihi.axons import entering
 from toolchain.energy import count, estimate
 from toolchain.energy.cores import cores_by_placement
-from toolchain.errors import DoesNotFit, ToolchainError
+from toolchain.errors import DataError, DoesNotFit, ToolchainError
 from toolchain.ir.integer import Affine, Convolution, Flatten, InputNode, Population, Readout, SumPool
+from toolchain.simulation import simulate
 from toolchain.simulation.trace import Trace
 
 SETTINGS = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -420,3 +421,29 @@ def test_the_estimate_uses_the_messages_of_a_placement(network):
     assert found.cores == placement.cores_of
     assert not found.mapping_assumed
     assert not any("capacity" in line for line in found.assumed)
+
+
+def test_estimates_refuse_the_placement_of_another_network_or_chip(network):
+    net = network(channels=4, size=24)
+    images = np.random.default_rng(0).random((2, *net.input.shape), dtype=np.float32)
+    trace = simulate(net, images)
+    assert estimate(net, trace, "loihi2", placement=place(net, "loihi2"), draws=10)
+    with pytest.raises(DataError, match="the placement is on loihi1, the profile is loihi2"):
+        estimate(net, trace, "loihi2", placement=place(net, "loihi1"), draws=10)
+    with pytest.raises(DataError, match="of another network"):
+        estimate(net, trace, "loihi2", placement=place(network(channels=8, size=24), "loihi2"), draws=10)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"draws": 0}, "draws must be a whole number of at least 1, not 0"),
+        ({"step_seconds": 0}, "step_seconds must be positive"),
+        ({"step_seconds": float("nan")}, "step_seconds must be finite"),
+    ],
+)
+def test_estimates_refuse_numbers_without_a_meaning(network, options, says):
+    net = network(channels=4, size=24)
+    trace = simulate(net, np.zeros((1, *net.input.shape), np.float32))
+    with pytest.raises(ToolchainError, match=says):
+        estimate(net, trace, **options)

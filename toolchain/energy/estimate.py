@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from toolchain.arguments import real_number, whole_number
 from toolchain.energy import event_driven, memory_hierarchy
 from toolchain.energy.bill import Bill
 from toolchain.energy.conventions import neurobench
 from toolchain.energy.cores import CoreAssignment, Placement, cores_by_capacity, cores_by_placement
 from toolchain.energy.counts import Counts, count
-from toolchain.energy.profile import Profile, load_profile
+from toolchain.energy.profile import Profile, load_profile, profile_names
 from toolchain.energy.sampling import Quantiles, Samples, draw_constants, nominal
 from toolchain.energy.value import EnergyItem, Estimate, Routing, Sensitivity
 from toolchain.energy.workload import Workload, check_first_layer, workload
 from toolchain.errors import DataError
 from toolchain.ir import as_integer
-from toolchain.ir.integer import IntegerGraph
+from toolchain.ir.integer import IntegerGraph, Population, Readout
 from toolchain.simulation.trace import Trace
 
 if TYPE_CHECKING:
@@ -50,12 +51,15 @@ def estimate(
     ``first_layer`` says who computes what the image enters, see
     :func:`toolchain.energy.workload.first_layer_synops`; by default the profile's choice (``bias_current`` on Loihi).
     ``step_seconds``: wall clock per step where it was measured; without it the chip's own bound, which leaves out
-    input and output. Raises ``DataError`` when trace and graph do not belong together, ``ToolchainError`` for an
-    unknown profile, book or mode.
+    input and output. Raises ``DataError`` when trace, placement and graph do not belong together, ``ToolchainError``
+    for an unknown profile, book or mode.
     """
     net = as_integer(graph)
     if not isinstance(trace, Trace):
         raise DataError(f"expected a trace of tc.simulate or program.run, got {type(trace).__name__}")
+    draws = whole_number("draws", draws, 1)
+    if step_seconds is not None and not real_number("step_seconds", step_seconds) > 0:
+        raise DataError(f"step_seconds must be positive, it is {step_seconds}")
     chosen = load_profile(profile, book)
     mode = check_first_layer(first_layer or chosen.data["first_layer"])
     counts = count(net, trace)
@@ -70,6 +74,7 @@ def estimate(
         if placement is None:
             where = cores_by_capacity(mean, chosen)
         else:
+            _check_placement(net, placement, chosen)
             where = cores_by_placement(net, placement, counts, nonzero_only)
         model = partial(event_driven.price, where=where, step_seconds=step_seconds)
     else:
@@ -107,6 +112,15 @@ def estimate(
         reference=reference,
         neurobench=neurobench(net, trace, counts),
     )
+
+
+def _check_placement(net: IntegerGraph, placement: Placement, profile: Profile) -> None:
+    shapes = {node.name: node.shape for node in net if isinstance(node, Population | Readout)}
+    if {layer: cores.shape for layer, cores in placement.core_of.items()} != shapes:
+        raise DataError("the placement is of another network; place the one the trace was made with")
+    target = getattr(placement, "target", profile.name)
+    if target != profile.name and {target, profile.name} <= set(profile_names()):
+        raise DataError(f"the placement is on {target}, the profile is {profile.name}; place the network there")
 
 
 def _steps(work: Workload) -> tuple[int, int, int]:
