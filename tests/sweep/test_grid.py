@@ -4,6 +4,7 @@ import hashlib
 import itertools
 import json
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -203,6 +204,16 @@ def test_one_configuration_has_one_id_however_it_is_written():
         }
     )
     assert short == long
+
+
+def test_a_dictionary_may_hold_numbers_of_numpy_paths_and_ranges(tmp_path):
+    weights = tmp_path / "w.safetensors"
+    weights.touch()
+    plain = {"model": "digits-cnn", "timesteps": [1, 2, 3], "limit": 5, "weights": str(weights)}
+    other = {**plain, "timesteps": range(1, 4), "limit": np.int64(5), "weights": weights}
+    assert ids({"grid": plain}) == ids({"grid": other}) == ids({"grid": {**plain, "timesteps": np.arange(1, 4)}})
+    with pytest.raises(DataError, match="expected a grid file or the same as a dictionary, got list"):
+        read_grid([plain])
 
 
 def test_an_id_is_a_hash_of_sorted_json():

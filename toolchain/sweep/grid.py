@@ -21,10 +21,13 @@ method = "graded"
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from toolchain.cli.parser import unknown
 from toolchain.data_files import read_toml
@@ -53,7 +56,9 @@ def read_grid(source: str | Path | Mapping[str, Any], *, limit: int | None = Non
     Raises ``DataError`` that lists every mistake.
     """
     name = "the grid" if isinstance(source, Mapping) else str(source)
-    tables = dict(source) if isinstance(source, Mapping) else read_toml(Path(source), "the grid")
+    if not isinstance(source, Mapping | str | os.PathLike):
+        raise DataError(f"expected a grid file or the same as a dictionary, got {type(source).__name__}")
+    tables = _plain(source) if isinstance(source, Mapping) else read_toml(Path(source), "the grid")
     mistakes: list[str] = []
     defaults, grids, runs, excludes = _tables(tables, mistakes)
     for where, table in [*defaults, *runs]:
@@ -76,6 +81,17 @@ def read_grid(source: str | Path | Mapping[str, Any], *, limit: int | None = Non
         raise DataError(f"{name}: {counted}" + "; ".join(mistakes))
     override = {} if limit is None else {"limit": limit}
     return _plan(shared, [table | override for _, table in grids], [table | override for _, table in runs], excludes)
+
+
+def _plain(value: Any) -> Any:
+    """A dictionary as a file would give it: paths as text, numbers of numpy as those of Python, sequences as lists."""
+    if isinstance(value, Mapping):
+        return {key: _plain(held) for key, held in value.items()}
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    return [_plain(held) for held in value] if isinstance(value, list | tuple | range) else value
 
 
 Tables = list[tuple[str, dict[str, Any]]]
