@@ -7,6 +7,7 @@ functions have surrogate gradients, so the network can be trained or tuned throu
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +15,9 @@ from torch import Tensor, nn
 
 from toolchain.ir.integer import NeuronKind, Schedule
 from toolchain.training.surrogate import fire, signed_spikes
+
+#: Neurons computed at once, whole images: what a step makes stays in the cache.
+_AT_ONCE = 2**17
 
 
 @dataclass(frozen=True)
@@ -73,11 +77,14 @@ class Neuron(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         z = x.reshape(self.steps, -1, *x.shape[1:])
         unit = self.unit_over(z.ndim - 2)
-        start = unit / 2 + self.offset
-        emitted = self._emit(z / unit, start / unit)
-        kept = emitted[self.spec.warm_up :][: self.timesteps + self.drain]
-        self.counts = kept.sum(0).detach()
-        return (emitted * unit).reshape(x.shape)
+        start = (unit / 2 + self.offset) / unit
+        output, counts = [], []
+        for part in torch.split(z, max(1, _AT_ONCE // math.prod(z.shape[2:])), 1):
+            emitted = self._emit(part / unit, start)
+            counts.append(emitted[self.spec.warm_up :][: self.timesteps + self.drain].sum(0).detach())
+            output.append(emitted * unit)
+        self.counts = torch.cat(counts)
+        return torch.cat(output, 1).reshape(x.shape)
 
     def _emit(self, z: Tensor, start: Tensor) -> Tensor:
         """Emissions [S, N, *shape] from input in units of the threshold."""
