@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks import marked
 from toolchain.report.statistics import wilson
-from toolchain.whole_files import replacing
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "results.md"
-MARKS = ("<!-- methods: written by benchmarks/methods.py -->", "<!-- end of methods -->")
 
 Result = dict[str, Any]
 
@@ -26,10 +25,7 @@ def show(folder: Path, order: Sequence[str], *, write: bool) -> None:
     text = "\n\n".join(network(name, found, order) for name, found in results.items())
     print(text)
     if write:
-        before, _, rest = PAGE.read_text().partition(MARKS[0])
-        _, _, after = rest.partition(MARKS[1])
-        with replacing(PAGE) as temporary:
-            temporary.write_text(f"{before}{MARKS[0]}\n{text}\n{MARKS[1]}{after}")
+        marked.write(PAGE, "methods", text)
 
 
 def network(name: str, results: Sequence[Result], order: Sequence[str]) -> str:
