@@ -12,6 +12,8 @@ from benchmarks import marked
 from toolchain.report.statistics import wilson
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "results.md"
+#: Steps of the networks with a spike penalty, as results have them.
+PENALISED_AT = "3"
 
 Result = dict[str, Any]
 
@@ -68,7 +70,24 @@ def network(name: str, results: Sequence[Result], order: Sequence[str]) -> str:
     if said:
         lines += ["", "Certificates (`tc.certify`, 1,000 images, first seed):", ""]
         lines += [f"- {label}: {text}" for label, text in said.items()]
-    return "\n".join(lines)
+    return "\n".join(lines + penalties(results))
+
+
+def penalties(results: Sequence[Result]) -> list[str]:
+    """What the spike penalties take and cost, against the same training without one, where a seed has both."""
+    plain, penalised = "ErrorFree, layerwise", "ErrorFree, spike penalty"
+    without = {r["seed"]: r for r in results if r["label"] == plain and PENALISED_AT in r["correct"]}
+    lines = []
+    for label in sorted({r["label"] for r in results if r["label"].startswith(penalised)}):
+        pairs = [(r, without[r["seed"]]) for r in results if r["label"] == label and r["seed"] in without]
+        if not pairs:
+            continue
+        synops = [sum(r["activity"][PENALISED_AT]["synops"] for r in column) for column in zip(*pairs, strict=True)]
+        points = [100 * (r["correct"][PENALISED_AT] - w["correct"][PENALISED_AT]) / r["images"] for r, w in pairs]
+        seeds = f"{len(pairs)} seed{'s'[: len(pairs) > 1]}"
+        change = f"{100 * (synops[0] / synops[1] - 1):+.0f} % SynOps, {sum(points) / len(points):+.2f} points"
+        lines.append(f"- {label.removeprefix('ErrorFree, ')}: {change} ({seeds})")
+    return ["", f"Against ErrorFree at T = {PENALISED_AT} without a spike penalty:", "", *lines] if lines else []
 
 
 def merged(results: Sequence[Result]) -> dict[str, Result]:
