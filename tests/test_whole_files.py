@@ -56,8 +56,25 @@ def test_two_writers_do_not_meet(path: Path) -> None:
 
 
 def test_a_missing_folder_is_an_error_of_the_system(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError), replacing(tmp_path / "none" / "file"):
+    with pytest.raises(FileNotFoundError) as caught, replacing(tmp_path / "none" / "file"):
         pass
+    assert caught.value.filename == str(tmp_path / "none" / "file")  # not the temporary name
+
+
+def test_a_folder_is_not_replaced(tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError) as caught, replacing(tmp_path):
+        pass
+    assert caught.value.filename == str(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_links_that_lead_to_each_other_are_an_error_of_the_system(tmp_path: Path) -> None:
+    (tmp_path / "one").symlink_to("two")
+    (tmp_path / "two").symlink_to("one")
+    with pytest.raises(OSError, match="symbolic links") as caught, replacing(tmp_path / "one"):
+        pass
+    assert caught.value.filename == str(tmp_path / "one")
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_a_link_goes_on_pointing_to_what_is_written(path: Path) -> None:

@@ -15,7 +15,10 @@ def place_of(path: Path) -> Path:
     ``OSError`` for a device or a pipe: to replace one, such as /dev/null, would take it from everybody."""
     if path.exists() and not path.is_file() and not path.is_dir():
         raise OSError(errno.EINVAL, "no regular file", str(path))
-    return path.resolve()
+    place = Path(os.path.realpath(path))
+    if place.is_symlink():  # what realpath leaves of links that lead to each other
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+    return place
 
 
 @contextmanager
@@ -23,17 +26,21 @@ def replacing(path: Path) -> Iterator[Path]:
     """An empty file beside ``path`` to write to: it takes the place of ``path`` where the block ends without an error,
     and is gone where it does not. It has the permissions of any new file.
 
-    Raises ``OSError`` where the folder is missing or cannot be written to, or ``path`` is a device.
+    Raises ``OSError`` that names ``path`` where the folder is missing or cannot be written to, the disk is full, or
+    ``path`` is a device.
     """
-    path = place_of(path)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    temporary.touch(exist_ok=False)
+    place = place_of(path)
+    temporary = place.with_name(f".{place.name}.{secrets.token_hex(8)}")
+    made = False
     try:
+        temporary.touch(exist_ok=False)
+        made = True
         yield temporary
-        os.replace(temporary, path)
+        os.replace(temporary, place)
     except OSError as error:
-        if error.filename is None:  # a full disk: say what could not be written
-            error.filename = str(path)
+        if error.filename in (None, str(temporary)):  # a full disk has no name, and nobody knows the temporary one
+            error.filename, error.filename2 = str(path), None
         raise
     finally:
-        temporary.unlink(missing_ok=True)
+        if made:
+            temporary.unlink(missing_ok=True)

@@ -118,6 +118,15 @@ def test_no_output_replaces_a_device(spikec, tmp_path, words):
     assert (tmp_path / "pipe").is_fifo()
 
 
+@pytest.mark.parametrize(("leads_to", "why"), [("none/file", "does not exist"), ("link", "symbolic links")])
+def test_a_link_that_cannot_be_written_behind_is_refused_before_the_work(spikec, tmp_path, leads_to, why):
+    (tmp_path / "link").symlink_to(leads_to)
+    result = spikec("run", "absent.nir", "-o", "link")
+    assert result.code == 1
+    assert why in result.err
+    assert "internal error" not in result.err
+
+
 def test_a_trace_is_written_behind_a_link(spikec, net, tmp_path):
     (tmp_path / "link.npz").symlink_to("trace.npz")
     assert spikec("run", net, "--limit", 3, "-o", "link.npz").code == 0

@@ -94,6 +94,12 @@ def test_calibration_is_repeatable():
         assert torch.equal(a.offset, b.offset)
 
 
+def test_the_warning_says_how_many_example_images_are_used():
+    images = torch.rand(1001, 2, 6, 6)
+    with pytest.warns(UserWarning, match="^initial membranes come from the 1000 example images"):
+        tc.convert(_network(), tc.OffsetSpikes(timesteps=2, mode="static"), example=images)
+
+
 def test_offsets_from_the_example_images_come_with_a_warning():
     with pytest.warns(UserWarning, match="^initial membranes come from the 5 example images; pass calibration") as seen:
         tc.convert(_network(), tc.OffsetSpikes(timesteps=2, mode="static"), example=_IMAGES[:5])

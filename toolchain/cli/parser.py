@@ -91,12 +91,17 @@ def output_path(text: str) -> Path:
     """Argument type: a file that can be written; refused before the work rather than after it."""
     import os
 
+    from toolchain.whole_files import place_of
+
     path = Path(text)
-    folder = path.parent
     if path.is_dir():
         raise argparse.ArgumentTypeError(f"{text} is a directory, give a file name")
     if path.exists() and not path.is_file():
         raise argparse.ArgumentTypeError(f"{text} is a device or a pipe, give a file name")
+    try:
+        folder = place_of(path).parent if path.is_symlink() else path.parent
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{text} cannot be written: {error.strerror}") from error
     if not folder.is_dir():
         raise argparse.ArgumentTypeError(f"the directory {folder} does not exist")
     if not os.access(folder, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):

@@ -47,10 +47,10 @@ def convert(ann: nn.Module, method: Method, *, example: Any, calibration: Any = 
     graph = canonicalize(ann, images[:2])
     check_structure(graph)
     offsets = method.calibrated_offsets()
-    if calibration is None:
-        _warn_of_examples(graph, offsets, len(images))
-    levels = {name: getattr(module, "levels", None) for name, module in activations(graph).items()}
     data, tuning = training[:_CALIBRATION_IMAGES], training[:LARGEST_SET]
+    if calibration is None:
+        _warn_of_examples(graph, offsets, len(tuning if offsets == "tuned" else data))
+    levels = {name: getattr(module, "levels", None) for name, module in activations(graph).items()}
     thresholds = _thresholds(graph, method, levels, data)
     means = activation_means(graph, list(levels), data) if offsets else {}
     scores = class_scores(graph, tuning) if offsets == "tuned" else None
