@@ -70,7 +70,8 @@ def random_trace(net, rng, images=3, density=0.4, highest=None):
     pixels = rng.integers(0, images + 1, net.input.shape).astype(np.int32)
     classes = net.readout.shape[0]
     output = np.zeros((images, classes), dtype=np.int64)
-    return Trace(output, output.astype(np.float32), dict(events), events, input_events=pixels, timesteps=net.timesteps)
+    steps = {"timesteps": net.timesteps, "extra_steps": net.emission_steps - net.timesteps}
+    return Trace(output, output.astype(np.float32), dict(events), events, input_events=pixels, **steps)
 
 
 def small_network(rng, timesteps=4, schedule="pipelined"):

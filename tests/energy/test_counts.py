@@ -336,6 +336,8 @@ def test_a_trace_of_another_graph_is_refused(make):
         count(other, trace)
     with pytest.raises(DataError, match="the graph runs 9 and 0; pass the graph"):
         count(replace(net, timesteps=9), trace)
+    with pytest.raises(DataError, match="the trace ran 4 steps and 0 beyond, the graph runs 4 and 3; pass the graph"):
+        count(replace(net, drain=3), replace(trace, timesteps=4))
     del trace.events["if2"]
     with pytest.raises(DataError, match="if2"):
         count(net, trace)
