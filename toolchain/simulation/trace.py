@@ -20,8 +20,8 @@ class Trace:
       ANN's units; ``output_curve`` int64 [N, T, classes]: the readout after each step, where the schedule has one;
     - ``counts`` int32 [N, *shape] per population: net emissions (sum of s); ``events`` int32 [N, *shape]: non-zero
       emissions over all steps emitted (T + drain, or max(T, rho)); ``spikes`` int8 (int16 where payloads need it)
-      [N, T, *shape]: emissions of T steps, when recorded; ``count_totals`` and ``event_totals`` int64 [*shape]: counts and
-      events summed over the images, also where the arrays per image were not kept;
+      [N, T, *shape]: emissions of T steps, when recorded; ``count_totals`` and ``event_totals`` int64 [*shape]: counts
+      and events summed over the images, also where the arrays per image were not kept;
     - ``membrane`` per population and readout: (lowest, highest) membrane seen before reset; ``overflows``: neuron-steps
       beyond 24 bits;
     - ``steps`` int64 [N], with early exit: steps that each image ran. Its output, counts, events and rasters are those
