@@ -91,28 +91,30 @@ def penalties(results: Sequence[Result]) -> list[str]:
 
 
 def merged(results: Sequence[Result]) -> dict[str, Result]:
-    """Results by label: numbers of all seeds by T."""
+    """Results by label: numbers of all seeds by T. A folder may also hold what an entry gave when its curve was
+    another; of one seed the longest curve counts."""
     rows: dict[str, Result] = {}
     for result in sorted(results, key=lambda r: (r["seed"], -len(r["correct"]), min(map(int, r["correct"])))):
         row = rows.setdefault(
             result["label"],
             {
                 "ann": [],
-                "correct": defaultdict(list),
-                "activity": defaultdict(list),
+                "correct": defaultdict(dict),
+                "activity": defaultdict(dict),
                 "latency": {},
                 "extra": set(),
                 "certificate": "",
             },
         )
         row["ann"].append(result["ann"])
-        for t, correct in result["correct"].items():
-            row["correct"][int(t)].append(correct)
-        for t, pair in result.get("activity", {}).items():
-            row["activity"][int(t)].append(pair)
+        for key in ("correct", "activity"):
+            for t, value in result.get(key, {}).items():
+                row[key][int(t)].setdefault(result["seed"], value)
         row["latency"] |= {int(t): n for t, n in result.get("latency", {}).items()}
         row["extra"].add(result.get("extra_steps", 0))
         row["certificate"] = row["certificate"] or result.get("certificate", "")
+    for row in rows.values():
+        row |= {key: {t: list(by_seed.values()) for t, by_seed in row[key].items()} for key in ("correct", "activity")}
     return rows
 
 
