@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -185,6 +186,7 @@ def test_throughput_is_one_over_the_time_of_an_image():
         ("cmos45", "[books.", "[pages.", "lacks 'books'"),
         ("cmos45", "e_add32", "e_add31", "lacks 'e_add32'"),
         ("cmos45", "reuse = [1, 16, 128]", "reuse = [1, 0]", "reuse must be a positive number, not 0"),
+        ("cmos45", "on_chip_bytes = ", "on_chip_bytes = -", "on_chip_bytes must be a positive number or 0, not -"),
         ("cmos45", "value = 0.03e-12", 'value = "0.03 pJ"', "constant 'e_add8' .* are numbers"),
         ("loihi2", "t_syn]", "t_sin]", "lacks 't_syn'"),
         ("loihi2", 'solves = "e_syn"', 'solves = "e_sin"', "solves must name a constant"),
@@ -199,3 +201,10 @@ def test_a_profile_of_ones_own_is_read_with_care(run, tmp_path, profile, old, ne
     file.write_text(text.replace(old, new))
     with pytest.raises(ToolchainError, match=says):
         estimate(*run, file, draws=DRAWS)
+
+
+def test_a_chip_without_memory_of_its_own_fetches_everything_from_outside(run, tmp_path):
+    text = chip_files("energy", _FOLDER)["cmos45"].read_text()
+    file = tmp_path / "own.toml"
+    file.write_text(re.sub("on_chip_bytes = .*", "on_chip_bytes = 0", text))
+    assert estimate(*run, file, draws=DRAWS).total.p50 > 10 * estimate(*run, "cmos45", draws=DRAWS).total.p50

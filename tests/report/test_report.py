@@ -130,6 +130,17 @@ def test_what_does_not_belong_together_is_refused(deployment, arguments, changed
         report(deployment.graph, path=None, estimates=(), **{**arguments, **changed})
 
 
+@pytest.mark.parametrize("kind", [bool, object, np.float32, np.uint8])
+def test_labels_may_be_numbers_of_any_kind(deployment, arguments, kind):
+    labels = np.arange(40) % 2
+    same = {**arguments, "labels": labels}
+    made, wanted = (
+        report(deployment.graph, path=None, estimates=(), **{**same, "labels": given})
+        for given in (labels.astype(kind), labels)
+    )
+    assert made.text() == wanted.text()
+
+
 @pytest.mark.parametrize(
     "bounds", [(0, 0), (-1, 0), (0, 1), (-128, 127), (-129, 127), (-8, 128), (2**23 - 1, 2**23 - 1)]
 )

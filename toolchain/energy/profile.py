@@ -28,10 +28,9 @@ _NUMBERS = (
     "weight_bits",
     "state_bits",
     "accumulator_bits",
-    "on_chip_bytes",
-    "fifo_bytes",
     "output_reuse",
 )
+_SIZES = ("on_chip_bytes", "fifo_bytes")  # 0: everything lies off the chip, or there is no queue
 
 
 class Held(dict[str, Any]):
@@ -126,7 +125,9 @@ def load_profile(name: str | Path, book: str | None = None) -> Profile:
     plane = profile.calibration or {}
     if plane and plane["solves"] not in list(profile.constants):
         raise ToolchainError(f"energy profile {name!r}: solves must name a constant, not {plane['solves']!r}")
-    _positive(name, [(key, plane[key]) for key in ("energy", "synops", "updates", "spikes") if plane])
+    if plane:
+        _positive(name, [(key, plane[key]) for key in ("energy", "synops")])
+        _positive(name, [(key, plane[key]) for key in ("updates", "spikes")], or_zero=True)
     return profile
 
 
@@ -147,13 +148,16 @@ def _checked(name: str, read: dict[str, Any]) -> Held:
             raise ToolchainError(f"energy profile {name!r}: {key} must be a list, not {data[key]!r}")
     numbers = [(key, data[key]) for key in _NUMBERS if key in data]
     _positive(name, numbers + [("reuse", each) for each in data.get("reuse", [])])
+    _positive(name, [(key, data[key]) for key in _SIZES if key in data], or_zero=True)
     return data
 
 
-def _positive(name: str, numbers: list[tuple[str, Any]]) -> None:
+def _positive(name: str, numbers: list[tuple[str, Any]], *, or_zero: bool = False) -> None:
     for key, value in numbers:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-            raise ToolchainError(f"energy profile {name!r}: {key} must be a positive number, not {value!r}")
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not (value > 0 or (or_zero and value == 0)):
+            kind = "positive number or 0" if or_zero else "positive number"
+            raise ToolchainError(f"energy profile {name!r}: {key} must be a {kind}, not {value!r}")
 
 
 def _constant(profile: str, key: str, table: Mapping[str, Any]) -> Constant:

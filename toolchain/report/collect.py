@@ -32,7 +32,9 @@ def class_labels(labels: npt.ArrayLike, images: int, classes: int) -> Classes:
     values = np.asarray(labels)
     if values.shape != (images,):
         raise DataError(f"{images} images but labels of shape {tuple(values.shape)}; give one class number per image")
-    known = np.isin(values, np.arange(classes)) if values.dtype.kind in "iuf" else np.zeros(images, bool)
+    if values.dtype.kind == "O":  # columns of tables hold numbers as objects
+        values = np.array(values.tolist())
+    known = np.isin(values, np.arange(classes)) if values.dtype.kind in "biuf" else np.zeros(images, bool)
     if not known.all():
         wrong = values[~known][0]
         raise DataError(f"labels hold {wrong!s}; the classes of the network are the numbers 0 to {classes - 1}")
