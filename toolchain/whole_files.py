@@ -38,8 +38,10 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         os.replace(temporary, place)
     except OSError as error:
-        if error.filename in (None, str(temporary)):  # a full disk has no name, and nobody knows the temporary one
-            error.filename, error.filename2 = str(path), None
+        if error.filename == str(temporary):  # a name that nobody gave
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        if error.filename is None:  # a full disk
+            error.filename = str(path)
         raise
     finally:
         if made:
