@@ -160,6 +160,7 @@ def test_every_mistake_is_named_at_once(tmp_path):
         ({"grid": {"model": "net.nir"}}, "takes trained networks"),
         ({"grid": {"model": "absent.py:net"}}, "no file absent.py"),
         ({"grid": 3}, "grid must be a table"),
+        ({1: 2}, "unknown '1', known: [defaults]"),
         ({"defaults": [{}, {}], "grid": {"model": "digits-cnn"}}, "once only"),
         ({"grid": {"model": "digits-cnn", "data": "npz:"}}, "write npz:PATH"),
         ({"grid": {"model": "digits-cnn", "data_root": "absent"}}, "not a folder"),

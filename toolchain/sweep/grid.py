@@ -86,7 +86,7 @@ def read_grid(source: str | Path | Mapping[str, Any], *, limit: int | None = Non
 def _plain(value: Any) -> Any:
     """A dictionary as a file would give it: paths as text, numbers of numpy as those of Python, sequences as lists."""
     if isinstance(value, Mapping):
-        return {key: _plain(held) for key, held in value.items()}
+        return {str(key): _plain(held) for key, held in value.items()}
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if isinstance(value, np.generic | np.ndarray):
@@ -113,13 +113,8 @@ def _tables(data: dict[str, Any], mistakes: list[str]) -> tuple[Tables, Tables, 
         else:
             for number, table in enumerate(listed, 1):
                 where = f"[{kind}]" if isinstance(value, dict) else f"[[{kind}]] {number}"
-                found[kind].append((where, {key: _listed(each) for key, each in table.items()}))
+                found[kind].append((where, dict(table)))
     return found["defaults"], found["grid"], found["run"], found["exclude"]
-
-
-def _listed(value: Any) -> Any:
-    """Python may give an axis as a tuple or a range."""
-    return list(value) if isinstance(value, tuple | range) else value
 
 
 def _mistakes(where: str, table: dict[str, Any], axes: bool) -> Iterator[str]:
