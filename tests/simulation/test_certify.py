@@ -150,7 +150,7 @@ def test_mismatch_names_the_worst_layer(one_layer):
     )
     certificate = tc.certify(graph, np.zeros((4, 1)))
     assert not certificate.lossless
-    assert str(certificate) == "not lossless: 4 of 4 images have other outputs; most in late: 100.00% of the counts"
+    assert str(certificate) == "not lossless: 4 of 4 images have other outputs; most in late: 100.00 % of the counts"
     assert tc.certify(replace(graph, schedule="layerwise"), np.zeros((4, 1))).lossless
 
 

@@ -62,7 +62,7 @@ class Certificate:
             return f"lossless on these {self.images} images (measured, not proven)"
         worst = max(self.layers, key=lambda layer: layer.differing / max(layer.neurons, 1), default=None)
         share = worst.differing / worst.neurons if worst else 0.0
-        where = f"; most in {worst.layer}: {share:.2%} of the counts" if worst and worst.differing else ""
+        where = f"; most in {worst.layer}: {100 * share:.2f} % of the counts" if worst and worst.differing else ""
         return f"not lossless: {self.outputs} of {self.images} images have other outputs{where}"
 
 
