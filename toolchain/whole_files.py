@@ -10,10 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
+def is_device(path: Path) -> bool:
+    """Something there that is neither a file nor a folder: a device or a pipe."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
 def place_of(path: Path) -> Path:
     """Where a file called ``path`` lies, behind links, so that a link keeps pointing to what is written. Raises
     ``OSError`` for a device or a pipe: to replace one, such as /dev/null, would take it from everybody."""
-    if path.exists() and not path.is_file() and not path.is_dir():
+    if is_device(path):
         raise OSError(errno.EINVAL, "no regular file", str(path))
     place = Path(os.path.realpath(path))
     if place.is_symlink():  # what realpath leaves of links that lead to each other

@@ -91,12 +91,12 @@ def output_path(text: str) -> Path:
     """Argument type: a file that can be written; refused before the work rather than after it."""
     import os
 
-    from toolchain.whole_files import place_of
+    from toolchain.whole_files import is_device, place_of
 
     path = Path(text)
     if path.is_dir():
         raise argparse.ArgumentTypeError(f"{text} is a directory, give a file name")
-    if path.exists() and not path.is_file():
+    if is_device(path):
         raise argparse.ArgumentTypeError(f"{text} is a device or a pipe, give a file name")
     try:
         folder = place_of(path).parent if path.is_symlink() else path.parent
