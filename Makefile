@@ -1,6 +1,6 @@
 # make demo    the main job on bundled data: convert, lower, verify in Lava, report
 # make test    all tests, on Python 3.10 with Lava
-# make check   style and types
+# make check   style, types, and which room may import which
 # make bench   speed of the golden model and of Lava; the energy model against published measurements
 # make interop deployment files in five other simulators: the same spikes or not (an environment for each)
 # make counts  counts of neurobench, sinabs, syops and keras-spiking against what `--as` says of them
@@ -13,7 +13,7 @@ PYTHON := .venv/bin/python
 .DELETE_ON_ERROR:
 
 demo: .venv/.installed
-	$(PYTHON) -m toolchain demo
+	$(PYTHON) -m spikec demo
 
 test: .venv/.installed
 	$(PYTHON) -m pytest -q
@@ -21,7 +21,9 @@ test: .venv/.installed
 check: .venv/.installed
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
+	.ci/links
 	$(PYTHON) -m mypy
+	PYTHONPATH=.links .venv/bin/lint-imports
 
 bench: .venv/.installed
 	$(PYTHON) -m benchmarks.golden

@@ -10,14 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from toolchain.energy.cores import CoreAssignment
-from toolchain.energy.event_driven import price
-from toolchain.energy.fanout import fan_out, structure
-from toolchain.energy.profile import load_profile
-from toolchain.energy.render import si
-from toolchain.energy.sampling import Quantiles, Samples, draw_constants, nominal
-from toolchain.energy.workload import LayerWork, Workload
-from toolchain.ir.integer import Convolution
+from spikec.energy.cores import CoreAssignment
+from spikec.energy.event_driven import price
+from spikec.energy.profile import load_profile
+from spikec.energy.render import si
+from spikec.energy.sampling import Quantiles, Samples, draw_constants, nominal
+from spikec.energy.workload import LayerWork, Workload
+from spikec.ir.operations import Convolution
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -263,11 +262,11 @@ def average_fan_out(data: Data) -> list[Case]:
     exact = [e * o for e, o in zip(data["events"], data["outputs"], strict=True)]
     geometry = zip(data["shapes"], data["stride_pairs"], data["paddings"], strict=True)
     for index, (shape, stride, padding) in enumerate(geometry):
-        rows, columns_ = ((shape[i + 1] + 2 * padding[i] - 3) // stride[i] + 1 for i in (0, 1))
         weight = np.ones((data["outputs"][index], shape[0], 3, 3), dtype=np.int64)
-        out, bias = (len(weight), rows, columns_), np.zeros(len(weight), dtype=np.int64)
+        bias = np.zeros(len(weight), dtype=np.int64)
+        out = Convolution.convolved(tuple(shape), len(weight), (3, 3), tuple(stride), tuple(padding), (1, 1))
         node = Convolution("c", (), tuple(shape), out, weight, bias, tuple(stride), tuple(padding), (1, 1))
-        exact[index] = data["events"][index] * float(fan_out(node, structure(node)).mean())
+        exact[index] = data["events"][index] * float(node.fan_out(node.structure()).mean())
     return [
         _case(data, f"SynOps per step, {name} fan-out", "", data["published_synops"], sum(values), None, "count", note)
         for name, values, note in (

@@ -2,7 +2,7 @@
 
     python -m benchmarks.energy_validation [--network network.net] [--write docs/energy.md]
 
-``--write`` also writes ``toolchain/report/validation.json``, the appendix of every report.
+``--write`` also writes ``toolchain/reporting/page/validation.json``, the appendix of every report.
 
 Constants were fitted on V2 (floor of Loihi 1) and V3b (the plane of Loihi 2); V3a and V11 test counts alone; V1, V5, V6
 and V7 were held out. V10 (Quartz) is left out: its publication gives normalised numbers only. ``--network`` simulates
@@ -18,10 +18,10 @@ from pathlib import Path
 
 from benchmarks.energy_cases import Case, validate
 from benchmarks.marked import write
-from toolchain.energy.render import si
-from toolchain.whole_files import replacing
+from spikec.energy.render import si
+from spikec.whole_files import replacing
 
-APPENDIX = Path(__file__).resolve().parent.parent / "toolchain" / "report" / "validation.json"
+APPENDIX = Path(__file__).resolve().parent.parent / "toolchain" / "reporting" / "page" / "validation.json"
 
 
 def markdown(cases: list[Case]) -> str:

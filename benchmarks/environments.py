@@ -14,21 +14,25 @@ CONSTRAINTS = "constraints/interop.txt"
 
 @dataclass(frozen=True)
 class Framework:
-    """``packages`` are installed with what they ask for, ``bare`` without, because that is too old or missing."""
+    """``packages`` are installed with what they ask for, ``bare`` without, because that is too old or missing.
+
+    ``checkout``: whether this checkout is installed there too, for workers that import spikec.
+    """
 
     name: str
     packages: tuple[str, ...]
     bare: tuple[str, ...] = ()
     base: tuple[str, ...] = ("torch==2.13.0", "nir==1.0.8")
     constraints: str = CONSTRAINTS
+    checkout: bool = False
 
 
 FRAMEWORKS = (
-    Framework("nirtorch", ("nirtorch==2.6",)),
-    Framework("snntorch", ("snntorch==1.0.0", "nirtorch==2.6")),
-    Framework("norse", ("norse==1.1.0", "nirtorch==2.6")),
-    Framework("spikingjelly", ("spikingjelly==2.0.0", "nirtorch==2.6")),
-    Framework("sinabs", ("nirtorch==2.6", "matplotlib", "pbr"), ("sinabs==3.1.3",)),
+    Framework("nirtorch", ("nirtorch==2.6",), checkout=True),
+    Framework("snntorch", ("snntorch==1.0.0", "nirtorch==2.6"), checkout=True),
+    Framework("norse", ("norse==1.1.0", "nirtorch==2.6"), checkout=True),
+    Framework("spikingjelly", ("spikingjelly==2.0.0", "nirtorch==2.6"), checkout=True),
+    Framework("sinabs", ("nirtorch==2.6", "matplotlib", "pbr"), ("sinabs==3.1.3",), checkout=True),
 )
 
 #: Tools whose counts ``benchmarks.peer_counts`` compares; sinabs is among the simulators.
@@ -55,7 +59,8 @@ COUNTERS = (
 def environment(framework: Framework) -> Path:
     """The interpreter of a framework's environment, made on first use."""
     folder = ENVIRONMENTS / framework.name
-    plan = "\n".join([*framework.packages, *framework.bare, (ROOT / framework.constraints).read_text()])
+    ours = ("--editable", str(ROOT)) if framework.checkout else ()
+    plan = "\n".join([*framework.packages, *framework.bare, *ours, (ROOT / framework.constraints).read_text()])
     stamp = folder / "plan.txt"
     if not stamp.exists() or stamp.read_text() != plan:
         print(f"{framework.name}: making its environment", file=sys.stderr)
@@ -64,8 +69,8 @@ def environment(framework: Framework) -> Path:
         pip = (folder / "bin/python", "-m", "pip", "install", "-qq", "--constraint", framework.constraints)
         if framework.packages:
             run(*pip, *framework.packages)
-        if framework.bare:
-            run(*pip, "--no-deps", *framework.bare)
+        if framework.bare or ours:
+            run(*pip, "--no-deps", *framework.bare, *ours)
         stamp.write_text(plan)
     return folder / "bin/python"
 

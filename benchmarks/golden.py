@@ -28,11 +28,12 @@ from typing import Any
 import numpy as np
 import torch
 
-import toolchain as tc
+import spikec as tc
 from benchmarks.environments import FRAMEWORKS, ROOT, environment
 from benchmarks.golden_cases import KINDS, NETWORKS, Case, images
 from benchmarks.golden_scaling import scaling
-from targets.lava import LavaTarget
+from spikec.ir.kinds import IF
+from spikec.targets.lava import LavaTarget
 
 PEERS = ("spikingjelly", "snntorch", "sinabs", "norse")
 LAVA = ("lava", "lava-stock")
@@ -130,7 +131,9 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--networks", type=words(tuple(NETWORKS)), default=list(NETWORKS))
-    parser.add_argument("--kinds", type=words(tuple(KINDS)), default=["if"], help="neurons; other simulators know if")
+    parser.add_argument(
+        "--kinds", type=words(tuple(KINDS)), default=[IF.name], help="neurons; other simulators know if"
+    )
     parser.add_argument("--only", type=words(ROWS), default=[row for row in ROWS if row != "golden-measured"])
     parser.add_argument("--timesteps", type=numbers, default=[4, 8])
     parser.add_argument("--batch", type=numbers, default=[128, 1], help="1, 128 or both")
@@ -166,7 +169,7 @@ def measure(case: Case, batch: int, args: argparse.Namespace, folder: Path, runn
 
 def reason(name: str, case: Case) -> str:
     """Why a row cannot run here, or nothing."""
-    if name in (*PEERS, *LAVA, "golden-float32") and case.kind != "if":
+    if name in (*PEERS, *LAVA, "golden-float32") and case.kind != IF.name:
         return "IF neurons only"
     if name in LAVA:
         if case.network not in LAVA_SMALL and case.timesteps > 4:
@@ -181,7 +184,8 @@ def run_lava(row: Row, case: Case, folder: Path) -> None:
     pixels = np.load(folder / f"{case.network}.npy")[:number]
     program = tc.compile(tc.load(folder / f"{case.name}.nir"), target="lava", stock=row.name == "lava-stock")
     trace = program.run(pixels)
-    row.seconds = float(trace.info["ms_per_step"]) / 1000 * case.timesteps
+    assert trace.target_steps is not None
+    row.seconds = trace.target_steps.ms_per_step / 1000 * case.timesteps
     np.savez(folder / f"{case.name}.{row.name}.npz", **trace.counts, output=trace.output)
 
 

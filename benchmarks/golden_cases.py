@@ -9,12 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-import toolchain as tc
-from models import pretrained, resolve
-from models.data import open_dataset
-from models.zoo import REGISTRY
-from toolchain.errors import DataError
-from toolchain.frontend import canonicalize
+import spikec as tc
+from spikec.deployment import deploy_network
+from spikec.errors import DataError
+from spikec.frontend import canonicalize
+from spikec.ir.kinds import IF, BitSerialIF, CalibratedIF, GradedIF, SignedIF
+from spikec.models import pretrained, resolve
+from spikec.models.data import open_dataset
+from spikec.models.zoo import REGISTRY
 
 #: Data set by network, and whether it runs with the shipped weights.
 NETWORKS = {
@@ -23,25 +25,25 @@ NETWORKS = {
     "vgg11": ("cifar10", False),
     "resnet20": ("cifar10", False),
 }
-#: Neurons other than IF: the method that converts to them.
+#: Ways to fire, by the neurons or by what else makes them: the method that converts to them.
 KINDS = {
-    "if": tc.QCFS,
-    "signed_if": tc.ErrorCompensation,
+    IF.name: tc.QCFS,
+    SignedIF.name: tc.ErrorCompensation,
     "static": lambda timesteps: tc.ErrorCompensation(timesteps=timesteps, offsets="static"),
-    "calibrated_if": tc.OffsetSpikes,
+    CalibratedIF.name: tc.OffsetSpikes,
     "layerwise": lambda timesteps: tc.QCFS(timesteps=timesteps, schedule="layerwise"),
-    "bit_serial": tc.ErrorFree,
-    "graded": lambda timesteps: tc.Graded(levels=timesteps),
+    BitSerialIF.name: tc.ErrorFree,
+    GradedIF.name: lambda timesteps: tc.Graded(levels=timesteps),
 }
 
 
 @dataclass(frozen=True)
 class Case:
-    """One deployment: a network at ``timesteps``, with neurons of a kind."""
+    """One deployment: a network at ``timesteps``, with neurons of a kind, a name of ``KINDS``."""
 
     network: str
     timesteps: int
-    kind: str = "if"
+    kind: str = IF.name
 
     @property
     def name(self) -> str:
@@ -54,8 +56,7 @@ class Case:
             return
         calibration = images(self.network, 64, split="train")
         method = KINDS[self.kind](timesteps=self.timesteps)
-        network = tc.convert(model(self.network), method, example=calibration[:1], calibration=calibration)
-        tc.save(tc.lower(network, tc.Int8()), path)
+        tc.save(deploy_network(model(self.network), method, calibration).nir, path)
 
 
 def model(network: str) -> nn.Module:

@@ -11,11 +11,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from toolchain.ir import IntegerGraph
-from toolchain.ir.integer import Population
-from toolchain.quantization.ranges import bounds
-from toolchain.simulation.network import Network, Signal
-from toolchain.simulation.registers import Watch
+from spikec.analysis.ranges import bounds
+from spikec.ir import IntegerGraph, Population
+from spikec.simulation.engines.general import Network, Signal
+from spikec.simulation.registers import Watch
 
 #: Input [T, N, *shape] to spikes [T, N, *shape].
 Neurons = Callable[[Tensor], Tensor]
@@ -93,7 +92,7 @@ def norse(threshold: Tensor, start: Tensor) -> Neurons:
     from norse.torch import IAFCell
     from norse.torch.functional.iaf import IAFFeedForwardState, IAFParameters
 
-    from targets.interop.norse import subtracting_step
+    from spikec.targets.interop.norse import subtracting_step
 
     node = IAFCell(p=IAFParameters(v_th=threshold)).eval()
     node.activation = subtracting_step

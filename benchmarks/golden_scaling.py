@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import nn
 
-import toolchain as tc
-from toolchain.ir import as_integer
-from toolchain.simulation import GoldenModel
+import spikec as tc
+from spikec.deployment import deploy_network
+from spikec.simulation import GoldenModel
 
 #: What is varied, over which values, and the network otherwise.
 CURVES = {
@@ -62,6 +62,6 @@ def stack(timesteps: int, depth: int, width: int, images: int) -> tuple[GoldenMo
     module = nn.Sequential(*layers, nn.AvgPool2d(SIDE), nn.Flatten(), nn.Linear(width, 10)).eval()
     pixels = torch.rand(images, 3, SIDE, SIDE)
     method = tc.QCFS(timesteps=timesteps)
-    spiking = tc.convert(module, method, example=pixels[:1], calibration=pixels[:16])
-    graph = tc.lower(spiking, tc.Int8(bits=4))  # narrow weights: 24 bits are proven at every T
-    return GoldenModel(as_integer(graph)), pixels
+    # narrow weights: 24 bits are proven at every T
+    deployment = deploy_network(module, method, pixels[:16], tc.Int8(bits=4))
+    return GoldenModel(deployment.graph), pixels

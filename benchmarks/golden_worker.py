@@ -22,10 +22,10 @@ import numpy.typing as npt
 import torch
 
 from benchmarks.golden_peers import PEERS, PeerNetwork
-from toolchain.ir import as_integer, load
-from toolchain.simulation import GoldenModel, encode
-from toolchain.simulation.int8 import Int8Synapse
-from toolchain.simulation.registers import EXACT
+from spikec.ir import as_integer, load
+from spikec.simulation import GoldenModel, encode
+from spikec.simulation.kernels.int8 import Int8Synapse
+from spikec.simulation.registers import EXACT
 
 #: From images float32 [N, *shape] of one batch to "output", and counts by layer where they are asked for.
 Run = Callable[[npt.NDArray[np.float32], bool], dict[str, npt.NDArray[np.int64]]]
@@ -96,7 +96,7 @@ def build(row: str, folder: Path, case: str) -> Run:
         peer = PeerNetwork(graph, PEERS[row])
         return lambda images, _: run_peer(peer, images)
     if row == "golden-float32":  # 8-bit kernels refused, as on a processor that has none
-        with patch("toolchain.simulation.levels.exact_synapse", return_value=None):
+        with patch("spikec.simulation.engines.counts_by_step.exact_synapse", return_value=None):
             model_ = GoldenModel(graph)
     else:
         model_ = GoldenModel(graph, measure=row == "golden-measured")

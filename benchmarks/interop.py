@@ -21,14 +21,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-import toolchain as tc
+import spikec as tc
 from benchmarks.environments import FRAMEWORKS, ROOT, Framework, environment, run
-from benchmarks.interop_cases import Case, beyond, conformance_cases, from_zero, trained_cases, write_case
+from benchmarks.interop_cases import trained_cases
 from benchmarks.marked import write
-from targets.interop import adapter
-from toolchain.ir import IntegerGraph
-from toolchain.ir.build import requirements
-from toolchain.simulation import Trace
+from spikec.ir import IntegerGraph
+from spikec.ir.profile.build import requirements
+from spikec.simulation import Trace
+from spikec.targets.interop import adapter
+from spikec.targets.interop.conformance import Case, beyond, conformance_cases, from_zero, write_case
 
 #: Traces a run may agree with, by case and mode.
 Golden = dict[tuple[str, str], list[Trace]]

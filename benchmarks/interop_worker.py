@@ -19,13 +19,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from targets.interop.plain import PlainNetwork, from_nir, plain
-from targets.interop.run import adapter, run, simulate
-from toolchain.errors import DoesNotFit
-from toolchain.ir import as_integer, load
-from toolchain.ir.portable import portable
-from toolchain.ir.rules_graph import topological_order
-from toolchain.simulation.encode import encode
+from spikec.errors import DoesNotFit
+from spikec.ir import as_integer, load
+from spikec.ir.profile.portable import portable
+from spikec.ir.profile.rules_graph import topological_order
+from spikec.simulation.encode import encode
+from spikec.targets.interop.plain import PlainNetwork, from_nir, plain
+from spikec.targets.interop.run import adapter, run, simulate
 
 #: Spikes per layer [N, T, *shape] and the readout after every step under "curve" [N, T, classes].
 Result = dict[str, npt.NDArray[Any]]

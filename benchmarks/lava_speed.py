@@ -13,9 +13,10 @@ import argparse
 import numpy as np
 import torch
 
-import toolchain as tc
-from models import pretrained
-from toolchain.cli.lava_options import Speed
+import spikec as tc
+from spikec.cli.speed import Speed
+from spikec.deployment import deploy_network
+from spikec.models import pretrained
 
 SHAPE = (1, 28, 28)
 
@@ -28,8 +29,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2, help="for the last line")
     args = parser.parse_args()
     noise = torch.rand((max(args.images, args.stock_images), *SHAPE), generator=torch.Generator().manual_seed(0))
-    method = tc.QCFS(timesteps=args.timesteps)
-    graph = tc.lower(tc.convert(pretrained("fashion-vgg"), method, example=noise[:1], calibration=noise), tc.Int8())
+    graph = deploy_network(pretrained("fashion-vgg"), tc.QCFS(timesteps=args.timesteps), noise).nir
     images = noise.numpy()
     print(f"fashion-vgg, T = {args.timesteps}; images/s with the start of the interpreters, ms without")
     fast, counts = measure("fast", graph, images[: args.images])
@@ -46,7 +46,8 @@ def measure(label: str, graph: object, images: np.ndarray, **options: object) ->
     trace = tc.compile(graph, target="lava", **options).run(images)
     speed = Speed()
     speed.add(trace)
-    step = float(trace.info["ms_per_step"])
+    assert trace.target_steps is not None
+    step = trace.target_steps.ms_per_step
     print(
         f"{label:<16}{len(images):>5} images: {speed.lines[0]}, {1000 / (step * trace.timesteps):.1f} images/s running"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from toolchain.whole_files import replacing
+from spikec.whole_files import replacing
 
 
 def marks(name: str) -> tuple[str, str]:

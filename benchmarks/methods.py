@@ -23,16 +23,16 @@ from typing import Any
 import torch
 from torch import nn
 
-import toolchain as tc
+import spikec as tc
 from benchmarks.methods_training import BASE, Plan, trained
-from models.data import Dataset
-from toolchain.conversion import SRP, Method
-from toolchain.conversion.network import run_steps
-from toolchain.energy.counts import count
-from toolchain.ir import IntegerGraph, as_integer
-from toolchain.simulation.certify import depth
-from toolchain.training import ClipFloorShift
-from toolchain.whole_files import replacing
+from spikec.conversion import SRP, Method
+from spikec.conversion.network import run_steps
+from spikec.energy.counts import count
+from spikec.ir import IntegerGraph, as_integer
+from spikec.ir.walks import depth
+from spikec.models.data import Dataset
+from spikec.training import ClipFloorShift
+from spikec.whole_files import replacing
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -120,7 +120,7 @@ def latency(graph: IntegerGraph, curve: tuple[int, ...]) -> dict[str, Any]:
     layers = depth(graph)
     if graph.schedule == "layerwise":
         return {"latency": {t: layers * t for t in curve}}
-    extra = graph.drain + layers * max(p.rho or 0 for p in graph.populations)
+    extra = graph.drain + layers * graph.timing.rehearsal
     return {"latency": {t: t + layers + extra for t in curve}, "extra_steps": extra}
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import marked
-from toolchain.report.statistics import wilson
+from spikec.evidence.intervals import wilson
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "results.md"
 #: Steps of the networks with a spike penalty, as results have them.

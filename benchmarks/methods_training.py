@@ -8,11 +8,11 @@ from typing import Any
 
 from torch import nn
 
-from models import load_weights, prepare, resolve, save_weights
-from models.data import Dataset, open_dataset
-from models.recipes import Recipe, default_recipe
-from models.weights import weights_path
-from toolchain.training import evaluate, fit
+from spikec.models import load_weights, prepare, resolve, save_weights
+from spikec.models.data import Dataset, open_dataset
+from spikec.models.recipes import Recipe, default_recipe
+from spikec.models.weights import weights_path
+from spikec.training import evaluate, fit
 
 BASE = "base"
 

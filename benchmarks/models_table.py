@@ -15,18 +15,18 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-import toolchain as tc
+import spikec as tc
 from benchmarks.marked import write
 from benchmarks.untrained import untrained_graph
-from models.data import open_dataset
-from models.weights import index, pretrained
-from models.zoo import REGISTRY
-from targets.loihi import place
-from toolchain.energy.fanout import fan_out, structure
-from toolchain.energy.render import amount, interval, si
-from toolchain.errors import DataError, DoesNotFit
-from toolchain.ir import IntegerGraph, as_integer
-from toolchain.report.statistics import wilson
+from spikec.deployment import deploy_network
+from spikec.energy.render import amount, interval, si
+from spikec.errors import DataError, DoesNotFit
+from spikec.evidence.intervals import wilson
+from spikec.ir import IntegerGraph
+from spikec.models.data import open_dataset
+from spikec.models.weights import index, pretrained
+from spikec.models.zoo import REGISTRY
+from spikec.targets.loihi import place
 
 CHIPS = ("loihi1", "loihi2")
 CALIBRATION = 512
@@ -47,10 +47,7 @@ def measured(name: str, data: str, root: Path | None, limit: int, timesteps: int
     """Convert by QCFS, int8 weights per layer, and run ``limit`` test images."""
     train, test = (open_dataset(data, split=split, root=root) for split in ("train", "test"))
     calibration = train.images(slice(CALIBRATION))
-    network = tc.convert(
-        pretrained(name), tc.QCFS(timesteps=timesteps), example=calibration[:1], calibration=calibration
-    )
-    graph = as_integer(tc.lower(network, tc.Int8()))
+    graph = deploy_network(pretrained(name), tc.QCFS(timesteps=timesteps), calibration).graph
     chosen = slice(min(limit, len(test)))
     trace = tc.simulate(graph, test.images(chosen))
     right = int((trace.output.argmax(axis=1) == test.labels[chosen]).sum())
@@ -61,7 +58,7 @@ def measured(name: str, data: str, root: Path | None, limit: int, timesteps: int
 
 def macs(graph: IntegerGraph) -> int:
     """Multiply-accumulates of one pass of the ANN, those on the padding left out."""
-    return sum(int(fan_out(node, structure(node)).sum()) for node in graph.synapses)
+    return sum(int(node.fan_out(node.structure()).sum()) for node in graph.synapses)
 
 
 def rows(name: str, found: Measured | None, graph: IntegerGraph) -> list[str]:

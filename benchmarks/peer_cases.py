@@ -7,38 +7,70 @@ networks are executed by the golden model.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-import toolchain as tc
-from benchmarks.interop_cases import DIGITS, IMAGES, Images, conformance
-from models import pretrained
-from models.data import open_dataset
-from toolchain.energy.arrivals import arriving
-from toolchain.ir import Affine, Convolution, Flatten, InputNode, IntegerGraph, Node, Population, Readout, as_integer
-from toolchain.ir.integer import Int64, SumPool, Synapse
-from toolchain.simulation import Trace
-from toolchain.simulation.encode import encode
+import spikec as tc
+from benchmarks.interop_cases import DIGITS
+from spikec.deployment import deploy_network
+from spikec.energy.arrivals import arriving
+from spikec.energy.conventions.syops import NEURONS
+from spikec.implementations import Implementations
+from spikec.ir import (
+    Affine,
+    Convolution,
+    Flatten,
+    InputNode,
+    Int64,
+    IntegerGraph,
+    Kind,
+    Node,
+    Population,
+    Readout,
+    SumPool,
+    Synapse,
+)
+from spikec.ir.kinds import IF, SignedIF
+from spikec.models import pretrained
+from spikec.models.data import open_dataset
+from spikec.simulation import Trace
+from spikec.simulation.encode import encode
+from spikec.targets.interop.conformance import IMAGES, Images, conformance
 
 Arrays = dict[str, npt.NDArray[Any]]
+
+
+class Payload(IF):
+    """Sends 0 to 7 at every step. Its emissions are drawn, so it needs no equation and is not registered."""
+
+    @property
+    def emission(self) -> tuple[int, int]:
+        return 0, 7
+
+
 _SHAPE = (8, 11, 13)
 _STEPS = 4
-#: Kernel, stride, padding, groups, what neurons may emit, options of the neurons, pool.
-_CONVOLUTIONS: dict[str, tuple[int, int, int, int, tuple[int, ...], dict[str, Any], int]] = {
-    "3x3, stride 1, padding 1": (3, 1, 1, 1, (0, 0, 1), {"kind": "if"}, 1),
-    "3x3, stride 2, padding 1": (3, 2, 1, 1, (0, 0, 1), {"kind": "if"}, 1),
-    "3x3, stride 2, no padding": (3, 2, 0, 1, (0, 0, 1), {"kind": "if"}, 1),
-    "5x5, stride 1, no padding": (5, 1, 0, 1, (0, 0, 1), {"kind": "if"}, 1),
-    "depthwise": (3, 1, 1, 8, (0, 0, 1), {"kind": "if"}, 1),
-    "spikes on the border": (3, 1, 1, 1, (0, 0, 1), {"kind": "if"}, 1),
-    "ternary": (3, 1, 1, 1, (-1, 0, 1), {"kind": "signed_if"}, 1),
-    "graded 0 to 7": (3, 1, 1, 1, tuple(range(8)), {"kind": "graded", "levels": 7}, 1),
-    "behind a 2x2 pool": (3, 1, 1, 1, (0, 0, 1), {"kind": "if"}, 2),
-    "half the weights zero": (3, 1, 1, 1, (0, 0, 1), {"kind": "if"}, 1),
+#: Kernel, stride, padding, groups, what neurons may emit, the neurons, pool.
+_CONVOLUTIONS: dict[str, tuple[int, int, int, int, tuple[int, ...], Kind, int]] = {
+    "3x3, stride 1, padding 1": (3, 1, 1, 1, (0, 0, 1), IF(), 1),
+    "3x3, stride 2, padding 1": (3, 2, 1, 1, (0, 0, 1), IF(), 1),
+    "3x3, stride 2, no padding": (3, 2, 0, 1, (0, 0, 1), IF(), 1),
+    "5x5, stride 1, no padding": (5, 1, 0, 1, (0, 0, 1), IF(), 1),
+    "depthwise": (3, 1, 1, 8, (0, 0, 1), IF(), 1),
+    "spikes on the border": (3, 1, 1, 1, (0, 0, 1), IF(), 1),
+    "ternary": (3, 1, 1, 1, (-1, 0, 1), SignedIF(), 1),
+    "graded 0 to 7": (3, 1, 1, 1, tuple(range(8)), Payload(), 1),
+    "behind a 2x2 pool": (3, 1, 1, 1, (0, 0, 1), IF(), 2),
+    "half the weights zero": (3, 1, 1, 1, (0, 0, 1), IF(), 1),
 }
+
+
+#: The layer of the tools that a synapse is, and its geometry; ``peer_layers.layer_of`` makes it.
+LAYERS: Implementations[Callable[[Any], dict[str, Any]]] = Implementations("layer of the tools", __name__, Synapse)
 
 
 @dataclass(frozen=True)
@@ -65,22 +97,20 @@ def _convolution(name: str) -> Execution:
     if name == "spikes on the border":
         raster[..., 1:-1, 1:-1] = 0
     shape = (8, 11 // window, 13 // window)
-    out = tuple((n + 2 * padding - kernel) // stride + 1 for n in shape[1:])
+    geometry = ((stride, stride), (padding, padding), (1, 1))
+    out = Convolution.convolved(shape, len(weight), weight.shape[2:], *geometry)
     ones, zeros = np.ones((8, 8, 1, 1), np.int64), np.zeros(16, np.int64)
     nodes: list[Node] = [
         InputNode("input", _SHAPE, "uint8", 1 / 255),
         Convolution("first", ("input",), _SHAPE, _SHAPE, ones, zeros[:8], (1, 1), (0, 0), (1, 1)),
-        Population("n", ("first",), _SHAPE, theta=np.full(_SHAPE, 9), v_init=np.full(_SHAPE, 4), **neuron),
+        Population("n", ("first",), _SHAPE, neuron, np.full(_SHAPE, 9), np.full(_SHAPE, 4)),
     ]
     if window > 1:
         nodes.append(SumPool("pool", ("n",), _SHAPE, shape, (window, window), (window, window)))
     nodes += [
-        Convolution(
-            "conv", (nodes[-1].name,), shape, (16, *out), weight, zeros,
-            (stride, stride), (padding, padding), (1, 1), groups,
-        ),
-        Readout("readout", ("conv",), (16, *out), np.zeros((16, *out), np.int64), 1.0),
-    ]  # fmt: skip
+        Convolution("conv", (nodes[-1].name,), shape, out, weight, zeros, *geometry, groups),
+        Readout("readout", ("conv",), out, np.zeros(out, np.int64), 1.0),
+    ]
     net = IntegerGraph({node.name: node for node in nodes}, _STEPS, "pipelined")
     images = rng.integers(0, 256, (2, *_SHAPE)).astype(np.float32) / 255
     output = np.zeros((2, 16), np.int64)
@@ -106,8 +136,8 @@ def networks() -> dict[str, Execution]:
     train, test = open_dataset("digits", split="train"), open_dataset("digits", split="test")
     calibration, images = train.images(slice(500)), test.images(slice(DIGITS)).numpy()
     for method in (tc.QCFS(timesteps=4), tc.Graded(levels=15)):
-        network = tc.convert(pretrained("digits-cnn"), method, example=calibration[:1], calibration=calibration)
-        found[f"digits-cnn, {type(method).__name__}"] = _executed(as_integer(tc.lower(network, tc.Int8())), images)
+        graph = deploy_network(pretrained("digits-cnn"), method, calibration).graph
+        found[f"digits-cnn, {type(method).__name__}"] = _executed(graph, images)
     return found
 
 
@@ -123,7 +153,7 @@ def describe(case: Execution) -> tuple[dict[str, Any], Arrays]:
     net, arrays = case.net, {}
     plan: dict[str, Any] = {"images": case.trace.images, "steps": net.emission_steps, "layers": [], "pools": []}
     for node in net:
-        if isinstance(node, Convolution | Affine):
+        if isinstance(node, Synapse):
             plan["layers"].append(_layer(net, node))
             arrays[f"{node.name}/weight"] = node.weight
             arrays[f"{node.name}/bias"] = node.bias
@@ -131,7 +161,9 @@ def describe(case: Execution) -> tuple[dict[str, Any], Arrays]:
         elif isinstance(node, SumPool):
             plan["pools"].append({"name": node.name, "kernel": list(node.kernel)})
             arrays[f"{node.name}/entering"] = _entering(case, node)
-    plan["neurons"] = [{"name": p.name, "kind": p.kind, "shape": list(p.shape)} for p in net.populations]
+    plan["neurons"] = [
+        {"name": p.name, "if_node": p.neuron in NEURONS, "shape": list(p.shape)} for p in net.populations
+    ]
     return plan, arrays
 
 
@@ -139,18 +171,30 @@ def _layer(net: IntegerGraph, node: Synapse) -> dict[str, Any]:
     source = net.nodes[node.sources[0]]
     flat = isinstance(source, Flatten)
     pool = net.nodes[source.sources[0]] if isinstance(source, Flatten) else source
-    layer = {
+    return {
         "name": node.name,
-        "kind": "affine",
+        **LAYERS(node)(node),
         "image": source.name == net.input.name,
         "flatten": flat,
         "pool": pool.name if isinstance(pool, SumPool) else None,
         "output": list(node.output_shape),
     }
-    if isinstance(node, Convolution):
-        layer |= {"kind": "convolution", "groups": node.groups}
-        layer |= {key: list(getattr(node, key)) for key in ("stride", "padding", "dilation")}
-    return layer
+
+
+@LAYERS.register(Affine)
+def _affine(node: Affine) -> dict[str, Any]:
+    return {"kind": "affine"}
+
+
+@LAYERS.register(Convolution)
+def _kernels(node: Convolution) -> dict[str, Any]:
+    return {
+        "kind": "convolution",
+        "groups": node.groups,
+        "stride": list(node.stride),
+        "padding": list(node.padding),
+        "dilation": list(node.dilation),
+    }
 
 
 def _entering(case: Execution, node: Synapse | SumPool) -> npt.NDArray[Any]:

@@ -20,7 +20,7 @@ import numpy as np
 from benchmarks.environments import COUNTERS, Framework, environment, run
 from benchmarks.marked import write
 from benchmarks.peer_cases import Execution, convolutions, describe, networks
-from toolchain.energy import convention
+from spikec.energy import convention
 
 Numbers = dict[str, float]
 #: Numbers compared, by tool.

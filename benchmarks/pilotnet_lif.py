@@ -16,9 +16,10 @@ import h5py
 import numpy as np
 import torch
 
-from toolchain.energy import SynapseCounts, count
-from toolchain.ir.integer import Affine, Convolution, Flatten, InputNode, IntegerGraph, Node, Population, Readout
-from toolchain.simulation.trace import Trace
+from spikec.energy import SynapseCounts, count
+from spikec.ir import Affine, Convolution, Flatten, InputNode, IntegerGraph, Node, Population, Readout, Synapse
+from spikec.ir.kinds import IF
+from spikec.simulation.trace import Trace
 
 PERIOD = 16
 PERIODS = 14
@@ -56,26 +57,17 @@ def load(path: Path) -> tuple[IntegerGraph, dict[str, tuple[int, int]]]:
                 geometry = [(int(layer[key][0]), int(layer[key][1])) for key in ("stride", "padding", "dilation")]
                 groups = int(layer["groups"][()])
                 nodes.append(Convolution(name, (last.name,), shape, out, weight, bias, *geometry, groups))
-            else:
+            elif kind == "dense":
                 out = (len(bias),)
                 nodes.append(Affine(name, (last.name,), shape, out, weight.reshape(len(bias), -1), bias))
+            else:
+                raise SystemExit(f"{path}: a layer of type {kind!r} is not in this benchmark")
             shape = out
             neurons[f"{name}.lif"] = (int(layer["neuron"]["vDecay"][()]), int(layer["neuron"]["vThMant"][()]))
             theta = np.full(shape, 64 * int(layer["neuron"]["vThMant"][()]), dtype=np.int64)
-            nodes.append(Population(f"{name}.lif", (name,), shape, "if", theta, np.zeros(shape, dtype=np.int64)))
+            nodes.append(Population(f"{name}.lif", (name,), shape, IF(), theta, np.zeros(shape, dtype=np.int64)))
     nodes.append(Readout("readout", (nodes[-1].name,), shape, np.zeros(shape, dtype=np.int64), 1.0))
     return IntegerGraph({node.name: node for node in nodes}, PERIOD, "pipelined"), neurons
-
-
-def _linear(node: Node, value: torch.Tensor) -> torch.Tensor:
-    """Weights without bias; float64 holds these integers exactly."""
-    if isinstance(node, Convolution):
-        weight = torch.from_numpy(node.weight).double()
-        return torch.nn.functional.conv2d(
-            value[None], weight, None, node.stride, node.padding, node.dilation, node.groups
-        )[0]
-    assert isinstance(node, Affine)
-    return torch.from_numpy(node.weight).double() @ value
 
 
 def simulate(path: Path) -> Measured:
@@ -89,7 +81,7 @@ def simulate(path: Path) -> Measured:
         before = dict(spikes)
         for index, layer in enumerate(layers):
             synapse = graph.nodes[layer.sources[0]]
-            assert isinstance(synapse, Convolution | Affine)
+            assert isinstance(synapse, Synapse)
             decay, threshold = neurons[layer.name]
             v = membranes[layer.name]
             if (step - (index + 4)) % PERIOD == 0:
@@ -98,7 +90,8 @@ def simulate(path: Path) -> Measured:
             current = bias.reshape(-1, *[1] * (len(layer.shape) - 1)).expand(layer.shape)
             if index > 0:
                 source = before[layers[index - 1].name]
-                current = current + _linear(synapse, source.reshape(synapse.input_shape))
+                # float64 holds these integers exactly
+                current = current + synapse.apply(source.reshape(1, *synapse.input_shape))[0]
             v = torch.trunc(v * (4096 - decay) / 4096) + 64 * current
             fired = v > 64 * threshold
             membranes[layer.name] = torch.where(fired, 0.0, v)

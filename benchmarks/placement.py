@@ -13,9 +13,9 @@ from pathlib import Path
 
 from benchmarks.marked import write
 from benchmarks.untrained import untrained_graph
-from targets.loihi import place
-from toolchain.errors import DoesNotFit
-from toolchain.ir import IntegerGraph
+from spikec.errors import DoesNotFit
+from spikec.ir import IntegerGraph
+from spikec.targets.loihi import place
 
 NAMES = ("lenet5", "vgg11", "resnet20", "mobilenetv1", "vgg16", "squeezenet")
 

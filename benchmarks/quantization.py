@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 import torch
 
-import models
-import toolchain as tc
-from models.data import Dataset, open_dataset
-from models.recipes import default_recipe
-from toolchain.report import wilson
+import spikec as tc
+from spikec.evidence.intervals import wilson
+from spikec.models import pretrained
+from spikec.models.data import Dataset, open_dataset
+from spikec.models.recipes import default_recipe
 
 STEPS = (1, 2, 4, 8)
 CALIBRATION = 256
@@ -65,7 +65,7 @@ def main() -> None:
 
 def table(name: str, training: Dataset, test: Dataset, tuning: Tuning) -> None:
     """Print the table of one network."""
-    model = models.pretrained(name)
+    model = pretrained(name)
     images, labels = test.images(), test.labels
     with torch.no_grad():
         logits = torch.cat([model(part) for part in torch.split(images, 250)])
@@ -109,7 +109,7 @@ def fine_tuned(name: str, training: Dataset, tuning: Tuning, precision: tc.Int8)
     """The shipped network fine-tuned at a tenth of its recipe's rate, epochs chosen on held-out training images."""
     recipe = default_recipe(name)
     train, validation = training.split(recipe.validation, recipe.fit.seed)
-    model = models.pretrained(name)
+    model = pretrained(name)
     config = replace(recipe.fit, epochs=tuning.epochs, lr=recipe.fit.lr / 10, weight_decay=0.0, ema=0.0)
     chosen: Any = train.subset(slice(tuning.images)), validation.subset(slice(1000))
     result = tc.finetune_quantised(

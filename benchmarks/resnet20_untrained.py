@@ -20,12 +20,12 @@ import numpy as np
 import torch
 from torch import nn
 
-import toolchain as tc
-from models import load_weights, resolve
-from models.data import Dataset, open_dataset
-from toolchain.conversion import METHODS
-from toolchain.report.statistics import wilson
-from toolchain.whole_files import replacing
+import spikec as tc
+from spikec.conversion import METHODS
+from spikec.evidence.intervals import wilson
+from spikec.models import load_weights, resolve
+from spikec.models.data import Dataset, open_dataset
+from spikec.whole_files import replacing
 
 ALLOWED_LOSS = 0.02
 BATCH = 100

@@ -16,119 +16,18 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-import toolchain as tc
+import spikec as tc
 from benchmarks.environments import Framework, environment, run
 from benchmarks.marked import write
-from benchmarks.sanafe_loihi import CORES_PER_TILE, ROWS, architecture, yaml
-from models import pretrained
-from models.data import open_dataset
-from targets.loihi import Placement, place
-from toolchain.energy import Estimate
-from toolchain.energy.counts import count
-from toolchain.energy.render import si
-from toolchain.ir import Affine, Convolution, Flatten, IntegerGraph, Population, Readout, SumPool, as_integer
-from toolchain.ir.integer import Int64
-from toolchain.simulation import Trace
+from spikec.deployment import deploy_network
+from spikec.energy import Estimate
+from spikec.energy.render import si
+from spikec.models import pretrained
+from spikec.models.data import open_dataset
+from spikec.targets.loihi import place
+from spikec.targets.sanafe import counted, export
 
 PACKAGE = "sanafe==2.2.9"
-
-
-def source_cells(net: IntegerGraph, name: str) -> list[tuple[str, Int64]]:
-    """(origin, cell of the node's output that each of its neurons is, or -1) over pools and flattenings."""
-    node = net.nodes[name]
-    if isinstance(node, Population):
-        return [(name, np.arange(int(np.prod(node.shape))))]
-    if isinstance(node, Flatten):
-        return [entry for source in node.sources for entry in source_cells(net, source)]
-    if not isinstance(node, SumPool):
-        return []
-    channels, height, width = node.input_shape
-    _, rows, columns = node.output_shape
-    c, y, x = np.unravel_index(np.arange(channels * height * width), node.input_shape)
-    y, x = y // node.stride[0], x // node.stride[1]
-    cell = np.where((y < rows) & (x < columns), (c * rows + y) * columns + x, -1)
-    found = []
-    for source in node.sources:
-        for origin, before in source_cells(net, source):
-            found.append((origin, np.where(before >= 0, cell[before], -1)))
-    return found
-
-
-def synapse_pairs(node: Convolution | Affine) -> Int64:
-    """[synapses, 2]: flat input and output of every existing synapse."""
-    if isinstance(node, Affine):
-        outputs, inputs = node.weight.shape
-        return np.stack(np.meshgrid(np.arange(inputs), np.arange(outputs), indexing="ij"), axis=-1).reshape(-1, 2)
-    _, height, width = node.input_shape
-    outs, rows, columns = node.output_shape
-    per_in, per_out = node.weight.shape[1], outs // node.groups
-    o, y, x = np.indices(node.output_shape)
-    pairs = []
-    for i in range(per_in):
-        for u in range(node.weight.shape[2]):
-            for v in range(node.weight.shape[3]):
-                row = y * node.stride[0] - node.padding[0] + u * node.dilation[0]
-                column = x * node.stride[1] - node.padding[1] + v * node.dilation[1]
-                ok = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-                pre = ((o // per_out * per_in + i) * height + row) * width + column
-                post = (o * rows + y) * columns + x
-                pairs.append(np.stack([pre[ok], post[ok]], axis=1))
-    return np.concatenate(pairs)
-
-
-def export(net: IntegerGraph, placement: Placement, trace: Trace, folder: Path) -> dict[str, int]:
-    """Write the placed network with its spikes; what spikec counts: events of every kind in this execution."""
-    layers = [node for node in net if isinstance(node, Population | Readout)]
-    steps = net.emission_steps
-    arrays: dict[str, Any] = {}
-    edges: list[dict[str, str]] = []
-    for layer in layers:
-        size = int(np.prod(layer.shape))
-        raster = (
-            trace.spikes[layer.name][0].reshape(steps, size) if layer.name in trace.spikes else np.zeros((steps, size))
-        )
-        arrays[f"spikes/{layer.name}"] = raster != 0
-        arrays[f"cores/{layer.name}"] = placement.core_of[layer.name].reshape(-1)
-        for source in layer.sources:
-            node = net.nodes[source]
-            assert isinstance(node, Convolution | Affine), "identities and pools into neurons are not exported"
-            cells = [entry for before in node.sources for entry in source_cells(net, before)]
-            pairs = synapse_pairs(node) if cells else None
-            for origin, cell in cells:
-                assert pairs is not None
-                order = np.argsort(cell, kind="stable")
-                low, high = (
-                    np.searchsorted(cell[order], pairs[:, 0]),
-                    np.searchsorted(cell[order], pairs[:, 0], "right"),
-                )
-                neurons = np.concatenate([order[a:b] for a, b in zip(low, high, strict=True)])
-                arrays[f"edges/{len(edges)}"] = np.stack([neurons, np.repeat(pairs[:, 1], high - low)], axis=1)
-                kind = "conv" if isinstance(node, Convolution) else "dense"
-                edges.append({"source": origin, "target": layer.name, "synapse": kind})
-    tiles = sorted(
-        {(int(p[1]), int(p[2])) for p in placement.places}, key=lambda t: (t[1], t[0] if t[1] % 2 == 0 else -t[0])
-    )
-    plan = {"layers": [layer.name for layer in layers], "edges": edges, "steps": steps,
-            "tiles": tiles, "cores_per_tile": CORES_PER_TILE, "rows": ROWS}  # fmt: skip
-    np.savez(folder / "network.npz", **arrays)
-    (folder / "network.json").write_text(json.dumps(plan))
-    (folder / "loihi.yaml").write_text(yaml(architecture()) + "\n")
-    return counted(net, placement, trace)
-
-
-def counted(net: IntegerGraph, placement: Placement, trace: Trace) -> dict[str, int]:
-    """What spikec counts in this execution on this placement."""
-    counts = count(net, trace)
-    found = {"spikes": counts.spikes}
-    found["synaptic events"] = sum(s.synops - s.input_synops for s in counts.synapses.values())
-    found["messages"] = found["hops"] = 0
-    for layer in net.populations:
-        events, hops = counts.events[layer.name], placement.hops(layer.name)
-        found["messages"] += int((events * placement.messages(layer.name)).sum())
-        found["hops"] += int((events * (hops.east_west + hops.north_south)).sum())
-    return found
 
 
 def comparison(ours: dict[str, int], estimate: Estimate, theirs: dict[str, Any]) -> tuple[str, bool]:
@@ -171,18 +70,16 @@ def main() -> int:
     python = environment(Framework("sanafe", (PACKAGE, "numpy")))
     train, test = open_dataset("digits", split="train"), open_dataset("digits", split="test")
     calibration = train.images(slice(500))
-    network = tc.convert(
-        pretrained("digits-cnn"), tc.QCFS(timesteps=4), example=calibration[:1], calibration=calibration
-    )
-    net = as_integer(tc.lower(network, tc.Int8()))
+    net = deploy_network(pretrained("digits-cnn"), tc.QCFS(timesteps=4), calibration).graph
     trace = tc.simulate(net, test.images(slice(1)).numpy(), record="spikes", threads=1)
     placement = place(net, "loihi1")
     with tempfile.TemporaryDirectory() as temporary:
         folder = args.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        ours = export(net, placement, trace, folder)
+        export(net, placement, trace, folder)
         run(python, "-m", "benchmarks.sanafe_worker", folder)
         theirs = json.loads((folder / "results.json").read_text())
+    ours = counted(net, placement, trace)
     estimate = tc.estimate(net, trace, profile="loihi1", placement=placement)
     table, equal = comparison(ours, estimate, theirs)
     print(f"{len(placement.cores)} cores\n{table}")

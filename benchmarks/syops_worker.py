@@ -31,7 +31,7 @@ class Replay(nn.Module):
             kernel = tuple(pool["kernel"])
             self._add(nn.AvgPool2d(kernel, kernel), torch.from_numpy(arrays[f"{pool['name']}/entering"]).double())
         for neurons in case["neurons"]:
-            if neurons["kind"] == "if":
+            if neurons["if_node"]:
                 self._add(IFNode(), torch.zeros(case["images"], self.steps, *neurons["shape"]))
 
     def _add(self, part: nn.Module, entering: Tensor) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-import toolchain as tc
-from models.zoo import REGISTRY
-from toolchain.ir import IntegerGraph
-from toolchain.quantization.formats import load_format
-from toolchain.quantization.lowering import integer_graph
+import spikec as tc
+from spikec.analysis.formats import load_format
+from spikec.ir import IntegerGraph
+from spikec.models.zoo import REGISTRY
+from spikec.quantization.lowering import integer_graph
 
 
 def untrained_graph(name: str) -> IntegerGraph:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from toolchain.errors import DataError
-from toolchain.training import ClipFloorShift
-from toolchain.whole_files import replacing
+from spikec.errors import DataError
+from spikec.training import ClipFloorShift
+from spikec.whole_files import replacing
 
 _METADATA_KEY = "spikec"
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
@@ -78,6 +80,16 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return {str(k): v for k, v in content.items()}, {}
 
 
+def read_header(path: Path) -> dict[str, Any]:
+    """The info of :func:`save_weights`, empty for other files; tensors are not read. Raises :class:`DataError`."""
+    if path.suffix != ".safetensors":
+        return {}
+    if not path.is_file():
+        raise DataError(f"there is no file {path}")
+    with _safetensors(path) as file:
+        return _info(file)
+
+
 def holds_thresholds(path: Path) -> bool:
     """Whether the weights are of a network with :class:`ClipFloorShift`, as ``spikec train`` writes them. Raises
     :class:`DataError` for a file that holds no weights."""
@@ -85,12 +97,24 @@ def holds_thresholds(path: Path) -> bool:
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    with _safetensors(path) as file:
+        info = _info(file)
+        return {name: file.get_tensor(name) for name in file.keys()}, info  # noqa: SIM118 (not a dictionary)
+
+
+@contextmanager
+def _safetensors(path: Path) -> Iterator[Any]:
+    """The open file. Raises :class:`DataError` for what goes wrong inside, too."""
     try:
         with safe_open(path, framework="pt") as file:
-            info = json.loads((file.metadata() or {}).get(_METADATA_KEY, "{}"))
-            return {name: file.get_tensor(name) for name in file.keys()}, info  # noqa: SIM118 (not a dictionary)
+            yield file
     except (OSError, SafetensorError, ValueError) as error:
         raise DataError(f"cannot read {path} as safetensors: {error}") from error
+
+
+def _info(file: Any) -> dict[str, Any]:
+    info: dict[str, Any] = json.loads((file.metadata() or {}).get(_METADATA_KEY, "{}"))
+    return info
 
 
 def _without_prefix(state: dict[str, Tensor], own: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -7,15 +7,15 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from models.data import Dataset
-from models.loading import holds_thresholds, load_weights
-from models.recipes import Recipe
-from models.resolving import resolve
-from models.weights import index, pretrained
-from models.zoo import REGISTRY
-from toolchain.errors import ConversionError, DataError
-from toolchain.frontend import canonicalize, replace_max_pool
-from toolchain.training import ClipFloorShift, fold_normalisation, initialise_thresholds, replace_relu
+from spikec.errors import ConversionError, DataError
+from spikec.frontend import canonicalize, replace_max_pool
+from spikec.models.data import Dataset
+from spikec.models.loading import holds_thresholds, load_weights
+from spikec.models.recipes import Recipe
+from spikec.models.resolving import resolve
+from spikec.models.weights import index, pretrained
+from spikec.models.zoo import REGISTRY
+from spikec.training import ClipFloorShift, fold_normalisation, initialise_thresholds, replace_relu
 
 #: Training images that set the thresholds when fine-tuning a ReLU network.
 _THRESHOLD_IMAGES = 256

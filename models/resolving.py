@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.util
 import sys
@@ -13,9 +12,10 @@ from typing import Any
 
 from torch import nn
 
-from models.recipes import default_recipe
-from models.zoo import REGISTRY
-from toolchain.errors import DataError
+from spikec.errors import DataError
+from spikec.models.recipes import default_recipe
+from spikec.models.zoo import REGISTRY
+from spikec.words import did_you_mean
 
 
 def resolve(
@@ -37,8 +37,7 @@ def resolve(
         return entry.build(num_classes, channels, activation or default_recipe(spec).activation)
     place, colon, name = spec.rpartition(":")
     if not colon or not place or not name:
-        close = difflib.get_close_matches(spec, REGISTRY, 1)
-        hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(REGISTRY)}"
+        hint = did_you_mean(spec, REGISTRY)
         raise DataError(f"no network called {spec!r}; {hint}; or write package.module:callable or file.py:callable")
     found = getattr(_import(place), name, None)
     if found is None:

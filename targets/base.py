@@ -1,21 +1,21 @@
-"""What a target is, and how one is found.
+"""What an executor is: a target that turns a deployment graph into a :class:`Program`.
 
-A target turns a deployment graph into a :class:`Program`. Third parties add one by an entry point in the group
-``spikec.targets`` whose value is a class with the :class:`Target` interface.
+Third parties add one by an entry point in the group ``spikec.targets`` whose value is a class with the :class:`Target`
+interface. Chips, which nothing runs on here, are in ``chips.py``.
 """
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
-from toolchain.errors import ToolchainError
+from spikec.errors import ToolchainError
+from spikec.targets.registry import Registry
 
 if TYPE_CHECKING:
     import nir
     import numpy.typing as npt
 
-    from toolchain.simulation import Trace
+    from spikec.simulation.trace import Trace
 
 
 @runtime_checkable
@@ -42,15 +42,18 @@ class Target(Protocol):
         ...
 
 
+#: Executors by name.
+TARGETS: Registry[Target] = Registry("spikec.targets")
+
+
 def target_names() -> list[str]:
     """Names of all registered targets, sorted."""
-    return sorted({entry.name for entry in entry_points(group="spikec.targets")})
+    return TARGETS.names()
 
 
 def get_target(name: str) -> Target:
-    """The target registered under ``name``."""
-    for entry in entry_points(group="spikec.targets"):
-        if entry.name == name:
-            loaded: type[Target] = entry.load()
-            return loaded()
-    raise ToolchainError(f"no target is called {name!r}; known targets: {', '.join(target_names()) or 'none'}")
+    """The target registered under ``name``. Raises ``ToolchainError`` for an unknown one."""
+    found = TARGETS.get(name)
+    if found is None:
+        raise ToolchainError(f"no target is called {name!r}; known targets: {', '.join(target_names()) or 'none'}")
+    return found

@@ -7,19 +7,39 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy.typing as npt
 
-from toolchain.ir import IntegerGraph, as_integer
-from toolchain.simulation import GoldenModel, Trace
-from toolchain.simulation.registers import Overflow, registers
+from spikec.errors import DataError
+from spikec.targets.options import Option, Options
 
 if TYPE_CHECKING:
     import nir
 
-    from toolchain.quantization.formats import NumberFormat
+    from spikec.analysis.formats import NumberFormat
+    from spikec.ir import IntegerGraph
+    from spikec.simulation import GoldenModel, Trace
+    from spikec.simulation.registers import Overflow
+
+
+def _memory(text: str) -> str:
+    from spikec.simulation.golden import parse_memory  # imports torch, which a list of options can do without
+
+    parse_memory(text)
+    return text
+
+
+def _early_exit(text: str) -> str | float:
+    name, _, number = text.partition(":")
+    try:
+        value = float(number) if number else None
+    except ValueError:
+        value = float("nan")
+    if name != "margin" or (value is not None and not 0 < value < float("inf")):
+        raise DataError(f"{text!r}: write margin, or margin:X with X logits, e.g. margin:1.5")
+    return name if value is None else value
 
 
 @dataclass(frozen=True)
 class GoldenProgram:
-    """A prepared graph; ``run`` takes the options of :func:`toolchain.simulation.simulate`."""
+    """A prepared graph; ``run`` takes the options of :func:`spikec.simulation.simulate`."""
 
     graph: IntegerGraph
     model: GoldenModel
@@ -33,6 +53,28 @@ class GoldenTarget:
     """Always available; has no limits, so every graph of the profile compiles."""
 
     name: ClassVar[str] = "golden"
+    options: ClassVar[Options] = Options(
+        "options of the golden model",
+        (
+            Option(
+                "memory",
+                "bounds the working set of a batch, e.g. 2GB (default 1GB)",
+                at="run",
+                parse=_memory,
+                metavar="SIZE",
+            ),
+            Option("threads", "torch threads (default: torch's choice)", at="run", least=1, metavar="N"),
+            Option(
+                "early_exit",
+                "stop an image when no further step can change its class (proven); with X, also when its largest logit "
+                "leads by X",
+                at="run",
+                parse=_early_exit,
+                metavar="margin[:X]",
+                changes=True,
+            ),
+        ),
+    )
 
     @classmethod
     def available(cls) -> str | None:
@@ -53,6 +95,10 @@ class GoldenTarget:
 
         Raises ``GraphError``.
         """
+        from spikec.ir import as_integer
+        from spikec.simulation import GoldenModel
+        from spikec.simulation.registers import registers
+
         integer = as_integer(graph)
         chosen = registers(overflow, format, integer)
         return GoldenProgram(integer, GoldenModel(integer, measure=measure, registers=chosen, device=device))

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from toolchain.training import FitConfig
-from toolchain.training.checkpoint import save_checkpoint
-from toolchain.whole_files import replacing
+from spikec.training import FitConfig
+from spikec.training.checkpoint import save_checkpoint
+from spikec.whole_files import replacing
 
 
 @pytest.fixture

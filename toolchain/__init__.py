@@ -1,6 +1,6 @@
 """spikec: trained PyTorch networks to integer spiking networks for neuromorphic hardware.
 
-``import toolchain as tc`` gives the verbs in the order of the data: ``convert``, ``lower``, ``save`` / ``load``,
+``import spikec as tc`` gives the verbs in the order of the data: ``convert``, ``lower``, ``save`` / ``load``,
 ``simulate``, ``compile``, ``compare``, ``estimate``, ``report``. Names are imported on first use, so that the command
 line starts without torch.
 """
@@ -14,89 +14,91 @@ __version__ = "0.1.0"
 
 #: Public names and the modules that hold them.
 _EXPORTS = {
-    "ClipFloorShift": "toolchain.training",
-    "fit": "toolchain.training",
-    "convert": "toolchain.conversion",
-    "fidelity": "toolchain.conversion",
-    "ErrorCompensation": "toolchain.conversion",
-    "ErrorFree": "toolchain.conversion",
-    "Graded": "toolchain.conversion",
-    "OffsetSpikes": "toolchain.conversion",
-    "QCFS": "toolchain.conversion",
-    "ResidualError": "toolchain.conversion",
-    "SRP": "toolchain.conversion",
-    "SpikingNetwork": "toolchain.conversion",
-    "replace_max_pool": "toolchain.frontend",
-    "Int8": "toolchain.quantization",
-    "finetune_quantised": "toolchain.quantization",
-    "lower": "toolchain.quantization",
-    "decode": "toolchain.ir",
-    "import_nir": "toolchain.ir.foreign",
-    "load": "toolchain.ir",
-    "portable": "toolchain.ir.portable",
-    "save": "toolchain.ir",
-    "verify": "toolchain.ir",
-    "Trace": "toolchain.simulation",
-    "certify": "toolchain.simulation.certify",
-    "check_ranges": "toolchain.quantization.range_report",
-    "compare": "toolchain.simulation",
-    "simulate": "toolchain.simulation",
-    "estimate": "toolchain.energy",
-    "check": "targets.loihi",
-    "place": "targets.loihi",
-    "report": "toolchain.report",
-    "sweep": "toolchain.sweep",
-    "ToolchainError": "toolchain.errors",
-    "UnsupportedOperation": "toolchain.errors",
-    "ConversionError": "toolchain.errors",
-    "RangeError": "toolchain.errors",
-    "GraphError": "toolchain.errors",
-    "DoesNotFit": "toolchain.errors",
-    "TargetUnavailable": "toolchain.errors",
-    "DataError": "toolchain.errors",
+    "ClipFloorShift": "spikec.training",
+    "fit": "spikec.training",
+    "convert": "spikec.conversion",
+    "fidelity": "spikec.evidence.fidelity",
+    "ErrorCompensation": "spikec.conversion",
+    "ErrorFree": "spikec.conversion",
+    "Graded": "spikec.conversion",
+    "OffsetSpikes": "spikec.conversion",
+    "QCFS": "spikec.conversion",
+    "ResidualError": "spikec.conversion",
+    "SRP": "spikec.conversion",
+    "SpikingNetwork": "spikec.conversion",
+    "replace_max_pool": "spikec.frontend",
+    "Int8": "spikec.quantization",
+    "finetune_quantised": "spikec.quantization",
+    "lower": "spikec.quantization",
+    "decode": "spikec.ir",
+    "import_nir": "spikec.conversion.from_nir.importing",
+    "load": "spikec.ir",
+    "portable": "spikec.ir.profile.portable",
+    "save": "spikec.ir",
+    "verify": "spikec.ir",
+    "Trace": "spikec.simulation",
+    "certify": "spikec.evidence.certificate",
+    "check_ranges": "spikec.evidence.range_report",
+    "crosscheck": "spikec.evidence.crosscheck",
+    "compare": "spikec.simulation",
+    "simulate": "spikec.simulation",
+    "estimate": "spikec.energy",
+    "check": "spikec.targets.chips",
+    "place": "spikec.targets.chips",
+    "report": "spikec.reporting",
+    "sweep": "spikec.sweeping",
+    "ToolchainError": "spikec.errors",
+    "UnsupportedOperation": "spikec.errors",
+    "ConversionError": "spikec.errors",
+    "RangeError": "spikec.errors",
+    "GraphError": "spikec.errors",
+    "DoesNotFit": "spikec.errors",
+    "TargetUnavailable": "spikec.errors",
+    "DataError": "spikec.errors",
 }
 
 if TYPE_CHECKING:
-    from targets.loihi import check as check
-    from targets.loihi import place as place
-    from toolchain.conversion import QCFS as QCFS
-    from toolchain.conversion import SRP as SRP
-    from toolchain.conversion import ErrorCompensation as ErrorCompensation
-    from toolchain.conversion import ErrorFree as ErrorFree
-    from toolchain.conversion import Graded as Graded
-    from toolchain.conversion import OffsetSpikes as OffsetSpikes
-    from toolchain.conversion import ResidualError as ResidualError
-    from toolchain.conversion import SpikingNetwork as SpikingNetwork
-    from toolchain.conversion import convert as convert
-    from toolchain.conversion.fidelity import fidelity as fidelity
-    from toolchain.energy.estimate import estimate as estimate
-    from toolchain.errors import ConversionError as ConversionError
-    from toolchain.errors import DataError as DataError
-    from toolchain.errors import DoesNotFit as DoesNotFit
-    from toolchain.errors import GraphError as GraphError
-    from toolchain.errors import RangeError as RangeError
-    from toolchain.errors import TargetUnavailable as TargetUnavailable
-    from toolchain.errors import ToolchainError as ToolchainError
-    from toolchain.errors import UnsupportedOperation as UnsupportedOperation
-    from toolchain.frontend import replace_max_pool as replace_max_pool
-    from toolchain.ir import load as load
-    from toolchain.ir import save as save
-    from toolchain.ir.decode import decode as decode
-    from toolchain.ir.foreign import import_nir as import_nir
-    from toolchain.ir.portable import portable as portable
-    from toolchain.ir.verify import verify as verify
-    from toolchain.quantization import Int8 as Int8
-    from toolchain.quantization import finetune_quantised as finetune_quantised
-    from toolchain.quantization import lower as lower
-    from toolchain.quantization.range_report import check_ranges as check_ranges
-    from toolchain.report import report as report
-    from toolchain.simulation import Trace as Trace
-    from toolchain.simulation import simulate as simulate
-    from toolchain.simulation.certify import certify as certify
-    from toolchain.simulation.compare import compare as compare
-    from toolchain.sweep import sweep as sweep
-    from toolchain.training import ClipFloorShift as ClipFloorShift
-    from toolchain.training import fit as fit
+    from spikec.conversion import QCFS as QCFS
+    from spikec.conversion import SRP as SRP
+    from spikec.conversion import ErrorCompensation as ErrorCompensation
+    from spikec.conversion import ErrorFree as ErrorFree
+    from spikec.conversion import Graded as Graded
+    from spikec.conversion import OffsetSpikes as OffsetSpikes
+    from spikec.conversion import ResidualError as ResidualError
+    from spikec.conversion import SpikingNetwork as SpikingNetwork
+    from spikec.conversion import convert as convert
+    from spikec.conversion.from_nir.importing import import_nir as import_nir
+    from spikec.energy.estimate import estimate as estimate
+    from spikec.errors import ConversionError as ConversionError
+    from spikec.errors import DataError as DataError
+    from spikec.errors import DoesNotFit as DoesNotFit
+    from spikec.errors import GraphError as GraphError
+    from spikec.errors import RangeError as RangeError
+    from spikec.errors import TargetUnavailable as TargetUnavailable
+    from spikec.errors import ToolchainError as ToolchainError
+    from spikec.errors import UnsupportedOperation as UnsupportedOperation
+    from spikec.evidence.certificate import certify as certify
+    from spikec.evidence.crosscheck import crosscheck as crosscheck
+    from spikec.evidence.fidelity import fidelity as fidelity
+    from spikec.evidence.range_report import check_ranges as check_ranges
+    from spikec.frontend import replace_max_pool as replace_max_pool
+    from spikec.ir import load as load
+    from spikec.ir import save as save
+    from spikec.ir.profile.decode import decode as decode
+    from spikec.ir.profile.portable import portable as portable
+    from spikec.ir.profile.verify import verify as verify
+    from spikec.quantization import Int8 as Int8
+    from spikec.quantization import finetune_quantised as finetune_quantised
+    from spikec.quantization import lower as lower
+    from spikec.reporting import report as report
+    from spikec.simulation import Trace as Trace
+    from spikec.simulation import simulate as simulate
+    from spikec.simulation.compare import compare as compare
+    from spikec.sweeping import sweep as sweep
+    from spikec.targets.chips import check as check
+    from spikec.targets.chips import place as place
+    from spikec.training import ClipFloorShift as ClipFloorShift
+    from spikec.training import fit as fit
 
 
 def compile(graph: Any, target: str = "golden", **options: Any) -> Any:
@@ -104,7 +106,7 @@ def compile(graph: Any, target: str = "golden", **options: Any) -> Any:
 
     Raises ``TargetUnavailable`` where the target's software is missing, ``DoesNotFit`` where the graph exceeds it.
     """
-    from targets.base import get_target
+    from spikec.targets.base import get_target
 
     return get_target(target).compile(graph, **options)
 
@@ -114,7 +116,7 @@ def __getattr__(name: str) -> Any:
         value = getattr(import_module(_EXPORTS[name]), name)
         globals()[name] = value
         return value
-    raise AttributeError(f"module 'toolchain' has no attribute {name!r}")
+    raise AttributeError(f"module 'spikec' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -1,8 +1,8 @@
-"""``python -m toolchain`` is ``spikec``."""
+"""``python -m spikec`` is ``spikec``."""
 
 import sys
 
-from toolchain.cli import main
+from spikec.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from toolchain.errors import ConversionError
+from spikec.errors import ConversionError
 
 
 def whole_number(name: str, value: Any, low: int, high: int | None = None) -> int:

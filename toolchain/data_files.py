@@ -1,13 +1,15 @@
-"""Where data that describes chips lies: TOML files in the folders of ``targets``, found without importing it."""
+"""Where data that describes chips lies: TOML files beside the code of a chip, found without importing that code."""
 
 from __future__ import annotations
 
 import sys
+from functools import lru_cache
+from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from toolchain.errors import ToolchainError
+from spikec.errors import ToolchainError
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -16,13 +18,28 @@ else:
 
 
 def chip_files(prefix: str, own: Path) -> dict[str, Path]:
-    """Files ``<prefix>_<name>.toml`` by name: chip independent ones in ``own``, those of chips in targets."""
-    folders = [own]
-    spec = find_spec("targets")
+    """Files ``<prefix>_<name>.toml`` by name: chip independent ones in ``own``, those of chips in the folders of
+    ``spikec.targets`` and beside the chips of other packages (entry points in the group ``spikec.chips``)."""
+    folders = [own, *_foreign_folders(tuple(sys.path))]
+    spec = find_spec("spikec.targets")  # imports spikec alone, which runs already
     for location in (spec.submodule_search_locations or []) if spec else []:
         folders += sorted(p for p in Path(location).iterdir() if p.is_dir())
     found = [file for folder in folders for file in sorted(folder.glob(f"{prefix}_*.toml"))]
     return {file.stem.removeprefix(f"{prefix}_"): file for file in found}
+
+
+@lru_cache(maxsize=4)
+def _foreign_folders(path: tuple[str, ...]) -> tuple[Path, ...]:
+    """Folders of the modules that hold chips of other packages. ``path``: where Python looks for packages now."""
+    found = []
+    for entry in entry_points(group="spikec.chips"):
+        top, *inner = entry.module.split(".")
+        spec = None if top == "spikec" else find_spec(top)
+        if spec is not None:
+            for location in spec.submodule_search_locations or [str(Path(spec.origin or "").parent)]:
+                module = Path(location, *inner)
+                found.append(module if module.is_dir() else module.parent)
+    return tuple(dict.fromkeys(found))
 
 
 def read_toml(file: Path, what: str) -> dict[str, Any]:

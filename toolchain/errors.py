@@ -35,5 +35,9 @@ class VerificationMismatch(ToolchainError):
     """Two executions of one graph differ."""
 
 
+class MissingImplementation(ToolchainError):
+    """A neuron kind or an operation lacks the code that one place needs of it."""
+
+
 class DataError(ToolchainError):
     """Input data are missing, malformed or out of range."""

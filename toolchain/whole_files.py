@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from spikec.errors import ToolchainError
+
 
 def is_device(path: Path) -> bool:
     """Something there that is neither a file nor a folder: a device or a pipe."""
@@ -51,3 +53,16 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         if made:
             temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, content: str) -> None:
+    """Put ``content`` at ``path``, in UTF-8, so that no reader sees half of it; a missing folder is made.
+
+    Raises ``ToolchainError`` where ``path`` cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as temporary:
+            temporary.write_text(content, encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise ToolchainError(f"cannot write {path}: {error.strerror}; choose another path") from error

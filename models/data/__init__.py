@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
 from os import PathLike
 from pathlib import Path
 
 from torch import Tensor
 
-from models.data.archive import load_archive
-from models.data.cifar import load_cifar
-from models.data.dataset import Dataset
-from models.data.digits import load_digits
-from models.data.fashion_mnist import load_fashion_mnist
-from models.data.folder import load_folder
-from toolchain.errors import DataError
+from spikec.errors import DataError
+from spikec.models.data.archive import load_archive
+from spikec.models.data.cifar import load_cifar
+from spikec.models.data.dataset import Dataset
+from spikec.models.data.digits import load_digits
+from spikec.models.data.fashion_mnist import load_fashion_mnist
+from spikec.models.data.folder import load_folder
+from spikec.words import did_you_mean
 
 NAMES = ("digits", "fashion-mnist", "cifar10", "cifar100")
 
@@ -40,8 +40,7 @@ def open_dataset(name: str, root: str | PathLike[str] | None = None, split: str 
         return load_fashion_mnist(folder, split)
     if name in ("cifar10", "cifar100"):
         return load_cifar(name, folder, split)
-    close = difflib.get_close_matches(name, NAMES, 1)
-    hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(NAMES)}, folder:PATH, npz:PATH"
+    hint = did_you_mean(name, NAMES, "known: {}, folder:PATH, npz:PATH")
     raise DataError(f"unknown data set {name!r}; {hint}")
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from models.data.dataset import Dataset
-from toolchain.errors import DataError
+from spikec.errors import DataError
+from spikec.models.data.dataset import Dataset
 
 _CHANNELS = (1, 3, 4)
 

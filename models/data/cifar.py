@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from models.data.dataset import Dataset
-from toolchain.errors import DataError
+from spikec.errors import DataError
+from spikec.models.data.dataset import Dataset
 
 _PIXELS = 3 * 32 * 32
 _CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")

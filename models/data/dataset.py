@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from toolchain.errors import DataError
+from spikec.errors import DataError
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.data.dataset import Dataset
-from toolchain.errors import DataError
+from spikec.errors import DataError
+from spikec.models.data.dataset import Dataset
 
 #: Every fourth image (index 3, 7, ...) is a test image: 449 of 1,797.
 TEST_EVERY = 4

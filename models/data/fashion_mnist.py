@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from models.data.dataset import Dataset
-from toolchain.errors import DataError
+from spikec.errors import DataError
+from spikec.models.data.dataset import Dataset
 
 SYSTEM_ROOT = Path("/usr/share/datasets/fashion-mnist")
 CLASSES = (

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from models.data.dataset import Dataset
-from toolchain.errors import DataError
+from spikec.errors import DataError
+from spikec.models.data.dataset import Dataset
 
 if TYPE_CHECKING:
     from PIL.Image import Image

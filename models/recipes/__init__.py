@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
@@ -12,10 +11,11 @@ from typing import Any, Literal, get_args
 
 from torch import nn
 
-from toolchain.errors import DataError, ToolchainError
-from toolchain.training import BitCountPenalty, ClipFloorShift, FitConfig, FitResult, ResidualNoise
-from toolchain.training.activations import Order
-from toolchain.training.images import Images
+from spikec.errors import DataError, ToolchainError
+from spikec.training import BitCountPenalty, ClipFloorShift, FitConfig, FitResult, ResidualNoise
+from spikec.training.activations import Order
+from spikec.training.images import Images
+from spikec.words import nearest
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -29,7 +29,7 @@ FOLDER = Path(__file__).parent
 @dataclass(frozen=True)
 class Recipe:
     """``model`` the zoo name it was written for (not checked), ``data`` a data set name; ``levels`` L (0: trained
-    clipping, not quantised), ``threshold`` and ``order`` of every :class:`toolchain.training.ClipFloorShift`;
+    clipping, not quantised), ``threshold`` and ``order`` of every :class:`spikec.training.ClipFloorShift`;
     ``validation`` the share of the training images held out to choose the best epoch; ``fit`` everything else.
 
     ``method``: ``qcfs``; ``relu``; ``residual-error``, QCFS with the spiking network's error over ``noise_timesteps``
@@ -77,7 +77,7 @@ class Recipe:
         return lambda: ClipFloorShift(self.levels or None, self.threshold, self.order)
 
     def hooks(self, model: nn.Module, validation: Images, device: str = "cpu") -> dict[str, Any]:
-        """What the method adds to :func:`toolchain.training.fit`, as keyword arguments."""
+        """What the method adds to :func:`spikec.training.fit`, as keyword arguments."""
         if self.method == "residual-error":
             return {"after_epoch": ResidualNoise(validation, self.noise_timesteps, device)}
         if self.method == "error-free" and self.bit_decay:
@@ -129,8 +129,8 @@ def _checked(path: Path, kind: type, table: dict[str, Any], prefix: str) -> dict
     table = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
     for key, value in table.items():
         if key not in defaults:
-            close = difflib.get_close_matches(key, defaults, 1)
-            hint = f"did you mean {prefix}{close[0]}?" if close else f"known: {', '.join(sorted(defaults))}"
+            close = nearest(key, defaults)
+            hint = f"did you mean {prefix}{close}?" if close else f"known: {', '.join(sorted(defaults))}"
             raise DataError(f"{path}: unknown key {prefix}{key}; {hint}")
         expected = type(defaults[key])
         allowed = (int, float) if expected is float else (expected,)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 from pathlib import Path
@@ -10,9 +9,10 @@ from typing import Any
 
 from torch import nn
 
-from models.loading import load_weights
-from models.resolving import resolve
-from toolchain.errors import DataError
+from spikec.errors import DataError
+from spikec.models.loading import load_weights
+from spikec.models.resolving import resolve
+from spikec.words import did_you_mean
 
 FOLDER = Path(__file__).parent
 
@@ -27,8 +27,7 @@ def weights_path(name: str) -> Path:
     """The file of a shipped network, after its SHA-256 was compared with the index. Raises :class:`DataError`."""
     table = index()
     if name not in table:
-        close = difflib.get_close_matches(name, table, 1)
-        hint = f"did you mean {close[0]!r}?" if close else f"shipped: {', '.join(table)}"
+        hint = did_you_mean(name, table, "shipped: {}")
         raise DataError(f"no shipped weights for {name!r}; {hint}")
     path = FOLDER / str(table[name]["file"])
     try:

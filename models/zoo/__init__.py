@@ -8,17 +8,17 @@ from functools import partial
 
 from torch import nn
 
-from models.zoo.digits_cnn import digits_cnn
-from models.zoo.fashion_resnet import FashionResNet
-from models.zoo.fashion_vgg import fashion_vgg
-from models.zoo.lenet import lenet5
-from models.zoo.mobilenet_v1 import MobileNetV1
-from models.zoo.mobilenet_v2 import MobileNetV2
-from models.zoo.normalization import IMAGENET_MEAN, IMAGENET_STD, Normalize
-from models.zoo.resnet import ResNet
-from models.zoo.resnet_cifar import CifarResNet
-from models.zoo.squeezenet import SqueezeNet
-from models.zoo.vgg import VGG
+from spikec.models.zoo.digits_cnn import digits_cnn
+from spikec.models.zoo.fashion_resnet import FashionResNet
+from spikec.models.zoo.fashion_vgg import fashion_vgg
+from spikec.models.zoo.lenet import lenet5
+from spikec.models.zoo.mobilenet_v1 import MobileNetV1
+from spikec.models.zoo.mobilenet_v2 import MobileNetV2
+from spikec.models.zoo.normalization import IMAGENET_MEAN, IMAGENET_STD, Normalize
+from spikec.models.zoo.resnet import ResNet
+from spikec.models.zoo.resnet_cifar import CifarResNet
+from spikec.models.zoo.squeezenet import SqueezeNet
+from spikec.models.zoo.vgg import VGG
 
 Builder = Callable[[int, int, Callable[[], nn.Module]], nn.Module]
 
@@ -26,7 +26,7 @@ Builder = Callable[[int, int, Callable[[], nn.Module]], nn.Module]
 @dataclass(frozen=True)
 class Architecture:
     """``build(num_classes, in_channels, activation)`` makes an untrained network; ``activation`` is called once per
-    spiking layer and returns the module to put there, ``nn.ReLU`` or a :class:`toolchain.training.ClipFloorShift`.
+    spiking layer and returns the module to put there, ``nn.ReLU`` or a :class:`spikec.training.ClipFloorShift`.
     ``input_shape`` is (C, H, W) of the images it is meant for."""
 
     build: Builder

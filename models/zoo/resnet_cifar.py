@@ -11,8 +11,8 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.zoo.normalization import Normalize
-from toolchain.errors import DataError
+from spikec.errors import DataError
+from spikec.models.zoo.normalization import Normalize
 
 Option = Literal["A", "B"]
 Activation = Callable[[], nn.Module]

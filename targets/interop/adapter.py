@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 #: What a deployment may require of every adapter: all of them subtract, take a start, and agree on ties.
 HONOURED = frozenset({"reset=subtract", "spike_cmp=ge", "v_init", "nir_type_check=off", "per_neuron_threshold"})
+#: What all importers know between input and output.
+NODES = (nir.Affine, nir.Conv2d, nir.Flatten, nir.IF, nir.SumPool2d)
 
 
 class Adapter(ABC):

@@ -6,7 +6,7 @@ import nir
 import torch
 from torch import Tensor, nn
 
-from targets.interop.adapter import Adapter
+from spikec.targets.interop.adapter import Adapter
 
 
 class NirTorch(Adapter):

@@ -8,7 +8,7 @@ from typing import Any, cast
 import nir
 from torch import Tensor, nn
 
-from targets.interop.adapter import Adapter
+from spikec.targets.interop.adapter import NODES, Adapter
 
 
 class Norse(Adapter):
@@ -31,8 +31,7 @@ class Norse(Adapter):
         from nirtorch import nir_to_torch
         from norse.torch.utils.import_nir import _import_norse_module
 
-        kinds = (nir.Affine, nir.Conv2d, nir.Flatten, nir.IF, nir.SumPool2d)
-        network: nn.Module = nir_to_torch(graph, dict.fromkeys(kinds, partial(_import_norse_module)))
+        network: nn.Module = nir_to_torch(graph, dict.fromkeys(NODES, partial(_import_norse_module)))
         for name, node in graph.nodes.items():
             if isinstance(node, nir.IF):
                 cast(Any, network.get_submodule(name)).activation = subtracting_step

@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import nir
 import numpy as np
 import numpy.typing as npt
 
-import toolchain.ir.integer as ig
-from toolchain.errors import DoesNotFit
-from toolchain.ir.build import build
-from toolchain.ir.profile import OUTPUT
-from toolchain.quantization.ranges import bounds
+import spikec.ir as ig
+from spikec.analysis.ranges import bounds
+from spikec.errors import DoesNotFit
+from spikec.implementations import Implementations
+from spikec.ir.kinds import IF, Kind
+from spikec.ir.metadata import OUTPUT
+from spikec.ir.profile.build import build
+from spikec.targets.interop.adapter import NODES
 
 #: Below it, float32 holds every half: membranes start a half above their integer.
 _HALVES = 2**23
 
 Float32 = npt.NDArray[np.float32]
+
+#: Where the plain ``nir.IF`` of a population starts, so that it gives the spikes of the deployment.
+PLAIN_NEURONS: Implementations[Callable[[ig.Population], ig.Int64]] = Implementations(
+    "plain NIR neuron",
+    "spikec.targets.interop.plain.PLAIN_NEURONS",
+    of=Kind,
+    otherwise=lambda name: DoesNotFit(f"simulators that read NIR have no neuron like {name}"),
+)
+
+
+@PLAIN_NEURONS.register(IF)
+def _start(node: ig.Population) -> ig.Int64:
+    return node.v_init
 
 
 @dataclass(frozen=True)
@@ -41,19 +58,20 @@ class PlainNetwork:
 
 
 def plain(graph: ig.IntegerGraph) -> PlainNetwork:
-    """The plain network of a deployment; raises ``DoesNotFit`` where float32 might round one of its sums."""
+    """The plain network of a deployment; raises ``DoesNotFit`` for neurons and operations that importers do not know,
+    and where float32 might round one of its sums."""
+    starts = {p.name: PLAIN_NEURONS(p.neuron)(p) for p in graph.populations}
     reach = max(bounds(graph).magnitudes.values())
     if reach >= _HALVES:
         raise DoesNotFit(
             f"a sum may reach {reach}, beyond the exact halves of float32 (2^23): these simulators would round it; "
             "use fewer weight bits or timesteps"
         )
-    return from_nir(
-        build(graph),
-        order=list(graph.nodes),
-        v_init={p.name: p.v_init for p in graph.populations},
-        readout=graph.readout.v_init,
-    )
+    built = build(graph)
+    for name, node in built.nodes.items():
+        if not isinstance(node, (*NODES, nir.Input, nir.I, nir.Output)):
+            raise DoesNotFit(f"{name}: simulators that read NIR have no operation like {type(node).__name__}")
+    return from_nir(built, order=list(graph.nodes), v_init=starts, readout=graph.readout.v_init)
 
 
 def from_nir(

@@ -15,21 +15,21 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from targets.interop.adapter import Adapter
-from targets.interop.plain import PlainNetwork, plain
-from toolchain.errors import DoesNotFit, TargetUnavailable, ToolchainError
-from toolchain.ir import IntegerGraph, as_integer
-from toolchain.ir.build import requirements
-from toolchain.simulation.encode import encode
-from toolchain.simulation.trace import Trace
+from spikec.errors import DoesNotFit, TargetUnavailable, ToolchainError
+from spikec.ir import IntegerGraph, as_integer
+from spikec.ir.profile.build import requirements
+from spikec.simulation.encode import encode
+from spikec.simulation.trace import Trace
+from spikec.targets.interop.adapter import Adapter
+from spikec.targets.interop.plain import PlainNetwork, plain
 
 #: Adapters by framework.
 ADAPTERS = {
-    "nirtorch": "targets.interop.nirtorch:NirTorch",
-    "norse": "targets.interop.norse:Norse",
-    "sinabs": "targets.interop.sinabs:Sinabs",
-    "snntorch": "targets.interop.snntorch:SnnTorch",
-    "spikingjelly": "targets.interop.spikingjelly:SpikingJelly",
+    "nirtorch": "spikec.targets.interop.nirtorch:NirTorch",
+    "norse": "spikec.targets.interop.norse:Norse",
+    "sinabs": "spikec.targets.interop.sinabs:Sinabs",
+    "snntorch": "spikec.targets.interop.snntorch:SnnTorch",
+    "spikingjelly": "spikec.targets.interop.spikingjelly:SpikingJelly",
 }
 
 

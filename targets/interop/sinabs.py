@@ -8,7 +8,7 @@ from typing import Any, cast
 import nir
 from torch import Tensor, nn
 
-from targets.interop.adapter import Adapter
+from spikec.targets.interop.adapter import NODES, Adapter
 
 
 class Sinabs(Adapter):
@@ -33,9 +33,8 @@ class Sinabs(Adapter):
         from sinabs.activation import SingleSpike
         from sinabs.nir import _import_sinabs_module
 
-        kinds = (nir.Affine, nir.Conv2d, nir.Flatten, nir.IF, nir.SumPool2d)
         node_map = partial(_import_sinabs_module, batch_size=1, num_timesteps=None)
-        network: nn.Module = nir_to_torch(graph, dict.fromkeys(kinds, node_map))
+        network: nn.Module = nir_to_torch(graph, dict.fromkeys(NODES, node_map))
         for name, node in graph.nodes.items():
             if isinstance(node, nir.IF):
                 neuron = cast(Any, network.get_submodule(name))

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from targets.interop.adapter import Adapter
+from spikec.targets.interop.adapter import Adapter
 
 
 class SnnTorch(Adapter):

@@ -7,7 +7,7 @@ from typing import Any, cast
 import nir
 from torch import Tensor, nn
 
-from targets.interop.adapter import HONOURED, Adapter
+from spikec.targets.interop.adapter import HONOURED, Adapter
 
 
 class SpikingJelly(Adapter):

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from targets.lava.launch import LavaError
-    from targets.lava.target import LavaOptions, LavaProgram, LavaTarget
+    from spikec.targets.lava.launch import LavaError
+    from spikec.targets.lava.target import LavaOptions, LavaProgram, LavaTarget
 
 __all__ = ["LavaError", "LavaOptions", "LavaProgram", "LavaTarget"]
 
@@ -17,6 +17,6 @@ __all__ = ["LavaError", "LavaOptions", "LavaProgram", "LavaTarget"]
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from targets.lava import launch, target
+    from spikec.targets.lava import launch, target
 
     return getattr(launch if name == "LavaError" else target, name)

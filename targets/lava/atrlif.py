@@ -8,15 +8,28 @@ deployment's membrane less half its threshold. It fires on equality, once per st
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
-import toolchain.ir.integer as ig
-from toolchain.quantization.ranges import bounds
+import spikec.ir as ig
+from spikec.analysis.ranges import bounds
+from spikec.errors import DoesNotFit
+from spikec.implementations import Implementations
+from spikec.ir.kinds import IF, Kind
 
 #: |running sum| in units of weights: 24 bits with sign, 6 of them behind the point.
 SUM_MAX = 2**17 - 1
 #: The base threshold is a uint16.
 HALF_THETA_MAX = 2**16 - 1
+
+#: Why ``ATRLIF`` cannot be a population whose input adds ``lowest`` to ``highest`` in a step; empty where it can.
+ATRLIF_FITS: Implementations[Callable[[ig.IntegerGraph, ig.Population, ig.Int64, ig.Int64], str]] = Implementations(
+    "check of what ATRLIF can be",
+    "spikec.targets.lava.atrlif.ATRLIF_FITS",
+    of=Kind,
+    otherwise=lambda name: DoesNotFit(f"its neurons are of kind {name}"),
+)
 
 
 def unfit(graph: ig.IntegerGraph) -> dict[str, str]:
@@ -27,8 +40,13 @@ def unfit(graph: ig.IntegerGraph) -> dict[str, str]:
 
 
 def _reason(graph: ig.IntegerGraph, node: ig.Population, lowest: ig.Int64, highest: ig.Int64) -> str:
-    if node.kind != "if":
-        return f"its neurons are of kind {node.kind}"
+    if node.neuron not in ATRLIF_FITS:
+        return str(ATRLIF_FITS.refusal(node.neuron))
+    return ATRLIF_FITS(node.neuron)(graph, node, lowest, highest)
+
+
+@ATRLIF_FITS.register(IF)
+def _plain(graph: ig.IntegerGraph, node: ig.Population, lowest: ig.Int64, highest: ig.Int64) -> str:
     if graph.schedule != "pipelined":
         return f"the schedule is {graph.schedule}"
     if np.ptp(node.theta):

@@ -6,15 +6,24 @@ the image reaches it without passing a population, the image's part. Populations
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-import toolchain.ir.integer as ig
-from targets.lava.arithmetic import Kernel, lava_layout, product, sum_pool
+import spikec.ir as ig
+from spikec.errors import MissingImplementation
+from spikec.implementations import Implementations
+from spikec.targets.lava.arithmetic import Kernel, lava_layout, product, sum_pool
 
 Array = npt.NDArray[Any]
+
+#: What an operation makes of a constant input, bias included: int64 [N, *shape in Lava's layout], or [1, ...] where no
+#: image reaches it. Input and output are None where they are zero. Numpy alone, apart from the golden model's torch.
+LAVA_CURRENTS: Implementations[Callable[[Any, Array | None], Array | None]] = Implementations(
+    "constant current", "spikec.targets.lava.currents.LAVA_CURRENTS", of=ig.Operation
+)
 
 
 def constant_currents(graph: ig.IntegerGraph, images: npt.NDArray[np.int64] | None) -> dict[str, Array]:
@@ -23,7 +32,6 @@ def constant_currents(graph: ig.IntegerGraph, images: npt.NDArray[np.int64] | No
     ``images``: int64 [N, *input shape]; None where the image is sent as spikes, then only biases are left.
     """
     values: dict[str, Array | None] = {}  # None: zero
-    kernels = {node.name: kernel_of(node) for node in graph if isinstance(node, ig.Convolution)}
     found: dict[str, Array] = {}
     for node in graph:
         incoming = [value for value in (values[s] for s in node.sources) if value is not None]
@@ -34,20 +42,34 @@ def constant_currents(graph: ig.IntegerGraph, images: npt.NDArray[np.int64] | No
             case ig.Population() | ig.Readout():
                 values[node.name] = None
                 found[node.name] = np.zeros((1, *node.shape[::-1]), np.int64) if total is None else total
-            case ig.Convolution():
-                kernel = kernels[node.name]
-                synaptic = 0 if total is None else np.stack([kernel(x).astype(np.int64) for x in total])
-                shape = (1, *node.output_shape[::-1])
-                values[node.name] = np.broadcast_to(node.bias, shape) + synaptic
-            case ig.Affine():
-                synaptic = 0 if total is None else product(total, node.weight)
-                values[node.name] = node.bias[None] + synaptic
-            case ig.SumPool():
-                pool = node.kernel[::-1], node.stride[::-1]
-                values[node.name] = None if total is None else np.stack([sum_pool(x, *pool) for x in total])
-            case ig.Flatten():
-                values[node.name] = None if total is None else lava_layout(total, leading=1).reshape(len(total), -1)
+            case ig.Operation():
+                values[node.name] = LAVA_CURRENTS(node)(node, total)
+            case _:
+                raise MissingImplementation(f"{type(node).__name__} has no constant current in Lava")
     return found
+
+
+@LAVA_CURRENTS.register(ig.Convolution)
+def _convolution(node: ig.Convolution, total: Array | None) -> Array:
+    kernel = kernel_of(node)
+    synaptic = 0 if total is None else np.stack([kernel(x).astype(np.int64) for x in total])
+    return np.broadcast_to(node.bias, (1, *node.output_shape[::-1])) + synaptic
+
+
+@LAVA_CURRENTS.register(ig.Affine)
+def _affine(node: ig.Affine, total: Array | None) -> Array:
+    return node.bias[None] + (0 if total is None else product(total, node.weight))
+
+
+@LAVA_CURRENTS.register(ig.SumPool)
+def _sum_pool(node: ig.SumPool, total: Array | None) -> Array | None:
+    pool = node.kernel[::-1], node.stride[::-1]
+    return None if total is None else np.stack([sum_pool(x, *pool) for x in total])
+
+
+@LAVA_CURRENTS.register(ig.Flatten)
+def _flatten(node: ig.Flatten, total: Array | None) -> Array | None:
+    return None if total is None else lava_layout(total, leading=1).reshape(len(total), -1)
 
 
 def kernel_of(node: ig.Convolution) -> Kernel:

@@ -18,8 +18,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from targets.lava.status import write_failure
-from targets.lava.system import remove_shared_memory
+from spikec.targets.lava.status import write_failure
+from spikec.targets.lava.system import remove_shared_memory
 
 _PR_SET_PDEATHSIG = 1
 

@@ -16,12 +16,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from targets.lava.plan import CURRENT, RECORDER, Plan, ProcessSpec
+from spikec.targets.lava.paths import IMAGE_SOURCE, INTEGRATOR, LIF
+from spikec.targets.lava.plan import CURRENT, RECORDER, Plan, ProcessSpec
 
 Array = npt.NDArray[Any]
-
-POPULATIONS = frozenset({"SoftResetIF", "SignedIF", "CalibratedIF", "BitSerialIF", "GradedIF"})
-_WINDOWED = frozenset({"Integrator", "ImageSource", "CurrentSource", "SpikeRecorder"})
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,7 @@ class Job:
     sent: Array | None  # graded input: int64 [N, *shape in Lava's layout]
     raster: bool
     models: Mapping[str, str] = field(default_factory=dict)
-    worker: str = "targets.lava.worker"
+    worker: str = "spikec.targets.lava.worker"
     settings: Mapping[str, Any] = field(default_factory=dict)
     precision: str = "fixed_pt"
 
@@ -57,7 +55,7 @@ def write_job(folder: Path, job: Job) -> None:
     processes = []
     for index, spec in enumerate(plan.processes):
         settings: dict[str, Any] = dict(spec.parameters)
-        if spec.process in POPULATIONS or spec.process in _WINDOWED:
+        if spec.windowed:
             settings |= {"index": index, "images": job.images, "offset": spec.arrival}
             settings |= {"steps": plan.steps, "stride": plan.stride}
         for key, array in spec.arrays.items():
@@ -65,14 +63,14 @@ def write_job(folder: Path, job: Job) -> None:
         driven = spec.name.removesuffix(CURRENT)
         if driven in job.currents:
             np.save(folder / f"{index}.current.npy", _narrow(job.currents[driven]))
-        if spec.process == "ImageSource" and job.sent is not None:
+        if spec.path == IMAGE_SOURCE and job.sent is not None:
             np.save(folder / f"{index}.images.npy", job.sent.astype(np.int16))
         for key, (shape, dtype) in _outputs(spec, job).items():
             path = folder / f"{index}.{key}.npy"
             np.lib.format.open_memmap(path, "w+", dtype, shape)  # type: ignore[no-untyped-call]
             _reserve(path)
-        arrays = sorted(spec.arrays)
-        processes.append({"process": spec.process, "name": spec.name, "settings": settings, "arrays": arrays})
+        entry = {"path": spec.path, "name": spec.name, "windowed": spec.windowed}
+        processes.append(entry | {"settings": settings, "arrays": sorted(spec.arrays)})
     np.save(folder / "beats.npy", np.zeros(len(processes), np.int64))
     document = {
         "processes": processes,
@@ -116,16 +114,15 @@ def _outputs(spec: ProcessSpec, job: Job) -> dict[str, tuple[tuple[int, ...], ty
     """Arrays a process writes: ``counts``, ``events``, ``spikes`` of a population, ``curve`` of the readout, and
     ``membrane`` (lowest, highest, overflows) of both, per image; ``v`` of a stock ``LIF``, after each image."""
     n = job.images
-    if spec.process == "LIF":
+    if spec.path == LIF:
         return {"v": ((n, *spec.arrays["v_init"].shape), np.int64)}
-    if spec.process == "Integrator":
+    if spec.path == INTEGRATOR:
         curve = (n, spec.parameters["count_steps"], *spec.arrays["v_init"].shape)
         return {"curve": (curve, np.int64), "membrane": ((n, 3), np.int64)}
-    if spec.process not in POPULATIONS and spec.process != "SpikeRecorder":
+    if not spec.emits:
         return {}
-    shape = spec.arrays["theta"].shape if spec.process in POPULATIONS else spec.parameters["shape"]
-    largest = spec.parameters.get("levels", 1)
-    number = np.int8 if job.plan.steps * largest <= 127 else np.int32
+    shape = spec.arrays["theta"].shape if "theta" in spec.arrays else spec.parameters["shape"]
+    number = np.int8 if job.plan.steps * spec.emits <= 127 else np.int32
     outputs: dict[str, tuple[tuple[int, ...], type[np.generic]]] = {
         "counts": ((n, *shape), number),
         "events": ((n, *shape), number),
@@ -133,8 +130,8 @@ def _outputs(spec: ProcessSpec, job: Job) -> dict[str, tuple[tuple[int, ...], ty
     }
     if job.raster:
         steps = spec.parameters["count_steps"]
-        wide = spec.process == "GradedIF" and largest > 127
-        outputs["spikes"] = ((n, steps, *shape), np.int16 if wide else np.int8)
+        one = np.int8 if spec.emits <= 127 else np.int16 if spec.emits <= 2**15 - 1 else np.int32
+        outputs["spikes"] = ((n, steps, *shape), one)
     return outputs
 
 

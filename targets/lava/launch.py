@@ -17,11 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
-import targets
-from targets.lava.job import Job, Results, read_results, write_job
-from targets.lava.status import read_failure, read_state
-from targets.lava.system import has_ended, kill_group, remove_shared_memory
-from toolchain.errors import ToolchainError
+from spikec.errors import ToolchainError
+from spikec.targets.lava.job import Job, Results, read_results, write_job
+from spikec.targets.lava.paths import INTEGRATOR
+from spikec.targets.lava.status import read_failure, read_state
+from spikec.targets.lava.system import has_ended, kill_group, remove_shared_memory
 
 _POLL = 0.05
 #: Seconds between the end of a process and the report of its exception, which may come from another process.
@@ -82,9 +82,7 @@ def naming_a_full_disk(folder: Path, way_out: str) -> Iterator[None]:
 
 
 def _start(folder: Path, tag: str, module: str) -> subprocess.Popen[bytes]:
-    root = str(Path(targets.__file__).parent.parent)
     threads = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
     with (folder / "log.txt").open("wb") as log:
         return subprocess.Popen(
             [sys.executable, "-m", module, str(folder), str(os.getpid()), tag],
@@ -92,7 +90,7 @@ def _start(folder: Path, tag: str, module: str) -> subprocess.Popen[bytes]:
             stdout=log,
             stderr=log,  # a file, not a pipe: orphans would keep a pipe open
             cwd=folder,
-            env={**os.environ, **threads, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"},
+            env={**os.environ, **threads, "PYTHONUNBUFFERED": "1"},
             start_new_session=True,
         )
 
@@ -106,7 +104,7 @@ def _watch(
     progress: Progress,
 ) -> None:
     beats = np.load(folder / "beats.npy", mmap_mode="r")
-    readout = next(i for i, p in enumerate(job.plan.processes) if p.process == "Integrator")
+    readout = next(i for i, p in enumerate(job.plan.processes) if p.path == INTEGRATOR)
     arrival = job.plan.processes[readout].arrival
     seen: object = None
     since = alive = time.monotonic()
@@ -156,9 +154,6 @@ def _dead_actors(folder: Path) -> list[str]:
 
 def _where(job: Job, beats: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> str:
     """The population furthest behind: what holds the others up, or the first to miss its input."""
-    steps = {spec.name: int(beats[i]) for i, spec in enumerate(job.plan.processes) if spec.process not in _SILENT}
+    steps = {spec.name: int(beats[i]) for i, spec in enumerate(job.plan.processes) if spec.windowed}
     name = min(steps, key=lambda n: steps[n])
     return f", {name} at step {steps[name]} of {job.plan.lava_steps(job.images)}"
-
-
-_SILENT = frozenset({"Conv", "Dense", "SumPool", "Relay", "ATRLIF", "LIF"})

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from targets.lava.job import Job, Results
-from toolchain.whole_files import replacing
+from spikec.targets.lava.job import Job, Results
+from spikec.whole_files import replacing
 
 
 def load_chunk(folder: Path, job: Job) -> Results | None:
@@ -55,7 +55,7 @@ def _fingerprint(job: Job) -> str:
     plan = job.plan
     add(plan.steps, plan.tail, plan.one_by_one, job.images, job.raster, job.precision, dict(job.models), job.worker)
     for spec in plan.processes:
-        add(spec.process, spec.name, spec.arrival, spec.parameters)
+        add(spec.path, spec.name, spec.arrival, spec.parameters)
         for key, array in spec.arrays.items():
             add(key, array)
     add([[c.source, c.target, c.flatten] for c in plan.connections])

@@ -15,26 +15,26 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
-from targets.lava.arithmetic import lava_layout
-from targets.lava.atrlif import unfit
-from targets.lava.currents import constant_currents
-from targets.lava.job import Job, Results, result_bytes
-from targets.lava.launch import CancelledError, naming_a_full_disk, run_job
-from targets.lava.plan import InputCoding, Plan, make_plan
-from targets.lava.ranges import check_ranges
-from targets.lava.resume import load_chunk, save_chunk
-from targets.lava.trace import assemble
-from toolchain.errors import DataError, TargetUnavailable, ToolchainError
-from toolchain.ir import IntegerGraph, as_integer
+from spikec.errors import DataError, TargetUnavailable, ToolchainError
+from spikec.ir import IntegerGraph, as_integer
+from spikec.targets.lava.arithmetic import lava_layout
+from spikec.targets.lava.atrlif import unfit
+from spikec.targets.lava.currents import constant_currents
+from spikec.targets.lava.integer_limits import check_ranges
+from spikec.targets.lava.job import Job, Results, result_bytes
+from spikec.targets.lava.launch import CancelledError, naming_a_full_disk, run_job
+from spikec.targets.lava.plan import InputCoding, Plan, make_plan
+from spikec.targets.lava.resume import load_chunk, save_chunk
+from spikec.targets.options import Options, option, options_of
 
 if TYPE_CHECKING:
     import nir
 
-    from toolchain.simulation import Trace
+    from spikec.simulation import Trace
 
 FAST_MODELS = {
-    "Conv": "targets.lava.processes.synapses:PyConvFast",
-    "Dense": "targets.lava.processes.synapses:PyDenseFast",
+    "Conv": "spikec.targets.lava.processes.synapses:PyConvFast",
+    "Dense": "spikec.targets.lava.processes.synapses:PyDenseFast",
 }
 _CHUNK_BYTES = 256 * 2**20
 _RESUMABLE_CHUNK = 50
@@ -56,15 +56,23 @@ class LavaOptions:
     ``progress``: called with (images done, images).
     """
 
-    input: InputCoding = "current"
-    neuron: Literal["soft_reset", "atrlif"] = "soft_reset"
-    precision: Literal["fixed_pt", "floating_pt"] = "fixed_pt"
-    stock: bool = False
+    input: InputCoding = option(
+        "current", "first layer on the host (default) or in Lava", choices=("current", "graded")
+    )
+    neuron: Literal["soft_reset", "atrlif"] = option(
+        "soft_reset", "Lava's own ATRLIF where a layer can be one", choices=("soft_reset", "atrlif")
+    )
+    precision: Literal["fixed_pt", "floating_pt"] = option(
+        "fixed_pt", "tag of the process models", choices=("fixed_pt", "floating_pt")
+    )
+    stock: bool = option(False, "Lava's own models of Conv and Dense", switch=True)
     models: Mapping[str, str] = field(default_factory=dict)
-    workers: int = 1
-    chunk: int | None = None
+    workers: int = option(1, "interpreters that share the images", least=1, metavar="N")
+    chunk: int | None = option(None, "images per start of an interpreter", least=1, metavar="N")
     stall_seconds: float = 120.0
-    resume_dir: str | Path | None = None
+    resume_dir: str | Path | None = option(
+        None, "keep finished chunks, go on there", flag="resume", parse=Path, metavar="DIR"
+    )
     progress: Callable[[int, int], None] | None = None
 
     def __post_init__(self) -> None:
@@ -86,6 +94,7 @@ class LavaTarget:
     """Intel's Lava on the CPU, every process in its own system process."""
 
     name: ClassVar[str] = "lava"
+    options: ClassVar[Options] = options_of(LavaOptions, "options of the target lava, none of which changes a result")
 
     @classmethod
     def available(cls) -> str | None:
@@ -137,9 +146,12 @@ class LavaProgram:
         """Run float images [N, *input shape]; ``record="spikes"`` keeps the rasters.
 
         Raises ``DataError`` for images the network cannot take and
-        :class:`~targets.lava.launch.LavaError` when Lava fails, dies or hangs.
+        :class:`~spikec.targets.lava.launch.LavaError` when Lava fails, dies or hangs.
         """
-        from toolchain.simulation.encode import encode  # imports torch, which has no place in a worker
+        # These import torch, which a list of the target's options can do without.
+        from spikec.simulation.encode import encode
+        from spikec.simulation.trace import TargetSteps
+        from spikec.targets.lava.assembling import assemble
 
         if record not in (None, "spikes"):
             raise ToolchainError(f"record is {record!r}; give 'spikes' or nothing")
@@ -151,19 +163,17 @@ class LavaProgram:
         results = self._run_chunks([integers[c] for c in chunks], raster=record is not None)
         seconds = time.monotonic() - started
         steps = sum(self.plan.lava_steps(c.stop - c.start) for c in chunks)
+        lava_seconds = sum(r.seconds for r in results)
+        target_steps = TargetSteps(len(self.plan.processes), steps, lava_seconds, self.plan.latency)
         info = {
             "models": "fast" if "Conv" in self.models else "stock",
             "precision": self.options.precision,
             "input": self.options.input,
-            "processes": str(len(self.plan.processes)),
-            "lava_steps": str(steps),
-            "ms_per_step": f"{1000 * sum(r.seconds for r in results) / steps:.4g}",
-            "latency_steps": str(self.plan.latency),
         }
         if self.options.neuron == "atrlif":
             info["atrlif"] = ", ".join(p.name for p in self.graph.populations if p.name in self.atrlif) or "none"
             info["not_atrlif"] = "; ".join(f"{name}: {why}" for name, why in self.not_atrlif.items()) or "none"
-        return assemble(self.graph, integers, results, seconds, info, self.atrlif)
+        return assemble(self.graph, integers, results, seconds, info, target_steps, self.atrlif)
 
     @property
     def models(self) -> dict[str, str]:

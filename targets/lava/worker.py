@@ -1,4 +1,4 @@
-"""Builds and runs one job, in an interpreter of its own: ``python -m targets.lava.worker FOLDER PARENT TAG``.
+"""Builds and runs one job, in an interpreter of its own: ``python -m spikec.targets.lava.worker FOLDER PARENT TAG``.
 
 Nothing of this package that imports torch may be imported here: Lava forks one system process per Lava process, and
 torch in a forked process hangs.
@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from targets.lava.status import write_failure, write_state
+from spikec.targets.lava.paths import ATRLIF, CONV, DENSE
+from spikec.targets.lava.status import write_failure, write_state
 
 #: Graded messages: with 0 bits Lava's synapses take every non-zero input as 1.
 MESSAGE_BITS = 24
@@ -37,7 +38,7 @@ def main(folder: Path, parent: int, tag: str, build: Build, observe: Observe | N
     ``build`` returns the processes; ``observe`` is called after each of the ``windows`` into which the job may divide
     its steps, with the number of the window.
     """
-    from targets.lava import guard
+    from spikec.targets.lava import guard
 
     guard.die_with(parent, tag, folder)
     document = json.loads((folder / "job.json").read_text())
@@ -70,50 +71,52 @@ def build(folder: Path, document: dict[str, Any]) -> list[Any]:
 
 
 def _process(folder: Path, index: int, entry: dict[str, Any], precision: str) -> Any:
-    from lava.proc.conv.process import Conv
-    from lava.proc.dense.process import Dense
-    from lava.utils.weightutils import SignMode
-
-    from targets.lava.processes import beside, calibrated, levels, readout, source, stepping, wiring
-
     arrays = {key: np.load(folder / f"{index}.{key}.npy") for key in entry["arrays"]}
     settings = {k: tuple(v) if isinstance(v, list) else v for k, v in entry["settings"].items()}
-    name = entry["name"]
-    match entry["process"]:
-        case "Conv":
-            return Conv(**arrays, **settings, name=name, num_message_bits=MESSAGE_BITS)
-        case "Dense" if precision == "floating_pt":  # this model has no exponent
-            weights = arrays["weights"] * 2.0 ** entry["settings"]["weight_exp"]
-            return Dense(weights=weights, name=name, num_message_bits=MESSAGE_BITS)
-        case "Dense":
-            sign_mode = SignMode.MIXED  # detection takes an all-negative matrix for inhibitory and clips -256
-            return Dense(
-                **arrays, **settings, name=name, num_message_bits=MESSAGE_BITS, num_weight_bits=8, sign_mode=sign_mode
-            )
-        case "ATRLIF":
-            return _atrlif(name, arrays["v"], entry["settings"]["half_theta"])
-        case "SumPool" | "Relay":
-            return getattr(wiring, entry["process"])(**settings, name=name)
-    settings["job"] = str(folder)
-    module = next(m for m in (stepping, calibrated, levels, readout, source, beside) if hasattr(m, entry["process"]))
-    return getattr(module, entry["process"])(**arrays, **settings, name=name)
+    if entry["path"] in _STOCK:
+        return _STOCK[entry["path"]](entry["name"], arrays, settings, precision)
+    if entry["windowed"]:
+        settings["job"] = str(folder)
+    return load(entry["path"])(**arrays, **settings, name=entry["name"])
 
 
-def _atrlif(name: str, v: Any, half_theta: int) -> Any:
-    """Lava's own neuron without decays, as a soft reset: see ``targets.lava.atrlif``."""
-    from lava.proc.atrlif.process import ATRLIF
+def _conv(name: str, arrays: dict[str, Any], settings: dict[str, Any], precision: str) -> Any:
+    return load(CONV)(**arrays, **settings, name=name, num_message_bits=MESSAGE_BITS)
 
+
+def _dense(name: str, arrays: dict[str, Any], settings: dict[str, Any], precision: str) -> Any:
+    from lava.utils.weightutils import SignMode
+
+    dense = load(DENSE)
+    if precision == "floating_pt":  # this model has no exponent
+        weights = arrays["weights"] * 2.0 ** settings["weight_exp"]
+        return dense(weights=weights, name=name, num_message_bits=MESSAGE_BITS)
+    sign_mode = SignMode.MIXED  # detection takes an all-negative matrix for inhibitory and clips -256
+    return dense(**arrays, **settings, name=name, num_message_bits=MESSAGE_BITS, num_weight_bits=8, sign_mode=sign_mode)
+
+
+def _atrlif(name: str, arrays: dict[str, Any], settings: dict[str, Any], precision: str) -> Any:
+    """Lava's own neuron without decays, as a soft reset: see ``spikec.targets.lava.atrlif``."""
+    v, half_theta = arrays["v"], settings["half_theta"]
     no_decay = {"delta_v": 0, "delta_theta": 0, "delta_r": 0, "theta_step": 0}
     # Its decay of the current is (delta_i * 4096 + 1) / 4096; this makes it 1: no memory.
-    return ATRLIF(
+    return load(ATRLIF)(
         shape=v.shape, v=v, theta=half_theta, theta_0=half_theta, delta_i=4095 / 4096, bias_exp=0, **no_decay, name=name
     )
+
+
+#: Lava's own processes, which take their settings in their own way.
+_STOCK: dict[str, Callable[[str, dict[str, Any], dict[str, Any], str], Any]] = {
+    CONV: _conv,
+    DENSE: _dense,
+    ATRLIF: _atrlif,
+}
 
 
 def reset_stock_neurons(folder: Path, document: dict[str, Any], processes: list[Any], window: int) -> None:
     """After an image, silence Lava's own neurons; after that, bring them to their initial membranes."""
     for index, (entry, process) in enumerate(zip(document["processes"], processes, strict=True)):
-        if entry["process"] != "ATRLIF":
+        if entry["path"] != ATRLIF:
             continue
         process.r.set(np.full(process.r.shape, _OUT_OF_REACH if window % 2 == 0 else 0))
         if window % 2:
@@ -134,7 +137,7 @@ def run(folder: Path, document: dict[str, Any], processes: list[Any], observe: O
     from lava.magma.core.run_configs import Loihi2SimCfg
 
     by_class = {type(process).__name__: type(process) for process in processes}
-    models = {by_class[name]: _load(path) for name, path in document["models"].items() if name in by_class}
+    models = {by_class[name]: load(path) for name, path in document["models"].items() if name in by_class}
     config = Loihi2SimCfg(select_tag=document["precision"], exception_proc_model_map=models)
     root = processes[-1]
     if sys.modules.get("torch") is not None:
@@ -159,7 +162,8 @@ def run(folder: Path, document: dict[str, Any], processes: list[Any], observe: O
         root.stop()
 
 
-def _load(path: str) -> Any:
+def load(path: str) -> Any:
+    """What ``module:name`` names."""
     module, _, name = path.partition(":")
     return getattr(importlib.import_module(module), name)
 

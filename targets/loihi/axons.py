@@ -17,9 +17,12 @@ from functools import cached_property
 
 import numpy as np
 
-from targets.loihi.boxes import Box, origins
-from targets.loihi.limits import Limits
-from toolchain.ir.integer import Convolution, Flatten, Int64, IntegerGraph, Shape, Synapse
+from spikec.ir.graph import IntegerGraph
+from spikec.ir.operations import Operation, Synapse
+from spikec.ir.operations.boxes import Box, whole
+from spikec.ir.types import Int64, Shape
+from spikec.ir.walks import origins
+from spikec.targets.loihi.limits import Limits
 
 ATOMS, SLOTS = "atoms_per_axon", "axons_out_per_population"
 
@@ -52,12 +55,15 @@ class Reach:
 
 def entering(net: IntegerGraph, node: Synapse, limits: Limits) -> Shape | None:
     """Shape of what enters ``node`` with channels first, None where population axons cannot or need not be used."""
-    if ATOMS not in limits or (isinstance(node, Convolution) and node.groups > 1):
+    if ATOMS not in limits or node.groups > 1:
         return None
     if origins(net, node.name) == {net.input.name}:
         return None
     sources = [net.nodes[name] for name in node.sources]
-    shapes = {source.input_shape if isinstance(source, Flatten) else node.input_shape for source in sources}
+    shapes = {
+        source.input_shape if isinstance(source, Operation) and source.rearranges else node.input_shape
+        for source in sources
+    }
     found = shapes.pop()
     return None if shapes or found[0] == 1 else found
 
@@ -66,7 +72,7 @@ def places(shape: Shape, cells: int, around: Box, limits: Limits) -> tuple[int, 
     """Population axons into a core for ``cells`` inputs in the box ``around``, which holds whole channels of
     ``shape`` or their flattening: how many, and the box around them with populations in place of channels."""
     if len(around) != len(shape):  # a dense layer listens to all there is
-        around, cells = tuple((0, size) for size in shape), math.prod(shape)
+        around, cells = whole(shape), math.prod(shape)
     populations = _populations(around[0], limits[ATOMS].value)
     channels = around[0][1] - around[0][0]
     return cells // channels * populations, ((0, populations), *around[1:])

@@ -7,22 +7,13 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from targets.loihi.axons import least_slots
-from targets.loihi.boxes import origins, volume, whole
-from targets.loihi.needs import AXONS_OUT, COMPARTMENTS, SYNAPSES, Demand, Layer, capacity, connections
-from toolchain.energy.fanout import fan_out, structure
-from toolchain.ir.integer import (
-    Affine,
-    Convolution,
-    Flatten,
-    Int64,
-    IntegerGraph,
-    Population,
-    Readout,
-    Shape,
-    SumPool,
-    Synapse,
-)
+from spikec.ir.graph import IntegerGraph, Population, Readout
+from spikec.ir.operations import Operation, Synapse
+from spikec.ir.operations.boxes import whole
+from spikec.ir.types import Int64
+from spikec.ir.walks import origins
+from spikec.targets.loihi.axons import least_slots
+from spikec.targets.loihi.needs import AXONS_OUT, COMPARTMENTS, SYNAPSES, Demand, Layer, capacity
 
 
 def lower_bound(demand: Demand, layers: Sequence[Layer]) -> int:
@@ -33,7 +24,7 @@ def lower_bound(demand: Demand, layers: Sequence[Layer]) -> int:
     """
     room = capacity(demand.limits)
     net = demand.net
-    neurons = sum(volume(whole(layer.shape)) for layer in layers)
+    neurons = sum(math.prod(layer.shape) for layer in layers)
     least = [1, _cores(neurons * demand.per_neuron, room[COMPARTMENTS])]
     inner = (node for node in net.synapses if origins(net, node.name) != {net.input.name} and _alone(net, node))
     stored = (_stored(demand, node) for node in inner)
@@ -49,9 +40,9 @@ def _cores(needed: int, limit: int) -> int:
 
 
 def _stored(demand: Demand, node: Synapse) -> int:
-    if demand.shared or isinstance(node, Affine):
+    if demand.shared or not node.shares_weights:
         return demand.bits[node.name] * node.weight.shape[0]
-    return connections(node, whole(node.output_shape)) * demand.widths[node.name]
+    return node.connections(whole(node.output_shape)) * demand.widths[node.name]
 
 
 def _out_axons(demand: Demand, layer: Population) -> int:
@@ -71,24 +62,18 @@ def cores_reached(
     entered = np.zeros(layer.shape, dtype=np.int64)
     least = np.zeros(layer.shape, dtype=np.int64)
     for consumer in demand.net.consumers(layer.name):
-        behind = demand.net.consumers(consumer.name) if isinstance(consumer, Flatten) else (consumer,)
+        through = isinstance(consumer, Operation) and consumer.rearranges
+        behind = demand.net.consumers(consumer.name) if through else (consumer,)
         for node in behind:
             if isinstance(node, Population | Readout):
                 least |= int(direct)
-            if not isinstance(node, Convolution | Affine) or not (into is None or node.name in into):
+            if not isinstance(node, Synapse) or not (into is None or node.name in into):
                 continue
-            if _alone(demand.net, node) and (demand.shared or isinstance(node, Affine)):
-                groups = node.groups if isinstance(node, Convolution) else 1
-                entered += _reaches(node, layer.shape) * (demand.bits[node.name] * node.weight.shape[0] // groups)
+            if _alone(demand.net, node) and (demand.shared or not node.shares_weights):
+                bits = demand.bits[node.name] * node.weight.shape[0] // node.groups
+                entered += node.entered().reshape(layer.shape) * bits
     reached: Int64 = np.maximum(-(-entered // capacity(demand.limits)[SYNAPSES]), least)
     return reached
-
-
-def _reaches(node: Synapse, shape: Shape) -> Int64:
-    """1 for every neuron of a layer of ``shape`` that has a synapse of the node right behind."""
-    if isinstance(node, Affine):
-        return np.ones(shape, dtype=np.int64)
-    return (fan_out(node, structure(node)).reshape(shape) > 0).astype(np.int64)
 
 
 def _alone(net: IntegerGraph, node: Synapse) -> bool:
@@ -98,8 +83,7 @@ def _alone(net: IntegerGraph, node: Synapse) -> bool:
     def synapse(name: str, onwards: bool) -> bool:
         near = net.consumers(name) if onwards else tuple(net.nodes[source] for source in net.nodes[name].sources)
         return any(
-            isinstance(other, Convolution | Affine)
-            or (isinstance(other, Flatten | SumPool) and synapse(other.name, onwards))
+            isinstance(other, Synapse) or (isinstance(other, Operation) and synapse(other.name, onwards))
             for other in near
         )
 

@@ -1,35 +1,16 @@
-"""What the rules of a chip look at, and what they return."""
+"""What the rules of a chip look at."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
 
-from targets.loihi.limits import Limit, Limits
-from targets.loihi.needs import Demand, Layer
-from targets.loihi.placement import Placement
-from toolchain.ir.integer import IntegerGraph, Population, Readout
-from toolchain.quantization.ranges import Ranges
-
-Severity = Literal["error", "warning"]
-
-
-@dataclass(frozen=True)
-class Violation:
-    """``layer`` exceeds a limit: ``actual`` against ``limit`` in the words of ``rule``; ``hint`` says what to do.
-    ``layer`` is empty where the whole network is meant."""
-
-    rule: str
-    layer: str
-    actual: float | str
-    limit: float | str
-    severity: Severity
-    hint: str
-
-    def __str__(self) -> str:
-        where = f"{self.layer}: " if self.layer else ""
-        return f"{self.severity}: {where}{self.rule} {self.actual}, limit {self.limit}. {self.hint}"
+from spikec.analysis.ranges import Ranges
+from spikec.analysis.violations import Severity, Violation
+from spikec.ir.graph import IntegerGraph
+from spikec.targets.chips import Limit, Placement
+from spikec.targets.loihi.limits import Limits
+from spikec.targets.loihi.needs import Demand, Layer
 
 
 @dataclass(frozen=True)
@@ -44,8 +25,8 @@ class Facts:
     placement: Placement | str
 
     @property
-    def layers(self) -> list[Layer]:
-        return [node for node in self.net if isinstance(node, Population | Readout)]
+    def layers(self) -> tuple[Layer, ...]:
+        return self.net.layers
 
 
 Rule = Callable[[Facts], Iterator[Violation]]

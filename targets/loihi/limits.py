@@ -6,37 +6,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from toolchain.data_files import chip_files, read_toml
-from toolchain.errors import ToolchainError
-from toolchain.quantization.formats import NumberFormat, load_format
+from spikec.analysis.formats import NumberFormat, load_format
+from spikec.data_files import chip_files, read_toml
+from spikec.errors import ToolchainError
+from spikec.ir.kinds import Kind
+from spikec.targets.chips import Limit
 
 _FOLDER = Path(__file__).parent
-_VERIFIED = frozenset({"code", "secondary"})
-
-
-@dataclass(frozen=True)
-class Limit:
-    """One number a chip cannot exceed. ``grade``: how it was checked, see the file."""
-
-    key: str
-    value: int
-    unit: str
-    grade: str
-    source: str
-
-    @property
-    def verified(self) -> bool:
-        return self.grade in _VERIFIED
 
 
 @dataclass(frozen=True)
 class Limits:
-    """All limits of one chip; a chip without a published limit of some kind lacks the key. ``weight_widths``: bits a
-    stored weight may take; ``form``: its numbers."""
+    """All limits of one chip; a chip without a published limit of some sort lacks the key. ``binary_spikes_only``: an
+    emission is a spike or none, without sign or payload; ``weight_widths``: bits a stored weight may take; ``form``:
+    its numbers."""
 
     name: str
     title: str
-    kinds: tuple[str, ...]
+    binary_spikes_only: bool
     soft_reset: bool
     weight_widths: tuple[int, ...]
     form: NumberFormat
@@ -48,17 +35,16 @@ class Limits:
     def __contains__(self, key: str) -> bool:
         return key in self.limits
 
-
-def chip_names() -> list[str]:
-    """Chips with known limits, sorted."""
-    return sorted(chip_files("limits", _FOLDER))
+    def carries(self, kind: Kind) -> bool:
+        """Whether a spike of the chip can be an emission of a kind."""
+        return kind.binary or not self.binary_spikes_only
 
 
 def load_limits(name: str) -> Limits:
-    """Limits of the chip called ``name``; ``ToolchainError`` for an unknown one."""
+    """Limits of the chip called ``name``; ``ToolchainError`` where no file holds them."""
     file = chip_files("limits", _FOLDER).get(name)
     if file is None:
-        raise ToolchainError(f"no limits of a chip called {name!r} are known; choose {' or '.join(chip_names())}")
+        raise ToolchainError(f"no file limits_{name}.toml lies beside a chip")
     data = read_toml(file, "limits")
     limits = {
         key: Limit(key, int(table["value"]), table["unit"], table["grade"], table["source"])
@@ -68,7 +54,7 @@ def load_limits(name: str) -> Limits:
     return Limits(
         name=data["name"],
         title=data["title"],
-        kinds=tuple(data["kinds"]),
+        binary_spikes_only=bool(data["binary_spikes_only"]),
         soft_reset=bool(data["soft_reset"]),
         weight_widths=tuple(data["weight_widths"]),
         form=load_format(name),

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from targets.loihi.limits import Limits
-from toolchain.ir.integer import Int64
+from spikec.ir.types import Int64
+from spikec.targets.loihi.limits import Limits
 
 
 @dataclass(frozen=True)

@@ -16,15 +16,14 @@ import copy
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
-import numpy as np
-
-from targets.loihi.axons import Reach, entering, places
-from targets.loihi.boxes import Box, Path, cells, hull, paths, volume
-from targets.loihi.limits import Limits
-from toolchain.energy.fanout import structure, taps
-from toolchain.ir.integer import Affine, Convolution, Int64, IntegerGraph, Population, Readout, SumPool, Synapse
+from spikec.analysis.widths import signed_bits
+from spikec.ir.graph import IntegerGraph, Population, Readout
+from spikec.ir.operations import Synapse
+from spikec.ir.operations.boxes import Box, hull, volume
+from spikec.targets.loihi.axons import Reach, entering, places
+from spikec.targets.loihi.boxes import Path, paths
+from spikec.targets.loihi.limits import Limits
 
 Layer = Population | Readout
 
@@ -85,7 +84,7 @@ class Demand:
         self.shared = shared
         self.per_neuron = limits["compartments_per_neuron"].value
         self.widths = {node.name: width(node, limits, most_bits) for node in net.synapses}
-        self.bits = {node.name: _per_output(node) * self.widths[node.name] for node in net.synapses}
+        self.bits = {node.name: node.weights_met * self.widths[node.name] for node in net.synapses}
         shapes = {node.name: entering(net, node, limits) for node in net.synapses}
         self.entering = {name: shape for name, shape in shapes.items() if shape is not None}
 
@@ -105,7 +104,7 @@ class Demand:
         for path in paths(self.net, layer, box):
             if path.origin == self.net.input.name:
                 continue
-            synapses = [(node, outputs) for node, outputs in path.nodes if isinstance(node, Convolution | Affine)]
+            synapses = [(node, outputs) for node, outputs in path.nodes if isinstance(node, Synapse)]
             together = len(synapses) == 1 and synapses[0][0].name in self.entering
             (fed_by_population if together else fed_by).setdefault(path.origin, []).append(path.box)
             if not synapses:  # identities and pools: one axon per target neuron, one synapse of one bit
@@ -116,15 +115,15 @@ class Demand:
                 lists[f"{path.origin} {node.name}"] = (volume(path.box), path.box)
                 table += volume(box) * volume(path.box) * max(self.widths[n.name] for n, _ in synapses)
                 continue
-            lists[node.name] = cells(node, outputs)
+            lists[node.name] = node.cells(outputs)
             if together:
                 lists[node.name] = places(self.entering[node.name], *lists[node.name], self.limits)
-            if self.shared or isinstance(node, Affine):
+            if self.shared or not node.shares_weights:
                 low, high = outputs[0]
                 key = node.name, _copies(path, node)
                 channels[key] = channels.get(key, 0) | (1 << high) - (1 << low)
             else:
-                table += connections(node, outputs) * self.widths[node.name]
+                table += node.connections(outputs) * self.widths[node.name]
         return Part(
             Slice(layer.name, box),
             volume(box) * self.per_neuron,
@@ -157,7 +156,7 @@ class Demand:
 def _copies(path: Path, node: Synapse) -> int:
     """How often the weights of ``node`` are stored: once for each position of the pools behind it."""
     behind = path.nodes[[other.name for other, _ in path.nodes].index(node.name) + 1 :]
-    return math.prod(math.prod(pool.kernel) for pool, _ in behind if isinstance(pool, SumPool))
+    return math.prod(operation.window for operation, _ in behind)
 
 
 def _together(entries: list[tuple[int, Box]]) -> int:
@@ -170,45 +169,6 @@ def _together(entries: list[tuple[int, Box]]) -> int:
 def width(node: Synapse, limits: Limits, most_bits: int | None = None) -> int:
     """Bits of one stored weight: the smallest width of the chip that holds the node's mantissas, or ``most_bits``."""
     low, high = (int(end(initial=0)) >> node.weight_exp for end in (node.weight.min, node.weight.max))
-    needed = 1 + max((~low).bit_length(), high.bit_length())
+    needed = signed_bits(low, high)
     found = next((bits for bits in limits.weight_widths if bits >= needed), needed)
     return found if most_bits is None else min(found, most_bits)
-
-
-def connections(node: Convolution, outputs: Box) -> int:
-    """Existing synapses into a box of outputs."""
-    reading = [_rows(node, axis, outputs[axis + 1]) for axis in (0, 1)]
-    used = structure(node)[0]
-    per_channel = np.einsum("iuv,u,v->", used, reading[0].sum(axis=0), reading[1].sum(axis=0))
-    return int(per_channel) * (outputs[0][1] - outputs[0][0])
-
-
-@lru_cache(maxsize=4096)
-def _axis_taps(inputs: int, outputs: int, kernel: int, stride: int, padding: int, dilation: int) -> Int64:
-    """int64 [outputs, kernel]: 1 where the tap meets an input."""
-    position = np.arange(outputs)[:, None] * stride - padding + np.arange(kernel)[None, :] * dilation
-    exists: Int64 = ((position >= 0) & (position < inputs)).astype(np.int64)
-    return exists
-
-
-def _rows(node: Convolution, axis: int, outputs: tuple[int, int]) -> Int64:
-    table = _axis_taps(
-        node.input_shape[axis + 1], node.output_shape[axis + 1], node.weight.shape[axis + 2],
-        node.stride[axis], node.padding[axis], node.dilation[axis],
-    )  # fmt: skip
-    rows: Int64 = table[outputs[0] : outputs[1]]
-    return rows
-
-
-def _per_output(node: Synapse) -> int:
-    """Weights of one output that have at least one synapse."""
-    if isinstance(node, Affine):
-        return int(node.weight.shape[1])
-    mask = structure(node)
-    for axis in (0, 1):
-        met = taps(
-            node.input_shape[axis + 1], node.output_shape[axis + 1], node.weight.shape[axis + 2],
-            node.stride[axis], node.padding[axis], node.dilation[axis],
-        ).any(axis=0)  # fmt: skip
-        mask = mask * met.reshape((1, 1, -1, 1) if axis == 0 else (1, 1, 1, -1))
-    return int(mask[0].sum())

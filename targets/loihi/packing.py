@@ -14,11 +14,11 @@ from itertools import product
 
 import numpy as np
 
-from targets.loihi.axons import Reach
-from targets.loihi.boxes import Box, hull, whole
-from targets.loihi.needs import AXONS_IN, AXONS_OUT, COMPARTMENTS, SYNAPSES, Demand, Layer, Part
-from toolchain.errors import DoesNotFit
-from toolchain.ir.integer import Int64
+from spikec.errors import DoesNotFit
+from spikec.ir.operations.boxes import Box, hull, whole
+from spikec.ir.types import Int64
+from spikec.targets.loihi.axons import Reach
+from spikec.targets.loihi.needs import AXONS_IN, AXONS_OUT, COMPARTMENTS, SYNAPSES, Demand, Layer, Part
 
 Capacity = Mapping[str, int]
 #: Resources of parts that add up on a core, at most.

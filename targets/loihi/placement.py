@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from targets.loihi.bounds import lower_bound
-from targets.loihi.boxes import Box
-from targets.loihi.limits import Limits, chip_names, load_limits
-from targets.loihi.mesh import Hops, mesh, positions
-from targets.loihi.needs import Demand, Layer, Part, Slice, capacity
-from targets.loihi.packing import covered, fed, pack
-from toolchain.errors import DoesNotFit
-from toolchain.ir import as_integer
-from toolchain.ir.integer import Int64, IntegerGraph, Population, Readout
+from spikec.errors import DoesNotFit
+from spikec.ir import as_integer
+from spikec.ir.graph import IntegerGraph
+from spikec.ir.operations.boxes import Box
+from spikec.ir.types import Int64
+from spikec.targets.loihi.bounds import lower_bound
+from spikec.targets.loihi.limits import Limits, load_limits
+from spikec.targets.loihi.mesh import Hops, mesh, positions
+from spikec.targets.loihi.needs import Demand, Layer, Part, Slice, capacity
+from spikec.targets.loihi.packing import covered, fed, pack
 
 if TYPE_CHECKING:
     import nir
@@ -123,7 +124,7 @@ class Placement:
 
     def svg(self) -> str:
         """A drawing of the chips, one square per core in its tile."""
-        from targets.loihi.drawing import draw
+        from spikec.targets.loihi.drawing import draw
 
         return draw(self)
 
@@ -134,7 +135,7 @@ def place(graph: nir.NIRGraph | IntegerGraph, target: str = "loihi2", *, shared:
     ``shared=False`` stores every synapse of a convolution by itself, as a mapper that cannot share kernels must.
     """
     net, limits = as_integer(graph), load_limits(target)
-    layers = [node for node in net if isinstance(node, Population | Readout)]
+    layers = net.layers
     options = demands(net, limits, shared=shared)
     room, bound = capacity(limits), lower_bound(options[-1], layers)
     packed, demand = _pack(options, layers, room, bound)
@@ -163,16 +164,6 @@ def place(graph: nir.NIRGraph | IntegerGraph, target: str = "loihi2", *, shared:
     )
 
 
-def placed(graph: nir.NIRGraph | IntegerGraph, target: str) -> Placement | None:
-    """:func:`place`, or None where the network does not fit, or ``target`` is no chip but another energy profile."""
-    if target not in chip_names():
-        return None
-    try:
-        return place(graph, target)
-    except DoesNotFit:
-        return None
-
-
 def demands(
     net: IntegerGraph, limits: Limits, *, shared: bool = True, most_bits: int | None = None
 ) -> tuple[Demand, ...]:
@@ -184,8 +175,7 @@ def demands(
 def cores_needed(net: IntegerGraph, limits: Limits, *, most_bits: int) -> int:
     """Cores of ``net`` if its weights had at most ``most_bits`` bits."""
     options = demands(net, limits, most_bits=most_bits)
-    layers = [node for node in net if isinstance(node, Population | Readout)]
-    return len(_fewest(options, layers, capacity(limits), lower_bound(options[-1], layers))[0])
+    return len(_fewest(options, net.layers, capacity(limits), lower_bound(options[-1], net.layers))[0])
 
 
 def _fewest(

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from targets.loihi.axons import Reach
-from targets.loihi.bounds import cores_reached
-from targets.loihi.facts import Facts, Violation, recalled, severity
-from targets.loihi.needs import AXONS_IN, SYNAPSES
-from targets.loihi.placement import cores_needed
-from toolchain.energy.fanout import structure
-from toolchain.errors import DoesNotFit
+from spikec.analysis.violations import Violation
+from spikec.errors import DoesNotFit
+from spikec.targets.loihi.axons import Reach
+from spikec.targets.loihi.bounds import cores_reached
+from spikec.targets.loihi.facts import Facts, recalled, severity
+from spikec.targets.loihi.needs import AXONS_IN, SYNAPSES
+from spikec.targets.loihi.placement import cores_needed
 
 _MOST_CHIPS = 4  # beyond, what narrower weights save is not computed
 
@@ -77,7 +77,7 @@ def synapses(facts: Facts) -> Iterator[Violation]:
     if "synapses_per_chip" not in facts.limits:
         return
     limit = facts.limits["synapses_per_chip"]
-    stored = sum(int(structure(node).sum()) for node in facts.net.synapses)
+    stored = sum(int(node.structure().sum()) for node in facts.net.synapses)
     if stored > limit.value:
         yield Violation("synapses", "", stored, limit.value, severity(limit), "use a smaller network or several chips")
 

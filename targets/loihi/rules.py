@@ -12,12 +12,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from targets.loihi.boxes import paths, whole
-from targets.loihi.facts import Facts, Rule, Violation, recalled, severity
-from targets.loihi.limits import load_limits
-from targets.loihi.needs import Demand
-from targets.loihi.placement import Placement, place
-from targets.loihi.resources import (
+from spikec.analysis.formats import round_bias
+from spikec.analysis.ranges import Bound, bounds
+from spikec.analysis.violations import Violation
+from spikec.analysis.widths import signed_bits
+from spikec.errors import DoesNotFit
+from spikec.ir import as_integer
+from spikec.ir.graph import IntegerGraph
+from spikec.ir.kinds import kinds
+from spikec.ir.walks import origins
+from spikec.targets.chips import Placement
+from spikec.targets.loihi.facts import Facts, Rule, recalled, severity
+from spikec.targets.loihi.limits import load_limits
+from spikec.targets.loihi.needs import Demand
+from spikec.targets.loihi.placement import place
+from spikec.targets.loihi.resources import (
     chips,
     cores,
     fan_in,
@@ -26,11 +35,6 @@ from targets.loihi.resources import (
     synaptic_memory,
     threshold_configurations,
 )
-from toolchain.errors import DoesNotFit
-from toolchain.ir import as_integer
-from toolchain.ir.integer import Int64, IntegerGraph
-from toolchain.quantization.formats import round_bias
-from toolchain.quantization.ranges import Bound, bounds
 
 if TYPE_CHECKING:
     import nir
@@ -55,11 +59,11 @@ def check(
 
 def neuron_kind(facts: Facts) -> Iterator[Violation]:
     """Emissions the chip's spikes cannot carry."""
-    kinds = facts.limits.kinds
+    carried = [name for name, kind in kinds().items() if facts.limits.carries(kind.widest())]
     for layer in facts.net.populations:
-        if layer.kind not in kinds:
+        if not facts.limits.carries(layer.neuron):
             hint = "use a method with binary spikes (QCFS, OffsetSpikes), or a chip with graded spikes (loihi2)"
-            yield Violation("neuron kind", layer.name, layer.kind, ", ".join(kinds), "error", hint)
+            yield Violation("neuron kind", layer.name, layer.neuron.name, ", ".join(carried), "error", hint)
 
 
 def graded_payload(facts: Facts) -> Iterator[Violation]:
@@ -68,7 +72,7 @@ def graded_payload(facts: Facts) -> Iterator[Violation]:
         return
     limit = facts.limits["payload_bits"]
     for layer in facts.net.populations:
-        bits = (layer.levels or 1).bit_length() if layer.kind == "graded" else 0
+        bits = layer.neuron.payload_bits
         if bits > limit.value:
             hint = "fewer levels" + recalled(limit)
             yield Violation("graded payload", layer.name, bits, limit.value, severity(limit), hint)
@@ -85,7 +89,7 @@ def weights(facts: Facts) -> Iterator[Violation]:
     """Weight mantissas and their exponent."""
     form = facts.limits.form
     for node in facts.net.synapses:
-        bits = _signed_bits(node.weight >> node.weight_exp)
+        bits = signed_bits(int(node.mantissas.min(initial=0)), int(node.mantissas.max(initial=0)))
         if bits > form.weight_bits:
             yield Violation("weight bits", node.name, bits, form.weight_bits, "error", "lower with tc.Int8")
         if node.weight_exp > form.weight_exponent_max:
@@ -107,11 +111,11 @@ def bias(facts: Facts) -> Iterator[Violation]:
 
 
 def threshold(facts: Facts) -> Iterator[Violation]:
-    """Largest threshold; ``bit_serial`` neurons start from its multiple."""
+    """Largest threshold, times the largest number that an emission stands for."""
     form = facts.limits.form
     for layer in facts.net.populations:
-        shift = facts.net.timesteps - 1 if layer.kind == "bit_serial" else 0
-        highest = int(layer.theta.max()) << shift
+        steps = facts.net.timesteps
+        highest = int(layer.theta.max()) * max(layer.neuron.place_value(step, steps) for step in range(steps))
         if highest > form.threshold_max:
             hint = f"lower with format={form.name!r}, which keeps to the chip's numbers or names what cannot"
             yield Violation("threshold", layer.name, highest, form.threshold_max, "error", hint)
@@ -142,9 +146,9 @@ def delay(facts: Facts) -> Iterator[Violation]:
     net, limit = facts.net, facts.limits["delay"]
     depth = {net.input.name: 0}
     for layer in facts.layers:
-        origins = {path.origin for path in paths(net, layer, whole(layer.shape))}
-        depth[layer.name] = 1 + max((depth[origin] for origin in origins), default=0)
-        spiking = [depth[origin] for origin in origins if origin != net.input.name]
+        before = origins(net, layer.name)
+        depth[layer.name] = 1 + max((depth[origin] for origin in before), default=0)
+        spiking = [depth[origin] for origin in before if origin != net.input.name]
         window = net.emission_steps if net.schedule == "layerwise" else 1
         waits = (max(spiking) - min(spiking)) * window if spiking else 0
         if waits > limit.value:
@@ -154,11 +158,6 @@ def delay(facts: Facts) -> Iterator[Violation]:
 
 def _magnitude(bound: Bound) -> int:
     return max(bound.high, -bound.low)
-
-
-def _signed_bits(values: Int64) -> int:
-    low, high = int(values.min(initial=0)), int(values.max(initial=0))
-    return 1 + max((~low).bit_length(), high.bit_length())
 
 
 RULES: tuple[Rule, ...] = (

@@ -9,14 +9,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from targets.netx.chain import as_chain as as_chain
-    from targets.netx.file import read as read
-    from targets.netx.file import write as write
-    from targets.netx.hard_reset import HardReset as HardReset
-    from targets.netx.hard_reset import simulate_hard_reset as simulate_hard_reset
-    from targets.netx.hard_reset import write_hard_reset as write_hard_reset
-    from targets.netx.program import NetxProgram as NetxProgram
-    from targets.netx.program import run_hard_reset as run_hard_reset
+    from spikec.targets.netx.chain import as_chain as as_chain
+    from spikec.targets.netx.file import read as read
+    from spikec.targets.netx.file import write as write
+    from spikec.targets.netx.hard_reset import HardReset as HardReset
+    from spikec.targets.netx.hard_reset import simulate_hard_reset as simulate_hard_reset
+    from spikec.targets.netx.hard_reset import write_hard_reset as write_hard_reset
+    from spikec.targets.netx.program import NetxProgram as NetxProgram
+    from spikec.targets.netx.program import run_hard_reset as run_hard_reset
 
 _MODULES = {
     "HardReset": "hard_reset",
@@ -33,4 +33,4 @@ _MODULES = {
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"targets.netx.{_MODULES[name]}"), name)
+    return getattr(import_module(f"spikec.targets.netx.{_MODULES[name]}"), name)

@@ -8,15 +8,38 @@ with a larger kernel and stride, and a dense layer repeats its columns.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-import toolchain.ir.integer as ig
-from toolchain.errors import DoesNotFit
+import spikec.ir as ig
+from spikec.errors import DoesNotFit, MissingImplementation
+from spikec.implementations import Implementations
 
 #: Lava's Conv keeps kernel size, stride, padding, dilation and groups in int8.
 _INT8 = 127
+
+
+@dataclass(frozen=True)
+class LayerRules:
+    """What netx does with a synapse. ``fold``: the synapse reading what a pool before it reads, or why that is
+    impossible; ``limits``: numbers that Lava's synapse, as netx builds it, does not hold, a sentence each."""
+
+    fold: Callable[[Any, ig.SumPool], ig.Synapse | str]
+    limits: Callable[[Any], list[str]]
+
+
+def no_layer(name: str) -> DoesNotFit:
+    """What is raised for an operation that lava-dl does not know."""
+    return DoesNotFit(f"netx has no layer for {name}")
+
+
+#: Synapses that netx has layers for.
+NETX_SYNAPSES: Implementations[LayerRules] = Implementations(
+    "netx layer", "spikec.targets.netx.chain.NETX_SYNAPSES", of=ig.Synapse, otherwise=no_layer
+)
 
 
 def as_chain(graph: ig.IntegerGraph) -> ig.IntegerGraph:
@@ -31,20 +54,24 @@ def as_chain(graph: ig.IntegerGraph) -> ig.IntegerGraph:
         match node:
             case ig.SumPool() | ig.Flatten():
                 continue
-            case ig.Convolution() | ig.Affine():
+            case ig.Synapse() if node in NETX_SYNAPSES:
                 pools, source = _behind(graph, node)
                 folded = _folded(node, pools)
                 if isinstance(folded, str):
                     reasons.append(folded)
                     continue
-                reasons += _limits(folded)
-                if isinstance(folded, ig.Affine) and len(source.output_shape) > 1:
+                reasons += NETX_SYNAPSES(folded).limits(folded)
+                if len(folded.input_shape) < len(source.output_shape):
                     flat = ig.Flatten(f"{node.name}.flat", (source.name,), source.output_shape, folded.input_shape)
                     nodes[flat.name] = flat
                     source = flat
                 nodes[node.name] = replace(folded, sources=(source.name,))
-            case _:
+            case ig.Operation():
+                reasons.append(f"{node.name}: {no_layer(type(node).__name__)}")
+            case ig.InputNode() | ig.Population() | ig.Readout():
                 nodes[node.name] = node
+            case _:
+                raise MissingImplementation(f"{type(node).__name__} has no place in a netx file")
     refuse(reasons)
     return replace(graph, nodes=nodes)
 
@@ -76,7 +103,7 @@ def _shape_of_chain(graph: ig.IntegerGraph, node: ig.Node) -> list[str]:
             for source in sources:
                 if isinstance(source, ig.SumPool):
                     reasons.append(f"{source.name} pools before the neurons {node.name}, netx has no pool")
-                elif not isinstance(source, ig.Convolution | ig.Affine):
+                elif not isinstance(source, ig.Synapse):
                     reasons.append(
                         f"{node.name} has no synapse before it, netx neurons belong to a conv or dense layer"
                     )
@@ -84,10 +111,10 @@ def _shape_of_chain(graph: ig.IntegerGraph, node: ig.Node) -> list[str]:
             for source in sources:
                 if not isinstance(source, ig.Affine):
                     reasons.append(f"{node.name} is fed by {source.name}, which is not a dense layer")
-        case ig.Convolution() | ig.Affine():
+        case ig.Synapse():
             for source in sources:
                 behind = _without_pools(graph, source)
-                if isinstance(behind, ig.Convolution | ig.Affine):
+                if isinstance(behind, ig.Synapse):
                     reasons.append(f"{node.name} follows {behind.name} without neurons between, netx has no such layer")
     return reasons
 
@@ -116,18 +143,10 @@ def _folded(node: ig.Synapse, pools: list[ig.SumPool]) -> ig.Synapse | str:
             return (
                 f"{pool.name} has kernel {pool.kernel} and stride {pool.stride}: only equal ones fold into {node.name}"
             )
-        if isinstance(node, ig.Affine):
-            node = _columns_repeated(node, pool)
-            continue
-        covered = all(size % k == 0 for size, k in zip(pool.input_shape[1:], pool.kernel, strict=True))
-        if any(node.padding) and not covered:
-            return (
-                f"{pool.name} drops the edge of {pool.input_shape[1]}x{pool.input_shape[2]} maps and {node.name} pads: "
-                "folded together they would read the dropped edge"
-            )
-        if node.dilation != (1, 1):
-            return f"{pool.name} cannot be folded into the dilated convolution {node.name}, and netx has no pool"
-        node = _kernel_enlarged(node, pool)
+        folded = NETX_SYNAPSES(node).fold(node, pool)
+        if isinstance(folded, str):
+            return folded
+        node = folded
     return node
 
 
@@ -140,7 +159,15 @@ def _columns_repeated(node: ig.Affine, pool: ig.SumPool) -> ig.Affine:
     return replace(node, weight=weight.reshape(len(pooled), -1), input_shape=(channels * height * width,))
 
 
-def _kernel_enlarged(node: ig.Convolution, pool: ig.SumPool) -> ig.Convolution:
+def _kernel_enlarged(node: ig.Convolution, pool: ig.SumPool) -> ig.Convolution | str:
+    covered = all(size % k == 0 for size, k in zip(pool.input_shape[1:], pool.kernel, strict=True))
+    if any(node.padding) and not covered:
+        return (
+            f"{pool.name} drops the edge of {pool.input_shape[1]}x{pool.input_shape[2]} maps and {node.name} pads: "
+            "folded together they would read the dropped edge"
+        )
+    if node.dilation != (1, 1):
+        return f"{pool.name} cannot be folded into the dilated convolution {node.name}, and netx has no pool"
     kh, kw = pool.kernel
     top, bottom, left, right = node.margin
     return replace(
@@ -153,22 +180,21 @@ def _kernel_enlarged(node: ig.Convolution, pool: ig.SumPool) -> ig.Convolution:
     )
 
 
-def _limits(node: ig.Synapse) -> list[str]:
-    """Numbers that Lava's synapses, as netx builds them, do not hold."""
-    reasons = []
+def _affine_limits(node: ig.Affine) -> list[str]:
     lowest, highest = int(node.weight.min()), int(node.weight.max())
-    if lowest < -128 or highest > _INT8:
-        exponent = f" (8 bits times 2**{node.weight_exp}: netx has no exponent)" if node.weight_exp else ""
-        reasons.append(f"{node.name} has weights {lowest}..{highest}, netx takes 8 bits{exponent}")
-    if isinstance(node, ig.Affine):
-        if lowest == highest == 0:
-            reasons.append(f"{node.name} has only zero weights, on which netx raises OverflowError")
-        elif highest <= 0 and (-lowest).bit_count() == 1:
-            reasons.append(
-                f"{node.name} has no positive weight and a smallest of {lowest}: netx shifts it to -256 and Lava's "
-                "inhibitory synapses clip at -255"
-            )
-        return reasons
+    reasons = _wide_weights(node, lowest, highest)
+    if lowest == highest == 0:
+        reasons.append(f"{node.name} has only zero weights, on which netx raises OverflowError")
+    elif highest <= 0 and (-lowest).bit_count() == 1:
+        reasons.append(
+            f"{node.name} has no positive weight and a smallest of {lowest}: netx shifts it to -256 and Lava's "
+            "inhibitory synapses clip at -255"
+        )
+    return reasons
+
+
+def _convolution_limits(node: ig.Convolution) -> list[str]:
+    reasons = _wide_weights(node, int(node.weight.min()), int(node.weight.max()))
     for what, values in (
         ("kernel size", node.weight.shape[2:]),
         ("stride", node.stride),
@@ -179,3 +205,14 @@ def _limits(node: ig.Synapse) -> list[str]:
         if max(values) > _INT8:
             reasons.append(f"{node.name} has {what} {max(values)}, Lava's Conv holds at most {_INT8}")
     return reasons
+
+
+def _wide_weights(node: ig.Synapse, lowest: int, highest: int) -> list[str]:
+    if lowest >= -128 and highest <= _INT8:
+        return []
+    exponent = f" (8 bits times 2**{node.weight_exp}: netx has no exponent)" if node.weight_exp else ""
+    return [f"{node.name} has weights {lowest}..{highest}, netx takes 8 bits{exponent}"]
+
+
+NETX_SYNAPSES.register(ig.Affine)(LayerRules(_columns_repeated, _affine_limits))
+NETX_SYNAPSES.register(ig.Convolution)(LayerRules(_kernel_enlarged, _convolution_limits))

@@ -3,7 +3,8 @@
 Layers and keys are those of ``netx.hdf5.Network`` in lava-dl 0.6.0: datasets under ``/layer/<i>``, maps in C, H, W
 order, weights as torch has them. Lava-dl has no neuron with a soft reset and no key for initial membranes, so the
 neurons have the types ``SOFTIF`` and ``INTEGRATOR``, which stock netx does not know: it fails instead of running other
-dynamics. Their keys: ``kind``, ``name``, ``theta``, ``vInit`` (one per neuron), ``thetaNeg``, ``levels``, ``rho``.
+dynamics. Their keys: ``kind``, ``name``, ``theta``, ``vInit`` (one per neuron), and one for every stored field of the
+kind (``thetaNeg``, ``levels``, ``rho``).
 The group ``/spikec`` holds what concerns the whole network: ``timesteps``, ``schedule``, ``drain``, input coding.
 """
 
@@ -18,24 +19,35 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 
-import toolchain.ir.integer as ig
-from targets.netx.chain import as_chain
-from toolchain.errors import GraphError
-from toolchain.ir import as_integer
-from toolchain.whole_files import replacing
+import spikec.ir as ig
+from spikec.errors import GraphError, MissingImplementation
+from spikec.implementations import Implementations
+from spikec.ir import as_integer
+from spikec.ir.kinds import IF, kind_named
+from spikec.targets.netx.chain import as_chain, no_layer
+from spikec.whole_files import replacing
 
 if TYPE_CHECKING:
     import nir
 
 FORMAT = "spikec.netx/1"
 SOFT, HARD = "soft", "hard"
+#: What stands in the place of a kind where the neurons are the readout.
+INTEGRATOR = "integrator"
 
 Group = Any  # h5py.Group, which has no types
 NeuronWriter = Callable[[Group, ig.Population | ig.Readout], None]
+#: From a layer, its name, its source and the shape of that: the synapse it holds.
+SynapseReader = Callable[[Group, str, str, ig.Shape], ig.Synapse]
+
+#: Fill the group of a layer.
+NETX_LAYERS: Implementations[Callable[[Group, Any], None]] = Implementations(
+    "netx layer", "spikec.targets.netx.file.NETX_LAYERS", of=ig.Operation, otherwise=no_layer
+)
 
 
 def write(graph: nir.NIRGraph | ig.IntegerGraph, path: str | os.PathLike[str]) -> ig.IntegerGraph:
-    """Write the network with its soft reset; :class:`~targets.netx.NetxProgram` runs it, stock netx refuses it.
+    """Write the network with its soft reset; :class:`~spikec.targets.netx.NetxProgram` runs it, stock netx refuses it.
 
     Returns what the file holds: the graph with its pools folded into the synapses behind them. The file appears whole
     or not at all. Raises ``DoesNotFit`` with all reasons where netx cannot hold the graph.
@@ -56,14 +68,13 @@ def write_layers(chain: ig.IntegerGraph, path: Path, reset: str, write_neurons: 
             match node:
                 case ig.InputNode():
                     _fill(layers.create_group("0"), type="input", name=node.name, shape=node.shape)
-                case ig.Flatten():
+                case ig.Operation():
                     number += 1
-                    _fill(layers.create_group(str(number)), type="flatten")
-                case ig.Convolution() | ig.Affine():
-                    number += 1
-                    _write_synapse(layers.create_group(str(number)), node)
+                    NETX_LAYERS(node)(layers.create_group(str(number)), node)
                 case ig.Population() | ig.Readout():
                     write_neurons(layers[str(number)].create_group("neuron"), node)
+                case _:
+                    raise MissingImplementation(f"{type(node).__name__} has no place in a netx file")
     with replacing(path) as temporary:
         temporary.write_bytes(content.getbuffer())
 
@@ -95,20 +106,32 @@ def _write_network(group: Group, chain: ig.IntegerGraph, reset: str) -> None:
     )
 
 
-def _write_synapse(group: Group, node: ig.Synapse) -> None:
-    common = {
-        "name": node.name,
-        "shape": np.array(node.output_shape),
-        "weight": node.weight.astype(np.int32),
-        "bias": node.bias.astype(np.int32),
-    }
-    if isinstance(node, ig.Affine):
-        _fill(group, type="dense", **common)
-        return
+@NETX_LAYERS.register(ig.Flatten)
+def _write_flatten(group: Group, node: ig.Flatten) -> None:
+    _fill(group, type="flatten")
+
+
+def _write_synapse(group: Group, kind: str, node: ig.Synapse) -> None:
     _fill(
         group,
-        type="conv",
-        **common,
+        type=kind,
+        name=node.name,
+        shape=np.array(node.output_shape),
+        weight=node.weight.astype(np.int32),
+        bias=node.bias.astype(np.int32),
+    )
+
+
+@NETX_LAYERS.register(ig.Affine)
+def _write_dense(group: Group, node: ig.Affine) -> None:
+    _write_synapse(group, "dense", node)
+
+
+@NETX_LAYERS.register(ig.Convolution)
+def _write_conv(group: Group, node: ig.Convolution) -> None:
+    _write_synapse(group, "conv", node)
+    _fill(
+        group,
         stride=np.array(node.stride),
         padding=np.array(node.padding),
         dilation=np.array(node.dilation),
@@ -124,20 +147,18 @@ def _write_neurons(group: Group, node: ig.Population | ig.Readout) -> None:
         group,
         type="SOFTIF",
         name=node.name,
-        kind=node.kind,
+        kind=node.neuron.name,
         theta=node.theta,
         vInit=node.v_init,
-        thetaNeg=node.theta_neg,
-        levels=node.levels,
-        rho=node.rho,
     )
+    _fill(group, **{about.netx: getattr(node.neuron, name) for name, about in node.neuron.stored_fields().items()})
 
 
 def read(path: str | os.PathLike[str], *, reset: str = SOFT) -> ig.IntegerGraph:
     """The network of a file written by :func:`write`, from nothing but the file.
 
     Raises ``GraphError`` for another file, and for one whose neurons have the other ``reset``. The neurons of a
-    hard-reset file are populations of kind ``if`` with ``theta = vThMant + 1``; only their thresholds mean something.
+    hard-reset file are plain populations with ``theta = vThMant + 1``; only their thresholds mean something.
     """
     path = Path(path)
     if not path.is_file():
@@ -176,7 +197,9 @@ def _read(file: Group, path: Path, reset: str) -> ig.IntegerGraph:
             dtype: Any = _text(about, "input_dtype")
             nodes[name], source = ig.InputNode(name, shape, dtype, float(about["input_scale"][()])), name
             continue
-        synapse = _read_synapse(layer, kind, name, source, shape)
+        if kind not in _SYNAPSES:
+            raise GraphError(f"{path}: layer {name} has the type {kind!r}, this reads {', '.join(_SYNAPSES)}")
+        synapse = _SYNAPSES[kind](layer, name, source, shape)
         neurons = _read_neurons(layer["neuron"], synapse, float(about["readout_scale"][()]))
         nodes[name], nodes[neurons.name] = synapse, neurons
         source, shape = neurons.name, neurons.shape
@@ -190,31 +213,50 @@ def _read(file: Group, path: Path, reset: str) -> ig.IntegerGraph:
     )
 
 
-def _read_synapse(layer: Group, kind: str, name: str, source: str, shape: ig.Shape) -> ig.Synapse:
-    weight, bias = layer["weight"][()].astype(np.int64), layer["bias"][()].astype(np.int64)
-    output_shape = tuple(int(n) for n in layer["shape"][()])
-    if kind == "dense":
-        return ig.Affine(name, (source,), shape, output_shape, weight, bias)
+def _weights(layer: Group) -> tuple[ig.Shape, ig.Int64, ig.Int64]:
+    """Output shape, weight and bias of a synapse."""
+    shape = tuple(int(n) for n in layer["shape"][()])
+    return shape, layer["weight"][()].astype(np.int64), layer["bias"][()].astype(np.int64)
+
+
+def _read_dense(layer: Group, name: str, source: str, shape: ig.Shape) -> ig.Affine:
+    return ig.Affine(name, (source,), shape, *_weights(layer))
+
+
+def _read_conv(layer: Group, name: str, source: str, shape: ig.Shape) -> ig.Convolution:
     stride, padding, dilation = ((int(layer[key][0]), int(layer[key][1])) for key in ("stride", "padding", "dilation"))
     groups = int(layer["groups"][()])
-    return ig.Convolution(name, (source,), shape, output_shape, weight, bias, stride, padding, dilation, groups)
+    return ig.Convolution(name, (source,), shape, *_weights(layer), stride, padding, dilation, groups)
+
+
+_SYNAPSES: dict[str, SynapseReader] = {"dense": _read_dense, "conv": _read_conv}
 
 
 def _read_neurons(group: Group, synapse: ig.Synapse, scale: float) -> ig.Population | ig.Readout:
     name, shape = _text(group, "name"), synapse.output_shape
-    kind: Any = _text(group, "kind") if "kind" in group else "if"
-    if kind == "integrator" or _text(group, "type") == "INTEGRATOR":
+    kind = _text(group, "kind") if "kind" in group else IF.name
+    if kind == INTEGRATOR or _text(group, "type") == "INTEGRATOR":
         v_init = group["vInit"][()] if "vInit" in group else np.zeros(shape, np.int64)
         return ig.Readout(name, (synapse.name,), shape, v_init, scale)
     theta = group["theta"][()] if "theta" in group else np.full(shape, int(group["vThMant"][()]) + 1)
-    return ig.Population(
-        name,
-        (synapse.name,),
-        shape,
-        kind,
-        theta,
-        group["vInit"][()] if "vInit" in group else np.zeros(shape, np.int64),
-        theta_neg=group["thetaNeg"][()] if "thetaNeg" in group else None,
-        levels=int(group["levels"][()]) if "levels" in group else None,
-        rho=int(group["rho"][()]) if "rho" in group else None,
-    )
+    v_init = group["vInit"][()] if "vInit" in group else np.zeros(shape, np.int64)
+    return ig.Population(name, (synapse.name,), shape, _read_kind(group, kind, name), theta, v_init)
+
+
+def _read_kind(group: Group, kind: str, name: str) -> ig.Kind:
+    """The kind with its stored fields. Raises ``GraphError`` for an unknown kind, and for a field that is missing."""
+    cls = kind_named(kind)
+    values: dict[str, Any] = {}
+    for field, about in cls.stored_fields().items():
+        if about.netx in group:
+            value = group[about.netx][()]
+            values[field] = value if about.per == "neuron" else int(value)
+        elif about.default is None:
+            raise GraphError(f"the {kind} neurons {name} have no {about.netx}")
+    return cls(**values)
+
+
+def field_keys(node: ig.Population) -> dict[str, tuple[str, str, int | None]]:
+    """How to read the stored fields of a kind from a file: (key, one per "neuron" or "population", what stands for an
+    absent one), by name. For the worker, which knows no kinds."""
+    return {name: (about.netx, about.per, about.default) for name, about in node.neuron.stored_fields().items()}

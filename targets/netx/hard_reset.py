@@ -9,6 +9,7 @@ output.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,12 +17,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-import toolchain.ir.integer as ig
-from targets.lava.arithmetic import Kernel, lava_layout, product
-from targets.lava.currents import kernel_of
-from targets.netx.chain import as_chain, refuse
-from targets.netx.file import HARD, Group, fill_neuron, write_layers
-from toolchain.ir import as_integer
+import spikec.ir as ig
+from spikec.errors import DoesNotFit, MissingImplementation
+from spikec.implementations import Implementations
+from spikec.ir import as_integer
+from spikec.ir.kinds import IF, Kind
+from spikec.targets.lava.arithmetic import lava_layout, product
+from spikec.targets.lava.currents import kernel_of
+from spikec.targets.netx.chain import as_chain, no_layer, refuse
+from spikec.targets.netx.file import HARD, INTEGRATOR, Group, fill_neuron, write_layers
 
 if TYPE_CHECKING:
     import nir
@@ -34,6 +38,23 @@ BIAS_LAVA, BIAS_LOIHI = 2**15 - 1, 2**12 - 1
 _UNIT, _STATE = 64, 2**23
 
 Int64 = npt.NDArray[np.int64]
+#: From the input of an operation in some steps to its synaptic sums without bias, both int64 [steps, *shape].
+Sums = Callable[[Int64], Int64]
+
+#: Why neurons of a kind cannot be approximated by lava-dl's, a sentence each.
+HARD_RESET_LIMITS: Implementations[Callable[[ig.Population], list[str]]] = Implementations(
+    "hard-reset approximation",
+    "spikec.targets.netx.hard_reset.HARD_RESET_LIMITS",
+    of=Kind,
+    otherwise=lambda name: DoesNotFit(f"neurons of kind {name}, lava-dl has none like it"),
+)
+#: What an operation adds up.
+HARD_RESET_SUMS: Implementations[Callable[[Any], Sums]] = Implementations(
+    "hard-reset approximation",
+    "spikec.targets.netx.hard_reset.HARD_RESET_SUMS",
+    of=ig.Operation,
+    otherwise=no_layer,
+)
 
 
 def write_hard_reset(graph: nir.NIRGraph | ig.IntegerGraph, path: str | os.PathLike[str]) -> ig.IntegerGraph:
@@ -54,23 +75,28 @@ def _limits(chain: ig.IntegerGraph) -> list[str]:
     if chain.drain:
         reasons.append(f"the network drains for {chain.drain} steps, stock netx cannot switch biases off")
     for node in chain:
-        match node:
-            case ig.Population():
-                if node.kind != "if":
-                    reasons.append(f"{node.name} has neurons of kind {node.kind}, lava-dl has none like it")
-                elif np.ptp(node.theta):
-                    low, high = node.theta.min(), node.theta.max()
-                    reasons.append(f"{node.name} has thresholds {low}..{high}, a netx layer has one")
-                elif int(node.theta.max()) - 1 > VTH_MAX:
-                    reasons.append(f"{node.name} has threshold {node.theta.max()}, vThMant holds {VTH_MAX}")
-            case ig.Readout():
-                if node.v_init.any():
-                    reasons.append(f"{node.name} starts at another value than 0, netx has no key for it")
-            case ig.Convolution() | ig.Affine():
-                bias = int(np.abs(node.bias).max(initial=0))
-                if bias > BIAS_LAVA:
-                    reasons.append(f"{node.name} has a bias of {bias}, Lava's LIF holds {BIAS_LAVA}")
+        if isinstance(node, ig.Population):
+            if node.neuron in HARD_RESET_LIMITS:
+                reasons += HARD_RESET_LIMITS(node.neuron)(node)
+            else:
+                reasons.append(f"{node.name} has {HARD_RESET_LIMITS.refusal(node.neuron)}")
+        elif isinstance(node, ig.Readout):
+            if node.v_init.any():
+                reasons.append(f"{node.name} starts at another value than 0, netx has no key for it")
+        elif isinstance(node, ig.Synapse):
+            bias = int(np.abs(node.bias).max(initial=0))
+            if bias > BIAS_LAVA:
+                reasons.append(f"{node.name} has a bias of {bias}, Lava's LIF holds {BIAS_LAVA}")
     return reasons
+
+
+@HARD_RESET_LIMITS.register(IF)
+def _plain_limits(node: ig.Population) -> list[str]:
+    if np.ptp(node.theta):
+        return [f"{node.name} has thresholds {node.theta.min()}..{node.theta.max()}, a netx layer has one"]
+    if int(node.theta.max()) - 1 > VTH_MAX:
+        return [f"{node.name} has threshold {node.theta.max()}, vThMant holds {VTH_MAX}"]
+    return []
 
 
 def beyond_loihi(chain: ig.IntegerGraph) -> list[str]:
@@ -83,18 +109,21 @@ def beyond_loihi(chain: ig.IntegerGraph) -> list[str]:
 
 
 def _write_neurons(group: Group, node: ig.Population | ig.Readout) -> None:
-    readout = isinstance(node, ig.Readout)
-    threshold = VTH_MAX if readout else int(node.theta.flat[0]) - 1  # type: ignore[union-attr]
     fill_neuron(
         group,
         type="CUBA",
         name=node.name,
-        kind="integrator" if readout else "if",
-        vThMant=threshold,  # Lava fires above it, the deployment at it
+        kind=INTEGRATOR if isinstance(node, ig.Readout) else node.neuron.name,
+        vThMant=_threshold(node),
         iDecay=4096,
         vDecay=0,
         refDelay=1,
     )
+
+
+def _threshold(node: ig.Population | ig.Readout) -> int:
+    """Lava fires above it, the deployment at it."""
+    return VTH_MAX if isinstance(node, ig.Readout) else int(node.theta.flat[0]) - 1
 
 
 @dataclass(frozen=True)
@@ -110,8 +139,8 @@ class HardReset:
 
 def simulate_hard_reset(chain: ig.IntegerGraph, integers: Int64) -> HardReset:
     """Run integer images [N, *input shape] through the network of a hard-reset file, by Lava's fixed-point rules."""
-    kernels = {node.name: kernel_of(node) for node in chain if isinstance(node, ig.Convolution)}
-    results = [_run(chain, kernels, image) for image in integers]
+    sums = {node.name: HARD_RESET_SUMS(node)(node) for node in chain if isinstance(node, ig.Operation)}
+    results = [_run(chain, sums, image) for image in integers]
     names = [p.name for p in chain.populations]
     spikes = {name: np.stack([r[1][name] for r in results]) for name in names}
     return HardReset(
@@ -123,40 +152,55 @@ def simulate_hard_reset(chain: ig.IntegerGraph, integers: Int64) -> HardReset:
 
 
 def _run(
-    chain: ig.IntegerGraph, kernels: dict[str, Kernel], image: Int64
+    chain: ig.IntegerGraph, sums: dict[str, Sums], image: Int64
 ) -> tuple[Int64, dict[str, npt.NDArray[np.int8]], int]:
     """Layer after layer: readout, spikes [T, *shape] per population, wraps."""
-    incoming: list[Any] = [image]  # one entry for all steps, or one per step
+    steps = image[None]  # one entry for all steps, or one per step
+    bias = np.zeros((), np.int64)
     spikes: dict[str, npt.NDArray[np.int8]] = {}
     wrapped = 0
     for node in chain:
         match node:
-            case ig.Flatten():
-                incoming = [x.reshape(-1) for x in incoming]
-            case ig.Convolution():
-                kernel = kernels[node.name]
-                bias = node.bias.reshape(-1, 1, 1)
-                incoming = [(lava_layout(kernel(lava_layout(x))).astype(np.int64), bias) for x in incoming]
-            case ig.Affine():
-                sums = product(np.stack(incoming), node.weight)
-                incoming = [(z, node.bias) for z in sums]
+            case ig.InputNode():
+                pass
+            case ig.Operation():
+                steps = sums[node.name](steps)
+                if isinstance(node, ig.Synapse):
+                    bias = node.spread_bias()
             case ig.Population() | ig.Readout():
-                steps = incoming * (chain.timesteps if len(incoming) == 1 else 1)
-                threshold = VTH_MAX if isinstance(node, ig.Readout) else int(node.theta.flat[0]) - 1
-                v, train, count = _lif(steps, threshold)
+                v, train, count = _lif(np.broadcast_to(steps, (chain.timesteps, *node.shape)), bias, _threshold(node))
                 wrapped += count
                 if isinstance(node, ig.Readout):
                     return v // _UNIT, spikes, wrapped
                 spikes[node.name] = train
-                incoming = list(train.astype(np.int64))
+                steps = train.astype(np.int64)
+            case _:
+                raise MissingImplementation(f"{type(node).__name__} has no place in a netx file")
     raise ValueError("the chain has no readout")
 
 
-def _lif(steps: list[tuple[Int64, Int64]], threshold: int) -> tuple[Int64, npt.NDArray[np.int8], int]:
-    """Lava's LIF without leak: (membrane * 64, spikes [T, ...], neuron-steps beyond 24 bits)."""
-    v = np.zeros(np.broadcast(*steps[0]).shape, np.int64)
+@HARD_RESET_SUMS.register(ig.Flatten)
+def _flatten(node: ig.Flatten) -> Sums:
+    return lambda steps: steps.reshape(len(steps), -1)
+
+
+@HARD_RESET_SUMS.register(ig.Affine)
+def _affine(node: ig.Affine) -> Sums:
+    return lambda steps: product(steps, node.weight)
+
+
+@HARD_RESET_SUMS.register(ig.Convolution)
+def _convolution(node: ig.Convolution) -> Sums:
+    kernel = kernel_of(node)
+    return lambda steps: np.stack([lava_layout(kernel(lava_layout(x))).astype(np.int64) for x in steps])
+
+
+def _lif(steps: Int64, bias: Int64, threshold: int) -> tuple[Int64, npt.NDArray[np.int8], int]:
+    """Lava's LIF without leak, from the sums of every step: (membrane * 64, spikes [T, ...], neuron-steps beyond 24
+    bits)."""
+    v = np.zeros(steps.shape[1:], np.int64)
     train, wrapped = [], 0
-    for synaptic, bias in steps:
+    for synaptic in steps:
         u = synaptic * _UNIT
         beyond = (u > _STATE) | (u <= -_STATE)
         u = np.where(u > _STATE, u - 2 * _STATE, np.where(u <= -_STATE, u + 2 * _STATE, u))

@@ -14,26 +14,27 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-import toolchain.ir.integer as ig
-from targets.lava.arithmetic import lava_layout
-from targets.lava.job import Job, Results
-from targets.lava.launch import run_job
-from targets.lava.plan import Plan, ProcessSpec, make_plan
-from targets.lava.ranges import check_ranges
-from targets.lava.target import FAST_MODELS, LavaTarget
-from targets.lava.trace import assemble
-from targets.netx.file import HARD, SOFT, read
-from targets.netx.hard_reset import HardReset
-from toolchain.errors import DataError, TargetUnavailable, ToolchainError
-from toolchain.simulation.encode import encode
-from toolchain.simulation.trace import Trace
+import spikec.ir as ig
+from spikec.errors import DataError, TargetUnavailable, ToolchainError
+from spikec.simulation.encode import encode
+from spikec.simulation.trace import TargetSteps, Trace
+from spikec.targets.lava.arithmetic import lava_layout
+from spikec.targets.lava.assembling import assemble
+from spikec.targets.lava.integer_limits import check_ranges
+from spikec.targets.lava.job import Job, Results
+from spikec.targets.lava.launch import run_job
+from spikec.targets.lava.paths import CONV, DENSE, INTEGRATOR, LIF
+from spikec.targets.lava.plan import Plan, ProcessSpec, make_plan
+from spikec.targets.lava.target import FAST_MODELS, LavaTarget
+from spikec.targets.netx.file import HARD, SOFT, field_keys, read
+from spikec.targets.netx.hard_reset import HardReset
 
-_WORKER = "targets.netx.worker"
+_WORKER = "spikec.targets.netx.worker"
 
 
 @dataclass(frozen=True)
 class NetxProgram:
-    """A file of :func:`targets.netx.write`, run by a subclass of lava-dl's ``netx.hdf5.Network``.
+    """A file of :func:`spikec.targets.netx.write`, run by a subclass of lava-dl's ``netx.hdf5.Network``.
 
     Weights, biases, thresholds and initial membranes reach the processes from the file, through netx; the images
     enter as graded spikes. ``models``: drop-in models by Process class, by default the fast ones of the Lava target.
@@ -59,7 +60,8 @@ class NetxProgram:
             raise ToolchainError(f"record is {record!r}; give 'spikes' or nothing")
         integers = _integers(self.graph, images)
         plan = make_plan(self.graph, "graded")
-        plan = replace(plan, processes=tuple(p for p in plan.processes if p.process not in ("Conv", "Dense")))
+        plan = replace(plan, processes=tuple(p for p in plan.processes if p.path not in (CONV, DENSE)))
+        fields = {population.name: field_keys(population) for population in self.graph.populations}
         job = Job(
             plan,
             len(integers),
@@ -68,18 +70,20 @@ class NetxProgram:
             record is not None,
             self.models,
             _WORKER,
-            {"reset": SOFT, "file": str(self.path)},
+            {"reset": SOFT, "file": str(self.path), "fields": fields},
         )
         started = time.monotonic()
         results = _run(job, self.stall_seconds)
-        info = {"file": self.path.name, "processes": str(len(plan.processes) + len(self.graph.synapses))}
-        return replace(assemble(self.graph, integers, [results], time.monotonic() - started, info), target="netx")
+        seconds, info = time.monotonic() - started, {"file": self.path.name}
+        processes, steps = len(plan.processes) + len(self.graph.synapses), plan.lava_steps(len(integers))
+        target_steps = TargetSteps(processes, steps, results.seconds, plan.latency)
+        return replace(assemble(self.graph, integers, [results], seconds, info, target_steps), target="netx")
 
 
 def run_hard_reset(
     path: str | os.PathLike[str], images: npt.ArrayLike, *, stock: bool = True, stall_seconds: float = 120.0
 ) -> HardReset:
-    """Run a file of :func:`targets.netx.write_hard_reset` in stock netx, neurons and loader as lava-dl has them.
+    """Run a file of :func:`spikec.targets.netx.write_hard_reset` in stock netx, neurons and loader as lava-dl has them.
 
     ``images``: float [N, *input shape], sent as graded spikes. ``stock=False`` takes the fast models of Conv and Dense.
     """
@@ -110,13 +114,13 @@ def _hard_plan(graph: ig.IntegerGraph) -> Plan:
     plan = make_plan(graph, "graded")
     processes = [plan.processes[0]]
     for spec in plan.processes[1:]:
-        if spec.process == "SoftResetIF":
+        if spec.emits:
             settings = {"schedule": "pipelined", "radix": 1, "count_steps": graph.timesteps}
             settings |= {"first_step": 0, "input_steps": 0}
             silence = {"v_init": np.zeros_like(spec.arrays["v_init"])}
-            processes.append(ProcessSpec("Integrator", spec.name, spec.arrival, settings, silence))
-        elif spec.process == "Integrator":
-            processes.append(replace(spec, process="LIF", parameters={}))
+            processes.append(ProcessSpec(INTEGRATOR, spec.name, spec.arrival, settings, silence))
+        elif spec.path == INTEGRATOR:
+            processes.append(replace(spec, path=LIF, parameters={}))
     return replace(plan, processes=tuple(processes))
 
 

@@ -1,4 +1,4 @@
-"""Builds and runs a netx file in an interpreter of its own: ``python -m targets.netx.worker FOLDER PARENT TAG``.
+"""Builds and runs a netx file in an interpreter of its own: ``python -m spikec.targets.netx.worker FOLDER PARENT TAG``.
 
 lava-dl imports torch for layers that these files do not have. Torch has no place in a process that forks, so its
 import is blocked here and the two modules of lava-dl that need it are left empty; ``netx.hdf5`` itself is unchanged.
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from targets.lava.worker import MESSAGE_BITS, main
+from spikec.targets.lava.worker import MESSAGE_BITS, main
 
 _NEED_TORCH = ("lava.lib.dl.slayer.neuron.rf", "lava.lib.dl.netx.sequential_modules")
 
@@ -35,7 +35,7 @@ def build(folder: Path, document: dict[str, Any]) -> list[Any]:
 
 
 def _source(folder: Path, document: dict[str, Any], network: Any) -> Any:
-    from targets.lava.processes.source import ImageSource
+    from spikec.targets.lava.processes.source import ImageSource
 
     entry = document["processes"][0]
     settings = {key: tuple(v) if isinstance(v, list) else v for key, v in entry["settings"].items()}
@@ -48,10 +48,10 @@ def _source(folder: Path, document: dict[str, Any], network: Any) -> Any:
 
 
 def _soft(folder: Path, document: dict[str, Any]) -> list[Any]:
-    from targets.netx.processes.network import SoftNetwork
+    from spikec.targets.netx.processes.network import SoftNetwork
 
-    neurons = {entry["name"]: entry["settings"] for entry in document["processes"][1:]}
-    network = SoftNetwork(document["file"], job=folder, neurons=neurons)
+    neurons = {entry["name"]: entry for entry in document["processes"][1:]}
+    network = SoftNetwork(document["file"], job=folder, neurons=neurons, fields=document["fields"])
     source = _source(folder, document, network)
     return [source, *(layer.synapse for layer in network.layers), *(layer.neuron for layer in network.layers)]
 
@@ -60,7 +60,7 @@ def _hard(folder: Path, document: dict[str, Any]) -> list[Any]:
     """Stock netx, its own neurons; processes of ours send the images and count what the hidden layers send."""
     from lava.lib.dl.netx.hdf5 import Network
 
-    from targets.lava.processes.readout import Integrator
+    from spikec.targets.lava.processes.readout import Integrator
 
     network = Network(
         net_config=document["file"],

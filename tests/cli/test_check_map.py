@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from toolchain.ir import build, save
+from spikec.ir import build, save
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from toolchain.ir import build, save
+from spikec.ir import build, save
 
 
 @pytest.fixture
@@ -149,7 +149,7 @@ def test_a_full_disk_leaves_the_old_file_and_no_other(net, tmp_path, words):
     grow, stands for a full disk: the limit would hold for the output of the tests too."""
     (tmp_path / "net.nir").symlink_to(net)
     (tmp_path / "out").write_text("old")
-    shell = ["sh", "-c", 'ulimit -f 1; exec "$0" -m toolchain "$@"', sys.executable]
+    shell = ["sh", "-c", 'ulimit -f 1; exec "$0" -m spikec "$@"', sys.executable]
     process = subprocess.run([*shell, *words], cwd=tmp_path, capture_output=True, text=True)
     assert process.returncode == 1
     assert "out" in process.stderr

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from toolchain import errors
-from toolchain.cli import COMMANDS, doctor, main
+from spikec import errors
+from spikec.cli import COMMANDS, doctor, main
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -120,14 +120,14 @@ def test_stray_prints_go_to_stderr_under_json(spikec, monkeypatch):
 
 
 def test_help_starts_without_torch_and_numpy():
-    code = "import sys; from toolchain.cli import main; main(['--help']); sys.exit('torch' in sys.modules)"
+    code = "import sys; from spikec.cli import main; main(['--help']); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], stdout=subprocess.DEVNULL).returncode == 0
 
 
 def test_module_and_pipe(net):
-    """``python -m toolchain ... | head -0``: quiet when the reader leaves."""
+    """``python -m spikec ... | head -0``: quiet when the reader leaves."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "toolchain", "inspect", str(net), "--json"],
+        [sys.executable, "-m", "spikec", "inspect", str(net), "--json"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
@@ -140,11 +140,11 @@ def test_module_and_pipe(net):
 @pytest.mark.parametrize(
     ("shell", "code", "said"),
     [
-        ('"$0" -m toolchain inspect "$1" >&-', 0, ""),
-        ('"$0" -m toolchain inspect "$1" --json >&-', 0, ""),
-        ('"$0" -m toolchain inspect absent.nir --json >&- 2>&-', 1, ""),
-        ('"$0" -m toolchain inspect "$1" > /dev/full', 1, "spikec: No space left on device\n"),
-        ('"$0" -m toolchain inspect "$1" --json > /dev/full', 1, "spikec: No space left on device\n"),
+        ('"$0" -m spikec inspect "$1" >&-', 0, ""),
+        ('"$0" -m spikec inspect "$1" --json >&-', 0, ""),
+        ('"$0" -m spikec inspect absent.nir --json >&- 2>&-', 1, ""),
+        ('"$0" -m spikec inspect "$1" > /dev/full', 1, "spikec: No space left on device\n"),
+        ('"$0" -m spikec inspect "$1" --json > /dev/full', 1, "spikec: No space left on device\n"),
     ],
 )
 def test_output_that_is_closed_or_full(net, shell, code, said):

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from models import resolve, save_weights
-from models.loading import read_weights
-from toolchain.ir import as_integer, load
-from toolchain.ir.integer import SumPool
+from spikec.ir import as_integer, load
+from spikec.ir.operations import SumPool
+from spikec.models import resolve, save_weights
+from spikec.models.loading import read_weights
 
 NETWORK = """
 import torch.nn.functional as F

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from targets.lava import LavaTarget
-from targets.netx import read, simulate_hard_reset
-from toolchain.ir import build, save
+from spikec.ir import build, save
+from spikec.targets.lava import LavaTarget
+from spikec.targets.netx import read, simulate_hard_reset
 
 
 def test_soft_reset(spikec, net, tmp_path):
@@ -20,8 +20,8 @@ def test_soft_reset(spikec, net, tmp_path):
 
 def test_hard_reset_states_its_accuracy(spikec, net, tmp_path):
     """The accuracy is that of the file, on the images asked for."""
-    from models.data import open_dataset
-    from toolchain.simulation.encode import encode
+    from spikec.models.data import open_dataset
+    from spikec.simulation.encode import encode
 
     document = spikec("netx", net, "-o", "net.hdf5", "--hard-reset", "--limit", 30, "--json").json
     chain = read(tmp_path / "net.hdf5", reset="hard")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from toolchain.cli.output import Progress, as_json
+from spikec.cli.output import Progress, as_json
 
 
 class _Terminal(io.StringIO):

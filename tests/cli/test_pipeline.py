@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from models import pretrained
-from models.data import open_dataset
-from targets.lava import LavaTarget
-from toolchain.cli import main
-from toolchain.ir import as_integer, load
-from toolchain.simulation import simulate
+from spikec.cli import main
+from spikec.ir import as_integer, load
+from spikec.models import pretrained
+from spikec.models.data import open_dataset
+from spikec.simulation import simulate
+from spikec.targets.lava import LavaTarget
 
 ABSENT = "Lava is not installed here: pip install it"
 
@@ -100,10 +100,10 @@ def test_report_without_lava(spikec, digits, tmp_path, without_lava):
 
 def test_report_states_all_images_beyond_the_energy_sample(spikec, digits, monkeypatch):
     """Accuracy and counts of all images, the same whether or not the energy interval took fewer."""
-    from toolchain.cli import report
+    from spikec.cli import report
 
     whole = spikec("report", digits, "--limit", 30, "--verify", 0, "--json").json
-    monkeypatch.setattr(report, "ENERGY_IMAGES", 10)
+    monkeypatch.setattr(report, "SPREAD_IMAGES", 10)
     split = spikec("report", digits, "--limit", 30, "--verify", 0, "--json").json
     for key in ("accuracy", "synapses", "populations", "curve"):
         assert split[key] == whole[key]

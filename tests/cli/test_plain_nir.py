@@ -7,7 +7,7 @@ import nir
 import numpy as np
 import pytest
 
-from toolchain.cli import main
+from spikec.cli import main
 
 
 @pytest.fixture

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from models.data import open_dataset
-from toolchain.cli import evaluate
-from toolchain.cli.trace_file import TraceFile
-from toolchain.errors import DataError
-from toolchain.ir import as_integer, load
-from toolchain.simulation import simulate
+from spikec.cli.trace_file import TraceFile
+from spikec.errors import DataError
+from spikec.evidence import accuracy
+from spikec.ir import as_integer, load
+from spikec.models.data import open_dataset
+from spikec.simulation import simulate
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def test_text_names_accuracy_interval_and_steps(spikec, net):
 
 def test_trace_file_equals_one_run(spikec, net, expected, monkeypatch, tmp_path):
     """Batches of 7 written one after the other are the arrays of one run of 30."""
-    monkeypatch.setattr(evaluate, "_IMAGES_AT_ONCE", 7)
+    monkeypatch.setattr(accuracy, "_IMAGES_AT_ONCE", 7)
     assert spikec("run", net, "--limit", 30, "--record", "spikes", "-o", "t.npz").code == 0
     trace, labels = expected
     with np.load(tmp_path / "t.npz") as found:

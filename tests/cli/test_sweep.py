@@ -25,7 +25,7 @@ model = "mine.py:net"
 def grid(spikec, tmp_path):
     """A grid of which one run is done, one refused and one fails while ``mine.py`` is broken."""
     (tmp_path / "mine.py").write_text(
-        "import pathlib, models\n\ndef net():\n"
+        "import pathlib, spikec.models as models\n\ndef net():\n"
         "    assert pathlib.Path('right').exists(), 'it is\\nbroken'\n    return models.pretrained('digits-cnn')\n"
     )
     (tmp_path / "grid.toml").write_text(GRID)

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from models import load_weights, resolve
-from models.loading import read_weights
-from toolchain.cli import main
-from toolchain.report.statistics import wilson
-from toolchain.training import ClipFloorShift, replace_relu
+from spikec.cli import main
+from spikec.evidence.intervals import wilson
+from spikec.models import load_weights, resolve
+from spikec.models.loading import read_weights
+from spikec.training import ClipFloorShift, replace_relu
 
 RECIPE = """
 data = "npz:{0}"

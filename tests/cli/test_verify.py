@@ -5,10 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 
-import targets.base
-from targets.golden import GoldenTarget
-from targets.lava import LavaTarget
-from toolchain.cli import evaluate
+import spikec.targets.registry
+from spikec.evidence import accuracy
+from spikec.targets.golden import GoldenTarget
+from spikec.targets.lava import LavaTarget
 
 
 class _WrongTarget(GoldenTarget):
@@ -46,7 +46,7 @@ def more_targets(monkeypatch):
         SimpleNamespace(name=name, load=lambda kind=kind: kind)
         for name, kind in (("golden", GoldenTarget), ("wrong", _WrongTarget), ("absent", _AbsentTarget))
     ]
-    monkeypatch.setattr(targets.base, "entry_points", lambda group: entries)
+    monkeypatch.setattr(spikec.targets.registry, "entry_points", lambda group: entries)
 
 
 def test_identical(spikec, net):
@@ -57,7 +57,7 @@ def test_identical(spikec, net):
 
 def test_first_difference(spikec, net, monkeypatch):
     """The image number counts from the first image of the data, not of the batch."""
-    monkeypatch.setattr(evaluate, "_SLOW_BATCH", 5)
+    monkeypatch.setattr(accuracy, "_SLOW_BATCH", 5)
     monkeypatch.setattr(_WrongTarget, "start", 8)
     result = spikec("verify", net, "--target", "wrong", "--limit", 12)
     assert result.code == 3
@@ -113,7 +113,8 @@ def test_lava_options(spikec, net, monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("words", [("--workers", 2), ("--stock",), ("--resume", "kept")])
-def test_lava_options_are_refused_elsewhere(spikec, net, words):
+def test_lava_options_are_refused_elsewhere(spikec, net, monkeypatch, words):
+    monkeypatch.undo()
     result = spikec("verify", net, "--target", "golden", *words)
     assert result.code == 1
     assert f"{words[0]} is an option of --target lava, not of golden" in result.err

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-import toolchain as tc
+import spikec as tc
 
 
 def _network(levels=4):

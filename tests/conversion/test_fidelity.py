@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-import toolchain as tc
-from models import pretrained
-from models.data import load
-from toolchain.conversion import fidelity
+import spikec as tc
+from spikec.evidence.fidelity import fidelity
+from spikec.models import pretrained
+from spikec.models.data import load
 
 _IMAGES = torch.rand(80, 2, 6, 6, generator=torch.Generator().manual_seed(1))  # more than one batch
 

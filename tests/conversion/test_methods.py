@@ -12,8 +12,11 @@ import pytest
 import torch
 from torch import nn
 
-import toolchain as tc
-from toolchain.conversion import METHODS, Method, NeuronSpec, method, methods, register
+import spikec as tc
+from spikec.conversion import METHODS, Method, NeuronSpec, methods, register
+from spikec.conversion.methods import base as method
+from spikec.conversion.methods.base import training_of
+from spikec.ir.kinds import IF, BitSerialIF, CalibratedIF, GradedIF, SignedIF
 
 _SENSELESS: dict[str, tuple[Callable[[], Method], str]] = {
     "no steps": (lambda: tc.QCFS(timesteps=0), "timesteps must be a whole number between 1 and 1048576, not 0"),
@@ -85,7 +88,7 @@ class Halved(Method):
     source: ClassVar[str] = "a test"
 
     def neuron(self, levels: int | None) -> NeuronSpec:
-        return NeuronSpec("signed_if", negative=0.5)
+        return NeuronSpec(SignedIF(), negative=0.5)
 
 
 class _EntryPoint:
@@ -101,8 +104,9 @@ def test_a_method_of_another_package_is_found_and_converts(monkeypatch: pytest.M
     images = torch.rand(2, 1, 2, 2)
     graph = tc.lower(tc.convert(network, Halved(timesteps=3), example=images))
     population = tc.decode(graph).populations[0]
-    assert population.kind == "signed_if"
-    assert (abs(2 * population.theta_neg - population.theta) <= 1).all()
+    assert isinstance(population.neuron, SignedIF)
+    assert population.neuron.theta_neg is not None
+    assert (abs(2 * population.neuron.theta_neg - population.theta) <= 1).all()
     monkeypatch.delitem(METHODS, "halved")
 
 
@@ -129,21 +133,37 @@ class Given(Method):
         return self.spec  # type: ignore[return-value]
 
 
+@dataclass(frozen=True)
+class Leaky(IF):
+    """A kind that is not registered."""
+
+    name: ClassVar[str] = "lif"
+
+
+@dataclass(frozen=True)
+class OtherIF(IF):
+    """A kind that borrows the name of another."""
+
+
 @pytest.mark.parametrize(
     ("made", "message"),
     [
         (Method(2), "the method Method names no neuron"),
         (Given(2), "must return a NeuronSpec from .*, not None"),
-        (Given(2, spec=NeuronSpec("lif")), "neuron kind 'lif' is none of if, signed_if"),  # type: ignore[arg-type]
-        (Given(2, "layerwise", NeuronSpec("bit_serial", levels=4)), "2 bits have 3 levels, not 4"),
-        (Given(2, "layerwise", NeuronSpec("bit_serial")), "2 bits have 3 levels, not None"),
-        (Given(1, "layerwise", NeuronSpec("graded")), "levels must be a whole number"),
-        (Given(2, spec=NeuronSpec("calibrated_if", rho=0)), "rho must be a whole number"),
-        (Given(2, spec=NeuronSpec("signed_if", negative=-1.0)), "negative must be at least 0"),
-        (Given(2, spec=NeuronSpec("signed_if", negative="0")), "negative must be a number"),  # type: ignore[arg-type]
-        (Given(1, spec=NeuronSpec("if", levels=4)), "leave them out for if"),
-        (Given(2, spec=NeuronSpec("if", warm_up=-1)), "warm_up must be a whole number"),
-        (Given(2, "layerwise", NeuronSpec("if", warm_up=1)), "warm_up needs the schedule 'pipelined'"),
+        (Given(2, spec=NeuronSpec("if")), "give a neuron kind, such as .*, not 'if'"),  # type: ignore[arg-type]
+        (Given(2, spec=NeuronSpec(Leaky())), "neuron kind 'lif' is none of .*if, signed_if"),
+        (Given(2, spec=NeuronSpec(OtherIF())), "OtherIF is not the registered neuron kind 'if'"),
+        (Given(2, spec=NeuronSpec(BitSerialIF())), "bit_serial neurons run with schedule 'layerwise', not 'pipelined'"),
+        (Given(16, "layerwise", NeuronSpec(BitSerialIF())), "bit_serial neurons run in 1 to 15 steps, not in 16"),
+        (Given(2, "layerwise", NeuronSpec(CalibratedIF(rho=2))), "calibrated_if neurons run with schedule 'pipelined'"),
+        (Given(2, "layerwise", NeuronSpec(GradedIF(levels=3))), "graded neurons run in T = 1, not in 2"),
+        (Given(1, "layerwise", NeuronSpec(GradedIF(levels=None))), "levels must be a whole number"),  # type: ignore[arg-type]
+        (Given(1, "layerwise", NeuronSpec(GradedIF(levels=0))), "levels is 0, it must be between 1 and 32767"),
+        (Given(2, spec=NeuronSpec(CalibratedIF(rho=0))), "rho is 0, it must be between 1 and 32767"),
+        (Given(2, spec=NeuronSpec(SignedIF(), negative=-1.0)), "negative must be at least 0"),
+        (Given(2, spec=NeuronSpec(SignedIF(), negative="0")), "negative must be a number"),  # type: ignore[arg-type]
+        (Given(2, spec=NeuronSpec(IF(), warm_up=-1)), "warm_up must be a whole number"),
+        (Given(2, "layerwise", NeuronSpec(IF(), warm_up=1)), "warm_up needs the schedule 'pipelined'"),
     ],
     ids=str,
 )
@@ -159,3 +179,27 @@ def test_only_named_methods_are_registered() -> None:
     for wrong in (lambda: 1, type("Nameless", (Method,), {}), dict):
         with pytest.raises(tc.ConversionError, match="subclasses of Method that have a name"):
             register(wrong)  # type: ignore[arg-type]
+
+
+def test_methods_say_how_networks_are_trained_for_them() -> None:
+    own = {name: each for name, each in methods().items() if each.__module__.startswith("spikec.")}
+    known = {name: (training_of(each), each.trains_spikes) for name, each in own.items()}
+    assert known == {
+        "qcfs": ("qcfs", IF),
+        "offset-spikes": ("qcfs", None),
+        "error-compensation": ("qcfs", SignedIF),
+        "srp": ("qcfs", None),
+        "graded": ("qcfs", None),
+        "residual-error": ("residual-error", None),
+        "error-free": ("error-free", None),
+    }
+    with pytest.raises(tc.ConversionError, match="the method halved does not say which training it needs"):
+        training_of(Halved)
+    assert Halved.trains_spikes is None
+
+
+def test_methods_for_a_number_of_levels() -> None:
+    assert tc.QCFS.for_levels(4) == tc.QCFS(timesteps=4)
+    assert Halved.for_levels(3) == Halved(timesteps=3)
+    assert tc.ErrorFree.for_levels(7) == tc.ErrorFree(timesteps=3)
+    assert tc.Graded.for_levels(7) == tc.Graded()

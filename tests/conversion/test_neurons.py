@@ -11,7 +11,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from toolchain.conversion import Neuron, NeuronSpec
+from spikec.conversion import Neuron, NeuronSpec
+from spikec.ir.kinds import IF, BitSerialIF, CalibratedIF, GradedIF, SignedIF
 
 _SETTINGS = settings(deadline=None, derandomize=True, max_examples=60)
 
@@ -60,34 +61,42 @@ def _masked(currents, v, theta, warm_up):
     return first + [s if last > 1e-3 * theta else 0 for s in second]
 
 
+def _levels(spec, timesteps):
+    """Levels of neurons that send one number."""
+    if isinstance(spec.kind, GradedIF):
+        return spec.kind.levels
+    return 2**timesteps - 1 if isinstance(spec.kind, BitSerialIF) else None
+
+
 def _naive(spec, currents, start, theta, timesteps, schedule):
     """Emissions of one neuron."""
-    if spec.levels is not None:
-        unit = theta / spec.levels
-        return [min(max(math.floor((currents[0] + start) / unit), 0), spec.levels)]
+    levels = _levels(spec, timesteps)
+    if levels is not None:
+        unit = theta / levels
+        return [min(max(math.floor((currents[0] + start) / unit), 0), levels)]
     if schedule == "layerwise":
         return _plain([0] * timesteps, start + sum(currents), theta)[0]
-    if spec.kind == "signed_if":
+    if isinstance(spec.kind, SignedIF):
         return _signed(currents, start, theta, spec.negative * theta, timesteps)
-    if spec.kind == "calibrated_if":
-        return _calibrated(currents, start, theta, spec.rho)
+    if isinstance(spec.kind, CalibratedIF):
+        return _calibrated(currents, start, theta, spec.kind.rho)
     if spec.warm_up:
         return _masked(currents, start, theta, spec.warm_up)
     return _plain(currents, start, theta)[0]
 
 
 _KINDS = {
-    "if": (NeuronSpec("if"), "pipelined", 0),
-    "if, layerwise": (NeuronSpec("if"), "layerwise", 0),
-    "signed": (NeuronSpec("signed_if"), "pipelined", 0),
-    "signed, drain": (NeuronSpec("signed_if"), "pipelined", 3),
-    "signed, large negative threshold": (NeuronSpec("signed_if", negative=0.5), "pipelined", 2),
-    "signed, layerwise": (NeuronSpec("signed_if"), "layerwise", 0),
-    "calibrated": (NeuronSpec("calibrated_if", rho=3), "pipelined", 0),
-    "calibrated, longer": (NeuronSpec("calibrated_if", rho=7), "pipelined", 0),
-    "graded": (NeuronSpec("graded", levels=4), "layerwise", 0),
-    "bits": (NeuronSpec("bit_serial", levels=8), "layerwise", 0),
-    "SRP": (NeuronSpec("if", warm_up=2), "pipelined", 0),
+    "if": (NeuronSpec(IF()), "pipelined", 0),
+    "if, layerwise": (NeuronSpec(IF()), "layerwise", 0),
+    "signed": (NeuronSpec(SignedIF()), "pipelined", 0),
+    "signed, drain": (NeuronSpec(SignedIF()), "pipelined", 3),
+    "signed, large negative threshold": (NeuronSpec(SignedIF(), negative=0.5), "pipelined", 2),
+    "signed, layerwise": (NeuronSpec(SignedIF()), "layerwise", 0),
+    "calibrated": (NeuronSpec(CalibratedIF(rho=3)), "pipelined", 0),
+    "calibrated, longer": (NeuronSpec(CalibratedIF(rho=7)), "pipelined", 0),
+    "graded": (NeuronSpec(GradedIF(levels=4)), "layerwise", 0),
+    "bits": (NeuronSpec(BitSerialIF()), "layerwise", 0),
+    "SRP": (NeuronSpec(IF(), warm_up=2), "pipelined", 0),
 }
 
 
@@ -97,15 +106,18 @@ def test_neuron_equals_one_neuron_at_a_time(name, per_channel):
     """Quarters and powers of two, so that membranes meet thresholds exactly and nothing is rounded."""
     spec, schedule, drain = _KINDS[name]
     rng = np.random.default_rng(0)
-    timesteps, images, shape = 5, 6, (3, 2, 4)
-    thresholds = np.array([1.0, 2.0, 0.5]) if per_channel else np.array([2.0, 2.0, 2.0])
+    timesteps, images, shape = min(5, spec.kind.timesteps[1]), 6, (3, 2, 4)
+    levels = _levels(spec, timesteps) or 1
+    thresholds = levels * (np.array([1.0, 2.0, 0.5]) if per_channel else np.array([2.0, 2.0, 2.0]))
+    if levels > 1:
+        thresholds /= 4
     neuron = Neuron(spec, torch.tensor(thresholds if per_channel else thresholds[0]), timesteps, schedule, drain)
     neuron.offset = torch.tensor(rng.integers(-2, 3, shape) / 4)
     currents = rng.integers(-8, 13, (neuron.steps, images, *shape)) / 8
     emitted = neuron(torch.tensor(currents.reshape(-1, *shape))).numpy().reshape(currents.shape)
     for n, c, y, x in itertools.product(range(images), *map(range, shape)):
         theta = thresholds[c]
-        unit = theta / (spec.levels or 1)
+        unit = theta / levels
         start = unit / 2 + float(neuron.offset[c, y, x])
         expected = _naive(spec, list(currents[:, n, c, y, x]), start, theta, timesteps, schedule)
         assert list(emitted[:, n, c, y, x] / unit) == expected
@@ -133,7 +145,7 @@ def _level(currents, levels):
 @given(_CURRENTS)
 def test_p1_residual_identity(currents):
     spikes, _, last = _plain(currents, 8, 16)
-    assert _count(NeuronSpec("if"), currents) == sum(spikes)
+    assert _count(NeuronSpec(IF()), currents) == sum(spikes)
     assert _level(currents, len(currents)) == min(max(sum(spikes) + last // 16, 0), len(currents))
 
 
@@ -141,9 +153,7 @@ def test_p1_residual_identity(currents):
 @given(_CURRENTS)
 def test_p2_calibration_moves_the_count_by_one_towards_the_level(currents):
     timesteps = len(currents)
-    plain, calibrated = (
-        _count(spec, currents) for spec in (NeuronSpec("if"), NeuronSpec("calibrated_if", rho=timesteps))
-    )
+    plain, calibrated = (_count(spec, currents) for spec in (NeuronSpec(IF()), NeuronSpec(CalibratedIF(rho=timesteps))))
     offset = _level(currents, timesteps) - plain
     assert calibrated == plain + (offset > 0) - (offset < 0)
 
@@ -152,7 +162,7 @@ def test_p2_calibration_moves_the_count_by_one_towards_the_level(currents):
 @given(_CURRENTS)
 def test_p3_dual_threshold_with_drain_is_exact(currents):
     timesteps = len(currents)
-    found = _count(NeuronSpec("signed_if"), currents, drain=timesteps, steps=timesteps)
+    found = _count(NeuronSpec(SignedIF()), currents, drain=timesteps, steps=timesteps)
     assert found == _level(currents, timesteps)
 
 
@@ -160,7 +170,7 @@ def test_p3_dual_threshold_with_drain_is_exact(currents):
 @given(_CURRENTS)
 def test_p5_layerwise_is_exact(currents):
     timesteps = len(currents)
-    for spec in (NeuronSpec("if"), NeuronSpec("signed_if")):
+    for spec in (NeuronSpec(IF()), NeuronSpec(SignedIF())):
         assert _count(spec, currents, schedule="layerwise") == _level(currents, timesteps)
 
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-import toolchain as tc
-from toolchain.conversion.static_offsets import activation_means, match_means
-from toolchain.frontend import canonicalize
+import spikec as tc
+from spikec.conversion.offsets.static import activation_means, match_means
+from spikec.frontend import canonicalize
 
 _IMAGES = torch.rand(100, 2, 6, 6, generator=torch.Generator().manual_seed(1))
 _OTHERS = torch.rand(100, 2, 6, 6, generator=torch.Generator().manual_seed(2))

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-import toolchain as tc
-from toolchain.conversion.thresholds import best_clip, calibrate
-from toolchain.frontend import canonicalize
+import spikec as tc
+from spikec.conversion.thresholds import best_clip, calibrate
+from spikec.frontend import canonicalize
 
 
 def _squared_error(values, clip, levels):

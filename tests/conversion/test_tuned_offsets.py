@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-import toolchain as tc
+import spikec as tc
 
 _IMAGES = torch.rand(200, 2, 6, 6, generator=torch.Generator().manual_seed(1))
 _OTHERS = torch.rand(200, 2, 6, 6, generator=torch.Generator().manual_seed(2))

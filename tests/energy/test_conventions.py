@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from toolchain.energy import convention, count, estimate
-from toolchain.energy.conventions import mean
-from toolchain.errors import ToolchainError
-from toolchain.simulation import simulate
-from toolchain.simulation.trace import Trace
+from spikec.energy import convention, count, estimate
+from spikec.energy.conventions import mean
+from spikec.errors import ToolchainError
+from spikec.ir.kinds import IF, CalibratedIF
+from spikec.simulation import simulate
+from spikec.simulation.trace import Trace
 
 
 def executed(net, raster, pixels):
@@ -106,7 +107,7 @@ def test_calibrated_neurons_that_run_on_after_the_raster(make, tool):
     """T = 2 and rho = 5: rasters hold two of five steps, so the tools are given what the events alone tell."""
     rng = np.random.default_rng(0)
     net = replace(make.small_network(rng), timesteps=2)
-    kinds = {p.name: replace(p, kind="calibrated_if", rho=5) for p in net.populations}
+    kinds = {p.name: replace(p, neuron=CalibratedIF(5)) for p in net.populations}
     net = replace(net, nodes={**net.nodes, **kinds})
     images = rng.random((4, 2, 7, 7), dtype=np.float32)
     found = convention(net, simulate(net, images, record="spikes"), tool, images)
@@ -114,6 +115,14 @@ def test_calibrated_neurons_that_run_on_after_the_raster(make, tool):
     assert tool in ("sinabs", "keras-spiking") or "beyond T" in str(found)
     estimated = estimate(net, simulate(net, images, record="spikes"), draws=10)
     assert estimated.synapses == estimate(net, simulate(net, images), draws=10).synapses
+
+
+class Payload(IF):
+    """Emits 0 to 7 in every step; graded neurons run a single one."""
+
+    @property
+    def emission(self):
+        return 0, 7
 
 
 CASES = {
@@ -124,7 +133,7 @@ CASES = {
     "depthwise": (3, 1, 1, 8, [0, 0, 1], {}),
     "border": (3, 1, 1, 1, [0, 0, 1], {}),
     "ternary": (3, 1, 1, 1, [-1, 0, 1], {"kind": "signed_if"}),
-    "graded": (3, 1, 1, 1, range(8), {"kind": "graded", "levels": 7}),
+    "graded": (3, 1, 1, 1, range(8), {"kind": Payload()}),
     "pruned": (3, 1, 1, 1, [0, 0, 1], {}),
 }
 

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from toolchain.energy.counts import count
-from toolchain.energy.fanout import fan_out, nonzero, origins, structure
-from toolchain.errors import DataError
-from toolchain.ir.integer import Affine, Convolution, Flatten, SumPool
-from toolchain.simulation import simulate
+from spikec.energy.counts import count
+from spikec.energy.fanout import origins
+from spikec.errors import DataError
+from spikec.ir.operations import Affine, Convolution, Flatten, SumPool
+from spikec.simulation import simulate
 
 SETTINGS = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -124,11 +124,11 @@ def test_any_convolution_equals_its_list_of_synapses(make, geometry):
                  np.s_[..., :left], np.s_[..., weight.shape[3] - right :]):  # fmt: skip
         node.weight[side] = 0
     existing = connections(node)
-    for mask, kept in ((structure(node), existing), (nonzero(node), [c for c in existing if c[2]])):
+    for mask, kept in ((node.structure(), existing), (node.nonzero(), [c for c in existing if c[2]])):
         expected = np.zeros(shape, dtype=np.int64)
         for pre, _, _ in kept:
             expected[pre] += 1
-        np.testing.assert_array_equal(fan_out(node, mask), expected)
+        np.testing.assert_array_equal(node.fan_out(mask), expected)
 
 
 @SETTINGS
@@ -264,7 +264,7 @@ def test_fan_out_and_fan_in_add_up_to_the_dense_macs(make, geometry):
         dilation=geometry["dilation"], groups=groups,
     )  # fmt: skip
     fan_in = Counter(post for _, post, _ in connections(node))
-    assert int(fan_out(node, structure(node)).sum()) == sum(fan_in.values())
+    assert int(node.fan_out(node.structure()).sum()) == sum(fan_in.values())
 
 
 def test_every_neuron_firing_every_step_costs_dense_macs_times_steps(make):

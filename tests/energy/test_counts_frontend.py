@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import nn
 
-import toolchain as tc
-from toolchain.energy.counts import count
-from toolchain.ir.integer import Affine, Convolution, Flatten, SumPool
+import spikec as tc
+from spikec.energy.counts import count
+from spikec.ir.operations import Affine, Convolution, Flatten, SumPool
 
 
 class Signal(nn.Module):

@@ -8,15 +8,15 @@ import re
 import numpy as np
 import pytest
 
-from toolchain.data_files import chip_files
-from toolchain.energy import estimate, load_profile, profile_names
-from toolchain.energy.cores import cores_by_capacity
-from toolchain.energy.event_driven import price
-from toolchain.energy.profile import _FOLDER
-from toolchain.energy.render import per_second
-from toolchain.energy.sampling import Quantiles, bootstrap_means, draw_constants, nominal
-from toolchain.energy.workload import workload
-from toolchain.errors import ToolchainError
+from spikec.data_files import chip_files
+from spikec.energy import estimate, load_profile, profile_names
+from spikec.energy.cores import cores_by_capacity
+from spikec.energy.event_driven import price
+from spikec.energy.profile import _FOLDER
+from spikec.energy.render import per_second
+from spikec.energy.sampling import Quantiles, bootstrap_means, draw_constants, nominal
+from spikec.energy.workload import workload
+from spikec.errors import ToolchainError
 
 DRAWS = 200
 

@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from toolchain.energy import estimate, load_profile
-from toolchain.energy.memory_hierarchy import access, add, levels, multiply
-from toolchain.energy.sampling import nominal
+from spikec.energy import estimate, load_profile
+from spikec.energy.memory_hierarchy import access, add, levels, multiply
+from spikec.energy.sampling import nominal
 
 PJ = 1e-12
 
@@ -79,22 +79,22 @@ def test_a_fully_connected_network_by_hand(make):
     bits = 3  # ceil(log2(4 + 1))
     inner = 320 * (0.2 * PJ * bits * 8 / 64 + 0.1 * PJ + (8 + bits + 2 * 32) / 64 * word)
     one_pass = inner + expected["first layer"] + 42 * bits / 64 * word
-    assert found.reference["bits"] == bits
-    assert found.reference["reuse"][0]["joules"]["p50"] == pytest.approx(one_pass, rel=0.05)
-    assert found.reference["spikes_per_synapse"] == pytest.approx(spikes / 32)
+    assert found.reference.bits == bits
+    assert found.reference.points[0].joules.p50 == pytest.approx(one_pass, rel=0.05)
+    assert found.reference.spikes_per_synapse == pytest.approx(spikes / 32)
 
 
 def test_the_reference_gets_cheaper_with_reuse_and_the_first_layer_with_it(make):
     rng = np.random.default_rng(0)
     net = make.small_network(rng)
     found = estimate(net, make.random_trace(net, rng, images=5), "cmos45", draws=500)
-    points = found.reference["reuse"]
-    assert [p["reuse"] for p in points] == [1, 16, 128]
-    joules = [p["joules"]["p50"] for p in points]
+    points = found.reference.points
+    assert [p.reuse for p in points] == [1, 16, 128]
+    joules = [p.joules.p50 for p in points]
     assert joules == sorted(joules, reverse=True)
     for point in points:  # cheaper than the reference exactly where fewer spikes than break-even arrive
-        cheaper = point["snn_over_reference"]["p50"] < 1
-        assert cheaper == (found.reference["spikes_per_synapse"] < point["s_star"]["p50"])
+        cheaper = point.ratio.p50 < 1
+        assert cheaper == (found.reference.spikes_per_synapse < point.s_star.p50)
     assert "against one pass" in found.text()
 
 
@@ -105,7 +105,7 @@ def test_a_first_layer_on_the_host_is_left_out_on_both_sides(make):
     on_chip, on_host = (
         estimate(net, trace, "cmos45", draws=500, first_layer=m) for m in ("direct_mac", "bias_current")
     )
-    saved = on_chip.reference["reuse"][0]["joules"]["p50"] - on_host.reference["reuse"][0]["joules"]["p50"]
+    saved = on_chip.reference.points[0].joules.p50 - on_host.reference.points[0].joules.p50
     assert saved == pytest.approx(on_chip.item("first layer").p50, rel=0.05)
     assert on_host.item("first layer").p95 == 0
 
@@ -116,13 +116,13 @@ def test_the_break_even_curve_is_where_both_networks_cost_the_same(make):
     net = make.small_network(rng)
     sparse, dense = (make.random_trace(net, np.random.default_rng(1), images=1, density=d) for d in (0.2, 0.9))
     low, high = (estimate(net, trace, "cmos45", draws=4000, first_layer="bias_current") for trace in (sparse, dense))
-    curve = low.reference["curve"]
-    assert [point["reuse"] for point in curve] == [1, 2, 4, 8, 16, 32, 64, 128, 256]
-    middles = [point["s_star"]["p50"] for point in curve]
+    curve = low.reference.curve
+    assert [point.reuse for point in curve] == [1, 2, 4, 8, 16, 32, 64, 128, 256]
+    middles = [point.s_star.p50 for point in curve]
     assert middles == sorted(middles, reverse=True)
-    s0, s1 = low.reference["spikes_per_synapse"], high.reference["spikes_per_synapse"]
+    s0, s1 = low.reference.spikes_per_synapse, high.reference.spikes_per_synapse
     slope = (high.total.p50 - low.total.p50) / (s1 - s0)
-    costs = {point["reuse"]: point["joules"]["p50"] for point in low.reference["reuse"]}
+    costs = {point.reuse: point.joules.p50 for point in low.reference.points}
     even = s0 + (costs[1] - low.total.p50) / slope
     assert middles[0] == pytest.approx(even, rel=0.1)
     assert middles[4] == pytest.approx(s0 + (costs[16] - low.total.p50) / slope, abs=0.1 * abs(even))
@@ -131,4 +131,4 @@ def test_the_break_even_curve_is_where_both_networks_cost_the_same(make):
 def test_no_curve_where_no_spike_meets_a_synapse(make):
     net = make.small_network(np.random.default_rng(0))
     silent = make.random_trace(net, np.random.default_rng(1), density=0.0)
-    assert estimate(net, silent, "cmos45", draws=100).reference["curve"] == []
+    assert estimate(net, silent, "cmos45", draws=100).reference.curve == ()

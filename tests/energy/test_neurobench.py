@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from toolchain.energy import convention
-from toolchain.simulation import simulate
+from spikec.energy import convention
+from spikec.simulation import simulate
 
 macs = pytest.importorskip("neurobench.metrics.utils.layers", reason="the neurobench package is not installed")
 

@@ -26,7 +26,7 @@ def test_the_table_in_the_documentation_is_current(validation):
 
 
 def test_the_appendix_of_the_report_is_current(validation):
-    stored = (ROOT / "toolchain" / "report" / "validation.json").read_text(encoding="utf-8")
+    stored = (ROOT / "toolchain" / "reporting" / "page" / "validation.json").read_text(encoding="utf-8")
     assert stored == validation.appendix(validation.validate())
     assert '"id": "V7"' in stored
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import fx, nn
 
-import toolchain as tc
-from toolchain.frontend import AveragePool, ChannelAffine, Convolution, Dense, FlattenAll, Lift, Rectifier, canonicalize
+import spikec as tc
+from spikec.frontend import AveragePool, ChannelAffine, Convolution, Dense, FlattenAll, Lift, Rectifier, canonicalize
 
 
 class Network(nn.Module):

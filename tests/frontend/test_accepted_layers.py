@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-import toolchain as tc
-from toolchain.frontend import ChannelAffine, Rectifier
+import spikec as tc
+from spikec.frontend import ChannelAffine, Rectifier
 
 _ACTIVATIONS = {
     "module": lambda n, x: n.relu(x),

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from toolchain.frontend import AveragePool, canonicalize
+from spikec.frontend import AveragePool, canonicalize
 
 
 def _conv_relu(n, x):

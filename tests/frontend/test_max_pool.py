@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-import toolchain as tc
-from toolchain.errors import ConversionError, UnsupportedOperation
-from toolchain.frontend import canonicalize
+import spikec as tc
+from spikec.errors import ConversionError, UnsupportedOperation
+from spikec.frontend import canonicalize
 
 
 class Calls(nn.Module):

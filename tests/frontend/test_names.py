@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-import toolchain as tc
+import spikec as tc
 
 
 @pytest.fixture

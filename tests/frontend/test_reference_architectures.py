@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-import toolchain as tc
-from models.zoo import REGISTRY
-from models.zoo.resnet import ResNet
-from toolchain.frontend import canonicalize, is_activation
-from toolchain.training import ClipFloorShift
+import spikec as tc
+from spikec.frontend import canonicalize, is_activation
+from spikec.models.zoo import REGISTRY
+from spikec.models.zoo.resnet import ResNet
+from spikec.training import ClipFloorShift
 
 TOLERANCE = 1e-4
 Randomized = Callable[[nn.Module], nn.Module]

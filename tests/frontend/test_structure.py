@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-import toolchain as tc
+import spikec as tc
 
 
 def _convert(network, images):

@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 import torch
 
-import toolchain as tc
-from targets.interop import ADAPTERS, adapter, simulate
-from targets.interop.adapter import HONOURED, Adapter
-from targets.interop.nirtorch import IntegrateAndFire, affine
-from targets.interop.plain import plain
-from targets.interop.run import run
-from toolchain.errors import DoesNotFit, TargetUnavailable, ToolchainError
+import spikec as tc
+from spikec.errors import DoesNotFit, TargetUnavailable, ToolchainError
+from spikec.ir.kinds import CalibratedIF, SignedIF
+from spikec.targets.interop import ADAPTERS, adapter, simulate
+from spikec.targets.interop.adapter import HONOURED, Adapter
+from spikec.targets.interop.nirtorch import IntegrateAndFire, affine
+from spikec.targets.interop.plain import plain
+from spikec.targets.interop.run import run
 
 
 class _Wired(torch.nn.Module):
@@ -125,8 +126,8 @@ def test_what_neurons_elsewhere_cannot_do_is_refused_before_anything_is_imported
     graph = deployment()
     first = graph.nodes["a.if"]
     kinds = {
-        "signed_spikes": replace(first, kind="signed_if", theta_neg=np.ones_like(first.theta)),
-        "kind=calibrated_if": replace(first, kind="calibrated_if", rho=3),
+        "signed_spikes": replace(first, neuron=SignedIF(np.ones_like(first.theta))),
+        "kind=calibrated_if": replace(first, neuron=CalibratedIF(3)),
     }
     for requirement, node in kinds.items():
         with pytest.raises(DoesNotFit, match=f"{framework} cannot keep to {requirement}"):

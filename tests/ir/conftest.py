@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch import nn
 
-import toolchain as tc
-from toolchain.ir.profile import content_sha256
+import spikec as tc
+from spikec.ir.profile.hashes import content_sha256
 
 
 class _Network(nn.Module):

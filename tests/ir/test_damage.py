@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import fields
 
 import h5py
 import nir
 import numpy as np
 import pytest
+from helpers.same import same
 
-import toolchain as tc
-from toolchain.ir import decode
+import spikec as tc
+from spikec.ir import decode
 
 #: What NIR stores beside the graph, or twice: changing it changes nothing that is read.
 _HARMLESS = {"version"}
@@ -47,18 +47,6 @@ def _replace(path, name, value):
         file[name] = value
 
 
-def _same(first, second):
-    if [n.name for n in first] != [n.name for n in second]:
-        return False
-    pairs = [(first, second), *zip(first, second, strict=True)]
-    return all(
-        np.array_equal(np.asarray(getattr(a, f.name)), np.asarray(getattr(b, f.name)))
-        for a, b in pairs
-        for f in fields(a)
-        if f.name != "nodes"
-    )
-
-
 def _refused(path):
     """Whether the file is refused, and then in one sentence that names it."""
     message = ""
@@ -81,7 +69,7 @@ def test_every_edit_of_every_dataset_is_refused(deployment, tmp_path):
             shutil.copy(path, copy)
             _replace(copy, dataset, variant)
             if not _refused(copy):
-                assert _same(decode(tc.load(copy)), original), dataset
+                assert same(decode(tc.load(copy)), original), dataset
                 passed.add(dataset)
     assert passed <= _HARMLESS
 
@@ -93,7 +81,7 @@ def test_every_removed_dataset_is_refused(deployment, tmp_path):
         shutil.copy(path, copy)
         with h5py.File(copy, "r+") as file:
             del file[dataset]
-        assert _refused(copy) or _same(decode(tc.load(copy)), original), dataset
+        assert _refused(copy) or same(decode(tc.load(copy)), original), dataset
 
 
 def test_every_added_metadata_is_refused(deployment, tmp_path):
@@ -213,7 +201,9 @@ def test_unknown_major_version_is_refused(deployment, tmp_path):
 def test_requirements_are_those_of_the_graph(any_deployment):
     requires = json.loads(any_deployment.metadata["spikec"]["requires"])
     graph = decode(any_deployment)
-    kinds = {population.kind for population in graph.populations}
-    assert ("signed_spikes" in requires) == ("signed_if" in kinds)
+    kinds = {population.neuron.requirement for population in graph.populations} - {None}
+    assert {item for item in requires if item == "signed_spikes" or item.startswith("kind=")} == kinds
+    signed = any(population.neuron.emission[0] < 0 for population in graph.populations)
+    assert ("signed_spikes" in requires) == signed
     assert ("schedule=layerwise" in requires) == (graph.schedule == "layerwise")
     assert ("drain" in requires) == bool(graph.drain)

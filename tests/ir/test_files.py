@@ -10,9 +10,10 @@ from dataclasses import fields
 import nir
 import numpy as np
 import pytest
+from helpers.same import same
 
-import toolchain as tc
-from toolchain.ir import decode, diff, text
+import spikec as tc
+from spikec.ir import decode, diff, text
 
 
 def _assert_same(first, second):
@@ -55,8 +56,7 @@ def test_what_is_decoded_is_what_was_built(any_deployment, tmp_path):
     built, read = decode(any_deployment), decode(tc.load(tc.save(any_deployment, tmp_path / "net.nir")))
     assert list(built.nodes) == list(read.nodes)
     for node in built:
-        for field in fields(node):
-            np.testing.assert_array_equal(getattr(node, field.name), getattr(read.nodes[node.name], field.name))
+        assert same(node, read.nodes[node.name])
     for field in fields(built):
         if field.name != "nodes":
             assert getattr(built, field.name) == getattr(read, field.name)

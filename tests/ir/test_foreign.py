@@ -9,13 +9,15 @@ import nir
 import numpy as np
 import pytest
 import torch
+from helpers.nodes import population as population_of
 
-import toolchain as tc
-from toolchain.conversion.network import InputRange
-from toolchain.errors import ConversionError, DataError, GraphError
-from toolchain.ir.build import build
-from toolchain.ir.files import write_nir
-from toolchain.ir.integer import Affine, Convolution, Flatten, InputNode, IntegerGraph, Population, Readout, SumPool
+import spikec as tc
+from spikec.errors import ConversionError, DataError, GraphError
+from spikec.ir.coding import InputNode, InputRange
+from spikec.ir.graph import IntegerGraph, Readout
+from spikec.ir.operations import Affine, Convolution, Flatten, SumPool
+from spikec.ir.profile.build import build
+from spikec.ir.profile.files import write_nir
 
 
 def _if(shape, threshold=1.0, r=1.0, v_reset=0.0):
@@ -55,8 +57,7 @@ def _own(seed, v_init):
         return value
 
     def population(name, sources, shape, theta):
-        full = np.full(shape, theta)
-        return Population(name, sources, shape, "if", full, full // 2 if v_init == "half" else 0 * full)
+        return population_of(name, sources, shape, theta=theta, v_init=None if v_init == "half" else 0)
 
     image, maps = (2, 6, 6), (3, 6, 6)
     plain = {"stride": (1, 1), "padding": (1, 1), "dilation": (1, 1)}

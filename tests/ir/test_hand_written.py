@@ -8,9 +8,10 @@ import nir
 import numpy as np
 import pytest
 
-import toolchain as tc
-from toolchain.ir import decode
-from toolchain.ir.profile import KEY
+import spikec as tc
+from spikec.ir import decode
+from spikec.ir.kinds import IF
+from spikec.ir.metadata import KEY
 
 _OPTIONAL = {
     "graph": ("drain", "numeric", "node_order", "requires", "content_sha256", "dt", "producer", "source_sha256"),
@@ -99,4 +100,4 @@ def test_integers_of_any_type(value):
 def test_keys_of_other_kinds_mean_nothing():
     graph = _graph(levels=3, rho=2, v_threshold_neg_int=np.array([5, 5], np.int32))
     neurons = decode(graph).nodes["n"]
-    assert (neurons.levels, neurons.rho, neurons.theta_neg) == (None, None, None)
+    assert neurons.neuron == IF()

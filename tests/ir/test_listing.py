@@ -12,11 +12,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import toolchain.ir.integer as ig
-from toolchain.cli import main
-from toolchain.ir import build, diff, save
+import spikec.ir as ig
+from spikec.cli import main
+from spikec.ir import build, diff, save
+from spikec.ir.kinds import IF, BitSerialIF, CalibratedIF, GradedIF, SignedIF, kinds
 
 _FOLDER = Path(__file__).parent / "listings"
+
+
+_NEURONS = {
+    "if": lambda _: IF(),
+    "signed_if": lambda shape: SignedIF(theta_neg=np.full(shape, 3)),
+    "calibrated_if": lambda _: CalibratedIF(rho=6),
+    "bit_serial": lambda _: BitSerialIF(),
+    "graded": lambda _: GradedIF(levels=5),
+}
 
 
 def _graph(kind="if", schedule="pipelined", timesteps=4, drain=0):
@@ -38,13 +48,7 @@ def _graph(kind="if", schedule="pipelined", timesteps=4, drain=0):
 
     def population(name, sources, shape, low, high):
         theta = np.broadcast_to(rng.integers(low, high, shape[:1]).reshape(-1, *[1] * (len(shape) - 1)), shape).copy()
-        nodes[name] = ig.Population(
-            name, sources, shape, kind, theta, theta // 2,
-            theta_neg=np.full(shape, 3) if kind == "signed_if" else None,
-            levels=5 if kind == "graded" else None,
-            rho=6 if kind == "calibrated_if" else None,
-            scale=np.array([0.75]),
-        )  # fmt: skip
+        nodes[name] = ig.Population(name, sources, shape, _NEURONS[kind](shape), theta, theta // 2, np.array([0.75]))
 
     conv("stem", "input", (2, 4, 4), 3, 1, groups=2)
     population("stem.spikes", ("stem",), (4, 4, 4), 9000, 9900)
@@ -75,6 +79,10 @@ def _compare(name, text):
     if os.environ.get("UPDATE_LISTINGS"):
         path.write_text(text)
     assert text == path.read_text()
+
+
+def test_every_kind_is_listed():
+    assert set(_NEURONS) == set(kinds()) == {case.get("kind", "if") for case in _KINDS.values()}
 
 
 @pytest.mark.parametrize("name", _KINDS)
@@ -114,8 +122,8 @@ def test_diff(tmp_path, capsys):
 def test_diff_says_a_change_once_and_as_large_as_it_is():
     first = replace(_graph(), info={"method": "qcfs", "schedule": "pipelined", "timesteps": "4"})
     nodes = {
-        name: replace(node, kind="graded", levels=4, scale=node.scale / 8) if isinstance(node, ig.Population) else node
-        for name, node in replace(first).nodes.items()
+        name: replace(node, neuron=GradedIF(4), scale=node.scale / 8) if isinstance(node, ig.Population) else node
+        for name, node in first.nodes.items()
     }
     info = {"method": "graded", "schedule": "layerwise", "timesteps": "1", "levels": "None"}
     lines = diff(first, replace(first, nodes=nodes, timesteps=1, schedule="layerwise", info=info))

@@ -12,11 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import toolchain as tc
-from toolchain.errors import GraphError
-from toolchain.ir.files import read_nir, write_nir
-from toolchain.ir.integer import Affine, Convolution, Flatten, InputNode, IntegerGraph, Population, Readout, SumPool
-from toolchain.ir.portable import NOTE
+import spikec as tc
+from spikec.errors import GraphError
+from spikec.ir.coding import InputNode
+from spikec.ir.graph import IntegerGraph, Population, Readout
+from spikec.ir.kinds import IF, SignedIF
+from spikec.ir.operations import Affine, Convolution, Flatten, SumPool
+from spikec.ir.profile.files import read_nir, write_nir
+from spikec.ir.profile.portable import NOTE
 
 
 def _convolve(node, x):
@@ -82,7 +85,7 @@ def _network(rng, shape, steps, *, spread=0, flat=False, rectangular=False, read
 
     def population(name, sources, size, theta):
         full = np.full(size, theta)
-        return Population(name, sources, size, "if", full, full // 2 + spread * rng.integers(-theta, theta, size))
+        return Population(name, sources, size, IF(), full, full // 2 + spread * rng.integers(-theta, theta, size))
 
     nodes = [InputNode("input", shape, "uint8", 1.0)]
     if flat:
@@ -180,7 +183,7 @@ def test_refuses_what_plain_nir_cannot_say():
     graph = _network(np.random.default_rng(0), (1, 4, 4), 2)
     with pytest.raises(GraphError, match="schedule pipelined"):
         tc.portable(replace(graph, schedule="layerwise"))
-    signed = replace(graph.nodes["if1"], kind="signed_if")
+    signed = replace(graph.nodes["if1"], neuron=SignedIF())
     with pytest.raises(GraphError, match="signed_if"):
         tc.portable(replace(graph, nodes={**graph.nodes, "if1": signed}))
     far = replace(graph.nodes["if3"], v_init=np.full(6, 2**23))

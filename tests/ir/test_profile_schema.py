@@ -11,7 +11,7 @@ import nir
 import numpy as np
 import pytest
 
-import toolchain as tc
+import spikec as tc
 
 _DOCS = Path(__file__).parents[2] / "docs"
 _SCHEMA = json.loads((_DOCS / "nir-profile.schema.json").read_text())

@@ -3,63 +3,41 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import fields
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from helpers.cases import CASES, steps_of
+from helpers.same import same
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import toolchain as tc
-from toolchain.ir import build, decode, diff
+import spikec as tc
+from spikec.ir import build, decode, diff
 
-KINDS = [
-    ("if", "pipelined", 0),
-    ("if", "layerwise", 0),
-    ("signed_if", "pipelined", 3),
-    ("calibrated_if", "pipelined", 0),
-    ("bit_serial", "layerwise", 0),
-    ("graded", "layerwise", 0),
-]
 _SETTINGS = settings(max_examples=10, deadline=None)
 
 
-def _graph(random_graph, seed, kind):
-    name, schedule, drain = kind
-    timesteps = 1 if name == "graded" else 4
+def _graph(random_graph, seed, case):
+    kind, schedule, drain = case
     rng = np.random.default_rng(seed)
-    return random_graph(rng, kind=name, schedule=schedule, timesteps=timesteps, drain=drain, small=seed % 2 == 0)
+    steps = steps_of(kind, 4)
+    return random_graph(rng, kind=kind, schedule=schedule, timesteps=steps, drain=drain, small=seed % 2 == 0)
 
 
-def _same(first, second):
-    """Whether two integer graphs hold the same nodes in the same order, and in them the same values of one dtype."""
-    if list(first.nodes) != list(second.nodes):
-        return False
-    for a, b in [(first, second), *zip(first, second, strict=True)]:
-        for field in fields(a):
-            x, y = getattr(a, field.name), getattr(b, field.name)
-            if isinstance(x, np.ndarray):
-                if x.dtype != y.dtype or x.shape != y.shape or x.tobytes() != y.tobytes():
-                    return False
-            elif field.name != "nodes" and x != y:
-                return False
-    return True
-
-
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join(map(str, kind)))
+@pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join(map(str, case)))
 @_SETTINGS
 @given(seed=st.integers(0, 2**32))
-def test_survives_a_file_bit_for_bit(random_graph, kind, seed):
-    built = build(_graph(random_graph, seed, kind))
+def test_survives_a_file_bit_for_bit(random_graph, case, seed):
+    built = build(_graph(random_graph, seed, case))
     with tempfile.TemporaryDirectory() as folder:
         first, again = (Path(folder, name) for name in ("first.nir", "again.nir"))
         loaded = tc.load(tc.save(built, first))
         tc.save(loaded, again)
         assert first.read_bytes() == again.read_bytes()
-        assert build(_graph(random_graph, seed, kind)).metadata == built.metadata
-    assert _same(decode(built), decode(loaded))
+        assert build(_graph(random_graph, seed, case)).metadata == built.metadata
+    assert same(decode(built), decode(loaded))
     assert diff(built, loaded) == []
     for name, node in built.nodes.items():
         for field in ("weight", "bias", "v_threshold", "v_reset", "r"):
@@ -157,8 +135,8 @@ _EDITS = ["value", "dtype", "shape", "exchange", "remove", "edge", "add"]
 @settings(max_examples=15, deadline=None)
 @given(data=st.data())
 def test_an_edit_is_refused_or_harmless(random_graph, edit, data):
-    kind = data.draw(st.sampled_from(KINDS))
-    built = build(_graph(random_graph, data.draw(st.integers(0, 5)), kind))
+    case = data.draw(st.sampled_from(CASES))
+    built = build(_graph(random_graph, data.draw(st.integers(0, 5)), case))
     with tempfile.TemporaryDirectory() as folder:
         path = tc.save(built, Path(folder, "net.nir"))
         with h5py.File(path, "r+") as file:
@@ -169,4 +147,4 @@ def test_an_edit_is_refused_or_harmless(random_graph, edit, data):
         except tc.GraphError as error:
             message = str(error)
         assert not message or (message.startswith(str(path)) and "\n" not in message)
-        assert _same(decode(built), decode(loaded))
+        assert same(decode(built), decode(loaded))

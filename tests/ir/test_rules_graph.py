@@ -8,9 +8,10 @@ import nir
 import numpy as np
 import pytest
 
-import toolchain as tc
-from toolchain.ir import decode, rules_graph, verify
-from toolchain.ir.verify import RULES
+import spikec as tc
+from spikec.ir import decode, verify
+from spikec.ir.profile import rules_graph
+from spikec.ir.profile.verify import RULES
 
 _BASE = ("reset=subtract", "spike_cmp=ge", "v_init")
 
@@ -105,7 +106,7 @@ _BROKEN = {
             "kind 'graded' cannot be mixed with if",
         ),
         ("graded", ("set", "timesteps", 2), "", "kind 'graded' runs in one step, timesteps is 2"),
-        ("bits", ("set", "timesteps", 16), "", "kind 'bit_serial' holds at most 15 bits, timesteps is 16"),
+        ("bits", ("set", "timesteps", 16), "", "kind 'bit_serial' runs in 1 to 15 steps, timesteps is 16"),
         (
             "calibrated",
             ("all", ("set", "schedule", "layerwise"), ("requires", *_BASE, "schedule=layerwise", "kind=calibrated_if")),

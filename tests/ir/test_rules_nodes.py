@@ -7,9 +7,10 @@ import re
 import numpy as np
 import pytest
 
-import toolchain as tc
-from toolchain.ir import decode, rules_nodes, verify
-from toolchain.ir.verify import RULES
+import spikec as tc
+from spikec.ir import decode, verify
+from spikec.ir.profile import rules_nodes
+from spikec.ir.profile.verify import RULES
 
 _BASE = ("reset=subtract", "spike_cmp=ge", "v_init")
 

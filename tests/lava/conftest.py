@@ -10,7 +10,7 @@ import pytest
 @pytest.fixture(scope="session")
 def lava():
     """The Lava target; skips the test where it cannot run."""
-    from targets.lava import LavaTarget
+    from spikec.targets.lava import LavaTarget
 
     missing = LavaTarget.available()
     if missing is not None:
@@ -34,7 +34,7 @@ def leftovers(tmp_path, monkeypatch):
                 command = (entry / "cmdline").read_bytes()
             except OSError:
                 continue
-            if not ended and b"targets.lava.worker" in command and str(tmp_path).encode() in command:
+            if not ended and b"spikec.targets.lava.worker" in command and str(tmp_path).encode() in command:
                 processes.append(int(entry.name))
         tags.update("_".join(path.name.split("_")[:2]) for path in tmp_path.glob("spikec_*"))
         return processes, [b.name for tag in tags for b in Path("/dev/shm").glob(f"{tag}_*")]

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-import toolchain as tc
-from models.zoo import REGISTRY
+import spikec as tc
+from spikec.models.zoo import REGISTRY
 
 
 def _with_statistics(network: nn.Module, seed: int) -> nn.Module:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from toolchain.ir.integer import Population
+from spikec.ir.graph import Population
 
 pytestmark = pytest.mark.lava
 

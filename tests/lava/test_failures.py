@@ -12,15 +12,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from toolchain.errors import ToolchainError
-from toolchain.ir.integer import Affine, InputNode, IntegerGraph, Population, Readout
+from spikec.errors import ToolchainError
+from spikec.ir.coding import InputNode
+from spikec.ir.graph import IntegerGraph, Population, Readout
+from spikec.ir.kinds import IF
+from spikec.ir.operations import Affine
 
 pytestmark = pytest.mark.lava
 
 FAULTY = """
 import os, signal, time
-from targets.lava.processes.stepping import PySoftResetIF
-from targets.lava.processes.readout import PyIntegrator
+from spikec.targets.lava.processes.stepping import PySoftResetIF
+from spikec.targets.lava.processes.readout import PyIntegrator
 
 class FaultyIF(PySoftResetIF):
     def __init__(self, proc_params):
@@ -51,7 +54,7 @@ def chain() -> IntegerGraph:
     for layer in ("first", "middle", "last"):
         weight, bias = np.eye(4, dtype=np.int64), np.zeros(4, np.int64)
         nodes[f"fc_{layer}"] = Affine(f"fc_{layer}", (source,), (4,), (4,), weight, bias)
-        nodes[layer] = Population(layer, (f"fc_{layer}",), (4,), "if", np.full(4, 2), np.ones(4, np.int64))
+        nodes[layer] = Population(layer, (f"fc_{layer}",), (4,), IF(), np.full(4, 2), np.ones(4, np.int64))
         source = layer
     nodes["fc"] = Affine("fc", (source,), (4,), (4,), np.eye(4, dtype=np.int64), np.zeros(4, np.int64))
     nodes["readout"] = Readout("readout", ("fc",), (4,), np.zeros(4, np.int64), 1.0)
@@ -99,7 +102,7 @@ def test_a_rerun_goes_on_after_the_last_finished_chunk(lava, oracle, tmp_path, m
     options = {"chunk": 2, "resume_dir": kept, "models": {"SoftResetIF": "resumed_models:SomeIF"}}
     model = tmp_path / "resumed_models.py"
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    head = "from targets.lava.processes.stepping import PySoftResetIF\n"
+    head = "from spikec.targets.lava.processes.stepping import PySoftResetIF\n"
     body = "class SomeIF(PySoftResetIF):\n    def __init__(self, p):\n        super().__init__(p)\n"
     runs = tmp_path / "runs"
     body += f"        with open({str(runs)!r}, 'a') as f: f.write('.')\n"
@@ -156,7 +159,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path[:0] = [{tests!r}]
 import numpy as np
 from test_failures import chain
-from targets.lava import LavaTarget
+from spikec.targets.lava import LavaTarget
 LavaTarget().compile(chain(), models={{"SoftResetIF": "faulty_models:FaultyIF"}}).run(np.ones((5, 4)))
 """
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-import toolchain as tc
-from toolchain.quantization.formats import load_format
+import spikec as tc
+from spikec.analysis.formats import load_format
 
 pytestmark = pytest.mark.lava
 
@@ -54,7 +54,7 @@ def test_wrapping_equals_stock_conv(lava, overflowing, monkeypatch):
         graph = tc.lower(network, force=True)
     with pytest.raises(tc.RangeError, match="the 24-bit accumulator of Lava's Conv holds 8388607"):
         lava.compile(graph, input="graded", stock=True)
-    monkeypatch.setattr("targets.lava.target.check_ranges", lambda *_, **__: None)
+    monkeypatch.setattr("spikec.targets.lava.target.check_ranges", lambda *_, **__: None)
     real = lava.compile(graph, input="graded", stock=True).run(images, record="spikes")
     wide = replace(load_format("generic24"), membrane_max=2**40)
     model = tc.simulate(graph, images, overflow="wrap", format=wide, record="spikes")

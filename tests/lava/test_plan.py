@@ -7,19 +7,24 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from targets.lava import LavaOptions, LavaTarget
-from targets.lava.arithmetic import Kernel, lava_layout, product, sum_pool
-from targets.lava.atrlif import unfit
-from targets.lava.currents import constant_currents
-from targets.lava.plan import Connection, make_plan
-from targets.lava.processes.window import Window
-from targets.lava.ranges import check_ranges
-from toolchain.errors import DoesNotFit, RangeError, TargetUnavailable, ToolchainError
-from toolchain.ir.integer import Affine, Convolution, Flatten, InputNode, IntegerGraph, Population, Readout
+from spikec.errors import DoesNotFit, RangeError, TargetUnavailable, ToolchainError
+from spikec.ir.coding import InputNode
+from spikec.ir.graph import IntegerGraph, Population, Readout
+from spikec.ir.kinds import IF, CalibratedIF, SignedIF
+from spikec.ir.operations import Affine, Convolution, Flatten
+from spikec.targets.lava import LavaOptions, LavaTarget
+from spikec.targets.lava.arithmetic import Kernel, lava_layout, product, sum_pool
+from spikec.targets.lava.atrlif import unfit
+from spikec.targets.lava.currents import constant_currents
+from spikec.targets.lava.integer_limits import check_ranges
+from spikec.targets.lava.plan import Connection, make_plan
+from spikec.targets.lava.processes.window import Window
+
+PLAIN = IF()
 
 
 def population(name, sources, shape, **kwargs):
-    kwargs = {"kind": "if", "theta": np.full(shape, 5), "v_init": np.full(shape, 2), **kwargs}
+    kwargs = {"neuron": PLAIN, "theta": np.full(shape, 5), "v_init": np.full(shape, 2), **kwargs}
     return Population(name, sources, shape, **kwargs)
 
 
@@ -38,17 +43,16 @@ def affine(name, source, weight, exponent=0):
     return Affine(name, (source,), (weight.shape[1],), (len(weight),), weight, bias, exponent)
 
 
-def residual(kind="if", **kwargs):
+def residual(neuron=PLAIN, **kwargs):
     """input -> conv0 -> p0 -> conv1 -> conv2 -> p1, with p0 -> p1 directly, then flat -> fc -> readout."""
     shape, one = (2, 3, 4), np.ones((2, 2, 1, 1), np.int64)
-    settings = {"kind": kind, **({"rho": 3} if kind == "calibrated_if" else {})}
     return graph_of(
         InputNode("input", shape, "uint8", 1.0),
         convolution("conv0", "input", shape, one),
-        population("p0", ("conv0",), shape, **settings),
+        population("p0", ("conv0",), shape, neuron=neuron),
         convolution("conv1", "p0", shape, one),
         convolution("conv2", "conv1", shape, one),
-        population("p1", ("conv2", "p0"), shape, **settings),
+        population("p1", ("conv2", "p0"), shape, neuron=neuron),
         Flatten("flat", ("p1",), shape, (24,)),
         affine("fc", "flat", np.ones((3, 24), np.int64)),
         Readout("readout", ("fc",), (3,), np.zeros(3, np.int64), 1.0),
@@ -131,7 +135,7 @@ def test_layerwise_takes_depth_times_t():
 
 
 def test_calibration_takes_rho_per_layer():
-    plan = make_plan(residual("calibrated_if", timesteps=2), "current")
+    plan = make_plan(residual(CalibratedIF(3), timesteps=2), "current")
     assert plan.steps == 3
     assert arrivals(plan)["p1"] == 2 + 2
     assert arrivals(plan)["readout"] == 2 + 2 + 2 + 1
@@ -142,7 +146,7 @@ def test_one_source_read_twice_gets_a_relay():
     nodes = dict(base.nodes)
     nodes["flat2"] = Flatten("flat2", ("p1",), (2, 3, 4), (24,))
     nodes["fc"] = affine("fc", "flat", np.ones((3, 24), np.int64))
-    nodes["fc"] = Affine(**{**vars(nodes["fc"]), "sources": ("flat", "flat2")})
+    nodes["fc"] = Affine(**{**vars(nodes.pop("fc")), "sources": ("flat", "flat2")})
     nodes["readout"] = nodes.pop("readout")
     plan = make_plan(IntegerGraph(nodes, 4, "pipelined"), "current")
     into = [c.source for c in plan.connections if c.target == "fc"]
@@ -268,7 +272,7 @@ def test_missing_lava_is_said(monkeypatch):
         ({"theta": np.full((2, 3, 4), 2**17)}, "half its threshold 131072 exceeds 65535"),
         ({"theta": np.full((2, 3, 4), 6), "v_init": np.full((2, 3, 4), -(2**17))}, "its input can add up to"),
         ({"theta": np.full((2, 3, 4), 2)}, "an initial membrane reaches the threshold"),
-        ({"kind": "signed_if"}, "its neurons are of kind signed_if"),
+        ({"neuron": SignedIF()}, "its neurons are of kind signed_if"),
     ],
 )
 def test_what_lavas_own_neuron_can_be(changes, reason):

@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 
-from toolchain.errors import ToolchainError
-from toolchain.ir.integer import Affine, Convolution, Flatten, InputNode, IntegerGraph, Population, Readout
-from toolchain.simulation import compare
+from spikec.errors import ToolchainError
+from spikec.ir.coding import InputNode
+from spikec.ir.graph import IntegerGraph, Population, Readout
+from spikec.ir.kinds import SignedIF
+from spikec.ir.operations import Affine, Convolution, Flatten
+from spikec.simulation import compare
 
 pytestmark = pytest.mark.lava
 
@@ -17,7 +20,7 @@ def trap_graph(rng):
 
     def signed(name, source, shape, theta):
         start = rng.integers(0, 10 * theta, shape)  # fires, and takes it back where its input is negative
-        nodes[name] = Population(name, source, shape, "signed_if", np.full(shape, theta), start, np.full(shape, 1))
+        nodes[name] = Population(name, source, shape, SignedIF(), np.full(shape, theta), start, np.full(shape, 1))
 
     def conv(name, source, weight, shape, out, groups):
         bias = rng.integers(-300, 300, len(weight))

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-from models.data import Dataset, load, open_dataset
-from models.data.fashion_mnist import read_idx
-from toolchain.errors import DataError
+from spikec.errors import DataError
+from spikec.models.data import Dataset, load, open_dataset
+from spikec.models.data.fashion_mnist import read_idx
 
 RNG = np.random.default_rng(0)
 

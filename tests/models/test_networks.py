@@ -10,13 +10,13 @@ import pytest
 import torch
 from torch import nn
 
-from models import load_weights, pretrained, resolve, save_weights
-from models.data import open_dataset
-from models.weights import FOLDER, index, weights_path
-from models.zoo import REGISTRY
-from toolchain.errors import DataError
-from toolchain.report.statistics import wilson
-from toolchain.training import ClipFloorShift, evaluate
+from spikec.errors import DataError
+from spikec.evidence.intervals import wilson
+from spikec.models import load_weights, pretrained, resolve, save_weights
+from spikec.models.data import open_dataset
+from spikec.models.weights import FOLDER, index, weights_path
+from spikec.models.zoo import REGISTRY
+from spikec.training import ClipFloorShift, evaluate
 
 PARAMETERS = {"digits-cnn": 23_038, "fashion-vgg": 185_239, "fashion-resnet": 149_721, "resnet20": 269_722 + 19}
 
@@ -171,7 +171,7 @@ def test_damaged_shipped_weights_are_noticed(tmp_path: Path, monkeypatch: pytest
     for path in FOLDER.iterdir():
         if path.suffix in (".json", ".safetensors"):
             (tmp_path / path.name).write_bytes(path.read_bytes())
-    monkeypatch.setattr("models.weights.FOLDER", tmp_path)
+    monkeypatch.setattr("spikec.models.weights.FOLDER", tmp_path)
     path = weights_path("digits-cnn")
     path.write_bytes(path.read_bytes()[:-1] + b"\x01")
     with pytest.raises(DataError, match="damaged"):

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from torch import nn
 
-from models.data import NAMES
-from models.recipes import FOLDER, Recipe, default_recipe, load_recipe
-from models.weights import index
-from models.zoo import REGISTRY
-from toolchain.errors import ToolchainError
-from toolchain.training import ClipFloorShift
+from spikec.errors import ToolchainError
+from spikec.models.data import NAMES
+from spikec.models.recipes import FOLDER, Recipe, default_recipe, load_recipe
+from spikec.models.weights import index
+from spikec.models.zoo import REGISTRY
+from spikec.training import ClipFloorShift
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.toml")), ids=lambda p: p.stem)

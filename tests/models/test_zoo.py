@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import nn
 
-from models import load_weights, resolve
-from models.zoo import REGISTRY
-from models.zoo.mobilenet_v2 import MobileNetV2
-from models.zoo.resnet_cifar import CifarResNet, ZeroPaddedShortcut
-from toolchain.errors import DataError
+from spikec.errors import DataError
+from spikec.models import load_weights, resolve
+from spikec.models.zoo import REGISTRY
+from spikec.models.zoo.mobilenet_v2 import MobileNetV2
+from spikec.models.zoo.resnet_cifar import CifarResNet, ZeroPaddedShortcut
 
 # Published or torchvision's numbers of parameters for 10 classes.
 PARAMETERS = {

@@ -11,18 +11,18 @@ import pytest
 import torch
 from torch import nn
 
-import toolchain as tc
-from models.zoo.lenet import lenet5
-from models.zoo.mobilenet_v1 import MobileNetV1
-from models.zoo.mobilenet_v2 import MobileNetV2
-from models.zoo.normalization import IMAGENET_MEAN, IMAGENET_STD, Normalize
-from models.zoo.resnet import ResNet
-from models.zoo.resnet_cifar import CifarResNet
-from models.zoo.squeezenet import SqueezeNet
-from models.zoo.vgg import VGG
-from toolchain.ir import as_integer
-from toolchain.quantization.formats import load_format
-from toolchain.quantization.lowering import integer_graph
+import spikec as tc
+from spikec.analysis.formats import load_format
+from spikec.ir import as_integer
+from spikec.models.zoo.lenet import lenet5
+from spikec.models.zoo.mobilenet_v1 import MobileNetV1
+from spikec.models.zoo.mobilenet_v2 import MobileNetV2
+from spikec.models.zoo.normalization import IMAGENET_MEAN, IMAGENET_STD, Normalize
+from spikec.models.zoo.resnet import ResNet
+from spikec.models.zoo.resnet_cifar import CifarResNet
+from spikec.models.zoo.squeezenet import SqueezeNet
+from spikec.models.zoo.vgg import VGG
+from spikec.quantization.lowering import integer_graph
 
 CIFAR, SMALL = (3, 32, 32), (3, 16, 16)
 Randomized = Callable[[nn.Module], nn.Module]

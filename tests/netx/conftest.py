@@ -2,17 +2,16 @@
 
 import importlib.util
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import torch
-import torch.nn.functional as F
+from helpers.hard_reset import hard_reset
 
-from targets.lava import LavaTarget
-from targets.netx import as_chain
-from toolchain.errors import DoesNotFit
-from toolchain.ir.integer import Affine, Convolution, Flatten, InputNode, Population, SumPool
+from spikec.errors import DoesNotFit
+from spikec.ir.graph import Population
+from spikec.ir.operations import SumPool
+from spikec.targets.lava import LavaTarget
+from spikec.targets.netx import as_chain
 
 
 @pytest.fixture(scope="session")
@@ -55,41 +54,4 @@ def _uniform(node):
 @pytest.fixture(scope="session")
 def hard_reset_oracle():
     """``hard_reset_oracle(graph, integers) -> output, counts, spikes``: fires at theta, resets to 0, starts at 0."""
-
-    def run(graph, integers):
-        steps = graph.timesteps
-        values = {}
-        spikes = {}
-        for node in graph:
-            x = values[node.sources[0]] if node.sources else None  # [N, T, ...]
-            if isinstance(node, InputNode):
-                out = np.repeat(np.asarray(integers)[:, None], steps, axis=1)
-            elif isinstance(node, Convolution):
-                flat = torch.from_numpy(x.reshape(-1, *x.shape[2:])).double()
-                weight, bias = torch.from_numpy(node.weight).double(), torch.from_numpy(node.bias).double()
-                maps = F.conv2d(flat, weight, bias, node.stride, node.padding, node.dilation, node.groups)
-                out = maps.numpy().astype(np.int64).reshape(*x.shape[:2], *node.output_shape)
-            elif isinstance(node, Affine):
-                out = np.array([[node.weight @ step + node.bias for step in image] for image in x])
-            elif isinstance(node, SumPool):
-                (kh, kw), (_, rows, columns) = node.kernel, node.output_shape
-                cut = x[..., : rows * kh, : columns * kw]
-                out = cut.reshape(*cut.shape[:3], rows, kh, columns, kw).sum(axis=(4, 6))
-            elif isinstance(node, Flatten):
-                out = x.reshape(*x.shape[:2], -1)
-            elif isinstance(node, Population):
-                out = np.zeros_like(x)
-                for image, train in zip(x, out, strict=True):
-                    v = np.zeros(node.shape, np.int64)
-                    for z, sent in zip(image, train, strict=True):
-                        v = v + z
-                        sent[...] = v >= node.theta
-                        v[sent == 1] = 0
-                spikes[node.name] = out
-            else:
-                output = x.sum(axis=1)
-            assert isinstance(node, InputNode) or np.abs(x).sum(axis=1).max() < 2**17  # nothing wraps or saturates
-            values[node.name] = out
-        return SimpleNamespace(output=output, spikes=spikes, counts={k: s.sum(axis=1) for k, s in spikes.items()})
-
-    return run
+    return hard_reset

@@ -6,9 +6,12 @@ import h5py
 import numpy as np
 import pytest
 
-from targets.netx import as_chain, read, simulate_hard_reset, write, write_hard_reset
-from toolchain.errors import DoesNotFit, GraphError
-from toolchain.ir.integer import Affine, Convolution, Flatten, InputNode, IntegerGraph, Population, Readout, SumPool
+from spikec.errors import DoesNotFit, GraphError
+from spikec.ir.coding import InputNode
+from spikec.ir.graph import IntegerGraph, Population, Readout
+from spikec.ir.kinds import IF, SignedIF
+from spikec.ir.operations import Affine, Convolution, Flatten, SumPool
+from spikec.targets.netx import as_chain, read, simulate_hard_reset, write, write_hard_reset
 
 
 def same(found, expected):
@@ -59,7 +62,7 @@ def test_dropped_edges_of_pools_before_a_dense_layer(oracle):
             (0, 0),
             (1, 1),
         ),
-        Population("fire", ("conv",), (2, 5, 7), "if", np.full((2, 5, 7), 20), np.full((2, 5, 7), 10)),
+        Population("fire", ("conv",), (2, 5, 7), IF(), np.full((2, 5, 7), 20), np.full((2, 5, 7), 10)),
         SumPool("pool", ("fire",), (2, 5, 7), (2, 2, 2), (2, 3), (2, 3)),
         Flatten("flat", ("pool",), (2, 2, 2), (8,)),
         affine("fc", "flat", rng.integers(-9, 9, (3, 8))),
@@ -83,7 +86,7 @@ def small(**changes):
     nodes = [
         InputNode("input", (4,), "uint8", 1.0),
         affine("fc", "input", eye),
-        Population("fire", ("fc",), (4,), "if", np.full(4, 5), np.full(4, 2)),
+        Population("fire", ("fc",), (4,), IF(), np.full(4, 5), np.full(4, 2)),
         affine("head", "fire", eye),
         Readout("readout", ("head",), (4,), np.zeros(4, np.int64), 1.0),
     ]
@@ -105,7 +108,7 @@ def test_all_reasons_at_once(tmp_path):
         return Convolution(name, (source,), shape, shape, weight, np.zeros(2, np.int64), (1, 1), (0, 0), (1, 1))
 
     def fire(name, shape, *sources):
-        return Population(name, sources, shape, "if", np.full(shape, 5), np.full(shape, 2))
+        return Population(name, sources, shape, IF(), np.full(shape, 5), np.full(shape, 2))
 
     graph = chain_of(
         InputNode("input", shape, "uint8", 1.0),
@@ -151,7 +154,7 @@ def test_hard_reset_limits(tmp_path):
     assert "fire has thresholds 5..8" in text
     assert "a bias of 40000, Lava's LIF holds 32767" in text
     assert "vThMant holds 131071" in reasons(small(fire={"theta": np.full(4, 2**17 + 1)}), tmp_path, write_hard_reset)
-    assert "kind signed_if" in reasons(small(fire={"kind": "signed_if"}), tmp_path, write_hard_reset)
+    assert "kind signed_if" in reasons(small(fire={"neuron": SignedIF()}), tmp_path, write_hard_reset)
     assert "layerwise" in reasons(replace(small(), schedule="layerwise"), tmp_path, write_hard_reset)
     write_hard_reset(small(fire={"theta": np.full(4, 2**17)}), tmp_path / "net.hdf5")
     with h5py.File(tmp_path / "net.hdf5") as file:

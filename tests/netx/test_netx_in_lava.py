@@ -6,12 +6,12 @@ import sys
 import numpy as np
 import pytest
 
-from models import pretrained
-from models.data import open_dataset
-from targets.netx import NetxProgram, run_hard_reset, write, write_hard_reset
-from toolchain import QCFS, Int8, convert, lower
-from toolchain.ir import as_integer
-from toolchain.simulation import compare, simulate
+from spikec import QCFS, Int8, convert, lower
+from spikec.ir import as_integer
+from spikec.models import pretrained
+from spikec.models.data import open_dataset
+from spikec.simulation import compare, simulate
+from spikec.targets.netx import NetxProgram, run_hard_reset, write, write_hard_reset
 
 pytestmark = [pytest.mark.lava, pytest.mark.usefixtures("lava_dl")]
 

@@ -11,17 +11,19 @@ import torch.nn.functional as F
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from toolchain.ir.integer import Affine, Convolution, Flatten, Population, Readout, SumPool
-from toolchain.quantization.ranges import bounds
-from toolchain.simulation import simulate
+from spikec.analysis.ranges import bounds
+from spikec.ir.graph import Population, Readout
+from spikec.ir.kinds import CalibratedIF, GradedIF, SignedIF
+from spikec.ir.operations import Affine, Convolution, Flatten, SumPool
+from spikec.simulation import simulate
 
 SEEDS = st.integers(0, 2**32)
 STEPS = st.integers(1, 6)
 
 
-def with_populations(graph, timesteps, schedule, drain=0, **changes):
-    """The same graph with other neurons."""
-    nodes = {n.name: replace(n, **changes) if isinstance(n, Population) else n for n in graph}
+def with_populations(graph, neuron, timesteps, schedule, drain=0):
+    """The same graph with neurons of another kind."""
+    nodes = {n.name: replace(n, neuron=neuron) if isinstance(n, Population) else n for n in graph}
     return replace(graph, nodes=nodes, timesteps=timesteps, schedule=schedule, drain=drain)
 
 
@@ -48,8 +50,8 @@ def test_p3_signed_neurons_with_memory_and_drain_are_lossless(random_graph, rand
     base = random_graph(rng, kind="if", timesteps=timesteps, small=small)
     integers = random_images(rng, base, 3)
     depth = len(base.populations)
-    signed = with_populations(base, timesteps, "pipelined", drain=depth * timesteps, kind="signed_if")
-    levels = with_populations(base, 1, "layerwise", kind="graded", levels=timesteps)
+    signed = with_populations(base, SignedIF(), timesteps, "pipelined", drain=depth * timesteps)
+    levels = with_populations(base, GradedIF(timesteps), 1, "layerwise")
     expected = run(with_input_repeated(levels, timesteps), integers)
     trace = run(signed, integers)
     for name, counts in expected.counts.items():
@@ -63,7 +65,7 @@ def test_p5_layerwise_is_lossless(random_graph, random_images, seed, timesteps, 
     rng = np.random.default_rng(seed)
     spiking = random_graph(rng, kind="if", schedule="layerwise", timesteps=timesteps, small=small)
     integers = random_images(rng, spiking, 3)
-    levels = with_populations(spiking, 1, "layerwise", kind="graded", levels=timesteps)
+    levels = with_populations(spiking, GradedIF(timesteps), 1, "layerwise")
     expected = run(with_input_repeated(levels, timesteps), integers)
     trace = run(spiking, integers)
     for name, counts in expected.counts.items():
@@ -77,7 +79,7 @@ def test_p4_bit_serial_emits_the_binary_number_of_the_level(random_graph, random
     rng = np.random.default_rng(seed)
     serial = random_graph(rng, kind="bit_serial", schedule="layerwise", timesteps=bits, small=small)
     integers = random_images(rng, serial, 3)
-    levels = with_populations(serial, 1, "layerwise", kind="graded", levels=2**bits - 1)
+    levels = with_populations(serial, GradedIF(2**bits - 1), 1, "layerwise")
     expected = run(levels, integers)
     trace = run(serial, integers, record="spikes")
     for name, counts in expected.counts.items():
@@ -105,7 +107,7 @@ def test_p1_p2_calibration_removes_one_offset_spike(random_graph, random_images,
     plain = random_graph(rng, kind="if", timesteps=timesteps)
     integers = random_images(rng, plain, 3)
     last = plain.populations[-1].name
-    nodes = {**plain.nodes, last: replace(plain.nodes[last], kind="calibrated_if", rho=timesteps)}
+    nodes = {**plain.nodes, last: replace(plain.nodes[last], neuron=CalibratedIF(timesteps))}
     before = run(plain, integers).counts[last].astype(int)
     after = run(replace(plain, nodes=nodes), integers).counts[last].astype(int)
     node = plain.nodes[last]
@@ -163,7 +165,7 @@ def test_p6_shifted_batch_norm(random_graph, random_images, seed, timesteps):
             each_step[node.name] = replace(node, weight=weight, bias=shifted - gain * mean)
             repeats = timesteps if "input" in node.sources else 1
             once[node.name] = replace(node, weight=weight * repeats, bias=beta - gain * mean)
-    levels = with_populations(replace(base, nodes=once), 1, "layerwise", kind="graded", levels=timesteps)
+    levels = with_populations(replace(base, nodes=once), GradedIF(timesteps), 1, "layerwise")
     expected, trace = run(levels, integers), run(replace(base, nodes=each_step), integers)
     for name, counts in expected.counts.items():
         np.testing.assert_array_equal(trace.counts[name], counts, err_msg=name)
@@ -212,8 +214,9 @@ def float_simulation(graph, images):
             if isinstance(node, Population):
                 theta, c = float32(node.theta), counts[node.name]
                 x = (m >= theta).float()
-                if node.kind == "signed_if":
-                    negative = float32(node.theta_neg if node.theta_neg is not None else np.ones(node.shape))
+                if node.neuron.name == "signed_if":
+                    given = node.neuron.theta_neg
+                    negative = float32(np.ones(node.shape) if given is None else given)
                     x = x * (c < graph.timesteps) - ((m <= -negative) & (c > 0)).float()
                 state[node.name], counts[node.name] = m - x * theta, c + x
                 rasters[node.name].append(x)

@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import nn
 
-import models
-import toolchain as tc
-from models.data import open_dataset
-from toolchain.frontend import canonicalize
-from toolchain.training import FitConfig, evaluate
+import spikec as tc
+import spikec.models as models
+from spikec.frontend import canonicalize
+from spikec.models.data import open_dataset
+from spikec.training import FitConfig, evaluate
 
 
 class _Images:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-import toolchain as tc
+import spikec as tc
 
 
 class _Residual(nn.Module):

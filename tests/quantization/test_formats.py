@@ -11,10 +11,10 @@ import pytest
 import torch
 from torch import nn
 
-import toolchain as tc
-from toolchain.quantization.formats import format_names, load_format, misfits, require, round_bias
-from toolchain.quantization.lowering import integer_graph
-from toolchain.quantization.ranges import bounds
+import spikec as tc
+from spikec.analysis.formats import format_names, load_format, misfits, require, round_bias
+from spikec.analysis.ranges import bounds
+from spikec.quantization.lowering import integer_graph
 
 _IMAGES = torch.rand(8, 1, 8, 8, generator=torch.Generator().manual_seed(1))
 
@@ -82,7 +82,7 @@ def test_what_is_lowered_fits_its_format():
     graph = tc.decode(tc.lower(_spiking(), format="loihi2"))
     form = load_format("loihi2")
     assert misfits(graph, form, bounds(graph)) == []
-    assert graph.info["format"] == "loihi2"
+    assert graph.format == "loihi2"
 
 
 def test_all_misfits_are_listed_at_once():

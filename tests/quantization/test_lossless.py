@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-import toolchain as tc
+import spikec as tc
 
 
 class _Network(nn.Module):

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-import toolchain as tc
+import spikec as tc
 
 _IMAGES = torch.rand(4, 2, 6, 6, generator=torch.Generator().manual_seed(1))
 

@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-import toolchain as tc
-from toolchain.frontend import canonicalize
+import spikec as tc
+from spikec.frontend import canonicalize
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
 _SETTINGS = settings(

@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from toolchain.ir import Affine, InputNode, IntegerGraph, Population, Readout
-from toolchain.quantization.formats import load_format
-from toolchain.quantization.range_report import check_ranges, summary
+from spikec.analysis.formats import load_format
+from spikec.evidence.range_report import check_ranges, summary
+from spikec.ir import Affine, InputNode, IntegerGraph, Population, Readout
+from spikec.ir.kinds import IF
 
 
 def _graph(weight, timesteps=4):
@@ -17,7 +18,7 @@ def _graph(weight, timesteps=4):
     nodes = [
         InputNode("input", (1,), "uint8", 1.0),
         Affine("synapse", ("input",), (1,), (1,), np.array([[weight]]), np.zeros(1, np.int64), 8),
-        Population("spikes", ("synapse",), (1,), "if", np.array([100]), np.array([50])),
+        Population("spikes", ("synapse",), (1,), IF(), np.array([100]), np.array([50])),
         Affine("last", ("spikes",), (1,), (1,), np.ones((1, 1), np.int64), np.zeros(1, np.int64)),
         Readout("readout", ("last",), (1,), np.zeros(1, np.int64), 1.0),
     ]

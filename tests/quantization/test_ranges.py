@@ -5,10 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from toolchain.errors import RangeError
-from toolchain.ir.integer import MEMBRANE_MAX, Convolution, InputNode, IntegerGraph, Population
-from toolchain.quantization.ranges import Bound, bounds
-from toolchain.simulation import simulate
+from spikec.analysis.ranges import Bound, bounds
+from spikec.errors import RangeError
+from spikec.ir.coding import InputNode
+from spikec.ir.graph import IntegerGraph, Population
+from spikec.ir.kinds import IF
+from spikec.ir.operations import Convolution
+from spikec.ir.types import MEMBRANE_MAX
+from spikec.simulation import simulate
 
 KINDS = [
     ("if", "pipelined", 0),
@@ -65,7 +69,7 @@ def test_padding_counts_only_existing_taps():
     conv = Convolution(
         "conv", ("input",), shape, shape, np.ones((1, 1, 3, 3), np.int64), np.zeros(1, np.int64), (1, 1), (1, 1), (1, 1)
     )
-    neurons = Population("neurons", ("conv",), shape, "if", four, four // 2)
+    neurons = Population("neurons", ("conv",), shape, IF(), four, four // 2)
     graph = IntegerGraph({n.name: n for n in (InputNode("input", shape, "uint8", 1.0), conv, neurons)}, 1, "pipelined")
     highest = bounds(graph).accumulators["conv"].highest[0]
     taps = np.array([[4, 6, 6, 4], [6, 9, 9, 6], [6, 9, 9, 6], [4, 6, 6, 4]])

@@ -7,10 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from toolchain.ir.integer import Affine, Convolution, Flatten, InputNode, IntegerGraph, Population, Readout
-from toolchain.quantization.ranges import bounds
-from toolchain.simulation.golden import GoldenModel
-from toolchain.simulation.registers import Register, Registers
+from spikec.analysis.ranges import bounds
+from spikec.ir.coding import InputNode
+from spikec.ir.graph import IntegerGraph, Population, Readout
+from spikec.ir.kinds import IF
+from spikec.ir.operations import Affine, Convolution, Flatten
+from spikec.simulation.golden import GoldenModel
+from spikec.simulation.registers import Register, Registers
 
 _WATCHED = Registers(Register(2**40), Register(2**40), accumulators=True)
 
@@ -42,9 +45,9 @@ def _residual(rng, schedule="pipelined", timesteps=3):
     nodes = [
         InputNode("input", shape, "uint8", 1.0),
         stem,
-        Population("spikes", ("stem",), shape, "if", one, start),
+        Population("spikes", ("stem",), shape, IF(), one, start),
         *branches,
-        Population("merged", tuple(b.name for b in branches), shape, "if", theta, theta // 2),
+        Population("merged", tuple(b.name for b in branches), shape, IF(), theta, theta // 2),
         Flatten("flat", ("merged",), shape, (50,)),
         Affine("out", ("flat",), (50,), (3,), rng.integers(-9, 10, (3, 50)), rng.integers(-9, 9, 3)),
         Readout("readout", ("out",), (3,), np.zeros(3, np.int64), 1.0),
@@ -105,10 +108,10 @@ def test_apart_the_branches_would_be_bounded_too_wide():
     nodes = [
         InputNode("input", shape, "uint8", 1.0),
         _conv("stem", "input", 1, np.ones((1, 1, 1, 1), np.int64), 0),
-        Population("spikes", ("stem",), shape, "if", one, 0 * one),
+        Population("spikes", ("stem",), shape, IF(), one, 0 * one),
         _conv("body", "spikes", 1, np.full((1, 1, 1, 1), 100), 0),
         _conv("skip", "spikes", 1, np.full((1, 1, 1, 1), -100), 0),
-        Population("merged", ("body", "skip"), shape, "if", one, 0 * one),
+        Population("merged", ("body", "skip"), shape, IF(), one, 0 * one),
         Flatten("flat", ("merged",), shape, (25,)),
         Affine("out", ("flat",), (25,), (1,), np.ones((1, 25), np.int64), np.zeros(1, np.int64)),
         Readout("readout", ("out",), (1,), np.zeros(1, np.int64), 1.0),

@@ -6,22 +6,17 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers.cases import kind_cases, steps_of
+from helpers.oracle import LARGEST_LEVELS, REPEATS, level_sent
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import toolchain as tc
-from toolchain.ir.integer import Affine, Convolution, InputNode, IntegerGraph, Population, Readout, SumPool
-from toolchain.simulation.certify import depth
-
-KINDS = (
-    ("if", "pipelined"),
-    ("if", "layerwise"),
-    ("signed_if", "pipelined"),
-    ("signed_if", "layerwise"),
-    ("calibrated_if", "pipelined"),
-    ("bit_serial", "layerwise"),
-    ("graded", "layerwise"),
-)
+import spikec as tc
+from spikec.ir.coding import InputNode
+from spikec.ir.graph import IntegerGraph, Population, Readout
+from spikec.ir.kinds import IF, SignedIF, kind_named
+from spikec.ir.operations import Affine, Convolution, SumPool
+from spikec.ir.walks import depth
 
 
 def linear(node, x, *, bias):
@@ -41,8 +36,7 @@ def linear(node, x, *, bias):
 def levels_and_output(graph, integers):
     """Level of every neuron and the output of the quantised network, driven and steady input kept apart: ``steady`` is
     what image and biases add per step, and there are T steps of it unless everything enters once."""
-    once = graph.populations[0].kind in ("graded", "bit_serial")
-    repeats = 1 if once else graph.timesteps
+    repeats = REPEATS[graph.populations[0].neuron.name](graph.timesteps)
     driven, steady, levels = {}, {}, {}
     for node in graph:
         if isinstance(node, InputNode):
@@ -56,7 +50,7 @@ def levels_and_output(graph, integers):
         total = torch.tensor(node.v_init, dtype=torch.float64) + d + repeats * s
         if isinstance(node, Readout):
             return levels, total.numpy()
-        top = {"graded": node.levels, "bit_serial": 2**graph.timesteps - 1}.get(node.kind, graph.timesteps)
+        top = LARGEST_LEVELS[node.neuron.name](node.neuron, graph.timesteps)
         level = torch.floor(total / torch.tensor(node.theta, dtype=torch.float64)).clamp(0, top)
         levels[node.name] = level.numpy()
         driven[node.name], steady[node.name] = level, torch.zeros_like(level)
@@ -65,10 +59,7 @@ def levels_and_output(graph, integers):
 
 def emitted(graph, trace, name):
     """What the neurons of a population sent in all."""
-    if graph.populations[0].kind != "bit_serial":
-        return trace.counts[name]
-    places = 2 ** np.arange(graph.timesteps - 1, -1, -1)
-    return np.tensordot(trace.spikes[name].astype(int), places, axes=(1, 0))
+    return level_sent(graph.nodes[name].neuron, np.moveaxis(trace.spikes[name], 1, 0))
 
 
 def pushed(rng, graph):
@@ -86,13 +77,13 @@ def pushed(rng, graph):
 
 
 @settings(max_examples=60, deadline=None)
-@given(seed=st.integers(0, 2**32), which=st.sampled_from(KINDS), small=st.booleans())
+@given(seed=st.integers(0, 2**32), which=st.sampled_from(kind_cases(drain=0)), small=st.booleans())
 def test_differences_are_those_to_the_levels_and_what_is_proven_holds(random_graph, random_images, seed, which, small):
     rng = np.random.default_rng(seed)
-    kind, schedule = which
-    timesteps = 1 if kind == "graded" else int(rng.integers(1, 6))
+    kind, schedule, _ = which
+    timesteps = steps_of(kind, int(rng.integers(1, 6)))
     graph = pushed(rng, random_graph(rng, kind=kind, schedule=schedule, timesteps=timesteps, small=small))
-    if which == ("signed_if", "pipelined"):
+    if kind_named(kind).drains and schedule == "pipelined":
         if rng.integers(2):
             graph = replace(graph, nodes={n.name: without_negative(n) for n in graph})
         graph = replace(graph, drain=timesteps * int(rng.integers(0, depth(graph) + 1)))
@@ -112,18 +103,19 @@ def test_differences_are_those_to_the_levels_and_what_is_proven_holds(random_gra
 
 
 def without_negative(node):
-    return replace(node, theta_neg=None) if isinstance(node, Population) else node
+    return replace(node, neuron=SignedIF()) if isinstance(node, Population) else node
 
 
 def may_be_proven(graph):
-    kind = graph.populations[0].kind
+    kind = graph.populations[0].neuron.name
     if kind in ("graded", "bit_serial"):
         return True
     if graph.schedule == "layerwise":
         return True
     if graph.timesteps == 1 and not graph.drain and kind != "calibrated_if":
         return True
-    one_unit = all(p.theta_neg is None or (p.theta_neg == 1).all() for p in graph.populations)
+    negative = [p.neuron.theta_neg for p in graph.populations if kind == "signed_if"]
+    one_unit = all(theta is None or (theta == 1).all() for theta in negative)
     return kind == "signed_if" and one_unit and graph.drain == graph.timesteps * depth(graph)
 
 
@@ -143,7 +135,7 @@ def test_mismatch_names_the_worst_layer(one_layer):
         nodes={
             **{name: early.nodes[name] for name in ("input", "dense", "neurons")},
             "mix": Affine("mix", ("neurons",), (2,), (1,), np.array([[1, -1]]), np.array([0])),
-            "late": Population("late", ("mix",), (1,), "if", np.array([1]), np.array([0])),
+            "late": Population("late", ("mix",), (1,), IF(), np.array([1]), np.array([0])),
             "out": Affine("out", ("late",), (1,), (1,), np.array([[1]]), np.array([0])),
             "readout": Readout("readout", ("out",), (1,), np.array([0]), 1.0),
         },
@@ -162,7 +154,7 @@ def test_image_through_several_weights_counts_once_per_step():
         return Affine(name, sources, (3,), (3,), rng.integers(-3, 4, (3, 3)), rng.integers(-4, 5, 3))
 
     def neurons(name, *sources):
-        return Population(name, sources, (3,), "if", np.array([5, 6, 7]), np.array([2, 3, 3]))
+        return Population(name, sources, (3,), IF(), np.array([5, 6, 7]), np.array([2, 3, 3]))
 
     nodes = (
         InputNode("input", (3,), "uint8", 1.0),

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from toolchain.errors import DataError
-from toolchain.simulation import compare, simulate
+from spikec.errors import DataError
+from spikec.simulation import compare, simulate
 
 
 @pytest.fixture

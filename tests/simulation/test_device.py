@@ -3,29 +3,22 @@
 import numpy as np
 import pytest
 import torch
+from helpers.cases import CASES, steps_of
 
-from toolchain.errors import DataError, TargetUnavailable
-from toolchain.quantization.ranges import bounds
-from toolchain.simulation import compare, layers, simulate
-from toolchain.simulation.levels import LevelNetwork, supports
-from toolchain.simulation.network import Network
-from toolchain.simulation.registers import EXACT, Watch
-
-KINDS = [
-    ("if", "pipelined", 0),
-    ("if", "layerwise", 0),
-    ("signed_if", "pipelined", 3),
-    ("calibrated_if", "pipelined", 0),
-    ("bit_serial", "layerwise", 0),
-    ("graded", "layerwise", 0),
-]
+from spikec.analysis.ranges import bounds
+from spikec.errors import DataError, TargetUnavailable
+from spikec.simulation import compare, simulate
+from spikec.simulation.engines import counts_by_layer as layers
+from spikec.simulation.engines.counts_by_step import CountsByStep, supports
+from spikec.simulation.engines.general import Network
+from spikec.simulation.registers import EXACT, Watch
 
 
 @pytest.fixture
 def case(random_graph, random_images):
     def make(kind, schedule, drain, seed=0):
         rng = np.random.default_rng(seed)
-        steps = 1 if kind == "graded" else 4
+        steps = steps_of(kind, 4)
         graph = random_graph(rng, kind=kind, schedule=schedule, drain=drain, timesteps=steps)
         return graph, random_images(rng, graph, 5) * graph.input.scale
 
@@ -33,7 +26,7 @@ def case(random_graph, random_images):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", CASES)
 @pytest.mark.parametrize("seed", range(5))
 def test_gpu_equals_cpu(case, kind, seed):
     graph, images = case(*kind, seed)
@@ -43,7 +36,7 @@ def test_gpu_equals_cpu(case, kind, seed):
         assert there.membrane == here.membrane
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", CASES)
 @pytest.mark.parametrize("seed", range(3))
 def test_every_tensor_is_on_the_device(case, kind, seed, monkeypatch):
     """Tensors without values stand for those of a GPU, and refuse to meet others."""
@@ -51,8 +44,8 @@ def test_every_tensor_is_on_the_device(case, kind, seed, monkeypatch):
     ranges = bounds(graph)
     monkeypatch.setattr(Watch, "see", lambda *_: None)
     monkeypatch.setattr(layers, "indices", lambda _: torch.zeros(1, dtype=torch.int64))  # depend on values
-    fast = [LevelNetwork] if kind[0] != "calibrated_if" else []
-    fast += [layers.LayerNetwork] if kind[1] == "pipelined" else []
+    fast = [CountsByStep] if not graph.timing.rehearsal else []
+    fast += [layers.CountsByLayer] if kind[1] == "pipelined" else []
     for engine in [Network] + fast * supports(graph, ranges):
         with torch.inference_mode(), torch.device("meta"):
             integers = torch.zeros(images.shape, dtype=torch.int64)

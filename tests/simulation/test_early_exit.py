@@ -5,17 +5,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from helpers.cases import kind_cases
+from helpers.nodes import affine, graph_of, population, readout
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import toolchain as tc
-from models import pretrained
-from models.data import open_dataset
-from toolchain.errors import DataError
-from toolchain.ir.integer import Affine, Readout
-from toolchain.simulation import compare, simulate
+import spikec as tc
+from spikec.errors import DataError
+from spikec.ir.coding import InputNode
+from spikec.models import pretrained
+from spikec.models.data import open_dataset
+from spikec.simulation import compare, simulate
 
-KINDS = [("if", 0), ("signed_if", 0), ("signed_if", 3)]
+KINDS = [(k, drain) for k, schedule, drain in kind_cases(without=("calibrated_if",)) if schedule == "pipelined"]
 
 
 def assert_stopped(trace, whole, graph):
@@ -61,18 +63,14 @@ def leading(graph, rng):
 
 def two_classes(weight, bias, v_init, drain=0):
     """One input neuron that never fires by itself, and two classes behind it."""
-    from toolchain.ir.integer import InputNode, IntegerGraph, Population
-
-    one, zero = np.ones(1, np.int64), np.zeros(1, np.int64)
-    kind = "signed_if" if drain else "if"
     nodes = (
         InputNode("input", (1,), "uint8", 1.0),
-        Affine("dense", ("input",), (1,), (1,), one[None], zero),
-        Population("neurons", ("dense",), (1,), kind, 100 * one, zero),
-        Affine("classes", ("neurons",), (1,), (2,), np.array(weight, np.int64)[:, None], np.array(bias, np.int64)),
-        Readout("readout", ("classes",), (2,), np.array(v_init, np.int64), 0.5),
+        affine("dense", ["input"], np.ones((1, 1))),
+        population("neurons", ["dense"], (1,), "signed_if" if drain else "if", 100, v_init=0),
+        affine("classes", ["neurons"], np.array(weight)[:, None], bias),
+        readout("readout", ["classes"], 2, v_init),
     )
-    return IntegerGraph({node.name: node for node in nodes}, 4, "pipelined", drain)
+    return graph_of(nodes, 4, drain=drain)
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from toolchain.errors import DataError
-from toolchain.ir.integer import InputNode
-from toolchain.simulation import encode
+from spikec.errors import DataError
+from spikec.ir.coding import InputNode
+from spikec.simulation import encode
 
 UNSIGNED = InputNode("input", (2, 3), "uint8", 0.5)
 SIGNED = InputNode("input", (6,), "int8", 1.0)

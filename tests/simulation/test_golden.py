@@ -6,23 +6,16 @@ from unittest import mock
 import numpy as np
 import pytest
 import torch
+from helpers.cases import CASES, PIPELINED, random_kind, steps_of
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from toolchain.ir.integer import Affine, Convolution, Flatten, InputNode, IntegerGraph, Population, Readout
-from toolchain.simulation import GoldenModel, layers, simulate
-from toolchain.simulation.int8 import exact_synapse, unrolled
-
-CASES = [
-    ("if", "pipelined", 0),
-    ("if", "layerwise", 0),
-    ("signed_if", "pipelined", 0),
-    ("signed_if", "pipelined", 3),
-    ("signed_if", "layerwise", 0),
-    ("calibrated_if", "pipelined", 0),
-    ("bit_serial", "layerwise", 0),
-    ("graded", "layerwise", 0),
-]
+from spikec.ir.coding import InputNode
+from spikec.ir.graph import IntegerGraph, Population, Readout
+from spikec.ir.operations import Affine, Convolution, Flatten
+from spikec.simulation import GoldenModel, simulate
+from spikec.simulation.engines import counts_by_layer as layers
+from spikec.simulation.kernels.int8 import exact_synapse, unrolled
 
 
 def assert_equal(trace, expected, graph, *, measured):
@@ -46,7 +39,7 @@ def assert_equal(trace, expected, graph, *, measured):
 @given(seed=st.integers(0, 2**32), small=st.booleans(), timesteps=st.integers(1, 5), threads=st.sampled_from((1, 2)))
 def test_equals_the_oracle(random_graph, random_images, oracle, kind, schedule, drain, seed, small, timesteps, threads):
     rng = np.random.default_rng(seed)
-    steps = 1 if kind == "graded" else timesteps
+    steps = steps_of(kind, timesteps)
     graph = random_graph(rng, kind=kind, schedule=schedule, timesteps=steps, drain=drain, small=small)
     integers = random_images(rng, graph, 2)
     expected = oracle(graph, integers)
@@ -77,7 +70,7 @@ def test_calibrated_starts_that_move_far(one_layer, oracle, monkeypatch, rho):
     )
     integers = rng.integers(0, 9, (16, 6))
     model = GoldenModel(graph)
-    assert isinstance(model._engine, layers.LayerNetwork)
+    assert isinstance(model._engine, layers.CountsByLayer)
     assert_equal(model.run(integers.astype(float), record="spikes"), oracle(graph, integers), graph, measured=False)
     assert sum(moved) > 0
 
@@ -104,7 +97,7 @@ def test_synapse_quantises_sums_far_beyond_its_threshold(one_layer, oracle, seed
         np.testing.assert_array_equal(trace.spikes["neurons"], expected.spikes["neurons"])
 
 
-@pytest.mark.parametrize("kind", ["if", "signed_if", "calibrated_if"])
+@pytest.mark.parametrize("kind", PIPELINED)
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32), largest=st.sampled_from([3, 60, 5000]))
 def test_every_neuron_has_its_own_start(oracle, kind, seed, largest):
@@ -118,9 +111,8 @@ def test_every_neuron_has_its_own_start(oracle, kind, seed, largest):
 
     def neurons(name, sources):
         theta = np.broadcast_to(rng.integers(1, largest, (6, 1, 1)), shape).copy()
-        low = rng.integers(1, largest, shape) if kind == "signed_if" else None
-        rho = int(rng.integers(1, 8)) if kind == "calibrated_if" else None
-        return Population(name, sources, shape, kind, theta, rng.integers(-largest, largest, shape), low, rho=rho)
+        chosen = random_kind(kind, rng, shape, largest - 1, complete=True)
+        return Population(name, sources, shape, chosen, theta, rng.integers(-largest, largest, shape))
 
     zero = np.zeros(3, dtype=np.int64)
     nodes = (

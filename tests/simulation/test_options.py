@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from targets.golden import GoldenTarget
-from toolchain.errors import DataError, RangeError
-from toolchain.ir.integer import Population
-from toolchain.quantization.ranges import bounds
-from toolchain.simulation import compare, simulate
-from toolchain.simulation.golden import GoldenModel, parse_memory
-from toolchain.simulation.levels import LevelNetwork
-from toolchain.simulation.network import Network
+from spikec.analysis.ranges import bounds
+from spikec.errors import DataError, RangeError
+from spikec.ir.graph import Population
+from spikec.ir.kinds import SignedIF
+from spikec.simulation import compare, simulate
+from spikec.simulation.engines.counts_by_step import CountsByStep
+from spikec.simulation.engines.general import Network
+from spikec.simulation.golden import GoldenModel, parse_memory
+from spikec.targets.golden import GoldenTarget
 
 
 @pytest.fixture
@@ -169,8 +170,8 @@ def test_accuracy_against_steps_from_one_run(case):
 
 def test_fast_path_serves_proven_graphs_only(case, overflowing):
     graph, _ = case
-    plain = {n.name: replace(n, theta_neg=None) if isinstance(n, Population) else n for n in graph}
-    assert isinstance(GoldenModel(replace(graph, nodes=plain))._engine, LevelNetwork)
+    plain = {n.name: replace(n, neuron=SignedIF()) if isinstance(n, Population) else n for n in graph}
+    assert isinstance(GoldenModel(replace(graph, nodes=plain))._engine, CountsByStep)
     assert isinstance(GoldenModel(graph, measure=True)._engine, Network)
     assert isinstance(GoldenModel(overflowing)._engine, Network)
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-import toolchain as tc
+import spikec as tc
 
 
 @pytest.mark.parametrize(("levels", "dtype"), [(4, np.int8), (127, np.int8), (128, np.int16), (1000, np.int16)])

@@ -6,17 +6,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers.cases import PIPELINED, drain_of, kind_cases, neuron, steps_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from toolchain.errors import DataError, RangeError
-from toolchain.ir.integer import Affine, InputNode, IntegerGraph, Population, Readout
-from toolchain.quantization.formats import load_format
-from toolchain.simulation import compare, simulate
-from toolchain.simulation.golden import GoldenModel
-from toolchain.simulation.levels import LevelNetwork
-from toolchain.simulation.network import Network
-from toolchain.simulation.registers import Register, Registers
+from spikec.analysis.formats import load_format
+from spikec.errors import DataError, RangeError
+from spikec.ir.coding import InputNode
+from spikec.ir.graph import IntegerGraph, Population, Readout
+from spikec.ir.operations import Affine
+from spikec.simulation import compare, simulate
+from spikec.simulation.engines.counts_by_step import CountsByStep
+from spikec.simulation.engines.general import Network
+from spikec.simulation.golden import GoldenModel
+from spikec.simulation.registers import Register, Registers
 
 
 def _form(accumulator, membrane, **fields):
@@ -34,12 +37,9 @@ def _dense_graph(rng, kind, schedule, timesteps, drain):
 
     def population(name, *sources):
         theta = rng.integers(1, 400, n)
-        signed = kind == "signed_if"
-        levels = 3 if kind == "graded" else None
         start = theta // 2 + rng.integers(-50, 50, n)
-        nodes[name] = Population(
-            name, sources, (n,), kind, theta, start, rng.integers(1, 30, n) if signed else None, levels
-        )
+        fields = {"signed_if": lambda: {"theta_neg": rng.integers(1, 30, n)}, "graded": lambda: {"levels": 3}}
+        nodes[name] = Population(name, sources, (n,), neuron(kind, **fields.get(kind, dict)()), theta, start)
 
     nodes = {"input": InputNode("input", (4,), "int8", 1.0)}
     affine("first", "input", n, 9)
@@ -60,7 +60,7 @@ class _Target:
     def __init__(self, graph, image, accumulator, membrane):
         self.graph, self.image, self.accumulator, self.membrane = graph, image, accumulator, membrane
         self.trains, self.curve = {}, []
-        self.serial = any(p.kind == "bit_serial" for p in graph.populations)
+        self.serial = any(p.neuron.name == "bit_serial" for p in graph.populations)
         for node in graph:
             if isinstance(node, Population | Readout):
                 self._neurons(node)
@@ -104,8 +104,8 @@ class _Target:
                 v = self._through(self.membrane, v + self._arriving(node, t, True, True) + bias)
         if isinstance(node, Readout):
             self.curve.append(v)
-        elif node.kind == "graded":
-            self.trains[node.name] = [np.clip(v // node.theta, 0, node.levels)]
+        elif node.neuron.name == "graded":
+            self.trains[node.name] = [np.clip(v // node.theta, 0, node.neuron.levels)]
         else:
             weights = [2 ** (timesteps - 1 - t) if self.serial else 1 for t in range(timesteps)]
             self._run(node, v, [(0, 0)] * timesteps, weights)
@@ -119,8 +119,8 @@ class _Target:
                 continue
             theta = node.theta * (weights[t] if weights else 1)
             s = (v >= theta).astype(np.int64)
-            if node.kind == "signed_if":
-                s = s * (count < self.graph.timesteps) - ((v <= -node.theta_neg) & (count > 0))
+            if node.neuron.name == "signed_if":
+                s = s * (count < self.graph.timesteps) - ((v <= -node.neuron.theta_neg) & (count > 0))
             v, count = v - s * theta, count + s
             train.append(s)
         self.trains[node.name] = train
@@ -142,16 +142,10 @@ def _saturate(maximum):
 
 
 _HOLD = {"wrap": _wrap, "saturate": _saturate}
-_KINDS = [
-    ("if", "pipelined", 0),
-    ("signed_if", "pipelined", 2),
-    ("if", "layerwise", 0),
-    ("bit_serial", "layerwise", 0),
-    ("graded", "layerwise", 0),
-]
+_CASES = kind_cases(drain=2, without=("calibrated_if",))
 
 
-@pytest.mark.parametrize(("kind", "schedule", "drain"), _KINDS)
+@pytest.mark.parametrize(("kind", "schedule", "drain"), _CASES)
 @settings(max_examples=20, deadline=None)
 @given(
     seed=st.integers(0, 2**32),
@@ -161,7 +155,7 @@ _KINDS = [
 )
 def test_registers_equal_plain_loops(kind, schedule, drain, seed, accumulator, membrane, modes):
     rng = np.random.default_rng(seed)
-    timesteps = 1 if kind == "graded" else 4
+    timesteps = steps_of(kind, 4)
     graph = _dense_graph(rng, kind, schedule, timesteps, drain)
     images = rng.integers(-128, 128, (3, 4))
     form = _form(accumulator, membrane, accumulator_overflow=modes[0], membrane_overflow=modes[1])
@@ -178,10 +172,10 @@ def test_registers_equal_plain_loops(kind, schedule, drain, seed, accumulator, m
 
 
 @pytest.mark.parametrize("overflow", ["strict", "saturate", "wrap", "format"])
-@pytest.mark.parametrize("kind", ["if", "signed_if", "calibrated_if"])
+@pytest.mark.parametrize("kind", PIPELINED)
 def test_wide_registers_change_nothing(random_graph, random_images, kind, overflow):
     rng = np.random.default_rng(4)
-    graph = random_graph(rng, kind=kind, drain=2 if kind == "signed_if" else 0, small=False)
+    graph = random_graph(rng, kind=kind, drain=drain_of(kind, 2), small=False)
     images = random_images(rng, graph, 3) * graph.input.scale
     exact = simulate(graph, images, record="spikes")
     assert compare(exact, simulate(graph, images, record="spikes", overflow=overflow, measure=True)) is None
@@ -190,7 +184,7 @@ def test_wide_registers_change_nothing(random_graph, random_images, kind, overfl
 def test_what_is_proven_to_fit_takes_the_fast_path(one_layer):
     graph = one_layer(weight=[[100]], bias=[0], theta=50)
     assert isinstance(
-        GoldenModel(graph, registers=Registers(Register(), Register(beyond="wrap"), True))._engine, LevelNetwork
+        GoldenModel(graph, registers=Registers(Register(), Register(beyond="wrap"), True))._engine, CountsByStep
     )
     narrow = Register(25499, "wrap")  # 100 * 255 is one more
     assert isinstance(GoldenModel(graph, registers=Registers(narrow, Register(beyond="wrap"), True))._engine, Network)
@@ -221,7 +215,7 @@ def test_strict_knows_the_width_of_a_format(one_layer):
     ):
         simulate(graph, image, overflow="strict", format="loihi1")
     assert simulate(graph, image, format="loihi1").overflows["neurons"] == 1
-    lowered = replace(graph, info={"format": "loihi1"})  # the format of the file is the default
+    lowered = replace(graph, format="loihi1")  # the format of the file is the default
     assert simulate(lowered, image, overflow="format").membrane["neurons"][0] == -152995
     assert simulate(lowered, image, overflow="format").overflows["neurons"] == 1
 
@@ -241,7 +235,7 @@ def test_without_being_asked_overflows_are_those_of_the_format_it_was_lowered_fo
     graph = one_layer(weight=[[-35_000]], bias=[0], theta=4, kind="if", timesteps=2, schedule="pipelined")
     image = np.array([[2]]) * graph.input.scale
     assert simulate(graph, image).overflows["neurons"] == 0
-    lowered = replace(graph, info={**graph.info, "format": "loihi1"})
+    lowered = replace(graph, format="loihi1")
     assert simulate(lowered, image).overflows["neurons"] == 1
     assert simulate(lowered, image, format="generic24").overflows["neurons"] == 0
-    assert simulate(replace(graph, info={"format": "of-somebody-else"}), image).overflows["neurons"] == 0
+    assert simulate(replace(graph, format="of-somebody-else"), image).overflows["neurons"] == 0

@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from targets.loihi import place
-from toolchain.energy import estimate, load_profile
-from toolchain.energy.cores import cores_by_placement
-from toolchain.energy.counts import count
-from toolchain.energy.event_driven import price
-from toolchain.energy.mesh import longest_ways, through_tiles
-from toolchain.energy.sampling import nominal
-from toolchain.energy.workload import workload
-from toolchain.simulation.trace import Trace
+from spikec.energy import estimate, load_profile
+from spikec.energy.cores import cores_by_placement
+from spikec.energy.counts import count
+from spikec.energy.event_driven import price
+from spikec.energy.mesh import longest_ways, through_tiles
+from spikec.energy.sampling import nominal
+from spikec.energy.workload import workload
+from spikec.simulation.trace import Trace
+from spikec.targets.chips import place
 
 
 def walk(start, end):

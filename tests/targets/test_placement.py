@@ -11,14 +11,17 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from targets.loihi import load_limits, place
-from targets.loihi.axons import entering
-from toolchain.energy import count, estimate
-from toolchain.energy.cores import cores_by_placement
-from toolchain.errors import DataError, DoesNotFit, ToolchainError
-from toolchain.ir.integer import Affine, Convolution, Flatten, InputNode, Population, Readout, SumPool
-from toolchain.simulation import simulate
-from toolchain.simulation.trace import Trace
+from spikec.energy import count, estimate
+from spikec.energy.cores import cores_by_placement
+from spikec.errors import DataError, DoesNotFit, ToolchainError
+from spikec.ir.coding import InputNode
+from spikec.ir.graph import Population, Readout
+from spikec.ir.operations import Affine, Convolution, Flatten, SumPool
+from spikec.simulation import simulate
+from spikec.simulation.trace import Trace
+from spikec.targets.chips import place
+from spikec.targets.loihi import load_limits
+from spikec.targets.loihi.axons import entering
 
 SETTINGS = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -224,7 +227,7 @@ def test_small_cores_are_filled_validly(random_graph, monkeypatch, seed, compart
         axons_out_per_core=axons, atoms_per_axon=atoms, cores_per_chip=8, cores_per_tile=2, mesh_columns=2,
     )  # fmt: skip
     assume(not chained(net))
-    monkeypatch.setattr("targets.loihi.placement.load_limits", lambda name: limits)
+    monkeypatch.setattr("spikec.targets.loihi.placement.load_limits", lambda name: limits)
     try:
         placement = place(net, "loihi1")
     except DoesNotFit:
@@ -235,7 +238,7 @@ def test_small_cores_are_filled_validly(random_graph, monkeypatch, seed, compart
 
 def test_hops_are_shortest_ways_between_tiles(network, monkeypatch):
     limits = small_chip(compartments_per_core=128, cores_per_chip=8, cores_per_tile=2, mesh_columns=2)
-    monkeypatch.setattr("targets.loihi.placement.load_limits", lambda name: limits)
+    monkeypatch.setattr("spikec.targets.loihi.placement.load_limits", lambda name: limits)
     net = network(channels=4, size=16)
     placement = place(net, "loihi1")
     assert placement.chips > 1
@@ -330,7 +333,7 @@ def test_channels_of_a_place_share_an_axon_where_discrete_axons_do_not_fit(netwo
     wide = place(network(channels=8, size=8), "loihi1")
     assert wide.population_axons == ()
     limits = small_chip(axons_in_per_core=64, compartments_per_core=64)
-    monkeypatch.setattr("targets.loihi.placement.load_limits", lambda name: limits)
+    monkeypatch.setattr("spikec.targets.loihi.placement.load_limits", lambda name: limits)
     net = network(channels=8, size=8)
     placement = place(net, "loihi1")
     assert placement.population_axons == ("conv2", "fc")
@@ -340,7 +343,7 @@ def test_channels_of_a_place_share_an_axon_where_discrete_axons_do_not_fit(netwo
     for name in ("if1", "if2"):  # a spike still is one message per core
         np.testing.assert_array_equal(placement.messages(name), exact_messages(net, placement, name))
     narrow = small_chip(axons_in_per_core=64, compartments_per_core=64, atoms_per_axon=4)
-    monkeypatch.setattr("targets.loihi.placement.load_limits", lambda name: narrow)
+    monkeypatch.setattr("spikec.targets.loihi.placement.load_limits", lambda name: narrow)
     check_cores(net, place(net, "loihi1"), narrow)
 
 

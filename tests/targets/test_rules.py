@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from targets.loihi import check, chip_names, load_limits, place
-from targets.loihi.rules import RULES
+from spikec.targets.chips import check, chip_names, place
+from spikec.targets.loihi import load_limits
+from spikec.targets.loihi.rules import RULES
 
 
 def changed(net, name, **values):
@@ -97,7 +98,7 @@ def test_the_hint_says_what_fewer_bits_save(network, monkeypatch):
     """The number of cores saved is that of the network with such weights."""
     tiny = limits_with("loihi2", synapse_bits_per_core=12_000, cores_per_chip=2)
     for module in ("rules", "placement"):
-        monkeypatch.setattr(f"targets.loihi.{module}.load_limits", lambda name: tiny)
+        monkeypatch.setattr(f"spikec.targets.loihi.{module}.load_limits", lambda name: tiny)
     net = network()
     wide, seven = (
         replace(net, nodes={**net.nodes, **{n.name: replace(n, weight=n.weight * most) for n in net.synapses}})
@@ -114,7 +115,7 @@ def test_payloads_memory_and_chips(network, monkeypatch):
     net = network(kind="graded", levels=2**25, timesteps=1, schedule="layerwise")
     assert [v.layer for v in check(net, "loihi2") if v.rule == "graded payload"] == ["if1", "if2"]
     small = limits_with("loihi1", synapse_bits_per_core=100, axons_out_per_core=10, chips_per_system=1)
-    monkeypatch.setattr("targets.loihi.rules.load_limits", lambda name: small)
+    monkeypatch.setattr("spikec.targets.loihi.rules.load_limits", lambda name: small)
     found = check(network(), "loihi1")
     assert {v.layer for v in found if v.rule == "synaptic memory"} == {"if2", "readout"}
     assert "fan-out" in rules(found, "error")
@@ -129,7 +130,7 @@ def limits_with(chip, **values):
 def test_more_chips_than_were_ever_joined(network, monkeypatch):
     tiny = limits_with("loihi1", cores_per_chip=1, chips_per_system=2)
     for module in ("rules", "placement"):
-        monkeypatch.setattr(f"targets.loihi.{module}.load_limits", lambda name: tiny)
+        monkeypatch.setattr(f"spikec.targets.loihi.{module}.load_limits", lambda name: tiny)
     found = {v.rule: v for v in check(network(), "loihi1")}
     assert found["chips"].severity == "warning"
     assert "recalled" in found["chips"].hint

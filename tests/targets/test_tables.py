@@ -1,16 +1,14 @@
-"""The benchmarks that write tables and export placed networks, on a small network."""
+"""The benchmarks that write tables, on a small network."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from targets.loihi import place
-from toolchain.energy.counts import count
-from toolchain.simulation import simulate
+from spikec.simulation import simulate
+from spikec.targets.chips import place
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -51,21 +49,3 @@ def test_generated_parts_are_replaced_between_their_marks(tmp_path):
     page.write_text(f"before\n{begin}\nold\n{end}\nafter\n")
     write(page, "part", "new")
     assert page.read_text() == f"before\n{begin}\nnew\n{end}\nafter\n"
-
-
-def test_exported_synapses_carry_as_many_events_as_are_counted(network, tmp_path):
-    from benchmarks.sanafe_check import export
-
-    net = network()
-    rng = np.random.default_rng(0)
-    trace = simulate(net, rng.random((1, *net.input.shape)) * 3, record="spikes", threads=1)
-    placement = place(net, "loihi1")
-    ours = export(net, placement, trace, tmp_path)
-    plan, data = json.loads((tmp_path / "network.json").read_text()), np.load(tmp_path / "network.npz")
-    events = sum(
-        int(data[f"spikes/{edge['source']}"].sum(axis=0)[data[f"edges/{number}"][:, 0]].sum())
-        for number, edge in enumerate(plan["edges"])
-    )
-    assert ours["spikes"] == count(net, trace).spikes > 0
-    assert events == ours["synaptic events"]
-    assert len(plan["tiles"]) == -(-len(placement.cores) // 4)

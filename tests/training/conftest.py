@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from toolchain.training import ClipFloorShift
+from spikec.training import ClipFloorShift
 
 
 class LabelledSet:

@@ -12,9 +12,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from toolchain.errors import ConversionError
-from toolchain.training import ClipFloorShift, clip_floor_shift
-from toolchain.training.activations import _composed
+from spikec.errors import ConversionError
+from spikec.training import ClipFloorShift, clip_floor_shift
+from spikec.training.activations import _composed
 
 
 def staircase(x: float, threshold: float, levels: int) -> int:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from toolchain.errors import DataError
-from toolchain.training.augment import augment
+from spikec.errors import DataError
+from spikec.training.augment import augment
 
 
 def generator(seed: int = 0) -> torch.Generator:

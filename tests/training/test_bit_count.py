@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from toolchain.errors import ConversionError
-from toolchain.training import BitCountPenalty, ClipFloorShift, FitConfig, fit
+from spikec.errors import ConversionError
+from spikec.training import BitCountPenalty, ClipFloorShift, FitConfig, fit
 
 
 def test_bit_count_penalty_counts_ones_and_pushes_levels_down() -> None:

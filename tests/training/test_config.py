@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from toolchain.errors import ConversionError
-from toolchain.training import FitConfig
+from spikec.errors import ConversionError
+from spikec.training import FitConfig
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "one-cycle"])

@@ -13,8 +13,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from toolchain.errors import ConversionError, DataError, ToolchainError
-from toolchain.training import BitCountPenalty, ClipFloorShift, FitConfig, evaluate, fit
+from spikec.errors import ConversionError, DataError, ToolchainError
+from spikec.training import BitCountPenalty, ClipFloorShift, FitConfig, evaluate, fit
 
 CONFIG = FitConfig(epochs=4, batch=32, lr=0.05, schedule="one-cycle", flip=True, shift=1, cutout=2, ema=0.9, seed=3)
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from toolchain.errors import ConversionError
-from toolchain.training import (
+from spikec.errors import ConversionError
+from spikec.training import (
     ClipFloorShift,
     fold_normalisation,
     initialise_thresholds,

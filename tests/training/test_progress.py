@@ -6,7 +6,7 @@ from itertools import count
 
 import pytest
 
-from toolchain.training.progress import EpochRecord, Progress
+from spikec.training.progress import EpochRecord, Progress
 
 
 def record(epoch: int, raised: int = 0) -> EpochRecord:

@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-import toolchain as tc
-from toolchain.conversion import Method
-from toolchain.errors import ConversionError, ToolchainError
-from toolchain.training import (
+import spikec as tc
+from spikec.conversion import Method
+from spikec.errors import ConversionError, ToolchainError
+from spikec.ir.kinds import kind_named
+from spikec.training import (
     ClipFloorShift,
     ResidualNoise,
     evaluate,
@@ -24,7 +25,7 @@ from toolchain.training import (
     spiking,
     spiking_logits,
 )
-from toolchain.training.spiking import SpikingForward
+from spikec.training.spiking import SpikingForward
 
 
 def plain_loop(currents: np.ndarray, theta: float) -> np.ndarray:
@@ -57,7 +58,7 @@ def test_logits_and_counts_equal_those_of_the_converted_network(
     model: nn.Sequential, images: torch.Tensor, method: type[Method], timesteps: int
 ) -> None:
     model.eval().double()
-    with spiking(model, method(timesteps).neuron(4).kind) as neurons:
+    with spiking(model, method(timesteps).neuron(4).kind.name) as neurons:
         logits = spiking_logits(model, neurons, images.double(), timesteps)
         totals = {name: neuron.total for name, neuron in neurons.items()}
     network = tc.convert(model.float(), method(timesteps), example=images)
@@ -79,7 +80,7 @@ def test_gradient_of_a_spike_is_the_triangle(currents: list[float], threshold: f
     """Against the chain rule step by step: ds/dv = max(0, 1 - abs(v - 1)), for negative spikes max(0, 1 - abs(v))."""
     theta = torch.tensor(threshold, dtype=torch.float64, requires_grad=True)
     x = torch.tensor(currents, dtype=torch.float64, requires_grad=True)
-    layer = SpikingForward(theta, neuron)
+    layer = SpikingForward(theta, kind_named(neuron)())
     layer.reset(len(currents))
     torch.stack([layer(one) for one in x]).sum().backward()
 

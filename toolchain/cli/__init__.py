@@ -18,9 +18,9 @@ from io import TextIOWrapper
 from types import ModuleType
 from typing import TextIO
 
-from toolchain.cli.output import emit_error
-from toolchain.cli.parser import Parser, UsageError, parse
-from toolchain.errors import DoesNotFit, RangeError, TargetUnavailable, ToolchainError, VerificationMismatch
+from spikec.cli.output import emit_error
+from spikec.cli.parser import Parser, UsageError, parse
+from spikec.errors import DoesNotFit, RangeError, TargetUnavailable, ToolchainError, VerificationMismatch
 
 #: In the order of the help: the main job, then along the data's way.
 COMMANDS = (
@@ -109,7 +109,7 @@ def _parser() -> Parser:
     parser.add_version()
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
     for name in COMMANDS:
-        module: ModuleType = import_module(f"toolchain.cli.{name}")
+        module: ModuleType = import_module(f"spikec.cli.{name}")
         command: Parser = module.add_parser(commands)
         command.set_defaults(run=module.run)
     return parser

@@ -6,9 +6,10 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
-from toolchain.cli import parser
-from toolchain.cli.output import emit
-from toolchain.cli.parser import Parser, UsageError, unknown
+from spikec.cli import parser
+from spikec.cli.output import emit
+from spikec.cli.parser import Parser, UsageError
+from spikec.words import unknown
 
 
 def add_chip(command: Parser) -> None:
@@ -18,7 +19,7 @@ def add_chip(command: Parser) -> None:
 
 def known_chip(name: str) -> str:
     """``name``, refused where no limits of such a chip are known."""
-    from targets.loihi import chip_names
+    from spikec.targets.chips import chip_names
 
     if name not in chip_names():
         raise UsageError(f"--target: {unknown(name, chip_names())}")
@@ -33,8 +34,8 @@ def add_parser(commands: Any) -> Parser:
 
 
 def run(args: argparse.Namespace) -> int:
-    from targets.loihi import check
-    from toolchain.cli.inputs import read_graph
+    from spikec.cli.inputs import read_graph
+    from spikec.targets.chips import check
 
     chip = known_chip(args.target)
     _, graph = read_graph(args.graph)

@@ -6,27 +6,32 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toolchain.cli import parser
-from toolchain.cli.output import emit, percent
-from toolchain.cli.parser import Parser, UsageError, at_least
+from spikec.cli import parser
+from spikec.cli.output import emit, percent
+from spikec.cli.parser import Parser, UsageError, at_least
+from spikec.deployment import defaults
+from spikec.deployment.defaults import DATA
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     from torch import nn
 
-    from models.data import Dataset
+    from spikec.models.data import Dataset
 
 MODEL = "digits-cnn"
-DATA = "digits"
-CALIBRATION = 256
 
 
 def add_parser(commands: Any) -> Parser:
     command = parser.command(commands, "demo", "the main job end to end: convert, lower, verify in Lava, report")
     command.add_argument("-o", "--out", type=Path, default=Path("spikec-demo"), metavar="DIR", help="where to write")
     command.add_argument(
-        "-T", "--timesteps", type=at_least(1), default=4, metavar="T", help="steps per image (default 4)"
+        "-T",
+        "--timesteps",
+        type=at_least(1),
+        default=defaults.TIMESTEPS,
+        metavar="T",
+        help=f"steps per image (default {defaults.TIMESTEPS})",
     )
     command.add_argument(
         "--verify", type=at_least(1), default=100, metavar="N", help="images to compare with Lava (default 100)"
@@ -38,15 +43,17 @@ def add_parser(commands: Any) -> Parser:
 
 
 def run(args: argparse.Namespace) -> int:
-    import toolchain as tc
-    from models import pretrained
-    from models.data import open_dataset
-    from targets.base import get_target
-    from toolchain.cli.evaluate import Evaluation, golden_trace
-    from toolchain.cli.inputs import find_target, read_graph
-    from toolchain.cli.verify import says, verification
-    from toolchain.report import report
-    from toolchain.report.numbers import quantiles
+    import spikec as tc
+    from spikec.cli.evaluate import golden_trace
+    from spikec.cli.inputs import find_target, read_graph
+    from spikec.cli.verify import crosscheck
+    from spikec.deployment import deploy_network
+    from spikec.evidence.accuracy import Evaluation
+    from spikec.models import pretrained
+    from spikec.models.data import open_dataset
+    from spikec.reporting import report
+    from spikec.reporting.numbers import quantiles
+    from spikec.targets.base import get_target
 
     if args.target:
         find_target(args.target)
@@ -59,9 +66,8 @@ def run(args: argparse.Namespace) -> int:
     print(f"ANN      {MODEL}, {parameters:,} parameters: {percent(ann)} of {len(test)} test images")
 
     path = folder / f"{MODEL}.nir"
-    images = open_dataset(DATA, split="train").images(slice(CALIBRATION))
-    network = tc.convert(model, tc.QCFS(timesteps=args.timesteps), example=images[:1], calibration=images)
-    tc.save(tc.lower(network, tc.Int8()), path)
+    images = open_dataset(DATA, split="train").images(slice(defaults.CALIBRATION_IMAGES))
+    tc.save(deploy_network(model, tc.QCFS(timesteps=args.timesteps), images).nir, path)
     # From here on the file is all there is, as for anybody who is given it.
     nir_graph, graph = read_graph(path)
     print(f"export   {path}: integer NIR, int8 weights, T = {graph.timesteps}, {len(graph.populations)} layers")
@@ -76,8 +82,8 @@ def run(args: argparse.Namespace) -> int:
     )
 
     missing = get_target("lava").available()
-    verified = None if missing else verification("lava", nir_graph, graph, test.subset(slice(args.verify)))
-    print(f"lava     {says(verified) if verified else f'skipped: {missing}'}")
+    checked = None if missing else crosscheck("lava", nir_graph, test.subset(slice(args.verify)))
+    print(f"lava     {checked if checked else f'skipped: {missing}'}")
 
     made = report(
         nir_graph,
@@ -85,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
         labels=test.labels,
         trace=trace,
         ann_logits=logits,
-        verification=verified,
+        verification=checked,
         path=folder / "report.html",
         data_name=DATA,
         command="spikec demo",
@@ -105,14 +111,14 @@ def run(args: argparse.Namespace) -> int:
             "images": result.images,
             "accuracy": result.accuracy,
             "interval": result.interval,
-            "lava": {"skipped": missing} if verified is None else {**vars(verified), "identical": verified.identical},
+            "lava": {"skipped": missing} if checked is None else checked.to_json(),
             "synops_per_image": made.synops_per_image,
             "energy": {energy.profile: energy.total for energy in made.energies},
             "report": folder / "report.html",
         },
         f"report   {folder / 'report.html'} and {folder / 'report.json'}",
     )
-    return 0 if verified is None or verified.identical else 3
+    return 0 if checked is None or checked.identical else 3
 
 
 def _folder(path: Path) -> Path:

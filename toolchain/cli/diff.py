@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from toolchain.cli import parser
-from toolchain.cli.output import emit
-from toolchain.cli.parser import Parser
+from spikec.cli import parser
+from spikec.cli.output import emit
+from spikec.cli.parser import Parser
 
 
 def add_parser(commands: Any) -> Parser:
@@ -18,8 +18,8 @@ def add_parser(commands: Any) -> Parser:
 
 
 def run(args: argparse.Namespace) -> int:
-    from toolchain.cli.inputs import read_graph
-    from toolchain.ir import diff
+    from spikec.cli.inputs import read_graph
+    from spikec.ir import diff
 
     changes = diff(read_graph(args.a)[0], read_graph(args.b)[0])
     document = {"a": args.a, "b": args.b, "identical": not changes, "changes": changes}

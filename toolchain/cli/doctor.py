@@ -8,12 +8,13 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-from toolchain.cli import parser
-from toolchain.cli.output import emit
-from toolchain.cli.parser import Parser
+from spikec.cli import parser
+from spikec.cli.output import emit
+from spikec.cli.parser import Parser
+from spikec.words import unknown
 
 if TYPE_CHECKING:
-    from toolchain.ir import IntegerGraph
+    from spikec.ir import IntegerGraph
 
 REQUIRED = ("torch", "numpy", "nir", "h5py", "safetensors", "scikit-learn", "pillow")
 LAVA = ("lava-nc", "lava-dl")
@@ -28,10 +29,10 @@ def add_parser(commands: Any) -> Parser:
 
 
 def run(args: argparse.Namespace) -> int:
-    from targets.base import target_names
+    from spikec.targets.base import target_names
 
     if args.target is not None and args.target not in target_names():
-        raise parser.UsageError(f"target: {parser.unknown(args.target, target_names())}")
+        raise parser.UsageError(f"target: {unknown(args.target, target_names())}")
     packages = {name: _version(name) for name in ("spikec", *REQUIRED, *LAVA)}
     absent = [name for name in REQUIRED if packages[name] is None]
     states = {name: _state(name, run_it=not args.quick and not absent) for name in target_names()}
@@ -54,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _state(name: str, run_it: bool) -> str:
     """``works``, or what is wrong: a network of one neuron is run and compared with the golden model."""
-    from targets.base import get_target
+    from spikec.targets.base import get_target
 
     try:
         target = get_target(name)
@@ -63,8 +64,8 @@ def _state(name: str, run_it: bool) -> str:
             return missing or WORKS
         import numpy as np
 
-        from toolchain.ir import build
-        from toolchain.simulation import compare, simulate
+        from spikec.ir import build
+        from spikec.simulation import compare, simulate
 
         graph = build(_one_neuron())
         images = np.full((1, 1, 1, 1), 3, np.float32)
@@ -77,7 +78,8 @@ def _state(name: str, run_it: bool) -> str:
 def _one_neuron() -> IntegerGraph:
     import numpy as np
 
-    from toolchain.ir import Affine, Convolution, Flatten, InputNode, IntegerGraph, Population, Readout
+    from spikec.ir import Affine, Convolution, Flatten, InputNode, IntegerGraph, Population, Readout
+    from spikec.ir.kinds import IF
 
     def integers(*values: int, shape: tuple[int, ...]) -> Any:
         return np.array(values, np.int64).reshape(shape)
@@ -96,7 +98,7 @@ def _one_neuron() -> IntegerGraph:
             (0, 0),
             (1, 1),
         ),
-        Population("fire", ("conv",), pixel, "if", integers(10, shape=pixel), integers(5, shape=pixel)),
+        Population("fire", ("conv",), pixel, IF(), theta=integers(10, shape=pixel), v_init=integers(5, shape=pixel)),
         Flatten("flat", ("fire",), pixel, (1,)),
         Affine("head", ("flat",), (1,), (2,), integers(3, -3, shape=(2, 1)), integers(0, 1, shape=(2,))),
         Readout("readout", ("head",), (2,), integers(0, 0, shape=(2,)), 1.0),

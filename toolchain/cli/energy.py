@@ -6,15 +6,16 @@ import argparse
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from toolchain.cli import parser
-from toolchain.cli.golden_options import add_golden, golden_options
-from toolchain.cli.output import emit, note
-from toolchain.cli.parser import Parser, UsageError, at_least, unknown
-from toolchain.errors import DoesNotFit
+from spikec.cli import parser
+from spikec.cli.output import emit, note
+from spikec.cli.parser import Parser, UsageError, at_least
+from spikec.cli.target_options import add_golden, golden_options
+from spikec.errors import DoesNotFit
+from spikec.words import unknown
 
 if TYPE_CHECKING:
-    from toolchain.energy import Convention
-    from toolchain.ir import IntegerGraph
+    from spikec.energy import Convention
+    from spikec.ir import IntegerGraph
 
 _OF_ESTIMATES = ("book", "first_layer", "place", "by_capacity", "seed")
 
@@ -53,11 +54,11 @@ def add_parser(commands: Any) -> Parser:
 
 
 def run(args: argparse.Namespace) -> int:
-    from targets.loihi import chip_names, place
-    from toolchain.cli.evaluate import golden_trace
-    from toolchain.cli.inputs import open_images, read_graph
-    from toolchain.energy import estimate, load_profile, profile_names
-    from toolchain.energy.conventions import TOOLS
+    from spikec.cli.evaluate import golden_trace
+    from spikec.cli.inputs import open_images, read_graph
+    from spikec.energy import estimate, load_profile, profile_names
+    from spikec.energy.conventions import TOOLS
+    from spikec.targets.chips import chip_names, place
 
     if args.profile not in profile_names() and not args.profile.endswith(".toml"):
         raise UsageError(f"--profile: {unknown(args.profile, profile_names())}")
@@ -100,10 +101,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _as_tool(args: argparse.Namespace, graph: IntegerGraph) -> Convention:
     """Batch by batch, as the tools work, since they read rasters."""
-    from toolchain.cli.evaluate import batches
-    from toolchain.cli.inputs import open_images
-    from toolchain.energy.conventions import convention, mean
-    from toolchain.simulation import simulate
+    from spikec.cli.evaluate import batches
+    from spikec.cli.inputs import open_images
+    from spikec.energy.conventions import convention, mean
+    from spikec.simulation import simulate
 
     found = []
     for images, _ in batches(open_images(args, graph), graph, "golden"):

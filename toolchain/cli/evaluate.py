@@ -1,114 +1,43 @@
-"""Run a data set a batch at a time and sum up accuracy, activity and overflows, in bounded memory."""
+"""The runs of :mod:`spikec.evidence.accuracy`, with progress on stderr."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from toolchain.cli.output import Progress
-from toolchain.ir import IntegerGraph
-from toolchain.report.statistics import wilson
-from toolchain.simulation import Trace
-
-if TYPE_CHECKING:
-    from models.data import Dataset
-
-#: Counts and events of a batch, int32 per neuron and image, and its raster, int8 per step, stay near this many bytes.
-_BATCH_BYTES = 2**27
-_IMAGES_AT_ONCE = 256
-_SLOW_BATCH = 50  # a target that takes a second or more per image should show progress
+from spikec.cli.output import Progress
+from spikec.evidence import accuracy
+from spikec.ir import IntegerGraph
+from spikec.simulation import Trace
+from spikec.training.images import Images
 
 
-@dataclass
-class Evaluation:
-    """Sums over the images seen so far. ``correct_by_step[t]``: correct when read out after step t + 1."""
-
-    images: int = 0
-    correct: int = 0
-    correct_by_step: npt.NDArray[np.int64] | None = None
-    events: dict[str, int] = field(default_factory=dict)
-    overflows: dict[str, int] = field(default_factory=dict)
-    seconds: float = 0.0  # wall clock inside the target
-    steps: int | None = None  # that were run, where images may stop early
-
-    @property
-    def mean_steps(self) -> float | None:
-        """Steps per image, where images may stop early."""
-        return None if self.steps is None else self.steps / self.images
-
-    @property
-    def accuracy(self) -> float:
-        return self.correct / self.images
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """95 % Wilson interval of the accuracy."""
-        return wilson(self.correct, self.images)
-
-    @property
-    def curve(self) -> list[float] | None:
-        """Accuracy after each step, where the schedule has a readout before the last one."""
-        return None if self.correct_by_step is None else [float(c / self.images) for c in self.correct_by_step]
-
-    @property
-    def overflowed(self) -> dict[str, int]:
-        """Neuron-steps beyond 24 bits, or the registers asked for, by layer, where there are any."""
-        return {name: count for name, count in self.overflows.items() if count}
-
-    def add(self, trace: Trace, labels: npt.NDArray[np.int64]) -> None:
-        """The trace of the next images."""
-        self.seconds += trace.seconds
-        self.images += len(labels)
-        if trace.steps is not None:
-            self.steps = (self.steps or 0) + int(trace.steps.sum())
-        self.correct += int((trace.predictions == labels).sum())
-        if trace.output_curve is not None:
-            hits = (trace.output_curve.argmax(axis=2) == labels[:, None]).sum(axis=0)
-            self.correct_by_step = hits if self.correct_by_step is None else self.correct_by_step + hits
-        for name, events in (trace.event_totals or trace.events).items():
-            self.events[name] = self.events.get(name, 0) + int(events.sum(dtype=np.int64))
-        for name, count in trace.overflows.items():
-            self.overflows[name] = self.overflows.get(name, 0) + count
+@contextmanager
+def progressing(label: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Inside, what is called with the number of images done shows it."""
+    with Progress(label, total) as progress:
+        yield lambda done: progress.advance(done - progress.done)
 
 
 def golden_trace(
-    dataset: Dataset,
+    dataset: Images,
     graph: IntegerGraph,
     counts: bool | Literal["totals"] = "totals",
     measure: bool = False,
     **options: Any,
 ) -> Trace:
-    """The golden model's trace of all images. With counts summed over the images it is small for any number of them;
-    ``counts=True`` keeps them per image, which an energy interval needs. ``measure`` keeps the range of every membrane,
-    also where 24 bits are proven; ``options`` are further ones of ``tc.simulate``."""
-    from toolchain.simulation import simulate
-
-    with Progress("golden", len(dataset)) as progress:
-        return simulate(
-            graph,
-            (images.numpy() for images, _ in dataset.batches(_IMAGES_AT_ONCE)),
-            counts=counts,
-            measure=measure,
-            progress=lambda done, _: progress.advance(done - progress.done),
-            **options,
-        )
+    """See :func:`spikec.evidence.accuracy.golden_trace`."""
+    with progressing("golden", len(dataset)) as progress:
+        return accuracy.golden_trace(dataset, graph, counts, measure, progress, **options)
 
 
 def batches(
-    dataset: Dataset, graph: IntegerGraph, label: str, least: int | None = None
+    dataset: Images, graph: IntegerGraph, target: str, least: int | None = None
 ) -> Iterator[tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]]:
-    """(images float32 [n, C, H, W], labels int64 [n]) in order, with progress; for traces with counts per image.
-
-    ``least``: images per batch that the target asks for, where memory allows.
-    """
-    neurons = sum(population.theta.size for population in graph.populations)
-    largest = _IMAGES_AT_ONCE if label == "golden" else max(_SLOW_BATCH, least or 1)
-    size = max(1, min(largest, _BATCH_BYTES // ((8 + graph.emission_steps) * max(neurons, 1))))
-    with Progress(label, len(dataset)) as progress:
-        for images, labels in dataset.batches(size):
-            yield images.numpy(), labels.numpy()
-            progress.advance(len(labels))
+    """See :func:`spikec.evidence.accuracy.batches`."""
+    with progressing(target, len(dataset)) as progress:
+        yield from accuracy.batches(dataset, graph, target, least, progress)

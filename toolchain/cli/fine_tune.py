@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toolchain.cli.parser import UsageError
-from toolchain.cli.precision import TRAINED, chosen_precision
+from spikec.cli.parser import UsageError
+from spikec.cli.precision import chosen_precision
+from spikec.deployment import defaults
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from models.data import Dataset
-    from models.recipes import Recipe
-    from toolchain.training import FitResult
-    from toolchain.training.spiking import SpikingNeuron
+    from spikec.models.data import Dataset
+    from spikec.models.recipes import Recipe
+    from spikec.training import FitResult
 
-#: Images that the units are chosen on, as many as ``spikec export`` takes.
-_IMAGES = 256
 _EPOCHS, _RATE = 5, 0.1
 _SPIKING_EPOCHS, _SPIKING_RATE = 2, 2e-4
-#: Neurons that training goes through, by the conversion method that puts them there.
-_NEURONS: dict[str | None, SpikingNeuron] = {None: "if", "qcfs": "if", "error-compensation": "signed_if"}
 
 
 def start(option: str, args: argparse.Namespace, recipe: Recipe) -> Path:
     """The weights that ``option`` starts from: those given, or the shipped ones."""
-    from models.weights import index, weights_path
+    from spikec.models.weights import index, weights_path
 
     if recipe.method == "relu":
         raise UsageError(f"{option} needs thresholds, which networks trained by the method relu have not")
@@ -48,8 +44,13 @@ def shorter(recipe: Recipe, args: argparse.Namespace) -> Recipe:
 
 def spiking(recipe: Recipe, args: argparse.Namespace) -> Recipe:
     """The recipe for fine-tuning through ``args.through_spikes`` steps: AdamW at a small rate, no weight decay."""
-    if args.method not in _NEURONS:
-        raise UsageError("--through-spikes trains the neurons of --method qcfs or error-compensation")
+    from spikec.conversion import methods
+
+    kinds = {name: method.trains_spikes for name, method in methods().items()}
+    kind = kinds.get(args.method or defaults.METHOD)
+    if kind is None:
+        able = sorted((name for name in kinds if kinds[name] is not None), key=lambda name: name != defaults.METHOD)
+        raise UsageError(f"--through-spikes trains the neurons of --method {' or '.join(able)}")
     fit = replace(
         recipe.fit,
         epochs=args.epochs or _SPIKING_EPOCHS,
@@ -58,7 +59,7 @@ def spiking(recipe: Recipe, args: argparse.Namespace) -> Recipe:
         weight_decay=0.0,
         compile=False,
         timesteps=args.through_spikes,
-        neuron=_NEURONS[args.method],
+        neuron=kind.name,
         through_spikes=True,
     )
     return replace(recipe, method="qcfs", fit=fit)
@@ -68,24 +69,21 @@ def fine_tune(
     args: argparse.Namespace, recipe: Recipe, model: nn.Module, train: Dataset, validation: Dataset, **files: Any
 ) -> tuple[FitResult, dict[str, Any]]:
     """Train ``model`` in place; the second value belongs into the header of its weights."""
-    from toolchain.conversion import methods
-    from toolchain.quantization import finetune_quantised
+    from spikec.conversion import methods
+    from spikec.deployment.weights_file import trained_precision
+    from spikec.quantization import finetune_quantised
 
     name = args.method or recipe.method
-    kind: Any = methods()[name]
-    levels = recipe.levels
-    method = kind() if name == "graded" else kind(timesteps=levels.bit_length() if name == "error-free" else levels)
     result = finetune_quantised(
         model,
         train,
         validation,
         recipe.fit,
         chosen_precision(args, "spikes"),
-        example=train.images(slice(_IMAGES)),
-        method=method,
+        example=train.images(slice(defaults.CALIBRATION_IMAGES)),
+        method=methods()[name].for_levels(recipe.levels),
         format=args.format,
         device=args.device,
         **files,
     )
-    trained = {**asdict(result.precision), "method": name, "format": args.format}
-    return result.fit, {TRAINED: trained}
+    return result.fit, trained_precision(result.precision, name, args.format)

@@ -6,15 +6,15 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolchain.cli.parser import unknown
-from toolchain.errors import DataError, GraphError, TargetUnavailable, ToolchainError
-from toolchain.ir import IntegerGraph, as_integer, load
+from spikec.errors import DataError, GraphError, TargetUnavailable, ToolchainError
+from spikec.ir import IntegerGraph, as_integer, load
+from spikec.words import unknown
 
 if TYPE_CHECKING:
     import nir
 
-    from models.data import Dataset
-    from targets.base import Target
+    from spikec.models.data import Dataset
+    from spikec.targets.base import Target
 
 
 def read_graph(path: Path) -> tuple[nir.NIRGraph, IntegerGraph]:
@@ -29,7 +29,7 @@ def read_graph(path: Path) -> tuple[nir.NIRGraph, IntegerGraph]:
 
 def open_images(args: argparse.Namespace, graph: IntegerGraph | None = None) -> Dataset:
     """The first ``--limit`` test images of ``--data``; refused where ``graph`` takes another shape."""
-    from models.data import open_dataset
+    from spikec.models.data import open_dataset
 
     dataset = open_dataset(args.data, args.data_root, "test")
     if graph is not None and dataset.shape != graph.input.shape:
@@ -46,7 +46,7 @@ def open_images(args: argparse.Namespace, graph: IntegerGraph | None = None) -> 
 
 def find_target(name: str) -> Target:
     """The target called ``name``, which can run here."""
-    from targets.base import get_target, target_names
+    from spikec.targets.base import get_target, target_names
 
     if name not in target_names():
         raise ToolchainError(f"target: {unknown(name, target_names())}")

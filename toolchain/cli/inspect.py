@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from typing import Any
 
-from toolchain.cli import parser
-from toolchain.cli.output import emit
-from toolchain.cli.parser import Parser, UsageError, unknown
+from spikec.cli import parser
+from spikec.cli.output import emit
+from spikec.cli.parser import Parser, UsageError
+from spikec.words import unknown
 
 
 def add_parser(commands: Any) -> Parser:
@@ -18,9 +20,9 @@ def add_parser(commands: Any) -> Parser:
 
 
 def run(args: argparse.Namespace) -> int:
-    from toolchain.cli.inputs import read_graph
-    from toolchain.ir import text
-    from toolchain.quantization.ranges import bounds
+    from spikec.analysis.ranges import bounds
+    from spikec.cli.inputs import read_graph
+    from spikec.ir import text
 
     nir_graph, graph = read_graph(args.graph)
     if args.layer is not None and args.layer not in graph.nodes:
@@ -43,9 +45,22 @@ def run(args: argparse.Namespace) -> int:
 def _node(node: Any, full: bool) -> dict[str, Any]:
     """A node's fields; of an array its shape and range, and its values where ``full``."""
     fields: dict[str, Any] = {"type": type(node).__name__, "output_shape": node.output_shape}
-    for name, value in vars(node).items():
+    for name, value in _values(node):
         if full or not hasattr(value, "dtype"):
             fields[name] = value
         else:
             fields[name] = {"shape": value.shape, "min": value.min(), "max": value.max()}
     return fields
+
+
+def _values(node: Any) -> Iterator[tuple[str, Any]]:
+    """Fields and values; of a neuron kind its name, and the fields of every kind, None where it has none such."""
+    from spikec.ir.kinds import Kind, kinds
+
+    for name, value in vars(node).items():
+        if not isinstance(value, Kind):
+            yield name, value
+            continue
+        yield "kind", value.name
+        for field in dict.fromkeys(field for kind in kinds().values() for field in kind.stored_fields()):
+            yield field, getattr(value, field, None)

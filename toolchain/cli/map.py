@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from toolchain.cli import parser
-from toolchain.cli.check import add_chip, known_chip
-from toolchain.cli.output import emit, note
-from toolchain.cli.parser import Parser, keep_inputs, output_path
-from toolchain.whole_files import replacing
+from spikec.cli import parser
+from spikec.cli.check import add_chip, known_chip
+from spikec.cli.output import emit, note
+from spikec.cli.parser import Parser, keep_inputs, output_path
+from spikec.whole_files import replacing
 
 if TYPE_CHECKING:
-    from targets.loihi import Placement
+    from spikec.targets.chips import Placement
 
 
 def add_parser(commands: Any) -> Parser:
@@ -27,8 +27,8 @@ def add_parser(commands: Any) -> Parser:
 
 
 def run(args: argparse.Namespace) -> int:
-    from targets.loihi import check, place
-    from toolchain.cli.inputs import read_graph
+    from spikec.cli.inputs import read_graph
+    from spikec.targets.chips import check, place
 
     chip = known_chip(args.target)
     keep_inputs(args, args.svg)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from toolchain.cli import parser
-from toolchain.cli.output import emit, percent
-from toolchain.cli.parser import Parser, keep_inputs, output_path
+from spikec.cli import parser
+from spikec.cli.output import emit, percent
+from spikec.cli.parser import Parser, keep_inputs, output_path
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from toolchain.ir import IntegerGraph
+    from spikec.ir import IntegerGraph
 
     Data = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]
 
@@ -42,9 +42,9 @@ def add_parser(commands: Any) -> Parser:
 
 
 def run(args: argparse.Namespace) -> int:
-    from targets import netx
-    from targets.netx.chain import folded_pools
-    from toolchain.cli.inputs import find_target, read_graph
+    from spikec.cli.inputs import find_target, read_graph
+    from spikec.targets import netx
+    from spikec.targets.netx.chain import folded_pools
 
     keep_inputs(args, args.out)
     _, graph = read_graph(args.graph)
@@ -71,11 +71,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _soft(args: argparse.Namespace, graph: IntegerGraph, data: Data | None) -> tuple[dict[str, Any], list[str]]:
-    lines = ["SOFTIF neurons: targets.netx.NetxProgram runs the file in Lava, stock netx refuses it"]
+    lines = ["SOFTIF neurons: spikec.targets.netx.NetxProgram runs the file in Lava, stock netx refuses it"]
     if data is None:
         return {}, lines
-    from targets.netx import NetxProgram
-    from toolchain.simulation import compare, simulate
+    from spikec.simulation import compare, simulate
+    from spikec.targets.netx import NetxProgram
 
     images, _ = data
     found = compare(simulate(graph, images, record="spikes"), NetxProgram.load(args.out).run(images, record="spikes"))
@@ -87,11 +87,11 @@ def _soft(args: argparse.Namespace, graph: IntegerGraph, data: Data | None) -> t
 def _hard(
     args: argparse.Namespace, graph: IntegerGraph, chain: IntegerGraph, data: Data
 ) -> tuple[dict[str, Any], list[str]]:
-    from targets.netx import simulate_hard_reset
-    from targets.netx.hard_reset import beyond_loihi
-    from toolchain.report.statistics import wilson
-    from toolchain.simulation import simulate
-    from toolchain.simulation.encode import encode
+    from spikec.evidence.intervals import wilson
+    from spikec.simulation import simulate
+    from spikec.simulation.encode import encode
+    from spikec.targets.netx import simulate_hard_reset
+    from spikec.targets.netx.hard_reset import beyond_loihi
 
     images, labels = data
     right = int((simulate(graph, images).predictions == labels).sum())
@@ -126,8 +126,8 @@ def _hard(
 
 def _stock_difference(args: argparse.Namespace, chain: IntegerGraph, images: npt.NDArray[np.float32]) -> str | None:
     """Stock netx against the simulation the accuracy comes from: outputs and spikes."""
-    from targets.netx import run_hard_reset, simulate_hard_reset
-    from toolchain.simulation.encode import encode
+    from spikec.simulation.encode import encode
+    from spikec.targets.netx import run_hard_reset, simulate_hard_reset
 
     expected = simulate_hard_reset(chain, encode(chain.input, images))
     found = run_hard_reset(args.out, images)
@@ -138,7 +138,7 @@ def _stock_difference(args: argparse.Namespace, chain: IntegerGraph, images: npt
 
 
 def _images(args: argparse.Namespace, graph: IntegerGraph, limit: int) -> Data:
-    from toolchain.cli.inputs import open_images
+    from spikec.cli.inputs import open_images
 
     args.limit = limit
     dataset = open_images(args, graph)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import difflib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from toolchain.errors import ToolchainError
-
-#: Bundled with scikit-learn, so always there.
-DEFAULT_DATA = "digits"
+from spikec.deployment import defaults
+from spikec.errors import ToolchainError
+from spikec.words import nearest, unknown
 
 
 class UsageError(ToolchainError):
@@ -23,6 +21,17 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **{"allow_abbrev": False, **options})
+        self._later: list[Callable[[], None]] = []
+
+    def later(self, add: Callable[[], None]) -> None:
+        """Call ``add``, which adds arguments, once this command is the one that is used: what it has to import would
+        make every other one slow."""
+        self._later.append(add)
+
+    def parse_known_args(self, *args: Any, **options: Any) -> Any:
+        while self._later:
+            self._later.pop(0)()
+        return super().parse_known_args(*args, **options)
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message} (see {self.prog} --help)")
@@ -45,21 +54,15 @@ class _Version(argparse.Action):
 
 def parse(parser: Parser, words: Sequence[str]) -> argparse.Namespace:
     """The parsed words; an unknown option names the nearest one of its command."""
+    args: argparse.Namespace
     args, extra = parser.parse_known_args(words)
     if not extra:
         return args
     command: Parser = args.parser
     word = extra[0].split("=")[0]
     options = [option for option in command._option_string_actions if option.startswith("--")]
-    close = difflib.get_close_matches(word, options, 1) if word.startswith("-") else []
-    command.error(f"unrecognized argument {word!r}" + (f", did you mean {close[0]!r}?" if close else ""))
-
-
-def unknown(name: str, known: Iterable[str]) -> str:
-    """``unknown 'qfcs', did you mean 'qcfs'?``, or all known names where none is near."""
-    names = list(known)
-    close = difflib.get_close_matches(name, names, 1)
-    return f"unknown {name!r}, " + (f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names)}")
+    close = nearest(word, options) if word.startswith("-") else None
+    command.error(f"unrecognized argument {word!r}" + (f", did you mean {close!r}?" if close else ""))
 
 
 def command(commands: Any, name: str, help: str, **options: Any) -> Parser:
@@ -91,7 +94,7 @@ def output_path(text: str) -> Path:
     """Argument type: a file that can be written; refused before the work rather than after it."""
     import os
 
-    from toolchain.whole_files import is_device, place_of
+    from spikec.whole_files import is_device, place_of
 
     path = Path(text)
     if path.is_dir():
@@ -131,15 +134,15 @@ def add_graph(parser: Parser, name: str = "graph") -> None:
 
 def add_data(
     parser: Parser,
-    default: str | None = DEFAULT_DATA,
-    otherwise: str = f"the shipped network chooses, else {DEFAULT_DATA}",
+    default: str | None = defaults.DATA,
+    otherwise: str = "",
 ) -> None:
     """``--data`` and ``--data-root``; without a ``default``, ``otherwise`` says what happens."""
     parser.add_argument(
         "--data",
         default=default,
         metavar="D",
-        help=f"digits, fashion-mnist, cifar10, cifar100, folder:PATH or npz:PATH (default: {default or otherwise})",
+        help=f"{defaults.DATA_SETS} (default: {default or otherwise})",
     )
     parser.add_argument("--data-root", type=Path, metavar="DIR", help="where the data set's files are")
 

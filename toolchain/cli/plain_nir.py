@@ -6,32 +6,20 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toolchain.cli.parser import Parser, UsageError
+from spikec.cli.parser import Parser, UsageError
+from spikec.deployment.configuration import SETTINGS
+from spikec.deployment.settings import flag
 
 if TYPE_CHECKING:
     import nir
-    import torch
 
-    from toolchain.conversion import SpikingNetwork
-
-#: Options a plain file needs, and those that belong to trained networks, with their defaults.
+#: Options a plain file needs, and those that belong to trained networks.
 _NEEDED = ("reset", "v_init", "timesteps")
-_FOR_NETWORKS: dict[str, object] = {
-    "weights": None,
-    "method": "qcfs",
-    "option": [],
-    "schedule": None,
-    "max_pool": None,
-    "fidelity": False,
-}
+_FOR_NETWORKS = ("weights", "method", "options", "schedule", "max_pool", "fidelity")
+_FOR_PLAIN = tuple(name for name, about in SETTINGS.items() if about.group)
 
 
-def add_arguments(command: Parser) -> None:
-    """``--reset``, ``--v-init``, ``--dt`` for plain NIR in; ``--portable`` for plain NIR out."""
-    group = command.add_argument_group("plain NIR instead of a trained network (MODEL is FILE.nir)")
-    group.add_argument("--reset", choices=("subtract",), help="how its neurons reset: subtract the threshold")
-    group.add_argument("--v-init", choices=("half", "zero"), help="where its membranes start: half the threshold, or 0")
-    group.add_argument("--dt", type=float, metavar="S", help="length of a step, needed where r is not 1")
+def add_portable(command: Parser) -> None:
     command.add_argument(
         "--portable",
         action="store_true",
@@ -39,7 +27,7 @@ def add_arguments(command: Parser) -> None:
     )
 
 
-def is_plain(args: argparse.Namespace) -> bool:
+def check(args: argparse.Namespace) -> bool:
     """Whether MODEL is a plain NIR file; refuses options that then mean nothing, or are missing."""
     plain = Path(args.model).suffix == ".nir"
     if plain:
@@ -48,33 +36,26 @@ def is_plain(args: argparse.Namespace) -> bool:
         missing = [_flag(name) for name in _NEEDED if getattr(args, name) is None]
         if missing:
             raise UsageError(f"{args.model}: NIR does not say how it is meant to run; give {' and '.join(missing)}")
-        useless = [_flag(name) for name, default in _FOR_NETWORKS.items() if getattr(args, name) != default]
-        if useless:
-            raise UsageError(f"{', '.join(useless)}: only for trained networks, not for a NIR file")
-    else:
-        useless = [_flag(name) for name in ("reset", "v_init", "dt") if getattr(args, name) is not None]
-        if useless:
-            raise UsageError(f"{', '.join(useless)}: only for a plain NIR file as MODEL")
+    useless = [name for name in (_FOR_NETWORKS if plain else _FOR_PLAIN) if _given(args, name)]
+    if useless:
+        only = "for trained networks, not for a NIR file" if plain else "for a plain NIR file as MODEL"
+        raise UsageError(f"{', '.join(map(_flag, useless))}: only {only}")
     return plain
-
-
-def network(args: argparse.Namespace, images: torch.Tensor) -> SpikingNetwork:
-    """The spiking network of the plain NIR file MODEL."""
-    from toolchain.ir.foreign import import_nir
-
-    return import_nir(
-        args.model, reset=args.reset, v_init=args.v_init, timesteps=args.timesteps, example=images, dt=args.dt
-    )
 
 
 def save(graph: nir.NIRGraph, args: argparse.Namespace) -> Any:
     """Write the deployment to ``args.out``, in its portable form where that is asked for."""
-    from toolchain.ir import save as save_deployment
-    from toolchain.ir.files import write_nir
-    from toolchain.ir.portable import portable
+    from spikec.ir import save as save_deployment
+    from spikec.ir.profile.files import write_nir
+    from spikec.ir.profile.portable import portable
 
     return write_nir(portable(graph), args.out) if args.portable else save_deployment(graph, args.out)
 
 
+def _given(args: argparse.Namespace, name: str) -> bool:
+    """Whether an option says anything else than without it."""
+    return bool(getattr(args, name) != args.parser.get_default(name))
+
+
 def _flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
+    return flag(name, SETTINGS[name]) if name in SETTINGS else f"--{name}"

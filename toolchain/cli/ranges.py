@@ -6,9 +6,10 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
-from toolchain.cli import parser
-from toolchain.cli.output import Progress, emit
-from toolchain.cli.parser import Parser, UsageError, unknown
+from spikec.cli import parser
+from spikec.cli.output import Progress, emit
+from spikec.cli.parser import Parser, UsageError
+from spikec.words import unknown
 
 
 def add_format(command: Parser) -> None:
@@ -20,7 +21,7 @@ def add_format(command: Parser) -> None:
 
 def check_format(name: str | None) -> None:
     """Refuse a name that no number format has."""
-    from toolchain.quantization.formats import format_names
+    from spikec.analysis.formats import format_names
 
     if name is not None and not name.endswith(".toml") and name not in format_names():
         raise UsageError(f"--format: {unknown(name, format_names())}")
@@ -36,9 +37,9 @@ def add_parser(commands: Any) -> Parser:
 
 
 def run(args: argparse.Namespace) -> int:
-    from toolchain.cli.inputs import open_images, read_graph
-    from toolchain.quantization.range_report import check_ranges, summary
-    from toolchain.simulation.registers import format_of
+    from spikec.cli.inputs import open_images, read_graph
+    from spikec.evidence.range_report import check_ranges, summary
+    from spikec.simulation.registers import format_of
 
     check_format(args.format)
     _, graph = read_graph(args.graph)

@@ -7,13 +7,11 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from toolchain.cli import parser
-from toolchain.cli.golden_options import add_golden, golden_options
-from toolchain.cli.output import emit, note
-from toolchain.cli.parser import Parser, at_least, keep_inputs, output_path
-
-#: Images behind the energy interval, which needs counts per image; accuracy and counts use all.
-ENERGY_IMAGES = 1000
+from spikec.cli import parser
+from spikec.cli.output import emit, note
+from spikec.cli.parser import Parser, at_least, keep_inputs, output_path
+from spikec.cli.target_options import add_golden, golden_options
+from spikec.deployment.defaults import SPREAD_IMAGES
 
 
 def add_parser(commands: Any) -> Parser:
@@ -52,12 +50,12 @@ def _page(text: str) -> Path:
 
 
 def run(args: argparse.Namespace) -> int:
-    from targets.base import get_target
-    from toolchain.cli.evaluate import golden_trace
-    from toolchain.cli.inputs import open_images, read_graph
-    from toolchain.cli.verify import verification
-    from toolchain.report import report
-    from toolchain.report.fit import estimates_of, fits_of
+    from spikec.cli.evaluate import golden_trace
+    from spikec.cli.inputs import open_images, read_graph
+    from spikec.cli.verify import crosscheck
+    from spikec.reporting import report
+    from spikec.reporting.fits import estimates_of, fits_of
+    from spikec.targets.base import get_target
 
     keep_inputs(args, args.out, args.out.with_suffix(".json"))
     nir_graph, graph = read_graph(args.graph)
@@ -65,9 +63,9 @@ def run(args: argparse.Namespace) -> int:
     missing = get_target("lava").available() if args.verify else None
     if missing:
         note(f"not compared with Lava: {missing}")
-    whole = len(dataset) <= ENERGY_IMAGES
+    whole = len(dataset) <= SPREAD_IMAGES
     sample = golden_trace(
-        dataset.subset(slice(ENERGY_IMAGES)), graph, counts=True, measure=whole, **golden_options(args)
+        dataset.subset(slice(SPREAD_IMAGES)), graph, counts=True, measure=whole, **golden_options(args)
     )
     trace = sample if whole else golden_trace(dataset, graph, measure=True, **golden_options(args))
     verify = args.verify and not missing
@@ -79,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
         trace=trace,
         estimates=estimates_of(graph, sample, placements),
         fits=fits,
-        verification=verification("lava", nir_graph, graph, dataset.subset(slice(args.verify))) if verify else None,
+        verification=crosscheck("lava", nir_graph, dataset.subset(slice(args.verify))) if verify else None,
         path=args.out,
         data_name=args.data,
         command=_command(args),

@@ -6,15 +6,15 @@ import argparse
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from toolchain.cli import parser
-from toolchain.cli.golden_options import add_golden, golden_options
-from toolchain.cli.lava_options import Speed, add_lava, lava_options
-from toolchain.cli.output import emit, note, percent
-from toolchain.cli.parser import Parser, UsageError, keep_inputs, output_path
-from toolchain.cli.ranges import add_format, check_format
+from spikec.cli import parser
+from spikec.cli.output import emit, note, percent
+from spikec.cli.parser import Parser, UsageError, keep_inputs, output_path
+from spikec.cli.ranges import add_format, check_format
+from spikec.cli.speed import Speed
+from spikec.cli.target_options import add_targets, target_options
 
 if TYPE_CHECKING:
-    from toolchain.cli.evaluate import Evaluation
+    from spikec.evidence.accuracy import Evaluation
 
 #: Lava simulates every process at every step; a whole test set takes hours there.
 LAVA_LIMIT = 100
@@ -36,19 +36,20 @@ def add_parser(commands: Any) -> Parser:
     command.add_argument("--record", choices=["spikes"], help="also keep every spike in the trace (with -o)")
     command.add_argument("-o", "--out", type=output_path, metavar="trace.npz", help="write the trace")
     command.add_argument("--device", metavar="D", help="golden only: cpu (default), cuda or cuda:N; same integers")
-    add_golden(command, early_exit=True)
-    add_lava(command)
+    add_targets(command, running=True)
     return command
 
 
 def run(args: argparse.Namespace) -> int:
-    from toolchain.cli.evaluate import Evaluation, batches, golden_trace
-    from toolchain.cli.inputs import find_target, open_images, read_graph
-    from toolchain.cli.trace_file import TraceFile
+    from spikec.cli.evaluate import batches, golden_trace
+    from spikec.cli.inputs import find_target, open_images, read_graph
+    from spikec.cli.trace_file import TraceFile
+    from spikec.evidence.accuracy import Evaluation
 
     if args.record and not args.out:
         raise UsageError("--record needs -o FILE to keep the spikes in")
-    options, golden = lava_options(args) | _registers(args), golden_options(args)
+    options, running = target_options(args, running=True)
+    options |= _registers(args)
     keep_inputs(args, args.out)
     nir_graph, graph = read_graph(args.graph)
     target = find_target(args.target)
@@ -58,14 +59,14 @@ def run(args: argparse.Namespace) -> int:
     dataset = open_images(args, graph)
     result, speed = Evaluation(), Speed()
     if args.target == "golden" and not args.out:
-        trace = golden_trace(dataset, graph, **options, **golden)
+        trace = golden_trace(dataset, graph, **options, **running)
         result.add(trace, dataset.labels)
         speed.add(trace)
     else:
         program = target.compile(nir_graph, **options)
         with TraceFile(args.out, graph, len(dataset)) if args.out else contextlib.nullcontext() as file:
-            for images, labels in batches(dataset, graph, args.target, args.chunk):
-                trace = program.run(images, record=args.record, **golden)
+            for images, labels in batches(dataset, graph, args.target, options.get("chunk")):
+                trace = program.run(images, record=args.record, **running)
                 result.add(trace, labels)
                 speed.add(trace)
                 if file is not None:

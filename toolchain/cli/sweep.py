@@ -8,12 +8,12 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toolchain.cli import parser
-from toolchain.cli.output import Progress, emit, note
-from toolchain.cli.parser import Parser, UsageError, at_least
+from spikec.cli import parser
+from spikec.cli.output import Progress, emit, note
+from spikec.cli.parser import Parser, UsageError, at_least
 
 if TYPE_CHECKING:
-    from toolchain.sweep import Configuration, Plan, Sweep
+    from spikec.sweeping import Configuration, Plan, Sweep
 
 _AGAIN = "finished runs are kept, the same command goes on"
 
@@ -53,8 +53,8 @@ def add_parser(commands: Any) -> Parser:
 def run(args: argparse.Namespace) -> int:
     if args.executor != "slurm" and (args.slurm_option or args.no_wait):
         raise UsageError("--slurm-option and --no-wait belong to --executor slurm")
-    from toolchain.sweep import look, read_grid, sweep
-    from toolchain.sweep.store import Store
+    from spikec.sweeping import look, read_grid, sweep
+    from spikec.sweeping.store import Store
 
     plan = read_grid(args.grid, limit=args.limit)
     for remark in plan.remarks:

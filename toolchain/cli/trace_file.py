@@ -15,24 +15,24 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from toolchain.ir import IntegerGraph
-from toolchain.simulation import Trace
-from toolchain.whole_files import place_of
+from spikec.ir import IntegerGraph
+from spikec.simulation import Trace
+from spikec.whole_files import place_of
 
 Array = npt.NDArray[np.generic]
 
 
 class TraceFile:
     """Arrays over all images: ``output``, ``logits``, ``labels``, ``counts/<layer>``, ``events/<layer>`` and, where
-    there are, ``output_curve``, ``steps`` and ``spikes/<layer>``, as in :class:`toolchain.simulation.Trace`. Counts are
+    there are, ``output_curve``, ``steps`` and ``spikes/<layer>``, as in :class:`spikec.simulation.Trace`. Counts are
     stored in the smallest integer type that holds every count the graph allows. Use as a context: the file appears at
     ``path`` when the block ends without an error, complete, and not at all otherwise.
     """
 
     def __init__(self, path: Path, graph: IntegerGraph, images: int) -> None:
         self.path, self.images = place_of(path), images
-        # A payload neuron emits up to its levels, every other at most one spike a step.
-        largest = graph.emission_steps * max((p.levels or 1 for p in graph.populations), default=1)
+        emitted = (abs(number) for population in graph.populations for number in population.neuron.emission)
+        largest = graph.emission_steps * max(emitted, default=1)
         self.count_type = np.min_scalar_type(-largest - 1)
         self._folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=self.path.parent))
         self._parts: dict[str, Path] = {}

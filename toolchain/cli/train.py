@@ -6,34 +6,34 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toolchain.cli.fine_tune import fine_tune, shorter, spiking, start
-from toolchain.cli.output import emit, note, percent
-from toolchain.cli.parser import Parser, UsageError, at_least, command, output_path
-from toolchain.cli.precision import add_precision
-from toolchain.cli.ranges import check_format
+from spikec.cli.fine_tune import fine_tune, shorter, spiking, start
+from spikec.cli.output import emit, note, percent
+from spikec.cli.parser import Parser, UsageError, at_least, command, output_path
+from spikec.cli.ranges import check_format
+from spikec.cli.settings import add_settings
+from spikec.deployment import defaults
 
 if TYPE_CHECKING:
-    from models.recipes import Recipe
+    from spikec.models.recipes import Recipe
 
-#: Conversion methods and the training they need.
-METHODS = {
-    "qcfs": "qcfs",
-    "offset-spikes": "qcfs",
-    "error-compensation": "qcfs",
-    "srp": "qcfs",
-    "graded": "qcfs",
-    "residual-error": "residual-error",
-    "error-free": "error-free",
-    "relu": "relu",
-}
+#: Trains a plain network, which any method may convert: no conversion method itself.
+PLAIN = "relu"
 
 
 def add_parser(commands: Any) -> Parser:
     parser = command(commands, "train", "train a network so that it survives conversion; resumable")
+    parser.later(lambda: _add_arguments(parser))
+    return parser
+
+
+def _add_arguments(parser: Parser) -> None:
+    from spikec.conversion import methods
+
+    names = sorted(methods(), key=lambda name: name != defaults.METHOD)
     parser.add_argument("model", metavar="MODEL", help="zoo name, package.module:callable or file.py:callable")
     parser.add_argument("--data", metavar="D", help="data set (default: the recipe's)")
     parser.add_argument("--data-root", type=Path, metavar="DIR", help="where the data set's files are")
-    parser.add_argument("--method", choices=tuple(METHODS), help="what to train for (default: the recipe's)")
+    parser.add_argument("--method", choices=(*names, PLAIN), help="what to train for (default: the recipe's)")
     parser.add_argument("--recipe", type=Path, metavar="R.toml", help="recipe (default: the network's own)")
     parser.add_argument(
         "--levels", type=at_least(0), metavar="L", help="activation levels instead of the recipe's; 0: clipping only"
@@ -45,13 +45,16 @@ def add_parser(commands: Any) -> Parser:
     parser.add_argument(
         "--max-pool", choices=("average",), help="replace max pooling by average pooling, then train or fine-tune"
     )
-    add_precision(
+    add_settings(
         parser,
-        "--weight-bits",
-        "spikes",
-        "fine-tune --weights (or the shipped ones) with weights of B bits, 2 to 8, rounded as spikec export does it",
+        "bits",
+        flag="--weight-bits",
+        help="fine-tune --weights (or the shipped ones) with weights of B bits, 2 to 8, rounded as spikec export does "
+        "it",
     )
-    parser.add_argument("--format", default="generic24", metavar="F", help="number format, with --weight-bits")
+    add_settings(parser, "per", "override")
+    add_settings(parser, "scale", default="spikes")
+    parser.add_argument("--format", default=defaults.FORMAT, metavar="F", help="number format, with --weight-bits")
     parser.add_argument(
         "--through-spikes",
         type=at_least(1),
@@ -60,7 +63,6 @@ def add_parser(commands: Any) -> Parser:
     )
     parser.add_argument("-o", "--output", required=True, type=_safetensors, metavar="W.safetensors")
     parser.add_argument("--resume", action="store_true", help="continue from W.safetensors.checkpoint")
-    return parser
 
 
 def _safetensors(text: str) -> Path:
@@ -71,11 +73,11 @@ def _safetensors(text: str) -> Path:
 
 
 def run(args: argparse.Namespace) -> int:
-    from models import prepare, save_weights
-    from models.data import open_dataset
-    from toolchain.report.statistics import wilson
-    from toolchain.training import evaluate, fit
-    from toolchain.training.checks import fitting_network
+    from spikec.evidence.intervals import wilson
+    from spikec.models import prepare, save_weights
+    from spikec.models.data import open_dataset
+    from spikec.training import evaluate, fit
+    from spikec.training.checks import fitting_network
 
     recipe = _recipe(args)
     weights: Path | None = args.weights
@@ -146,12 +148,20 @@ def _recipe(args: argparse.Namespace) -> Recipe:
     """The recipe with what the command line overrides."""
     from dataclasses import replace
 
-    from models.recipes import default_recipe, load_recipe
+    from spikec.models.recipes import default_recipe, load_recipe
 
     recipe = load_recipe(args.recipe) if args.recipe else default_recipe(args.model)
     given = {"epochs": args.epochs, "seed": args.seed}
     fit = replace(recipe.fit, **{k: v for k, v in given.items() if v is not None})
-    chosen = {"data": args.data, "levels": args.levels, "method": METHODS[args.method] if args.method else None}
+    chosen = {"data": args.data, "levels": args.levels, "method": _training(args.method)}
     recipe = replace(recipe, fit=fit, **{k: v for k, v in chosen.items() if v is not None})
     # A ReLU network has no thresholds to spike with: its epochs are chosen on the network itself.
-    return replace(recipe, fit=replace(fit, timesteps=0)) if recipe.method == "relu" else recipe
+    return replace(recipe, fit=replace(fit, timesteps=0)) if recipe.method == PLAIN else recipe
+
+
+def _training(method: str | None) -> str | None:
+    """The training that a conversion method needs."""
+    from spikec.conversion import methods
+    from spikec.conversion.methods.base import training_of
+
+    return method if method is None or method == PLAIN else training_of(methods()[method])

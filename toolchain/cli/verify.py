@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from toolchain.cli import parser
-from toolchain.cli.golden_options import add_golden, golden_options
-from toolchain.cli.lava_options import Speed, add_lava, lava_options
-from toolchain.cli.output import emit
-from toolchain.cli.parser import Parser
+from spikec.cli import parser
+from spikec.cli.output import emit
+from spikec.cli.parser import Parser
+from spikec.cli.speed import Speed
+from spikec.cli.target_options import add_targets, golden_options, target_options
 
 if TYPE_CHECKING:
     import nir
 
-    from models.data import Dataset
-    from toolchain.ir import IntegerGraph
-    from toolchain.report import Verification
+    from spikec.evidence.crosscheck import Crosscheck
+    from spikec.models.data import Dataset
 
 
 def add_parser(commands: Any) -> Parser:
@@ -27,72 +25,48 @@ def add_parser(commands: Any) -> Parser:
     command.add_argument("--target", default="lava", metavar="TARGET", help="lava (default)")
     parser.add_data(command)
     parser.add_limit(command, 20)
-    add_golden(command)
-    add_lava(command)
+    add_targets(command, running=False)
     return command
 
 
 def run(args: argparse.Namespace) -> int:
-    from toolchain.cli.inputs import find_target, open_images, read_graph
+    from spikec.cli.inputs import find_target, open_images, read_graph
 
-    options, speed = lava_options(args), Speed()
+    (options, _), speed = target_options(args, running=False), Speed()
     nir_graph, graph = read_graph(args.graph)
     find_target(args.target)
     dataset = open_images(args, graph)
-    result = verification(args.target, nir_graph, graph, dataset, options, speed, golden_options(args))
+    result = crosscheck(args.target, nir_graph, dataset, options, golden_options(args), speed)
     document = {
         "file": args.graph,
         "content_sha256": graph.content_sha256,
         "data": args.data,
-        **vars(result),
-        "identical": result.identical,
+        **result.to_json(),
         **speed.document,
     }
-    emit(args, document, "\n".join([says(result), *(speed.lines if speed.steps else [])]))
+    emit(args, document, "\n".join([str(result), *(speed.lines if speed.steps else [])]))
     return 0 if result.identical else 3
 
 
-def says(result: Verification) -> str:
-    """``20 images, 6 layers, 4 steps: identical``, or the first difference."""
-    what = f"{result.images} images, {result.layers} layers, {result.timesteps} steps"
-    return f"{what}: {result.difference or 'identical'}"
-
-
-def verification(
+def crosscheck(
     target: str,
-    nir_graph: nir.NIRGraph,
-    graph: IntegerGraph,
+    graph: nir.NIRGraph,
     dataset: Dataset,
     options: Mapping[str, Any] | None = None,
+    golden: Mapping[str, Any] | None = None,
     speed: Speed | None = None,
-    golden_options: Mapping[str, Any] | None = None,
-) -> Verification:
-    """Golden model against ``target`` on ``dataset``: every emission of every layer, image and step, and the outputs.
+) -> Crosscheck:
+    """:func:`spikec.crosscheck` with progress on stderr; ``speed`` takes the target's times."""
+    from spikec.cli.evaluate import progressing
+    from spikec.evidence import crosscheck as evidence
 
-    Stops at the first batch with a difference; its image counts from the first of ``dataset``. ``options`` are those
-    of the target, ``golden_options`` of ``tc.simulate``; ``speed`` takes its times.
-    """
-    from toolchain.cli.evaluate import batches
-    from toolchain.cli.inputs import find_target
-    from toolchain.report import Verification
-    from toolchain.simulation import compare
-
-    options = dict(options or {})
-    golden, program = find_target("golden").compile(nir_graph), find_target(target).compile(nir_graph, **options)
-    done, difference = 0, None
-    for images, labels in batches(dataset, graph, target, options.get("chunk")):
-        trace = program.run(images, record="spikes")
-        if speed is not None:
-            speed.add(trace)
-        found = compare(golden.run(images, record="spikes", **(golden_options or {})), trace)
-        if found is not None:
-            difference = str(replace(found, image=found.image + done))
-            break
-        done += len(labels)
-    return Verification(
-        target=target,
-        images=len(dataset),
-        layers=len(graph.populations),
-        timesteps=graph.timesteps,
-        difference=difference,
-    )
+    with progressing(target, len(dataset)) as progress:
+        return evidence.crosscheck(
+            graph,
+            target,
+            dataset,
+            options=options,
+            golden=golden,
+            progress=progress,
+            watch=None if speed is None else speed.add,
+        )

@@ -1,17 +1,16 @@
 """ANN-SNN conversion: one file per method, the float spiking network, and thresholds for plain ReLU networks."""
 
-from toolchain.conversion.error_compensation import ErrorCompensation
-from toolchain.conversion.error_free import ErrorFree
-from toolchain.conversion.fidelity import Fidelity, LayerFidelity, fidelity
-from toolchain.conversion.graded import Graded
-from toolchain.conversion.method import METHODS, Method, NeuronSpec, methods, register
-from toolchain.conversion.network import SpikingNetwork
-from toolchain.conversion.neurons import Neuron
-from toolchain.conversion.offset_spikes import OffsetSpikes
-from toolchain.conversion.qcfs import QCFS
-from toolchain.conversion.residual_error import ResidualError
-from toolchain.conversion.srp import SRP
-from toolchain.conversion.to_spiking import convert
+from spikec.conversion.methods.base import METHODS, Method, NeuronSpec, methods, register
+from spikec.conversion.methods.error_compensation import ErrorCompensation
+from spikec.conversion.methods.error_free import ErrorFree
+from spikec.conversion.methods.graded import Graded
+from spikec.conversion.methods.offset_spikes import OffsetSpikes
+from spikec.conversion.methods.qcfs import QCFS
+from spikec.conversion.methods.residual_error import ResidualError
+from spikec.conversion.methods.srp import SRP
+from spikec.conversion.network import SpikingNetwork
+from spikec.conversion.neurons import Neuron
+from spikec.conversion.to_spiking import convert
 
 __all__ = [
     "METHODS",
@@ -19,9 +18,7 @@ __all__ = [
     "SRP",
     "ErrorCompensation",
     "ErrorFree",
-    "Fidelity",
     "Graded",
-    "LayerFidelity",
     "Method",
     "Neuron",
     "NeuronSpec",
@@ -29,7 +26,6 @@ __all__ = [
     "ResidualError",
     "SpikingNetwork",
     "convert",
-    "fidelity",
     "methods",
     "register",
 ]

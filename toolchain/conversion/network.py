@@ -4,23 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
-from toolchain.conversion.neurons import Neuron
-from toolchain.errors import DataError
-from toolchain.frontend import ChannelAffine, Convolution, Dense
-from toolchain.ir.integer import Schedule
-
-
-@dataclass(frozen=True)
-class InputRange:
-    """How real pixels become integers: ``integer = clip(round(real / scale), range of dtype)``."""
-
-    dtype: Literal["int8", "uint8"]
-    scale: float
+from spikec.conversion.neurons import Neuron
+from spikec.errors import ConversionError, DataError
+from spikec.frontend import ChannelAffine, Convolution, Dense
+from spikec.ir.coding import InputRange
+from spikec.ir.types import Schedule
 
 
 @dataclass
@@ -33,7 +26,7 @@ class Provenance:
 
 
 class SpikingNetwork(nn.Module):
-    """A network of integrate-and-fire neurons in float, made by :func:`toolchain.convert`.
+    """A network of integrate-and-fire neurons in float, made by :func:`spikec.convert`.
 
     Calling it on images [N, C, H, W], of any floating-point dtype, returns float32 logits [N, classes]: the mean over T
     steps of the last layer's output.
@@ -57,6 +50,10 @@ class SpikingNetwork(nn.Module):
         self.timesteps, self.schedule, self.drain = timesteps, schedule, drain
         self.input_range, self.provenance = input_range, provenance
         self.register_buffer("example", example.detach().clone(), persistent=False)
+        emitting = {neuron.steps: neuron.spec.kind.name for neuron in self.neurons.values()}
+        if len(emitting) > 1:
+            found = " and ".join(f"{steps} ({kind})" for steps, kind in sorted(emitting.items()))
+            raise ConversionError(f"all neurons of a network in float emit for as many steps, these for {found}")
 
     example: Tensor
 

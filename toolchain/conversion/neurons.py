@@ -1,20 +1,26 @@
 """Float neurons: the update rules of ``docs/semantics.md`` on real numbers, all steps of a batch at once.
 
 Integer execution is the golden model's; these neurons are for evaluating and calibrating a network before it is
-lowered. Spikes are multiplied by the threshold, so that a layer's mean over T steps is its activation. The step
-functions have surrogate gradients, so the network can be trained or tuned through its spikes.
+lowered. Emissions are multiplied by the real value of one, so that a layer's mean over T steps is its activation. The
+step functions have surrogate gradients, so the network can be trained or tuned through its spikes.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
 
-from toolchain.ir.integer import NeuronKind, Schedule
-from toolchain.training.surrogate import fire, signed_spikes
+from spikec.arguments import real_number, whole_number
+from spikec.errors import ConversionError, GraphError
+from spikec.implementations import Implementations
+from spikec.ir.kinds import IF, BitSerialIF, CalibratedIF, GradedIF, Kind, SignedIF, kind_named
+from spikec.ir.types import Schedule
+from spikec.training.surrogate import fire, signed_spikes
 
 #: Neurons computed at once, whole images: what a step makes stays in the cache.
 _AT_ONCE = 2**17
@@ -24,28 +30,53 @@ _AT_ONCE = 2**17
 class NeuronSpec:
     """Which neuron a method puts in place of an activation.
 
-    ``levels``: largest payload (graded) or 2**T - 1 (bit_serial), else None. ``rho``: steps of pass 1
-    (calibrated_if). ``warm_up``: steps of SRP's first phase. ``negative``: negative threshold of signed_if as a
-    fraction of the threshold; 0 stands for the smallest amount there is, one unit once the network is in integers.
+    ``kind``: the neuron kind with its fields, such as ``IF()`` or ``GradedIF(levels=15)``; fields that depend on
+    thresholds in integers are left out, lowering fills them in. ``negative``: negative threshold, for kinds that have
+    one, as a fraction of the threshold; 0 stands for the smallest amount there is, one unit once the network is in
+    integers. ``warm_up``: steps of SRP's first phase.
     """
 
-    kind: NeuronKind
-    levels: int | None = None
-    rho: int | None = None
+    kind: Kind
     negative: float = 0.0
     warm_up: int = 0
 
-
-def _floor(x: Tensor) -> Tensor:
-    """Floor with the gradient of the identity."""
-    return x + (x.floor() - x).detach() if x.requires_grad else x.floor()
+    def check(self, who: str, timesteps: int, schedule: Schedule) -> None:
+        """Raise :class:`ConversionError`, which starts with ``who``, where no network of T steps can have it."""
+        kind = self.kind
+        if not isinstance(kind, Kind):
+            raise ConversionError(f"{who}: give a neuron kind, such as spikec.ir.kinds.IF(), not {kind!r}")
+        try:
+            registered = kind_named(kind.name) is type(kind)
+        except GraphError as error:
+            raise ConversionError(f"{who}: {error}") from error
+        if not registered:
+            raise ConversionError(f"{who}: {type(kind).__name__} is not the registered neuron kind {kind.name!r}")
+        for problem in kind.problems():
+            raise ConversionError(f"{who}: {problem}")
+        if schedule not in kind.schedules:
+            allowed = " or ".join(repr(each) for each in kind.schedules)
+            raise ConversionError(f"{who}: {kind.name} neurons run with schedule {allowed}, not {schedule!r}")
+        low, high = kind.timesteps
+        if not low <= timesteps <= high:
+            steps = f"{low} to {high} steps" if low < high else f"T = {low}"
+            raise ConversionError(f"{who}: {kind.name} neurons run in {steps}, not in {timesteps}")
+        if real_number(f"{who}: negative", self.negative) < 0:
+            raise ConversionError(f"{who}: negative must be at least 0, it is {self.negative}")
+        whole_number(f"{who}: warm_up", self.warm_up, 0, 2**15 - 1)
+        if self.warm_up and schedule != "pipelined":
+            raise ConversionError(f"{who}: warm_up needs the schedule 'pipelined'")
+        if kind.constant_once != kind.one_number:
+            raise ConversionError(
+                f"{who}: a network in float takes image and biases once where neurons send one number, and at every "
+                f"step elsewhere; {kind.name} neurons do otherwise"
+            )
 
 
 class Neuron(nn.Module):
     """A population. Input and output are [S * N, *shape] with the S steps outermost; ``counts`` keeps [N, *shape].
 
     ``threshold`` (scalar or [C]): real value of a full activation; ``offset`` (0 or [*shape]): real amount added to
-    the initial membrane of threshold / 2 (unit / 2 where the neuron has levels).
+    the initial membrane of unit / 2. ``reach``: largest number that T steps convey.
     """
 
     threshold: Tensor
@@ -53,7 +84,10 @@ class Neuron(nn.Module):
 
     def __init__(self, spec: NeuronSpec, threshold: Tensor, timesteps: int, schedule: Schedule, drain: int = 0) -> None:
         super().__init__()
+        spec.check("the neuron", timesteps, schedule)
         self.spec, self.timesteps, self.schedule, self.drain = spec, timesteps, schedule, drain
+        self.reach = spec.kind.reach(timesteps)
+        self.emit = FLOAT_NEURONS(spec.kind)
         self.register_buffer("threshold", threshold.detach().clone())
         self.register_buffer("offset", torch.zeros(()))
         self.counts: Tensor | None = None
@@ -61,14 +95,21 @@ class Neuron(nn.Module):
     @property
     def steps(self) -> int:
         """Steps this neuron emits for one image."""
-        if self.spec.kind in ("graded", "bit_serial"):
+        if self.spec.kind.one_number:
             return 1  # a level travels as one number here; its bits are the golden model's business
-        return max(self.spec.warm_up + self.timesteps + self.drain, self.spec.rho or 0)
+        return max(self.spec.warm_up + self.timesteps + self.drain, self.spec.kind.rehearsal)
+
+    @property
+    def averaged(self) -> int:
+        """Steps that the mean of its emissions is taken over."""
+        return 1 if self.spec.kind.one_number else self.timesteps
 
     @property
     def unit(self) -> Tensor:
-        """Real value of one emitted unit: threshold, or threshold / levels."""
-        return self.threshold if self.spec.levels is None else self.threshold / self.spec.levels
+        """Real value of an emission of 1: emissions of ``reach`` in all make a full activation."""
+        if self.spec.kind.one_number:
+            return self.threshold / self.reach
+        return self.threshold * (self.timesteps / self.reach)
 
     def unit_over(self, axes: int) -> Tensor:
         """``unit``, shaped to multiply values of neurons with that many axes, channels first."""
@@ -80,72 +121,102 @@ class Neuron(nn.Module):
         start = (unit / 2 + self.offset) / unit
         output, counts = [], []
         for part in torch.split(z, max(1, _AT_ONCE // math.prod(z.shape[2:])), 1):
-            emitted = self._emit(part / unit, start)
+            current = part / unit
+            emitted = self.emit(self, current, start.expand_as(current[0]).clone())
             counts.append(emitted[self.spec.warm_up :][: self.timesteps + self.drain].sum(0).detach())
             output.append(emitted * unit)
         self.counts = torch.cat(counts)
         return torch.cat(output, 1).reshape(x.shape)
 
-    def _emit(self, z: Tensor, start: Tensor) -> Tensor:
-        """Emissions [S, N, *shape] from input in units of the threshold."""
-        v = start.expand_as(z[0]).clone()
-        if self.spec.levels is not None:
-            return torch.clamp(_floor(z[0] + v), 0, self.spec.levels)[None]
-        if self.schedule == "layerwise":
-            # Everything arrives before the first spike: spike k fires when the total holds k thresholds.
-            total = v + z.sum(0)
-            steps = torch.arange(1, self.timesteps + 1, device=z.device, dtype=z.dtype)
-            return fire(total - steps.reshape(-1, *([1] * total.ndim)))
-        if self.spec.kind == "signed_if":
-            return self._signed(z, v)
-        if self.spec.kind == "calibrated_if":
-            v = self._calibrated_start(z, v)
-        if self.spec.warm_up:
-            return self._masked(z, v)
-        return self._plain(z, v)[0]
 
-    @staticmethod
-    def _plain(z: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        """Spikes of every step and the last membrane."""
-        spikes = []
-        for current in z:
-            v = v + current
-            s = fire(v - 1)
-            v = v - s
-            spikes.append(s)
-        return torch.stack(spikes), v
+#: Emissions [S, N, *shape] of a neuron from its input [S, N, *shape] and its initial membrane [N, *shape], all in
+#: units of ``Neuron.unit``; an emission counts as the layers behind it take it, its place value included.
+FloatNeuron: TypeAlias = Callable[[Neuron, Tensor, Tensor], Tensor]
 
-    def _masked(self, z: Tensor, start: Tensor) -> Tensor:
-        """SRP: neurons whose membrane is not positive after the first phase stay silent in the second."""
-        first, v = self._plain(z[: self.spec.warm_up], start)
-        second, _ = self._plain(z[self.spec.warm_up :], start)
-        return torch.cat([first, second * (v > 1e-3).to(z.dtype)])
+#: What neurons of each kind do in float.
+FLOAT_NEURONS: Implementations[FloatNeuron] = Implementations("float neuron", f"{__name__}.FLOAT_NEURONS", Kind)
 
-    def _signed(self, z: Tensor, v: Tensor) -> Tensor:
-        spikes, count = [], torch.zeros_like(v)
-        for current in z:
-            v = v + current
-            s = signed_spikes(v, count, self.timesteps, self.spec.negative)
-            v, count = v - s, count + s.detach()
-            spikes.append(s)
-        return torch.stack(spikes)
 
-    def _calibrated_start(self, z: Tensor, v0: Tensor) -> Tensor:
-        """Pass 1 of offset-spike calibration (Hao et al., ICLR 2023, as its published code does it).
+@FLOAT_NEURONS.register(IF)
+def _integrate_and_fire(neuron: Neuron, z: Tensor, v: Tensor) -> Tensor:
+    if neuron.schedule == "layerwise":
+        return _all_at_once(neuron, z, v)
+    return _paced(neuron, z, v)
 
-        The smallest shift that moves the count by one: max(1, a - 1) down where v < 0 after rho steps and the neuron
-        fired, max(1, 1 - b) up where v >= 1 and it could fire more; a is the smallest membrane that fired, b the
-        largest that did not. ``eps`` stands for the one integer unit of the integer rule.
-        """
-        eps, rho = 1e-3, self.spec.rho or 0
-        v, count = v0, torch.zeros_like(v0)
-        fired, silent = torch.full_like(v0, torch.inf), torch.full_like(v0, -torch.inf)
-        for current in z[:rho]:
-            v = v + current
-            s = (v >= 1).to(z.dtype)
-            fired = torch.where(s > 0, torch.minimum(fired, v), fired)
-            silent = torch.where(s > 0, silent, torch.maximum(silent, v))
-            v, count = v - s, count + s
-        down = torch.where((v < 0) & (count > 0), (fired - 1 + eps).clamp(min=1), torch.zeros_like(v))
-        up = torch.where((v >= 1) & (count < rho), (1 - silent).clamp(min=1), torch.zeros_like(v))
-        return v0 - down + up
+
+@FLOAT_NEURONS.register(SignedIF)
+def _signed(neuron: Neuron, z: Tensor, v: Tensor) -> Tensor:
+    if neuron.schedule == "layerwise":
+        return _all_at_once(neuron, z, v)
+    spikes, count = [], torch.zeros_like(v)
+    for current in z:
+        v = v + current
+        s = signed_spikes(v, count, neuron.timesteps, neuron.spec.negative)
+        v, count = v - s, count + s.detach()
+        spikes.append(s)
+    return torch.stack(spikes)
+
+
+@FLOAT_NEURONS.register(CalibratedIF)
+def _calibrated(neuron: Neuron, z: Tensor, v: Tensor) -> Tensor:
+    return _paced(neuron, z, _calibrated_start(cast(CalibratedIF, neuron.spec.kind), z, v))
+
+
+@FLOAT_NEURONS.register(BitSerialIF, GradedIF)
+def _level(neuron: Neuron, z: Tensor, v: Tensor) -> Tensor:
+    """The level itself: its bits are the golden model's business."""
+    return torch.clamp(_floor(z[0] + v), 0, neuron.reach)[None]
+
+
+def _floor(x: Tensor) -> Tensor:
+    """Floor with the gradient of the identity."""
+    return x + (x.floor() - x).detach() if x.requires_grad else x.floor()
+
+
+def _all_at_once(neuron: Neuron, z: Tensor, v: Tensor) -> Tensor:
+    """Everything arrives before the first spike: spike k fires when the total holds k thresholds."""
+    total = v + z.sum(0)
+    steps = torch.arange(1, neuron.timesteps + 1, device=z.device, dtype=z.dtype)
+    return fire(total - steps.reshape(-1, *([1] * total.ndim)))
+
+
+def _paced(neuron: Neuron, z: Tensor, start: Tensor) -> Tensor:
+    """Step by step. SRP: after a first phase, neurons whose membrane is not positive then stay silent."""
+    warm_up = neuron.spec.warm_up
+    if not warm_up:
+        return _plain(z, start)[0]
+    first, v = _plain(z[:warm_up], start)
+    second, _ = _plain(z[warm_up:], start)
+    return torch.cat([first, second * (v > 1e-3).to(z.dtype)])
+
+
+def _plain(z: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    """Spikes of every step and the last membrane."""
+    spikes = []
+    for current in z:
+        v = v + current
+        s = fire(v - 1)
+        v = v - s
+        spikes.append(s)
+    return torch.stack(spikes), v
+
+
+def _calibrated_start(kind: CalibratedIF, z: Tensor, v0: Tensor) -> Tensor:
+    """Pass 1 of offset-spike calibration (Hao et al., ICLR 2023, as its published code does it).
+
+    The smallest shift that moves the count by one: max(1, a - 1) down where v < 0 after rho steps and the neuron
+    fired, max(1, 1 - b) up where v >= 1 and it could fire more; a is the smallest membrane that fired, b the
+    largest that did not. ``eps`` stands for the one integer unit of the integer rule.
+    """
+    eps, rho = 1e-3, kind.rho
+    v, count = v0, torch.zeros_like(v0)
+    fired, silent = torch.full_like(v0, torch.inf), torch.full_like(v0, -torch.inf)
+    for current in z[:rho]:
+        v = v + current
+        s = (v >= 1).to(z.dtype)
+        fired = torch.where(s > 0, torch.minimum(fired, v), fired)
+        silent = torch.where(s > 0, silent, torch.maximum(silent, v))
+        v, count = v - s, count + s
+    down = torch.where((v < 0) & (count > 0), (fired - 1 + eps).clamp(min=1), torch.zeros_like(v))
+    up = torch.where((v >= 1) & (count < rho), (1 - silent).clamp(min=1), torch.zeros_like(v))
+    return v0 - down + up

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, fx, nn
 
-from toolchain.errors import ConversionError
-from toolchain.frontend import Rectifier
+from spikec.errors import ConversionError
+from spikec.frontend import Rectifier
 
 _BINS = 2048
 _CANDIDATES = 256

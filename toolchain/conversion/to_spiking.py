@@ -11,14 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor, fx, nn
 
-from toolchain.conversion.method import Method, Offsets, neuron_of
-from toolchain.conversion.network import InputRange, Provenance, SpikingNetwork
-from toolchain.conversion.neurons import Neuron
-from toolchain.conversion.static_offsets import activation_means, match_means
-from toolchain.conversion.thresholds import calibrate
-from toolchain.conversion.tuned_offsets import LARGEST_SET, class_scores, tune_offsets
-from toolchain.errors import ConversionError, DataError
-from toolchain.frontend import AveragePool, ChannelAffine, Convolution, Dense, Rectifier, canonicalize, is_activation
+from spikec.conversion.methods.base import Method, Offsets, neuron_of
+from spikec.conversion.network import Provenance, SpikingNetwork
+from spikec.conversion.neurons import Neuron
+from spikec.conversion.offsets.static import activation_means, match_means
+from spikec.conversion.offsets.tuned import LARGEST_SET, class_scores, tune_offsets
+from spikec.conversion.thresholds import calibrate
+from spikec.errors import ConversionError, DataError
+from spikec.frontend import AveragePool, ChannelAffine, Convolution, Dense, Rectifier, canonicalize, is_activation
+from spikec.ir.coding import InputRange
 
 _KEPT_EXAMPLES = 64
 _CALIBRATION_IMAGES = 1000

@@ -1,11 +1,11 @@
 """Exact counts of an execution and what it costs, as an interval with sources."""
 
-from toolchain.energy.conventions import Convention, convention
-from toolchain.energy.counts import Counts, PopulationCounts, SynapseCounts, count
-from toolchain.energy.estimate import estimate
-from toolchain.energy.profile import Constant, Profile, load_profile, profile_names
-from toolchain.energy.sampling import Quantiles
-from toolchain.energy.value import EnergyItem, Estimate, Sensitivity
+from spikec.energy.conventions import Convention, convention
+from spikec.energy.counts import Counts, PopulationCounts, SynapseCounts, count
+from spikec.energy.estimate import estimate
+from spikec.energy.profile import Constant, Profile, load_profile, profile_names
+from spikec.energy.sampling import Quantiles
+from spikec.energy.value import EnergyItem, Estimate, Reference, Sensitivity
 
 __all__ = [
     "Constant",
@@ -16,6 +16,7 @@ __all__ = [
     "PopulationCounts",
     "Profile",
     "Quantiles",
+    "Reference",
     "Sensitivity",
     "SynapseCounts",
     "convention",

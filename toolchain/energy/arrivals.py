@@ -1,4 +1,4 @@
-"""What arrives at a node in a step: emissions carried through linear nodes, exact in float64."""
+"""What arrives at a node in a step: emissions carried through operations, exact in float64."""
 
 from __future__ import annotations
 
@@ -8,19 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 
-from toolchain.ir.integer import (
-    Affine,
-    Convolution,
-    Flatten,
-    InputNode,
-    Int64,
-    IntegerGraph,
-    Linear,
-    Population,
-    SumPool,
-)
+from spikec.ir.coding import InputNode
+from spikec.ir.graph import IntegerGraph, Population
+from spikec.ir.operations import Operation
+from spikec.ir.types import Int64
 
 #: Integers [N, *shape] by population (and input).
 Emitted = Mapping[str, npt.NDArray[Any]]
@@ -36,25 +28,12 @@ def arriving(net: IntegerGraph, emitted: Emitted, name: str, weights: Mapping[st
     return np.asarray(found).astype(np.int64)
 
 
-def passed(node: Linear, entering: npt.NDArray[np.float64], weight: Int64 | None = None) -> npt.NDArray[np.float64]:
-    """Output of a linear node without its bias, float64 [N, *output shape]."""
-    if isinstance(node, Flatten):
-        return entering.reshape(len(entering), -1)
+def passed(node: Operation, entering: npt.NDArray[np.float64], weight: Int64 | None = None) -> npt.NDArray[np.float64]:
+    """Output of an operation without its bias, float64 [N, *output shape]."""
     x = torch.from_numpy(np.ascontiguousarray(entering))
-    if isinstance(node, SumPool):
-        height, width = node.kernel
-        pooled: npt.NDArray[np.float64] = (
-            F.avg_pool2d(x, node.kernel, node.stride, divisor_override=1) if height * width > 1 else x
-        ).numpy()
-        return pooled
-    w = torch.from_numpy((node.weight if weight is None else weight).astype(np.float64))
-    if isinstance(node, Affine):
-        product: npt.NDArray[np.float64] = (x.reshape(len(x), -1) @ w.T).numpy()
-        return product
-    convolved: npt.NDArray[np.float64] = F.conv2d(
-        x, w, None, node.stride, node.padding, node.dilation, node.groups
-    ).numpy()
-    return convolved
+    mask = None if weight is None else torch.from_numpy(weight.astype(np.float64))
+    output: npt.NDArray[np.float64] = node.apply(x, mask).numpy()
+    return output
 
 
 def _output(net: IntegerGraph, emitted: Emitted, name: str, weights: Mapping[str, Int64]) -> npt.NDArray[np.float64]:
@@ -63,6 +42,6 @@ def _output(net: IntegerGraph, emitted: Emitted, name: str, weights: Mapping[str
         if name in emitted:
             return np.asarray(emitted[name]).astype(np.float64)
         return np.zeros((len(next(iter(emitted.values()))), *node.output_shape))
-    assert isinstance(node, Convolution | Affine | SumPool | Flatten)
+    assert isinstance(node, Operation)  # nothing comes behind the readout
     entering = np.asarray(sum(_output(net, emitted, source, weights) for source in node.sources))
     return passed(node, entering, weights.get(name))

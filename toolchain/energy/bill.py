@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from toolchain.energy.sampling import Samples
+from spikec.energy.sampling import Samples
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ from typing import Protocol
 
 import numpy as np
 
-from toolchain.energy.arrivals import arriving
-from toolchain.energy.counts import Counts
-from toolchain.energy.fanout import nonzero, structure
-from toolchain.energy.mesh import MeshLoad, Routes, longest_ways, through_tiles
-from toolchain.energy.profile import Profile
-from toolchain.energy.workload import Workload
-from toolchain.ir.integer import Int64, IntegerGraph
+from spikec.energy.arrivals import arriving
+from spikec.energy.counts import Counts
+from spikec.energy.mesh import MeshLoad, Routes, longest_ways, through_tiles
+from spikec.energy.profile import Profile
+from spikec.energy.workload import Workload
+from spikec.ir.graph import IntegerGraph
+from spikec.ir.types import Int64
 
 _WEIGHT_BITS = 8
 
@@ -65,7 +65,7 @@ class Hops(Protocol):
 
 
 class Placement(Protocol):
-    """What the estimate reads of a placement; ``targets.loihi.place`` makes one."""
+    """What the estimate reads of a placement; ``tc.place`` makes one."""
 
     @property
     def cores(self) -> Sequence[object]: ...
@@ -143,7 +143,7 @@ def cores_by_placement(net: IntegerGraph, placement: Placement, counts: Counts, 
                     messages[core][layer.name] = int(number) / spikes
             sent.append(placement.routes(layer.name, events))
             through[layer.name] = through_tiles(placement.places, sent[-1]).reshape(-1) / spikes
-    masks = {node.name: nonzero(node) if nonzero_only else structure(node) for node in net.synapses}
+    masks = {node.name: node.nonzero() if nonzero_only else node.structure() for node in net.synapses}
     emitted = {layer.name: counts.events[layer.name][None] for layer in net.populations}
     synops: list[dict[str, float]] = [{} for _ in range(total)]
     neurons = np.zeros(total, dtype=np.int64)

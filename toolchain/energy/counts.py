@@ -14,26 +14,29 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from toolchain.energy.fanout import FanOut, direct_origins, fan_out, nonzero, origins, structure
-from toolchain.errors import DataError
-from toolchain.ir.integer import Convolution, InputNode, Int64, IntegerGraph, Population, Readout, Synapse
-from toolchain.simulation.trace import Trace
+from spikec.energy.fanout import FanOut, direct_origins, origins
+from spikec.errors import DataError
+from spikec.ir.coding import InputNode
+from spikec.ir.graph import IntegerGraph, Population, Readout
+from spikec.ir.operations import Synapse
+from spikec.ir.types import Int64
+from spikec.simulation.trace import Trace
 
 
 @dataclass(frozen=True)
 class SynapseCounts:
-    """One Convolution or Affine node. Event counts are totals over images and steps; the rest is per network.
+    """One synapse node. Event counts are totals over images and steps; the rest is per network.
 
-    ``synops``, ``synops_nonzero``, ``events``: whatever feeds the node, the input included as if its pixels were
-    events at every step. ``input_*``: the part that comes from the input, which the energy model charges by its first
-    layer mode (``input_fed``: there is such a part). ``mac``: SynOps that need a multiplication (input pixels, graded
-    payloads); ``acc``: additions. ``dense_macs``: synapses, that is multiply-accumulates of one pass of the ANN
-    without those on the padding; ``padded_macs``: with them (the usual profiler's number). ``bias_adds``: total over
-    images and steps.
+    ``kind``: the word for its operation. ``synops``, ``synops_nonzero``, ``events``: whatever feeds the node, the input
+    included as if its pixels were events at every step. ``input_*``: the part that comes from the input, which the
+    energy model charges by its first layer mode (``input_fed``: there is such a part). ``mac``: SynOps that need a
+    multiplication (input pixels, payloads); ``acc``: additions. ``dense_macs``: synapses, that is multiply-accumulates
+    of one pass of the ANN without those on the padding; ``padded_macs``: with them (the usual profiler's number).
+    ``bias_adds``: total over images and steps.
     """
 
     name: str
-    kind: Literal["convolution", "affine"]
+    kind: str
     synops: int
     synops_nonzero: int
     events: int
@@ -64,10 +67,10 @@ class SynapseCounts:
 class PopulationCounts:
     """One layer of neurons (or the readout, which emits nothing). Totals over images and steps.
 
-    ``updates``: neuron-steps; ``spikes_out``: non-zero emissions; ``direct_synops``: events that arrive over
-    connections without weights (identities, pools); ``payload_bits`` of one message besides its address: 0 for a
-    binary spike, 1 for a sign, else the bits of the largest graded payload; ``dead`` and ``saturated``: neurons that
-    never, and at every step of every image, emitted.
+    ``kind``: name of its neurons. ``updates``: neuron-steps; ``spikes_out``: non-zero emissions; ``direct_synops``:
+    events that arrive over connections without weights (identities, pools); ``payload_bits`` of one message besides its
+    address: 0 for a binary spike, 1 for a sign, else the bits of the largest graded payload; ``dead`` and
+    ``saturated``: neurons that never, and at every step of every image, emitted.
     """
 
     name: str
@@ -126,17 +129,10 @@ class Counts:
         return sum(p.neurons for p in self.populations.values())
 
 
-def input_steps(graph: IntegerGraph) -> int:
-    """Steps in which the input is applied: T; one for ``bit_serial``, whose input enters once; none while draining."""
-    if any(population.kind == "bit_serial" for population in graph.populations):
-        return 1
-    return graph.emission_steps - graph.drain
-
-
 def count(graph: IntegerGraph, trace: Trace) -> Counts:
     """Exact counts of ``trace``, an execution of ``graph``; ``DataError`` when the two do not belong together."""
     _check(graph, trace)
-    steps, applied = graph.emission_steps, input_steps(graph)
+    steps, applied = graph.emission_steps, graph.constant_steps
     totals = {p.name: _event_totals(p, trace) for p in graph.populations}
     assert trace.input_events is not None
     totals[graph.input.name] = trace.input_events.astype(np.int64) * applied
@@ -147,11 +143,7 @@ def count(graph: IntegerGraph, trace: Trace) -> Counts:
         for origin, value in reach.items():
             maps[origin][node.name] = value
         synapses[node.name] = _synapse(graph, node, reach, totals, applied * trace.images)
-    populations = {
-        node.name: _population(graph, node, totals, trace, steps)
-        for node in graph
-        if isinstance(node, Population | Readout)
-    }
+    populations = {node.name: _population(graph, node, totals, trace, steps) for node in graph.layers}
     return Counts(trace.images, graph.timesteps, steps, applied, synapses, populations, maps, totals)
 
 
@@ -211,18 +203,12 @@ def _synapse(
     from_input = per_origin.get(graph.input.name, zero)
     synops, synops_nonzero, events = (sum(values[i] for values in per_origin.values()) for i in range(3))
     mac = sum(values[0] for origin, values in per_origin.items() if _multiplies(graph, origin))
-    every, stored = structure(node), nonzero(node)
+    every, stored = node.structure(), node.nonzero()
     outputs = int(np.prod(node.output_shape))
     biased = np.count_nonzero(node.bias) * (outputs // len(node.bias))
-    if isinstance(node, Convolution):
-        top, bottom, left, right = node.margin
-        channels, height, width = node.weight.shape[1:]
-        padded = outputs * channels * (height - top - bottom) * (width - left - right)
-    else:
-        padded = int(node.weight.size)
     return SynapseCounts(
         name=node.name,
-        kind="convolution" if isinstance(node, Convolution) else "affine",
+        kind=node.word,
         synops=synops,
         synops_nonzero=synops_nonzero,
         events=events,
@@ -231,9 +217,9 @@ def _synapse(
         input_synops_nonzero=from_input[1],
         input_events=from_input[2],
         input_fed=graph.input.name in reach,
-        dense_macs=int(fan_out(node, every).sum()),
-        dense_macs_nonzero=int(fan_out(node, stored).sum()),
-        padded_macs=int(padded),
+        dense_macs=int(node.fan_out(every).sum()),
+        dense_macs_nonzero=int(node.fan_out(stored).sum()),
+        padded_macs=node.padded_macs,
         weights=int(every.sum()),
         weights_nonzero=int(stored.sum()),
         bias_adds=int(biased) * bias_steps,
@@ -244,13 +230,7 @@ def _synapse(
 
 def _multiplies(graph: IntegerGraph, origin: str) -> bool:
     node = graph.nodes[origin]
-    return isinstance(node, InputNode) or (isinstance(node, Population) and (node.levels or 1) > 1)
-
-
-def _payload_bits(node: Population) -> int:
-    if node.kind == "graded":
-        return int(node.levels or 1).bit_length() if (node.levels or 1) > 1 else 0
-    return 1 if node.kind == "signed_if" else 0
+    return isinstance(node, InputNode) or (isinstance(node, Population) and node.neuron.multiplied)
 
 
 def _population(
@@ -264,12 +244,12 @@ def _population(
     events = totals[node.name]
     return PopulationCounts(
         name=node.name,
-        kind=node.kind,
+        kind=node.neuron.name,
         neurons=neurons,
         updates=neurons * possible,
         spikes_out=int(events.sum()),
         direct_synops=direct,
-        payload_bits=_payload_bits(node),
+        payload_bits=node.neuron.payload_bits,
         dead=int((events == 0).sum()),
         saturated=int((events == possible).sum()),
     )

@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from toolchain.arguments import real_number, whole_number
-from toolchain.energy import event_driven, memory_hierarchy
-from toolchain.energy.bill import Bill
-from toolchain.energy.conventions import neurobench
-from toolchain.energy.cores import CoreAssignment, Placement, cores_by_capacity, cores_by_placement
-from toolchain.energy.counts import Counts, count
-from toolchain.energy.profile import Profile, load_profile, profile_names
-from toolchain.energy.sampling import Quantiles, Samples, draw_constants, nominal
-from toolchain.energy.value import EnergyItem, Estimate, Routing, Sensitivity
-from toolchain.energy.workload import Workload, check_first_layer, workload
-from toolchain.errors import DataError
-from toolchain.ir import as_integer
-from toolchain.ir.integer import IntegerGraph, Population, Readout
-from toolchain.simulation.trace import Trace
+from spikec.arguments import real_number, whole_number
+from spikec.energy import event_driven, memory_hierarchy
+from spikec.energy.bill import Bill
+from spikec.energy.conventions import neurobench
+from spikec.energy.cores import CoreAssignment, Placement, cores_by_capacity, cores_by_placement
+from spikec.energy.counts import Counts, count
+from spikec.energy.profile import Profile, load_profile, profile_names
+from spikec.energy.sampling import Quantiles, Samples, draw_constants, nominal
+from spikec.energy.value import EnergyItem, Estimate, Reference, Routing, Sensitivity
+from spikec.energy.workload import Workload, check_first_layer, workload
+from spikec.errors import DataError
+from spikec.ir import as_integer
+from spikec.ir.graph import IntegerGraph
+from spikec.simulation.trace import Trace
 
 if TYPE_CHECKING:
     import nir
@@ -49,7 +49,7 @@ def estimate(
     ``profile``: a name (``loihi1``, ``loihi2``, ``cmos45``) or the path of a profile file; ``book``: one of its sets
     of constants. ``placement``: where neurons are computed (``tc.place``); without it, cores by capacity.
     ``first_layer`` says who computes what the image enters, see
-    :func:`toolchain.energy.workload.first_layer_synops`; by default the profile's choice (``bias_current`` on Loihi).
+    :func:`spikec.energy.workload.first_layer_synops`; by default the profile's choice (``bias_current`` on Loihi).
     ``step_seconds``: wall clock per step where it was measured; without it the chip's own bound, which leaves out
     input and output. Raises ``DataError`` when trace, placement and graph do not belong together, ``ToolchainError``
     for an unknown profile, book or mode.
@@ -67,7 +67,7 @@ def estimate(
     nonzero_only = chosen.data["charges"] == "nonzero"
     mean, sampled = workload(net, trace, counts, first_layer=mode, nonzero_only=nonzero_only, draws=draws, rng=rng)
     constants = draw_constants(chosen, draws, rng)
-    reference: dict[str, Any] = {}
+    reference: Reference | None = None
     where: CoreAssignment | None = None
     model: Model
     if chosen.model == "event_driven":
@@ -115,7 +115,7 @@ def estimate(
 
 
 def _check_placement(net: IntegerGraph, placement: Placement, profile: Profile) -> None:
-    shapes = {node.name: node.shape for node in net if isinstance(node, Population | Readout)}
+    shapes = {layer.name: layer.shape for layer in net.layers}
     if {layer: cores.shape for layer, cores in placement.core_of.items()} != shapes:
         raise DataError("the placement is of another network; place the one the trace was made with")
     target = getattr(placement, "target", profile.name)
@@ -182,7 +182,7 @@ def _unpriced(profile: Profile, work: Workload, where: CoreAssignment | None) ->
 
 def _warnings(net: IntegerGraph, trace: Trace, counts: Counts, profile: Profile) -> tuple[str, ...]:
     lines = list(profile.notes)
-    if any(p.rho for p in net.populations):
+    if any(p.neuron.rehearsal for p in net.populations):
         lines.append("the calibration passes are in the time, but their synaptic operations are not counted")
     if not all(p.name in trace.events for p in net.populations):
         lines.append("the trace holds no counts per image: the interval leaves out the spread between images")

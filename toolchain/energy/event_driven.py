@@ -18,10 +18,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from toolchain.energy.bill import Bill
-from toolchain.energy.cores import CoreAssignment
-from toolchain.energy.sampling import Samples
-from toolchain.energy.workload import Workload
+from spikec.energy.bill import Bill
+from spikec.energy.cores import CoreAssignment
+from spikec.energy.sampling import Samples
+from spikec.energy.workload import Workload
 
 _MESH = ("t_tile", "t_hop_east_west", "t_hop_north_south")
 _TIME = ("t_syn", "t_neuron", "t_message", "t_barrier", "t_barrier_chips", *_MESH)

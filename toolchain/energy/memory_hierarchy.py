@@ -15,16 +15,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
-from toolchain.energy.bill import Bill
-from toolchain.energy.counts import Counts
-from toolchain.energy.sampling import Quantiles, Samples
-from toolchain.energy.workload import LayerWork, Workload
-from toolchain.ir.integer import IntegerGraph
+from spikec.energy.bill import Bill
+from spikec.energy.counts import Counts
+from spikec.energy.sampling import Quantiles, Samples
+from spikec.energy.value import BreakEven, Reference, ReferencePoint
+from spikec.energy.workload import LayerWork, Workload
+from spikec.ir.graph import IntegerGraph
 
 _INPUT_BITS = 8
 #: Operations per fetched value along the break-even curve.
@@ -67,13 +67,8 @@ def multiply(constants: Mapping[str, Samples], bits: int, weight_bits: int) -> S
 
 def levels(graph: IntegerGraph) -> int:
     """Largest number a neuron can convey in one inference."""
-    found = [graph.timesteps]
-    for population in graph.populations:
-        if population.kind == "bit_serial":
-            found.append(2**graph.timesteps - 1)
-        if population.kind == "graded":
-            found.append(population.levels or 1)
-    return max(found)
+    steps = graph.timesteps
+    return max([steps, *(population.neuron.reach(steps) for population in graph.populations)])
 
 
 def price(
@@ -128,19 +123,18 @@ def _mac(c: Mapping[str, Samples], layer: LayerWork, bits: int, reuse: int, size
 
 def comparison(
     graph: IntegerGraph, work: Workload, counts: Counts, constants: Mapping[str, Samples], sizes: Mapping[str, Any]
-) -> dict[str, Any]:
+) -> Reference:
     """The quantised network on the same memories, for each assumed reuse, and where the two break even.
 
-    ``s_star``: spikes per synapse and inference at which the whole spiking network costs as much as the reference;
-    negative where what does not depend on synaptic operations (neuron updates, first layer) alone costs more. ``curve``
-    holds it for every reuse from 1 to 256 in powers of two, or nothing where no spike meets a synapse.
-    ``spikes_per_synapse`` is what was measured, first layer left out. Joules and ratios are p5, p50, p95 of joint
+    ``s_star`` compares the whole spiking network with the reference: it is negative where what does not depend on
+    synaptic operations (neuron updates, first layer) alone costs more. Joules and ratios are p5, p50, p95 of joint
     samples: both networks share every constant.
     """
     bits = math.ceil(math.log2(levels(graph) + 1))
     spiking = sum((layer.synops - layer.input_synops for layer in work.layers), np.zeros(1))
     synapses = sum(layer.dense_macs - layer.input_macs for layer in work.layers)
-    points, curve = [], []
+    points: list[ReferencePoint] = []
+    curve: list[BreakEven] = []
     for reuse in sorted({*sizes["reuse"], *_REUSE_CURVE}):
         bill = price(work, constants, counts, sizes, reuse)
         items, total = bill.items, bill.total
@@ -148,23 +142,10 @@ def comparison(
         other = reference(work, constants, sizes, bits, reuse)
         s_star = None
         if synapses and spiking.min() > 0:
-            s_star = asdict(Quantiles.of((other - (total - per_synop)) * spiking / per_synop / synapses))
+            s_star = Quantiles.of((other - (total - per_synop)) * spiking / per_synop / synapses)
         if reuse in _REUSE_CURVE and s_star is not None:
-            curve.append({"reuse": reuse, "s_star": s_star})
+            curve.append(BreakEven(reuse, s_star))
         if reuse in sizes["reuse"]:
-            points.append(
-                {
-                    "reuse": reuse,
-                    "joules": asdict(Quantiles.of(other)),
-                    "snn_over_reference": asdict(Quantiles.of(total / other)),
-                    "s_star": s_star,
-                }
-            )
+            points.append(ReferencePoint(reuse, Quantiles.of(other), Quantiles.of(total / other), s_star))
     measured = float(spiking.mean()) / synapses if synapses else 0.0
-    return {
-        "bits": bits,
-        "weight_bits": sizes["weight_bits"],
-        "spikes_per_synapse": measured,
-        "reuse": points,
-        "curve": curve,
-    }
+    return Reference(bits, sizes["weight_bits"], measured, tuple(points), tuple(curve))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from toolchain.ir.integer import Int64
+from spikec.ir.types import Int64
 
 #: (sending core, receiving core, messages), int64 [pairs, 3].
 Routes = Int64

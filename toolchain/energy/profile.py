@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from toolchain.data_files import chip_files, read_toml
-from toolchain.errors import ToolchainError
+from spikec.data_files import chip_files, read_toml
+from spikec.errors import ToolchainError
 
 SCHEMA = "spikec.energy-profile/1"
 _FOLDER = Path(__file__).parent / "profiles"

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from toolchain.energy.sampling import Quantiles
-from toolchain.energy.value import Estimate
+from spikec.energy.sampling import Quantiles
+
+if TYPE_CHECKING:
+    from spikec.energy.value import Estimate, Reference
 
 SCHEMA = "energy-report/1"
-#: Spikes per synapse and inference below which a spiking network can win: Dampfhoffer et al., IEEE TETCI 7(3), 2023.
-BAND = (0.15, 1.38)
+#: Spikes per synapse and inference at or below which a spiking network can need less energy than its non-spiking
+#: counterpart, depending on the assumed data reuse: Dampfhoffer et al., IEEE TETCI 7(3), 2023 (read in the abstract).
+SPIKES_PER_SYNAPSE_BAND = (0.15, 1.38)
 _PREFIXES = ("", "m", "u", "n", "p", "f")
 
 
@@ -88,19 +91,19 @@ def text(estimate: Estimate) -> str:
 
 def _reference(estimate: Estimate) -> list[str]:
     """The quantised network beside it: a line for each assumed reuse, since one ratio would mean nothing."""
-    if not estimate.reference:
-        return []
     found = estimate.reference
+    if found is None:
+        return []
     lines = [
-        f"  against one pass of the network with {found['bits']}-bit activations on the same memories "
-        f"(measured: {found['spikes_per_synapse']:.2g} spikes per synapse):"
+        f"  against one pass of the network with {found.bits}-bit activations on the same memories "
+        f"(measured: {found.spikes_per_synapse:.2g} spikes per synapse):"
     ]
-    for point in found["reuse"]:
-        s_star = point["s_star"]["p50"] if point["s_star"] else None
+    for point in found.points:
+        s_star = point.s_star.p50 if point.s_star else None
         even = "" if s_star is None else f", even at {s_star:.2g} spikes per synapse" if s_star > 0 else ", never even"
         lines.append(
-            f"    reuse {point['reuse']:>3}: {si(point['joules']['p50'], 'J')}, spiking costs "
-            f"{point['snn_over_reference']['p50']:.2g} times as much{even}"
+            f"    reuse {point.reuse:>3}: {si(point.joules.p50, 'J')}, spiking costs "
+            f"{point.ratio.p50:.2g} times as much{even}"
         )
     return lines
 
@@ -150,13 +153,34 @@ def document(estimate: Estimate) -> dict[str, Any]:
             "dense_macs": counts.dense_macs,
         },
         "neurobench": estimate.neurobench,
-        "spikes_per_synapse_band": list(BAND),
+        "spikes_per_synapse_band": list(SPIKES_PER_SYNAPSE_BAND),
         "tornado": [asdict(s) for s in estimate.sensitivities],
-        "reference": estimate.reference,
+        "reference": _reference_document(estimate.reference),
         "assumed": list(estimate.assumed),
         "unpriced": list(estimate.unpriced),
         "warnings": list(estimate.warnings),
         "constants": [asdict(c) for c in estimate.constants],
+    }
+
+
+def _reference_document(found: Reference | None) -> dict[str, Any]:
+    """Empty where the profile prices the spiking network alone."""
+    if found is None:
+        return {}
+    return {
+        "bits": found.bits,
+        "weight_bits": found.weight_bits,
+        "spikes_per_synapse": found.spikes_per_synapse,
+        "reuse": [
+            {
+                "reuse": point.reuse,
+                "joules": asdict(point.joules),
+                "snn_over_reference": asdict(point.ratio),
+                "s_star": _quantiles(point.s_star),
+            }
+            for point in found.points
+        ],
+        "curve": [{"reuse": point.reuse, "s_star": asdict(point.s_star)} for point in found.curve],
     }
 
 

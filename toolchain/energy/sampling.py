@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from toolchain.energy.profile import Constant, Held, Profile
-from toolchain.errors import ToolchainError
+from spikec.energy.profile import Constant, Held, Profile
+from spikec.errors import ToolchainError
 
 Samples = npt.NDArray[np.float64]
 

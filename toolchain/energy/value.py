@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from toolchain.energy.counts import Counts, PopulationCounts, SynapseCounts
-from toolchain.energy.profile import Constant
-from toolchain.energy.sampling import Quantiles
+from spikec.energy import render
+from spikec.energy.counts import Counts, PopulationCounts, SynapseCounts
+from spikec.energy.profile import Constant
+from spikec.energy.sampling import Quantiles
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,43 @@ class Sensitivity:
 
 
 @dataclass(frozen=True)
+class ReferencePoint:
+    """The quantised network when every value it fetches serves ``reuse`` operations: joule per image.
+
+    ``ratio``: spiking over quantised network; ``s_star``: spikes per synapse and inference at which both cost the same,
+    negative where no number is few enough, None where no spike meets a synapse.
+    """
+
+    reuse: int
+    joules: Quantiles
+    ratio: Quantiles
+    s_star: Quantiles | None
+
+
+@dataclass(frozen=True)
+class BreakEven:
+    """Spikes per synapse and inference at which both networks cost the same at that ``reuse``; negative: never."""
+
+    reuse: int
+    s_star: Quantiles
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One pass of the quantised network, with ``bits``-bit activations, on the same memories.
+
+    ``spikes_per_synapse`` was measured, first layer left out. ``points``: the reuses that the profile assumes;
+    ``curve``: break-even for reuse 1 to 256 in powers of two, empty where no spike meets a synapse.
+    """
+
+    bits: int
+    weight_bits: int
+    spikes_per_synapse: float
+    points: tuple[ReferencePoint, ...]
+    curve: tuple[BreakEven, ...] = ()
+
+
+@dataclass(frozen=True)
 class Estimate:
     """What running one image costs. Intervals are p5, p50, p95 over ``draws`` joint samples of constants and images.
 
@@ -67,8 +105,10 @@ class Estimate:
     lower bound. ``nominal``: the total with every constant at its nominal value, from which ``sensitivities`` start;
     not the median where intervals are lopsided. ``step_seconds`` and ``inference_seconds`` (one image per ``steps``
     steps, pipeline full) are None for profiles without a time model; ``latency_seconds`` is from first input to the
-    answer. ``cores``: those that hold part of each layer, and one may hold several; ``total_cores``: each counted once.
-    ``neurobench``: the benchmark's metrics by its names, see :func:`toolchain.energy.conventions.neurobench`.
+    answer. ``cores``: those that hold part of each layer, and one may hold several; ``total_cores``: each counted once,
+    0 for profiles without cores. ``reference``: the quantised network beside it, None for profiles that price only the
+    spiking one.
+    ``neurobench``: the benchmark's metrics by its names, see :func:`spikec.energy.conventions.neurobench`.
     """
 
     profile: str
@@ -97,7 +137,7 @@ class Estimate:
     draws: int
     seed: int
     content_sha256: str = ""
-    reference: dict[str, Any] = field(default_factory=dict)
+    reference: Reference | None = None
     neurobench: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -127,15 +167,11 @@ class Estimate:
 
     def to_json(self) -> dict[str, Any]:
         """JSON types only; schema ``energy-report/1``."""
-        from toolchain.energy.render import document
-
-        return document(self)
+        return render.document(self)
 
     def text(self) -> str:
         """Summary for a terminal, joules and seconds to two significant digits."""
-        from toolchain.energy.render import text
-
-        return text(self)
+        return render.text(self)
 
     def __str__(self) -> str:
         return self.text()

@@ -7,11 +7,12 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from toolchain.energy.counts import Counts, SynapseCounts
-from toolchain.energy.sampling import Samples, bootstrap_means
-from toolchain.errors import ToolchainError
-from toolchain.ir.integer import IntegerGraph, Linear, Population, Readout
-from toolchain.simulation.trace import Trace
+from spikec.energy.counts import Counts, SynapseCounts
+from spikec.energy.sampling import Samples, bootstrap_means
+from spikec.errors import ToolchainError
+from spikec.ir.graph import IntegerGraph
+from spikec.ir.walks import layers_reached, longest_way
+from spikec.simulation.trace import Trace
 
 FirstLayer = Literal["bias_current", "direct_mac", "direct_mac_every_step", "host_encoded", "event_camera"]
 _BATCH = 1 << 22  # neuron counts converted to float64 at a time
@@ -21,10 +22,10 @@ _BATCH = 1 << 22  # neuron counts converted to float64 at a time
 class LayerWork:
     """One layer of neurons with the synapses in front of it, per image: float64 [1] or [draws].
 
-    ``synops`` as the chip charges them, split by what holds the weights; ``input_synops``: the part of them that the
-    input causes; ``direct``: events over connections without weights. ``dense_macs`` of the ANN's layer, ``input_macs``
-    those of them fed by the input; ``inputs``: values its synapses read. ``targets``: neuron layers its own spikes go
-    to.
+    ``synops`` as the chip charges them, split by whether the layer shares its weights, as a convolution, or holds one
+    for every connection, as an affine map; ``input_synops``: the part of them that the input causes; ``direct``:
+    events over connections without weights. ``dense_macs`` of the ANN's layer, ``input_macs`` those of them fed by the
+    input; ``inputs``: values its synapses read. ``targets``: neuron layers its own spikes go to.
     """
 
     name: str
@@ -133,10 +134,10 @@ def _assemble(
 ) -> Workload:
     per_image = {name: table[:, index] for index, name in enumerate(columns)}
     zero = np.zeros(table.shape[0])
-    layers = [node for node in graph if isinstance(node, Population | Readout)]
     home = {s.name: _first_layer_reached(graph, s.name) for s in graph.synapses}
+    shared = {s.name: s.shares_weights for s in graph.synapses}
     work = []
-    for layer in layers:
+    for layer in graph.layers:
         into = [counts.synapses[name] for name, reached in home.items() if reached == layer.name]
         from_input = {s.name: first_layer_synops(counts, s, first_layer, nonzero_only) for s in into}
         charged = {s.name: per_image[s.name] + from_input[s.name] for s in into}
@@ -147,8 +148,8 @@ def _assemble(
             LayerWork(
                 name=layer.name,
                 neurons=entry.neurons,
-                synops_convolution=sum((charged[s.name] for s in into if s.kind == "convolution"), zero),
-                synops_affine=sum((charged[s.name] for s in into if s.kind == "affine"), zero),
+                synops_convolution=sum((charged[s.name] for s in into if shared[s.name]), zero),
+                synops_affine=sum((charged[s.name] for s in into if not shared[s.name]), zero),
                 input_synops=sum(from_input.values()),
                 direct=direct,
                 spikes=per_image.get(layer.name, zero),
@@ -157,36 +158,16 @@ def _assemble(
                 inputs=sum(s.inputs for s in into),
                 dense_macs=sum(s.dense_macs for s in into),
                 input_macs=sum(s.dense_macs for s in into if s.input_fed),
-                targets=tuple(sorted(_layers_reached(graph, layer.name))),
+                targets=tuple(sorted(layers_reached(graph, layer.name))),
             )
         )
-    depth = len(_longest_path(graph))
-    calibration = sum(p.rho or 0 for p in graph.populations)
+    depth = len(longest_way(graph))
+    calibration = sum(p.neuron.rehearsal for p in graph.populations)
     latency = depth * counts.steps if graph.schedule == "layerwise" else counts.steps + depth
     host = sum(s.dense_macs for s in counts.synapses.values() if s.input_fed) if first_layer == "bias_current" else 0
     return Workload(tuple(work), counts.steps + calibration, latency + calibration, first_layer, host)
 
 
-def _layers_reached(graph: IntegerGraph, name: str) -> set[str]:
-    """Neuron layers fed by ``name`` through linear nodes only."""
-    reached: set[str] = set()
-    for consumer in graph.consumers(name):
-        if isinstance(consumer, Population | Readout):
-            reached.add(consumer.name)
-        elif isinstance(consumer, Linear):
-            reached |= _layers_reached(graph, consumer.name)
-    return reached
-
-
 def _first_layer_reached(graph: IntegerGraph, name: str) -> str:
-    reached = _layers_reached(graph, name)
+    reached = layers_reached(graph, name)
     return next(node.name for node in graph if node.name in reached)
-
-
-def _longest_path(graph: IntegerGraph) -> tuple[str, ...]:
-    """Neuron layers on the longest way from input to readout."""
-    best: dict[str, tuple[str, ...]] = {}
-    for node in graph:
-        before = max((best[source] for source in node.sources), key=len, default=())
-        best[node.name] = (*before, node.name) if isinstance(node, Population | Readout) else before
-    return best[graph.readout.name]

@@ -1,8 +1,8 @@
 """PyTorch in: trace a module, bring it to a closed list of operations, fold, and refuse with a reason."""
 
-from toolchain.frontend.canonical import canonicalize, is_activation
-from toolchain.frontend.max_pool import replace_max_pool
-from toolchain.frontend.modules import (
+from spikec.frontend.canonical import canonicalize, is_activation
+from spikec.frontend.max_pool import replace_max_pool
+from spikec.frontend.modules import (
     AveragePool,
     ChannelAffine,
     Convolution,
@@ -11,7 +11,7 @@ from toolchain.frontend.modules import (
     Lift,
     Rectifier,
 )
-from toolchain.frontend.obstacles import Obstacle
+from spikec.frontend.obstacles import Obstacle
 
 __all__ = [
     "AveragePool",

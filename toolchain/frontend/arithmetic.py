@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
-from toolchain.frontend.builder import Builder, Call, RefusalError, constant, handles
-from toolchain.frontend.modules import Rectifier
+from spikec.frontend.builder import Builder, Call, RefusalError, constant, handles
+from spikec.frontend.modules import Rectifier
 
 
 def _plain_numbers(call: Call) -> bool:

@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, fx, nn
 
-from toolchain.frontend.modules import ChannelAffine, Convolution, Dense
-from toolchain.frontend.obstacles import Obstacle
-from toolchain.frontend.trace import where
+from spikec.frontend.modules import ChannelAffine, Convolution, Dense
+from spikec.frontend.obstacles import Obstacle
+from spikec.frontend.tracing import where
 
 Shape = tuple[int, ...]
 

@@ -8,24 +8,24 @@ from typing import Any, cast
 import torch
 from torch import Tensor, fx, nn
 
-import toolchain.frontend.arithmetic
-import toolchain.frontend.layers
-import toolchain.frontend.refusals
-import toolchain.frontend.shapes  # noqa: F401  (importing registers the handlers)
-from toolchain.errors import ConversionError
-from toolchain.frontend.builder import FUNCTIONS, METHODS, MODULES, Builder, Call, Handler, RefusalError, lifted
-from toolchain.frontend.equivalence import require_equal
-from toolchain.frontend.modules import Lift, Rectifier
-from toolchain.frontend.obstacles import refuse
-from toolchain.frontend.relays import insert_relays
-from toolchain.frontend.trace import is_trained_activation, trace, where
+import spikec.frontend.arithmetic
+import spikec.frontend.module_handlers
+import spikec.frontend.refusals
+import spikec.frontend.shapes  # noqa: F401  (importing registers the handlers)
+from spikec.errors import ConversionError
+from spikec.frontend.builder import FUNCTIONS, METHODS, MODULES, Builder, Call, Handler, RefusalError, lifted
+from spikec.frontend.equivalence import require_equal
+from spikec.frontend.modules import Lift, Rectifier
+from spikec.frontend.obstacles import refuse
+from spikec.frontend.relays import insert_relays
+from spikec.frontend.tracing import is_trained_activation, trace, where
 
 #: Values that do not depend on the pixels: sizes, and what is computed from them.
 _PLAIN = (bool, int, float, str, torch.Size, torch.dtype, torch.device)
 
 
 def canonicalize(model: nn.Module, example: Tensor) -> fx.GraphModule:
-    """The traced graph of ``model``: only the modules of ``toolchain.frontend.modules``, activations, ``operator.add``
+    """The traced graph of ``model``: only the modules of ``spikec.frontend.modules``, activations, ``operator.add``
     and ``torch.cat``; nodes carry ``meta["shape"]`` (without batch) and ``meta["where"]`` (the user's source line).
 
     ``example`` is float [N, C, H, W]. Raises ``UnsupportedOperation`` listing every obstacle, and

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, fx
 
-from toolchain.errors import ConversionError
-from toolchain.frontend.trace import is_trained_activation
+from spikec.errors import ConversionError
+from spikec.frontend.tracing import is_trained_activation
 
 #: Relative to the largest output. Folding in float32 costs some 1e-6 on common networks.
 _TOLERANCE = 1e-2

@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import fx, nn
 
-from toolchain.errors import ConversionError
-from toolchain.frontend.obstacles import Obstacle, refuse
-from toolchain.frontend.trace import own_copy, symbolic, where
+from spikec.errors import ConversionError
+from spikec.frontend.obstacles import Obstacle, refuse
+from spikec.frontend.tracing import own_copy, symbolic, where
 
 _POOLS: dict[type[nn.Module], type[nn.Module]] = {
     nn.MaxPool1d: nn.AvgPool1d,

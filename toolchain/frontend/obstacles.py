@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from toolchain.errors import UnsupportedOperation
+from spikec.errors import UnsupportedOperation
 
 
 @dataclass(frozen=True)

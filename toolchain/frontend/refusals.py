@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from toolchain.frontend.builder import Builder, Call, RefusalError, handles
+from spikec.frontend.builder import Builder, Call, RefusalError, handles
 
 _ACTIVATION = "use ReLU, ReLU6 or tc.ClipFloorShift and fine-tune"
 _POOL = "use average pooling (tc.replace_max_pool rewrites a network) and fine-tune"

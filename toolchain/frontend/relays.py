@@ -7,8 +7,8 @@ import operator
 import torch
 from torch import fx
 
-from toolchain.frontend.modules import AveragePool, ChannelAffine, Convolution, Dense, FlattenAll, Lift, Rectifier
-from toolchain.frontend.trace import is_trained_activation
+from spikec.frontend.modules import AveragePool, ChannelAffine, Convolution, Dense, FlattenAll, Lift, Rectifier
+from spikec.frontend.tracing import is_trained_activation
 
 
 def insert_relays(graph: fx.GraphModule) -> None:

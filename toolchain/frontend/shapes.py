@@ -8,8 +8,9 @@ from typing import Any, cast
 import torch
 from torch import fx, nn
 
-from toolchain.frontend.builder import Builder, Call, RefusalError, handles
-from toolchain.frontend.modules import AveragePool, Convolution, FlattenAll
+from spikec.frontend.builder import Builder, Call, RefusalError, handles
+from spikec.frontend.modules import AveragePool, Convolution, FlattenAll
+from spikec.ir.operations.windows import output_size
 
 
 def _flatten(b: Builder, call: Call, x: Any) -> Any:
@@ -92,7 +93,7 @@ def _slice(b: Builder, call: Call, x: fx.Node, index: tuple[Any, ...]) -> Any:
         return b.emit(call, Convolution(select), x)
     # A strided 1x1 convolution reads from row 0 to the end: offsets and early ends need a crop it cannot express.
     for taken, size in ((rows, shape[1]), (cols, shape[2])):
-        if taken.start != 0 or len(taken) != (size - 1) // taken.step + 1:
+        if taken.start != 0 or len(taken) != output_size(size, 1, taken.step):
             raise RefusalError(
                 "cropping an image by slicing", "use a convolution or pooling that gives the smaller size"
             )

@@ -1,25 +1,16 @@
 """The intermediate representation: integer NIR, its verifier, and the integer graph that everything computes with."""
 
-from toolchain.ir.build import build
-from toolchain.ir.decode import as_integer, decode
-from toolchain.ir.diff import diff
-from toolchain.ir.files import load, save
-from toolchain.ir.integer import (
-    MEMBRANE_MAX,
-    Affine,
-    Convolution,
-    Flatten,
-    InputNode,
-    IntegerGraph,
-    Linear,
-    Node,
-    Population,
-    Readout,
-    SumPool,
-    Synapse,
-)
-from toolchain.ir.text import text
-from toolchain.ir.verify import Problem, verify
+from spikec.ir.coding import InputNode, InputRange
+from spikec.ir.graph import IntegerGraph, Node, Population, Readout
+from spikec.ir.kinds import Kind, Timing
+from spikec.ir.operations import Affine, Convolution, Flatten, Linear, Operation, SumPool, Synapse
+from spikec.ir.profile.build import build
+from spikec.ir.profile.decode import as_integer, decode
+from spikec.ir.profile.diff import diff
+from spikec.ir.profile.files import load, save
+from spikec.ir.profile.listing import text
+from spikec.ir.profile.verify import Problem, verify
+from spikec.ir.types import MEMBRANE_MAX, Int64, Schedule, Shape
 
 __all__ = [
     "MEMBRANE_MAX",
@@ -27,14 +18,21 @@ __all__ = [
     "Convolution",
     "Flatten",
     "InputNode",
+    "InputRange",
+    "Int64",
     "IntegerGraph",
+    "Kind",
     "Linear",
     "Node",
+    "Operation",
     "Population",
     "Problem",
     "Readout",
+    "Schedule",
+    "Shape",
     "SumPool",
     "Synapse",
+    "Timing",
     "as_integer",
     "build",
     "decode",

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from toolchain.conversion.network import SpikingNetwork
-from toolchain.conversion.neurons import Neuron
-from toolchain.quantization.currents import Wiring, apply_gain, float64
-from toolchain.quantization.formats import NumberFormat
-from toolchain.quantization.kernels import Float64
-from toolchain.quantization.maps import Current, Term
-from toolchain.quantization.scales import Int8, Precision, Request, Units, choose_units, given_units
-from toolchain.quantization.search import activity, search
-from toolchain.quantization.synapses import channel_bias, output_weights
+from spikec.analysis.formats import NumberFormat
+from spikec.conversion.network import SpikingNetwork
+from spikec.conversion.neurons import Neuron
+from spikec.quantization.currents import Wiring, apply_gain, float64
+from spikec.quantization.kernels import Float64
+from spikec.quantization.maps import Current, Term
+from spikec.quantization.scales import Int8, Precision, Request, Units, choose_units, given_units
+from spikec.quantization.search import activity, search
+from spikec.quantization.synapses import channel_bias, output_weights
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def choose(
         elif sources_seen is None:
             units = choose_units(request)
         else:
-            levels = 0 if neuron is None else network.timesteps if neuron.spec.levels is None else 1
+            levels = 0 if neuron is None else neuron.averaged
             units = search(request, terms, bias, levels, sources_seen)
         yield Choice(name, neuron, current, terms, units)
 

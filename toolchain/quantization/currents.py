@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor, fx
 
-from toolchain.conversion.network import SpikingNetwork
-from toolchain.conversion.neurons import Neuron
-from toolchain.errors import ConversionError
-from toolchain.frontend import AveragePool, ChannelAffine, Convolution, Dense, FlattenAll, Lift
-from toolchain.quantization import maps
-from toolchain.quantization.kernels import Float64, Kernel, NotComposableError, compose
-from toolchain.quantization.maps import Current
+from spikec.conversion.network import SpikingNetwork
+from spikec.conversion.neurons import Neuron
+from spikec.errors import ConversionError
+from spikec.frontend import AveragePool, ChannelAffine, Convolution, Dense, FlattenAll, Lift
+from spikec.quantization import maps
+from spikec.quantization.kernels import Float64, Kernel, NotComposableError, compose
+from spikec.quantization.maps import Current
 
 READOUT = "readout"
 
@@ -64,7 +64,9 @@ def _apply(
         if node.target is operator.add:
             first, second = (values[argument] for argument in cast(tuple[fx.Node, fx.Node], node.args))
             return maps.add(first, second)
-        return maps.concatenate([values[part] for part in cast(list[fx.Node], node.args[0])])
+        if node.target is torch.cat:
+            return maps.concatenate([values[part] for part in cast(list[fx.Node], node.args[0])])
+        raise ConversionError(f"{node.meta['where']}: {node.target} cannot be lowered")
     name, module = str(node.target), network.graph.get_submodule(str(node.target))
     (current,) = sources
     match module:

@@ -16,21 +16,21 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from toolchain.conversion import QCFS, Method, SpikingNetwork, convert
-from toolchain.errors import ConversionError
-from toolchain.frontend import Convolution, Dense
-from toolchain.frontend.trace import trace
-from toolchain.quantization.choices import Choice, choose, source_gains
-from toolchain.quantization.currents import float64, wiring
-from toolchain.quantization.formats import DEFAULT_FORMAT, load_format
-from toolchain.quantization.kernels import Float64
-from toolchain.quantization.maps import Term
-from toolchain.quantization.ones import ones_needed
-from toolchain.quantization.scales import Int8
-from toolchain.quantization.synapses import output_weights
-from toolchain.training import ClipFloorShift, FitConfig, FitResult, fit
-from toolchain.training.fake_quantised import QuantisedLayer
-from toolchain.training.images import Images
+from spikec.analysis.formats import DEFAULT_FORMAT, load_format
+from spikec.conversion import QCFS, Method, SpikingNetwork, convert
+from spikec.errors import ConversionError
+from spikec.frontend import Convolution, Dense
+from spikec.frontend.tracing import trace
+from spikec.quantization.choices import Choice, choose, source_gains
+from spikec.quantization.currents import float64, wiring
+from spikec.quantization.kernels import Float64
+from spikec.quantization.maps import Term
+from spikec.quantization.ones import ones_needed
+from spikec.quantization.scales import Int8
+from spikec.quantization.synapses import output_weights
+from spikec.training import ClipFloorShift, FitConfig, FitResult, fit
+from spikec.training.fake_quantised import QuantisedLayer
+from spikec.training.images import Images
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def finetune_quantised(
         raise ConversionError("fine-tuning in integers needs ClipFloorShift activations with levels: tc.fit first")
     if precision.units:
         raise ConversionError("the precision has trained units already; give bits, per and scale")
-    chosen = method or QCFS(timesteps=max(level for level in levels if level is not None))
+    chosen = method or QCFS.for_levels(max(level for level in levels if level is not None))
     model.eval()
     network = convert(model, chosen, example=example[:1], calibration=example)
     form = load_format(format)

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from spikec.ir.operations.windows import output_size
+from spikec.ir.types import Shape
+
 Float64 = npt.NDArray[np.float64]
-Shape = tuple[int, ...]
 Pads = tuple[int, int, int, int]
 
 #: Largest dense matrix (entries) that a convolution may be unrolled into where a dense layer follows it directly.
@@ -46,12 +48,9 @@ class Kernel:
 
     def output_shape(self, shape: Shape) -> Shape:
         top, bottom, left, right = self.pads
-        padded = (shape[1] + top + bottom, shape[2] + left + right)
-        spatial = [
-            (n - d * (k - 1) - 1) // s + 1
-            for n, d, k, s in zip(padded, self.dilation, self.weight.shape[2:], self.stride, strict=True)
-        ]
-        return (self.weight.shape[0], *spatial)
+        padding = (top + bottom, left + right)
+        sizes = zip(shape[1:], self.weight.shape[2:], self.stride, padding, self.dilation, strict=True)
+        return (self.weight.shape[0], *(output_size(*each) for each in sizes))
 
 
 def compose(first: Kernel, second: Kernel) -> Kernel:

@@ -8,20 +8,21 @@ from functools import partial
 import nir
 import numpy as np
 
-import toolchain.ir.integer as ig
-from toolchain.conversion.network import SpikingNetwork
-from toolchain.conversion.neurons import Neuron
-from toolchain.errors import ConversionError, DoesNotFit, RangeError
-from toolchain.ir import build, decode
-from toolchain.quantization.choices import choose, source_gains
-from toolchain.quantization.currents import READOUT, float64, wiring
-from toolchain.quantization.formats import DEFAULT_FORMAT, NumberFormat, load_format, require
-from toolchain.quantization.kernels import Float64
-from toolchain.quantization.maps import Current
-from toolchain.quantization.ones import ones_needed, ones_population
-from toolchain.quantization.ranges import Ranges, bounds
-from toolchain.quantization.scales import Int8, Precision, Units
-from toolchain.quantization.synapses import Names, synapse_nodes
+import spikec.ir as ig
+from spikec.analysis.formats import DEFAULT_FORMAT, NumberFormat, load_format, require
+from spikec.analysis.ranges import Ranges, bounds
+from spikec.conversion.network import SpikingNetwork
+from spikec.conversion.neurons import Neuron
+from spikec.errors import ConversionError, DoesNotFit, RangeError
+from spikec.ir import build, decode
+from spikec.quantization.choices import choose, source_gains
+from spikec.quantization.currents import READOUT, float64, wiring
+from spikec.quantization.kernels import Float64
+from spikec.quantization.maps import Current
+from spikec.quantization.ones import ones_needed, ones_population
+from spikec.quantization.scales import Int8, Precision, Units
+from spikec.quantization.synapses import Names, synapse_nodes
+from spikec.simulation import simulate
 
 
 def lower(
@@ -94,7 +95,8 @@ def integer_graph(network: SpikingNetwork, precision: Precision, form: NumberFor
         schedule=network.schedule,
         drain=network.drain,
         source_sha256=network.provenance.source_sha256,
-        info=network.provenance.settings | precision.settings() | {"format": form.name},
+        info=network.provenance.settings | precision.settings(),
+        format=form.name,
     )
 
 
@@ -109,35 +111,26 @@ def _population(name: str, neuron: Neuron, current: Current, units: Units, sourc
     theta = _spread(units.theta, current.shape)
     unit = np.repeat(units.unit, theta.size // len(units.unit)).reshape(theta.shape)
     offset = np.rint(np.broadcast_to(float64(neuron.offset), theta.shape) / unit).astype(np.int64)
-    spec = neuron.spec
-    negative = None
-    if spec.kind == "signed_if":
-        negative = np.maximum(np.rint(spec.negative * theta), 1).astype(np.int64)
     return ig.Population(
         name=name,
         sources=sources,
         shape=current.shape,
-        kind=spec.kind,
+        neuron=neuron.spec.kind.lowered(theta, neuron.spec.negative),
         theta=theta,
         v_init=theta // 2 + offset,
-        theta_neg=negative,
-        levels=spec.levels if spec.kind == "graded" else None,
-        rho=spec.rho,
         scale=np.atleast_1d(float64(neuron.unit)),
     )
 
 
 def _readout(network: SpikingNetwork, current: Current, units: Units, sources: tuple[str, ...]) -> ig.Readout:
-    summed = any(neuron.spec.levels is None for neuron in network.neurons.values())
-    scale = float(units.unit[0]) / (network.timesteps if summed else 1)
+    steps = max((neuron.averaged for neuron in network.neurons.values()), default=1)
+    scale = float(units.unit[0]) / steps
     return ig.Readout(READOUT, sources, current.shape, np.zeros(current.shape, dtype=np.int64), scale)
 
 
 def check_range(graph: ig.IntegerGraph, form: NumberFormat, ranges: Ranges, network: SpikingNetwork) -> None:
     """Raise ``RangeError``, naming every layer, where membranes may leave the format's range and do so on the example
     images."""
-    from toolchain.simulation import simulate
-
     limit = form.membrane_max
     loose = {name: b for name, b in ranges.membranes.items() if max(b.high, -b.low) > limit}
     if not loose:

@@ -12,7 +12,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from toolchain.quantization.kernels import Float64, Kernel, NotComposableError, Shape, compose, unroll
+from spikec.ir.operations import SumPool
+from spikec.ir.types import Shape
+from spikec.quantization.kernels import Float64, Kernel, NotComposableError, compose, unroll
 
 
 @dataclass(frozen=True)
@@ -32,9 +34,7 @@ class Term:
 
     @property
     def pooled_shape(self) -> Shape:
-        if self.pool is None:
-            return self.shape
-        return (self.shape[0], self.shape[1] // self.pool[0], self.shape[2] // self.pool[1])
+        return self.shape if self.pool is None else SumPool.pooled(self.shape, self.pool)
 
     @property
     def image_shape(self) -> Shape:
@@ -108,8 +108,7 @@ def average(current: Current, window: tuple[int, int]) -> Current:
             channels = term.image_shape[0]
             mean = np.full((channels, 1, *window), 1.0 / (window[0] * window[1]))
             terms.append(_convolve_term(term, Kernel(mean, stride=window, groups=channels)))
-    shape = (current.shape[0], current.shape[1] // window[0], current.shape[2] // window[1])
-    return Current(tuple(terms), current.bias, shape)
+    return Current(tuple(terms), current.bias, SumPool.pooled(current.shape, window))
 
 
 def scale(current: Current, factor: Float64, shift: Float64, name: str) -> Current:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-import toolchain.ir.integer as ig
-from toolchain.conversion.network import SpikingNetwork
-from toolchain.quantization.maps import Current, ones_source
-from toolchain.quantization.synapses import Names
+import spikec.ir as ig
+from spikec.conversion.network import SpikingNetwork
+from spikec.ir.operations.windows import output_size
+from spikec.quantization.maps import Current, ones_source
+from spikec.quantization.synapses import Names
 
 
 def ones_needed(currents: dict[str, Current]) -> list[ig.Shape]:
@@ -19,7 +20,8 @@ def ones_needed(currents: dict[str, Current]) -> list[ig.Shape]:
 def ones_population(
     shape: ig.Shape, image: ig.Shape, network: SpikingNetwork, names: Names
 ) -> tuple[ig.Convolution, ig.Population]:
-    """A population that emits 1 at every step: threshold 1, fed by a bias of 1 and, through weights of 0, the image."""
+    """A population that emits 1 whenever biases enter: threshold 1, fed by a bias of 1 and, through weights of 0, the
+    image. Its neurons are those of the network, so that they run as long."""
     name = ones_source(shape)
     (rows, stride_h, pad_h), (cols, stride_w, pad_w) = (_cover(n, m) for n, m in zip(image[1:], shape[1:], strict=True))
     one = np.ones(1, dtype=np.int64)
@@ -34,17 +36,15 @@ def ones_population(
         padding=(pad_h, pad_w),
         dilation=(1, 1),
     )
-    spec = next(iter(network.neurons.values())).spec
+    theta = np.ones(shape, dtype=np.int64)
+    kind = next(iter(network.neurons.values())).spec.kind
     population = ig.Population(
         name=names.free(name),
         sources=(synapse.name,),
         shape=shape,
-        kind=spec.kind,
-        theta=np.ones(shape, dtype=np.int64),
+        neuron=kind.single().lowered(theta, 0.0),
+        theta=theta,
         v_init=np.zeros(shape, dtype=np.int64),
-        theta_neg=np.ones(shape, dtype=np.int64) if spec.kind == "signed_if" else None,
-        levels=1 if spec.kind == "graded" else None,
-        rho=spec.rho,
     )
     return synapse, population
 
@@ -52,7 +52,7 @@ def ones_population(
 def _cover(size: int, wanted: int) -> tuple[int, int, int]:
     """Kernel, stride and padding that take an axis of ``size`` to ``wanted``, with the smallest kernel there is."""
     for stride in range(1, size + 1):
-        if (size - 1) // stride + 1 == wanted:
+        if output_size(size, 1, stride) == wanted:
             return 1, stride, 0
     padding = max(wanted - size, 0)
     return size + 2 * padding - wanted + 1, 1, padding

@@ -14,13 +14,12 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
-import numpy.typing as npt
 
-from toolchain.arguments import whole_number
-from toolchain.errors import ConversionError
-from toolchain.quantization.kernels import Float64
+from spikec.arguments import whole_number
+from spikec.errors import ConversionError
+from spikec.ir.types import Int64
+from spikec.quantization.kernels import Float64
 
-Int64 = npt.NDArray[np.int64]
 Scale = Literal["max", "power_of_two", "spikes"]
 
 #: Largest threshold a choice of unit leads to: leaves a 24-bit membrane room for several thresholds.
@@ -33,7 +32,7 @@ _SKIP_CHOICES = 8
 
 @runtime_checkable
 class Precision(Protocol):
-    """What :func:`toolchain.lower` needs to know about number formats; ``names`` are those of a population (or the
+    """What :func:`spikec.lower` needs to know about number formats; ``names`` are those of a population (or the
     readout) and of the layers of the network whose weights lead into it."""
 
     @property
@@ -61,7 +60,7 @@ class Int8:
       example images wins.
 
     ``units`` instead gives the units themselves, per population and the readout one for each output channel: those
-    that :func:`toolchain.finetune_quantised` trained the weights with.
+    that :func:`spikec.finetune_quantised` trained the weights with.
     """
 
     per: Literal["layer", "channel"] = "layer"

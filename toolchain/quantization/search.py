@@ -13,10 +13,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from toolchain.conversion.network import SpikingNetwork
-from toolchain.quantization.kernels import Float64
-from toolchain.quantization.maps import Term
-from toolchain.quantization.scales import Request, Units, choose_units
+from spikec.conversion.network import SpikingNetwork
+from spikec.ir.coding import integers
+from spikec.quantization.kernels import Float64
+from spikec.quantization.maps import Term
+from spikec.quantization.scales import Request, Units, choose_units
 
 _RATIOS = np.array([1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5, 0.45, 0.4, 0.35, 0.3])
 
@@ -24,12 +25,11 @@ _RATIOS = np.array([1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5, 
 def activity(network: SpikingNetwork) -> dict[str, torch.Tensor]:
     """Mean emission per step of every source on the example images, float64 [N, *shape]; the input in integers."""
     coding = network.input_range
-    low, high = (-128, 127) if coding.dtype == "int8" else (0, 255)
-    images = torch.clamp(torch.round(network.example.double() / coding.scale), low, high)
+    images = torch.from_numpy(integers(coding, network.example.cpu().numpy())).double()
     images = images.unsqueeze(2) if images.ndim == 3 else images
     counts = network.counts(network.example)
-    steps = {name: network.timesteps if neuron.spec.levels is None else 1 for name, neuron in network.neurons.items()}
-    return {"input": images} | {name: counts[name].double() / steps[name] for name in counts}
+    neurons = network.neurons
+    return {"input": images} | {name: counts[name].double() / neurons[name].averaged for name in counts}
 
 
 def search(

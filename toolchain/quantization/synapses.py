@@ -6,12 +6,12 @@ from collections.abc import Iterable
 
 import numpy as np
 
-import toolchain.ir.integer as ig
-from toolchain.errors import RangeError
-from toolchain.quantization.formats import NumberFormat, round_bias
-from toolchain.quantization.kernels import Float64, Kernel
-from toolchain.quantization.maps import Current, Term
-from toolchain.quantization.scales import Units
+import spikec.ir as ig
+from spikec.analysis.formats import NumberFormat, round_bias
+from spikec.errors import RangeError
+from spikec.quantization.kernels import Float64, Kernel
+from spikec.quantization.maps import Current, Term
+from spikec.quantization.scales import Units
 
 _EXACT = 2**24
 

@@ -1,8 +1,8 @@
 """The integer golden model and what every execution leaves behind."""
 
-from toolchain.simulation.compare import Difference, compare
-from toolchain.simulation.encode import encode
-from toolchain.simulation.golden import GoldenModel, simulate
-from toolchain.simulation.trace import Trace
+from spikec.simulation.compare import Difference, compare
+from spikec.simulation.encode import encode
+from spikec.simulation.golden import GoldenModel, simulate
+from spikec.simulation.trace import Trace
 
 __all__ = ["Difference", "GoldenModel", "Trace", "compare", "encode", "simulate"]

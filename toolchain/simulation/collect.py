@@ -9,10 +9,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from toolchain.ir.integer import IntegerGraph
-from toolchain.simulation.emission import Result, separate_events
-from toolchain.simulation.registers import Watch
-from toolchain.simulation.trace import Trace
+from spikec.ir.graph import IntegerGraph
+from spikec.simulation.emission import Result, separate_events
+from spikec.simulation.registers import Watch
+from spikec.simulation.trace import Trace
 
 
 class Rows:
@@ -71,7 +71,7 @@ class Collector:
             if emission.events is not None:
                 self._add_counts(node.name, emission.events, self._event_totals, self._events)
             if emission.raster is not None:
-                self._spikes[node.name].add(emission.raster, np.int16 if (node.levels or 1) > 127 else np.int8)
+                self._spikes[node.name].add(emission.raster, np.int16 if max(node.neuron.emission) > 127 else np.int8)
 
     @staticmethod
     def _add_counts(name: str, counts: Tensor, totals: dict[str, npt.NDArray[np.int64]], rows: dict[str, Rows]) -> None:

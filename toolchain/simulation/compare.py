@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from toolchain.errors import DataError
-from toolchain.simulation.trace import Array, Trace
+from spikec.errors import DataError
+from spikec.simulation.trace import Array, Trace
 
 OUTPUT = "output"
 

@@ -14,10 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from toolchain.errors import DataError
-from toolchain.ir.integer import Affine, Flatten, InputNode, Int64, IntegerGraph, Population, SumPool
-from toolchain.quantization.ranges import Ranges
-from toolchain.simulation.emission import Emission, Result
+from spikec.analysis.ranges import Ranges
+from spikec.errors import DataError
+from spikec.ir.coding import InputNode
+from spikec.ir.graph import IntegerGraph, Population
+from spikec.ir.operations import Affine, Synapse
+from spikec.ir.types import Int64
+from spikec.simulation.emission import Emission, Result
 
 #: The proven form.
 MARGIN = "margin"
@@ -33,7 +36,7 @@ class EarlyExit:
     def __init__(self, graph: IntegerGraph, ranges: Ranges, confidence: float | None = None) -> None:
         if confidence is not None and not 0 < confidence < float("inf"):
             raise DataError(f"early_exit={confidence!r} is not a margin; use a positive number of logits or {MARGIN!r}")
-        if graph.schedule != "pipelined" or any(p.kind == "calibrated_if" for p in graph.populations):
+        if graph.schedule != "pipelined" or graph.timing.rehearsal:
             raise DataError(
                 "early_exit needs layers that step together: 'pipelined' if or signed_if neurons; layerwise and "
                 "calibrated layers run one after the other, so nothing is known of the class before the last one"
@@ -81,7 +84,7 @@ def _until(emission: Emission, steps: Tensor, *, spikes: bool) -> Emission:
 
 
 def early_exit_of(graph: IntegerGraph, ranges: Ranges, option: str | float | None) -> EarlyExit | None:
-    """The rule that ``early_exit=option`` of :func:`toolchain.simulation.simulate` asks for."""
+    """The rule that ``early_exit=option`` of :func:`spikec.simulation.simulate` asks for."""
     if option is None:
         return None
     if isinstance(option, str) and option == MARGIN:
@@ -118,8 +121,8 @@ def _sent(graph: IntegerGraph, ranges: Ranges, name: str, *, on: bool) -> tuple[
     """Range of the output of a node in one step, with image and biases or without."""
     node = graph.nodes[name]
     if isinstance(node, Population):
-        one = np.ones(node.shape, np.int64)
-        return (-one if node.kind == "signed_if" else 0 * one), one
+        low, high = node.neuron.emission
+        return np.full(node.shape, low, np.int64), np.full(node.shape, high, np.int64)
     if isinstance(node, InputNode):
         return (
             (np.full(node.shape, node.low), np.full(node.shape, node.high)) if on else (np.zeros(node.shape, int),) * 2
@@ -133,5 +136,6 @@ def _sent(graph: IntegerGraph, ranges: Ranges, name: str, *, on: bool) -> tuple[
 def _only_spikes(graph: IntegerGraph, name: str) -> bool:
     """Whether neither the image nor a bias takes part in the output of ``name``."""
     node = graph.nodes[name]
-    passes_on = isinstance(node, SumPool | Flatten) and all(_only_spikes(graph, source) for source in node.sources)
-    return isinstance(node, Population) or passes_on
+    if isinstance(node, Synapse):
+        return False
+    return isinstance(node, Population) or all(_only_spikes(graph, source) for source in node.sources)

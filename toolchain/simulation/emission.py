@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import reduce
 
-import torch
 from torch import Tensor
 
-from toolchain.ir.integer import IntegerGraph, Population
-from toolchain.simulation.int8 import U8_MAX, channels_last
+from spikec.ir.graph import IntegerGraph, Population
 
 
 @dataclass(frozen=True)
@@ -35,89 +32,4 @@ class Result:
 
 def separate_events(graph: IntegerGraph, node: Population) -> bool:
     """Whether the number of non-zero emissions can differ from the net count."""
-    return node.kind in ("signed_if", "graded") or graph.emission_steps > graph.timesteps
-
-
-def from_raster(graph: IntegerGraph, node: Population, raster: Tensor, *, spikes: bool) -> Emission:
-    """From emissions [S, N, *shape] at every step."""
-    counted = raster[: graph.timesteps + graph.drain]
-    events = torch.count_nonzero(raster, dim=0) if separate_events(graph, node) else None
-    return Emission(counted.sum(0), events, counted.transpose(0, 1) if spikes else None)
-
-
-def from_value(graph: IntegerGraph, node: Population, value: Tensor, *, spikes: bool) -> Emission:
-    """Layerwise, from the number that the T emissions code [N, *shape]: spikes, payload, or a binary number."""
-    if node.kind == "graded":
-        return Emission(value, value.clamp(max=1), value[:, None] if spikes else None)
-    counts = value
-    if node.kind == "bit_serial":
-        number = value.to(torch.int64) if value.is_floating_point() else value
-        counts = reduce(torch.add, ((number >> bit) & 1 for bit in range(graph.timesteps)))
-    events = counts if separate_events(graph, node) else None
-    return Emission(counts, events, raster_of(graph, node, value) if spikes else None)
-
-
-def raster_of(graph: IntegerGraph, node: Population, value: Tensor) -> Tensor:
-    """The emissions int64 [N, T, *shape] that code a number [N, *shape] in the layerwise schedule."""
-    number = value.to(torch.int64)[:, None]
-    if node.kind == "graded":
-        return number
-    steps = torch.arange(graph.timesteps).reshape(1, -1, *[1] * len(node.shape))
-    return (number >> (graph.timesteps - 1 - steps)) & 1 if node.kind == "bit_serial" else (number > steps).long()
-
-
-class LevelRecord:
-    """Follows the net count of a population step by step: ``last`` is the count so far, u8 [n, *shape], of the images
-    that still run; the caller gives the first, zero for all images, and may read but not keep it."""
-
-    def __init__(self, zero: Tensor, steps: int, *, events: bool, spikes: bool) -> None:
-        self.last = self._counts = zero
-        self._rows: Tensor | None = None  # images that still run; None: all
-        self._up, self._down = torch.empty_like(zero, dtype=torch.bool), torch.empty(0, dtype=torch.bool)
-        # Booleans add up as u8 where that cannot wrap: several times faster than summing a stack.
-        dtype = torch.uint8 if steps <= U8_MAX else torch.int32
-        self._events = self._all_events = torch.zeros_like(zero, dtype=dtype) if events else None
-        self._raster = zero.new_zeros((len(zero), steps, *zero.shape[1:]), dtype=torch.int8) if spikes else None
-
-    def see(self, step: int, upper: Tensor, lower: Tensor | None = None) -> None:
-        """Step up where the count is below ``upper``; down where it is above ``lower``, which is at least ``upper``."""
-        up = torch.gt(upper, self.last, out=self._up)
-        down = None
-        if lower is not None:
-            if self._down.shape != up.shape:
-                self._down = torch.empty_like(up)
-            down = torch.lt(lower, self.last, out=self._down)
-            self.last -= down.view(torch.uint8)
-        self.last += up.view(torch.uint8)
-        if self._events is not None:
-            self._events += up.view(torch.uint8)
-            if down is not None:
-                self._events += down.view(torch.uint8)
-        if self._raster is not None:
-            spikes = up.view(torch.int8) if down is None else up.view(torch.int8) - down.view(torch.int8)
-            if self._rows is None:
-                self._raster[:, step] = spikes
-            else:
-                self._raster[self._rows, step] = spikes
-
-    def keep(self, running: Tensor) -> None:
-        """Stop the images of ``last`` where ``running`` [n] is false."""
-        self._write_back()
-        rows = torch.arange(len(running)) if self._rows is None else self._rows
-        self._rows = rows[running]
-        self.last = channels_last(self._counts[self._rows])
-        self._up, self._down = torch.empty_like(self.last, dtype=torch.bool), torch.empty(0, dtype=torch.bool)
-        if self._all_events is not None:
-            self._events = channels_last(self._all_events[self._rows])
-
-    def _write_back(self) -> None:
-        if self._rows is not None:
-            self._counts[self._rows] = self.last
-            if self._all_events is not None and self._events is not None:
-                self._all_events[self._rows] = self._events
-
-    @property
-    def emission(self) -> Emission:
-        """Everything seen, of all images."""
-        self._write_back()
-        return Emission(self._counts, self._all_events, self._raster)
+    return not node.neuron.binary or graph.emission_steps > graph.timesteps

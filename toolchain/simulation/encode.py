@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from toolchain.errors import DataError
-from toolchain.ir.integer import InputNode, Int64
+from spikec.errors import DataError
+from spikec.ir.coding import InputNode, integers
+from spikec.ir.types import Int64
 
 
 def as_images(node: InputNode, images: npt.ArrayLike | torch.Tensor) -> npt.NDArray[np.floating[Any]]:
@@ -55,5 +56,4 @@ def encode(node: InputNode, images: npt.ArrayLike | torch.Tensor, *, first: int 
         index = tuple(int(i) for i in np.argwhere(~finite)[0])
         number, position = first + index[0], list(index[1:])
         raise DataError(f"image {number} holds {array[index]} at {position}; every value must be finite")
-    integers: Int64 = np.clip(np.rint(array.astype(np.float64) / node.scale), node.low, node.high).astype(np.int64)
-    return integers
+    return integers(node, array)

@@ -19,21 +19,22 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from toolchain.errors import DataError
-from toolchain.ir.decode import as_integer
-from toolchain.ir.integer import IntegerGraph
-from toolchain.quantization.formats import NumberFormat
-from toolchain.quantization.ranges import bounds
-from toolchain.simulation.arithmetic import checked_device, exact_arithmetic, keep_freed_memory
-from toolchain.simulation.collect import Collector
-from toolchain.simulation.early_exit import EarlyExit, early_exit_of
-from toolchain.simulation.emission import Result
-from toolchain.simulation.encode import as_images, encode
-from toolchain.simulation.layers import LayerNetwork
-from toolchain.simulation.levels import LevelNetwork, supports
-from toolchain.simulation.network import Network
-from toolchain.simulation.registers import EXACT, Overflow, Registers, Watch, registers
-from toolchain.simulation.trace import Trace
+from spikec.analysis.formats import NumberFormat
+from spikec.analysis.ranges import bounds
+from spikec.errors import DataError
+from spikec.ir.graph import IntegerGraph, Population
+from spikec.ir.kinds import Kind
+from spikec.ir.profile.decode import as_integer
+from spikec.simulation.collect import Collector
+from spikec.simulation.early_exit import EarlyExit, early_exit_of
+from spikec.simulation.emission import Result
+from spikec.simulation.encode import as_images, encode
+from spikec.simulation.engines.counts_by_layer import CountsByLayer
+from spikec.simulation.engines.counts_by_step import CountsByStep, supports
+from spikec.simulation.engines.general import Network
+from spikec.simulation.exactness import checked_device, exact_arithmetic, keep_freed_memory
+from spikec.simulation.registers import EXACT, Overflow, Registers, Watch, registers
+from spikec.simulation.trace import Trace
 
 if TYPE_CHECKING:
     import nir
@@ -83,7 +84,7 @@ def simulate(
 
     ``early_exit="margin"`` stops an image as soon as no further step can change its class, proven from the weights; a
     number stops it as well once its largest logit leads by that much. ``Trace.steps`` says when; output, counts and
-    events are those at the stop. See :mod:`toolchain.simulation.early_exit`. ``device="cuda"`` computes the same
+    events are those at the stop. See :mod:`spikec.simulation.early_exit`. ``device="cuda"`` computes the same
     integers on a GPU, in float32 and float64 where ranges prove them exact.
 
     Raises ``DataError`` for images or options it cannot use, ``TargetUnavailable`` for a device that is not there and
@@ -118,9 +119,9 @@ class GoldenModel:
         keep_freed_memory()
         fast = not measure and supports(graph, ranges) and registers.proven(ranges)
         with exact_arithmetic(None, self._device):
-            self._engine: Network | LevelNetwork
+            self._engine: Network | CountsByStep
             if fast:
-                self._engine = (LayerNetwork if graph.schedule == "pipelined" else LevelNetwork)(graph, ranges)
+                self._engine = (CountsByLayer if graph.schedule == "pipelined" else CountsByStep)(graph, ranges)
             else:
                 self._engine = Network(graph, ranges, registers)
 
@@ -145,7 +146,7 @@ class GoldenModel:
         size = int(batch or 0) or max(1, min(_LARGEST_BATCH, affordable))
         stream, total = _batches(self._graph, images)
         collector = Collector(self._graph, total, spikes=record == "spikes", counts=counts)
-        if rule is not None and not isinstance(self._engine, LevelNetwork) and not self._registers.keep:
+        if rule is not None and not isinstance(self._engine, CountsByStep) and not self._registers.keep:
             raise DataError("early_exit is proven for numbers that are kept; use overflow='exact' or 'strict'")
         watches = self._registers.watches(self._graph)
         done = 0
@@ -171,7 +172,7 @@ class GoldenModel:
     def _run(
         self, integers: torch.Tensor, watches: dict[str, Watch], rule: EarlyExit | None, *, events: bool, spikes: bool
     ) -> Result:
-        if isinstance(self._engine, LevelNetwork):
+        if isinstance(self._engine, CountsByStep):
             return self._engine.run(integers, watches, events=events, spikes=spikes, early_exit=rule)
         result = self._engine.run(integers, watches, events=events, spikes=spikes or rule is not None)
         return result if rule is None else rule.cut(result, spikes=spikes)
@@ -194,13 +195,14 @@ def fingerprint(graph: IntegerGraph) -> bytes:
     """A hash of everything that decides what a graph computes, metadata and node order included."""
     digest = hashlib.blake2b(repr((graph.timesteps, graph.schedule, graph.drain)).encode())
     for node in graph:
-        for item in fields(node):
-            value = getattr(node, item.name)
-            if isinstance(value, np.ndarray):
-                digest.update(repr((item.name, value.shape, value.dtype)).encode())
-                digest.update(np.ascontiguousarray(value).data)
-            else:
-                digest.update(repr((type(node), item.name, value)).encode())
+        for part in (node, node.neuron) if isinstance(node, Population) else (node,):
+            for item in fields(part):
+                value = getattr(part, item.name)
+                if isinstance(value, np.ndarray):
+                    digest.update(repr((item.name, value.shape, value.dtype)).encode())
+                    digest.update(np.ascontiguousarray(value).data)
+                elif not isinstance(value, Kind):
+                    digest.update(repr((type(part), item.name, value)).encode())
     return digest.digest()
 
 

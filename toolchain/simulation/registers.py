@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Literal, get_args
 import torch
 from torch import Tensor
 
-from toolchain.errors import DataError, RangeError, ToolchainError
-from toolchain.ir.integer import MEMBRANE_MAX, Flatten, IntegerGraph, Linear, Population, Readout
-from toolchain.quantization.formats import DEFAULT_FORMAT, NumberFormat, format_names, load_format
+from spikec.analysis.formats import DEFAULT_FORMAT, NumberFormat, format_names, load_format
+from spikec.errors import DataError, RangeError, ToolchainError
+from spikec.ir.graph import IntegerGraph, Population, Readout
+from spikec.ir.operations import Operation
+from spikec.ir.types import MEMBRANE_MAX
 
 if TYPE_CHECKING:
-    from toolchain.quantization.ranges import Bound, Ranges
+    from spikec.analysis.ranges import Bound, Ranges
 
 Beyond = Literal["exact", "strict", "saturate", "wrap"]
 Overflow = Literal["exact", "strict", "saturate", "wrap", "format"]
@@ -122,7 +124,7 @@ class Registers:
 
 def adders(graph: IntegerGraph) -> list[str]:
     """Nodes that add in an accumulator, in network order."""
-    return [n.name for n in graph if len(n.sources) > 1 or (isinstance(n, Linear) and not isinstance(n, Flatten))]
+    return [n.name for n in graph if len(n.sources) > 1 or (isinstance(n, Operation) and n.adds)]
 
 
 def accumulator(name: str) -> str:
@@ -140,7 +142,7 @@ def registers(overflow: str, form: NumberFormat | str | None, graph: IntegerGrap
     """
     if overflow not in get_args(Overflow):
         raise DataError(f"overflow={overflow!r} is not known; use one of {', '.join(get_args(Overflow))}")
-    if overflow == "exact" and form is None and graph.info.get("format", DEFAULT_FORMAT) not in format_names():
+    if overflow == "exact" and form is None and (graph.format or DEFAULT_FORMAT) not in format_names():
         return EXACT
     form = format_of(graph, form)
     if overflow == "format":
@@ -156,7 +158,7 @@ def format_of(graph: IntegerGraph, form: NumberFormat | str | None) -> NumberFor
     """A format, given by name or file, or the one the graph was lowered for."""
     if isinstance(form, NumberFormat):
         return form
-    own = graph.info.get("format", DEFAULT_FORMAT)
+    own = graph.format or DEFAULT_FORMAT
     if form is None and own not in format_names():
         raise ToolchainError(f"the graph was lowered for the number format {own!r}: give its .toml file as the format")
     return load_format(form or own)

@@ -7,9 +7,27 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from toolchain.simulation.registers import Place
+from spikec.simulation.registers import Place
 
 Array = npt.NDArray[np.generic]
+
+
+@dataclass(frozen=True)
+class TargetSteps:
+    """What a target that has steps of its own, such as Lava, needed for a run.
+
+    ``processes`` it consisted of; ``steps`` of all images together and their wall clock in ``seconds``, the start of
+    interpreters left out; ``latency``: steps from the first of an image until its output is there.
+    """
+
+    processes: int
+    steps: int
+    seconds: float
+    latency: int
+
+    @property
+    def ms_per_step(self) -> float:
+        return 1000 * self.seconds / self.steps
 
 
 @dataclass(frozen=True)
@@ -27,7 +45,8 @@ class Trace:
     - ``steps`` int64 [N], with early exit: steps that each image ran. Its output, counts, events and rasters are those
       up to there; later entries of a raster are 0, later ones of the curve repeat the output;
     - ``input_events`` int32 [*input shape]: images in which the pixel is not zero; ``extra_steps``: drain or
-      calibration steps beyond T, per layer; ``info``: what the target tells of the run.
+      calibration steps beyond T, per layer; ``info``: what the target tells of the run, in words; ``target_steps``: the
+      steps of the target itself, where it has its own.
 
     With drain, ``counts``, ``spikes`` and ``output_curve`` cover the T + drain steps. ``seconds`` of wall clock and
     ``target`` are not compared.
@@ -56,6 +75,7 @@ class Trace:
     accumulator: dict[str, tuple[int, int]] = field(default_factory=dict)
     first_overflow: dict[str, Place] = field(default_factory=dict)
     steps: npt.NDArray[np.int64] | None = None
+    target_steps: TargetSteps | None = None
 
     @property
     def images(self) -> int:

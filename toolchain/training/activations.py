@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from toolchain.errors import ConversionError
+from spikec.errors import ConversionError
 
 Order = Literal["floor_clamp", "clamp_floor"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from toolchain.errors import DataError
+from spikec.errors import DataError
 
 
 def augment(images: Tensor, generator: torch.Generator, *, flip: bool, shift: int, cutout: int) -> Tensor:

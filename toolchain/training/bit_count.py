@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from toolchain.arguments import real_number
-from toolchain.errors import ConversionError
-from toolchain.training.activations import ClipFloorShift
+from spikec.arguments import real_number
+from spikec.errors import ConversionError
+from spikec.training.activations import ClipFloorShift
 
 
 class _BitCount(torch.autograd.Function):
@@ -37,7 +37,7 @@ class _BitCount(torch.autograd.Function):
 
 
 class BitCountPenalty:
-    """A ``penalty`` of :func:`toolchain.training.fit`: ``decay`` times the 1-bits of the last pass of ``model``.
+    """A ``penalty`` of :func:`spikec.training.fit`: ``decay`` times the 1-bits of the last pass of ``model``.
 
     Raises :class:`ConversionError` where there is nothing to count, or ``decay`` is negative or no number.
     """

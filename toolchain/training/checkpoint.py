@@ -11,13 +11,13 @@ from typing import Any
 
 import torch
 
-from toolchain.errors import DataError
-from toolchain.training.config import FitConfig
-from toolchain.whole_files import replacing
+from spikec.errors import DataError
+from spikec.training.config import FitConfig
+from spikec.whole_files import replacing
 
 FORMAT = "spikec-training/1"
 
-#: What :func:`toolchain.training.fit` puts into a checkpoint beside format, configuration and identity.
+#: What :func:`spikec.training.fit` puts into a checkpoint beside format, configuration and identity.
 KEYS = frozenset(
     ("model", "averaged", "optimizer", "best", "best_epoch", "history", "sigma", "generator", "global_generator")
 )

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from toolchain.errors import ConversionError, DataError
-from toolchain.training.images import Images
+from spikec.errors import ConversionError, DataError
+from spikec.training.images import Images
 
 
 def images_of(name: str, data: Any) -> None:
@@ -17,7 +17,7 @@ def images_of(name: str, data: Any) -> None:
     if not all(callable(getattr(data, method, None)) for method in ("__len__", "images", "targets")):
         raise DataError(
             f"{name} must be a labelled set with len, images(indices) and targets(indices), such as "
-            f"models.data.open_dataset gives, not {type(data).__name__}"
+            f"spikec.models.data.open_dataset gives, not {type(data).__name__}"
         )
     if not len(data):
         raise DataError(f"{name} holds no image; give at least one")

@@ -6,14 +6,15 @@ import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from toolchain.arguments import real_number, switch, whole_number
-from toolchain.errors import ConversionError
-from toolchain.training.spiking import SpikingNeuron
+from spikec.arguments import real_number, switch, whole_number
+from spikec.errors import ConversionError
+from spikec.ir.kinds import IF
+from spikec.training.spiking import trained_kind
 
 Optimizer = Literal["sgd", "adamw"]
-Schedule = Literal["cosine", "one-cycle"]
-Precision = Literal["float32", "bfloat16"]
-_WORDS = {"optimizer": Optimizer, "schedule": Schedule, "precision": Precision, "neuron": SpikingNeuron}
+RateSchedule = Literal["cosine", "one-cycle"]
+ForwardType = Literal["float32", "bfloat16"]
+_WORDS = {"optimizer": Optimizer, "schedule": RateSchedule, "precision": ForwardType}
 
 #: One-cycle: share of the steps that warm up, and the first and last rate as fractions of the peak (Smith 2018).
 _WARM_UP, _FIRST, _LAST = 0.3, 1 / 25, 1 / 250_000
@@ -21,7 +22,7 @@ _WARM_UP, _FIRST, _LAST = 0.3, 1 / 25, 1 / 250_000
 
 @dataclass(frozen=True)
 class FitConfig:
-    """Hyper-parameters of :func:`toolchain.training.fit`.
+    """Hyper-parameters of :func:`spikec.training.fit`.
 
     ``lr`` is the peak learning rate; ``shift`` the largest translation in pixels (zero padding and random crop);
     ``flip`` mirrors left to right with probability one half; ``cutout`` is the side in pixels of one square set to
@@ -44,16 +45,16 @@ class FitConfig:
     lr: float = 0.1
     momentum: float = 0.9
     weight_decay: float = 5e-4
-    schedule: Schedule = "cosine"
+    schedule: RateSchedule = "cosine"
     label_smoothing: float = 0.0
     flip: bool = False
     shift: int = 0
     cutout: int = 0
     ema: float = 0.0
     timesteps: int = 0
-    neuron: SpikingNeuron = "if"
+    neuron: str = IF.name
     through_spikes: bool = False
-    precision: Precision = "float32"
+    precision: ForwardType = "float32"
     compile: bool = False
     seed: int = 0
 
@@ -75,6 +76,7 @@ class FitConfig:
         for name, kind in _WORDS.items():
             if getattr(self, name) not in get_args(kind):
                 raise ConversionError(f"{name} is one of {', '.join(get_args(kind))}, not {getattr(self, name)!r}")
+        trained_kind(self.neuron)
         if self.through_spikes and not self.timesteps:
             raise ConversionError("through_spikes trains for a number of steps: give timesteps")
         if self.through_spikes and self.compile:

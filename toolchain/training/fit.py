@@ -14,17 +14,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from toolchain.arguments import whole_number
-from toolchain.errors import ConversionError, DataError
-from toolchain.training.activations import ClipFloorShift
-from toolchain.training.augment import augment
-from toolchain.training.checkpoint import KEYS, load_checkpoint, save_checkpoint
-from toolchain.training.checks import file_path, fitting_network, images_of, usable_device
-from toolchain.training.config import FitConfig
-from toolchain.training.images import Images
-from toolchain.training.modes import evaluating
-from toolchain.training.progress import EpochRecord, Progress
-from toolchain.training.spiking import SpikingNeuron, spiking, spiking_logits
+from spikec.arguments import whole_number
+from spikec.errors import ConversionError, DataError
+from spikec.ir.kinds import IF
+from spikec.training.activations import ClipFloorShift
+from spikec.training.augment import augment
+from spikec.training.checkpoint import KEYS, load_checkpoint, save_checkpoint
+from spikec.training.checks import file_path, fitting_network, images_of, usable_device
+from spikec.training.config import FitConfig
+from spikec.training.images import Images
+from spikec.training.modes import evaluating
+from spikec.training.progress import EpochRecord, Progress
+from spikec.training.spiking import spiking, spiking_logits
 
 State = dict[str, Tensor]
 
@@ -92,7 +93,7 @@ def evaluate(
     batch: int = 500,
     device: str = "cpu",
     timesteps: int = 0,
-    neuron: SpikingNeuron = "if",
+    neuron: str = IF.name,
 ) -> tuple[float, float]:
     """(mean cross entropy, fraction of images classified correctly) in eval mode; the mode of every module is restored.
 

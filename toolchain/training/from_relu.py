@@ -10,9 +10,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from toolchain.errors import ConversionError
-from toolchain.training.activations import SMALLEST_THRESHOLD, ClipFloorShift
-from toolchain.training.modes import evaluating, standing_in
+from spikec.errors import ConversionError
+from spikec.training.activations import SMALLEST_THRESHOLD, ClipFloorShift
+from spikec.training.modes import evaluating, standing_in
 
 
 def replace_relu(model: nn.Module, activation: Callable[[], nn.Module]) -> int:

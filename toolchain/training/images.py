@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 class Images(Protocol):
-    """A labelled set of images; :class:`models.data.Dataset` is one."""
+    """A labelled set of images; :class:`spikec.models.data.Dataset` is one."""
 
     def __len__(self) -> int: ...
 

@@ -9,14 +9,14 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from toolchain.whole_files import replacing
+from spikec.whole_files import replacing
 
 
 @dataclass(frozen=True)
 class EpochRecord:
     """One epoch, counted from 0. ``lr`` is the rate of its last step; accuracies are fractions in [0, 1];
     ``raised_thresholds`` counts the times an optimiser step drove a threshold too low and it was set back (see
-    :meth:`toolchain.training.ClipFloorShift.keep_positive`); ``sigma`` is the largest noise added to an activation."""
+    :meth:`spikec.training.ClipFloorShift.keep_positive`); ``sigma`` is the largest noise added to an activation."""
 
     epoch: int
     lr: float

@@ -13,12 +13,12 @@ import math
 import torch
 from torch import Tensor, nn
 
-from toolchain.arguments import whole_number
-from toolchain.training.activations import ClipFloorShift
-from toolchain.training.checks import images_of
-from toolchain.training.images import Images
-from toolchain.training.modes import evaluating
-from toolchain.training.spiking import spiking, spiking_logits
+from spikec.arguments import whole_number
+from spikec.training.activations import ClipFloorShift
+from spikec.training.checks import images_of
+from spikec.training.images import Images
+from spikec.training.modes import evaluating
+from spikec.training.spiking import spiking, spiking_logits
 
 
 def residual_errors(
@@ -44,7 +44,7 @@ def residual_errors(
 
 
 class ResidualNoise:
-    """An ``after_epoch`` of :func:`toolchain.training.fit`: sets every activation's ``sigma`` for the next epoch."""
+    """An ``after_epoch`` of :func:`spikec.training.fit`: sets every activation's ``sigma`` for the next epoch."""
 
     def __init__(self, data: Images, timesteps: int = 4, device: str = "cpu") -> None:
         self.data, self.timesteps, self.device = data, whole_number("timesteps", timesteps, 1), device

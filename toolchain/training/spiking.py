@@ -5,28 +5,73 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Literal, get_args
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 
-from toolchain.errors import ConversionError
-from toolchain.training.activations import ClipFloorShift
-from toolchain.training.modes import evaluating, standing_in
-from toolchain.training.surrogate import fire, signed_spikes
+from spikec.errors import ConversionError, GraphError, ToolchainError
+from spikec.implementations import Implementations
+from spikec.ir.kinds import IF, BitSerialIF, CalibratedIF, GradedIF, Kind, SignedIF, kind_named, kinds
+from spikec.training.activations import ClipFloorShift
+from spikec.training.modes import evaluating, standing_in
+from spikec.training.surrogate import fire, signed_spikes
 
-SpikingNeuron = Literal["if", "signed_if"]
+#: Emission of one step from the membrane ``v`` after its input, in units of what an emission of 1 takes from it, the
+#: net emissions ``count`` of the steps before, and T; all tensors of one shape.
+SpikingActivation: TypeAlias = Callable[[Tensor, Tensor, int], Tensor]
+
+#: What networks under training can run as, by neuron kind.
+SPIKING_ACTIVATIONS: Implementations[SpikingActivation] = Implementations(
+    "spiking activation", f"{__name__}.SPIKING_ACTIVATIONS", Kind
+)
+
+
+@SPIKING_ACTIVATIONS.register(IF)
+def _fire(v: Tensor, count: Tensor, timesteps: int) -> Tensor:
+    return fire(v - 1)
+
+
+@SPIKING_ACTIVATIONS.register(SignedIF)
+def _fire_signed(v: Tensor, count: Tensor, timesteps: int) -> Tensor:
+    return signed_spikes(v, count, timesteps)
+
+
+def _untrained(name: object) -> ToolchainError:
+    known = ", ".join(each for each, kind in kinds().items() if kind in SPIKING_ACTIVATIONS)
+    return ConversionError(f"neuron is one of {known}, not {name!r}")
+
+
+# Levels in one step are what a network computes anyway, and calibration looks at all steps before the first.
+SPIKING_ACTIVATIONS.refuse(_untrained, CalibratedIF, BitSerialIF, GradedIF)
+
+
+def trained_kind(name: object) -> Kind:
+    """The neuron kind ``name``, which networks under training can run as. Raises :class:`ConversionError` for other
+    kinds, for those that need fields, and for what is no kind."""
+    try:
+        kind = kind_named(name) if isinstance(name, str) else None
+    except GraphError as error:
+        raise _untrained(name) from error
+    if kind is None:
+        raise _untrained(name)
+    SPIKING_ACTIVATIONS(kind)
+    try:
+        return kind()
+    except TypeError as error:
+        raise ConversionError(f"{name} neurons need fields, which training cannot give: {error}") from error
 
 
 class SpikingForward:
     """Stands in for the forward of one :class:`ClipFloorShift`: a soft-reset integrate-and-fire neuron.
 
-    Per step, in units of the threshold: v += x; s = [v >= 1], or of either sign (:func:`signed_spikes`); v -= s;
-    returns s * threshold. v starts at 1/2. ``count`` is the sum of s since :meth:`reset`, of the shape of x.
+    Per step, in units of the threshold: v += x; s = [v >= 1], or what other kinds emit; v -= s; returns
+    s * threshold. v starts at 1/2. Kinds that emit more than T in T steps have a smaller unit, so that all they can
+    emit is T thresholds. ``count`` is the sum of s since :meth:`reset`, of the shape of x.
     """
 
-    def __init__(self, threshold: Tensor, neuron: SpikingNeuron) -> None:
-        self.threshold, self.neuron = threshold, neuron
+    def __init__(self, threshold: Tensor, kind: Kind) -> None:
+        self.threshold, self.kind, self.emit = threshold, kind, SPIKING_ACTIVATIONS(kind)
         self.reset(0)
 
     def reset(self, timesteps: int) -> None:
@@ -34,41 +79,40 @@ class SpikingForward:
         self.membrane: Tensor | None = None
         self.count: Tensor | None = None
         self.timesteps, self.steps = timesteps, 0
+        reach = self.kind.reach(timesteps)
+        self.unit = self.threshold if reach == timesteps else self.threshold * (timesteps / reach)
 
     def __call__(self, x: Tensor) -> Tensor:
         # Under autocast x may have too few bits to add up in.
-        current = x.to(torch.promote_types(x.dtype, self.threshold.dtype)) / self.threshold
+        current = x.to(torch.promote_types(x.dtype, self.unit.dtype)) / self.unit
         if self.membrane is None or self.count is None:
             self.membrane, self.count = torch.full_like(current, 0.5), torch.zeros_like(current)
         self.steps += 1
         v = self.membrane + current
-        spikes = fire(v - 1) if self.neuron == "if" else signed_spikes(v, self.count, self.timesteps)
+        spikes = self.emit(v, self.count, self.timesteps)
         self.membrane, self.count = v - spikes, self.count + spikes.detach()
-        return spikes * self.threshold
+        return spikes * self.unit
 
     @property
     def total(self) -> Tensor:
         """Sum of what was returned since :meth:`reset`, without a gradient."""
         assert self.count is not None  # it ran
-        return self.count * self.threshold.detach()
+        return self.count * self.unit.detach()
 
 
 @contextmanager
-def spiking(
-    model: nn.Module, neuron: SpikingNeuron = "if", *, gradients: bool = False
-) -> Iterator[dict[str, SpikingForward]]:
+def spiking(model: nn.Module, neuron: str = IF.name, *, gradients: bool = False) -> Iterator[dict[str, SpikingForward]]:
     """Inside, every :class:`ClipFloorShift` of ``model`` is a neuron with a state, one step per call of the model.
 
-    Yields the neurons by module name. Pipelined schedule: a layer sees the spikes its source emits in the same step.
-    Modules are in eval mode: batch norm adds its shift at every step, as a folded bias does. ``gradients`` pass through
-    the spikes (surrogate, see :mod:`toolchain.training.surrogate`) where asked for.
+    Yields the neurons by module name; ``neuron`` names their kind. Pipelined schedule: a layer sees the spikes its
+    source emits in the same step. Modules are in eval mode: batch norm adds its shift at every step, as a folded bias
+    does. ``gradients`` pass through the spikes (surrogate, see :mod:`spikec.training.surrogate`) where asked for.
     """
     layers = {name: m for name, m in model.named_modules() if isinstance(m, ClipFloorShift)}
     if not layers:
         raise ConversionError("the network has no ClipFloorShift, so there is nothing that could spike")
-    if neuron not in get_args(SpikingNeuron):
-        raise ConversionError(f"neuron is one of {', '.join(get_args(SpikingNeuron))}, not {neuron!r}")
-    neurons = {name: SpikingForward(m.threshold, neuron) for name, m in layers.items()}
+    kind = trained_kind(neuron)
+    neurons = {name: SpikingForward(m.threshold, kind) for name, m in layers.items()}
     forwards: dict[nn.Module, Callable[[Tensor], Tensor]] = {layer: neurons[name] for name, layer in layers.items()}
     with evaluating(model), torch.set_grad_enabled(gradients), standing_in(forwards):
         yield neurons

@@ -15,8 +15,8 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from targets.lava.processes.recording import Emissions, Heartbeat, Membrane
-from targets.lava.processes.window import Window
+from spikec.targets.lava.processes.recording import Emissions, Heartbeat, Membrane
+from spikec.targets.lava.processes.window import Window
 
 
 class CurrentSource(AbstractProcess):  # type: ignore[misc]

@@ -10,8 +10,8 @@ from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from targets.lava.processes.population import Int64, Population, PopulationModel
-from targets.lava.processes.recording import Membrane
+from spikec.targets.lava.processes.population import Int64, Population, PopulationModel
+from spikec.targets.lava.processes.recording import Membrane
 
 #: Stands for "no such membrane"; never used where the rule applies.
 _FAR = 2**61

@@ -12,12 +12,12 @@ import numpy.typing as npt
 from lava.magma.core.model.py.ports import PyInPort, PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
 
-from targets.lava.processes.calibrated import PyCalibratedIF
-from targets.lava.processes.levels import PyBitSerialIF, PyGradedIF
-from targets.lava.processes.readout import PyIntegrator
-from targets.lava.processes.source import PyImageSource
-from targets.lava.processes.stepping import PySignedIF, PySoftResetIF
-from targets.lava.processes.wiring import PyRelay, PySumPool
+from spikec.targets.lava.processes.calibrated import PyCalibratedIF
+from spikec.targets.lava.processes.levels import PyBitSerialIF, PyGradedIF
+from spikec.targets.lava.processes.readout import PyIntegrator
+from spikec.targets.lava.processes.source import PyImageSource
+from spikec.targets.lava.processes.stepping import PySignedIF, PySoftResetIF
+from spikec.targets.lava.processes.wiring import PyRelay, PySumPool
 
 Float64 = npt.NDArray[np.float64]
 

@@ -10,7 +10,7 @@ from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from targets.lava.processes.population import Int64, Population, PopulationModel
+from spikec.targets.lava.processes.population import Int64, Population, PopulationModel
 
 
 class BitSerialIF(Population):

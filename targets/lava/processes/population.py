@@ -18,8 +18,8 @@ from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
 
-from targets.lava.processes.recording import Emissions, Heartbeat, Membrane
-from targets.lava.processes.window import Window
+from spikec.targets.lava.processes.recording import Emissions, Heartbeat, Membrane
+from spikec.targets.lava.processes.window import Window
 
 Int64 = npt.NDArray[np.int64]
 

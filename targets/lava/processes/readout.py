@@ -17,8 +17,8 @@ from lava.magma.core.process.variable import Var
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from targets.lava.processes.recording import Heartbeat, Membrane
-from targets.lava.processes.window import Window
+from spikec.targets.lava.processes.recording import Heartbeat, Membrane
+from spikec.targets.lava.processes.window import Window
 
 Int64 = npt.NDArray[np.int64]
 

@@ -12,7 +12,7 @@ from lava.magma.core.process.variable import Var
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from targets.lava.processes.population import Int64, Population, PopulationModel
+from spikec.targets.lava.processes.population import Int64, Population, PopulationModel
 
 
 class SoftResetIF(Population):

@@ -23,7 +23,7 @@ from lava.proc.dense.models import AbstractPyDenseModelBitAcc
 from lava.proc.dense.process import Dense
 from lava.utils.weightutils import clip_weights, determine_sign_mode, truncate_weights
 
-from targets.lava.arithmetic import Kernel, exact_dtype
+from spikec.targets.lava.arithmetic import Kernel, exact_dtype
 
 Int32 = npt.NDArray[np.int32]
 

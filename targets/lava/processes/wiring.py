@@ -15,7 +15,7 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from targets.lava.arithmetic import sum_pool
+from spikec.targets.lava.arithmetic import sum_pool
 
 
 class SumPool(AbstractProcess):  # type: ignore[misc]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,8 @@ from lava.lib.dl.netx.hdf5 import Network
 from lava.magma.core.decorator import implements
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from targets.lava.processes import calibrated, levels, readout, stepping
+from spikec.targets.lava.worker import load
 
-_PROCESS_OF_KIND = {
-    "if": stepping.SoftResetIF,
-    "signed_if": stepping.SignedIF,
-    "calibrated_if": calibrated.CalibratedIF,
-    "bit_serial": levels.BitSerialIF,
-    "graded": levels.GradedIF,
-    "integrator": readout.Integrator,
-}
 #: Payloads and spikes of -1 survive; netx takes 0 bits, a spike or none, for its own neurons.
 _MESSAGE_BITS = 24
 
@@ -29,12 +21,20 @@ _MESSAGE_BITS = 24
 class SoftNetwork(Network):  # type: ignore[misc]
     """A file with ``SOFTIF`` and ``INTEGRATOR`` neurons as Lava processes.
 
-    ``net_config``: the HDF5 file. ``job``: the folder where neurons record. ``neurons``: what a neuron process needs
-    besides the file, its windows and its place in the job, by the name of the layer.
+    ``net_config``: the HDF5 file. ``job``: the folder where neurons record. ``neurons``: the entry of the job for every
+    layer, by name: the path of its neuron process, and what that needs besides the file, its windows and its place in
+    the job. ``fields``: how to read the fields of its kind from the file (``spikec.targets.netx.file.field_keys``).
     """
 
-    def __init__(self, net_config: str, *, job: Path, neurons: Mapping[str, Mapping[str, Any]]) -> None:
-        self._job, self._neurons = job, neurons
+    def __init__(
+        self,
+        net_config: str,
+        *,
+        job: Path,
+        neurons: Mapping[str, Mapping[str, Any]],
+        fields: Mapping[str, Mapping[str, Sequence[Any]]],
+    ) -> None:
+        self._job, self._neurons, self._fields = job, neurons, fields
         super().__init__(net_config, input_message_bits=_MESSAGE_BITS)
 
     def _create(self) -> Any:
@@ -54,21 +54,22 @@ class SoftNetwork(Network):  # type: ignore[misc]
 
     def _maker(self, group: Any) -> Callable[..., Any]:
         name = bytes(group["name"][0]).decode()
-        kind = bytes(group["kind"][0]).decode() if "kind" in group else "integrator"
-        arrays = {
-            key: group[source][()].T.copy()  # maps as Lava has them: W, H, C
-            for key, source in (("theta", "theta"), ("v_init", "vInit"), ("theta_neg", "thetaNeg"))
-            if source in group
-        }
-        if kind == "signed_if":
-            arrays.setdefault("theta_neg", np.ones_like(arrays["theta"]))
-        numbers = {key: int(group[key][()]) for key in ("levels", "rho") if key in group}
-        settings = {**self._neurons[name], **numbers}
+        entry = self._neurons[name]
+        settings = dict(entry["settings"])
+        for key, source in (("theta", "theta"), ("v_init", "vInit")):
+            if source in group:
+                settings[key] = group[source][()].T.copy()  # maps as Lava has them: W, H, C
+        for key, (source, per, default) in self._fields.get(name, {}).items():
+            value = group[source][()] if source in group else default
+            if per == "neuron":
+                settings[key] = np.broadcast_to(np.asarray(value).T, settings["theta"].shape).copy()
+            else:
+                settings[key] = int(value)
 
         def make(*, shape: tuple[int, ...], bias: Any = 0) -> Any:
             current = np.broadcast_to(np.asarray(bias, np.int64), shape)
             np.save(self._job / f"{settings['index']}.current.npy", current[None])
-            return _PROCESS_OF_KIND[kind](name=name, job=str(self._job), **arrays, **settings)
+            return load(entry["path"])(name=name, job=str(self._job), **settings)
 
         return make
 

@@ -10,17 +10,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from toolchain.energy.conventions.keras_spiking import keras_spiking
-from toolchain.energy.conventions.neurobench import neurobench, operations
-from toolchain.energy.conventions.seen import Seen
-from toolchain.energy.conventions.sinabs import sinabs
-from toolchain.energy.conventions.syops import syops
-from toolchain.energy.counts import count
-from toolchain.errors import DataError, ToolchainError
-from toolchain.ir import as_integer
-from toolchain.ir.integer import IntegerGraph
-from toolchain.simulation.encode import encode
-from toolchain.simulation.trace import Trace
+from spikec.energy.conventions.keras_spiking import keras_spiking
+from spikec.energy.conventions.neurobench import neurobench, operations
+from spikec.energy.conventions.seen import Seen
+from spikec.energy.conventions.sinabs import sinabs
+from spikec.energy.conventions.syops import syops
+from spikec.energy.counts import count
+from spikec.errors import DataError, ToolchainError
+from spikec.ir import as_integer
+from spikec.ir.graph import IntegerGraph
+from spikec.simulation.encode import encode
+from spikec.simulation.trace import Trace
 
 if TYPE_CHECKING:
     import nir

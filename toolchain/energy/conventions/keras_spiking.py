@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from toolchain.energy.conventions.seen import Layer, Seen
+from spikec.energy.conventions.seen import Layer, Seen
+from spikec.errors import DataError
 
 _SYNOP = (23.6 + 3.5) * 1e-12  # joule; the 3.5 is no energy per SynOp but a time in ns, or the mean hop
 _NEURON = 81e-12
@@ -37,6 +38,10 @@ def _rates(seen: Seen, layer: Layer) -> float:
         return 0.0
     if not layer.graded:
         return layer.density * seen.counts.steps
+    if layer.signed:
+        raise DataError(
+            f"signs of {layer.counts.name}'s graded input cancel in counts; record rasters (record='spikes')"
+        )
     emitted = sum(int(seen.net_counts(origin).sum()) for origin in layer.origins)
     neurons = sum(seen.counts.events[origin].size for origin in layer.origins)
     return emitted / (neurons * seen.counts.images)

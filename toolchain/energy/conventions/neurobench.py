@@ -7,11 +7,12 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from toolchain.energy.conventions.seen import Layer, Seen
-from toolchain.energy.counts import Counts
-from toolchain.energy.fanout import fan_out, nonzero
-from toolchain.ir.integer import Affine, Convolution, IntegerGraph
-from toolchain.simulation.trace import Trace
+from spikec.analysis.widths import signed_bits
+from spikec.energy.conventions.seen import Layer, Seen
+from spikec.energy.counts import Counts
+from spikec.ir.graph import IntegerGraph
+from spikec.ir.operations import Synapse
+from spikec.simulation.trace import Trace
 
 
 def neurobench(net: IntegerGraph, trace: Trace, counts: Counts) -> dict[str, float]:
@@ -36,10 +37,9 @@ def neurobench(net: IntegerGraph, trace: Trace, counts: Counts) -> dict[str, flo
     }
 
 
-def _width(node: Convolution | Affine) -> int:
-    """Bits of the largest mantissa in two's complement."""
-    mantissas = node.weight >> node.weight_exp
-    return 1 + max((~int(mantissas.min(initial=0))).bit_length(), int(mantissas.max(initial=0)).bit_length())
+def _width(node: Synapse) -> int:
+    """Bits of the largest mantissa."""
+    return signed_bits(int(node.mantissas.min(initial=0)), int(node.mantissas.max(initial=0)))
 
 
 def operations(seen: Seen) -> tuple[dict[str, float], list[str]]:
@@ -69,6 +69,6 @@ def operations(seen: Seen) -> tuple[dict[str, float], list[str]]:
 
 def _calls(layer: Layer, calls: Iterator[npt.NDArray[np.float64]]) -> Iterator[tuple[bool, int]]:
     """(whether accumulations, operations over the images) of every step of a layer fed by neurons."""
-    fan = fan_out(layer.node, nonzero(layer.node))
+    fan = layer.node.fan_out(layer.node.nonzero())
     for values in calls:
         yield bool(np.abs(values).max(initial=0) <= 1), int(((values != 0).sum(axis=0) * fan).sum())

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from toolchain.energy.arrivals import passed
-from toolchain.energy.counts import Counts, SynapseCounts
-from toolchain.errors import DataError
-from toolchain.ir.integer import Affine, Convolution, Int64, IntegerGraph, Linear, Population, SumPool, Synapse
-from toolchain.simulation.trace import Trace
-
-_BINARY = frozenset({"if", "calibrated_if", "bit_serial"})
+from spikec.energy.arrivals import passed
+from spikec.energy.counts import Counts, SynapseCounts
+from spikec.errors import DataError
+from spikec.ir.graph import IntegerGraph, Population
+from spikec.ir.operations import Operation, Synapse
+from spikec.ir.types import Int64
+from spikec.ir.walks import operations_before
+from spikec.simulation.trace import Trace
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Seen:
         return self.entering(layer.node, layer.origins, 1 if layer.chained else layer.window)
 
     def entering(
-        self, node: Linear, origins: tuple[str, ...], window: int = 1
+        self, node: Operation, origins: tuple[str, ...], window: int = 1
     ) -> Iterator[npt.NDArray[np.float64]] | None:
         """The same of any node that is fed by ``origins`` alone."""
         if origins == (self.net.input.name,):
@@ -88,7 +89,7 @@ class Seen:
             for step in range(self.counts.steps)
         )
 
-    def _enters(self, node: Linear, emitted: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.float64]:
+    def _enters(self, node: Operation, emitted: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.float64]:
         found: npt.NDArray[np.float64] = np.asarray(sum(self._leaves(source, emitted) for source in node.sources))
         return found
 
@@ -96,15 +97,16 @@ class Seen:
         if name in emitted:
             return np.asarray(emitted[name], dtype=np.float64)
         node = self.net.nodes[name]
-        assert isinstance(node, Linear)
+        assert isinstance(node, Operation)  # what is no operation between the origins and a layer is an origin
         values = passed(node, self._enters(node, emitted))
-        if isinstance(node, Convolution | Affine):
+        if isinstance(node, Synapse):
             values = values + node.bias.reshape(-1, *(1,) * (values.ndim - 2))
         return values
 
     def net_counts(self, name: str) -> Int64:
         """Sum of the emissions of every neuron over images and steps, signs and payloads included."""
-        if getattr(self.net.nodes[name], "kind", "") in _BINARY:
+        node = self.net.nodes[name]
+        if isinstance(node, Population) and node.neuron.binary:
             return self.counts.events[name]  # counts end at T, where calibrated neurons may run on
         if name not in self.trace.count_totals and name not in self.trace.counts:
             raise DataError("the trace holds no spike counts; simulate with counts=True or counts='totals'")
@@ -126,9 +128,9 @@ def _layer(seen: Seen, node: Synapse) -> Layer:
     spiking = [origin for origin in map(net.nodes.__getitem__, origins) if isinstance(origin, Population)]
     neurons = sum(counts.events[origin].size for origin in origins)
     events = sum(int(counts.events[origin].sum()) for origin in origins)
-    between = [net.nodes[name] for name in before(net, node.name)]
-    window = math.prod(math.prod(pool.kernel) for pool in between if isinstance(pool, SumPool))
-    chained = any(isinstance(other, Convolution | Affine) for other in between)
+    between = [net.nodes[name] for name in operations_before(net, node.name)]
+    window = math.prod(x.window for x in between if isinstance(x, Operation) and not isinstance(x, Synapse))
+    chained = any(isinstance(other, Synapse) for other in between)
     alone = len(node.sources) == 1 and len(origins) == 1 and not chained and window == 1
     return Layer(
         node=node,
@@ -136,20 +138,10 @@ def _layer(seen: Seen, node: Synapse) -> Layer:
         origins=origins,
         from_input=counts.synapses[node.name].input_fed,
         window=window,
-        signed=any(p.kind == "signed_if" for p in spiking),
-        graded=any((p.levels or 1) > 1 for p in spiking),
+        signed=any(p.neuron.signed for p in spiking),
+        graded=any(p.neuron.multiplied for p in spiking),
         chained=chained,
-        binary=alone and bool(spiking) and all(p.kind in _BINARY for p in spiking),
+        binary=alone and bool(spiking) and all(p.neuron.binary for p in spiking),
         density=events / (neurons * counts.images * counts.steps),
         steps=counts.input_steps if origins == (net.input.name,) else counts.steps,
     )
-
-
-def before(net: IntegerGraph, name: str) -> list[str]:
-    """Linear nodes between the nearest neurons and ``name``."""
-    found = []
-    for source in net.nodes[name].sources:
-        node = net.nodes[source]
-        if not isinstance(node, Population) and node.sources:
-            found += [source, *before(net, source)]
-    return found

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from toolchain.energy.conventions.seen import Layer, Seen
-from toolchain.energy.fanout import fan_out, structure
+from spikec.energy.conventions.seen import Layer, Seen
 
 
 def sinabs(seen: Seen) -> tuple[dict[str, float], list[str]]:
@@ -31,7 +30,7 @@ def _charged(seen: Seen, layer: Layer) -> float:
     """Values times fan-out of a layer over all images and steps."""
     calls = seen.calls(layer) if layer.chained else None
     if calls is not None:
-        fan = fan_out(layer.node, structure(layer.node))
+        fan = layer.node.fan_out(layer.node.structure())
         return sum(float((values.sum(axis=0) * fan).sum()) for values in calls)
     total = 0.0
     for origin in layer.origins:

@@ -3,15 +3,35 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import numpy.typing as npt
 
-from toolchain.energy.conventions.seen import Layer, Seen
-from toolchain.ir.integer import Affine, Population, SumPool
+from spikec.energy.conventions.seen import Layer, Seen
+from spikec.errors import UnsupportedOperation
+from spikec.implementations import Implementations
+from spikec.ir.graph import Population
+from spikec.ir.kinds import IF, Kind
+from spikec.ir.operations import Affine, Convolution, Flatten, Operation, SumPool, Synapse
 
 _MAC, _AC = 4.6e-12, 0.9e-12  # float32 operations, whatever the weights are
+
+#: (ACs, MACs) of an operation over all images and steps.
+OPERATIONS: Implementations[Callable[[Seen, Operation], tuple[float, float]]] = Implementations(
+    "rule of syops",
+    f"{__name__}.OPERATIONS",
+    Operation,
+    otherwise=lambda name: UnsupportedOperation(f"syops has no module for {name}"),
+)
+#: Neurons that syops has a module for, by its name.
+NEURONS: Implementations[str] = Implementations(
+    "module of syops",
+    f"{__name__}.NEURONS",
+    Kind,
+    otherwise=lambda name: UnsupportedOperation(f"syops has no module for {name}"),
+)
+NEURONS.register(IF)("IFNode")
 
 
 def syops(seen: Seen) -> tuple[dict[str, float], list[str]]:
@@ -21,27 +41,37 @@ def syops(seen: Seen) -> tuple[dict[str, float], list[str]]:
     A call whose input has at most two values, both in [0, 1], adds (positions + biases) x mean input to the ACs, any
     other adds them to the MACs. Padding counts; a Linear's bias is counted once per call, a convolution's once per
     image. A pool counts its inputs the same way, an ``IFNode`` all its neurons as ACs. The images of the trace are one
-    batch.
+    batch. Raises ``UnsupportedOperation`` for other operations; other neurons count as nothing, and a note says so.
     """
     acs = macs = 0.0
-    for layer in seen.layers:
-        added, multiplied = _charged(seen, layer)
+    for synapse in seen.net.synapses:
+        added, multiplied = OPERATIONS(synapse)(seen, synapse)
         acs, macs = acs + added, macs + multiplied
     for node in seen.net:
-        if isinstance(node, SumPool):
-            added, multiplied = _pool(seen, node)
+        if isinstance(node, Operation) and not isinstance(node, Synapse):
+            added, multiplied = OPERATIONS(node)(seen, node)
             acs, macs = acs + added, macs + multiplied
-        elif isinstance(node, Population) and node.kind == "if":
+        elif isinstance(node, Population) and node.neuron in NEURONS:
             acs += math.prod(node.shape) * seen.counts.steps * seen.counts.images
     values = {"ACs": acs / seen.counts.images, "MACs": macs / seen.counts.images}
     joules = values["ACs"] * _AC + values["MACs"] * _MAC
     return {**values, "joules": joules}, _notes(seen)
 
 
-def _charged(seen: Seen, layer: Layer) -> tuple[float, float]:
-    """(ACs, MACs) of a layer over all images and steps."""
-    images = seen.counts.images
-    per_call = layer.counts.padded_macs * images + layer.bias * (1 if isinstance(layer.node, Affine) else images)
+@OPERATIONS.register(Convolution)
+def _convolution(seen: Seen, node: Operation) -> tuple[float, float]:
+    return _synapses(seen, node, biases=seen.counts.images)
+
+
+@OPERATIONS.register(Affine)
+def _linear(seen: Seen, node: Operation) -> tuple[float, float]:
+    return _synapses(seen, node, biases=1)
+
+
+def _synapses(seen: Seen, node: Operation, biases: int) -> tuple[float, float]:
+    """(ACs, MACs) of a layer whose bias a call counts ``biases`` times."""
+    layer: Layer = next(layer for layer in seen.layers if layer.node is node)
+    per_call = layer.counts.padded_macs * seen.counts.images + layer.bias * biases
     calls = seen.calls(layer)
     if calls is not None:
         return _sorted(per_call, calls)
@@ -50,16 +80,22 @@ def _charged(seen: Seen, layer: Layer) -> tuple[float, float]:
     return 0.0, float(per_call * layer.steps)
 
 
-def _pool(seen: Seen, pool: SumPool) -> tuple[float, float]:
+@OPERATIONS.register(SumPool)
+def _pool(seen: Seen, pool: Operation) -> tuple[float, float]:
     per_call = math.prod(pool.input_shape) * seen.counts.images
     source = seen.net.nodes[pool.sources[0]]
-    single = len(pool.sources) == 1 and isinstance(source, Population)
-    calls = seen.entering(pool, pool.sources) if single else None
-    if calls is not None:
-        return _sorted(per_call, calls)
-    if single and source.name in seen.counts.events and getattr(source, "kind", "") == "if":
-        return float(seen.counts.events[source.name].sum()), 0.0
+    if len(pool.sources) == 1 and isinstance(source, Population):
+        calls = seen.entering(pool, pool.sources)
+        if calls is not None:
+            return _sorted(per_call, calls)
+        if source.name in seen.counts.events and source.neuron in NEURONS:
+            return float(seen.counts.events[source.name].sum()), 0.0
     return 0.0, float(per_call * seen.counts.steps)
+
+
+@OPERATIONS.register(Flatten)
+def _flatten(seen: Seen, node: Operation) -> tuple[float, float]:
+    return 0.0, 0.0
 
 
 def _sorted(per_call: int, calls: Iterable[npt.NDArray[np.float64]]) -> tuple[float, float]:
@@ -90,6 +126,6 @@ def _notes(seen: Seen) -> list[str]:
         notes.append(f"{seen.missing} calls that might hold two values only are taken for dense")
     if any(layer.chained for layer in seen.layers):
         notes.append("a layer behind another one, without neurons between, sees no spikes: dense")
-    if any(population.kind != "if" for population in seen.net.populations):
+    if any(population.neuron not in NEURONS for population in seen.net.populations):
         notes.append("neurons that are no IFNode are modules it does not know and counts as nothing")
     return notes

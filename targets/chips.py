@@ -1,0 +1,190 @@
+"""What a chip is: limits and numbers that graphs are checked against, and cores they are placed on. Nothing runs here.
+
+Third parties add one by an entry point in the group ``spikec.chips`` whose value is a class with the :class:`Chip`
+interface. TOML files beside that class (``format_<name>.toml``, ``energy_<name>.toml``) are found by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from spikec.analysis.formats import NumberFormat
+from spikec.analysis.violations import Violation
+from spikec.energy import cores as estimated
+from spikec.errors import DoesNotFit, ToolchainError
+from spikec.ir.operations.boxes import Box
+from spikec.targets.registry import Registry
+
+if TYPE_CHECKING:
+    import nir
+
+    from spikec.ir.graph import IntegerGraph
+
+_VERIFIED = frozenset({"code", "secondary"})
+
+
+@dataclass(frozen=True)
+class Limit:
+    """One number a chip cannot exceed. ``grade``, how it was checked: ``code`` read in the named source, ``secondary``
+    in a publication about it, ``recalled`` not verified, ``assumed`` a choice."""
+
+    key: str
+    value: int
+    unit: str
+    grade: str
+    source: str
+
+    @property
+    def verified(self) -> bool:
+        return self.grade in _VERIFIED
+
+
+class Slice(Protocol):
+    """Neurons of one layer on one core: half-open index ranges, one per axis of the layer's shape."""
+
+    @property
+    def layer(self) -> str: ...
+
+    @property
+    def box(self) -> Box: ...
+
+
+class Core(Protocol):
+    """One core: its slices and, per limited resource, (used, limit)."""
+
+    @property
+    def index(self) -> int: ...
+
+    @property
+    def chip(self) -> int: ...
+
+    @property
+    def slices(self) -> Sequence[Slice]: ...
+
+    @property
+    def usage(self) -> Mapping[str, tuple[int, int]]: ...
+
+    @property
+    def load(self) -> float:
+        """Largest share of any resource."""
+        ...
+
+
+class Placement(estimated.Placement, Protocol):
+    """Where every neuron is computed: what an estimate reads, and what people do."""
+
+    @property
+    def target(self) -> str:
+        """The chip's name."""
+        ...
+
+    @property
+    def cores(self) -> Sequence[Core]: ...
+
+    @property
+    def lower_bound(self) -> int:
+        """Cores no placement can undercut."""
+        ...
+
+    @property
+    def shared(self) -> bool:
+        """Whether kernels are stored once per core, not once per connection."""
+        ...
+
+    @property
+    def population_axons(self) -> Sequence[str]:
+        """Synapse nodes that are entered by axons which sources share; the others have one axon per source."""
+        ...
+
+    @property
+    def assumptions(self) -> Sequence[str]:
+        """What the placement takes for granted, a sentence each."""
+        ...
+
+    def svg(self) -> str:
+        """A drawing."""
+        ...
+
+
+class Chip(Protocol):
+    """A chip by its data. ``profile``: name of its energy profile, or the path of the file."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def title(self) -> str:
+        """Its name for people."""
+        ...
+
+    @property
+    def form(self) -> NumberFormat:
+        """Its numbers."""
+        ...
+
+    @property
+    def limits(self) -> Mapping[str, Limit]: ...
+
+    @property
+    def profile(self) -> str: ...
+
+    def check(self, graph: IntegerGraph | nir.NIRGraph, *, placement: Placement | None = None) -> list[Violation]:
+        """All violations of ``graph``, errors first. ``placement``: that of ``place(graph)`` where it is at hand."""
+        ...
+
+    def place(self, graph: IntegerGraph | nir.NIRGraph, *, shared: bool = True) -> Placement:
+        """Split ``graph`` over cores. ``DoesNotFit`` where a single neuron already exceeds a core."""
+        ...
+
+
+#: Chips by name.
+CHIPS: Registry[Chip] = Registry("spikec.chips")
+
+
+def chip_names() -> list[str]:
+    """Chips with known limits, sorted."""
+    return CHIPS.names()
+
+
+def get_chip(name: str) -> Chip:
+    """The chip called ``name``; ``ToolchainError`` for an unknown one."""
+    found = CHIPS.get(name)
+    if found is None:
+        raise ToolchainError(f"no limits of a chip called {name!r} are known; choose {' or '.join(chip_names())}")
+    return found
+
+
+def chip_of(profile: str) -> Chip | None:
+    """The chip with the energy profile ``profile``; None where that is of no chip."""
+    chips = (get_chip(name) for name in chip_names())
+    return next((chip for chip in chips if chip.profile == profile), None)
+
+
+def check(
+    graph: nir.NIRGraph | IntegerGraph, target: str = "loihi2", *, placement: Placement | None = None
+) -> list[Violation]:
+    """All violations of ``graph`` on one chip, ``loihi1`` or ``loihi2``, errors first; empty when nothing is wrong.
+
+    ``placement``: that of ``place(graph, target)`` where it is at hand.
+    """
+    return get_chip(target).check(graph, placement=placement)
+
+
+def place(graph: nir.NIRGraph | IntegerGraph, target: str = "loihi2", *, shared: bool = True) -> Placement:
+    """Split ``graph`` over cores of ``target``. ``DoesNotFit`` where a single neuron already exceeds a core.
+
+    ``shared=False`` stores every synapse of a convolution by itself, as a mapper that cannot share kernels must.
+    """
+    return get_chip(target).place(graph, shared=shared)
+
+
+def placed(graph: nir.NIRGraph | IntegerGraph, target: str) -> Placement | None:
+    """:func:`place` on a chip, or on the chip that has the energy profile ``target``. None where the network does not
+    fit, or the profile is of no chip."""
+    chip = CHIPS.get(target) or chip_of(target)
+    try:
+        return chip.place(graph) if chip is not None else None
+    except DoesNotFit:
+        return None

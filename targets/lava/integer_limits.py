@@ -1,0 +1,103 @@
+"""Worst-case sums inside Lava's processes, against the integers that hold them there.
+
+``Conv`` wraps silently at 24 bits, ``Dense`` and the ports at 32. The bounds here are of single steps and of the
+processes as Lava has them: without bias, which the neuron adds in 64 bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import spikec.ir as ig
+from spikec.errors import MissingImplementation, RangeError
+from spikec.implementations import Implementations
+
+Array = npt.NDArray[Any]
+Interval = tuple[Array, Array]  # lowest and highest value per channel (first axis of the node's shape)
+
+_CONV, _INT32 = 2**23 - 1, 2**31 - 1
+
+#: Lowest and highest output of an operation in one step, from those of its input, both int64 per channel. Raises
+#: ``RangeError`` where its process does not hold them.
+LAVA_LIMITS: Implementations[Callable[[Any, Array, Array], Interval]] = Implementations(
+    "bound of one step's sums", "spikec.targets.lava.integer_limits.LAVA_LIMITS", of=ig.Operation
+)
+
+
+def check_ranges(graph: ig.IntegerGraph, *, image_is_sent: bool) -> None:
+    """Raise ``RangeError`` for the first node whose sums can leave Lava's integers.
+
+    ``image_is_sent``: the image enters as graded spikes, not as a current computed on the host.
+    """
+    sent: dict[str, Interval] = {}
+    for node in graph:
+        low, high = _sum([sent[s] for s in node.sources], node)
+        if not isinstance(node, ig.InputNode):
+            _check(node, low, high, _INT32, "the input of this node")
+        match node:
+            case ig.InputNode():
+                bounds = (min(node.low, 0), node.high) if image_is_sent else (0, 0)
+                sent[node.name] = _filled(node, *bounds)
+            case ig.Population():
+                lowest, highest = node.neuron.emission
+                sent[node.name] = _filled(node, min(lowest, 0), highest)
+            case ig.Operation():
+                sent[node.name] = LAVA_LIMITS(node)(node, low, high)
+            case ig.Readout():
+                sent[node.name] = low, high
+            case _:
+                raise MissingImplementation(f"{type(node).__name__} has no bound of one step's sums in Lava")
+
+
+@LAVA_LIMITS.register(ig.Convolution)
+def _convolution(node: ig.Convolution, low: Array, high: Array) -> Interval:
+    out, channels = node.weight.shape[:2]
+    positive = np.maximum(node.weight, 0).sum(axis=(2, 3)).reshape(node.groups, out // node.groups, channels)
+    negative = np.minimum(node.weight, 0).sum(axis=(2, 3)).reshape(node.groups, out // node.groups, channels)
+    low, high = low.reshape(node.groups, channels, 1), high.reshape(node.groups, channels, 1)
+    low, high = (positive @ low + negative @ high).reshape(-1), (positive @ high + negative @ low).reshape(-1)
+    _check(node, low, high, _CONV, "the 24-bit accumulator of Lava's Conv")
+    return low, high
+
+
+@LAVA_LIMITS.register(ig.Affine)
+def _affine(node: ig.Affine, low: Array, high: Array) -> Interval:
+    positive, negative = np.maximum(node.weight, 0), np.minimum(node.weight, 0)
+    low, high = positive @ low + negative @ high, positive @ high + negative @ low
+    _check(node, low, high, _INT32 // 2, "the accumulator of Lava's Dense")
+    return low, high
+
+
+@LAVA_LIMITS.register(ig.SumPool)
+def _sum_pool(node: ig.SumPool, low: Array, high: Array) -> Interval:
+    return low * node.window, high * node.window
+
+
+@LAVA_LIMITS.register(ig.Flatten)
+def _flatten(node: ig.Flatten, low: Array, high: Array) -> Interval:
+    repeat = int(np.prod(node.input_shape[1:]))
+    return np.repeat(low, repeat), np.repeat(high, repeat)
+
+
+def _sum(intervals: list[Interval], node: ig.Node) -> Interval:
+    channels = getattr(node, "input_shape", node.output_shape)[0]
+    zero = np.zeros(channels, np.int64)
+    return sum((low for low, _ in intervals), zero), sum((high for _, high in intervals), zero)
+
+
+def _filled(node: ig.Node, low: int, high: int) -> Interval:
+    channels = node.output_shape[0]
+    return np.full(channels, low, np.int64), np.full(channels, high, np.int64)
+
+
+def _check(node: ig.Node, low: Array, high: Array, limit: int, what: str) -> None:
+    worst = max(-int(low.min()), int(high.max()))
+    if worst > limit:
+        raise RangeError(
+            f"{node.name}: sums can reach {worst} in one step, {what} holds {limit}; "
+            "use smaller weights or fewer inputs per neuron"
+        )

@@ -1,0 +1,78 @@
+"""The Lava process of every neuron kind.
+
+Strings, not classes: Lava itself is imported in the worker alone. A process is a subclass of
+``spikec.targets.lava.processes.population.Population`` with a model for the tag ``fixed_pt``, and one for
+``floating_pt`` where it is to run in that precision, in a folder that holds Lava processes and nothing else. It gets
+every stored field of its kind under the name of the field: a number, or an array in Lava's layout.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from spikec.errors import DoesNotFit, GraphError
+from spikec.implementations import Implementations
+from spikec.ir.graph import IntegerGraph, Population
+from spikec.ir.kinds import IF, BitSerialIF, CalibratedIF, GradedIF, Kind, SignedIF
+from spikec.ir.types import Int64
+
+#: ``module:class`` of the process.
+LAVA_PROCESSES: Implementations[str] = Implementations(
+    "Lava process", "spikec.targets.lava.kinds.LAVA_PROCESSES", of=Kind
+)
+LAVA_PROCESSES.register(IF)("spikec.targets.lava.processes.stepping:SoftResetIF")
+LAVA_PROCESSES.register(SignedIF)("spikec.targets.lava.processes.stepping:SignedIF")
+LAVA_PROCESSES.register(CalibratedIF)("spikec.targets.lava.processes.calibrated:CalibratedIF")
+LAVA_PROCESSES.register(BitSerialIF)("spikec.targets.lava.processes.levels:BitSerialIF")
+LAVA_PROCESSES.register(GradedIF)("spikec.targets.lava.processes.levels:GradedIF")
+
+
+def emit_delay(graph: IntegerGraph, node: Population) -> int:
+    """Lava steps from the first input of a window to the first emission: a population that must see several steps
+    first begins at the last of them.
+
+    Raises ``DoesNotFit`` for a schedule that the kind does not run in.
+    """
+    kind = node.neuron
+    if graph.schedule not in kind.schedules:
+        known = " or ".join(f"'{schedule}'" for schedule in kind.schedules)
+        raise DoesNotFit(f"{node.name}: {kind.name} neurons run with the schedule {known} only")
+    if graph.schedule == "layerwise":
+        if kind.rehearsal:
+            raise DoesNotFit(f"{node.name}: {kind.name} neurons rehearse, which Lava's processes do pipelined only")
+        return graph.timesteps - 1
+    return max(kind.rehearsal, 1) - 1
+
+
+def radix(graph: IntegerGraph) -> int:
+    """By what the readout multiplies its sum before each step: 1 where every emission counts the same, 2 where each
+    counts twice as much as the next.
+
+    Raises ``DoesNotFit`` for kinds that code numbers in another way.
+    """
+    values = graph.place_values
+    factor = 2 if any(p.neuron.weighted for p in graph.populations) else 1
+    if values == tuple(factor**step for step in reversed(range(graph.timesteps))):
+        return factor
+    raise DoesNotFit(
+        f"emissions of {graph.kind_names} stand for {', '.join(map(str, values[:4]))} and so on: "
+        "Lava's readout adds emissions that all stand for 1, or that halve from step to step down to 1"
+    )
+
+
+def fields(node: Population) -> tuple[dict[str, Any], dict[str, Int64]]:
+    """The stored fields of a population's kind by name: numbers, and int64 arrays of the neuron shape."""
+    numbers: dict[str, Any] = {}
+    arrays: dict[str, Int64] = {}
+    for name, about in node.neuron.stored_fields().items():
+        value = getattr(node.neuron, name)
+        value = about.default if value is None else value
+        if value is None:
+            raise GraphError(f"{node.name}: {about.title} is not set")
+        if about.per == "neuron":
+            arrays[name] = np.broadcast_to(np.asarray(value, np.int64), node.shape)
+        else:
+            numbers[name] = int(value)
+    return numbers, arrays

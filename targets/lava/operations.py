@@ -1,0 +1,101 @@
+"""The Lava process of every operation, which sends at a step what it computed the step before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from spikec.errors import DoesNotFit
+from spikec.implementations import Implementations
+from spikec.ir.operations import Affine, Convolution, Flatten, Operation, SumPool
+from spikec.targets.lava.paths import CONV, DENSE, SUM_POOL
+
+Array = npt.NDArray[Any]
+
+_INT8 = 127
+
+
+@dataclass(frozen=True)
+class Part:
+    """What makes a Lava process: its path (``module:class``), scalar parameters, arrays in Lava's layout."""
+
+    path: str
+    parameters: dict[str, Any] = field(default_factory=dict)
+    arrays: dict[str, Array] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """No process: who reads the operation reads its sources; ``flatten`` says whether as maps in C, H, W order."""
+
+    flatten: bool
+
+
+#: What an operation is in Lava; called for operations that spikes reach. May raise ``DoesNotFit``.
+LAVA_OPERATIONS: Implementations[Callable[[Any], Part | Reading]] = Implementations(
+    "Lava process", "spikec.targets.lava.operations.LAVA_OPERATIONS", of=Operation
+)
+
+
+@LAVA_OPERATIONS.register(Flatten)
+def _flatten(node: Flatten) -> Reading:
+    return Reading(flatten=len(node.input_shape) > 1)
+
+
+@LAVA_OPERATIONS.register(SumPool)
+def _sum_pool(node: SumPool) -> Part:
+    settings = {
+        "input_shape": node.input_shape[::-1],
+        "output_shape": node.output_shape[::-1],
+        "kernel": node.kernel[::-1],
+        "stride": node.stride[::-1],
+    }
+    return Part(SUM_POOL, settings)
+
+
+@LAVA_OPERATIONS.register(Affine)
+def _affine(node: Affine) -> Part:
+    """Lava's 8-bit signed ``Dense`` keeps even weights only: twice the weight, and one bit less of exponent."""
+    factor = 2**node.weight_exp
+    mantissa = node.weight // factor
+    if (mantissa * factor != node.weight).any() or mantissa.min() < -128 or mantissa.max() > _INT8:
+        raise DoesNotFit(f"{node.name}: its weights are not 8-bit integers times 2**{node.weight_exp}")
+    return Part(DENSE, {"weight_exp": node.weight_exp - 1}, {"weights": 2 * mantissa})
+
+
+@LAVA_OPERATIONS.register(Convolution)
+def _convolution(node: Convolution) -> Part:
+    """Lava's ``Conv``: (O, W, H, I) weights, kernel flipped, W before H, small parameters in 8 bits."""
+    weight, groups = _few_groups(node.weight, node.groups)
+    settings = {
+        "input_shape": node.input_shape[::-1],
+        "stride": node.stride[::-1],
+        "padding": node.padding[::-1],
+        "dilation": node.dilation[::-1],
+        "groups": groups,
+    }
+    for name, values in (("kernel size", weight.shape[2:]), ("stride", node.stride), ("padding", node.padding)):
+        if max(values) > _INT8:
+            raise DoesNotFit(f"{node.name}: {name} {max(values)} does not fit Lava's Conv, which holds at most {_INT8}")
+    if max(node.dilation) > _INT8:
+        raise DoesNotFit(f"{node.name}: dilation {max(node.dilation)} does not fit Lava's Conv (at most {_INT8})")
+    flipped = np.ascontiguousarray(weight[:, :, ::-1, ::-1].transpose(0, 3, 2, 1))
+    return Part(CONV, settings, {"weight": flipped})
+
+
+def _few_groups(weight: Array, groups: int) -> tuple[Array, int]:
+    """The same convolution with at most 127 groups: neighbouring groups become one, block-diagonal."""
+    if groups <= _INT8:
+        return weight, groups
+    fewer = max(n for n in range(1, _INT8 + 1) if groups % n == 0)
+    merged = groups // fewer
+    out, channels, *size = weight.shape
+    blocks = weight.reshape(fewer, merged, out // groups, channels, *size)
+    wide = np.zeros((fewer, merged, out // groups, merged, channels, *size), weight.dtype)
+    for m in range(merged):
+        wide[:, m, :, m] = blocks[:, m]
+    return wide.reshape(out, merged * channels, *size), fewer

@@ -1,0 +1,25 @@
+"""Where the Lava processes are that serve every network, as ``module:class``. Worker and main side share these names.
+
+The process of a neuron kind stands in :mod:`spikec.targets.lava.kinds`, that of an operation in
+:mod:`spikec.targets.lava.operations`. The worker imports this module, so it imports nothing.
+"""
+
+from __future__ import annotations
+
+_OURS = "spikec.targets.lava.processes"
+
+#: Lava's own synapses and neurons.
+CONV = "lava.proc.conv.process:Conv"
+DENSE = "lava.proc.dense.process:Dense"
+ATRLIF = "lava.proc.atrlif.process:ATRLIF"
+LIF = "lava.proc.lif.process:LIF"
+
+#: Connections that are not synapses.
+SUM_POOL = f"{_OURS}.wiring:SumPool"
+RELAY = f"{_OURS}.wiring:Relay"
+
+#: Where numbers enter and leave.
+IMAGE_SOURCE = f"{_OURS}.source:ImageSource"
+CURRENT_SOURCE = f"{_OURS}.beside:CurrentSource"
+SPIKE_RECORDER = f"{_OURS}.beside:SpikeRecorder"
+INTEGRATOR = f"{_OURS}.readout:Integrator"

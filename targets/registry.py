@@ -1,0 +1,49 @@
+"""How targets are found: entry points of installed packages, and what is registered while a program runs.
+
+Executors (``base.py``) and chips (``chips.py``) use it alike. A package adds one by an entry point in the group, whose
+value is a class without arguments; a program, or a test, by :meth:`Registry.register`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+Maker = TypeVar("Maker", bound="Callable[[], object]")
+
+
+class Registry(Generic[T]):
+    """What one group of entry points holds, by name. What is registered goes before an entry point of its name."""
+
+    def __init__(self, group: str) -> None:
+        self.group = group
+        self._made: dict[str, Callable[[], T]] = {}
+
+    def register(self, name: str) -> Callable[[Maker], Maker]:
+        """Decorator: the class that makes ``name``."""
+
+        def keep(maker: Maker) -> Maker:
+            self._made[name] = maker  # type: ignore[assignment]
+            return maker
+
+        return keep
+
+    def forget(self, name: str) -> None:
+        """Undo :meth:`register`."""
+        self._made.pop(name, None)
+
+    def names(self) -> list[str]:
+        """All names, sorted."""
+        return sorted({*self._made, *(entry.name for entry in entry_points(group=self.group))})
+
+    def get(self, name: str) -> T | None:
+        """A new one called ``name``; None where there is none."""
+        if name in self._made:
+            return self._made[name]()
+        for entry in entry_points(group=self.group):
+            if entry.name == name:
+                made: T = entry.load()()
+                return made
+        return None

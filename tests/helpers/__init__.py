@@ -1,0 +1,1 @@
+"""What tests of several folders share: neuron kinds, graphs, and simulators that know nothing of the product's."""

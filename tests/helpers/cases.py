@@ -1,0 +1,75 @@
+"""The neuron kinds, each with every way it can run, and instances of them. Kinds that are added later come by
+themselves."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from spikec.ir.kinds import Kind, kind_named, kinds
+
+#: (kind, schedule, drain)
+Case = tuple[str, str, int]
+
+#: What whole numbers of a population are drawn up to; 8 where a field is not named.
+_HIGHEST = {"rho": 6}
+
+
+def kind_cases(drain: int = 3, *, without: tuple[str, ...] = ()) -> list[Case]:
+    """(kind, schedule, drain) for every kind but those in ``without``, in every schedule; a kind that may drain also
+    with ``drain`` steps."""
+    found = []
+    for name, kind in kinds().items():
+        for schedule in kind.schedules if name not in without else ():
+            found.append((name, schedule, 0))
+            if kind.drains and drain and schedule == "pipelined":
+                found.append((name, schedule, drain))
+    return found
+
+
+#: Every kind in every schedule, with and without a drain of three steps.
+CASES = kind_cases()
+KINDS = list(kinds())
+#: Kinds that run step by step through all layers.
+PIPELINED = [name for name, kind in kinds().items() if "pipelined" in kind.schedules]
+
+
+def steps_of(kind: str, wanted: int) -> int:
+    """``wanted`` steps, or as near as the kind runs."""
+    lowest, highest = kind_named(kind).timesteps
+    return min(max(wanted, lowest), highest)
+
+
+def schedule_of(kind: str) -> str:
+    """The schedule a kind runs in; pipelined where it has the choice."""
+    schedules = kind_named(kind).schedules
+    return "pipelined" if "pipelined" in schedules else schedules[0]
+
+
+def drain_of(kind: str, wanted: int) -> int:
+    """``wanted``, or 0 for a kind that does not drain."""
+    return wanted if kind_named(kind).drains else 0
+
+
+def neuron(kind: Kind | str, **fields: object) -> Kind:
+    """A kind given by name and fields; one that is made already is returned as it is."""
+    if isinstance(kind, str):
+        return kind_named(kind)(**fields)
+    assert not fields, "fields of a kind that is made already"
+    return kind
+
+
+def random_kind(
+    name: str, rng: np.random.Generator, shape: tuple[int, ...], top: int = 8, *, complete: bool = False
+) -> Kind:
+    """Random fields for neurons of ``shape``, thresholds up to ``top``. What may be left out is, now and then, unless
+    ``complete``."""
+    values: dict[str, object] = {}
+    for field, about in kind_named(name).stored_fields().items():
+        if about.default is not None and not complete and rng.random() >= 0.7:
+            continue
+        if about.per == "neuron":
+            values[field] = rng.integers(about.low, top + 1, shape).astype(np.int64)
+        else:
+            highest = min(_HIGHEST.get(field, 8), about.high or 8)
+            values[field] = int(rng.integers(about.low, highest + 1))
+    return kind_named(name)(**values)

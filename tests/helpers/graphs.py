@@ -1,0 +1,164 @@
+"""Random integer graphs of every neuron kind, and random images for them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from helpers.cases import random_kind
+from helpers.nodes import windows
+from spikec.ir.coding import InputNode
+from spikec.ir.graph import IntegerGraph, Population, Readout
+from spikec.ir.operations import Affine, Convolution, Flatten, SumPool
+
+
+class Builder:
+    """Adds random nodes to a graph; every method returns the name of the node it added.
+
+    ``small``: small weights and thresholds, so that ties and multiples of a threshold are common.
+    """
+
+    def __init__(self, rng: np.random.Generator, kind: str, *, small: bool) -> None:
+        self.rng, self.kind, self.small = rng, kind, small
+        self.nodes = {}
+
+    def _name(self, stem):
+        return f"{stem}{len(self.nodes)}"
+
+    def _shape(self, source):
+        return self.nodes[source].output_shape
+
+    def _ints(self, low, high, shape):
+        return self.rng.integers(low, high + 1, shape).astype(np.int64)
+
+    def _weights(self, shape):
+        return self._ints(-3, 3, shape) if self.small else self._ints(-128, 127, shape)
+
+    def _bias(self, n):
+        return self._ints(-4, 4, n) if self.small else self._ints(-2000, 2000, n)
+
+    def input(self, shape, dtype):
+        self.nodes["input"] = InputNode("input", shape, dtype, 1.0 if dtype == "int8" else 1 / 255)
+        return "input"
+
+    def conv(self, source, channels=None, *, same=False):
+        """Random stride, padding, dilation, groups and kernel shape; ``same`` keeps the spatial shape."""
+        rng, (c, h, w) = self.rng, self._shape(source)
+        groups = int(rng.choice([g for g in (1, 2, 3) if c % g == 0]))
+        channels = groups * int(rng.integers(1, 3)) if channels is None else channels
+        groups = groups if channels % groups == 0 else 1
+        if same:
+            k = tuple(int(rng.choice([1, 3])) for _ in "hw")
+            stride, dilation = (1, 1), tuple(int(d) for d in rng.integers(1, 3, 2))
+            padding = tuple(d * (n // 2) for d, n in zip(dilation, k, strict=True))
+        else:
+            k = tuple(int(rng.integers(1, min(3, n) + 1)) for n in (h, w))
+            stride = tuple(int(s) for s in rng.integers(1, 3, 2))
+            padding = tuple(int(p) for p in rng.integers(0, 2, 2))
+            dilation = tuple(
+                int(rng.integers(1, 3)) if n + 2 * p >= 2 * (a - 1) + 1 else 1
+                for n, p, a in zip((h, w), padding, k, strict=True)
+            )
+        out = tuple(windows(*axis) for axis in zip((h, w), k, stride, padding, dilation, strict=True))
+        name = self._name("conv")
+        self.nodes[name] = Convolution(
+            name,
+            (source,),
+            (c, h, w),
+            (channels, *out),
+            self._weights((channels, c // groups, *k)),
+            self._bias(channels),
+            stride,
+            padding,
+            dilation,
+            groups,
+        )
+        return name
+
+    def affine(self, source, n):
+        shape = self._shape(source)
+        name = self._name("affine")
+        self.nodes[name] = Affine(name, (source,), shape, (n,), self._weights((n, *shape)), self._bias(n))
+        return name
+
+    def pool(self, source):
+        c, h, w = self._shape(source)
+        kernel = tuple(int(self.rng.integers(1, min(2, n) + 1)) for n in (h, w))
+        name = self._name("pool")
+        shape = (c, h // kernel[0], w // kernel[1])
+        self.nodes[name] = SumPool(name, (source,), (c, h, w), shape, kernel, kernel)
+        return name
+
+    def flatten(self, source):
+        shape = self._shape(source)
+        name = self._name("flatten")
+        self.nodes[name] = Flatten(name, (source,), shape, (int(np.prod(shape)),))
+        return name
+
+    def _state(self, low, high, shape, per):
+        """Integers that are equal over the layer, over each channel, or differ for every neuron."""
+        sizes = {"layer": (1,) * len(shape), "channel": (shape[0],) + (1,) * (len(shape) - 1), "neuron": shape}
+        return np.broadcast_to(self._ints(low, high, sizes[per]), shape).copy()
+
+    def population(self, *sources):
+        rng, shape = self.rng, self._shape(sources[0])
+        top = int(rng.choice([3, 12, 60])) if self.small else int(rng.choice([300, 3000, 30000]))
+        per = str(rng.choice(["layer", "channel", "neuron"]))
+        theta = self._state(1, top, shape, per)
+        v_init = theta // 2 + rng.choice([0, 0, 1, 8]) * self._state(-top, top, shape, per)
+        name = self._name(self.kind)
+        self.nodes[name] = Population(name, sources, shape, random_kind(self.kind, rng, shape, top), theta, v_init)
+        return name
+
+    def readout(self, source):
+        shape = self._shape(source)
+        self.nodes["readout"] = Readout("readout", (source,), shape, self._ints(-50, 50, shape), 0.5)
+        return "readout"
+
+
+def random_graph(rng, *, kind="if", schedule="pipelined", timesteps=4, drain=0, small=True) -> IntegerGraph:
+    """A random sound graph of one neuron kind with pools, chains, residuals and branches.
+
+    ``rng``: numpy Generator. ``small`` keeps numbers small, so that ties occur; otherwise weights use all of int8.
+    """
+    b = Builder(rng, kind, small=small)
+    shape = tuple(int(n) for n in rng.integers((1, 3, 3), (4, 8, 8)))
+    image = b.input(shape, str(rng.choice(["uint8", "int8"])))
+    current = b.conv(image)
+    if rng.random() < 0.4:
+        current = b.pool(current)  # conv, pool, neuron: the bias passes the pool
+    current = b.population(current)
+    if rng.random() < 0.7:  # residual: two consumers, fan-in of two or three
+        channels = b.nodes[current].output_shape[0]
+        branches = [b.conv(current, channels, same=True)]
+        shortcut = rng.integers(3)
+        if shortcut == 0:
+            branches.append(b.conv(current, channels, same=True))
+        elif shortcut == 1:
+            branches.append(current)
+        if rng.random() < 0.3:
+            inner = b.population(branches[0])
+            branches[0] = b.conv(inner, channels, same=True)
+        current = b.population(*branches)
+    if rng.random() < 0.5:
+        current = b.pool(current)
+    if rng.random() < 0.3:
+        current = b.conv(current)  # a chain of two linear nodes
+    if rng.random() < 0.5:
+        current = b.population(b.conv(current))
+    current = b.flatten(current)
+    if rng.random() < 0.5:
+        current = b.population(b.affine(current, int(rng.integers(1, 6))))
+    b.readout(b.affine(current, int(rng.integers(1, 5))))
+    return IntegerGraph(b.nodes, timesteps, schedule, drain)
+
+
+def random_images(rng, graph, n=3) -> np.ndarray:
+    """Integer images over the whole range of the input's dtype, many of them at its ends or zero; int64 [n, *shape].
+
+    Real images are ``integers * graph.input.scale``.
+    """
+    node = graph.input
+    top = int(rng.choice([1, 4, node.high]))
+    values = rng.integers(max(node.low, -top), top + 1, (n, *node.shape))
+    ends = rng.choice([node.low, 0, node.high], (n, *node.shape))
+    return np.where(rng.random((n, *node.shape)) < 0.2, ends, values).astype(np.int64)

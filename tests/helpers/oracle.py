@@ -1,0 +1,262 @@
+"""An oracle that executes integer graphs straight from ``docs/semantics.md``: plain int64 loops, one image, one step,
+one node at a time. It shares no code with the product; of it, it reads arrays, fields and names."""
+
+from __future__ import annotations
+
+from functools import partial
+from types import SimpleNamespace
+
+import numpy as np
+
+from spikec.ir.coding import InputNode
+from spikec.ir.graph import Population, Readout
+from spikec.ir.operations import Affine, Convolution, Flatten, SumPool
+
+# --- synapses ----------------------------------------------------------------------------------------------------
+
+
+def convolve(node, x):
+    """Tap by tap: z[o] += w[o, i, u, v] * x[group input i, shifted]."""
+    (ph, pw), (sh, sw), (dh, dw) = node.padding, node.stride, node.dilation
+    out_channels, in_per_group, kh, kw = node.weight.shape
+    padded = np.pad(x, ((0, 0), (ph, ph), (pw, pw)))
+    _, rows, cols = node.output_shape
+    z = np.zeros(node.output_shape, np.int64)
+    for o in range(out_channels):
+        group = o // (out_channels // node.groups)
+        for i in range(in_per_group):
+            channel = padded[group * in_per_group + i]
+            for u in range(kh):
+                for v in range(kw):
+                    taps = channel[u * dh : u * dh + (rows - 1) * sh + 1 : sh, v * dw :][:, : (cols - 1) * sw + 1 : sw]
+                    z[o] += node.weight[o, i, u, v] * taps
+    return z
+
+
+def sum_pool(node, x):
+    (kh, kw), (_, rows, cols) = node.kernel, node.output_shape
+    z = np.zeros(node.output_shape, np.int64)
+    for u in range(kh):
+        for v in range(kw):
+            z += x[:, u : rows * kh : kh, v : cols * kw : kw]
+    return z
+
+
+def operate(node, x, *, bias):
+    """What an operation sends for the input ``x`` [*input_shape]; ``bias``: with its bias."""
+    if isinstance(node, Convolution):
+        return convolve(node, x) + (node.bias.reshape(-1, 1, 1) if bias else 0)
+    if isinstance(node, Affine):
+        return (node.weight * x).sum(1) + (node.bias if bias else 0)
+    if isinstance(node, SumPool):
+        return sum_pool(node, x)
+    if isinstance(node, Flatten):
+        return x.reshape(-1)
+    raise AssertionError(f"the oracle does not know the operation {type(node).__name__}: write it in {__name__}")
+
+
+def _inputs(graph, image, emitted, *, on):
+    """Input of every node at one tick: ``emitted(node, x)`` gives what a population sends at this tick.
+
+    ``on`` says whether the image and the biases are applied.
+    """
+    out, into = {}, {}
+    for node in graph:
+        if isinstance(node, InputNode):
+            out[node.name] = image if on else np.zeros_like(image)
+            continue
+        x = into[node.name] = sum(out[s] for s in node.sources)
+        if isinstance(node, Population):
+            out[node.name] = emitted(node, x)
+        elif not isinstance(node, Readout):
+            out[node.name] = operate(node, x, bias=on)
+    return into
+
+
+# --- neurons -----------------------------------------------------------------------------------------------------
+
+
+def _fire(_neuron, _i, m, theta, _count, _timesteps):
+    return int(m >= theta)
+
+
+def _fire_or_take_back(neuron, i, m, theta, count, timesteps):
+    negative = 1 if neuron.theta_neg is None else int(neuron.theta_neg[i])
+    if m >= theta and count < timesteps:
+        return 1
+    return -1 if m <= -negative and count > 0 else 0
+
+
+def _level(neuron, _i, m, theta, _count, _timesteps):
+    return min(max(m // theta, 0), neuron.levels)
+
+
+#: What one neuron emits, by kind: ``rule(kind, index, membrane before reset, theta, emissions so far, T)``.
+RULES = {
+    "if": _fire,
+    "signed_if": _fire_or_take_back,
+    "calibrated_if": _fire,
+    "bit_serial": _fire,
+    "graded": _level,
+}
+
+
+#: The number that the emissions of T steps write at most, and how often image and biases enter in T steps.
+LARGEST_LEVELS = {
+    "if": lambda _, timesteps: timesteps,
+    "signed_if": lambda _, timesteps: timesteps,
+    "calibrated_if": lambda _, timesteps: timesteps,
+    "bit_serial": lambda _, timesteps: 2**timesteps - 1,
+    "graded": lambda neuron, _: neuron.levels,
+}
+REPEATS = {
+    "if": lambda timesteps: timesteps,
+    "signed_if": lambda timesteps: timesteps,
+    "calibrated_if": lambda timesteps: timesteps,
+    "bit_serial": lambda _: 1,
+    "graded": lambda _: 1,
+}
+
+
+def level_sent(neuron, train):
+    """The number that emissions [T, ...] of one image write."""
+    base = {"if": 1, "signed_if": 1, "calibrated_if": 1, "bit_serial": 2, "graded": 1}[neuron.name]
+    return sum(base ** (len(train) - 1 - t) * emission.astype(int) for t, emission in enumerate(train))
+
+
+class _Neurons:
+    """State of one population, advanced a step at a time, neuron by neuron."""
+
+    def __init__(self, node, timesteps):
+        name = node.neuron.name
+        if name not in RULES:
+            raise AssertionError(f"the oracle does not know the neuron kind {name}: write its rule in {__name__}")
+        self.rule, self.node, self.timesteps = RULES[name], node, timesteps
+        self.v = node.v_init.copy()
+        self.c = np.zeros(node.shape, np.int64)
+        self.m = []
+
+    def step(self, z, scale=1):
+        node, s = self.node, np.zeros(self.node.shape, np.int64)
+        m = self.v + z
+        self.m.append(m.copy())
+        for i in np.ndindex(*node.shape):
+            theta = int(node.theta[i]) * scale
+            s[i] = self.rule(node.neuron, i, int(m[i]), theta, int(self.c[i]), self.timesteps)
+            self.v[i] = m[i] - s[i] * theta
+        self.c += s
+        return s
+
+
+def _rho(node):
+    """Steps of the first pass, 0 for neurons that have none."""
+    return node.neuron.rho if node.neuron.name == "calibrated_if" else 0
+
+
+# --- schedules ---------------------------------------------------------------------------------------------------
+
+
+def _pipelined(graph, image):
+    """All layers step together, except that a calibrated layer first sees its input of rho steps (pass 1)."""
+    if any(_rho(p) for p in graph.populations):
+        return _calibrated(graph, image)
+    state = {p.name: _Neurons(p, graph.timesteps) for p in graph.populations}
+    trains = {p.name: [] for p in graph.populations}
+    v, curve = graph.readout.v_init.copy(), []
+
+    def emit(node, z):
+        s = state[node.name].step(z)
+        trains[node.name].append(s)
+        return s
+
+    for step in range(graph.timesteps + graph.drain):
+        into = _inputs(graph, image, emit, on=step < graph.timesteps)
+        v = v + into[graph.readout.name]
+        curve.append(v)
+    return trains, {name: n.m for name, n in state.items()}, np.array(curve)
+
+
+def _calibrated(graph, image):
+    """Layer after layer from the input: the trains of earlier layers are complete before a layer starts."""
+    assert not graph.drain
+    steps = max(graph.timesteps, *(_rho(p) for p in graph.populations))
+    trains, membranes = {}, {}
+
+    def inputs_of(name):
+        """Input of a node at every step, given the trains known so far (later layers silent)."""
+
+        def sent(p, _, t):
+            return trains[p.name][t] if p.name in trains else np.zeros(p.shape, np.int64)
+
+        return [_inputs(graph, image, partial(sent, t=t), on=True)[name] for t in range(steps)]
+
+    for node in graph.populations:
+        currents = inputs_of(node.name)
+        second = _Neurons(node, graph.timesteps)
+        membranes[node.name] = []
+        if rho := _rho(node):
+            first = _Neurons(node, graph.timesteps)
+            fired = [first.step(z) for z in currents[:rho]]
+            membranes[node.name] += first.m
+            for i in np.ndindex(*node.shape):
+                theta, n, v_rho = int(node.theta[i]), int(first.c[i]), int(first.v[i])
+                if v_rho < 0 and n > 0:
+                    a = min(int(m[i]) for m, s in zip(first.m, fired, strict=True) if s[i])
+                    second.v[i] = node.v_init[i] - max(theta, a - theta + 1)
+                elif v_rho >= theta and n < rho:
+                    b = max(int(m[i]) for m, s in zip(first.m, fired, strict=True) if not s[i])
+                    second.v[i] = node.v_init[i] + max(theta, theta - b)
+        trains[node.name] = [second.step(z) for z in currents]
+        membranes[node.name] += second.m
+    curve = graph.readout.v_init + np.cumsum(inputs_of(graph.readout.name)[: graph.timesteps], axis=0)
+    return trains, membranes, curve
+
+
+def _layerwise(graph, image):
+    """A layer first receives all ticks of its sources, then emits for T steps without input."""
+    bit_serial = any(p.neuron.name == "bit_serial" for p in graph.populations)
+    steps = graph.timesteps
+    trains, membranes = {}, {}
+
+    def received(name):
+        total = 0
+        for t in range(steps):
+
+            def sent(p, _, t=t):
+                return trains[p.name][t] if p.name in trains else np.zeros(p.shape, np.int64)
+
+            if bit_serial:
+                total = 2 * total + _inputs(graph, image, sent, on=False)[name]
+            else:
+                total = total + _inputs(graph, image, sent, on=True)[name]
+        if bit_serial:
+            total = total + _inputs(graph, image, lambda p, _: np.zeros(p.shape, np.int64), on=True)[name]
+        return total
+
+    for node in graph.populations:
+        state = _Neurons(node, steps)
+        state.v = state.v + received(node.name)
+        powers = [2 ** (steps - k) if bit_serial else 1 for k in range(1, steps + 1)]
+        trains[node.name] = [state.step(0, scale=power) for power in powers]
+        membranes[node.name] = state.m
+    return trains, membranes, (graph.readout.v_init + received(graph.readout.name))[None]
+
+
+def oracle(graph, integers) -> SimpleNamespace:
+    """Run integer images [N, *shape]: output, curve, counts, events, spikes, membrane, overflows as in a trace."""
+    run = {"pipelined": _pipelined, "layerwise": _layerwise}[graph.schedule]
+    counted = graph.timesteps + graph.drain
+    runs = [run(graph, np.asarray(image, np.int64)) for image in integers]
+    names = [p.name for p in graph.populations]
+    trains = {name: np.array([r[0][name] for r in runs]) for name in names}
+    membranes = {name: np.array([r[1][name] for r in runs]) for name in names}
+    membranes[graph.readout.name] = np.array([r[2] for r in runs])
+    return SimpleNamespace(
+        output=np.array([r[2][-1] for r in runs]),
+        curve=membranes[graph.readout.name] if graph.schedule == "pipelined" else None,
+        spikes={name: train[:, :counted] for name, train in trains.items()},
+        counts={name: train[:, :counted].sum(1) for name, train in trains.items()},
+        events={name: (train != 0).sum(1) for name, train in trains.items()},
+        membrane={name: (int(m.min()), int(m.max())) for name, m in membranes.items()},
+        overflows={name: int(((m < -(2**23)) | (m >= 2**23)).sum()) for name, m in membranes.items()},
+    )

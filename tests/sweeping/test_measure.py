@@ -1,0 +1,113 @@
+"""One configuration in this process: the same numbers as the commands give, and what goes wrong."""
+
+import json
+
+import numpy as np
+import pytest
+
+from spikec.cli import main
+from spikec.models import pretrained
+from spikec.models.data import open_dataset
+from spikec.sweeping import read_grid
+from spikec.sweeping.measure import _model, measure
+
+
+@pytest.fixture
+def spikec(capsys):
+    def call(*words):
+        assert main([*map(str, words), "--json"]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    return call
+
+
+def test_the_same_as_export_run_and_energy(spikec, tmp_path):
+    """A sweep may not compute anything else than the commands a user would type."""
+    grid = {
+        "model": "digits-cnn",
+        "method": {"name": "offset-spikes", "mode": "static"},
+        "timesteps": 3,
+        "per": "channel",
+        "bits": 6,
+        "override": {"13": 4},
+        "scale": "power_of_two",
+        "calibration": 64,
+        "seed": 5,
+        "limit": 70,
+        "energy": ["loihi2", "cmos45"],
+    }
+    found = measure(read_grid({"run": [grid]}).runs[0].configuration)
+    assert found["state"] == "done", found["error"]
+    net = tmp_path / "net.nir"
+    options = "--method offset-spikes --option mode=static -T 3 --per channel --bits 6 --override 13=4"
+    words = f"{options} --scale power_of_two --calibration 64 --seed 5".split()
+    exported = spikec("export", "digits-cnn", *words, "-o", net)
+    ran = spikec("run", net, "--limit", 70)
+    assert found["content_sha256"] == exported["content_sha256"]
+    for key in ("layers", "neurons", "weights"):
+        assert found[key] == exported[key]
+    for key in ("images", "correct", "accuracy", "interval", "accuracy_by_timestep", "overflows"):
+        assert found[key] == ran[key]
+    assert found["spikes_per_image_by_layer"] == ran["spikes_per_image"]
+    assert found["spikes_per_image"] == pytest.approx(sum(ran["spikes_per_image"].values()))
+    for profile in ("loihi2", "cmos45"):
+        energy = spikec("energy", net, "--limit", 70, "--profile", profile)
+        assert {q: found["energy"][profile][q] for q in ("p5", "p50", "p95")} == {
+            q: energy["total"][q] for q in ("p5", "p50", "p95")
+        }
+
+
+def test_weights_that_were_fine_tuned_for_a_precision_keep_it(spikec, tmp_path):
+    weights, net = tmp_path / "w.safetensors", tmp_path / "net.nir"
+    spikec("train", "digits-cnn", "--weight-bits", 3, "--per", "channel", "--epochs", 1, "-o", weights)
+    run = {"model": "digits-cnn", "weights": str(weights), "limit": 20}
+    plan = read_grid({"run": [run, {**run, "bits": 4}, {**run, "method": "error-free"}]})
+    kept, anew, refused = plan.runs
+    assert (kept.configuration.bits, kept.configuration.per, kept.configuration.as_trained) == (3, "channel", True)
+    assert (anew.configuration.bits, anew.configuration.per, anew.configuration.as_trained) == (4, "layer", False)
+    assert "fine-tuned for method qcfs" in refused.refused
+    for run, words in ((kept, []), (anew, ["--bits", 4])):
+        exported = spikec("export", "digits-cnn", "--weights", weights, *words, "-o", net)
+        assert measure(run.configuration)["content_sha256"] == exported["content_sha256"]
+
+
+def test_energy_of_a_sample_leaves_accuracy_of_all(monkeypatch, configurations):
+    (one,) = configurations(limit=60, timesteps=2, energy=["loihi2"])
+    whole = measure(one)
+    monkeypatch.setattr("spikec.sweeping.measure.SPREAD_IMAGES", 10)
+    split = measure(one)
+    for key in ("accuracy", "accuracy_by_timestep", "spikes_per_image", "synops_per_image"):
+        assert split[key] == whole[key]
+    assert split["energy"]["loihi2"]["images"] == 10
+
+
+def test_the_trained_network_stands_beside(configurations):
+    (one,) = configurations(limit=449, timesteps=1)
+    test = open_dataset("digits")
+    logits = pretrained("digits-cnn")(test.images()).detach().numpy()
+    assert measure(one)["ann"]["correct"] == int((np.argmax(logits, axis=1) == test.labels).sum())
+
+
+@pytest.mark.parametrize(
+    ("grid", "kind"),
+    [
+        ({"method": "srp"}, "ConversionError"),
+        ({"timesteps": 2, "bits": 8, "per": "channel", "format": "loihi1"}, "DoesNotFit"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(configurations, grid, kind):
+    (one,) = configurations(**grid)
+    found = measure(one)
+    assert found["state"] == "refused"
+    assert found["error"]["kind"] == kind
+    assert "accuracy" not in found
+
+
+def test_what_breaks_has_failed(told, configurations):
+    (one,) = configurations(model="mine.py:net")
+    told("raise")
+    _model.cache_clear()
+    found = measure(one)
+    assert found["state"] == "failed"
+    assert "told to" in found["error"]["message"]
+    assert "RuntimeError" in found["error"]["traceback"]

@@ -1,0 +1,141 @@
+"""Number formats of targets, as data: what lowering may write."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from spikec.analysis.ranges import Ranges
+from spikec.data_files import chip_files, read_toml
+from spikec.errors import DoesNotFit, ToolchainError
+from spikec.ir.graph import IntegerGraph, Population, Readout
+from spikec.ir.operations import Synapse
+from spikec.ir.types import Int64
+from spikec.words import did_you_mean
+
+DEFAULT_FORMAT = "generic24"
+_SCHEMA = "spikec.format/1"
+_EXPONENTS = ("weight_exponent_max", "bias_exponent_max")
+_CHOICES = {
+    "threshold_per": ("layer", "neuron"),
+    "membrane_overflow": ("saturate", "wrap"),
+    "accumulator_overflow": ("saturate", "wrap"),
+}
+_FOLDER = Path(__file__).parent / "number_formats"
+
+
+@dataclass(frozen=True)
+class NumberFormat:
+    """What a target can hold, in units of its weights.
+
+    ``weight_bits`` of the mantissa (sign included), ``weight_exponent_max`` of one exponent per synapse node;
+    thresholds up to ``threshold_max``, one per ``layer`` or per ``neuron``; membranes within +-``membrane_max``, the
+    input of one step within +-``accumulator_max``; beyond, ``membrane_overflow`` and ``accumulator_overflow`` happen.
+    Biases are mantissa * 2**e, |mantissa| <= ``bias_max`` and 0 <= e <= ``bias_exponent_max``, one e per population.
+    """
+
+    name: str
+    title: str
+    weight_bits: int
+    weight_exponent_max: int
+    threshold_max: int
+    threshold_per: Literal["layer", "neuron"]
+    membrane_max: int
+    membrane_overflow: Literal["saturate", "wrap"]
+    accumulator_max: int
+    accumulator_overflow: Literal["saturate", "wrap"]
+    bias_max: int
+    bias_exponent_max: int
+    source: str
+    grade: str
+
+
+def format_names() -> list[str]:
+    """Names :func:`load_format` knows, sorted."""
+    return sorted(chip_files("format", _FOLDER))
+
+
+def load_format(name: str | Path) -> NumberFormat:
+    """The number format called ``name``, or in the TOML file ``name``."""
+    name = str(name)
+    file = Path(name) if name.endswith(".toml") else chip_files("format", _FOLDER).get(name)
+    if file is None or not file.is_file():
+        raise ToolchainError(f"no number format is called {name!r}; {did_you_mean(name, format_names())}")
+    data = read_toml(file, "number format")
+    wanted = {field.name for field in fields(NumberFormat)}
+    if data.pop("schema", None) != _SCHEMA or set(data) != wanted:
+        odd = sorted(wanted ^ set(data))
+        raise ToolchainError(f"number format {name!r} is not of schema {_SCHEMA}: check {', '.join(odd) or 'schema'}")
+    for field in fields(NumberFormat):
+        value, choices = data[field.name], _CHOICES.get(field.name)
+        if choices and value not in choices:
+            raise ToolchainError(f"number format {name!r}: {field.name} must be {' or '.join(choices)}, not {value!r}")
+        least = 2 if field.name == "weight_bits" else 0 if field.name in ("bias_max", *_EXPONENTS) else 1
+        if field.type == "int" and (type(value) is not int or value < least):
+            raise ToolchainError(
+                f"number format {name!r}: {field.name} must be a whole number of at least {least}, not {value!r}"
+            )
+    return NumberFormat(**data)
+
+
+def round_bias(bias: Int64, form: NumberFormat) -> Int64:
+    """Biases as the format can hold them: rounded to the smallest common power of two that makes mantissas fit.
+
+    Where even the largest exponent is not enough the biases are returned unrounded, for :func:`misfits` to list.
+    """
+    largest = int(np.abs(bias).max(initial=0))
+    for exponent in range(form.bias_exponent_max + 1):
+        rounded = np.rint(bias / 2**exponent).astype(np.int64)
+        if np.abs(rounded).max(initial=0) <= form.bias_max:
+            return np.asarray(rounded << exponent)
+    assert largest > form.bias_max
+    return bias
+
+
+def misfits(graph: IntegerGraph, form: NumberFormat, ranges: Ranges) -> list[str]:
+    """Every number of a graph that a format cannot hold, one sentence each, in network order.
+
+    The input of a step must fit whatever the image; membranes, whose worst case no image reaches, are measured instead.
+    """
+    found = []
+    for node in graph:
+        if isinstance(node, Synapse):
+            found += _synapse_misfits(node, form)
+        if isinstance(node, Population):
+            if form.threshold_per == "layer" and np.unique(node.theta).size > 1:
+                found.append(f"{node.name}: {np.unique(node.theta).size} thresholds; one per layer (use per='layer')")
+            found += _over(f"{node.name}: threshold", int(node.theta.max()), form.threshold_max)
+        if isinstance(node, Population | Readout):
+            found += _input_misfits(node.name, form, ranges)
+    return found
+
+
+def _over(what: str, value: int, limit: int) -> list[str]:
+    return [f"{what} {value}, limit {limit}"] if value > limit else []
+
+
+def _synapse_misfits(node: Synapse, form: NumberFormat) -> list[str]:
+    mantissa = int(np.abs(node.mantissas).max(initial=0))
+    found = _over(f"{node.name}: weight mantissa", mantissa, 2 ** (form.weight_bits - 1) - 1)
+    found += _over(f"{node.name}: weight exponent", node.weight_exp, form.weight_exponent_max)
+    largest = int(np.abs(node.bias).max(initial=0))
+    if largest > form.bias_max << form.bias_exponent_max:
+        found.append(f"{node.name}: bias {largest}, limit {form.bias_max << form.bias_exponent_max}")
+    return found
+
+
+def _input_misfits(name: str, form: NumberFormat, ranges: Ranges) -> list[str]:
+    bound = ranges.accumulators[name]
+    return _over(f"{name}: input of one step may reach", max(bound.high, -bound.low), form.accumulator_max)
+
+
+def require(graph: IntegerGraph, form: NumberFormat, ranges: Ranges) -> None:
+    """Raise :class:`DoesNotFit` with every misfit of a graph."""
+    found = misfits(graph, form, ranges)
+    if found:
+        listed = "\n".join(f"  {line}" for line in found)
+        count = "1 number does" if len(found) == 1 else f"{len(found)} numbers do"
+        raise DoesNotFit(f"{count} not fit {form.title}:\n{listed}")

@@ -1,0 +1,195 @@
+"""Worst-case ranges of every accumulator and membrane, proven from the weights, whatever the image.
+
+The bound of an accumulator is sign-aware and per neuron: positive weights meet the largest input, negative weights the
+smallest, and a neuron at the border counts only the taps that exist. For a synapse that reads one node it is attained
+by some input (of that node's range), and so it is where several that read the same node meet (skip connections); behind
+chains of synapses or over steps it is an upper bound. Membranes follow by
+interval arithmetic over the steps: an unsigned integrate-and-fire neuron that never fires accumulates T times its most
+negative current, which is what usually decides the width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import reduce
+
+import numpy as np
+
+from spikec.analysis.branches import merged_branches
+from spikec.analysis.charging import CHARGING
+from spikec.analysis.intervals import Interval, constant
+from spikec.analysis.widths import signed_bits
+from spikec.ir.coding import InputNode
+from spikec.ir.graph import IntegerGraph, Node, Population, Readout
+from spikec.ir.operations import Operation, Synapse
+from spikec.ir.types import MEMBRANE_MAX, Int64
+
+
+@dataclass(frozen=True, eq=False)
+class Bound:
+    """Proven range of one quantity: ``lowest`` / ``highest`` int64, one value per neuron, both inclusive."""
+
+    node: str
+    lowest: Int64
+    highest: Int64
+
+    @property
+    def low(self) -> int:
+        """Smallest value any neuron can reach."""
+        return int(self.lowest.min())
+
+    @property
+    def high(self) -> int:
+        """Largest value any neuron can reach."""
+        return int(self.highest.max())
+
+    @property
+    def bits(self) -> int:
+        """Width of the smallest two's complement integer that holds the range."""
+        return signed_bits(self.low, self.high)
+
+    @property
+    def margin(self) -> int:
+        """Bits to spare in the 24-bit registers of the generic target; negative where the proof fails."""
+        return (MEMBRANE_MAX.bit_length() + 1) - self.bits
+
+    def __str__(self) -> str:
+        return f"{self.node}: [{self.low}, {self.high}], {self.bits} bits"
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """Bounds of a graph.
+
+    ``accumulators``: the input of one step (bias included) per synapse, pool, population and readout, as its output or
+    the sum of its sources; ``sums``: the same without biases, which a target adds to the membrane. ``membranes``:
+    membrane before reset in any step, partial sums of the layerwise schedule included, per population and readout.
+    ``magnitudes``: per node, a bound on the magnitude of any partial sum, in any order, met when a simulator evaluates
+    all steps of the layerwise schedule at once.
+    """
+
+    accumulators: Mapping[str, Bound]
+    sums: Mapping[str, Bound]
+    membranes: Mapping[str, Bound]
+    magnitudes: Mapping[str, int]
+
+    @property
+    def fits(self) -> bool:
+        """Whether no accumulator and no membrane can leave 24 bits, whatever the image."""
+        return all(b.margin >= 0 for b in (*self.accumulators.values(), *self.membranes.values()))
+
+
+@dataclass(frozen=True)
+class _Flow:
+    """What a node sends in one step: a part that stops with the input (image and bias), a part driven by spikes."""
+
+    steady: Interval
+    driven: Interval
+    bias: Int64  # the constant in ``steady``
+    partial: int  # bound on |partial sum| of steady and driven part together, once per step
+
+    def __add__(self, other: _Flow) -> _Flow:
+        return _Flow(
+            self.steady + other.steady, self.driven + other.driven, self.bias + other.bias, self.partial + other.partial
+        )
+
+    @property
+    def step(self) -> Interval:
+        return self.steady + self.driven
+
+    def bounds(self, node: str) -> tuple[Bound, Bound]:
+        """The input of one step with and without biases."""
+        low, high = self.step.low, self.step.high
+        return Bound(node, low, high), Bound(node, low - self.bias, high - self.bias)
+
+
+def bounds(graph: IntegerGraph) -> Ranges:
+    """Worst-case ranges of ``graph``. Raises ``RangeError`` where a sum may leave 62 bits."""
+    flows: dict[str, _Flow] = {}
+    accumulators: dict[str, Bound] = {}
+    sums: dict[str, Bound] = {}
+    membranes: dict[str, Bound] = {}
+    magnitudes: dict[str, int] = {}
+    factor = coding_factor(graph)
+    for node in graph:
+        if isinstance(node, InputNode):
+            flows[node.name] = _input_flow(node)
+            continue
+        arriving = _arriving(graph, node, flows)
+        if isinstance(node, Population | Readout):
+            accumulators[node.name], sums[node.name] = arriving.bounds(node.name)
+            membrane = _membrane(graph, node, arriving)
+            membranes[node.name] = Bound(node.name, membrane.low, membrane.high)
+            charge = (max(graph.emission_steps, factor) + 1) * arriving.partial
+            magnitudes[node.name] = charge + membrane.magnitude
+            if isinstance(node, Population):
+                magnitudes[node.name] += int(node.theta.max())
+                flows[node.name] = _emitted(node)
+        else:
+            flow = flows[node.name] = _through(node, arriving)
+            magnitudes[node.name] = factor * flow.partial
+            accumulators[node.name], sums[node.name] = flow.bounds(node.name)
+    return Ranges(accumulators, sums, membranes, magnitudes)
+
+
+def _arriving(graph: IntegerGraph, node: Node, flows: Mapping[str, _Flow]) -> _Flow:
+    """The sum of what the sources send; branches from one neuron are bounded as one synapse."""
+    parts = {name: flows[name] for name in node.sources}
+    for names, synapse in merged_branches(graph, node):
+        together = _through(synapse, reduce(_Flow.__add__, (flows[source] for source in synapse.sources)))
+        apart = sum(parts.pop(name).partial for name in names)
+        parts[names[0]] = replace(together, partial=apart)
+    return reduce(_Flow.__add__, parts.values())
+
+
+def coding_factor(graph: IntegerGraph) -> int:
+    """Largest value into which the layerwise schedule folds the T emissions of one neuron, per unit of payload."""
+    return 1 if graph.schedule == "pipelined" else sum(graph.place_values)
+
+
+def _input_flow(node: InputNode) -> _Flow:
+    image = Interval(np.full(node.shape, node.low, np.int64), np.full(node.shape, node.high, np.int64))
+    zero = np.zeros(node.shape, np.int64)
+    return _Flow(image, constant(zero), zero, image.magnitude)
+
+
+def _emitted(node: Population) -> _Flow:
+    low, high = node.neuron.emission
+    zero = np.zeros(node.shape, np.int64)
+    return _Flow(constant(zero), Interval(zero + low, zero + high), zero, max(-low, high))
+
+
+def _through(node: Operation, flow: _Flow) -> _Flow:
+    steady, steady_partial = _image_of(node, flow.steady)
+    driven, driven_partial = _image_of(node, flow.driven)
+    passed = _image_of(node, constant(flow.bias))[0].low
+    if not isinstance(node, Synapse):
+        return _Flow(steady, driven, passed, steady_partial + driven_partial)
+    bias = constant(node.spread_bias())
+    return _Flow(steady + bias, driven, passed + bias.low, steady_partial + driven_partial + bias.magnitude)
+
+
+def _image_of(node: Operation, interval: Interval) -> tuple[Interval, int]:
+    """Range of ``node`` (without bias) over all inputs in ``interval``, and the bound on its partial sums."""
+    low, high, partial = node.interval(interval.low, interval.high)
+    return Interval(low, high), partial
+
+
+def _membrane(graph: IntegerGraph, node: Population | Readout, flow: _Flow) -> Interval:
+    start = constant(node.v_init)
+    if graph.schedule == "layerwise":
+        return _received(graph, start, flow)
+    steps = graph.timesteps if isinstance(node, Readout) else graph.timing.driven_steps
+    currents = [flow.step] * steps + [flow.driven] * graph.drain
+    if isinstance(node, Readout):
+        return start + reduce(Interval.__add__, (c.with_zero for c in currents))
+    return CHARGING(node.neuron)(node, start, currents, graph.timing)
+
+
+def _received(graph: IntegerGraph, start: Interval, flow: _Flow) -> Interval:
+    """Layerwise: everything arrives before the first emission; zero stays in reach while a neuron fires itself down."""
+    if graph.weighted:
+        driven = flow.driven.scaled(coding_factor(graph))  # shifted in before v_init and the constant part are added
+        return (start + flow.steady + driven).union(driven).with_zero
+    return (start + flow.step.with_zero.scaled(graph.timesteps)).with_zero

@@ -1,0 +1,82 @@
+"""Options that are fields of a configuration: added to commands, and read back."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from spikec.cli.parser import Parser, at_least
+from spikec.deployment.configuration import DEFAULTS, SETTINGS
+from spikec.deployment.settings import Setting, flag
+
+
+def add_settings(command: Parser, *names: str, **other: Any) -> None:
+    """The options of these fields, in this order. ``other``: what argparse shall be told otherwise, and ``flag`` and
+    ``default`` as the help shows it."""
+    for name in names:
+        about = SETTINGS[name]
+        place = _group(command, about.group) if about.group else command
+        told = _argument(name, about, other.get("default"))
+        flags = (other["flag"],) if "flag" in other else about.flags or (flag(name, about),)
+        if flags[0].startswith("-"):
+            told["dest"] = name
+        told |= {key: value for key, value in other.items() if key not in ("flag", "default")}
+        place.add_argument(*flags, **told)
+
+
+def add_other_settings(command: Parser) -> None:
+    """The options of ``spikec export`` that the command has not got yet, in the order of the fields."""
+    there = {action.dest for action in command._actions}
+    add_settings(command, *(name for name, about in SETTINGS.items() if about.command and name not in there))
+
+
+def given(args: argparse.Namespace) -> dict[str, Any]:
+    """The fields of a configuration that the words say; without those that would follow from something else."""
+    found: dict[str, Any] = {}
+    for name, about in SETTINGS.items():
+        value = getattr(args, name, None)
+        if not about.command or value is None or (about.table and about.derived and not value):
+            continue
+        found[name] = dict(value) if about.table else str(value) if about.path else value
+    return found
+
+
+def option(text: str) -> tuple[str, int | float | str]:
+    """Argument type: NAME=VALUE, the value a number where it can be one."""
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=VALUE")
+    for kind in (int, float):
+        try:
+            return name, kind(value)
+        except ValueError:
+            continue
+    return name, value
+
+
+def _argument(name: str, about: Setting, shown: Any) -> dict[str, Any]:
+    default = DEFAULTS.get(name)
+    told: dict[str, Any] = {"help": about.help.replace("{default}", str(default if shown is None else shown))}
+    if about.switch:
+        return {**told, "action": "store_true"}
+    if about.metavar is not None:
+        told["metavar"] = about.metavar
+    if about.table:
+        return {**told, "action": "append", "type": option, "default": []}
+    if about.choices:
+        told["choices"] = about.choices
+    elif about.least is not None:
+        told["type"] = at_least(about.least)
+    elif about.path:
+        told["type"] = Path
+    elif about.number:
+        told["type"] = float
+    if default is not None and not about.derived:
+        told["default"] = default
+    return told
+
+
+def _group(command: Parser, title: str) -> Any:
+    there = [group for group in command._action_groups if group.title == title]
+    return there[0] if there else command.add_argument_group(title)

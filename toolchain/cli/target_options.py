@@ -1,0 +1,108 @@
+"""Options of targets on the command line: those that each target states of itself."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from spikec.cli.parser import Parser, UsageError, at_least
+from spikec.errors import ToolchainError
+
+if TYPE_CHECKING:
+    from spikec.targets.options import Option, Options
+
+_GOLDEN = "golden"
+
+
+def add_golden(command: Parser) -> None:
+    """Options of the golden model that change no result."""
+    command.later(lambda: _add(command, [(_GOLDEN, option) for option in _stated(_GOLDEN) if not option.changes]))
+
+
+def add_targets(command: Parser, *, running: bool) -> None:
+    """Options of every target. ``running``: the target alone is run, else it is compared with the golden model."""
+    command.later(lambda: _add(command, list(_offered(running))))
+
+
+def golden_options(args: argparse.Namespace) -> dict[str, Any]:
+    """The options given of the golden model, as ``tc.simulate`` takes them."""
+    return _given(args, [option for option in _stated(_GOLDEN) if option.at == "run"])
+
+
+def target_options(args: argparse.Namespace, *, running: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The options given of ``args.target``: of its ``compile``, and of its program's ``run``; those of other targets
+    are refused. What compares takes the golden model's besides."""
+    own = [option for name, option in _offered(running) if name == args.target]
+    known = {option.name for option in own}
+    for name, option in _offered(running):
+        ours = option.name in known or (name == _GOLDEN and not running)
+        if not ours and _value(args, option) is not None:
+            raise UsageError(f"{option.word} is an option of --target {name}, not of {args.target}")
+    return tuple(_given(args, [option for option in own if option.at == at]) for at in ("compile", "run"))  # type: ignore[return-value]
+
+
+def _offered(running: bool) -> Iterator[tuple[str, Option]]:
+    """Every target's options with its name. What compares has none that change results, and how a program runs is
+    the golden model's business there."""
+    from spikec.targets.base import target_names
+
+    for name in target_names():
+        for option in _stated(name):
+            if running or (not option.changes and (option.at == "compile" or name == _GOLDEN)):
+                yield name, option
+
+
+def _stated(target: str) -> tuple[Option, ...]:
+    found = _options(target)
+    return () if found is None else found.options
+
+
+def _options(target: str) -> Options | None:
+    from spikec.targets.base import get_target
+
+    try:
+        found: Options | None = getattr(get_target(target), "options", None)
+    except Exception:  # code of another package may raise anything; spikec doctor says what
+        return None
+    return found
+
+
+def _add(command: Parser, offered: list[tuple[str, Option]]) -> None:
+    """Those of one target under its title. Two targets may share an option."""
+    groups: dict[str, Any] = {}
+    for target, option in offered:
+        if option.word in command._option_string_actions:
+            continue
+        stated = _options(target)
+        if target not in groups and stated is not None:
+            groups[target] = command.add_argument_group(stated.title)
+        told: dict[str, Any] = {"dest": _dest(option), "help": option.help, "default": None}
+        if option.switch:
+            told["action"] = "store_true"
+        else:
+            told |= {"choices": option.choices or None, "metavar": option.metavar}
+            told["type"] = at_least(option.least) if option.least is not None else _type(option.parse)
+        groups[target].add_argument(option.word, **told)
+
+
+def _type(parse: Callable[[str], Any] | None) -> Callable[[str], Any]:
+    def value(text: str) -> Any:
+        try:
+            return text if parse is None else parse(text)
+        except ToolchainError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return value
+
+
+def _dest(option: Option) -> str:
+    return f"target_{option.name}"
+
+
+def _value(args: argparse.Namespace, option: Option) -> Any:
+    return getattr(args, _dest(option), None)
+
+
+def _given(args: argparse.Namespace, options: list[Option]) -> dict[str, Any]:
+    return {option.name: value for option in options if (value := _value(args, option)) is not None}

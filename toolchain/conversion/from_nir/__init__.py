@@ -1,0 +1,1 @@
+"""Plain NIR files of other frameworks as spiking networks."""

@@ -1,0 +1,33 @@
+"""QCFS, the baseline: plain soft-reset integrate-and-fire neurons.
+
+Bu et al., "Optimal ANN-SNN conversion for high-accuracy and ultra-low-latency spiking neural networks", ICLR 2022,
+arXiv 2303.04347; conversion as in its published code (``putshua/ANN_SNN_QCFS``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from spikec.conversion.methods.base import Method, NeuronSpec, register
+from spikec.ir.kinds import IF, Kind
+
+
+@register
+@dataclass(frozen=True)
+class QCFS(Method):
+    """Threshold = trained clip value, initial membrane = threshold / 2, weights unchanged; per step
+
+        m = v + z,  s = [m >= threshold],  v = m - s * threshold.
+
+    With ``schedule="layerwise"`` and L = T levels the conversion is lossless: each neuron fires exactly
+    clip(floor(U / threshold + 1/2), 0, T) times, U being all the input of T steps.
+    """
+
+    name: ClassVar[str] = "qcfs"
+    source: ClassVar[str] = "Bu et al., ICLR 2022, arXiv 2303.04347"
+    training: ClassVar[str] = "qcfs"
+    trains_spikes: ClassVar[type[Kind] | None] = IF
+
+    def neuron(self, levels: int | None) -> NeuronSpec:
+        return NeuronSpec(IF())

@@ -1,0 +1,1 @@
+"""Initial membranes from calibration images."""

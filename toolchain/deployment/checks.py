@@ -1,0 +1,150 @@
+"""What a value of a grid file may be: checks that name the mistake and the nearest right name.
+
+What they ask is imported when they are called, since a command line builds its options without torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from spikec.errors import ToolchainError
+from spikec.words import unknown
+
+#: A check returns what is wrong with a value, or None.
+Check = Callable[[Any], "str | None"]
+
+
+def whole(low: int, high: int | None = None) -> Check:
+    """A whole number of at least ``low`` and at most ``high``."""
+    reach = f"between {low} and {high}" if high is not None else f"of at least {low}"
+
+    def check(value: Any) -> str | None:
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        right = whole and low <= value and (high is None or value <= high)
+        return None if right else f"must be a whole number {reach}, not {value!r}"
+
+    return check
+
+
+def choice(names: Callable[[], Iterable[str]], or_toml: bool = False) -> Check:
+    """One of ``names()``, or with ``or_toml`` the path of a .toml file."""
+
+    def check(value: Any) -> str | None:
+        if or_toml and isinstance(value, str) and value.endswith(".toml"):
+            return None if Path(value).is_file() else f"no file {value}"
+        known = list(names())
+        if isinstance(value, str):
+            return None if value in known else unknown(value, known)
+        return f"must be one of {', '.join(known)}, not {value!r}"
+
+    return check
+
+
+def number(value: Any) -> str | None:
+    real = isinstance(value, int | float) and not isinstance(value, bool)
+    return None if real else f"must be a number, not {value!r}"
+
+
+def text(value: Any) -> str | None:
+    return None if isinstance(value, str) and value else f"must be a text, not {value!r}"
+
+
+def file(value: Any) -> str | None:
+    """The path of a file that is there."""
+    if not isinstance(value, str) or not value:
+        return f"must be the path of a file, not {value!r}"
+    return None if Path(value).is_file() else f"no file {value}"
+
+
+def folder(value: Any) -> str | None:
+    return None if isinstance(value, str) and Path(value).is_dir() else f"{value!r} is not a folder"
+
+
+def model(value: Any) -> str | None:
+    from spikec.models.zoo import REGISTRY
+
+    if not isinstance(value, str) or not value:
+        return f"must be the name of a network, not {value!r}"
+    if value.endswith(".nir"):
+        return f"{value} is a NIR file; a sweep takes trained networks"
+    place, colon, _ = value.rpartition(":")
+    if not colon:
+        return None if value in REGISTRY else unknown(value, REGISTRY)
+    return None if not place.endswith(".py") or Path(place).is_file() else f"no file {place}"
+
+
+def data(value: Any) -> str | None:
+    from spikec.models.data import NAMES
+
+    if not isinstance(value, str):
+        return f"must be the name of a data set, not {value!r}"
+    kind, _, path = value.partition(":")
+    if kind in ("folder", "npz"):
+        return None if path else f"{value!r} names no path: write {kind}:PATH"
+    return None if value in NAMES else unknown(value, (*NAMES, "folder:PATH", "npz:PATH"))
+
+
+def override(value: Any) -> str | None:
+    if not isinstance(value, dict):
+        return f"must be a table such as {{'classifier.*' = 6}}, not {value!r}"
+    wrong = [pattern for pattern, bits in value.items() if whole(2, 8)(bits)]
+    return f"bits of {', '.join(wrong)} must be whole numbers between 2 and 8" if wrong else None
+
+
+def format(value: Any) -> str | None:
+    from spikec.analysis.formats import format_names
+
+    return choice(format_names, or_toml=True)(value)
+
+
+def energy(value: Any) -> str | None:
+    from spikec.energy import profile_names
+
+    if not isinstance(value, list):
+        return f"must be a list of profiles, not {value!r}"
+    found = [mistake for profile in value if (mistake := choice(profile_names, or_toml=True)(profile))]
+    return "; ".join(found) or None
+
+
+def method_parts(value: Any) -> tuple[str, dict[str, Any]]:
+    """Name and options of a method written ``"qcfs"`` or ``{name = "offset-spikes", rho = 8}``."""
+    if isinstance(value, dict):
+        options = dict(value)
+        return str(options.pop("name", "")), options
+    return str(value), {}
+
+
+def method(value: Any) -> str | None:
+    """A method with options of its own, at least one T makes them right."""
+    from dataclasses import fields
+
+    from spikec.conversion import methods
+
+    if not isinstance(value, str | dict) or (isinstance(value, dict) and not isinstance(value.get("name"), str)):
+        return f"must be a name or a table with a name and options, not {value!r}"
+    name, options = method_parts(value)
+    if name not in methods():
+        return unknown(name, methods())
+    known = {each.name for each in fields(methods()[name])} - {"timesteps", "schedule"}
+    wrong = [unknown(option, sorted(known) or ["no option at all"]) for option in options if option not in known]
+    if wrong:
+        return f"{name}: {'; '.join(wrong)}"
+    return _options_mistake(name, options)
+
+
+def _options_mistake(name: str, options: dict[str, Any]) -> str | None:
+    """Options no T makes right are a mistake of the file; what depends on T or the schedule is for each run to say."""
+    from spikec.conversion import methods
+    from spikec.conversion.methods.base import default_timesteps
+
+    first = None
+    for timesteps in (default_timesteps(methods()[name]), 1, 2, 4, 8, 16, 32):
+        try:
+            methods()[name](timesteps=timesteps, **options)
+        except (ToolchainError, TypeError, ValueError) as error:
+            first = first or f"{name}: {error}"
+        else:
+            return None
+    return first

@@ -1,0 +1,150 @@
+"""Convert and lower: the one place where a trained network becomes a deployment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import nir
+from torch import Tensor, nn
+
+from spikec.conversion import Method, SpikingNetwork, convert
+from spikec.deployment import defaults
+from spikec.deployment.configuration import Configuration
+from spikec.deployment.filling import method_of
+from spikec.deployment.weights_file import SpikingTraining, weights_file
+from spikec.errors import DataError
+from spikec.ir import IntegerGraph, as_integer
+from spikec.models import trained
+from spikec.models.data import Dataset, open_dataset
+from spikec.quantization import Int8, Precision, lower
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A spiking network in integers and what it was made of.
+
+    ``network``: in float. ``nir``: the content of a deployment file. ``precision`` of the weights; ``images`` that
+    chose thresholds and units, float32 [N, *input shape]; the trained ``model``, None for a plain NIR file;
+    ``configuration``: None where it was made of these directly. ``remarks``: what whoever asked for it should know.
+    """
+
+    network: SpikingNetwork
+    nir: nir.NIRGraph
+    precision: Precision
+    images: Tensor = field(repr=False)
+    model: nn.Module | None = field(default=None, repr=False)
+    configuration: Configuration | None = None
+    remarks: tuple[str, ...] = ()
+
+    @cached_property
+    def graph(self) -> IntegerGraph:
+        """The integer graph."""
+        return as_integer(self.nir)
+
+
+def deploy(
+    configuration: Configuration, *, model: nn.Module | None = None, training: Dataset | None = None
+) -> Deployment:
+    """The deployment of a configuration that :func:`spikec.deployment.fill` filled in.
+
+    ``model`` and ``training``: the trained network and its training images, of whoever has them already. Raises
+    ``DataError``, ``ConversionError``, ``UnsupportedOperation``, ``DoesNotFit``, ``RangeError``.
+    """
+    if training is None:
+        training = open_dataset(configuration.data, configuration.data_root, "train")
+    if model is None and not configuration.plain:
+        model = trained_model(configuration, training)
+    images = training.draw(configuration.calibration, configuration.seed).images()
+    options: dict[str, Any] = {"format": configuration.format, "force": configuration.force}
+    if model is None:
+        network = _plain_network(configuration, images)
+    else:
+        network = _convert(model, method_of(configuration), images)
+    precision = precision_of(configuration)
+    return Deployment(
+        network,
+        lower(network, precision, **options),
+        precision,
+        images,
+        model,
+        configuration,
+        tuple(_remarks(configuration, network)),
+    )
+
+
+def deploy_network(
+    model: nn.Module,
+    method: Method,
+    images: Tensor,
+    precision: Precision | None = None,
+    *,
+    format: str = defaults.FORMAT,
+    force: bool = False,
+) -> Deployment:
+    """The deployment of a trained network by ``method``, calibrated on ``images``, training images float [N, ...].
+
+    ``precision``: 8 bits per layer unless it says otherwise.
+    """
+    network = _convert(model, method, images)
+    precision = precision or Int8()
+    return Deployment(network, lower(network, precision, format=format, force=force), precision, images, model)
+
+
+def trained_model(configuration: Configuration, training: Dataset) -> nn.Module:
+    """The trained network of a configuration, in eval mode, with the pooling it asks for."""
+    from spikec.frontend import replace_max_pool
+
+    weights = Path(configuration.weights) if configuration.weights else None
+    model = trained(configuration.model, weights, training)
+    return replace_max_pool(model) if configuration.max_pool else model
+
+
+def precision_of(configuration: Configuration) -> Int8:
+    """The precision to lower with; where the weights were fine-tuned for it, with the units they were trained with."""
+    chosen: dict[str, Any] = {
+        "per": configuration.per,
+        "bits": configuration.bits,
+        "scale": configuration.scale,
+        "overrides": configuration.override,
+    }
+    if configuration.as_trained and configuration.weights:
+        trained_with = weights_file(configuration.weights).precision
+        if trained_with is None:
+            raise DataError(f"{configuration.weights} does not say any more which precision it was fine-tuned with")
+        chosen["units"] = trained_with.units
+    return Int8(**chosen)
+
+
+def _convert(model: nn.Module, method: Method, images: Tensor) -> SpikingNetwork:
+    return convert(model, method, example=images[:1], calibration=images)
+
+
+def _plain_network(configuration: Configuration, images: Tensor) -> SpikingNetwork:
+    from spikec.conversion.from_nir.importing import import_nir
+
+    about: Any = configuration
+    return import_nir(
+        about.model, reset=about.reset, v_init=about.v_init, timesteps=about.timesteps, example=images, dt=about.dt
+    )
+
+
+def _remarks(configuration: Configuration, network: SpikingNetwork) -> list[str]:
+    """That ``network`` is another one than its weights were trained through, where it is."""
+    if configuration.weights is None or configuration.plain:
+        return []
+    through = weights_file(configuration.weights).through_spikes
+    if through is None or _is(network, through):
+        return []
+    return [
+        f"the weights were trained through T = {through.timesteps} pipelined steps of {through.neuron} neurons without "
+        "offsets; expect less of this network"
+    ]
+
+
+def _is(network: SpikingNetwork, trained: SpikingTraining) -> bool:
+    neurons = network.neurons.values()
+    here = network.schedule, network.timesteps, *{neuron.spec.kind.name for neuron in neurons}
+    return here == ("pipelined", trained.timesteps, trained.neuron) and not any(n.offset.any() for n in neurons)

@@ -1,0 +1,117 @@
+"""From what somebody said to a configuration with everything filled in."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from spikec.conversion import methods
+from spikec.conversion.methods.base import Method, default_timesteps
+from spikec.deployment import defaults
+from spikec.deployment.configuration import DEFAULTS, SETTINGS, Configuration
+from spikec.deployment.weights_file import TrainedPrecision, weights_file
+from spikec.errors import ConversionError, ToolchainError
+
+_PRECISION = [name for name, about in SETTINGS.items() if about.precision]
+
+
+class OtherUse(ConversionError):
+    """Weights that were fine-tuned for another method or number format."""
+
+    def __init__(self, trained: TrainedPrecision, method: str, format: str) -> None:
+        super().__init__(
+            f"the weights were fine-tuned for method {trained.method} and format {trained.format}, not {method} and "
+            f"{format}; give bits to round them anew"
+        )
+        self.trained = trained
+
+
+def fill(given: Mapping[str, Any]) -> tuple[Configuration, Exception | None]:
+    """The configuration that ``given`` fields stand for, and why it cannot be: what its method says of its settings,
+    or :class:`OtherUse`; None where it can.
+
+    Derived fields that are not given follow from the network (``data``), its weights (the precision that they were
+    fine-tuned for) and the method (``timesteps``, ``schedule``, the rest of ``options``). ``method`` must be known.
+    """
+    values = DEFAULTS | dict(given)
+    refused: Exception | None = None
+    if "data" not in given:
+        values["data"] = _data(values["model"], values["weights"])
+    if not str(values["model"]).endswith(".nir"):
+        values["timesteps"] = given.get("timesteps") or default_timesteps(methods()[values["method"]])
+        try:
+            made = method_of(Configuration(**values))
+        except (ToolchainError, TypeError, ValueError) as error:
+            refused = error
+        else:
+            settings = dict(vars(made))
+            values["timesteps"], values["schedule"] = settings.pop("timesteps"), settings.pop("schedule")
+            values["options"] = settings
+        trained = _trained_precision(values["weights"]) if not given.keys() & set(_PRECISION) else None
+        if trained is not None:
+            if (trained.method, trained.format) != (values["method"], values["format"]):
+                refused = refused or OtherUse(trained, values["method"], values["format"])
+            values |= {**{name: getattr(trained, name) for name in _PRECISION}, "as_trained": True}
+    return Configuration(**values), refused
+
+
+def method_of(configuration: Configuration) -> Method:
+    """The conversion method with its settings. Raises what it says of them."""
+    chosen: dict[str, Any] = {"schedule": configuration.schedule} if configuration.schedule else {}
+    return methods()[configuration.method](timesteps=configuration.timesteps, **chosen, **configuration.options)
+
+
+def with_files(configuration: Configuration) -> Configuration:
+    """The configuration with the SHA-256 of the files that its result depends on, by what they are."""
+    from spikec.models.weights import index
+
+    shipped = index().get(configuration.model, {}) if configuration.weights is None else {}
+    found = {"weights": str(shipped["sha256"])} if shipped else {}
+    place = configuration.model.rpartition(":")[0]
+    kind, _, archive = configuration.data.partition(":")
+    named = {
+        "weights": Path(configuration.weights) if configuration.weights else None,
+        "model": Path(place) if place.endswith(".py") else None,
+        "data": Path(configuration.data_root or ".") / archive if kind == "npz" else None,
+        "format": Path(configuration.format) if configuration.format.endswith(".toml") else None,
+        **{profile: Path(profile) for profile in configuration.energy if profile.endswith(".toml")},
+    }
+    for what, path in named.items():
+        if path is not None:
+            found[what] = _hash(path)
+    return replace(configuration, files=found)
+
+
+def _trained_precision(weights: str | None) -> TrainedPrecision | None:
+    """None where the file says nothing, or cannot be read: the deployment will say what is wrong with it."""
+    if weights is None or not weights.endswith(".safetensors") or not Path(weights).is_file():
+        return None  # other files have no header
+    try:
+        return weights_file(weights).precision
+    except ToolchainError:
+        return None
+
+
+def _data(model: str, weights: str | None) -> str:
+    """A shipped network knows its data set; any other takes what every command takes."""
+    from spikec.models.weights import index
+
+    known = index().get(model, {}) if weights is None else {}
+    return str(known.get("data", defaults.DATA))
+
+
+def _hash(path: Path) -> str:
+    if not path.is_file():
+        return "missing"  # the run will say so
+    state = path.stat()
+    return _digest(path, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=64)
+def _digest(path: Path, changed: int, size: int) -> str:
+    """Of the file as it is at that time and size: a grid names it once per run."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,102 @@
+"""What a weights file says about itself: the header that ``spikec train`` writes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+from spikec.models.loading import read_header
+from spikec.quantization import Int8
+
+#: The key of the header that holds a :class:`TrainedPrecision`.
+TRAINED_PRECISION = "trained_precision"
+
+
+@dataclass(frozen=True)
+class TrainedPrecision:
+    """The precision that weights were fine-tuned with (``spikec train --weight-bits``), and what for.
+
+    ``per``, ``bits``, ``scale``, ``override`` and ``units`` as in :class:`spikec.quantization.Int8`; ``method`` and
+    number ``format``: any other use would round the weights anew.
+    """
+
+    per: str
+    bits: int
+    scale: str
+    override: Mapping[str, int]
+    units: Mapping[str, Sequence[float]]
+    method: str
+    format: str
+
+    @classmethod
+    def read(cls, header: Mapping[str, Any]) -> TrainedPrecision | None:
+        """From the header of a file; None where it holds none."""
+        found = header.get(TRAINED_PRECISION)
+        return None if found is None else cls(override=found["overrides"], **{n: found[n] for n in _AS_STORED})
+
+
+_AS_STORED = ("per", "bits", "scale", "units", "method", "format")
+
+
+def trained_precision(precision: Int8, method: str, format: str) -> dict[str, Any]:
+    """What goes into the header of weights fine-tuned with ``precision`` for a method and a number format."""
+    return {TRAINED_PRECISION: {**asdict(precision), "method": method, "format": format}}
+
+
+@dataclass(frozen=True)
+class SpikingTraining:
+    """The spiking network that weights were trained through (``spikec train --through-spikes``)."""
+
+    timesteps: int
+    neuron: str
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """A file of weights and its header, which is empty where ``spikec train`` did not write it."""
+
+    path: Path
+    header: Mapping[str, Any] = field(repr=False, hash=False)
+
+    @property
+    def method(self) -> str | None:
+        """What it was trained for: ``qcfs``, ``relu``, ..."""
+        return self.header.get("method")
+
+    @property
+    def levels(self) -> int | None:
+        """Levels of its activations; 0: clipping only."""
+        return self.header.get("levels")
+
+    @property
+    def precision(self) -> TrainedPrecision | None:
+        return TrainedPrecision.read(self.header)
+
+    @property
+    def through_spikes(self) -> SpikingTraining | None:
+        if not self.header.get("through_spikes"):
+            return None
+        return SpikingTraining(self.header["validation_timesteps"], self.header["neuron"])
+
+    @cached_property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.path.read_bytes()).hexdigest()
+
+
+def weights_file(path: str | Path) -> WeightsFile:
+    """What the file says. Raises :class:`DataError` where it cannot be read."""
+    path = Path(path)
+    if not path.is_file():
+        return WeightsFile(path, read_header(path))  # which says so
+    state = path.stat()
+    return _read(path, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=64)
+def _read(path: Path, changed: int, size: int) -> WeightsFile:
+    """Of the file as it is at that time and size: a grid names it once per run."""
+    return WeightsFile(path, read_header(path))

@@ -1,0 +1,133 @@
+"""The lossless certificate: is the spiking network the quantised network of the same integers?
+
+That network has as many levels as the neurons can send. It is the one that was trained, up to the rounding of weights,
+where training had that number: L = T, or 2**T - 1 for ``bit_serial``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from spikec.errors import DataError, GraphError
+from spikec.ir.graph import IntegerGraph, Node, Population, Readout
+from spikec.ir.kinds import GradedIF
+from spikec.ir.operations import Synapse
+from spikec.ir.profile.decode import as_integer
+from spikec.ir.walks import constant_nodes, depth, weighted
+from spikec.simulation.golden import simulate
+from spikec.simulation.sent import levels_sent
+
+if TYPE_CHECKING:
+    import nir
+
+
+@dataclass(frozen=True)
+class LayerCertificate:
+    """Spike counts of one layer against the levels of the quantised network, over all images and neurons."""
+
+    layer: str
+    neurons: int
+    differing: int
+    largest: int
+
+    @property
+    def equal(self) -> bool:
+        return self.differing == 0
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """``lossless``: every count of every layer, and every output, equals the quantised network's on these images.
+
+    ``proof`` says why it holds for every image, where theory gives it; empty where it was only measured. ``outputs`` is
+    the number of images whose outputs differ.
+    """
+
+    images: int
+    layers: tuple[LayerCertificate, ...]
+    outputs: int
+    proof: str
+
+    @property
+    def lossless(self) -> bool:
+        return self.outputs == 0 and all(layer.equal for layer in self.layers)
+
+    def __str__(self) -> str:
+        if self.lossless and self.proof:
+            return f"lossless: proven ({self.proof})"
+        if self.lossless:
+            return f"lossless on these {self.images} images (measured, not proven)"
+        worst = max(self.layers, key=lambda layer: layer.differing / max(layer.neurons, 1), default=None)
+        share = worst.differing / worst.neurons if worst else 0.0
+        where = f"; most in {worst.layer}: {100 * share:.2f} % of the counts" if worst and worst.differing else ""
+        return f"not lossless: {self.outputs} of {self.images} images have other outputs{where}"
+
+
+def certify(graph: nir.NIRGraph | IntegerGraph, images: npt.ArrayLike) -> Certificate:
+    """Compare a deployment with the integer quantised network of the same weights, thresholds and initial membranes.
+
+    The quantised network computes each neuron's level in one step, ``clip(floor((v_init + U) / theta), 0, L)`` with U
+    all input of T steps and L the largest number that T emissions of the kind convey, from the levels of the layer
+    before. ``images``: float [N, *input shape]. Raises ``DataError`` for an iterator and ``GraphError`` where the
+    quantised network cannot be written down.
+    """
+    integer = as_integer(graph)
+    if isinstance(images, Iterator):
+        raise DataError("certify runs the images twice; give an array, not an iterator")
+    spiking = simulate(integer, images, record="spikes" if integer.weighted else None)
+    quantised = simulate(quantised_network(integer), images)
+    layers = []
+    for population in integer.populations:
+        counts, levels = levels_sent(integer, population, spiking), quantised.counts[population.name]
+        difference = np.abs(counts - levels)
+        layers.append(
+            LayerCertificate(
+                population.name, difference.size, int((difference != 0).sum()), int(difference.max(initial=0))
+            )
+        )
+    outputs = int((spiking.output != quantised.output).any(axis=1).sum())
+    return Certificate(spiking.images, tuple(layers), outputs, proof(integer))
+
+
+def quantised_network(graph: IntegerGraph) -> IntegerGraph:
+    """The quantised network with the integers of ``graph``: graded neurons, one step.
+
+    Where image and biases enter at every step, biases and the weights that read the image count T times.
+    """
+    repeats = 1 if graph.constant_steps == 1 else graph.timesteps
+    constant = constant_nodes(graph)
+    for node in graph:
+        unweighted = [s for s in node.sources if s in constant and not weighted(graph, s)]
+        if (
+            repeats > 1
+            and unweighted
+            and (isinstance(node, Population | Readout) or set(node.sources) != set(unweighted))
+        ):
+            raise GraphError(f"{node.name}: the image enters without a weight of its own, which certify cannot repeat")
+    nodes: dict[str, Node] = {}
+    for name, node in graph.nodes.items():
+        if isinstance(node, Synapse):
+            # The first weights on the image's way carry the factor; further ones see it already.
+            first = name in constant and not any(weighted(graph, source) for source in node.sources)
+            factor = repeats if first else 1
+            nodes[name] = replace(node, weight=node.weight * factor, bias=node.bias * repeats)
+        elif isinstance(node, Population):
+            nodes[name] = replace(node, neuron=GradedIF(levels=node.neuron.reach(graph.timesteps)))
+        else:
+            nodes[name] = node
+    return replace(graph, nodes=nodes, timesteps=1, schedule="layerwise", drain=0)
+
+
+def proof(graph: IntegerGraph) -> str:
+    """Why the spiking network is the quantised one for every image, where theory says so of each layer; else empty."""
+    layers = depth(graph)
+    reasons = {p.neuron.lossless(graph.timing, layers) for p in graph.populations}
+    return "" if "" in reasons else "; ".join(sorted(reasons))
+
+
+__all__ = ["Certificate", "LayerCertificate", "certify", "proof", "quantised_network"]

@@ -1,0 +1,151 @@
+"""The integer graph: what every consumer of a deployment file computes with.
+
+A ``nir.NIRGraph`` of the profile ``spikec.nir/1`` is the file format and the public value;
+:func:`spikec.ir.profile.decode.decode` verifies one and returns the :class:`IntegerGraph` below, whose arrays are int64
+and whose nodes are in topological order. Simulators, targets, counters and rules read this and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from spikec.errors import GraphError
+from spikec.ir.coding import InputNode
+from spikec.ir.kinds import Kind, Timing
+from spikec.ir.operations import Operation, Synapse
+from spikec.ir.types import Int64, Schedule, Shape
+
+
+@dataclass(frozen=True)
+class Population:
+    """A layer of spiking neurons of one kind; update rules in ``docs/semantics.md``.
+
+    ``theta`` > 0 and ``v_init``: threshold and initial membrane, int64 of the neuron shape. ``scale``: real value of
+    one emitted unit, float64 [1] or [C].
+    """
+
+    name: str
+    sources: tuple[str, ...]
+    shape: Shape
+    neuron: Kind
+    theta: Int64
+    v_init: Int64
+    scale: npt.NDArray[np.float64] | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.neuron, Kind):
+            raise GraphError(f"{self.name}: its neurons are {self.neuron!r}; give a kind, such as spikec.ir.kinds.IF()")
+
+    @property
+    def output_shape(self) -> Shape:
+        return self.shape
+
+
+@dataclass(frozen=True)
+class Readout:
+    """The integrator before the output: ``v += z``; real logit = v * scale."""
+
+    name: str
+    sources: tuple[str, ...]
+    shape: Shape
+    v_init: Int64
+    scale: float
+
+    @property
+    def output_shape(self) -> Shape:
+        return self.shape
+
+
+Node = InputNode | Operation | Population | Readout
+
+
+@dataclass(frozen=True)
+class IntegerGraph:
+    """A verified deployment. ``nodes`` is in topological order and contains input and readout; the input of a node
+    is the sum of the outputs of its ``sources``. ``format``: name of the number format it was lowered for, empty where
+    none is known; ``info``: further settings of the conversion, for people."""
+
+    nodes: dict[str, Node]
+    timesteps: int
+    schedule: Schedule
+    drain: int = 0
+    content_sha256: str = ""
+    source_sha256: str = ""
+    producer: str = ""
+    info: dict[str, str] = field(default_factory=dict)
+    format: str = ""
+
+    @property
+    def input(self) -> InputNode:
+        return next(n for n in self.nodes.values() if isinstance(n, InputNode))
+
+    @property
+    def readout(self) -> Readout:
+        return next(n for n in self.nodes.values() if isinstance(n, Readout))
+
+    @property
+    def populations(self) -> tuple[Population, ...]:
+        return tuple(n for n in self.nodes.values() if isinstance(n, Population))
+
+    @property
+    def synapses(self) -> tuple[Synapse, ...]:
+        return tuple(n for n in self.nodes.values() if isinstance(n, Synapse))
+
+    @property
+    def layers(self) -> tuple[Population | Readout, ...]:
+        """Populations and the readout, in network order."""
+        return tuple(n for n in self.nodes.values() if isinstance(n, Population | Readout))
+
+    @cached_property
+    def timing(self) -> Timing:
+        """How long and in which order the layers run."""
+        rehearsal = max((p.neuron.rehearsal for p in self.populations), default=0)
+        return Timing(self.timesteps, self.schedule, self.drain, rehearsal)
+
+    @property
+    def emission_steps(self) -> int:
+        """Steps every population emits: T + drain, or max(T, rho) where a calibrated population needs more."""
+        return self.timing.emission_steps
+
+    @property
+    def constant_steps(self) -> int:
+        """How often image and biases enter: at every driven step, or once. Raises ``GraphError`` for kinds that
+        disagree."""
+        once = {p.neuron.constant_once for p in self.populations}
+        if len(once) > 1:
+            raise GraphError(f"kinds {self.kind_names} take image and biases differently: they cannot share a network")
+        if once == {True}:
+            return 1
+        return self.timing.driven_steps if self.schedule == "pipelined" else self.timesteps
+
+    @property
+    def place_values(self) -> tuple[int, ...]:
+        """What an emission of each of the T steps stands for. Raises ``GraphError`` for kinds that disagree."""
+        found = {
+            tuple(p.neuron.place_value(step, self.timesteps) for step in range(self.timesteps))
+            for p in self.populations
+        }
+        if len(found) > 1:
+            raise GraphError(f"kinds {self.kind_names} code numbers differently: they cannot share a network")
+        return next(iter(found), (1,) * self.timesteps)
+
+    @property
+    def weighted(self) -> bool:
+        """Whether emissions of different steps stand for different numbers."""
+        return any(p.neuron.weighted for p in self.populations)
+
+    @property
+    def kind_names(self) -> str:
+        """The kinds of its populations, for messages."""
+        return ", ".join(sorted({p.neuron.name for p in self.populations}))
+
+    def consumers(self, name: str) -> tuple[Node, ...]:
+        return tuple(n for n in self.nodes.values() if name in n.sources)
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self.nodes.values())

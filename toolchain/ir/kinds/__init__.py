@@ -1,0 +1,26 @@
+"""Neuron kinds, one file each: the equation, the fields and the facts. ``docs/extending.md`` says how to add one."""
+
+# In the order in which messages and tables list them.
+# isort: off
+from spikec.ir.kinds.base import Kind, Stored, Timing, kind_named, kinds, register, stored
+from spikec.ir.kinds.plain_if import IF
+from spikec.ir.kinds.signed_if import SignedIF
+from spikec.ir.kinds.calibrated_if import CalibratedIF
+from spikec.ir.kinds.bit_serial_if import BitSerialIF
+from spikec.ir.kinds.graded_if import GradedIF
+# isort: on
+
+__all__ = [
+    "IF",
+    "BitSerialIF",
+    "CalibratedIF",
+    "GradedIF",
+    "Kind",
+    "SignedIF",
+    "Stored",
+    "Timing",
+    "kind_named",
+    "kinds",
+    "register",
+    "stored",
+]

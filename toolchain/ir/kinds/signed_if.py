@@ -1,0 +1,64 @@
+"""Kind ``signed_if``: dual threshold with memory, which takes back spikes that were too many."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from spikec.ir.kinds.base import Kind, Timing, register, stored
+from spikec.ir.kinds.plain_if import LAYERWISE, SINGLE_STEP
+from spikec.ir.types import TIMESTEPS_MAX, Int64, Schedule
+
+
+@register
+@dataclass(frozen=True)
+class SignedIF(Kind):
+    """``m = v + z; s = +1 if m >= theta and c < T; -1 if m <= -theta_neg and c > 0; v = m - s * theta; c += s``.
+
+    ``theta_neg``: negative threshold of every neuron, int64 of the neuron shape; None stands for 1 throughout.
+    A reconstruction after Liu et al., ICML 2025, arXiv 2506.01968.
+    """
+
+    name: ClassVar[str] = "signed_if"
+    schedules: ClassVar[tuple[Schedule, ...]] = ("pipelined", "layerwise")
+    timesteps: ClassVar[tuple[int, int]] = (1, TIMESTEPS_MAX)
+    alone: ClassVar[bool] = False
+    drains: ClassVar[bool] = True
+    extends: ClassVar[bool] = False
+    constant_once: ClassVar[bool] = False
+    one_number: ClassVar[bool] = False
+    requirement: ClassVar[str | None] = "signed_spikes"
+
+    theta_neg: Int64 | None = stored(
+        "v_threshold_neg_int", netx="thetaNeg", title="negative thresholds", per="neuron", default=1
+    )
+
+    @property
+    def emission(self) -> tuple[int, int]:
+        return -1, 1
+
+    @property
+    def rehearsal(self) -> int:
+        return 0
+
+    def place_value(self, step: int, timesteps: int) -> int:
+        return 1
+
+    def lossless(self, timing: Timing, depth: int) -> str:
+        if timing.schedule == "layerwise":
+            return LAYERWISE
+        if timing.timesteps == 1 and not timing.drain:
+            return SINGLE_STEP
+        one_unit = self.theta_neg is None or bool((self.theta_neg == 1).all())
+        if one_unit and timing.drain >= timing.timesteps * depth:
+            return "dual-threshold neurons with T drain steps per layer reach their level exactly"
+        return ""
+
+    def negative_thresholds(self, shape: tuple[int, ...]) -> Int64:
+        """``theta_neg``, or ones of ``shape``."""
+        return np.ones(shape, dtype=np.int64) if self.theta_neg is None else self.theta_neg
+
+    def lowered(self, theta: Int64, negative: float) -> SignedIF:
+        return replace(self, theta_neg=np.maximum(np.rint(negative * theta), 1).astype(np.int64))

@@ -1,0 +1,72 @@
+"""Names of the NIR profile ``spikec.nir/1`` and access to its metadata (documented in ``docs/nir-profile.md``)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, get_args
+
+import nir
+import numpy as np
+
+from spikec.errors import GraphError
+from spikec.ir.types import Schedule
+
+KEY = "spikec"
+SCHEMA = "spikec.nir/1"
+INPUT, OUTPUT = "input", "output"
+SCHEDULES = get_args(Schedule)
+#: The item of ``requires`` for a file that NIR's own type check would refuse.
+TYPE_CHECK_OFF = "nir_type_check=off"
+
+
+def metadata_of(value: nir.NIRNode) -> dict[str, Any]:
+    """The profile's metadata of a node or graph, empty where there is none."""
+    metadata = value.metadata if isinstance(value.metadata, dict) else {}
+    found = metadata.get(KEY, {})
+    return found if isinstance(found, dict) else {}
+
+
+def text_of(metadata: dict[str, Any], key: str, default: str = "") -> str:
+    """A string value, which HDF5 may hand back as bytes or as a numpy scalar."""
+    value = metadata.get(key, default)
+    if isinstance(value, np.ndarray) and value.size == 1:
+        value = value.reshape(-1)[0]
+    if isinstance(value, bytes):
+        return value.decode("utf-8", errors="replace")
+    return str(value)
+
+
+def shown(value: Any) -> str:
+    """A value in a message: at most a few words, of an array its shape and type."""
+    if isinstance(value, np.ndarray) and value.size > 4:
+        return f"{value.dtype} of shape {value.shape}"
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def int_of(metadata: dict[str, Any], key: str, default: int) -> int:
+    """An integer value; raises :class:`GraphError` where it is none."""
+    value = np.asarray(metadata.get(key, default)).reshape(-1)
+    if value.size != 1 or value.dtype.kind not in "iuf" or not np.isfinite(value[0]) or value[0] != int(value[0]):
+        raise GraphError(f"metadata {key!r} must be one integer, not {shown(metadata.get(key))}")
+    return int(value[0])
+
+
+def float_of(metadata: dict[str, Any], key: str) -> float:
+    """A finite real value; raises :class:`GraphError` where it is missing or none."""
+    value = np.asarray(metadata.get(key, np.nan)).reshape(-1)
+    if value.size != 1 or value.dtype.kind not in "iuf" or not np.isfinite(value[0]):
+        raise GraphError(f"metadata {key!r} must be one finite number, not {shown(metadata.get(key))}")
+    return float(value[0])
+
+
+def list_of(metadata: dict[str, Any], key: str) -> list[str]:
+    """A list of strings stored as JSON; raises :class:`GraphError` where it is none."""
+    raw = text_of(metadata, key, "[]")
+    try:
+        value = json.loads(raw)
+    except json.JSONDecodeError:
+        value = None
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise GraphError(f"metadata {key!r} must be a JSON list of strings, not {shown(raw)}")
+    return value

@@ -1,0 +1,103 @@
+"""Affine map: a weight for every pair of an input and an output."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import nir
+import numpy as np
+
+from spikec.ir.metadata import KEY, int_of, metadata_of
+from spikec.ir.operations.base import Mask, Synapse, float32, int64, misfit, register
+from spikec.ir.operations.boxes import Box, volume, whole
+from spikec.ir.types import Int64, Shape
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@register
+@dataclass(frozen=True)
+class Affine(Synapse):
+    """``z = weight @ a + bias`` with ``weight`` [O, I], columns in C, H, W order after a flatten."""
+
+    weight_exp: int = 0
+
+    nir_node: ClassVar[type] = nir.Affine
+    hashed: ClassVar[tuple[str, ...]] = ("bias", "weight")
+    exact: ClassVar[tuple[str, ...]] = ("bias", "weight")
+    word: ClassVar[str] = "affine"
+    op: ClassVar[str] = "affine"
+    shares_weights: ClassVar[bool] = False
+
+    @property
+    def groups(self) -> int:
+        return 1
+
+    def apply(self, x: Tensor, weight: Tensor | None = None) -> Tensor:
+        import torch
+        import torch.nn.functional as F
+
+        return F.linear(x, torch.as_tensor(self.weight).to(x.dtype) if weight is None else weight)
+
+    def structure(self) -> Mask:
+        return np.ones(self.weight.shape, dtype=np.int64)
+
+    def fan_out(self, mask: Mask) -> Int64:
+        result: Int64 = mask.sum(axis=0).reshape(self.input_shape)
+        return result
+
+    def entered(self) -> Int64:
+        return np.ones(self.input_shape, dtype=np.int64)  # needs no mask as large as the weights
+
+    def pull_back(self, after: Int64, mask: Mask | None = None) -> Int64:
+        assert mask is not None  # the weights, or which of them exist
+        return (after.reshape(-1) @ mask).reshape(self.input_shape)
+
+    def field(self, box: Box) -> Box:
+        return whole(self.input_shape)
+
+    def cells(self, box: Box) -> tuple[int, Box]:
+        around = self.field(box)
+        return volume(around), around
+
+    def connections(self, box: Box) -> int:
+        return volume(box) * int(self.weight.shape[1])
+
+    @property
+    def weights_met(self) -> int:
+        return int(self.weight.shape[1])
+
+    @property
+    def padded_macs(self) -> int:
+        return int(self.weight.size)
+
+    def to_nir(self) -> nir.Affine:
+        metadata = self.nir_metadata(self.weight)
+        return nir.Affine(weight=float32(self.weight), bias=float32(self.bias), metadata={KEY: metadata})
+
+    @classmethod
+    def from_nir(cls, name: str, node: Any, sources: tuple[str, ...], shape: Shape) -> Affine:
+        weight = int64(node.weight)
+        if shape != (weight.shape[1],):
+            raise misfit(name, f"expects {weight.shape[1]} inputs, its source has shape {shape}")
+        exponent = int_of(metadata_of(node), "weight_exp", 0)
+        return cls(name, sources, shape, (weight.shape[0],), weight, int64(node.bias), exponent)
+
+    @staticmethod
+    def problems(node: Any, typed: bool) -> Iterator[str]:
+        if np.ndim(node.weight) != 2 or np.shape(node.bias) != np.shape(node.weight)[:1]:
+            yield f"weight {np.shape(node.weight)} and bias {np.shape(node.bias)} do not form an affine map"
+
+    @property
+    def title(self) -> str:
+        return "affine"
+
+    @property
+    def numbers(self) -> str:
+        return self._weights_shown
+
+    def described(self, times: str = "x") -> str:
+        return "linear"

@@ -1,0 +1,292 @@
+"""What an operation is: a node of the integer graph between neurons, and everything that is known of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+import nir
+import numpy as np
+import numpy.typing as npt
+
+from spikec.errors import GraphError, MissingImplementation, RangeError
+from spikec.ir.operations.boxes import Box
+from spikec.ir.types import Int64, Shape
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Mask = Int64
+_FLOAT64_EXACT = 2.0**53
+_INT64_SAFE = 2.0**61
+
+
+@dataclass(frozen=True)
+class Operation:
+    """Base of all operations: takes the sum of its ``sources``, [*input_shape], to [*output_shape].
+
+    A subclass states as class attributes:
+
+    - ``nir_node``: the NIR node that holds it; ``hashed``: fields of that node which the content hash covers;
+      ``exact``: those that hold whole numbers as floats;
+    - ``word`` for it in reports;
+    - ``adds``: whether its outputs are sums, which need an accumulator;
+    - ``rearranges``: whether each output is one input, in another order or shape.
+
+    Every method below that raises has to be written; what is missing raises where it is needed, it never falls through
+    to another operation's rule.
+    """
+
+    name: str
+    sources: tuple[str, ...]
+    input_shape: Shape
+    output_shape: Shape
+
+    nir_node: ClassVar[type]
+    hashed: ClassVar[tuple[str, ...]]
+    exact: ClassVar[tuple[str, ...]]
+    word: ClassVar[str]
+    adds: ClassVar[bool]
+    rearranges: ClassVar[bool]
+
+    def apply(self, x: Tensor, weight: Tensor | None = None) -> Tensor:
+        """The operation without its bias on ``x`` [N, *input_shape]; [N, *output_shape] in the dtype of ``x``.
+
+        ``weight`` stands in for the weights of a synapse: the same in the dtype of ``x`` (converted once by the
+        caller), or a part of them, as range analysis needs. Exact in float32 / float64 as long as every partial sum
+        stays below 2**24 / 2**53 in magnitude, and in int64 below 2**63.
+        """
+        raise self._lacks("application")
+
+    def interval(self, low: Int64, high: Int64) -> tuple[Int64, Int64, int]:
+        """Lowest and highest output without bias over all inputs from ``low`` to ``high``, int64 of the shapes, and a
+        bound on the magnitude of any partial sum. Raises ``RangeError`` beyond 62 bits."""
+        raise self._lacks("interval")
+
+    def pull_back(self, after: Int64, mask: Mask | None = None) -> Int64:
+        """Carry a map over the outputs to the inputs: each input gets the sum over its connections. ``mask``, like the
+        weights of a synapse, says which of them exist."""
+        raise self._lacks("pull-back")
+
+    def field(self, box: Box) -> Box:
+        """The box of inputs that feed the outputs in ``box``; with strides or dilation it may hold others too."""
+        raise self._lacks("field")
+
+    @property
+    def window(self) -> int:
+        """Inputs that one output adds up where it has no weights: what the average pool of the float network divides
+        by. 1 for an operation that hands values on."""
+        raise self._lacks("window")
+
+    def to_nir(self) -> nir.NIRNode:
+        """The node of a deployment file."""
+        raise self._lacks("NIR form")
+
+    @classmethod
+    def from_nir(cls, name: str, node: Any, sources: tuple[str, ...], shape: Shape) -> Operation:
+        """From the node of a file that breaks no rule; ``shape`` is that of its sources. Raises ``GraphError`` where
+        the two do not fit."""
+        raise MissingImplementation(f"operation {cls.__name__} cannot be read from NIR: write it in its own file")
+
+    @staticmethod
+    def problems(node: Any, typed: bool) -> Iterator[str]:
+        """Rules of the profile that a node breaks, a sentence each. ``typed``: NIR's own type check reads the file."""
+        raise NotImplementedError
+
+    @property
+    def title(self) -> str:
+        """``conv 3x3``, for a listing."""
+        raise self._lacks("title")
+
+    @property
+    def numbers(self) -> str:
+        """Geometry and weights, for a listing; empty where there is nothing to say."""
+        raise self._lacks("numbers")
+
+    def _lacks(self, what: str) -> MissingImplementation:
+        return MissingImplementation(f"operation {type(self).__name__} has no {what}: write it in its own file")
+
+
+@dataclass(frozen=True)
+class Linear(Operation):
+    """An operation that is linear in its input, bias apart: ranges follow from its application."""
+
+    def interval(self, low: Int64, high: Int64) -> tuple[Int64, Int64, int]:
+        """With centre c and half-width r of the input, the output ranges over w*c -+ |w|*r; halves are avoided by
+        doubling."""
+        import torch
+
+        centre, width = low + high, high - low
+        if not centre.any() and not width.any():
+            zero = np.zeros(self.output_shape, np.int64)
+            return zero, zero, 0
+        weight = torch.from_numpy(self.weight) if isinstance(self, Synapse) else None
+        size = None if weight is None else weight.abs()
+
+        def apply(x: Int64, by: Tensor | None, dtype: torch.dtype) -> Tensor:
+            return self.apply(torch.from_numpy(x)[None].to(dtype), None if by is None else by.to(dtype))[0]
+
+        doubled = float(apply(np.abs(centre) + width, size, torch.float64).max())
+        if doubled >= 2 * _INT64_SAFE:
+            raise RangeError(
+                f"{self.name}: a sum may reach {doubled / 2:.3g}, beyond 62 bits; use smaller weights or biases"
+            )
+        dtype = torch.float64 if doubled < _FLOAT64_EXACT else torch.int64
+        middle, spread = apply(centre, weight, dtype), apply(width, size, dtype)
+        lowest, highest = ((x.to(torch.int64) // 2).numpy() for x in (middle - spread, middle + spread))
+        return lowest, highest, int(doubled / 2)
+
+
+@dataclass(frozen=True)
+class Synapse(Linear):
+    """A linear operation with weights, int64 with the output channel first, already multiplied by ``2**weight_exp``,
+    and one bias per output channel.
+
+    ``op``: its name in the metadata of files. ``shares_weights``: one stored weight serves many connections.
+    """
+
+    weight: Int64
+    bias: Int64
+
+    op: ClassVar[str]
+    shares_weights: ClassVar[bool]
+    adds: ClassVar[bool] = True
+    rearranges: ClassVar[bool] = False
+
+    @property
+    def weight_exp(self) -> int:
+        raise self._lacks("weight_exp")
+
+    @property
+    def groups(self) -> int:
+        """Groups of output channels that read inputs of their own."""
+        raise self._lacks("groups")
+
+    def structure(self) -> Mask:
+        """1 where a synapse is stored, 0 where a weight is zero by construction; shape of ``weight``."""
+        raise self._lacks("structure")
+
+    def nonzero(self) -> Mask:
+        """1 where the quantised weight is not zero."""
+        mask: Mask = (self.weight != 0) * self.structure()
+        return mask
+
+    def fan_out(self, mask: Mask) -> Int64:
+        """Connections that leave each input, int64 of the input shape; ``mask`` like the weights selects them."""
+        raise self._lacks("fan-out")
+
+    def entered(self) -> Int64:
+        """1 for every input that some connection leaves, int64 of the input shape."""
+        return (self.fan_out(self.structure()) > 0).astype(np.int64)
+
+    def cells(self, box: Box) -> tuple[int, Box]:
+        """Inputs that the outputs in ``box`` listen to: how many, and the box around them."""
+        raise self._lacks("cells")
+
+    def connections(self, box: Box) -> int:
+        """Existing connections into a box of outputs."""
+        raise self._lacks("connections")
+
+    @property
+    def weights_met(self) -> int:
+        """Weights of one output channel that some connection uses."""
+        raise self._lacks("weights_met")
+
+    @property
+    def padded_macs(self) -> int:
+        """Multiply-accumulates of one pass, those on the padding included: the usual profiler's number."""
+        raise self._lacks("padded_macs")
+
+    def described(self, times: str = "x") -> str:
+        """``conv 3x3, stride 2``: what differs from the plain case is named."""
+        raise self._lacks("described")
+
+    @property
+    def mantissas(self) -> Int64:
+        """Weights without their exponent."""
+        mantissas: Int64 = self.weight >> self.weight_exp
+        return mantissas
+
+    def spread_bias(self) -> Int64:
+        """The bias of every output, int64 [*output_shape]."""
+        column = self.bias.reshape(-1, *[1] * (len(self.output_shape) - 1))
+        return np.broadcast_to(column, self.output_shape).astype(np.int64)
+
+    def nir_metadata(self, weight: Int64) -> dict[str, Any]:
+        """The integers of the profile for a node that holds ``weight``."""
+        return {
+            "op": self.op,
+            "weight_int": (weight >> self.weight_exp).astype(np.int8),
+            "bias_int": np.atleast_1d(self.bias).astype(np.int32),
+            "weight_exp": self.weight_exp,
+        }
+
+    @property
+    def _weights_shown(self) -> str:
+        exponent = f" * 2^{self.weight_exp}" if self.weight_exp else ""
+        return f"w {span(self.mantissas)}{exponent}, bias {span(self.bias)}"
+
+
+#: Operations by the NIR node that holds them, filled by :func:`register`.
+OPERATIONS: dict[type, type[Operation]] = {}
+Made = TypeVar("Made", bound="type[Operation]")
+
+
+def register(cls: Made) -> Made:
+    """Class decorator: deployment files may hold this operation."""
+    for fact in ("nir_node", "hashed", "exact", "word", "adds", "rearranges"):
+        if not hasattr(cls, fact):
+            raise TypeError(f"the operation {cls.__name__} does not state {fact}")
+    OPERATIONS[cls.nir_node] = cls
+    return cls
+
+
+def forget(cls: type[Operation]) -> None:
+    """Undo :func:`register`."""
+    OPERATIONS.pop(cls.nir_node, None)
+
+
+def operation_of(node: Any) -> type[Operation] | None:
+    """The operation that a NIR node holds, None for other nodes."""
+    return OPERATIONS.get(type(node))
+
+
+def float32(values: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    """Integers as NIR stores them."""
+    return np.asarray(values, dtype=np.float32)
+
+
+def int64(values: Any) -> Int64:
+    return np.asarray(values).astype(np.int64)
+
+
+def pair(value: Any) -> tuple[int, int]:
+    """One number for both axes, or one for each."""
+    first, second = np.broadcast_to(np.asarray(value), 2)
+    return int(first), int(second)
+
+
+def whole_numbers(value: Any, low: int, sizes: tuple[int, ...] = (1, 2)) -> bool:
+    """Whether ``value`` holds integers of at least ``low``, as many as one of ``sizes``."""
+    array = np.asarray(value)
+    return array.dtype.kind in "iu" and array.ndim <= 1 and array.size in sizes and bool((array >= low).all())
+
+
+def span(values: Int64) -> str:
+    """``7``, or ``[-3, 7]`` for values that differ."""
+    low, high = int(values.min()), int(values.max())
+    return f"{low}" if low == high else f"[{low}, {high}]"
+
+
+def shown_pair(values: tuple[int, int], times: str = "x") -> str:
+    return f"{values[0]}" if values[0] == values[1] else f"{values[0]}{times}{values[1]}"
+
+
+def flat_size(shape: Shape) -> int:
+    return math.prod(shape)
+
+
+def misfit(name: str, message: str) -> GraphError:
+    return GraphError(f"{name}: {message}")

@@ -1,0 +1,57 @@
+"""Rules of the profile for the NIR node of a convolution."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import nir
+import numpy as np
+
+from spikec.ir.metadata import int_of, metadata_of, shown
+from spikec.ir.operations.base import whole_numbers
+
+
+def problems(node: Any, typed: bool) -> Iterator[str]:
+    """What is wrong with a node, a sentence each. ``typed``: NIR's own type check reads the file."""
+    if not whole_numbers(node.groups, 1) or np.any(np.asarray(node.groups) != 1):
+        yield "groups must be expanded (1) in the node; the metadata keeps the number"
+    for field, low in (("stride", 1), ("padding", 0), ("dilation", 1)):
+        if not whole_numbers(getattr(node, field), low):
+            yield f"{field} must be one or two integers of at least {low}, not {shown(getattr(node, field))}"
+    if not whole_numbers(node.input_shape, 1, (2,)):
+        yield "input_shape must be two integers"
+    shape = np.shape(node.weight)
+    if len(shape) != 4 or 0 in shape:
+        yield f"weight must be [O, I, kH, kW], not {shape}"
+        return
+    if shape[2] != shape[3] and typed:
+        yield "a rectangular kernel needs 'nir_type_check=off' in requires"
+    if np.shape(node.bias) != (shape[0],):
+        yield f"bias must have {shape[0]} values, it has shape {np.shape(node.bias)}"
+    yield from _structure_problems(node)
+
+
+def _structure_problems(node: nir.Conv2d) -> Iterator[str]:
+    """Zeros that the metadata calls structural (groups, kernel margin) are zero."""
+    metadata = metadata_of(node)
+    groups = int_of(metadata, "groups", 1)
+    out_channels, in_channels, rows, cols = np.shape(node.weight)
+    if groups < 1 or out_channels % groups or in_channels % groups:
+        yield f"groups = {groups} does not divide {out_channels} and {in_channels} channels"
+        return
+    mask = np.kron(np.eye(groups), np.ones((out_channels // groups, in_channels // groups))) == 0
+    if np.asarray(node.weight)[mask].any():
+        yield f"weights outside the {groups} groups are not zero"
+    margin = np.asarray(metadata.get("margin", (0, 0, 0, 0))).reshape(-1)
+    if margin.size != 4 or margin.dtype.kind not in "iu" or (margin < 0).any():
+        yield "margin must be four integers (top, bottom, left, right)"
+        return
+    top, bottom, left, right = (int(m) for m in margin)
+    if top + bottom >= rows or left + right >= cols:
+        yield f"margin {tuple(margin.tolist())} leaves nothing of a {rows}x{cols} kernel"
+        return
+    inner = np.zeros((rows, cols), dtype=bool)
+    inner[top : rows - bottom, left : cols - right] = True
+    if np.asarray(node.weight)[:, :, ~inner].any():
+        yield "kernel weights inside the margin are not zero"

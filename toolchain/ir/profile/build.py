@@ -1,0 +1,116 @@
+"""Integer graph to NIR: standard nodes in float32 that hold exact integers, plus the metadata of the profile."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import nir
+import numpy as np
+import numpy.typing as npt
+
+from spikec.errors import MissingImplementation
+from spikec.ir.coding import InputNode
+from spikec.ir.graph import IntegerGraph, Node, Population, Readout
+from spikec.ir.metadata import KEY, OUTPUT, SCHEMA, TYPE_CHECK_OFF
+from spikec.ir.operations import Convolution, Operation
+from spikec.ir.operations.base import float32
+from spikec.ir.profile.hashes import content_sha256
+
+PRODUCER = "spikec"
+
+
+def int32(values: npt.ArrayLike) -> npt.NDArray[np.int32]:
+    array: npt.NDArray[np.int32] = np.atleast_1d(np.asarray(values)).astype(np.int32)
+    return array
+
+
+def _population(node: Population) -> nir.IF:
+    metadata: dict[str, Any] = {
+        "kind": node.neuron.name,
+        "v_threshold_int": int32(node.theta),
+        "v_init_int": int32(node.v_init),
+        "reset": "subtract",
+        "spike_cmp": "ge",
+        "max_spikes_per_step": 1,
+    }
+    for name, about in node.neuron.stored_fields().items():
+        value = getattr(node.neuron, name)
+        if value is not None:
+            metadata[about.key] = int32(value) if about.per == "neuron" else int(value)
+    if node.scale is not None:
+        metadata["scale"] = np.atleast_1d(np.asarray(node.scale, dtype=np.float64))
+    zeros = np.zeros(node.shape, dtype=np.float32)
+    return nir.IF(r=zeros + 1, v_threshold=float32(node.theta), v_reset=zeros, metadata={KEY: metadata})
+
+
+def _readout(node: Readout) -> nir.I:
+    metadata = {"kind": "integrator", "v_init_int": int32(node.v_init), "scale": float(node.scale)}
+    return nir.I(r=np.ones(node.shape, dtype=np.float32), metadata={KEY: metadata})
+
+
+def _input(node: InputNode) -> nir.Input:
+    metadata = {"encoding": "constant", "dtype": node.dtype, "scale": float(node.scale)}
+    return nir.Input(input_type={"input": np.array(node.shape)}, metadata={KEY: metadata})
+
+
+def _node(node: Node) -> nir.NIRNode:
+    match node:
+        case InputNode():
+            return _input(node)
+        case Operation():
+            return node.to_nir()
+        case Population():
+            return _population(node)
+        case Readout():
+            return _readout(node)
+    raise MissingImplementation(f"{type(node).__name__} has no NIR form")
+
+
+def requirements(graph: IntegerGraph) -> list[str]:
+    """What a reader must honour beyond the NIR nodes to reproduce the spikes, sorted."""
+    needs = {"reset=subtract", "spike_cmp=ge", "v_init"}
+    if graph.schedule == "layerwise":
+        needs.add("schedule=layerwise")
+    for population in graph.populations:
+        if population.neuron.requirement is not None:
+            needs.add(population.neuron.requirement)
+        if np.unique(population.theta).size > 1:
+            needs.add("per_neuron_threshold")
+    if graph.drain:
+        needs.add("drain")
+    if any(isinstance(node, Convolution) and not node.passes_type_check for node in graph):
+        needs.add(TYPE_CHECK_OFF)
+    return sorted(needs)
+
+
+def build(graph: IntegerGraph) -> nir.NIRGraph:
+    """The NIR graph of the profile for an integer graph; ``spikec.ir.profile.decode`` is its inverse."""
+    nodes = {name: _node(node) for name, node in graph.nodes.items()}
+    readout = graph.readout
+    nodes[OUTPUT] = nir.Output(output_type={"output": np.array(readout.shape)}, metadata={KEY: {"decode": "membrane"}})
+    edges = [(source, node.name) for node in graph for source in node.sources] + [(readout.name, OUTPUT)]
+    requires = requirements(graph)
+    metadata: dict[str, Any] = {
+        "schema": SCHEMA,
+        "producer": graph.producer or PRODUCER,
+        "timesteps": graph.timesteps,
+        "schedule": graph.schedule,
+        "drain": graph.drain,
+        "dt": 1.0,
+        "numeric": "int",
+        "node_order": json.dumps([*graph.nodes, OUTPUT]),
+        "requires": json.dumps(requires),
+        "source_sha256": graph.source_sha256,
+    }
+    info = settings_of(graph)
+    if info:
+        metadata["info"] = json.dumps(info, sort_keys=True)
+    built = nir.NIRGraph(nodes=nodes, edges=edges, metadata={KEY: metadata}, type_check=TYPE_CHECK_OFF not in requires)
+    metadata["content_sha256"] = content_sha256(built)
+    return built
+
+
+def settings_of(graph: IntegerGraph) -> dict[str, str]:
+    """``info`` with the number format, as files and listings have it, sorted."""
+    return dict(sorted((graph.info | ({"format": graph.format} if graph.format else {})).items()))

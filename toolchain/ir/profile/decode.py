@@ -1,0 +1,134 @@
+"""NIR to the integer graph: verify, then read every number from where NIR or the metadata holds it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+import nir
+import numpy as np
+
+from spikec.errors import GraphError
+from spikec.ir.coding import InputNode, InputType
+from spikec.ir.graph import IntegerGraph, Node, Population, Readout
+from spikec.ir.kinds import Kind, kind_named
+from spikec.ir.metadata import float_of, int_of, metadata_of, text_of
+from spikec.ir.operations import operation_of
+from spikec.ir.operations.base import int64
+from spikec.ir.profile.rules_graph import topological_order
+from spikec.ir.profile.verify import verify
+from spikec.ir.types import Int64, Schedule, Shape
+
+_SHOWN = 5
+
+
+def as_integer(graph: nir.NIRGraph | IntegerGraph) -> IntegerGraph:
+    """An integer graph unchanged, a NIR graph decoded."""
+    return graph if isinstance(graph, IntegerGraph) else decode(graph)
+
+
+def decode(graph: nir.NIRGraph) -> IntegerGraph:
+    """The integer graph of a NIR graph of profile ``spikec.nir/1``.
+
+    Raises :class:`GraphError`, naming every violation up to five, when the graph breaks a rule of the profile or when
+    shapes disagree along an edge.
+    """
+    problems = [str(problem) for problem in verify(graph)]
+    if problems:
+        raise GraphError(_sentence(problems))
+    metadata = metadata_of(graph)
+    order = topological_order(graph)
+    assert order is not None  # verify refuses cycles
+    edges = [(str(a), str(b)) for a, b in graph.edges]
+    nodes: dict[str, Node] = {}
+    for name in order:
+        sources = tuple(a for a, b in edges if b == name)
+        ordered = tuple(sorted(sources, key=order.index))
+        node = graph.nodes[name]
+        if isinstance(node, nir.Output):
+            problems += _check_output(nodes[ordered[0]], node)
+            continue
+        shapes = {nodes[source].output_shape for source in ordered}
+        if len(shapes) > 1:
+            listed = ", ".join(f"{s} {nodes[s].output_shape}" for s in ordered)
+            raise GraphError(f"{name}: its sources have different shapes: {listed}")
+        nodes[name] = _decode_node(name, node, ordered, next(iter(shapes), ()))
+    if problems:
+        raise GraphError(_sentence(problems))
+    info = {str(k): str(v) for k, v in json.loads(text_of(metadata, "info", "{}")).items()}
+    return IntegerGraph(
+        nodes=nodes,
+        timesteps=int_of(metadata, "timesteps", 1),
+        schedule=cast(Schedule, text_of(metadata, "schedule")),
+        drain=int_of(metadata, "drain", 0),
+        content_sha256=text_of(metadata, "content_sha256"),
+        source_sha256=text_of(metadata, "source_sha256"),
+        producer=text_of(metadata, "producer"),
+        format=info.pop("format", ""),
+        info=info,
+    )
+
+
+def _sentence(problems: list[str]) -> str:
+    more = f" (and {len(problems) - _SHOWN} more)" if len(problems) > _SHOWN else ""
+    return f"not a sound spikec graph: {'; '.join(problems[:_SHOWN])}{more}"
+
+
+def _check_output(readout: Node, node: nir.Output) -> list[str]:
+    shape = _shape(node.output_type["output"])
+    return [] if shape == readout.output_shape else [f"output: shape {shape} differs from {readout.output_shape}"]
+
+
+def _shape(value: Any) -> Shape:
+    return tuple(int(n) for n in np.asarray(value).reshape(-1))
+
+
+def _full(value: Any, shape: Shape) -> Int64:
+    return np.broadcast_to(int64(value), shape).copy()
+
+
+def _decode_node(name: str, node: nir.NIRNode, sources: tuple[str, ...], shape: Shape) -> Node:
+    metadata = metadata_of(node)
+    operation = operation_of(node)
+    if operation is not None:
+        return operation.from_nir(name, node, sources, shape)
+    match node:
+        case nir.Input():
+            dtype = cast(InputType, text_of(metadata, "dtype"))
+            return InputNode(name, _shape(node.input_type["input"]), dtype, float_of(metadata, "scale"))
+        case nir.IF():
+            _same_shape(name, np.shape(node.r), shape)
+            theta = _full(node.v_threshold, shape)
+            return Population(
+                name=name,
+                sources=sources,
+                shape=shape,
+                neuron=_kind(metadata, shape),
+                theta=theta,
+                v_init=_full(metadata.get("v_init_int", theta // 2), shape),
+                scale=np.asarray(metadata["scale"], dtype=np.float64) if "scale" in metadata else None,
+            )
+        case nir.I():
+            _same_shape(name, np.shape(node.r), shape)
+            if len(shape) != 1:
+                raise GraphError(f"{name}: the readout must be flat (one value per class), its shape is {shape}")
+            v_init = _full(metadata.get("v_init_int", 0), shape)
+            return Readout(name, sources, shape, v_init, float_of(metadata, "scale"))
+    raise GraphError(f"{name}: node type {type(node).__name__} is not part of the profile")
+
+
+def _kind(metadata: dict[str, Any], shape: Shape) -> Kind:
+    """The kind that the metadata of a population names, with its fields."""
+    cls = kind_named(text_of(metadata, "kind"))
+    values: dict[str, Any] = {}
+    for name, about in cls.stored_fields().items():
+        if about.per == "neuron":
+            values[name] = _full(metadata.get(about.key, about.default), shape)
+        else:
+            values[name] = int_of(metadata, about.key, 0 if about.default is None else about.default)
+    return cls(**values)
+
+
+def _same_shape(name: str, own: Shape, source: Shape) -> None:
+    if own != source:
+        raise GraphError(f"{name}: has {own} neurons, its source has shape {source}")

@@ -1,0 +1,115 @@
+"""Reading and writing deployment files: atomic, byte-identical for identical graphs, refusing damaged ones."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import nir
+import numpy as np
+
+from spikec.errors import GraphError
+from spikec.ir.metadata import KEY, list_of, metadata_of, text_of
+from spikec.ir.profile.build import requirements
+from spikec.ir.profile.decode import decode
+from spikec.ir.profile.hashes import content_sha256, metadata_sha256
+from spikec.whole_files import replacing
+
+
+def _sorted(value: Any) -> Any:
+    return {key: _sorted(value[key]) for key in sorted(value)} if isinstance(value, dict) else value
+
+
+def _canonical(graph: nir.NIRGraph) -> nir.NIRGraph:
+    """The same graph with sorted nodes, edges and metadata: HDF5's byte layout follows the order of writing."""
+    nodes = {}
+    for name in sorted(graph.nodes):
+        fields = graph.nodes[name].to_dict()
+        fields["metadata"] = _sorted(fields.get("metadata") or {})
+        for field in ("stride", "padding", "dilation", "input_shape", "kernel_size"):
+            if fields.get(field) is not None and not isinstance(fields[field], str):
+                fields[field] = np.asarray(fields[field], dtype=np.int64)
+        for field in ("groups", "start_dim", "end_dim"):
+            if field in fields:
+                fields[field] = int(fields[field])
+        nodes[name] = nir.dict2NIRNode(fields)
+    metadata = _sorted(graph.metadata)
+    edges = sorted((str(a), str(b)) for a, b in graph.edges)
+    return nir.NIRGraph(nodes=nodes, edges=edges, metadata=metadata, type_check=False)
+
+
+def save(graph: nir.NIRGraph, path: str | os.PathLike[str]) -> Path:
+    """Write a verified graph to ``path`` through a temporary file; returns the path.
+
+    Hashes are those of what is written, and ``requires`` gets what an edited graph needs and does not list: readers
+    of the file go by it. ``graph`` itself stays as it is. Raises :class:`GraphError` when the graph breaks the profile
+    or the file cannot be written.
+    """
+    needs = requirements(decode(graph))
+    target = Path(path)
+    canonical = _canonical(graph)
+    profile = {k: v for k, v in metadata_of(canonical).items() if k != "metadata_sha256"}
+    listed = list_of(profile, "requires")
+    if not set(needs) <= set(listed):
+        profile["requires"] = json.dumps(sorted({*listed, *needs}))
+    canonical.metadata = {**canonical.metadata, KEY: profile}
+    profile["content_sha256"] = content_sha256(canonical)
+    profile["metadata_sha256"] = metadata_sha256(canonical)
+    return write_nir(canonical, target)
+
+
+def write_nir(graph: nir.NIRGraph, path: str | os.PathLike[str]) -> Path:
+    """Write any NIR graph to ``path`` through a temporary file; returns the path.
+
+    Raises :class:`GraphError` when the file cannot be written.
+    """
+    target = Path(path)
+    content = io.BytesIO()  # HDF5 does not survive a full disk: it ends the process
+    nir.write(content, graph)
+    try:
+        with replacing(target) as temporary:
+            temporary.write_bytes(content.getbuffer())
+    except OSError as error:
+        raise GraphError(f"cannot write {target}: {error.strerror or error}") from error
+    return target
+
+
+def load(path: str | os.PathLike[str]) -> nir.NIRGraph:
+    """Read and verify a deployment file.
+
+    Raises :class:`GraphError`, in one sentence, for a missing, truncated, foreign or edited file.
+    """
+    source = Path(path)
+    graph = read_nir(source)
+    stored = text_of(metadata_of(graph), "metadata_sha256")
+    try:
+        decode(graph)
+        if stored and stored != metadata_sha256(graph):  # other writers leave it out
+            raise GraphError("not a sound spikec graph: metadata was changed after the file was written")
+    except GraphError as error:
+        raise GraphError(f"{source}: {error}") from error
+    except Exception as error:  # a damaged value may have any type
+        raise GraphError(f"{source}: not a sound spikec graph: {error}") from error
+    return graph
+
+
+def read_nir(path: str | os.PathLike[str]) -> nir.NIRGraph:
+    """Any NIR graph, unchecked.
+
+    Raises :class:`GraphError`, in one sentence, for a missing or damaged file and for one that holds a single node.
+    """
+    source = Path(path)
+    if not source.exists():
+        raise GraphError(f"there is no file {source}")
+    if source.is_dir():
+        raise GraphError(f"{source} is a folder, not a NIR file")
+    try:
+        graph: nir.NIRGraph = nir.read(str(source), type_check=False)
+    except PermissionError as error:
+        raise GraphError(f"cannot read {source}: {error.strerror}") from error
+    except Exception as error:  # h5py and nir raise many kinds for damaged files
+        raise GraphError(f"{source} is damaged or holds no NIR graph; export it again") from error
+    return graph

@@ -1,0 +1,131 @@
+"""A stable, readable listing of a deployment graph: what ``spikec inspect`` prints and golden tests compare."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import nir
+import numpy as np
+
+from spikec.errors import GraphError
+from spikec.ir.coding import InputNode
+from spikec.ir.graph import IntegerGraph, Node, Population, Readout
+from spikec.ir.operations import Operation, Synapse
+from spikec.ir.operations.base import span
+from spikec.ir.profile.build import settings_of
+from spikec.ir.profile.decode import as_integer
+from spikec.ir.types import Int64, Shape
+
+
+def text(
+    graph: nir.NIRGraph | IntegerGraph,
+    layer: str | None = None,
+    worst: Mapping[str, tuple[int, int]] | None = None,
+) -> str:
+    """The listing of a graph, or of one node in full when ``layer`` names it.
+
+    ``worst``: worst-case range per node (``spikec.analysis.ranges``), a column if given.
+    The same graph gives the same text, byte for byte, on every machine. Raises :class:`GraphError` for an unknown name.
+    """
+    integer = as_integer(graph)
+    if layer is not None:
+        if layer not in integer.nodes:
+            raise GraphError(f"there is no node {layer!r}; nodes: {', '.join(integer.nodes)}")
+        return _detail(integer, integer.nodes[layer])
+    rows: list[tuple[str, ...]] = [("node", "kind", "shape", "from", "numbers")]
+    rows += [(n.name, _kind(n), _shape(n.output_shape), " + ".join(n.sources), _numbers(n)) for n in integer]
+    if worst is not None:
+        shown = {name: f"[{low}, {high}]" for name, (low, high) in worst.items()}
+        extra = ["worst case", *(shown.get(node.name, "") for node in integer)]
+        rows = [(*row, cell) for row, cell in zip(rows, extra, strict=True)]
+    return "\n".join([*_header(integer), "", *_table(rows), "", *_totals(integer)]) + "\n"
+
+
+def _header(graph: IntegerGraph) -> list[str]:
+    drain = f", drain {graph.drain}" if graph.drain else ""
+    lines = [
+        "spikec.nir/1",
+        f"T {graph.timesteps}, {graph.schedule}{drain}",
+        f"input {graph.input.dtype} = clip(round(real / {graph.input.scale:.9g})), constant; "
+        f"logits = output * {graph.readout.scale:.9g}",
+    ]
+    lines += [f"{key} {value}" for key, value in settings_of(graph).items()]
+    if graph.content_sha256:
+        lines.append(f"content {graph.content_sha256}")
+    if graph.source_sha256:
+        lines.append(f"source  {graph.source_sha256}")
+    return lines
+
+
+def _totals(graph: IntegerGraph) -> list[str]:
+    neurons = sum(int(np.prod(p.shape)) for p in graph.populations)
+    weights = sum(int(s.weight.size) for s in graph.synapses)
+    biases = sum(int(s.bias.size) for s in graph.synapses)
+    return [
+        f"{len(graph.populations)} layers, {neurons} neurons, {weights} weights (int8), {biases} biases (int32)",
+        f"memory: weights {weights} B, biases {4 * biases} B, state {4 * neurons} B, v_init {4 * neurons} B",
+    ]
+
+
+def _kind(node: Node) -> str:
+    match node:
+        case InputNode():
+            return f"input {node.dtype}"
+        case Operation():
+            return node.title
+        case Population():
+            return node.neuron.name
+        case Readout():
+            return "integrator"
+
+
+def _numbers(node: Node) -> str:
+    match node:
+        case InputNode():
+            return ""
+        case Operation():
+            return node.numbers
+        case Population():
+            return _population_numbers(node)
+        case Readout():
+            return f"v_init {span(node.v_init)}"
+
+
+def _population_numbers(node: Population) -> str:
+    parts = [f"theta {span(node.theta)}", f"v_init {span(node.v_init)}"]
+    for name, about in node.neuron.stored_fields().items():
+        value = getattr(node.neuron, name)
+        if value is not None:
+            parts.append(f"{name} {span(value) if about.per == 'neuron' else value}")
+    if node.scale is not None:
+        low, high = float(node.scale.min()), float(node.scale.max())
+        parts.append(f"1 = {low:.6g}" if low == high else f"1 = [{low:.6g}, {high:.6g}]")
+    return ", ".join(parts)
+
+
+def _detail(graph: IntegerGraph, node: Node) -> str:
+    lines = [f"{node.name}: {_kind(node)} {_shape(node.output_shape)}"]
+    lines += [f"from  {', '.join(node.sources) or '-'}"]
+    lines += [f"to    {', '.join(n.name for n in graph.consumers(node.name)) or '-'}"]
+    if _numbers(node):
+        lines.append(_numbers(node))
+    arrays: dict[str, Int64] = {}
+    if isinstance(node, Synapse):
+        arrays = {"weight": node.weight, "bias": node.bias}
+        zero = float((node.weight == 0).mean())
+        lines.append(f"zero weights {zero:.1%}, fan-in {int(np.prod(node.weight.shape[1:]))}")
+    elif isinstance(node, Population):
+        arrays = {"theta": node.theta, "v_init": node.v_init}
+    for name, values in arrays.items():
+        shown = np.array2string(values.reshape(-1), threshold=24, edgeitems=8, max_line_width=100)
+        lines.append(f"{name} {_shape(values.shape)} {shown}")
+    return "\n".join(lines) + "\n"
+
+
+def _shape(shape: Shape) -> str:
+    return "x".join(map(str, shape))
+
+
+def _table(rows: list[tuple[str, ...]]) -> list[str]:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

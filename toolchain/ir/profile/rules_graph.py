@@ -1,0 +1,203 @@
+"""Rules of the profile about the graph: its metadata, names, edges and combinations.
+
+A rule yields (node, message) per violation; ``node`` is empty where the graph itself is at fault. Rules read the NIR
+graph as it is and assume nothing of the others.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+import nir
+
+from spikec.errors import GraphError
+from spikec.ir.kinds import kinds
+from spikec.ir.metadata import (
+    INPUT,
+    OUTPUT,
+    SCHEDULES,
+    SCHEMA,
+    TYPE_CHECK_OFF,
+    float_of,
+    int_of,
+    list_of,
+    metadata_of,
+    shown,
+    text_of,
+)
+from spikec.ir.operations import operation_of
+from spikec.ir.profile.hashes import content_sha256
+from spikec.ir.types import TIMESTEPS_MAX
+
+_NAME = re.compile(r"[A-Za-z0-9_.]+")
+#: Nodes beside the operations.
+_NODES = (nir.Input, nir.IF, nir.I, nir.Output)
+#: What a reader may have to know beside the kinds.
+_REQUIREMENTS = {
+    "drain",
+    TYPE_CHECK_OFF,
+    "per_neuron_threshold",
+    "reset=subtract",
+    "schedule=layerwise",
+    "spike_cmp=ge",
+    "v_init",
+}
+
+
+def schema(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
+    """The graph says which profile it follows, and its major version is known."""
+    found = text_of(metadata_of(graph), "schema")
+    if not found:
+        how = "an explicit import (spikec export FILE.nir, tc.import_nir)"
+        yield "", f"the graph carries no spikec metadata: a plain NIR file needs {how}"
+    elif found.split(".")[:2] != SCHEMA.split("."):  # a minor version may follow: spikec.nir/1.3
+        yield "", f"schema {shown(found)} is not {SCHEMA!r}: this version cannot read it"
+
+
+def graph_fields(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
+    """timesteps and schedule are present; they, drain, dt, numeric and info are legal."""
+    metadata = metadata_of(graph)
+    for key in ("timesteps", "schedule"):
+        if key not in metadata:
+            yield "", f"metadata {key!r} is missing"
+    if text_of(metadata, "numeric", "int") != "int":
+        yield "", f"numeric is {shown(text_of(metadata, 'numeric'))}, only 'int' can be executed"
+    if text_of(metadata, "schedule", "pipelined") not in SCHEDULES:
+        yield "", f"schedule {shown(text_of(metadata, 'schedule'))} is none of {', '.join(SCHEDULES)}"
+    if not 1 <= int_of(metadata, "timesteps", 1) <= TIMESTEPS_MAX:
+        yield "", f"timesteps is {int_of(metadata, 'timesteps', 1)}, it must be between 1 and {TIMESTEPS_MAX}"
+    if int_of(metadata, "drain", 0) < 0:
+        yield "", f"drain is {int_of(metadata, 'drain', 0)}, it must not be negative"
+    try:
+        info = json.loads(text_of(metadata, "info", "{}"))
+    except json.JSONDecodeError:
+        info = None
+    if not isinstance(info, dict):
+        yield "", "metadata 'info' must be a JSON object"
+    if "dt" in metadata and float_of(metadata, "dt") != 1.0:
+        yield "", f"dt is {float_of(metadata, 'dt')}, the profile counts steps: dt must be 1"
+
+
+def names(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
+    """Flat graph; one node 'input', one 'output'; other names are [A-Za-z0-9_.]+; known node types only."""
+    for name, node in graph.nodes.items():
+        if not _NAME.fullmatch(name):
+            yield name, "node names may hold letters, digits, '_' and '.' only"
+        if not isinstance(node, _NODES) and operation_of(node) is None:
+            yield name, f"node type {type(node).__name__} is not part of the profile"
+        if isinstance(node, nir.Input) != (name == INPUT):
+            yield name, f"the Input node, and nothing else, is called {INPUT!r}"
+        if isinstance(node, nir.Output) != (name == OUTPUT):
+            yield name, f"the Output node, and nothing else, is called {OUTPUT!r}"
+    for name in (INPUT, OUTPUT):
+        if name not in graph.nodes:
+            yield "", f"there is no node {name!r}"
+    readouts = [name for name, node in graph.nodes.items() if isinstance(node, nir.I)]
+    if len(readouts) != 1:
+        yield "", f"there must be one integrator (I) node before the output, found {len(readouts)}"
+
+
+def edges(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
+    """Edges join existing nodes, once; each node has the inputs and readers its type needs; no cycle."""
+    pairs = [(str(a), str(b)) for a, b in graph.edges]
+    for pair in sorted({p for p in pairs if pairs.count(p) > 1}):
+        yield pair[1], f"the edge {pair[0]} -> {pair[1]} appears more than once"
+    for a, b in pairs:
+        for end in (a, b):
+            if end not in graph.nodes:
+                yield "", f"the edge {a} -> {b} names {end!r}, which does not exist"
+    sources = {name: [a for a, b in pairs if b == name] for name in graph.nodes}
+    readers = {name: [b for a, b in pairs if a == name] for name in graph.nodes}
+    for name, node in graph.nodes.items():
+        if isinstance(node, nir.Input) == bool(sources[name]):
+            yield (
+                name,
+                "the input has no sources" if isinstance(node, nir.Input) else "nothing feeds this node",
+            )
+        if isinstance(node, nir.Output) == bool(readers[name]):
+            yield (
+                name,
+                "the output feeds nothing" if isinstance(node, nir.Output) else "nothing reads this node",
+            )
+        if isinstance(node, nir.I) and readers[name] != [OUTPUT]:
+            yield name, "the integrator feeds the output and nothing else"
+        if isinstance(node, nir.Output) and not all(isinstance(graph.nodes.get(s), nir.I) for s in sources[name]):
+            yield name, "the output must read the integrator alone"
+    if topological_order(graph) is None:
+        yield "", "the graph has a cycle"
+
+
+def topological_order(graph: nir.NIRGraph) -> list[str] | None:
+    """Node names with every source before its readers, ties broken by ``node_order`` then name; None for a cycle."""
+    try:
+        stored = list_of(metadata_of(graph), "node_order")
+    except GraphError:
+        stored = []
+    rank = {name: i for i, name in enumerate(stored)}
+    key = lambda name: (rank.get(name, len(rank)), name)  # noqa: E731
+    pairs = {(str(a), str(b)) for a, b in graph.edges}
+    waiting = {name: {a for a, b in pairs if b == name and a in graph.nodes} for name in graph.nodes}
+    order: list[str] = []
+    while waiting:
+        ready = sorted((name for name, needs in waiting.items() if not needs), key=key)
+        if not ready:
+            return None
+        chosen = ready[0]
+        order.append(chosen)
+        del waiting[chosen]
+        for needs in waiting.values():
+            needs.discard(chosen)
+    return order
+
+
+def node_order(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
+    """``node_order``, where there is one, lists every node between input and output once, sources before readers."""
+    if "node_order" not in metadata_of(graph):
+        return
+    stored = list_of(metadata_of(graph), "node_order")
+    ends = {INPUT, OUTPUT}
+    inner = [name for name in stored if name not in ends]
+    if sorted(inner) != sorted(set(graph.nodes) - ends) or not ends.issuperset(set(stored) - set(graph.nodes)):
+        yield "", "node_order does not list exactly the nodes of the graph"
+    elif any(stored.index(str(a)) > stored.index(str(b)) for a, b in graph.edges if a in stored and b in stored):
+        yield "", "node_order puts a node before one of its sources"
+
+
+def requires(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
+    """``requires`` asks for nothing this version does not know. What it leaves out is stated elsewhere as well."""
+    known = _REQUIREMENTS | {f"kind={name}" for name in kinds()}
+    known |= {kind.requirement for kind in kinds().values() if kind.requirement is not None}
+    for item in sorted(set(list_of(metadata_of(graph), "requires")) - known):
+        yield "", f"the graph requires {shown(item)}, which this version does not know"
+
+
+def combinations(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
+    """Neuron kinds, schedule, T and drain go together."""
+    metadata = metadata_of(graph)
+    schedule, steps = text_of(metadata, "schedule"), int_of(metadata, "timesteps", 1)
+    known = kinds()
+    named = {text_of(metadata_of(n), "kind") for n in graph.nodes.values() if isinstance(n, nir.IF)}
+    found = {name: known[name] for name in sorted(named) if name in known}
+    for name, kind in found.items():
+        if schedule in SCHEDULES and schedule not in kind.schedules:
+            allowed = " or ".join(repr(each) for each in kind.schedules)
+            yield "", f"kind {name!r} needs the schedule {allowed}"
+        if kind.alone and len(found) > 1:
+            yield "", f"kind {name!r} cannot be mixed with {', '.join(sorted(set(found) - {name}))}"
+        low, high = kind.timesteps
+        if 1 <= steps <= TIMESTEPS_MAX and not low <= steps <= high:
+            span = "one step" if high == 1 else f"{low} to {high} steps"
+            yield "", f"kind {name!r} runs in {span}, timesteps is {steps}"
+    drain = int_of(metadata, "drain", 0)
+    if drain and (schedule != "pipelined" or not all(kind.drains for kind in found.values())):
+        draining = " or ".join(name for name, kind in known.items() if kind.drains)
+        yield "", f"drain needs the schedule 'pipelined' and {draining} neurons throughout"
+
+
+def fresh_hash(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
+    """``content_sha256`` is the hash of what the nodes hold."""
+    stored = text_of(metadata_of(graph), "content_sha256")
+    if stored and stored != content_sha256(graph):
+        yield "", "content_sha256 does not match: nodes or edges were changed after the graph was built"

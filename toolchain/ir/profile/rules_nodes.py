@@ -1,0 +1,190 @@
+"""Rules of the profile about single nodes: exact integers, neurons, convolutions, input and output.
+
+A rule yields (node, message) per violation, as in ``rules_graph``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import nir
+import numpy as np
+
+from spikec.ir.coding import INPUT_TYPES
+from spikec.ir.kinds import Kind, kinds
+from spikec.ir.metadata import INPUT, OUTPUT, TYPE_CHECK_OFF, float_of, int_of, list_of, metadata_of, shown, text_of
+from spikec.ir.operations import Synapse, operation_of
+from spikec.ir.operations.base import whole_numbers
+
+_EXACT = 2**24
+
+
+def _arrays(node: nir.NIRNode) -> Iterator[tuple[str, Any]]:
+    operation = operation_of(node)
+    for field in ("r", "v_threshold", "v_reset") if operation is None else operation.exact:
+        if hasattr(node, field):
+            yield field, np.asarray(getattr(node, field))
+
+
+def exact_integers(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
+    """Every number is an integer that float32 holds exactly."""
+    for name, node in graph.nodes.items():
+        for field, array in _arrays(node):
+            if array.dtype.kind not in "iuf":
+                yield name, f"{field} holds {array.dtype}, not numbers"
+            elif not np.isfinite(array).all() or not (array == np.rint(array)).all():
+                yield name, f"{field} holds values that are not integers"
+            elif array.size and np.abs(array).max() > _EXACT:
+                yield (
+                    name,
+                    f"{field} reaches {np.abs(array).max():.0f}, beyond the exact range of float32 (2^24)",
+                )
+
+
+def redundant(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
+    """The integers of the metadata, where given, equal the floats of the nodes."""
+    for name, node in graph.nodes.items():
+        metadata = metadata_of(node)
+        operation = operation_of(node)
+        if operation is not None and issubclass(operation, Synapse):
+            exponent = int_of(metadata, "weight_exp", 0)
+            if not 0 <= exponent <= 16:
+                yield name, f"weight_exp is {exponent}, it must be between 0 and 16"
+                continue
+            yield from _equal(name, "weight", node.weight, metadata, "weight_int", np.int8, 2**exponent)
+            yield from _equal(name, "bias", node.bias, metadata, "bias_int", np.int32, 1)
+        elif isinstance(node, nir.IF):
+            yield from _equal(name, "v_threshold", node.v_threshold, metadata, "v_threshold_int", np.int32, 1)
+
+
+def _equal(
+    name: str,
+    field: str,
+    value: Any,
+    metadata: dict[str, Any],
+    key: str,
+    dtype: type[np.integer[Any]],
+    factor: int,
+) -> Iterator[tuple[str, str]]:
+    if key not in metadata:
+        return
+    stored = np.asarray(metadata[key])
+    if not _holds(stored, dtype):
+        yield name, f"metadata {key!r} must hold integers of {np.dtype(dtype)}, it is {stored.dtype}"
+        return
+    try:
+        wide = np.broadcast_to(stored.astype(np.float64) * factor, np.shape(value))
+    except ValueError:
+        yield name, f"metadata {key!r} has shape {stored.shape}, which does not fit {field} {np.shape(value)}"
+        return
+    differing = int((wide != np.asarray(value)).sum())
+    if differing:
+        yield name, f"{field} differs from {key} in {differing} of {wide.size} values: the node was edited"
+
+
+def _holds(values: Any, dtype: type[np.integer[Any]]) -> bool:
+    """Whether an array, of whatever integer type, holds values of ``dtype`` only."""
+    if values.dtype.kind not in "iu":
+        return False
+    limits = np.iinfo(dtype)
+    return not values.size or (int(values.min()) >= limits.min and int(values.max()) <= limits.max)
+
+
+def neurons(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
+    """IF nodes: kind, threshold, v_init, reset, comparison; r = 1 and v_reset = 0."""
+    for name, node in graph.nodes.items():
+        if not isinstance(node, nir.IF | nir.I):
+            continue
+        metadata = metadata_of(node)
+        if not (np.asarray(node.r) == 1).all():
+            yield name, "r must be 1"
+        kind = text_of(metadata, "kind")
+        if isinstance(node, nir.I):
+            if kind != "integrator":
+                yield name, f"kind is {shown(kind)}, an I node must be an 'integrator'"
+            if float_of(metadata, "scale") <= 0:
+                yield name, "scale must be positive"
+            yield from _state(name, node, metadata, "v_init_int")
+            continue
+        if not (np.asarray(node.v_reset) == 0).all():
+            yield name, "v_reset must be 0 (soft reset is stated in the metadata)"
+        if kind not in kinds():
+            yield name, f"neuron kind {shown(kind)} is none of {', '.join(kinds())}"
+        for key, expected in (("reset", "subtract"), ("spike_cmp", "ge")):
+            if text_of(metadata, key, expected) != expected:
+                yield name, f"{key} is {shown(text_of(metadata, key))}, the profile knows {expected!r} only"
+        if int_of(metadata, "max_spikes_per_step", 1) != 1:
+            yield name, "max_spikes_per_step must be 1"
+        if (np.asarray(node.v_threshold) < 1).any():
+            yield name, "thresholds must be at least 1"
+        yield from _state(name, node, metadata, "v_init_int")
+        if "scale" in metadata:
+            scale = np.asarray(metadata["scale"])
+            legal = scale.dtype.kind == "f" and scale.shape in ((1,), np.shape(node.r)[:1])
+            if not legal or not np.isfinite(scale).all() or (scale <= 0).any():
+                yield name, "scale must be one positive real value, or one per channel"
+        if kind in kinds():
+            yield from _fields(name, node, metadata, kinds()[kind])
+
+
+def _fields(name: str, node: nir.IF, metadata: dict[str, Any], kind: type[Kind]) -> Iterator[tuple[str, str]]:
+    """The fields of a kind are there and within their bounds; a key of another kind means nothing here."""
+    for about in kind.stored_fields().values():
+        if about.key not in metadata:
+            if about.default is None:
+                yield name, f"metadata {about.key!r} is missing, kind {kind.name!r} needs it"
+        elif about.per == "neuron":
+            yield from _state(name, node, metadata, about.key)
+            if problem := about.problem(metadata[about.key]):
+                yield name, problem
+        elif problem := about.problem(int_of(metadata, about.key, 0)):
+            yield name, problem
+
+
+def _state(name: str, node: nir.IF | nir.I, metadata: dict[str, Any], key: str) -> Iterator[tuple[str, str]]:
+    if key not in metadata:
+        return
+    value = np.asarray(metadata[key])
+    if not _holds(value, np.int32):
+        yield name, f"metadata {key!r} must hold integers of int32, it is {value.dtype}"
+        return
+    try:
+        np.broadcast_to(value, np.shape(node.r))
+    except ValueError:
+        yield (
+            name,
+            f"metadata {key!r} has shape {value.shape}, which does not fit the neurons {np.shape(node.r)}",
+        )
+
+
+def input_output(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
+    """Input encoding and output decoding are the ones the profile knows."""
+    node = graph.nodes.get(INPUT)
+    if isinstance(node, nir.Input):
+        metadata = metadata_of(node)
+        if text_of(metadata, "encoding") != "constant":
+            yield INPUT, f"encoding {shown(text_of(metadata, 'encoding'))} is not 'constant'"
+        if text_of(metadata, "dtype") not in INPUT_TYPES:
+            yield INPUT, f"dtype {shown(text_of(metadata, 'dtype'))} is neither int8 nor uint8"
+        if float_of(metadata, "scale") <= 0:
+            yield INPUT, "scale must be positive"
+        if not whole_numbers(node.input_type.get("input"), 1, (1, 3)):
+            yield INPUT, "shape must be one integer (features) or three (channels, rows, columns)"
+    node = graph.nodes.get(OUTPUT)
+    if isinstance(node, nir.Output) and text_of(metadata_of(node), "decode", "membrane") != "membrane":
+        yield OUTPUT, f"decode {shown(text_of(metadata_of(node), 'decode'))} is not 'membrane'"
+
+
+def linear_nodes(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
+    """Convolutions are dense and, where possible, square; pools are folded; flatten takes every axis."""
+    typed = TYPE_CHECK_OFF not in list_of(metadata_of(graph), "requires")
+    for name, node in graph.nodes.items():
+        operation = operation_of(node)
+        if operation is None:
+            continue
+        if issubclass(operation, Synapse):
+            op = text_of(metadata_of(node), "op", operation.op)
+            if op != operation.op:
+                yield name, f"op is {shown(op)}, the node is of type {type(node).__name__}"
+        yield from ((name, message) for message in operation.problems(node, typed))

@@ -1,0 +1,18 @@
+"""Types that every part of the integer graph uses."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Shape = tuple[int, ...]
+Int64 = npt.NDArray[np.int64]
+#: When a layer starts: with every step of the one before, or after all its steps.
+Schedule = Literal["pipelined", "layerwise"]
+
+#: Most steps a network may run.
+TIMESTEPS_MAX = 2**20
+#: Membranes and accumulators of the generic target: 24-bit two's complement.
+MEMBRANE_MAX = 2**23 - 1

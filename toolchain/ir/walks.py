@@ -1,0 +1,69 @@
+"""Walks over an integer graph: depth, ways, origins, constant nodes."""
+
+from __future__ import annotations
+
+from spikec.ir.coding import InputNode
+from spikec.ir.graph import IntegerGraph, Population, Readout
+from spikec.ir.operations import Operation, Synapse
+
+
+def depth(graph: IntegerGraph) -> int:
+    """Populations on the longest path."""
+    found: dict[str, int] = {}
+    for node in graph:
+        found[node.name] = max((found[s] for s in node.sources), default=0) + isinstance(node, Population)
+    return max(found.values())
+
+
+def longest_way(graph: IntegerGraph) -> tuple[str, ...]:
+    """Neuron layers on the longest way from input to readout, the readout included."""
+    best: dict[str, tuple[str, ...]] = {}
+    for node in graph:
+        before = max((best[source] for source in node.sources), key=len, default=())
+        best[node.name] = (*before, node.name) if isinstance(node, Population | Readout) else before
+    return best[graph.readout.name]
+
+
+def origins(graph: IntegerGraph, name: str) -> set[str]:
+    """Populations, or the input, that a node gets its values from through operations alone."""
+    sources = [graph.nodes[source] for source in graph.nodes[name].sources]
+    return set().union(*(origins(graph, n.name) if isinstance(n, Operation) else {n.name} for n in sources))
+
+
+def operations_before(graph: IntegerGraph, name: str) -> list[str]:
+    """Operations between the nearest neurons and a node."""
+    found = []
+    for source in graph.nodes[name].sources:
+        if isinstance(graph.nodes[source], Operation):
+            found += [source, *operations_before(graph, source)]
+    return found
+
+
+def layers_reached(graph: IntegerGraph, name: str) -> set[str]:
+    """Populations and readouts that a node feeds through operations alone."""
+    reached: set[str] = set()
+    for consumer in graph.consumers(name):
+        if isinstance(consumer, Operation):
+            reached |= layers_reached(graph, consumer.name)
+        else:
+            reached.add(consumer.name)
+    return reached
+
+
+def constant_nodes(graph: IntegerGraph) -> set[str]:
+    """Nodes that the image reaches without passing a population."""
+    found: set[str] = set()
+    for node in graph:
+        if isinstance(node, InputNode) or (
+            not isinstance(node, Population) and any(source in found for source in node.sources)
+        ):
+            found.add(node.name)
+    return found
+
+
+def weighted(graph: IntegerGraph, name: str) -> bool:
+    """Whether a synapse lies at or before a node on the way from the image or the populations."""
+    node = graph.nodes[name]
+    if isinstance(node, Synapse):
+        return True
+    return not isinstance(node, Population | InputNode) and any(weighted(graph, s) for s in node.sources)

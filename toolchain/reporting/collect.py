@@ -1,0 +1,151 @@
+"""From a graph and its execution to the numbers of the report."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from spikec.analysis.ranges import Ranges
+from spikec.analysis.widths import signed_bits
+from spikec.energy.counts import Counts, SynapseCounts
+from spikec.errors import DataError
+from spikec.evidence.intervals import wilson
+from spikec.ir.graph import IntegerGraph, Population, Readout
+from spikec.ir.operations import Synapse
+from spikec.reporting.numbers import TIMES
+from spikec.reporting.value import (
+    Accuracy,
+    CurvePoint,
+    Network,
+    PopulationRow,
+    Proportion,
+    SynapseRow,
+)
+from spikec.simulation.trace import Trace
+
+Classes = npt.NDArray[np.int64]
+
+
+def class_labels(labels: npt.ArrayLike, images: int, classes: int) -> Classes:
+    """Labels as int64 [N]; ``DataError`` where they do not match the images, or name no class of the network."""
+    values = np.asarray(labels)
+    if values.shape != (images,):
+        raise DataError(f"{images} images but labels of shape {tuple(values.shape)}; give one class number per image")
+    if values.dtype.kind == "O":  # columns of tables hold numbers as objects
+        values = np.array(values.tolist())
+    known = np.isin(values, np.arange(classes)) if values.dtype.kind in "biuf" else np.zeros(images, bool)
+    if not known.all():
+        wrong = values[~known][0]
+        raise DataError(f"labels hold {wrong!s}; the classes of the network are the numbers 0 to {classes - 1}")
+    return values.astype(np.int64)
+
+
+def proportion(count: int, total: int) -> Proportion:
+    low, high = wilson(count, total)
+    return Proportion(count, total, count / total, low, high)
+
+
+def accuracy(trace: Trace, labels: Classes, ann_logits: npt.ArrayLike | None, ann_stated: float | None) -> Accuracy:
+    """``ann_logits`` [N, classes] of the same images allow the paired comparison; ``ann_stated`` is only repeated."""
+    correct = trace.predictions == labels
+    snn = proportion(int(correct.sum()), len(labels))
+    if ann_stated is not None and not 0.0 <= ann_stated <= 1.0:
+        raise DataError(f"the ANN's accuracy is {ann_stated}; give a fraction between 0 and 1")
+    if ann_logits is None:
+        return Accuracy(snn, ann_stated=ann_stated)
+    logits = np.asarray(ann_logits)
+    if logits.ndim != 2 or len(logits) != len(labels):
+        raise DataError(
+            f"ann_logits has shape {tuple(logits.shape)} for {len(labels)} images; "
+            "give [images, classes] of the same images"
+        )
+    classes = np.argmax(logits, axis=1)
+    ann_correct = classes == labels
+    return Accuracy(
+        snn,
+        ann=proportion(int(ann_correct.sum()), len(labels)),
+        agreement=proportion(int((classes == trace.predictions).sum()), len(labels)),
+        only_snn=int((correct & ~ann_correct).sum()),
+        only_ann=int((ann_correct & ~correct).sum()),
+    )
+
+
+def curve(trace: Trace, labels: Classes) -> tuple[CurvePoint, ...]:
+    """Accuracy after each step of ``trace``; empty where its schedule has no readout before the end."""
+    if trace.output_curve is None:
+        return ()
+    correct = np.argmax(trace.output_curve, axis=2) == labels[:, None]
+    return tuple(
+        CurvePoint(step + 1, proportion(int(count), len(labels))) for step, count in enumerate(correct.sum(axis=0))
+    )
+
+
+def network(graph: IntegerGraph, counts: Counts, trace: Trace) -> Network:
+    lows = [int(node.weight.min()) for node in graph.synapses]
+    highs = [int(node.weight.max()) for node in graph.synapses]
+    return Network(
+        timesteps=graph.timesteps,
+        schedule=graph.schedule,
+        drain=graph.drain,
+        extra_steps=trace.extra_steps,
+        input_shape=graph.input.shape,
+        classes=int(trace.output.shape[1]),
+        neurons=sum(int(np.prod(node.shape)) for node in graph.populations),
+        weights=sum(c.weights for c in counts.synapses.values()),
+        weights_nonzero=sum(c.weights_nonzero for c in counts.synapses.values()),
+        weight_low=min(lows, default=0),
+        weight_high=max(highs, default=0),
+    )
+
+
+def populations(graph: IntegerGraph, trace: Trace, counts: Counts, ranges: Ranges) -> tuple[PopulationRow, ...]:
+    """Every population and, last, the readout, in the order of the data."""
+    return tuple(_population(node, trace, counts, ranges) for node in graph.layers)
+
+
+def _population(node: Population | Readout, trace: Trace, counts: Counts, ranges: Ranges) -> PopulationRow:
+    counted = counts.populations[node.name]
+    fires = isinstance(node, Population)
+    membrane = trace.membrane.get(node.name)
+    bound = ranges.membranes.get(node.name)
+    return PopulationRow(
+        name=node.name,
+        kind=counted.kind,
+        shape=node.shape,
+        neurons=counted.neurons,
+        theta=_extremes(node.theta) if isinstance(node, Population) else None,
+        v_init=_extremes(node.v_init),
+        events=counted.spikes_out if fires else None,
+        rate=counted.rate if fires else None,
+        dead=counted.dead if fires else None,
+        saturated=counted.saturated if fires else None,
+        membrane=membrane,
+        membrane_bits=signed_bits(*membrane) if membrane else None,
+        bound=(bound.low, bound.high) if bound else None,
+        bound_bits=bound.bits if bound else None,
+        overflows=trace.overflows.get(node.name),
+    )
+
+
+def _extremes(values: npt.NDArray[np.int64]) -> tuple[int, int]:
+    return int(values.min()), int(values.max())
+
+
+def synapses(graph: IntegerGraph, counts: Counts) -> tuple[SynapseRow, ...]:
+    return tuple(_synapse(node, counts.synapses[node.name], counts.images) for node in graph.synapses)
+
+
+def _synapse(node: Synapse, counted: SynapseCounts, images: int) -> SynapseRow:
+    return SynapseRow(
+        name=node.name,
+        kind=node.described(TIMES),
+        weight_shape=tuple(int(size) for size in node.weight.shape),
+        synapses=counted.dense_macs,
+        weights=counted.weights,
+        weights_nonzero=counted.weights_nonzero,
+        events=counted.events,
+        synops=counted.synops,
+        synops_nonzero=counted.synops_nonzero,
+        spikes_per_synapse=counted.synops / (counted.dense_macs * images) if counted.dense_macs else 0.0,
+        from_input=counted.input_synops > 0,
+    )

@@ -1,0 +1,62 @@
+"""What a report says of chips unless told otherwise: does the network fit, and what would it spend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from spikec.energy import Estimate, estimate, profile_names
+from spikec.ir import IntegerGraph
+from spikec.reporting.value import Fit
+from spikec.simulation.trace import Trace
+
+if TYPE_CHECKING:
+    from spikec.targets.chips import Placement
+
+
+def chips() -> tuple[str, ...]:
+    """All chips in the order of the page: by name, the last first, so that the newest of a family leads."""
+    from spikec.targets.chips import chip_names
+
+    return tuple(sorted(chip_names(), reverse=True))
+
+
+def profiles() -> dict[str, str | None]:
+    """All energy profiles in the order of the page, each with its chip: those of chips, then those of none, by name."""
+    from spikec.targets.chips import get_chip
+
+    found: dict[str, str | None] = {get_chip(chip).profile: chip for chip in chips()}
+    return {**found, **{name: None for name in profile_names() if name not in found}}
+
+
+def fits_of(graph: IntegerGraph) -> tuple[tuple[Fit, ...], dict[str, Placement]]:
+    """The fit of every chip, and the placements by name where there is one."""
+    from spikec.targets.chips import placed
+
+    placements = {chip: placed(graph, chip) for chip in chips()}
+    fits = tuple(_fit(graph, chip, placement) for chip, placement in placements.items())
+    return fits, {chip: placement for chip, placement in placements.items() if placement is not None}
+
+
+def _fit(graph: IntegerGraph, chip: str, placement: Placement | None) -> Fit:
+    from spikec.targets.chips import check, get_chip
+
+    return Fit(
+        target=chip,
+        title=get_chip(chip).title,
+        cores=len(placement.cores) if placement else None,
+        lower_bound=placement.lower_bound if placement else None,
+        chips=placement.chips if placement else None,
+        cores_of=dict(placement.cores_of) if placement else {},
+        loads=tuple(core.load for core in placement.cores) if placement else (),
+        violations=tuple(check(graph, chip, placement=placement)),
+    )
+
+
+def estimates_of(graph: IntegerGraph, trace: Trace, placements: Mapping[str, Placement]) -> list[Estimate]:
+    """One for every profile, with the cores of its chip's placement; none for a chip that cannot hold the network."""
+    return [
+        estimate(graph, trace, profile=profile, placement=placements[chip] if chip is not None else None)
+        for profile, chip in profiles().items()
+        if chip is None or chip in placements
+    ]

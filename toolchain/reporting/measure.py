@@ -1,0 +1,124 @@
+"""From a deployment, data and labels to the report, on disk and as a value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from spikec.analysis.ranges import bounds
+from spikec.deployment.defaults import SPREAD_IMAGES
+from spikec.energy import Estimate, count
+from spikec.errors import DataError, GraphError
+from spikec.evidence.certificate import Certificate, certify
+from spikec.ir import IntegerGraph, as_integer
+from spikec.reporting import collect
+from spikec.reporting.fits import estimates_of, fits_of
+from spikec.reporting.provenance import provenance
+from spikec.reporting.sentences import SIMULATED
+from spikec.reporting.value import Fit, Report
+from spikec.simulation import simulate
+from spikec.simulation.trace import Trace
+
+if TYPE_CHECKING:
+    import nir
+
+    from spikec.evidence.crosscheck import Crosscheck
+
+#: Images on which the spiking network is compared with the quantised one.
+CERTIFIED_IMAGES = 200
+
+
+def report(
+    graph: nir.NIRGraph | IntegerGraph,
+    *,
+    images: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    trace: Trace | None = None,
+    curve_timesteps: int | None = None,
+    estimates: Iterable[Estimate] | None = None,
+    fits: Iterable[Fit] | None = None,
+    ann_logits: npt.ArrayLike | None = None,
+    ann_accuracy: float | None = None,
+    verification: Crosscheck | None = None,
+    path: str | Path | None = "report.html",
+    json_path: str | Path | None = None,
+    title: str | None = None,
+    data_name: str = "",
+    seed: int | None = None,
+    command: str | None = None,
+    date: str | None = None,
+) -> Report:
+    """Measure a deployment, and write the page to ``path`` and the same as data to ``json_path`` (by default beside the
+    page, with the suffix ``.json``). ``path=None`` writes nothing. The files depend on the arguments and the installed
+    versions only.
+
+    ``images``: float [N, *input shape], as the ANN takes them; ``labels`` [N]. ``trace``: the execution of exactly
+    these images; without one the golden model runs here. Membranes are shown where the trace was made with
+    ``simulate(..., measure=True)``. ``curve_timesteps``: how far the accuracy curve goes. It goes beyond T only where a
+    longer run goes on with the same one: in the ``pipelined`` schedule, with neurons that do not depend on T.
+    ``estimates``: in the order of the page; by default one for every energy profile, with the cores of the placement,
+    without chips that cannot hold the network. ``fits``: by default one for every chip. ``ann_logits`` [N, classes] of
+    the same images give the paired comparison, ``ann_accuracy`` only a number to stand beside. ``date`` is printed as
+    given, else ``SOURCE_DATE_EPOCH`` decides. Raises ``DataError`` where images, labels and traces do not belong
+    together.
+    """
+    integer = as_integer(graph)
+    pixels = np.asarray(images)
+    number = len(pixels) if pixels.ndim else 0
+    classes = collect.class_labels(labels, number, integer.readout.v_init.size)
+    made = trace if trace is not None else _run(integer, pixels)
+    if made.images != number:
+        raise DataError(f"the trace holds {made.images} images, {number} were given; pass those it was made with")
+    if fits is None or estimates is None:
+        found, placements = fits_of(integer)
+        fits = found if fits is None else fits
+        if estimates is None:
+            sample = made if made.events else simulate(integer, pixels[:SPREAD_IMAGES])
+            estimates = estimates_of(integer, sample, placements)
+    counts = count(integer, made)
+    result = Report(
+        title=title or f"{data_name or 'Network'}, T = {integer.timesteps}",
+        simulated=SIMULATED,
+        data_name=data_name,
+        images=number,
+        network=collect.network(integer, counts, made),
+        accuracy=collect.accuracy(made, classes, ann_logits, ann_accuracy),
+        curve=collect.curve(_longer(integer, pixels, curve_timesteps) or made, classes),
+        populations=collect.populations(integer, made, counts, bounds(integer)),
+        synapses=collect.synapses(integer, counts),
+        fits=tuple(fits),
+        energies=tuple(estimates),
+        verification=verification,
+        certificate=_certificate(integer, pixels[:CERTIFIED_IMAGES]),
+        provenance=provenance(integer, made, pixels, labels, seed=seed, command=command, date=date),
+    )
+    if path is not None:
+        result.write(path, json_path)
+    return result
+
+
+def _run(graph: IntegerGraph, images: npt.NDArray[Any]) -> Trace:
+    """Everything the page shows; beyond ``SPREAD_IMAGES`` without counts per image, which would fill the memory."""
+    return simulate(graph, images, counts=True if len(images) <= SPREAD_IMAGES else "totals", measure=True)
+
+
+def _certificate(graph: IntegerGraph, images: npt.NDArray[Any]) -> Certificate | None:
+    """None where the quantised network cannot be written down."""
+    try:
+        return certify(graph, images)
+    except GraphError:
+        return None
+
+
+def _longer(graph: IntegerGraph, images: npt.NDArray[Any], timesteps: int | None) -> Trace | None:
+    """A run of the same network with more steps; None where T is part of what it computes."""
+    if timesteps is None or timesteps <= graph.timesteps or graph.schedule != "pipelined" or graph.drain:
+        return None
+    if not all(population.neuron.extends for population in graph.populations):
+        return None
+    return simulate(replace(graph, timesteps=timesteps, content_sha256=""), images, counts=False)

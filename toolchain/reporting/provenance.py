@@ -1,0 +1,62 @@
+"""Where a report comes from."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from datetime import datetime, timezone
+
+import numpy as np
+import numpy.typing as npt
+
+from spikec.errors import DataError
+from spikec.ir import IntegerGraph
+from spikec.ir.profile.build import settings_of
+from spikec.reporting.value import Provenance
+from spikec.simulation.trace import Trace
+from spikec.versions import versions
+
+
+def provenance(
+    graph: IntegerGraph,
+    trace: Trace,
+    images: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    *,
+    seed: int | None,
+    command: str | None,
+    date: str | None,
+) -> Provenance:
+    """``date`` is printed as given; without one, ``SOURCE_DATE_EPOCH`` decides, and without that there is none."""
+    return Provenance(
+        date=date if date is not None else _source_date(),
+        command=command,
+        seed=seed,
+        graph_sha256=graph.content_sha256,
+        source_sha256=graph.source_sha256,
+        data_sha256=data_sha256(images, labels),
+        producer=graph.producer,
+        target=trace.target,
+        versions=versions(),
+        info=settings_of(graph),
+    )
+
+
+def data_sha256(images: npt.ArrayLike, labels: npt.ArrayLike) -> str:
+    """Hash of both arrays: type, shape and bytes in C order, images as float32 and labels as int64."""
+    digest = hashlib.sha256()
+    for array, dtype in ((images, np.dtype("<f4")), (labels, np.dtype("<i8"))):
+        values = np.ascontiguousarray(np.asarray(array), dtype=dtype)
+        digest.update(f"{dtype.str}{values.shape}".encode())
+        digest.update(values.tobytes())
+    return digest.hexdigest()
+
+
+def _source_date() -> str | None:
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    if not epoch:
+        return None
+    try:
+        return datetime.fromtimestamp(int(epoch), tz=timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    except (ValueError, OverflowError, OSError):
+        raise DataError(f"SOURCE_DATE_EPOCH is {epoch!r}; it must be a number of seconds since 1970") from None

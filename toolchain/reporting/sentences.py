@@ -1,0 +1,94 @@
+"""What the report says in words; the page and the terminal say the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from spikec.reporting.numbers import engineering, grouped, interval, percent, plural, proportion, quantiles
+
+if TYPE_CHECKING:
+    from spikec.energy import Estimate
+    from spikec.evidence.certificate import Certificate
+    from spikec.evidence.crosscheck import Crosscheck
+    from spikec.reporting.value import Fit, Report
+
+SIMULATED = "Integer model simulated on CPU; never run on a chip."
+
+
+def accuracy(report: Report) -> str:
+    """``"99.1 % of 449 images (95 % interval 97.7 to 99.7 %)"``."""
+    snn = report.accuracy.snn
+    return f"{proportion(snn)} of {grouped(snn.total)} images (95 % interval {interval(snn)})"
+
+
+def ann(report: Report) -> str | None:
+    known = report.accuracy
+    if known.ann is not None:
+        return f"{proportion(known.ann)} ({interval(known.ann)})"
+    return percent(known.ann_stated, 2) + " (as stated)" if known.ann_stated is not None else None
+
+
+def paired(report: Report) -> str | None:
+    """How the two networks differ on the same images."""
+    known = report.accuracy
+    if known.agreement is None:
+        return None
+    total = grouped(known.agreement.total)
+    if known.agreement.count == known.agreement.total:
+        return f"The integer network and the ANN give the same class on all {total} images."
+    return (
+        f"The integer network and the ANN give the same class on {grouped(known.agreement.count)} of {total} images; "
+        f"{known.only_ann} only the ANN gets right, {known.only_snn} only the integer network."
+    )
+
+
+def verification(result: Crosscheck | None) -> str:
+    if result is None:
+        return "not run"
+    verdict = "identical" if result.difference is None else f"first difference: {result.difference}"
+    return (
+        f"golden = {result.target}: {grouped(result.images)} images, {result.layers} layers, "
+        f"{result.timesteps} steps: {verdict}"
+    )
+
+
+def certificate(result: Certificate | None) -> str:
+    """Is the spiking network the quantised one?"""
+    return "not compared with the quantised network" if result is None else str(result)
+
+
+def fit(result: Fit) -> str:
+    """``"46 cores on 1 chip, lower bound 43; 0 errors, 2 warnings"``."""
+    errors = sum(violation.severity == "error" for violation in result.violations)
+    verdict = f"{plural(errors, 'error')}, {plural(len(result.violations) - errors, 'warning')}"
+    if result.cores is None or result.chips is None:
+        return f"cannot be placed; {verdict}"
+    cores, chips = plural(result.cores, "core"), plural(result.chips, "chip")
+    return f"{cores} on {chips}, lower bound {result.lower_bound}; {verdict}"
+
+
+def total(energy: Estimate) -> str:
+    """The median in joule, ``"at least "`` before it where something is not priced."""
+    return f"{at_least(energy)}{engineering(energy.total.p50, 'J')}"
+
+
+def at_least(energy: Estimate) -> str:
+    return "at least " if energy.lower_bound else ""
+
+
+def verdict(report: Report) -> str:
+    """The report in one sentence."""
+    known = ann(report)
+    parts = [f"At T = {report.network.timesteps} the integer network classifies {accuracy(report)} correctly"]
+    if known:
+        parts.append(f"the ANN {known}")
+    if report.energies:
+        first = report.energies[0]
+        spent = f"{at_least(first)}{quantiles(first.total, 'J')} per inference"
+        parts.append(f"{first.title} would spend {spent}, {first.evidence}")
+    result = report.verification
+    if result is not None:
+        parts.append(
+            f"{result.target.capitalize()} computes {'the same integers' if result.identical else 'DIFFERENT integers'}"
+        )
+    return "; ".join(parts) + "."

@@ -1,0 +1,209 @@
+"""The general path: every kind of neuron step by step, membranes measured, numbers in dtypes that cannot round."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from spikec.analysis.ranges import Ranges
+from spikec.errors import GraphError, RangeError
+from spikec.ir.coding import InputNode
+from spikec.ir.graph import IntegerGraph, Node, Population, Readout
+from spikec.ir.operations import Operation
+from spikec.simulation.emission import Emission, Result
+from spikec.simulation.engines.biases import bias_currents
+from spikec.simulation.engines.codes import from_raster, from_value, raster_of
+from spikec.simulation.engines.neurons import EMIT_ALL, FIRE, Currents, Parameters, integrate
+from spikec.simulation.registers import EXACT, Registers, Watch, accumulator
+
+
+@dataclass(frozen=True)
+class Signal:
+    """``driven`` [S, N, *shape]: by spikes, per step (layerwise: S = 1, the number the emissions code). ``image``
+    [N, *shape] or None: by the constant image, at every step. The part by biases is kept by the network.
+    """
+
+    driven: Tensor | None = None
+    image: Tensor | None = None
+
+
+class Network:
+    """Executes chunks of images of any graph and shows every membrane to a watch.
+
+    Node by node in topological order, all steps of a node at once; what no later node reads is forgotten. Where
+    accumulators are looked at, sums cannot be superposed: the image is then sent at every step like spikes, and the
+    layerwise schedule receives step by step.
+    """
+
+    def __init__(self, graph: IntegerGraph, ranges: Ranges, registers: Registers = EXACT) -> None:
+        self.graph = graph
+        self._superposed = not registers.accumulators
+        self._pipelined = graph.schedule == "pipelined"
+        self._last_use = {source: node.name for node in graph for source in node.sources}
+        # The image enters once, beside the emissions, where those have place values of their own.
+        self._once = graph.weighted or (graph.constant_steps == 1 and graph.timesteps > 1)
+        self._radix = _radix(graph)
+        self._dtype = {n.name: _dtype(n, ranges) for n in graph}
+        self._weight = {n.name: torch.as_tensor(n.weight).to(self._dtype[n.name]) for n in graph.synapses}
+        self._parameters = {p.name: Parameters.of(p, self._dtype[p.name]) for p in graph.populations}
+        self._bias = bias_currents(graph, self._dtype)
+
+    @property
+    def bytes_per_image(self) -> int:
+        """Estimate of the largest working set of one image: what is alive around a node, doubled for workspace."""
+        steps = self.graph.emission_steps if self._pipelined or not self._superposed else 1
+        alive: dict[str, int] = {}
+        peak = 1
+        for node in self.graph:
+            size = math.prod(node.output_shape) * self._dtype[node.name].itemsize
+            alive[node.name] = size * steps
+            peak = max(peak, sum(alive.values()))
+            alive = {name: b for name, b in alive.items() if self._last_use.get(name) != node.name}
+        return 2 * peak
+
+    def run(self, integers: Tensor, watches: Mapping[str, Watch], *, events: bool, spikes: bool) -> Result:
+        """Execute ``integers`` int64 [N, *input shape], with a watch per population and readout; ``events`` and
+        ``spikes`` say what is wanted beside the counts."""
+        signals: dict[str, Signal] = {}
+        emissions: dict[str, Emission] = {}
+        readout = torch.empty(0)
+        for node in self.graph:
+            if isinstance(node, InputNode):
+                signals[node.name] = self._image(integers)
+                continue
+            arriving = self._gather(node, [signals[source] for source in node.sources])
+            adder = watches.get(accumulator(node.name))
+            if adder is not None and isinstance(node, Population | Readout):
+                _hold(arriving, adder)
+            if isinstance(node, Population):
+                watch = watches[node.name]
+                if self._pipelined:
+                    sent = self._fire(node, arriving, len(integers), watch)
+                    emissions[node.name] = from_raster(self.graph, node, sent, spikes=spikes)
+                else:
+                    received = self._received(node, arriving, len(integers), watch)
+                    value = EMIT_ALL(node.neuron)(self._parameters[node.name], received, self.graph.timing, watch)
+                    emissions[node.name] = from_value(self.graph, node, value, spikes=spikes)
+                    sent = value[None] if self._superposed else raster_of(self.graph, node, value).transpose(0, 1)
+                signals[node.name] = Signal(sent)
+            elif isinstance(node, Readout):
+                readout = self._read(node, arriving, len(integers), watches[node.name])
+            else:
+                signals[node.name] = self._apply(node, arriving)
+                if adder is not None:
+                    _hold(signals[node.name], adder)
+            for source in node.sources:
+                if self._last_use[source] == node.name:
+                    del signals[source]
+        return Result(emissions, readout)
+
+    def _image(self, integers: Tensor) -> Signal:
+        if self._superposed or self._once:
+            return Signal(image=integers)
+        steps = self.graph.emission_steps if self._pipelined else self.graph.timesteps
+        driven = integers.expand(steps, *integers.shape)
+        if self.graph.drain:
+            driven = driven.clone()
+            driven[steps - self.graph.drain :] = 0
+        return Signal(driven)
+
+    def _gather(self, node: Node, flows: Sequence[Signal]) -> Signal:
+        dtype = self._dtype[node.name]
+
+        def total(parts: list[Tensor]) -> Tensor | None:
+            return reduce(torch.add, (part.to(dtype) for part in parts)) if parts else None
+
+        return Signal(
+            total([flow.driven for flow in flows if flow.driven is not None]),
+            total([flow.image for flow in flows if flow.image is not None]),
+        )
+
+    def _apply(self, node: Operation, x: Signal) -> Signal:
+        weight = self._weight.get(node.name)
+        driven = None
+        if x.driven is not None:
+            steps, images = x.driven.shape[:2]
+            driven = node.apply(x.driven.flatten(0, 1), weight).view(steps, images, *node.output_shape)
+        return Signal(driven, None if x.image is None else node.apply(x.image, weight))
+
+    def _steady(self, node: Population | Readout, x: Signal) -> Tensor:
+        """Image and bias current of one step, [N or 1, *shape]."""
+        bias = self._bias[node.name]
+        if bias is None:
+            bias = torch.zeros(node.shape, dtype=self._dtype[node.name])
+        return bias[None] if x.image is None else x.image + bias
+
+    def _received(self, node: Population | Readout, x: Signal, images: int, watch: Watch) -> Tensor:
+        """Layerwise: the membrane after all T steps arrived, the constant part as often as the kind takes it."""
+        if not self._superposed:
+            return self._received_stepwise(node, x, images, watch)
+        constant = self.graph.constant_steps * self._steady(node, x)
+        v = torch.as_tensor(node.v_init).to(self._dtype[node.name]) + constant
+        return (v if x.driven is None else v + x.driven[0]).expand(images, *node.shape).clone()
+
+    def _received_stepwise(self, node: Population | Readout, x: Signal, images: int, watch: Watch) -> Tensor:
+        """The same in a register, which sees every partial sum; where the steps have place values, each is shifted in,
+        and the constant part enters last."""
+        start = torch.as_tensor(node.v_init).to(self._dtype[node.name]).expand(images, *node.shape)
+        steady = self._steady(node, x)
+        steps = self.graph.timesteps
+        v = torch.zeros_like(start) if self._once else start.clone()
+        for step in range(steps):
+            if self._radix != 1:
+                v *= self._radix
+            if x.driven is not None:
+                v += x.driven[step]
+            if not self._once:
+                v += steady
+            elif step == steps - 1:
+                v += start + steady
+            watch.see(v)
+        return v
+
+    def _fire(self, node: Population, x: Signal, images: int, watch: Watch) -> Tensor:
+        steps = self.graph.emission_steps
+        currents = Currents(x.driven, self._steady(node, x), steps, steps - self.graph.drain)
+        return FIRE(node.neuron)(self._parameters[node.name], currents, watch, images, self.graph.timing)
+
+    def _read(self, node: Readout, x: Signal, images: int, watch: Watch) -> Tensor:
+        if not self._pipelined:
+            v = self._received(node, x, images, watch)
+            watch.see(v)
+            return v[None]
+        steps = self.graph.timesteps + self.graph.drain
+        currents = Currents(x.driven, self._steady(node, x), steps, self.graph.timesteps)
+        return integrate(node, currents, watch, images, self._dtype[node.name])
+
+
+def _hold(signal: Signal, watch: Watch) -> None:
+    """Put the sums of every step, and those of the image, through the register of an accumulator, in place."""
+    for sums in (*(() if signal.driven is None else signal.driven), *(() if signal.image is None else (signal.image,))):
+        watch.see(sums)
+
+
+def _radix(graph: IntegerGraph) -> int:
+    """By how much what arrived is multiplied before the next step of emissions is added. Raises ``GraphError`` for
+    place values that no multiplication makes."""
+    values = graph.place_values
+    ratios = {a // b if a % b == 0 else 0 for a, b in pairwise(values)} or {1}
+    if len(ratios) > 1 or 0 in ratios or values[-1] != 1:
+        raise GraphError(f"kinds {graph.kind_names}: emissions worth {list(values)} cannot be shifted in one by one")
+    return ratios.pop()
+
+
+def _dtype(node: Node, ranges: Ranges) -> torch.dtype:
+    """The cheapest dtype in which no partial sum of the node can be rounded."""
+    magnitude = 255 if isinstance(node, InputNode) else ranges.magnitudes[node.name]
+    if magnitude < 2**24:
+        return torch.float32
+    if magnitude < 2**53:
+        return torch.float64
+    if magnitude < 2**61:
+        return torch.int64
+    raise RangeError(f"{node.name}: a value may reach {magnitude}, beyond 62 bits; use fewer steps or smaller weights")

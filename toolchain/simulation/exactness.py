@@ -1,0 +1,68 @@
+"""Where and how torch computes during a run: the device, and settings under which integers stay exact."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import torch
+
+from spikec.analysis.ranges import Ranges
+from spikec.errors import DataError, RangeError, TargetUnavailable
+
+_FLOAT64_EXACT = 2**53
+_LARGEST_HINT = 2**25 - 2**13  # bytes; see keep_freed_memory
+
+
+def checked_device(name: str, ranges: Ranges) -> torch.device:
+    """The device called ``name``, which is there and holds every number of a graph exactly.
+
+    Raises ``DataError`` for another name than "cpu" or "cuda", ``TargetUnavailable`` without a GPU and ``RangeError``
+    where float64 might round: GPUs have no integer convolutions.
+    """
+    try:
+        device = torch.device(name)
+    except (RuntimeError, TypeError):
+        device = None
+    if device is None or device.type not in ("cpu", "cuda"):
+        raise DataError(f"device={name!r} is not known; use 'cpu' or 'cuda'")
+    if device.type == "cuda":
+        if not torch.cuda.is_available():
+            raise TargetUnavailable(f"device={name!r}: torch sees no GPU here; leave device out to run on the CPU")
+        largest = max(ranges.magnitudes.values())
+        if largest >= _FLOAT64_EXACT:
+            raise RangeError(f"a sum may reach {largest}, beyond float64: run on the CPU, or use smaller weights")
+    return device
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep what operators free for the next ones, instead of giving it back to the system: blocks of up to
+    32 MB, 64 MB in all, for the whole process.
+
+    It takes the largest block it has seen freed for a size that comes again (mallopt(3), M_MMAP_THRESHOLD). New pages
+    for every intermediate result can take longer than computing it.
+    """
+    torch.empty(_LARGEST_HINT, dtype=torch.uint8, device="cpu")  # never written to, and freed at once
+
+
+@contextmanager
+def exact_arithmetic(threads: int | None, device: torch.device) -> Iterator[None]:
+    """No gradients, no reduced-precision or transform-based kernels, ``threads`` torch threads for the while, and new
+    tensors on ``device``."""
+    before = torch.get_num_threads()
+    precision = torch.get_float32_matmul_precision()
+    torch.set_num_threads(threads or before)
+    torch.set_float32_matmul_precision("highest")  # no TF32
+    try:
+        with ExitStack() as settings:
+            settings.enter_context(torch.inference_mode())
+            settings.enter_context(torch.autocast(device.type, enabled=False))
+            # Winograd and Fourier transforms are not exact on integers: NNPACK has them, cuDNN takes them unasked.
+            settings.enter_context(torch.backends.nnpack.flags(enabled=False))
+            if device.type != "cpu":
+                settings.enter_context(torch.backends.cudnn.flags(enabled=False, allow_tf32=False))
+                settings.enter_context(device)
+            yield
+    finally:
+        torch.set_float32_matmul_precision(precision)
+        torch.set_num_threads(before)

@@ -1,0 +1,1 @@
+"""Fast arithmetic, used only where it is proven exact."""

@@ -1,0 +1,168 @@
+"""8-bit synapses on oneDNN: levels u8 times weights s8, summed in 32 bits; used only where proven equal.
+
+``torch.ops.onednn`` is what ``torch.ao`` quantisation compiles to. It is not a public interface, and on processors
+without VNNI its sums of two products may saturate at 16 bits. So every synapse is prepared by running it on extreme and
+random inputs against exact float32; where the operator is missing, refuses or differs, there is no 8-bit synapse and
+the caller stays with float32.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+
+import torch
+from torch import Tensor
+from torch._ops import ops
+
+from spikec.ir.operations import Affine, Convolution, Synapse
+
+U8_MAX = 255
+_ROW = 64  # images from which affine maps take them as one row
+_LARGEST_UNROLLED = 2**24  # weights of a convolution written out as a matrix
+
+
+class Int8Synapse:
+    """A synapse with a float32 ``scale`` [O] per output channel, per unit of 2**weight_exp, packed into its weights."""
+
+    def __init__(self, node: Synapse, scale: Tensor) -> None:
+        weight = torch.from_numpy(node.mantissas).to(torch.int8)
+        shape = list(node.input_shape)
+        self._geometry = ([1, 1], [0, 0], [1, 1], 1)
+        self._map: tuple[int, int] | None = None  # (H', W') of a convolution that runs as one affine map
+        self._affine = isinstance(node, Affine)
+        if isinstance(node, Convolution):
+            if _mostly_padding(node):
+                self._map = (node.output_shape[1], node.output_shape[2])
+                weight, self._affine = unrolled(node, weight), True
+                scale = self._per_pixel(scale)
+            else:
+                self._geometry = (list(node.stride), list(node.padding), list(node.dilation), node.groups)
+        if self._affine:
+            weight = weight[:, :, None, None]  # a convolution of single pixels
+            shape = [weight.shape[1], 1, 1]
+        self._scale = scale
+        self._zero = torch.zeros(len(scale), dtype=torch.int32)
+        self._no_bias = torch.zeros(len(scale))
+        # torch 2.3 takes the scale here, later versions take it at the call: both get the same one.
+        self._packed = ops.onednn.qconv_prepack(weight, scale, 1.0, 0, *self._geometry, [1, *shape])
+        self._packed_row = self._packed
+        if self._affine:
+            shape[-1] = _ROW
+            self._packed_row = ops.onednn.qconv_prepack(weight, scale, 1.0, 0, *self._geometry, [1, *shape])
+
+    def current(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
+        """float32 [N, *output shape]: ``sum * scale + bias`` (bias [O], or 0), for u8 ``x`` [N, *input shape]."""
+        return self._run(x, None if bias is None else self._per_pixel(bias), torch.float32)
+
+    def quantised(self, x: Tensor, bias: Tensor) -> Tensor:
+        """u8 [N, *output shape]: ``clip(round(sum * scale + bias), 0, 255)``."""
+        return self._run(x, self._per_pixel(bias), torch.uint8)
+
+    def _per_pixel(self, channels: Tensor) -> Tensor:
+        """From one value per channel [O] to one per output of the kernel."""
+        return channels if self._map is None else channels.repeat(self._map[0] * self._map[1])
+
+    def _run(self, x: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Tensor:
+        if self._map is not None:
+            x = x.permute(0, 2, 3, 1)
+        images = len(x)
+        # Many images of an affine map are the pixels of one row. Few would make oneDNN pack the weights at every call.
+        row = self._affine and images >= _ROW
+        if self._affine:
+            x = x.reshape(1, 1, images, -1).permute(0, 3, 1, 2) if row else x.reshape(images, -1, 1, 1)
+        out: Tensor = ops.onednn.qconv2d_pointwise(
+            channels_last(x),
+            1.0,
+            0,
+            self._packed_row if row else self._packed,
+            self._scale,
+            self._zero,
+            self._no_bias if bias is None else bias,
+            *self._geometry,
+            1.0,
+            0,
+            dtype,
+            "none",
+            [],
+            "",
+        )
+        if self._affine:
+            out = out.permute(0, 2, 3, 1).reshape(images, -1)
+        return out if self._map is None else out.reshape(images, *self._map, -1).permute(0, 3, 1, 2)
+
+
+def _mostly_padding(node: Convolution) -> bool:
+    """Whether all pixels of the input are fewer than the taps of the kernel: the affine map of all pixels then takes
+    fewer multiplications than the kernels, which multiply padding too."""
+    pixels, taps = (array[-2] * array[-1] for array in (node.input_shape, node.weight.shape))
+    weights = node.output_shape[0] * node.output_shape[1] * node.output_shape[2] * node.input_shape[0] * pixels
+    return node.groups == 1 and pixels < taps and weights <= _LARGEST_UNROLLED
+
+
+def unrolled(node: Convolution, weight: Tensor) -> Tensor:
+    """The s8 matrix [H' * W' * O, H * W * C] of a convolution, for maps in channels-last memory."""
+    (outputs, rows, columns), (inputs, height, width) = node.output_shape, node.input_shape
+    matrix = weight.new_zeros(rows, columns, outputs, height, width, inputs)
+    for i, j, u, v in product(range(rows), range(columns), *map(range, node.weight.shape[2:])):
+        y = i * node.stride[0] - node.padding[0] + u * node.dilation[0]
+        x = j * node.stride[1] - node.padding[1] + v * node.dilation[1]
+        if 0 <= y < height and 0 <= x < width:
+            matrix[i, j, :, y, x] = weight[:, :, u, v]
+    return matrix.reshape(rows * columns * outputs, -1)
+
+
+def exact_synapse(node: Synapse, top: int) -> Int8Synapse | None:
+    """The plain sums of ``node`` for inputs 0..``top``, or None where they do not run here or are not exact.
+
+    A synapse that passes may also be built with other scales: its output stage has been compared too.
+    """
+    if torch.get_default_device().type != "cpu":
+        return None
+    if not isinstance(node, Convolution | Affine):
+        return None  # no 8-bit kernel is known for it
+    weight = torch.from_numpy(node.mantissas)
+    if top > U8_MAX or int(weight.min()) < -128 or int(weight.max()) > 127:
+        return None
+    if isinstance(node, Convolution) and not (_mostly_padding(node) or node.is_regular):
+        return None
+    try:
+        return _proven(node, top)
+    except (AttributeError, NotImplementedError, RuntimeError):
+        return None
+
+
+def _proven(node: Synapse, top: int) -> Int8Synapse | None:
+    """Compare sums, and the staircase at and just below its edges, with float64 on extreme and random inputs."""
+    generator = torch.Generator().manual_seed(0)
+    random = torch.randint(0, top + 1, (2, *node.input_shape), generator=generator)
+    x = torch.cat([torch.full_like(random[:1], top), random])
+    sums, levels = node.apply(x.double()), x.to(torch.uint8)
+    batches = [(levels, sums)]
+    if not isinstance(node, Convolution) or _mostly_padding(node):  # these have another layout for many images
+        batches.append((levels.repeat(_ROW, *[1] * (x.dim() - 1)), sums.repeat(_ROW, *[1] * (sums.dim() - 1))))
+    plain = Int8Synapse(node, torch.full(node.output_shape[:1], 2.0**node.weight_exp))
+    if not all(torch.equal(plain.current(levels).double(), sums) for levels, sums in batches):
+        return None
+    largest = max(1, int(sums.abs().max()))
+    for divisor in {max(1, largest // n) for n in (2, 200, 20000)}:  # few levels, many, and beyond u8
+        stage = Int8Synapse(node, torch.full(node.output_shape[:1], 2.0**node.weight_exp / divisor))
+        bias = torch.full(node.output_shape[:1], 0.5 / divisor - 0.5)
+        for levels, sums in batches:
+            if not torch.equal(stage.quantised(levels, bias).double(), torch.floor(sums / divisor).clamp(0, U8_MAX)):
+                return None
+    return plain
+
+
+def clipped(x: Tensor, top: int, *, keep: bool = False) -> Tensor:
+    """u8 ``clip(floor(x), 0, top)`` of float32, in the same memory layout; ``top`` is at most 255. ``x`` is consumed
+    unless ``keep``.
+
+    Torch converts float32 to u8 number by number; by way of int8 or int16 that is nine or five times as fast.
+    """
+    x = x.clamp(0, top) if keep else x.clamp_(0, top)
+    return x.to(torch.int8).view(torch.uint8) if top < 128 else x.to(torch.int16).to(torch.uint8)
+
+
+def channels_last(x: Tensor) -> Tensor:
+    """Images [N, C, H, W] in channels-last memory, anything else unchanged."""
+    return x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x

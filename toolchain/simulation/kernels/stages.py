@@ -1,0 +1,172 @@
+"""Synapses whose own output stage is the quantiser of the population behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from spikec.ir.graph import IntegerGraph, Population
+from spikec.ir.operations import Synapse
+from spikec.ir.types import Int64
+from spikec.simulation.kernels.int8 import U8_MAX, Int8Synapse, channels_last, clipped, exact_synapse
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The quotients clip(floor((U + shift) / theta), 0, 255) of a population, one for each shift, by its synapses
+    scaled by 1 / theta. Quotients above ``top`` may be any above it.
+
+    ``synapses``: per step one synapse per source. ``biases``: per shift and step a bias [O]. ``starts``: per shift what
+    is added besides, [1, *shape] or [1, O, 1, 1], or none. ``offsets``: per shift what to add to the synapses of all
+    steps instead of both, each [S or 1, 1, HW or 1, O]. ``times``: image and bias after each step, [S, 1, 1].
+
+    Step by step, one synapse without a start rounds and clips in its own output stage. Otherwise the sum of all
+    synapses, which is the same for all shifts, is truncated. ``whole``: whether that is exact for all steps at once.
+    """
+
+    synapses: Sequence[Sequence[Int8Synapse]]
+    biases: Sequence[Sequence[Tensor]]
+    starts: Sequence[Tensor]
+    offsets: Sequence[Sequence[Tensor]]
+    times: Tensor
+    top: int
+    whole: bool
+
+    def __call__(self, step: int, inputs: Sequence[Tensor]) -> list[Tensor]:
+        """Quotients u8 [N, *shape] by shift after ``step``, from the input of each synapse."""
+        if not self.starts:
+            return [self.synapses[step][0].quantised(inputs[0], bias[step]) for bias in self.biases]
+        total = _added(self.synapses[step], inputs, self.biases[0][step])
+        return [clipped(x, self.top) for x in _shifted(total, [[start] for start in self.starts])]
+
+    def scaled(self, images: int, inputs: Sequence[Tensor]) -> list[Tensor]:
+        """(U + shift + 1/2) / theta by shift after every step, float32 [S, N, HW, O]; its floor is the quotient.
+
+        ``inputs``: for each synapse that of all steps [S * N, ...], or one image [N, ...] that is there at every step.
+        Pipelined graphs only: there the synapses of the first step are those of one image.
+        """
+        total = flat(_added(self.synapses[0], inputs))
+        if len(total) == images:
+            total = total * self.times
+        total = total.view(len(self.times), images, -1, self.offsets[0][0].shape[-1])
+        return _shifted(total, self.offsets)
+
+    @staticmethod
+    def membrane(x: Tensor, theta: Tensor) -> Tensor:
+        """U from :meth:`scaled` without a shift, where the stage was made with ``membranes``."""
+        return x.double().mul_(theta).sub_(0.5).round_().float()
+
+
+def _added(synapses: Sequence[Int8Synapse], inputs: Sequence[Tensor], bias: Tensor | None = None) -> Tensor:
+    total = synapses[0].current(inputs[0], bias)
+    for synapse, x in zip(synapses[1:], inputs[1:], strict=True):
+        total += synapse.current(x)
+    return total
+
+
+def _shifted(total: Tensor, offsets: Sequence[Sequence[Tensor]]) -> list[Tensor]:
+    """``total`` plus the sum of each; consumed by the last, since new memory costs as much as the addition."""
+    *others, last = offsets
+    return [reduce(torch.add, offset, total) for offset in others] + [reduce(Tensor.add_, last, total)]
+
+
+def stage_of(
+    graph: IntegerGraph,
+    node: Population,
+    proven: Mapping[str, Int8Synapse],
+    bounds: Mapping[str, int],
+    top: int,
+    times: Sequence[int],
+    shifts: Sequence[Int64],
+    *,
+    membranes: bool,
+) -> Stage | None:
+    """The stage of ``node`` for ``shifts`` (each *shape), None where the synapses before it cannot be its quantiser
+    exactly, or, with ``membranes``, where those could not be told from what they are scaled to.
+
+    ``proven``: exact 8-bit synapses by name. ``bounds``: on any accumulated sum, by node. ``top``: the largest count.
+    ``times``: how often image and bias have been added after each step.
+
+    floor(U / theta) = floor((U + 1/2) / theta) for integers, and the argument is at least 1 / (2*theta) away from
+    an integer. In float32, with unit roundoff u = 2**-24, scales, products, biases and sums of k terms err
+    together by less than u * ((k + 1) * (sum |U_i| + |bias|) + theta * (top + 3)) / theta: hence the 2**23. Terms are
+    the synapses and what is added behind them; of all steps as a whole also an image multiplied by the number of steps.
+    One synapse has to be that exact only where 0 <= U <= theta * (top + 1): every operation on its sum is monotone, so
+    beyond that its result is 0 or at least ``top``. A membrane is rounded from theta * x - 1/2, whatever its size.
+    """
+    synapses, theta = _private_synapses(graph, node), _per_channel(node.theta)
+    if synapses is None or theta is None:
+        return None
+    from_image = synapses[0].sources == (graph.input.name,) and graph.input.dtype == "uint8"
+    if from_image:
+        usable = len(synapses) == 1 and exact_synapse(synapses[0], U8_MAX) is not None
+    else:
+        usable = all(s.name in proven for s in synapses)
+    starts = [node.v_init + shift for shift in shifts]
+    channels = [channel for channel in map(_per_channel, starts) if channel is not None]
+    bias = np.sum([s.bias for s in synapses], axis=0)
+    in_kernel = len(synapses) == 1 and len(channels) == len(starts)
+    largest = max(int(np.abs(start).max()) for start in starts) + max(times) * int(np.abs(bias).max())
+    monotone = len(synapses) == 1 and not membranes
+    sums = int(theta.max()) * (top + 1) + largest if monotone else sum(bounds[s.name] for s in synapses)
+
+    def exact(terms: int) -> bool:
+        return (terms + 1) * (sums + largest) + int(theta.max()) * (top + 3) < 2**23
+
+    whole = exact(len(synapses) + (1 if in_kernel else 2) + from_image)
+    if not usable or not (whole if membranes else exact(len(synapses) + (not in_kernel))):
+        return None
+
+    def scaled(factor: int) -> list[Int8Synapse]:
+        return [Int8Synapse(s, torch.as_tensor(factor * 2.0**s.weight_exp / theta).float()) for s in synapses]
+
+    # An image stands for one step: t of them have arrived after step t. Counts are accumulated already.
+    per_step = [scaled(t) for t in times] if from_image else [scaled(1)] * len(times)
+    if in_kernel:  # which rounds: floor(x) is the rounding of x - 1/2
+        constants = [[(t * bias + channel + 0.5) / theta for t in times] for channel in channels]
+        biases = [[constant - 0.5 for constant in per_shift] for per_shift in constants]
+        added, offsets = [], [[np.stack(per_shift)[:, None, None]] for per_shift in constants]
+    else:
+        biases = [[t * bias / theta for t in times]]
+        added = [(start + 0.5) / theta.reshape(-1, *[1] * (len(node.shape) - 1)) for start in starts]
+        later = np.stack(biases[0])[:, None, None]
+        offsets = [[later, start.reshape(len(theta), -1).T[None, None]] for start in added]
+    return Stage(
+        per_step,
+        [[_float32(each) for each in per_shift] for per_shift in biases],
+        [channels_last(_float32(start)[None]) for start in added],
+        [[_float32(each) for each in per_shift] for per_shift in offsets],
+        _float32(np.array(times)).reshape(-1, 1, 1),
+        top,
+        whole,
+    )
+
+
+def flat(x: Tensor) -> Tensor:
+    """[N, neurons] in contiguous memory, channels last."""
+    return (x.permute(0, 2, 3, 1) if x.dim() == 4 else x).reshape(len(x), -1)
+
+
+def _float32(array: npt.NDArray[Any]) -> Tensor:
+    return torch.as_tensor(array).float().contiguous()
+
+
+def _private_synapses(graph: IntegerGraph, node: Population) -> list[Synapse] | None:
+    """The sources of ``node``, where all are synapses that nothing else reads."""
+    sources = [graph.nodes[name] for name in node.sources]
+    found = [s for s in sources if isinstance(s, Synapse) and len(graph.consumers(s.name)) == 1]
+    return found if len(found) == len(sources) else None
+
+
+def _per_channel(array: Int64) -> Int64 | None:
+    """One value per channel [O], or None where it varies within a channel."""
+    rows = array.reshape(array.shape[0], -1)
+    first: Int64 = rows[:, 0]
+    return first if (rows == first[:, None]).all() else None

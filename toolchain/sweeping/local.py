@@ -1,0 +1,172 @@
+"""Worker processes on this machine. A worker that dies fails its run only; another takes its place."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import TextIO
+
+from spikec.deployment.configuration import Configuration
+from spikec.sweeping.store import Store, failure
+from spikec.sweeping.worker import BUSY
+
+#: Called in the main thread with the configuration and its state.
+Finished = Callable[[Configuration, str], None]
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+_GRACE_SECONDS = 5.0
+_LAST_LINES = 5
+
+
+def shares(runs: int, jobs: int | None = None, threads: int | None = None) -> tuple[int, int]:
+    """Worker processes and threads of each, so that together they fill the cores and no more."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = jobs if jobs is not None else max(1, cores // (threads or 1))
+    workers = max(1, min(workers, runs))
+    return workers, threads or max(1, cores // workers)
+
+
+def execute(
+    store: Store,
+    pending: Sequence[Configuration],
+    finished: Finished,
+    *,
+    jobs: int | None = None,
+    threads: int | None = None,
+) -> None:
+    """Compute what is pending. On an interrupt the workers are stopped and the exception goes on."""
+    workers, each = shares(len(pending), jobs, threads)
+    environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(each)), "OMP_WAIT_POLICY": "PASSIVE"}
+    crew = _Crew(store, pending, workers, environment)
+    try:
+        for _ in range(len(pending)):
+            finished(*crew.next())
+    finally:
+        crew.stop()
+
+
+class _Crew:
+    """A thread per worker process feeds it; what they finish comes out of ``next``."""
+
+    def __init__(
+        self, store: Store, pending: Sequence[Configuration], workers: int, environment: Mapping[str, str]
+    ) -> None:
+        self._store, self._environment = store, environment
+        self._waiting = deque((configuration, False) for configuration in pending)
+        self._done: queue.SimpleQueue[tuple[Configuration, str] | BaseException] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._processes: set[subprocess.Popen[str]] = set()
+        self._stopped = False
+        for _ in range(workers):
+            threading.Thread(target=self._feed, daemon=True).start()
+
+    def next(self) -> tuple[Configuration, str]:
+        """The next finished configuration and its state."""
+        while True:
+            with contextlib.suppress(queue.Empty):
+                found = self._done.get(timeout=0.5)  # in slices, so that an interrupt is seen on every system
+                if isinstance(found, BaseException):
+                    raise found
+                return found
+
+    def stop(self) -> None:
+        """End all workers; those that do not end when asked are killed."""
+        with self._lock:
+            self._stopped = True
+            running = list(self._processes)
+        for process in running:
+            process.terminate()
+        for process in running:
+            try:
+                process.wait(_GRACE_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def _feed(self) -> None:
+        try:
+            while self._waiting:
+                self._serve_one_worker()
+        except BaseException as error:
+            self._done.put(error)
+
+    def _serve_one_worker(self) -> None:
+        """Give one worker runs until there are none or it dies."""
+        with tempfile.TemporaryFile("w+") as log:
+            process = self._start(log.fileno())
+            if process is None:
+                return
+            assert process.stdin is not None
+            assert process.stdout is not None
+            with process:
+                while (taken := self._take()) is not None:
+                    configuration, wait = taken
+                    with contextlib.suppress(BrokenPipeError):
+                        print(
+                            json.dumps({"run": configuration.to_json(), "wait": wait}), file=process.stdin, flush=True
+                        )
+                    state = process.stdout.readline().strip()
+                    if state == BUSY:  # another sweep is at it: later, and then patiently
+                        self._waiting.append((configuration, True))
+                    elif state:
+                        self._done.put((configuration, state))
+                    else:
+                        self._died(configuration, process, log)
+                        break
+                with contextlib.suppress(BrokenPipeError):
+                    process.stdin.close()
+            with self._lock:
+                self._processes.discard(process)
+
+    def _start(self, log: int) -> subprocess.Popen[str] | None:
+        command = [sys.executable, "-m", "spikec.sweeping.worker", str(self._store.folder)]
+        with self._lock:
+            if self._stopped:
+                self._waiting.clear()
+                return None
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=dict(self._environment),
+                text=True,
+                start_new_session=True,  # Ctrl-C reaches this process only, which then stops the workers
+            )
+            self._processes.add(process)
+            return process
+
+    def _take(self) -> tuple[Configuration, bool] | None:
+        with self._lock:
+            return self._waiting.popleft() if self._waiting and not self._stopped else None
+
+    def _died(self, configuration: Configuration, process: subprocess.Popen[str], log: TextIO) -> None:
+        code = process.wait()
+        if self._stopped:
+            return
+        if self._store.read(configuration.id) is None:
+            self._store.write(failure(configuration, f"{_how(code)}{_last_lines(log)}", kind="WorkerDied"))
+        found = self._store.read(configuration.id)
+        self._done.put((configuration, str(found["state"]) if found else "failed"))
+
+
+def _how(code: int) -> str:
+    if code >= 0:
+        return f"the worker process ended with exit code {code}"
+    name = signal.Signals(-code).name
+    hint = ": the system may have run out of memory, try fewer --jobs" if name == "SIGKILL" else ""
+    return f"the worker process was killed by {name}{hint}"
+
+
+def _last_lines(log: TextIO) -> str:
+    log.seek(0)
+    lines = [line for line in log.read().splitlines() if line.strip()][-_LAST_LINES:]
+    return f"; last words: {' | '.join(lines)}" if lines else ""

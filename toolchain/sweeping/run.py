@@ -1,0 +1,142 @@
+"""The verb: a grid and a folder in, a result per configuration out, of which only those that are missing are made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from spikec.deployment.configuration import Configuration
+from spikec.errors import ToolchainError
+from spikec.sweeping import local, slurm, summary
+from spikec.sweeping.grid import Plan, read_grid
+from spikec.sweeping.store import DONE, FAILED, REFUSED, Result, Store, failure
+
+Executor = Literal["local", "slurm"]
+MISSING = "missing"
+#: Called after every run with its configuration and state, and how many of how many are finished.
+Progress = Callable[[Configuration, str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The state of a sweep: its plan and whatever results its folder holds."""
+
+    folder: Path
+    plan: Plan
+    results: dict[str, Result]  # by id, those of this plan only
+    made: int = 0  # how many of them this call computed
+
+    @property
+    def states(self) -> dict[str, int]:
+        """How many runs are done, refused, failed and missing."""
+        counts = dict.fromkeys((DONE, REFUSED, FAILED, MISSING), 0)
+        for run in self.plan.runs:
+            counts[self.state(run.configuration)] += 1
+        return counts
+
+    def state(self, configuration: Configuration) -> str:
+        found = self.results.get(configuration.id)
+        return MISSING if found is None else str(found["state"])
+
+    @property
+    def summary(self) -> Path:
+        """The CSV file with all results of the folder."""
+        return self.folder / "summary.csv"
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A flat row per result, in the order of the grid."""
+        return [summary.row(result) for result in self]
+
+    def text(self) -> str:
+        """The table for a terminal."""
+        return summary.table(list(self))
+
+    def __iter__(self) -> Iterator[Result]:
+        """Results in the order of the grid."""
+        ids = (run.configuration.id for run in self.plan.runs)
+        return (self.results[id] for id in ids if id in self.results)
+
+    def __str__(self) -> str:
+        return self.text()
+
+
+def sweep(
+    grid: str | Path | Mapping[str, Any] | Plan,
+    out: str | Path,
+    *,
+    executor: Executor = "local",
+    jobs: int | None = None,
+    threads: int | None = None,
+    retry_failed: bool = False,
+    slurm_options: Mapping[str, str] | None = None,
+    wait: bool = True,
+    progress: Progress | None = None,
+) -> Sweep:
+    """Compute every configuration of ``grid``, a TOML file or the same as a dictionary, without a result in ``out``.
+
+    ``jobs``: worker processes, or tasks of a job array at once; ``threads`` of each. ``retry_failed``: a failed run
+    counts as missing. ``wait=False`` submits to SLURM and returns. What a method or a number format refuses and what
+    fails is a result too, with the reason. Interrupted, it keeps what is finished; the same call goes on from there.
+
+    Raises ``DataError`` with every mistake of the grid, ``TargetUnavailable`` where there is no SLURM.
+    """
+    if executor not in get_args(Executor):
+        raise ToolchainError(f"executor must be one of {', '.join(get_args(Executor))}, not {executor!r}")
+    plan = grid if isinstance(grid, Plan) else read_grid(grid)
+    if executor == "slurm":
+        slurm.check(slurm_options or {})
+    store = Store(out)
+    store.prepare()
+    pending = _pending(store, plan, retry_failed)
+    finished = _Counter(progress, len(pending))
+    try:
+        if pending and executor == "local":
+            local.execute(store, pending, finished, jobs=jobs, threads=threads)
+        elif pending:
+            waited = slurm.queued(store, {run.id for run in pending})
+            left = [run for run in pending if not any(run.id in made.ids for made in waited)]
+            if left:
+                waited.append(slurm.submit(store, left, jobs=jobs, threads=threads, options=slurm_options))
+            if wait:
+                slurm.wait(store, pending, waited, finished)
+    finally:
+        summary.write_csv(store.folder / "summary.csv", store.all())
+    return look(plan, out, made=finished.done)
+
+
+def look(plan: Plan, out: str | Path, made: int = 0) -> Sweep:
+    """The state of a sweep without computing anything."""
+    store = Store(out)
+    found = ((run.configuration.id, store.read(run.configuration.id)) for run in plan.runs)
+    return Sweep(store.folder, plan, {id: result for id, result in found if result is not None}, made)
+
+
+def _pending(store: Store, plan: Plan, retry_failed: bool) -> list[Configuration]:
+    """Runs without a result; what a method refuses by itself gets one at once."""
+    pending = []
+    for run in plan.runs:
+        found = store.read(run.configuration.id)
+        if found is not None and found["state"] == FAILED and retry_failed:
+            store.remove(run.configuration.id)
+            found = None
+        if found is not None:
+            continue
+        if run.refused is not None:
+            store.write(failure(run.configuration, run.refused, REFUSED, "ConversionError"))
+        else:
+            pending.append(run.configuration)
+    return pending
+
+
+class _Counter:
+    """Counts finished runs for whoever watches."""
+
+    def __init__(self, progress: Progress | None, total: int) -> None:
+        self.progress, self.total, self.done = progress, total, 0
+
+    def __call__(self, configuration: Configuration, state: str) -> None:
+        self.done += 1
+        if self.progress is not None:
+            self.progress(configuration, state, self.done, self.total)

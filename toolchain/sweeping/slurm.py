@@ -1,0 +1,181 @@
+"""One job array per call of ``sbatch``; results come back as files, so that nothing but ``squeue`` is asked of SLURM.
+
+A submission that is still queued when a sweep starts is waited for, not repeated: the waiting process may be stopped
+and started again at any time.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from spikec.deployment.configuration import Configuration
+from spikec.errors import TargetUnavailable, ToolchainError
+from spikec.sweeping.local import THREAD_VARIABLES, Finished
+from spikec.sweeping.store import Store, failure
+from spikec.whole_files import write_text
+
+#: SLURM's own default (MaxArraySize 1001) allows this many tasks; beyond it a task computes several runs.
+MAX_TASKS = 1000
+#: Seconds between two looks at the queue: soon at first, then sparing the controller.
+FIRST_POLL, LAST_POLL = 0.5, 15.0
+#: How often a job may be gone from the queue while its results are not here yet (network file systems lag).
+_PATIENCE = 3
+_OWN = ("array", "chdir", "output", "error", "parsable", "wait", "wrap")
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A job array: its number, and the configurations of each task."""
+
+    folder: Path
+    job: str
+    tasks: tuple[tuple[str, ...], ...]
+
+    @property
+    def ids(self) -> set[str]:
+        return {id for task in self.tasks for id in task}
+
+    def log(self, id: str) -> Path:
+        """What the task that computes ``id`` printed."""
+        return self.folder / f"{next(n for n, task in enumerate(self.tasks) if id in task)}.log"
+
+
+def check(options: Mapping[str, str]) -> None:
+    """Raise where SLURM is missing or an option is not the user's to set."""
+    missing = [name for name in ("sbatch", "squeue") if shutil.which(name) is None]
+    if missing:
+        raise TargetUnavailable(
+            f"SLURM is not here: no {' and no '.join(missing)} on PATH; call spikec on a machine that submits jobs to "
+            "the cluster, or use --executor local"
+        )
+    for name in options:
+        if name in _OWN:
+            raise ToolchainError(f"--slurm-option {name}: the sweep sets this itself; leave it out")
+
+
+def submit(
+    store: Store,
+    pending: Sequence[Configuration],
+    *,
+    jobs: int | None = None,
+    threads: int | None = None,
+    options: Mapping[str, str] | None = None,
+) -> Submission:
+    """One array for all that is pending: at most ``jobs`` tasks at once, ``threads`` cores each (default 1)."""
+    each = math.ceil(len(pending) / MAX_TASKS)
+    tasks = [list(pending[start : start + each]) for start in range(0, len(pending), each)]
+    folder = _new_folder(store.folder / "slurm")
+    write_text(folder / "tasks.json", json.dumps([[run.to_json() for run in task] for task in tasks]))
+    write_text(folder / "script.sh", _script(store.folder, folder))
+    given = {"job-name": "spikec-sweep", "cpus-per-task": str(threads or 1), **(options or {})}
+    command = [
+        "sbatch",
+        "--parsable",
+        f"--array=0-{len(tasks) - 1}" + (f"%{jobs}" if jobs else ""),
+        f"--chdir={Path.cwd()}",
+        f"--output={(folder / '%a.log').absolute()}",
+        *(f"--{name}={value}" if value else f"--{name}" for name, value in given.items()),
+        str((folder / "script.sh").absolute()),
+    ]
+    answer = subprocess.run(command, capture_output=True, text=True)
+    if answer.returncode:
+        said = " ".join(answer.stderr.split()) or f"exit code {answer.returncode}"
+        kind = TargetUnavailable if "contact" in said else ToolchainError
+        raise kind(f"sbatch refused the sweep: {said}")
+    made = Submission(folder, answer.stdout.strip().split(";")[0], tuple(tuple(r.id for r in task) for task in tasks))
+    write_text(folder / "job.json", json.dumps({"job": made.job, "tasks": made.tasks}))
+    return made
+
+
+def queued(store: Store, ids: set[str]) -> list[Submission]:
+    """Earlier submissions that hold some of ``ids`` and are still in the queue."""
+    found = []
+    for file in sorted((store.folder / "slurm").glob("*/job.json")):
+        try:
+            data = json.loads(file.read_text(encoding="utf-8"))
+            made = Submission(file.parent, str(data["job"]), tuple(tuple(task) for task in data["tasks"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # not ours, or half gone: the worst that follows is a run that is submitted again
+        if made.ids & ids and in_queue(made.job) is not False:
+            found.append(made)
+    return found
+
+
+def in_queue(job: str) -> bool | None:
+    """Whether any task of a job waits or runs; None where the controller gives no answer."""
+    answer = subprocess.run(["squeue", "--noheader", f"--jobs={job}", "--format=%T"], capture_output=True, text=True)
+    if answer.returncode == 0:
+        return bool(answer.stdout.strip())
+    return False if "invalid job id" in answer.stderr.lower() else None
+
+
+def wait(
+    store: Store,
+    pending: Sequence[Configuration],
+    submissions: Sequence[Submission],
+    finished: Finished,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Report results as they appear; a run whose job is gone without one has failed."""
+    missing = {run.id: run for run in pending}
+    gone = {made.job: 0 for made in submissions}
+    pause = FIRST_POLL
+    while missing:
+        arrived = {id: result for id in missing if (result := store.read(id)) is not None}
+        for id, result in arrived.items():
+            finished(missing.pop(id), result["state"])
+        for made in submissions:
+            left = made.ids & missing.keys()
+            if left and in_queue(made.job) is False:
+                gone[made.job] += 1
+                if gone[made.job] >= _PATIENCE:
+                    for id in sorted(left):
+                        store.write(failure(missing[id], _lost(made, id), kind="JobEnded"))
+        if missing:
+            sleep(pause)
+        pause = FIRST_POLL if arrived else min(1.5 * pause, LAST_POLL)
+
+
+def _lost(made: Submission, id: str) -> str:
+    log = made.log(id)
+    try:
+        lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    except OSError:
+        lines = []
+    words = f"its last words: {' | '.join(lines[-5:])}" if lines else f"it left no words in {log}"
+    return f"job {made.job} ended without a result (out of time, out of memory, or cancelled?); {words}"
+
+
+def _new_folder(parent: Path) -> Path:
+    parent.mkdir(parents=True, exist_ok=True)
+    for number in itertools.count(1):
+        try:
+            (parent / str(number)).mkdir()
+        except FileExistsError:
+            continue
+        return parent / str(number)
+    raise AssertionError
+
+
+def _script(results: Path, folder: Path) -> str:
+    words = [
+        sys.executable,
+        "-m",
+        "spikec.sweeping.worker",
+        results.absolute(),
+        "--tasks",
+        folder.absolute() / "tasks.json",
+    ]
+    exports = [f'export {name}="${{SLURM_CPUS_PER_TASK:-1}}"' for name in THREAD_VARIABLES]
+    call = f'exec {shlex.join(map(str, words))} --index "$SLURM_ARRAY_TASK_ID"'
+    return "\n".join(["#!/bin/sh", *exports, call, ""])

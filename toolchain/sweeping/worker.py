@@ -1,0 +1,60 @@
+"""The process that computes: ``python -m spikec.sweeping.worker FOLDER``, told what to do
+
+- line by line on standard input by the local executor (``{"run": configuration, "wait": bool}``), to which it answers
+  with a state per line, or
+- as one task of a job array, ``--tasks FILE --index N``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from spikec.deployment.configuration import Configuration
+from spikec.sweeping.store import Store
+
+#: Another process computes this configuration at the moment.
+BUSY = "busy"
+
+
+def compute(store: Store, configuration: Configuration, wait: bool) -> str:
+    """The state of the configuration's result, which is measured unless it is there."""
+    with store.claim(configuration.id, wait) as mine:
+        if not mine:
+            return BUSY
+        found = store.read(configuration.id)
+        if found is None:
+            from spikec.sweeping.measure import measure
+
+            found = measure(configuration)
+            store.write(found)
+        return str(found["state"])
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m spikec.sweeping.worker", description="a worker of spikec sweep")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--tasks", type=Path)
+    parser.add_argument("--index", type=int)
+    args = parser.parse_args(words)
+    store = Store(args.folder)
+    if args.tasks is not None:
+        for run in json.loads(args.tasks.read_text(encoding="utf-8"))[args.index]:
+            compute(store, Configuration.from_json(run), wait=True)
+        return 0
+    # What libraries and models print must not end up among the answers.
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    for line in sys.stdin:
+        order = json.loads(line)
+        state = compute(store, Configuration.from_json(order["run"]), order["wait"])
+        print(state, file=answers, flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
