@@ -20,7 +20,7 @@ from spikec.errors import DoesNotFit
 from spikec.ir import as_integer
 from spikec.ir.graph import IntegerGraph
 from spikec.ir.kinds import kinds
-from spikec.ir.walks import origins
+from spikec.ir.walks import depths, origins
 from spikec.targets.chips import Placement
 from spikec.targets.loihi.facts import Facts, Rule, recalled, severity
 from spikec.targets.loihi.limits import load_limits
@@ -144,11 +144,9 @@ def membrane(facts: Facts) -> Iterator[Violation]:
 def delay(facts: Facts) -> Iterator[Violation]:
     """Branches of different depth: the shorter one has to wait, in steps of synaptic delay."""
     net, limit = facts.net, facts.limits["delay"]
-    depth = {net.input.name: 0}
+    depth = depths(net)
     for layer in facts.layers:
-        before = origins(net, layer.name)
-        depth[layer.name] = 1 + max((depth[origin] for origin in before), default=0)
-        spiking = [depth[origin] for origin in before if origin != net.input.name]
+        spiking = [depth[origin] for origin in origins(net, layer.name) if origin != net.input.name]
         window = net.emission_steps if net.schedule == "layerwise" else 1
         waits = (max(spiking) - min(spiking)) * window if spiking else 0
         if waits > limit.value:

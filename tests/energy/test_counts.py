@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from spikec.energy.counts import count
-from spikec.energy.fanout import origins
+from spikec.energy.fanout import fan_outs
 from spikec.errors import DataError
 from spikec.ir.operations import Affine, Convolution, Flatten, SumPool
 from spikec.simulation import simulate
@@ -320,7 +320,7 @@ def test_padded_macs_are_what_profilers_print(make):
 def test_counting_is_exact_beyond_64_bits(make):
     net = make.small_network(np.random.default_rng(0))
     trace = make.random_trace(net, np.random.default_rng(1), images=1)
-    reach = origins(net, net.nodes["fc"])["if2"]
+    reach = fan_outs(net, net.nodes["fc"])["if2"]
     trace.events["if2"] = np.full((2**15, 5, 3, 3), 2**31 - 1, dtype=np.int32)
     for name, value in (("if1", np.zeros((2**15, 4, 7, 7), dtype=np.int32)),):
         trace.events[name] = value

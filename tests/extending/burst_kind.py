@@ -47,6 +47,9 @@ class BurstIF(Kind):
     def place_value(self, step: int, timesteps: int) -> int:
         return 1
 
+    def least(self, timesteps: int) -> int:
+        return 0
+
     def lossless(self, timing: Timing, depth: int) -> str:
         return "in a single step neurons fire their level" if timing.timesteps == 1 else ""
 

@@ -56,8 +56,8 @@ class Scale(Linear):
     def from_nir(cls, name: str, node: Any, sources: tuple[str, ...], shape: Shape) -> Scale:
         return cls(name, sources, shape, shape, int64(node.scale).reshape(shape[0], -1)[:, 0])
 
-    @staticmethod
-    def problems(node: Any, typed: bool) -> Iterator[str]:
+    @classmethod
+    def problems(cls, node: Any, typed: bool) -> Iterator[str]:
         rows = np.asarray(node.scale).reshape(np.shape(node.scale)[0], -1)
         if (rows != rows[:, :1]).any():
             yield "scale must be one number per channel"

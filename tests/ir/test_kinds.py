@@ -15,8 +15,21 @@ from helpers.networks import one_layer
 from helpers.oracle import LARGEST_LEVELS, level_sent, oracle
 
 from spikec.errors import GraphError, MissingImplementation
-from spikec.ir.kinds import IF, BitSerialIF, CalibratedIF, GradedIF, Kind, SignedIF, Timing, base, kind_named, kinds
-from spikec.ir.kinds.base import forget, register
+from spikec.ir.kinds import (
+    IF,
+    BitSerialIF,
+    CalibratedIF,
+    GradedIF,
+    Kind,
+    SignedIF,
+    Timing,
+    kind_named,
+    kinds,
+    registering,
+    stored,
+)
+from spikec.ir.kinds.registering import forget, register
+from spikec.simulation import simulate
 
 _DOCS = (Path(__file__).parents[2] / "docs" / "semantics.md").read_text()
 
@@ -226,6 +239,9 @@ class _Three(Kind):
     def place_value(self, step, timesteps):
         return 1
 
+    def least(self, timesteps):
+        return 0
+
     def lossless(self, timing, depth):
         return ""
 
@@ -253,20 +269,20 @@ def test_a_kind_of_an_installed_package_is_found(monkeypatch):
         seen.append(group)
         return [SimpleNamespace(load=lambda: register(_Three))]
 
-    monkeypatch.setattr(base, "entry_points", entries)
-    base._load_packages.cache_clear()
+    monkeypatch.setattr(registering, "entry_points", entries)
+    registering._load_packages.cache_clear()
     try:
         assert kind_named("three") is _Three
         assert kinds()["three"] is _Three
         assert seen == ["spikec.kinds"]  # packages are looked through once
     finally:
         forget(_Three)
-        base._load_packages.cache_clear()
+        registering._load_packages.cache_clear()
 
 
 _LEFT_OUT = [
     "name", "schedules", "timesteps", "alone", "drains", "extends", "constant_once", "one_number", "requirement",
-    "emission", "rehearsal", "place_value", "lossless",
+    "emission", "rehearsal", "place_value", "least", "lossless",
 ]  # fmt: skip
 
 
@@ -289,10 +305,93 @@ def test_a_kind_that_forgets_a_fact_is_refused_by_name(facts):
 
 
 def test_a_kind_that_takes_constant_input_once_cannot_run_pipelined():
-    once = type("Once", (_Three,), {"name": "once", "constant_once": True})
-    with pytest.raises(TypeError, match="Once takes its constant input once, so it cannot run pipelined"):
-        register(once)
+    with pytest.raises(TypeError, match="takes its constant input once, so it cannot run pipelined"):
+        register(_derived(name="once", constant_once=True))
+    with pytest.raises(TypeError, match="writes one number in all its steps, so it cannot run pipelined"):
+        register(_derived(name="once", one_number=True))
     assert "once" not in kinds()
+
+
+def _derived(**stated):
+    return dataclass(frozen=True)(type("Derived", (_Three,), stated))
+
+
+@pytest.mark.parametrize("name", ["if", "graded", "integrator", "Three", "", "3three", "th-ree"])
+def test_a_name_that_is_taken_or_cannot_be_is_refused(name):
+    with pytest.raises(TypeError, match=r"takes the name of|cannot be called"):
+        register(_derived(name=name))
+    assert kinds()["if"] is IF
+
+
+def test_fields_that_files_would_lose_are_refused():
+    @dataclass(frozen=True)
+    class Loses(_Three):
+        name: ClassVar[str] = "loses"
+        most: int = 3
+
+    with pytest.raises(TypeError, match=r"has fields that files would lose: make most with stored"):
+        register(Loses)
+    with pytest.raises(TypeError, match="is no dataclass of its own"):
+        register(type("Plain", (_Three,), {"name": "plain"}))
+
+
+@pytest.mark.parametrize(("field", "key"), [("most", "scale"), ("most", "v_init_int"), ("theta", "most")])
+def test_what_the_profile_keeps_for_itself_is_refused(field, key):
+    about = stored(key, netx="most", title="most", high=9)
+    cls = dataclass(frozen=True)(
+        type("Takes", (_Three,), {"name": "takes", "__annotations__": {field: int}, field: about})
+    )
+    with pytest.raises(TypeError, match="which the profile keeps for itself"):
+        register(cls)
+
+
+@dataclass(frozen=True)
+class _Settled(_Three):
+    """A layerwise kind whose facts a test sets."""
+
+    name: ClassVar[str] = "settled"
+    schedules: ClassVar[tuple[str, ...]] = ("pipelined", "layerwise")
+
+
+@pytest.mark.parametrize(
+    ("facts", "schedule", "message"),
+    [
+        ({"emission": (3, 0)}, "pipelined", "emits 3 to 0: an emission is a whole number"),
+        ({"emission": (0, 1.5)}, "pipelined", "emits 0 to 1.5"),
+        ({"rehearsal": 5}, "layerwise", "rehearses, which the schedule 'layerwise' has no steps for"),
+        ({"place_value": lambda self, step, _: 3**step}, "layerwise", "its constant input must enter once"),
+        ({"place_value": lambda self, step, _: 3**step}, "pipelined", "its constant input must enter once"),
+        ({"place_value": lambda *_: 0}, "layerwise", "place values are whole numbers of at least 1"),
+        ({"timesteps": (1, 2)}, "pipelined", "runs in 1 to 2 steps, timesteps is 4"),
+        ({"schedules": ("layerwise",)}, "pipelined", "needs the schedule 'layerwise'"),
+    ],
+)
+def test_facts_that_cannot_be_are_refused_before_anything_runs(facts, schedule, message, monkeypatch):
+    for name, value in facts.items():
+        monkeypatch.setattr(_Settled, name, value)
+    graph = one_layer(weight=[[1]], bias=[0], theta=1, schedule=schedule)
+    neurons = replace(graph.nodes["neurons"], neuron=_Settled())
+    graph = replace(graph, nodes={**graph.nodes, "neurons": neurons})
+    assert any(message in problem for problem in graph.kind_problems())
+    with pytest.raises(GraphError, match=re.escape(message)):
+        simulate(graph, np.array([[1.0]]))
+
+
+def test_kinds_that_code_numbers_differently_cannot_share_a_network():
+    graph = one_layer(weight=[[1]], bias=[0], theta=1, kind="if", schedule="layerwise", timesteps=2)
+    second = replace(graph.nodes["neurons"], name="second", sources=("copy",), neuron=BitSerialIF())
+    copy = replace(graph.nodes["copy"], name="copy2", sources=("second",))
+    nodes = {name: node for name, node in graph.nodes.items() if name != "readout"}
+    nodes |= {"second": second, "copy2": copy, "readout": replace(graph.readout, sources=("copy2",))}
+    problems = replace(graph, nodes=nodes).kind_problems()
+    assert "kinds 'if' and 'bit_serial' code numbers differently" in problems
+    assert any("'bit_serial' cannot be mixed with if" in problem for problem in problems)
+
+
+def test_the_emission_type_holds_both_ends(monkeypatch):
+    for emission, expected in (((0, 1), "int8"), ((0, 127), "int8"), ((-200, 2), "int16"), ((0, 40000), "int32")):
+        monkeypatch.setattr(_Three, "emission", emission)
+        assert _Three().emission_type == np.dtype(expected)
 
 
 def test_what_is_not_stated_raises_where_it_is_used():

@@ -15,6 +15,7 @@ from spikec.ir.graph import IntegerGraph, Population, Readout
 from spikec.ir.operations import Affine, Convolution, Flatten
 from spikec.simulation import GoldenModel, simulate
 from spikec.simulation.engines import counts_by_layer as layers
+from spikec.simulation.golden import fingerprint
 from spikec.simulation.kernels.int8 import exact_synapse, unrolled
 
 
@@ -210,3 +211,18 @@ def test_wide_numbers(random_graph, random_images, oracle, bits, seed):
     for name, spikes in expected.spikes.items():
         np.testing.assert_array_equal(trace.spikes[name], spikes)
         assert trace.membrane[name] == tuple(m << bits for m in expected.membrane[name])
+
+
+def test_kinds_of_equal_integers_are_not_taken_for_each_other(one_layer):
+    """Two graphs that differ in their kind alone: each gets its own model, whatever ran before."""
+    images = np.array([[3.0], [7.0]])
+    shared = {"weight": [[2], [-1]], "bias": [1, 9], "theta": 4, "timesteps": 1, "schedule": "layerwise"}
+    graphs = [one_layer(kind=kind, **shared) for kind in ("if", "signed_if", "bit_serial")]
+    assert len({fingerprint(graph) for graph in graphs}) == len(graphs)
+    levels = {"weight": [[1]], "bias": [0], "theta": 1, "timesteps": 3, "schedule": "layerwise"}
+    by_kind = {}
+    for kind in ("if", "bit_serial", "if"):
+        by_kind.setdefault(kind, []).append(simulate(one_layer(kind=kind, **levels), images / 7).output.tolist())
+    alone = GoldenModel(one_layer(kind="bit_serial", **levels)).run(images / 7).output.tolist()
+    assert by_kind["bit_serial"] == [alone]
+    assert by_kind["if"][0] == by_kind["if"][1]

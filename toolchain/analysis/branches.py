@@ -19,13 +19,12 @@ def merged_branches(graph: IntegerGraph, node: Node) -> Iterator[tuple[list[str]
     """The sources of ``node`` that can be one synapse, two or more at a time, and that synapse (biases added)."""
     groups: dict[tuple[object, ...], list[Convolution | Affine]] = {}
     for name in node.sources:
-        match source := graph.nodes[name]:
-            case Convolution():
-                groups.setdefault((source.sources, source.stride), []).append(source)
-            case Affine():
-                groups.setdefault((source.sources,), []).append(source)
-            case _:
-                pass
+        source = graph.nodes[name]
+        # Exactly these: an operation derived from one may compute something else. What is bounded apart is bounded too.
+        if type(source) is Convolution:
+            groups.setdefault((source.sources, source.stride), []).append(source)
+        elif type(source) is Affine:
+            groups.setdefault((source.sources,), []).append(source)
     for members in groups.values():
         if len(members) > 1:
             synapse = _added(members)

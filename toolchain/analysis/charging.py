@@ -1,7 +1,7 @@
 """How far the membranes of a kind can go while it fires step by step, by interval arithmetic.
 
-Kinds that run in the pipelined schedule register here. Layerwise, everything arrives before the first emission, and
-one rule serves every kind (``spikec.analysis.ranges``).
+``CHARGING`` serves the pipelined schedule, step by step, ``EMPTYING`` the layerwise one, in which everything arrives
+before the first emission.
 """
 
 from __future__ import annotations
@@ -23,9 +23,22 @@ Charge = Callable[[Population, Interval, Sequence[Interval], Timing], Interval]
 CHARGING: Implementations[Charge] = Implementations(
     "range of its membranes step by step", "spikec.analysis.charging.CHARGING", Kind
 )
+#: Range of all membranes before reset, from that of what a neuron has gathered, zero included.
+Empty = Callable[[Population, Interval], Interval]
+
+EMPTYING: Implementations[Empty] = Implementations(
+    "range of its membranes while it emits what it has gathered", "spikec.analysis.charging.EMPTYING", Kind
+)
+EMPTYING.refuse(lambda kind: GraphError(f"{kind} neurons do not run layerwise"), CalibratedIF)
 CHARGING.refuse(
     lambda kind: GraphError(f"{kind} neurons have no membranes step by step: they run layerwise"), BitSerialIF, GradedIF
 )
+
+
+@EMPTYING.register(IF, SignedIF, BitSerialIF, GradedIF)
+def emptied(node: Population, gathered: Interval) -> Interval:
+    """Neurons fire themselves down towards zero and not beyond; none of these takes a spike back layerwise."""
+    return gathered
 
 
 @CHARGING.register(IF)

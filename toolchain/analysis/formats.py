@@ -16,7 +16,6 @@ from spikec.ir.operations import Synapse
 from spikec.ir.types import Int64
 from spikec.words import did_you_mean
 
-DEFAULT_FORMAT = "generic24"
 _SCHEMA = "spikec.format/1"
 _EXPONENTS = ("weight_exponent_max", "bias_exponent_max")
 _CHOICES = {

@@ -17,9 +17,10 @@ from functools import reduce
 import numpy as np
 
 from spikec.analysis.branches import merged_branches
-from spikec.analysis.charging import CHARGING
+from spikec.analysis.charging import CHARGING, EMPTYING
 from spikec.analysis.intervals import Interval, constant
 from spikec.analysis.widths import signed_bits
+from spikec.errors import GraphError
 from spikec.ir.coding import InputNode
 from spikec.ir.graph import IntegerGraph, Node, Population, Readout
 from spikec.ir.operations import Operation, Synapse
@@ -52,7 +53,7 @@ class Bound:
     @property
     def margin(self) -> int:
         """Bits to spare in the 24-bit registers of the generic target; negative where the proof fails."""
-        return (MEMBRANE_MAX.bit_length() + 1) - self.bits
+        return signed_bits(-MEMBRANE_MAX - 1, MEMBRANE_MAX) - self.bits
 
     def __str__(self) -> str:
         return f"{self.node}: [{self.low}, {self.high}], {self.bits} bits"
@@ -105,7 +106,13 @@ class _Flow:
 
 
 def bounds(graph: IntegerGraph) -> Ranges:
-    """Worst-case ranges of ``graph``. Raises ``RangeError`` where a sum may leave 62 bits."""
+    """Worst-case ranges of ``graph``.
+
+    Raises ``RangeError`` where a sum may leave 62 bits, ``GraphError`` for kinds that cannot run as the graph says.
+    """
+    problems = graph.kind_problems()
+    if problems:
+        raise GraphError("; ".join(problems))
     flows: dict[str, _Flow] = {}
     accumulators: dict[str, Bound] = {}
     sums: dict[str, Bound] = {}
@@ -179,7 +186,8 @@ def _image_of(node: Operation, interval: Interval) -> tuple[Interval, int]:
 def _membrane(graph: IntegerGraph, node: Population | Readout, flow: _Flow) -> Interval:
     start = constant(node.v_init)
     if graph.schedule == "layerwise":
-        return _received(graph, start, flow)
+        received = _received(graph, start, flow)
+        return received if isinstance(node, Readout) else EMPTYING(node.neuron)(node, received)
     steps = graph.timesteps if isinstance(node, Readout) else graph.timing.driven_steps
     currents = [flow.step] * steps + [flow.driven] * graph.drain
     if isinstance(node, Readout):
@@ -188,7 +196,7 @@ def _membrane(graph: IntegerGraph, node: Population | Readout, flow: _Flow) -> I
 
 
 def _received(graph: IntegerGraph, start: Interval, flow: _Flow) -> Interval:
-    """Layerwise: everything arrives before the first emission; zero stays in reach while a neuron fires itself down."""
+    """Layerwise: everything arrives before the first emission. Sums on the way count, from zero on."""
     if graph.weighted:
         driven = flow.driven.scaled(coding_factor(graph))  # shifted in before v_init and the constant part are added
         return (start + flow.steady + driven).union(driven).with_zero

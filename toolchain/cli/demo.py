@@ -6,11 +6,11 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spikec import defaults
 from spikec.cli import parser
 from spikec.cli.output import emit, percent
 from spikec.cli.parser import Parser, UsageError, at_least
-from spikec.deployment import defaults
-from spikec.deployment.defaults import DATA
+from spikec.defaults import DATA
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,6 +6,7 @@ import argparse
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from spikec import defaults
 from spikec.cli import parser
 from spikec.cli.output import emit, note
 from spikec.cli.parser import Parser, UsageError, at_least
@@ -24,7 +25,7 @@ def add_parser(commands: Any) -> Parser:
     command = parser.command(commands, "energy", "counts and energy of a NIR file, with intervals")
     parser.add_graph(command)
     parser.add_data(command)
-    parser.add_limit(command, 1000)
+    parser.add_limit(command, defaults.MEASURED_IMAGES)
     command.add_argument(
         "--profile", default="loihi2", metavar="P", help="loihi2 (default), loihi1, cmos45 or a .toml file"
     )

@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spikec import defaults
 from spikec.cli.parser import UsageError
 from spikec.cli.precision import chosen_precision
-from spikec.deployment import defaults
 
 if TYPE_CHECKING:
     from torch import nn

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from spikec.deployment import defaults
+from spikec import defaults
 from spikec.errors import ToolchainError
 from spikec.words import nearest, unknown
 

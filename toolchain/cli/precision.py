@@ -6,8 +6,8 @@ import argparse
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from spikec import defaults
 from spikec.cli.parser import UsageError
-from spikec.deployment import defaults
 
 if TYPE_CHECKING:
     from spikec.quantization import Int8
@@ -29,4 +29,4 @@ def chosen_precision(args: argparse.Namespace, scale: Scale) -> Int8:
     from spikec.quantization import Int8
 
     bits = defaults.BITS if args.bits is None else args.bits
-    return Int8(per=args.per or "layer", bits=bits, scale=args.scale or scale, overrides=overrides(args.override))
+    return Int8(per=args.per or defaults.PER, bits=bits, scale=args.scale or scale, overrides=overrides(args.override))

@@ -6,6 +6,7 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
+from spikec import defaults
 from spikec.cli import parser
 from spikec.cli.output import Progress, emit
 from spikec.cli.parser import Parser, UsageError
@@ -31,7 +32,7 @@ def add_parser(commands: Any) -> Parser:
     command = parser.command(commands, "ranges", "accumulators and membranes of a NIR file: proven, measured, overflow")
     parser.add_graph(command)
     parser.add_data(command, None, "nothing is measured")
-    parser.add_limit(command, 1000)
+    parser.add_limit(command, defaults.MEASURED_IMAGES)
     add_format(command)
     return command
 

@@ -11,7 +11,7 @@ from spikec.cli import parser
 from spikec.cli.output import emit, note
 from spikec.cli.parser import Parser, at_least, keep_inputs, output_path
 from spikec.cli.target_options import add_golden, golden_options
-from spikec.deployment.defaults import SPREAD_IMAGES
+from spikec.defaults import SPREAD_IMAGES
 
 
 def add_parser(commands: Any) -> Parser:

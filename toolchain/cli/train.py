@@ -6,12 +6,12 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spikec import defaults
 from spikec.cli.fine_tune import fine_tune, shorter, spiking, start
 from spikec.cli.output import emit, note, percent
 from spikec.cli.parser import Parser, UsageError, at_least, command, output_path
 from spikec.cli.ranges import check_format
 from spikec.cli.settings import add_settings
-from spikec.deployment import defaults
 
 if TYPE_CHECKING:
     from spikec.models.recipes import Recipe

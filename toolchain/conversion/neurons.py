@@ -62,9 +62,13 @@ class NeuronSpec:
             raise ConversionError(f"{who}: {kind.name} neurons run in {steps}, not in {timesteps}")
         if real_number(f"{who}: negative", self.negative) < 0:
             raise ConversionError(f"{who}: negative must be at least 0, it is {self.negative}")
+        if self.negative and not kind.signed:
+            raise ConversionError(f"{who}: {kind.name} neurons have no negative threshold; leave negative out")
         whole_number(f"{who}: warm_up", self.warm_up, 0, 2**15 - 1)
         if self.warm_up and schedule != "pipelined":
             raise ConversionError(f"{who}: warm_up needs the schedule 'pipelined'")
+        if self.warm_up and not kind.extends:
+            raise ConversionError(f"{who}: {kind.name} neurons cannot start over after a warm_up; leave it out")
         if kind.constant_once != kind.one_number:
             raise ConversionError(
                 f"{who}: a network in float takes image and biases once where neurons send one number, and at every "

@@ -17,12 +17,12 @@ from spikec.conversion.neurons import Neuron
 from spikec.conversion.offsets.static import activation_means, match_means
 from spikec.conversion.offsets.tuned import LARGEST_SET, class_scores, tune_offsets
 from spikec.conversion.thresholds import calibrate
+from spikec.defaults import CALIBRATION_IMAGES_MAX
 from spikec.errors import ConversionError, DataError
 from spikec.frontend import AveragePool, ChannelAffine, Convolution, Dense, Rectifier, canonicalize, is_activation
 from spikec.ir.coding import InputRange
 
 _KEPT_EXAMPLES = 64
-_CALIBRATION_IMAGES = 1000
 
 
 @torch.inference_mode(False)  # its tensors could be neither traced nor tuned
@@ -48,7 +48,7 @@ def convert(ann: nn.Module, method: Method, *, example: Any, calibration: Any = 
     graph = canonicalize(ann, images[:2])
     check_structure(graph)
     offsets = method.calibrated_offsets()
-    data, tuning = training[:_CALIBRATION_IMAGES], training[:LARGEST_SET]
+    data, tuning = training[:CALIBRATION_IMAGES_MAX], training[:LARGEST_SET]
     if calibration is None:
         _warn_of_examples(graph, offsets, len(tuning if offsets == "tuned" else data))
     levels = {name: getattr(module, "levels", None) for name, module in activations(graph).items()}

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from spikec.deployment import checks, defaults
+from spikec import defaults
+from spikec.deployment import checks
 from spikec.deployment.settings import Setting, defaults_of, setting, settings_of
 
 _ID_DIGITS = 12
@@ -79,7 +80,7 @@ class Configuration:
         None, "when a layer starts (default: the method's)", choices=("pipelined", "layerwise"), derived=True
     )
     per: str = setting(
-        "layer",
+        defaults.PER,
         "one weight scale per layer (default) or channel",
         choices=("layer", "channel"),
         derived=True,
@@ -104,7 +105,7 @@ class Configuration:
         precision=True,
     )
     scale: str = setting(
-        "max",
+        defaults.SCALE,
         "choice of the weight scale: largest weight, power of two, or the one that changes fewest spike counts "
         "(default {default})",
         choices=("max", "power_of_two", "spikes"),

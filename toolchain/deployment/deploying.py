@@ -10,8 +10,8 @@ from typing import Any
 import nir
 from torch import Tensor, nn
 
+from spikec import defaults
 from spikec.conversion import Method, SpikingNetwork, convert
-from spikec.deployment import defaults
 from spikec.deployment.configuration import Configuration
 from spikec.deployment.filling import method_of
 from spikec.deployment.weights_file import SpikingTraining, weights_file

@@ -9,9 +9,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from spikec import defaults
 from spikec.conversion import methods
 from spikec.conversion.methods.base import Method, default_timesteps
-from spikec.deployment import defaults
 from spikec.deployment.configuration import DEFAULTS, SETTINGS, Configuration
 from spikec.deployment.weights_file import TrainedPrecision, weights_file
 from spikec.errors import ConversionError, ToolchainError

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from spikec.energy.fanout import FanOut, direct_origins, origins
+from spikec.energy.fanout import FanOut, direct_fan_outs, fan_outs
 from spikec.errors import DataError
 from spikec.ir.coding import InputNode
 from spikec.ir.graph import IntegerGraph, Population, Readout
@@ -69,7 +69,7 @@ class PopulationCounts:
 
     ``kind``: name of its neurons. ``updates``: neuron-steps; ``spikes_out``: non-zero emissions; ``direct_synops``:
     events that arrive over connections without weights (identities, pools); ``payload_bits`` of one message besides its
-    address: 0 for a binary spike, 1 for a sign, else the bits of the largest graded payload; ``dead`` and
+    address: those of the largest number it can carry, 0 where that is 1, and one for a sign; ``dead`` and
     ``saturated``: neurons that never, and at every step of every image, emitted.
     """
 
@@ -139,7 +139,7 @@ def count(graph: IntegerGraph, trace: Trace) -> Counts:
     maps: dict[str, dict[str, FanOut]] = {name: {} for name in totals}
     synapses = {}
     for node in graph.synapses:
-        reach = origins(graph, node)
+        reach = fan_outs(graph, node)
         for origin, value in reach.items():
             maps[origin][node.name] = value
         synapses[node.name] = _synapse(graph, node, reach, totals, applied * trace.images)
@@ -237,7 +237,7 @@ def _population(
     graph: IntegerGraph, node: Population | Readout, totals: dict[str, Int64], trace: Trace, steps: int
 ) -> PopulationCounts:
     neurons = int(np.prod(node.shape))
-    direct = sum(_charged(totals[origin], fan) for origin, fan in direct_origins(graph, node).items())
+    direct = sum(_charged(totals[origin], fan) for origin, fan in direct_fan_outs(graph, node).items())
     possible = steps * trace.images
     if isinstance(node, Readout):
         return PopulationCounts(node.name, "integrator", neurons, neurons * possible, 0, direct, 0, 0, 0)

@@ -33,7 +33,7 @@ class FanOut:
         return FanOut(self.entering + other.entering, self.synapses + other.synapses, self.nonzero + other.nonzero)
 
 
-def origins(graph: IntegerGraph, node: Synapse) -> dict[str, FanOut]:
+def fan_outs(graph: IntegerGraph, node: Synapse) -> dict[str, FanOut]:
     """Fan-out into ``node`` of every neuron (or pixel) that can reach it without passing another neuron.
 
     Keys are names of populations and of the input. An operation between origin and synapse passes on one copy of an
@@ -63,10 +63,10 @@ def _walk(graph: IntegerGraph, node: Node, after: FanOut, found: dict[str, FanOu
         _walk(graph, graph.nodes[source], before, found)
 
 
-def direct_origins(graph: IntegerGraph, node: Population | Readout) -> dict[str, Int64]:
+def direct_fan_outs(graph: IntegerGraph, node: Population | Readout) -> dict[str, Int64]:
     """Fan-out into a neuron layer along connections that hold no weights: identities and sum pools.
 
-    Keys as in :func:`origins`; paths through a synapse node are left out, their synapses are charged there.
+    Keys as in :func:fan_outs; paths through a synapse node are left out, their synapses are charged there.
     """
     found: dict[str, Int64] = {}
 

@@ -130,7 +130,8 @@ def comparison(
     synaptic operations (neuron updates, first layer) alone costs more. Joules and ratios are p5, p50, p95 of joint
     samples: both networks share every constant.
     """
-    bits = math.ceil(math.log2(levels(graph) + 1))
+    signed = any(population.neuron.least(graph.timesteps) < 0 for population in graph.populations)
+    bits = math.ceil(math.log2(levels(graph) + 1)) + signed
     spiking = sum((layer.synops - layer.input_synops for layer in work.layers), np.zeros(1))
     synapses = sum(layer.dense_macs - layer.input_macs for layer in work.layers)
     points: list[ReferencePoint] = []

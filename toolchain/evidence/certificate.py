@@ -99,6 +99,12 @@ def quantised_network(graph: IntegerGraph) -> IntegerGraph:
 
     Where image and biases enter at every step, biases and the weights that read the image count T times.
     """
+    for population in graph.populations:
+        if population.neuron.least(graph.timesteps) < 0:
+            raise GraphError(
+                f"{population.name}: {population.neuron.name} neurons can send numbers below 0, which no level of the "
+                "quantised network is"
+            )
     repeats = 1 if graph.constant_steps == 1 else graph.timesteps
     constant = constant_nodes(graph)
     for node in graph:

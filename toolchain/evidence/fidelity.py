@@ -70,10 +70,11 @@ class Fidelity:
 
 @dataclass(frozen=True)
 class _Coding:
-    """How a layer's emissions stand for activations: value of one level, number of levels."""
+    """How a layer's emissions stand for activations: value of one level, number of levels, and the least of them."""
 
     step: Tensor
     levels: int
+    least: int
 
 
 def fidelity(ann: nn.Module, converted: Stage, images: Any, *, against: Stage | None = None) -> Fidelity:
@@ -136,7 +137,7 @@ class _Emitting:
 def _errors(own: Tensor, forced: Tensor, emitted: Tensor, coding: _Coding, reference: Tensor) -> Tensor:
     step = coding.step.reshape(-1, *([1] * (own.ndim - 2)))
     clipped = torch.minimum(reference, step * coding.levels)
-    rounded, expected = _round(own, step, coding.levels), _round(forced, step, coding.levels)
+    rounded, expected = _round(own, step, coding), _round(forced, step, coding)
     pairs = (
         (reference, clipped),
         (clipped, rounded),
@@ -148,8 +149,8 @@ def _errors(own: Tensor, forced: Tensor, emitted: Tensor, coding: _Coding, refer
     return torch.stack([(a - b).abs().double().sum() for a, b in pairs])
 
 
-def _round(value: Tensor, step: Tensor, levels: int) -> Tensor:
-    return step * torch.clamp(torch.floor(value / step + 0.5), 0, levels)
+def _round(value: Tensor, step: Tensor, coding: _Coding) -> Tensor:
+    return step * torch.clamp(torch.floor(value / step + 0.5), coding.least, coding.levels)
 
 
 def _codings(network: SpikingNetwork | ig.IntegerGraph) -> dict[str, _Coding]:
@@ -157,14 +158,16 @@ def _codings(network: SpikingNetwork | ig.IntegerGraph) -> dict[str, _Coding]:
         return {p.name: _integer_coding(network, p) for p in network.populations if p.scale is not None}
     found = {}
     for name, neuron in network.neurons.items():
-        found[name] = _Coding(neuron.threshold.reshape(-1) / neuron.reach, neuron.reach)
+        least = neuron.spec.kind.least(network.timesteps)
+        found[name] = _Coding(neuron.threshold.reshape(-1) / neuron.reach, neuron.reach, least)
     return found
 
 
 def _integer_coding(graph: ig.IntegerGraph, population: ig.Population) -> _Coding:
     scale, kind = torch.as_tensor(population.scale, dtype=torch.float32), population.neuron
     # A number is the activation in units; other emissions are, in the mean of T steps.
-    return _Coding(scale if kind.one_number else scale / graph.timesteps, kind.reach(graph.timesteps))
+    step = scale if kind.one_number else scale / graph.timesteps
+    return _Coding(step, kind.reach(graph.timesteps), kind.least(graph.timesteps))
 
 
 def _integer_levels(graph: ig.IntegerGraph, images: Tensor) -> dict[str, Tensor]:

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from spikec.errors import GraphError
 from spikec.ir.coding import InputNode
-from spikec.ir.kinds import Kind, Timing
+from spikec.ir.kinds import Kind
+from spikec.ir.kinds.together import facts_problems, settings_problems
 from spikec.ir.operations import Operation, Synapse
+from spikec.ir.timing import Timing
 from spikec.ir.types import Int64, Schedule, Shape
 
 
@@ -101,7 +102,7 @@ class IntegerGraph:
         """Populations and the readout, in network order."""
         return tuple(n for n in self.nodes.values() if isinstance(n, Population | Readout))
 
-    @cached_property
+    @property
     def timing(self) -> Timing:
         """How long and in which order the layers run."""
         rehearsal = max((p.neuron.rehearsal for p in self.populations), default=0)
@@ -111,6 +112,12 @@ class IntegerGraph:
     def emission_steps(self) -> int:
         """Steps every population emits: T + drain, or max(T, rho) where a calibrated population needs more."""
         return self.timing.emission_steps
+
+    def kind_problems(self) -> list[str]:
+        """What its kinds cannot have: schedule, T, drain, neighbours, or facts of their own; a sentence each."""
+        found = [p.neuron for p in self.populations]
+        settings = settings_problems({type(kind) for kind in found}, self.schedule, self.timesteps, self.drain)
+        return [*settings, *facts_problems(found, self.timing)]
 
     @property
     def constant_steps(self) -> int:

@@ -7,12 +7,17 @@ from spikec.ir.graph import IntegerGraph, Population, Readout
 from spikec.ir.operations import Operation, Synapse
 
 
-def depth(graph: IntegerGraph) -> int:
-    """Populations on the longest path."""
+def depths(graph: IntegerGraph) -> dict[str, int]:
+    """Populations on the longest path to each node, itself included."""
     found: dict[str, int] = {}
     for node in graph:
         found[node.name] = max((found[s] for s in node.sources), default=0) + isinstance(node, Population)
-    return max(found.values())
+    return found
+
+
+def depth(graph: IntegerGraph) -> int:
+    """Populations on the longest path."""
+    return max(depths(graph).values())
 
 
 def longest_way(graph: IntegerGraph) -> tuple[str, ...]:

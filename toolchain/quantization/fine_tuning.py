@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spikec.analysis.formats import DEFAULT_FORMAT, load_format
+from spikec import defaults
+from spikec.analysis.formats import load_format
 from spikec.conversion import QCFS, Method, SpikingNetwork, convert
 from spikec.errors import ConversionError
 from spikec.frontend import Convolution, Dense
@@ -50,7 +51,7 @@ def finetune_quantised(
     *,
     example: Tensor,
     method: Method | None = None,
-    format: str = DEFAULT_FORMAT,
+    format: str = defaults.FORMAT,
     checkpoint: str | Path | None = None,
     resume: bool = False,
     log: str | Path | None = None,

@@ -9,7 +9,8 @@ import nir
 import numpy as np
 
 import spikec.ir as ig
-from spikec.analysis.formats import DEFAULT_FORMAT, NumberFormat, load_format, require
+from spikec import defaults
+from spikec.analysis.formats import NumberFormat, load_format, require
 from spikec.analysis.ranges import Ranges, bounds
 from spikec.conversion.network import SpikingNetwork
 from spikec.conversion.neurons import Neuron
@@ -29,7 +30,7 @@ def lower(
     network: SpikingNetwork,
     precision: Precision | None = None,
     *,
-    format: str = DEFAULT_FORMAT,
+    format: str = defaults.FORMAT,
     force: bool = False,
 ) -> nir.NIRGraph:
     """Quantise a converted network and write it as NIR of profile ``spikec.nir/1``, verified.

@@ -15,6 +15,7 @@ from typing import Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
 
+from spikec import defaults
 from spikec.arguments import whole_number
 from spikec.errors import ConversionError
 from spikec.ir.types import Int64
@@ -63,9 +64,9 @@ class Int8:
     that :func:`spikec.finetune_quantised` trained the weights with.
     """
 
-    per: Literal["layer", "channel"] = "layer"
-    bits: int = 8
-    scale: Scale = "max"
+    per: Literal["layer", "channel"] = defaults.PER
+    bits: int = defaults.BITS
+    scale: Scale = defaults.SCALE
     overrides: Mapping[str, int] = field(default_factory=dict, hash=False)
     units: Mapping[str, Sequence[float]] = field(default_factory=dict, hash=False)
 

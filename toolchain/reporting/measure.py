@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spikec.analysis.ranges import bounds
-from spikec.deployment.defaults import SPREAD_IMAGES
+from spikec.defaults import SPREAD_IMAGES
 from spikec.energy import Estimate, count
 from spikec.errors import DataError, GraphError
 from spikec.evidence.certificate import Certificate, certify

@@ -23,7 +23,7 @@ class Rows:
         self._length = 0
         self._parts: list[npt.NDArray[Any]] = []
 
-    def add(self, part: Tensor, dtype: type[np.generic]) -> None:
+    def add(self, part: Tensor, dtype: npt.DTypeLike) -> None:
         """Append ``part`` [N, ...] as ``dtype``."""
         if self._total is None or not self._parts:
             rows = len(part) if self._total is None else self._total
@@ -71,7 +71,7 @@ class Collector:
             if emission.events is not None:
                 self._add_counts(node.name, emission.events, self._event_totals, self._events)
             if emission.raster is not None:
-                self._spikes[node.name].add(emission.raster, np.int16 if max(node.neuron.emission) > 127 else np.int8)
+                self._spikes[node.name].add(emission.raster, node.neuron.emission_type)
 
     @staticmethod
     def _add_counts(name: str, counts: Tensor, totals: dict[str, npt.NDArray[np.int64]], rows: dict[str, Rows]) -> None:

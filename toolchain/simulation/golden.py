@@ -196,6 +196,7 @@ def fingerprint(graph: IntegerGraph) -> bytes:
     digest = hashlib.blake2b(repr((graph.timesteps, graph.schedule, graph.drain)).encode())
     for node in graph:
         for part in (node, node.neuron) if isinstance(node, Population) else (node,):
+            digest.update(repr(type(part)).encode())
             for item in fields(part):
                 value = getattr(part, item.name)
                 if isinstance(value, np.ndarray):

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Literal, get_args
 import torch
 from torch import Tensor
 
-from spikec.analysis.formats import DEFAULT_FORMAT, NumberFormat, format_names, load_format
+from spikec import defaults
+from spikec.analysis.formats import NumberFormat, format_names, load_format
+from spikec.analysis.widths import signed_bits
 from spikec.errors import DataError, RangeError, ToolchainError
 from spikec.ir.graph import IntegerGraph, Population, Readout
 from spikec.ir.operations import Operation
@@ -83,7 +85,7 @@ class Watch:
                 m[outside] = wrapped.to(m.dtype)
 
     def _refusal(self, at: Place) -> str:
-        bits = self.register.maximum.bit_length() + 1
+        bits = signed_bits(self.register.minimum, self.register.maximum)
         return (
             f"{self.layer}: the {self.what} of neuron {list(at.neuron)} reaches {at.value} on image {at.image}, beyond "
             f"{bits} bits [{self.register.minimum}, {self.register.maximum}]; use fewer steps or smaller weights"
@@ -142,7 +144,7 @@ def registers(overflow: str, form: NumberFormat | str | None, graph: IntegerGrap
     """
     if overflow not in get_args(Overflow):
         raise DataError(f"overflow={overflow!r} is not known; use one of {', '.join(get_args(Overflow))}")
-    if overflow == "exact" and form is None and (graph.format or DEFAULT_FORMAT) not in format_names():
+    if overflow == "exact" and form is None and (graph.format or defaults.FORMAT) not in format_names():
         return EXACT
     form = format_of(graph, form)
     if overflow == "format":
@@ -158,7 +160,7 @@ def format_of(graph: IntegerGraph, form: NumberFormat | str | None) -> NumberFor
     """A format, given by name or file, or the one the graph was lowered for."""
     if isinstance(form, NumberFormat):
         return form
-    own = graph.format or DEFAULT_FORMAT
+    own = graph.format or defaults.FORMAT
     if form is None and own not in format_names():
         raise ToolchainError(f"the graph was lowered for the number format {own!r}: give its .toml file as the format")
     return load_format(form or own)

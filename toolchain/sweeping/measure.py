@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from spikec.defaults import SPREAD_IMAGES
 from spikec.deployment import Configuration, deploy
-from spikec.deployment.defaults import SPREAD_IMAGES
 from spikec.deployment.deploying import trained_model
 from spikec.energy import count, estimate
 from spikec.errors import ConversionError, DataError, DoesNotFit, RangeError, UnsupportedOperation

@@ -36,7 +36,7 @@ def _rates(seen: Seen, layer: Layer) -> float:
         return total * _STEP if layer.origins == (seen.net.input.name,) else total
     if layer.from_input:
         return 0.0
-    if not layer.graded:
+    if not layer.multiplied:
         return layer.density * seen.counts.steps
     if layer.signed:
         raise DataError(

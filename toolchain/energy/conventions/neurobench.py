@@ -57,7 +57,7 @@ def operations(seen: Seen) -> tuple[dict[str, float], list[str]]:
             for acs, number in _calls(layer, calls):
                 effective["Effective_ACs" if acs else "Effective_MACs"] += number
             continue
-        many = layer.from_input or layer.graded or layer.window > 1 or layer.chained
+        many = layer.from_input or layer.multiplied or layer.window > 1 or layer.chained
         effective["Effective_MACs" if many else "Effective_ACs"] += layer.counts.synops_nonzero
     if any(layer.window > 1 for layer in seen.layers):
         notes.append("it takes each non-zero pooled value for one operation, here each event of a pooled neuron is one")

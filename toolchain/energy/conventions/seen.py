@@ -32,7 +32,7 @@ class Layer:
     from_input: bool
     window: int
     signed: bool
-    graded: bool
+    multiplied: bool
     chained: bool
     binary: bool
     density: float
@@ -139,7 +139,7 @@ def _layer(seen: Seen, node: Synapse) -> Layer:
         from_input=counts.synapses[node.name].input_fed,
         window=window,
         signed=any(p.neuron.signed for p in spiking),
-        graded=any(p.neuron.multiplied for p in spiking),
+        multiplied=any(p.neuron.multiplied for p in spiking),
         chained=chained,
         binary=alone and bool(spiking) and all(p.neuron.binary for p in spiking),
         density=events / (neurons * counts.images * counts.steps),

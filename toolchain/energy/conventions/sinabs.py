@@ -16,7 +16,7 @@ def sinabs(seen: Seen) -> tuple[dict[str, float], list[str]]:
         notes = ["the layer fed by the image is left out: sinabs weights it with the pixels' real values"]
     if any(layer.signed for layer in seen.layers):
         notes.append("a +1 and a -1 of one neuron cancel in sinabs; here they are two events")
-    if any(layer.graded for layer in seen.layers):
+    if any(layer.multiplied for layer in seen.layers):
         notes.append("a payload k counts k times in sinabs; here it is one event and one multiplication")
     if any(layer.chained for layer in seen.layers):
         notes.append("a layer behind another one, without neurons between, counts sums times fan-out; here, events")

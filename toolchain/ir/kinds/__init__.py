@@ -2,12 +2,15 @@
 
 # In the order in which messages and tables list them.
 # isort: off
-from spikec.ir.kinds.base import Kind, Stored, Timing, kind_named, kinds, register, stored
+from spikec.ir.kinds.base import Kind
+from spikec.ir.kinds.stored import Stored, stored
+from spikec.ir.kinds.registering import forget, kind_named, kinds, register
 from spikec.ir.kinds.plain_if import IF
 from spikec.ir.kinds.signed_if import SignedIF
 from spikec.ir.kinds.calibrated_if import CalibratedIF
 from spikec.ir.kinds.bit_serial_if import BitSerialIF
 from spikec.ir.kinds.graded_if import GradedIF
+from spikec.ir.timing import Timing
 # isort: on
 
 __all__ = [
@@ -19,6 +22,7 @@ __all__ = [
     "SignedIF",
     "Stored",
     "Timing",
+    "forget",
     "kind_named",
     "kinds",
     "register",

@@ -3,92 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
-from functools import cache
-from importlib.metadata import entry_points
-from typing import Any, ClassVar, Literal, TypeVar
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
 
 import numpy as np
 
-from spikec.errors import GraphError, MissingImplementation
+from spikec.errors import MissingImplementation
+from spikec.ir.kinds.stored import Stored
+from spikec.ir.timing import Timing
 from spikec.ir.types import Int64, Schedule
 
-#: Largest whole number a field of a kind may hold.
-LARGEST = 2**15 - 1
-
-
-@dataclass(frozen=True)
-class Timing:
-    """How long the layers of a network run: T = ``timesteps``, then ``drain`` steps with image and biases off.
-
-    ``rehearsal``: steps that some layer runs before it decides where to start; all layers then emit as many.
-    """
-
-    timesteps: int
-    schedule: Schedule
-    drain: int = 0
-    rehearsal: int = 0
-
-    @property
-    def counted_steps(self) -> int:
-        """Steps that counts and readout take: T + drain."""
-        return self.timesteps + self.drain
-
-    @property
-    def emission_steps(self) -> int:
-        """Steps every population emits: T + drain, or the rehearsal where that is longer."""
-        return max(self.counted_steps, self.rehearsal)
-
-    @property
-    def driven_steps(self) -> int:
-        """Steps in which image and biases are on."""
-        return self.emission_steps - self.drain
-
-
-@dataclass(frozen=True)
-class Stored:
-    """Where files keep a field of a kind, and what it may hold.
-
-    ``key`` in the metadata of the NIR node, ``netx`` in a lava-dl file, ``title`` in messages and listings.
-    ``per``: one whole number for the population, or one for every neuron. Values lie between ``low`` and ``high``.
-    ``default``: what a file means that leaves the field out; None: it may not.
-    """
-
-    key: str
-    netx: str
-    title: str
-    per: Literal["population", "neuron"]
-    low: int
-    high: int | None = None
-    default: int | None = None
-
-    def problem(self, value: Any) -> str | None:
-        """What is wrong with a value, as a phrase."""
-        array = np.asarray(value)
-        if array.size and int(array.min()) >= self.low and (self.high is None or int(array.max()) <= self.high):
-            return None
-        if self.per == "neuron":
-            return f"{self.title} must be at least {self.low}"
-        return f"{self.title} is {value}, it must be between {self.low} and {self.high}"
-
-
-def stored(
-    key: str,
-    *,
-    netx: str,
-    title: str,
-    per: Literal["population", "neuron"] = "population",
-    low: int = 1,
-    high: int | None = None,
-    default: int | None = None,
-) -> Any:
-    """A dataclass field that files hold; see :class:`Stored`. A field that may be absent is None where it is."""
-    about = Stored(key, netx, title, per, low, high, default)
-    return field(metadata={"stored": about}) if default is None else field(default=None, metadata={"stored": about})
-
-
-#: What every kind has to state as a class attribute.
-_FACTS = ("name", "schedules", "timesteps", "alone", "drains", "extends", "constant_once", "one_number", "requirement")
+#: What every kind has to state as a class attribute, and as a property or method.
+FACTS = ("name", "schedules", "timesteps", "alone", "drains", "extends", "constant_once", "one_number", "requirement")
+METHODS = ("emission", "rehearsal", "place_value", "least", "lossless")
 
 
 @dataclass(frozen=True)
@@ -129,6 +56,10 @@ class Kind:
         """What an emission at ``step`` (from 0) stands for, in units of an emission that stands for 1."""
         raise self._lacks("place_value")
 
+    def least(self, timesteps: int) -> int:
+        """Smallest number that the emissions of T steps convey."""
+        raise self._lacks("least")
+
     def lossless(self, timing: Timing, depth: int) -> str:
         """Why counts equal the levels of the quantised network for every image, where theory says so; else empty.
 
@@ -147,8 +78,9 @@ class Kind:
 
     @property
     def weighted(self) -> bool:
-        """Whether emissions of different steps stand for different numbers."""
-        return self.place_value(0, 2) != self.place_value(1, 2)
+        """Whether emissions of different steps stand for different numbers, at some T of the first few."""
+        most = min(4, self.timesteps[1])
+        return any(len({self.place_value(step, t) for step in range(t)}) > 1 for t in range(2, most + 1))
 
     @property
     def binary(self) -> bool:
@@ -171,6 +103,12 @@ class Kind:
         low, high = self.emission
         largest = max(high, -low)
         return (largest.bit_length() if largest > 1 else 0) + (low < 0)
+
+    @property
+    def emission_type(self) -> np.dtype[Any]:
+        """Smallest integer type that holds every emission."""
+        low, high = self.emission
+        return np.min_scalar_type(min(low, -high - 1))
 
     def lowered(self, theta: Int64, negative: float) -> Kind:
         """The kind with thresholds ``theta`` known, where fields depend on them; ``negative``: negative threshold as a
@@ -206,53 +144,3 @@ class Kind:
                 yield f"{about.title} must be a whole number between {about.low} and {about.high}, not {value!r}"
             elif problem := about.problem(value):
                 yield problem
-
-
-#: Kinds by name, filled by :func:`register`; see :func:`kinds`.
-_KINDS: dict[str, type[Kind]] = {}
-K = TypeVar("K", bound="type[Kind]")
-
-
-def register(cls: K) -> K:
-    """Class decorator: makes a kind known by its name.
-
-    Kinds of other packages are found through entry points in the group ``spikec.kinds``, whose values are decorated
-    classes. Raises ``TypeError`` for a class that does not state all facts.
-    """
-    missing = [name for name in _FACTS if not hasattr(cls, name)]
-    missing += [
-        name
-        for name in ("emission", "rehearsal", "place_value", "lossless")
-        if getattr(cls, name) is getattr(Kind, name)
-    ]
-    if missing:
-        raise TypeError(f"the neuron kind {cls.__name__} does not state {', '.join(missing)}")
-    if cls.constant_once and "pipelined" in cls.schedules:
-        raise TypeError(f"the neuron kind {cls.__name__} takes its constant input once, so it cannot run pipelined")
-    _KINDS[cls.name] = cls
-    return cls
-
-
-def forget(cls: type[Kind]) -> None:
-    """Undo :func:`register`."""
-    _KINDS.pop(cls.name, None)
-
-
-@cache  # it looks at every installed package, which takes milliseconds
-def _load_packages() -> None:
-    for entry in entry_points(group="spikec.kinds"):
-        entry.load()  # importing it registers it
-
-
-def kinds() -> dict[str, type[Kind]]:
-    """All kinds by name, those of installed packages included."""
-    _load_packages()
-    return dict(_KINDS)
-
-
-def kind_named(name: str) -> type[Kind]:
-    """The kind called ``name``. Raises :class:`GraphError` for an unknown one."""
-    found = _KINDS.get(name) or kinds().get(name)
-    if found is None:
-        raise GraphError(f"neuron kind {name!r} is none of {', '.join(kinds())}")
-    return found

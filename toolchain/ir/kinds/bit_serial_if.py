@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from spikec.ir.kinds.base import Kind, Timing, register
+from spikec.ir.kinds.base import Kind
+from spikec.ir.kinds.registering import register
+from spikec.ir.timing import Timing
 from spikec.ir.types import Schedule
 
 
@@ -38,6 +40,9 @@ class BitSerialIF(Kind):
 
     def place_value(self, step: int, timesteps: int) -> int:
         return 1 << (timesteps - 1 - step)
+
+    def least(self, timesteps: int) -> int:
+        return 0
 
     def lossless(self, timing: Timing, depth: int) -> str:
         return "bit-serial emission is exact"

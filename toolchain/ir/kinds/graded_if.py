@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from spikec.ir.kinds.base import LARGEST, Kind, Timing, register, stored
+from spikec.ir.kinds.base import Kind
+from spikec.ir.kinds.registering import register
+from spikec.ir.kinds.stored import LARGEST, stored
+from spikec.ir.timing import Timing
 from spikec.ir.types import Schedule
 
 
@@ -36,6 +39,9 @@ class GradedIF(Kind):
 
     def place_value(self, step: int, timesteps: int) -> int:
         return 1
+
+    def least(self, timesteps: int) -> int:
+        return 0
 
     def lossless(self, timing: Timing, depth: int) -> str:
         return "graded spikes are the quantised levels"

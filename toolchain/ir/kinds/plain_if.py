@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from spikec.ir.kinds.base import Kind, Timing, register
+from spikec.ir.kinds.base import Kind
+from spikec.ir.kinds.registering import register
+from spikec.ir.timing import Timing
 from spikec.ir.types import TIMESTEPS_MAX, Schedule
 
 LAYERWISE = "layer-synchronous neurons fire their level exactly"
@@ -40,6 +42,9 @@ class IF(Kind):
 
     def place_value(self, step: int, timesteps: int) -> int:
         return 1
+
+    def least(self, timesteps: int) -> int:
+        return 0
 
     def lossless(self, timing: Timing, depth: int) -> str:
         if timing.schedule == "layerwise":

@@ -7,8 +7,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from spikec.ir.kinds.base import Kind, Timing, register, stored
+from spikec.ir.kinds.base import Kind
 from spikec.ir.kinds.plain_if import LAYERWISE, SINGLE_STEP
+from spikec.ir.kinds.registering import register
+from spikec.ir.kinds.stored import stored
+from spikec.ir.timing import Timing
 from spikec.ir.types import TIMESTEPS_MAX, Int64, Schedule
 
 
@@ -45,6 +48,9 @@ class SignedIF(Kind):
 
     def place_value(self, step: int, timesteps: int) -> int:
         return 1
+
+    def least(self, timesteps: int) -> int:
+        return 0
 
     def lossless(self, timing: Timing, depth: int) -> str:
         if timing.schedule == "layerwise":

@@ -86,8 +86,8 @@ class Affine(Synapse):
         exponent = int_of(metadata_of(node), "weight_exp", 0)
         return cls(name, sources, shape, (weight.shape[0],), weight, int64(node.bias), exponent)
 
-    @staticmethod
-    def problems(node: Any, typed: bool) -> Iterator[str]:
+    @classmethod
+    def problems(cls, node: Any, typed: bool) -> Iterator[str]:
         if np.ndim(node.weight) != 2 or np.shape(node.bias) != np.shape(node.weight)[:1]:
             yield f"weight {np.shape(node.weight)} and bias {np.shape(node.bias)} do not form an affine map"
 

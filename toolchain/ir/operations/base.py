@@ -90,10 +90,15 @@ class Operation:
         the two do not fit."""
         raise MissingImplementation(f"operation {cls.__name__} cannot be read from NIR: write it in its own file")
 
-    @staticmethod
-    def problems(node: Any, typed: bool) -> Iterator[str]:
+    @classmethod
+    def problems(cls, node: Any, typed: bool) -> Iterator[str]:
         """Rules of the profile that a node breaks, a sentence each. ``typed``: NIR's own type check reads the file."""
-        raise NotImplementedError
+        raise MissingImplementation(f"operation {cls.__name__} has no rules: write them in its own file")
+
+    @property
+    def passes_type_check(self) -> bool:
+        """Whether NIR's own type check understands the node; where it says so wrongly, no file can be written."""
+        return True
 
     @property
     def title(self) -> str:
@@ -235,10 +240,16 @@ Made = TypeVar("Made", bound="type[Operation]")
 
 
 def register(cls: Made) -> Made:
-    """Class decorator: deployment files may hold this operation."""
+    """Class decorator: deployment files may hold this operation.
+
+    Raises ``TypeError`` for a class that does not state all facts, or takes the NIR node of another one.
+    """
     for fact in ("nir_node", "hashed", "exact", "word", "adds", "rearranges"):
         if not hasattr(cls, fact):
             raise TypeError(f"the operation {cls.__name__} does not state {fact}")
+    held = OPERATIONS.get(cls.nir_node, cls)
+    if (held.__module__, held.__qualname__) != (cls.__module__, cls.__qualname__):
+        raise TypeError(f"the operation {cls.__name__} takes the NIR node of {held.__module__}.{held.__qualname__}")
     OPERATIONS[cls.nir_node] = cls
     return cls
 

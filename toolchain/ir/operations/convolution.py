@@ -24,7 +24,7 @@ from spikec.ir.operations.base import (
 from spikec.ir.operations.boxes import Box
 from spikec.ir.operations.convolution_rules import problems
 from spikec.ir.operations.groups import expand_groups, take_groups
-from spikec.ir.operations.windows import output_size, taps, taps_met
+from spikec.ir.operations.windows import output_size, positions, taps, taps_met
 from spikec.ir.types import Int64, Shape
 
 if TYPE_CHECKING:
@@ -158,18 +158,9 @@ class Convolution(Synapse):
         count = around[0][1] - around[0][0]
         top, bottom, left, right = self.margin
         for axis, (before, after) in enumerate(((top, bottom), (left, right))):
-            low, high = box[axis + 1]
-            kernel = range(before, self.weight.shape[axis + 2] - after)
-            count *= len(
-                {
-                    row
-                    for output in range(low, high)
-                    for tap in kernel
-                    if 0
-                    <= (row := output * self.stride[axis] - self.padding[axis] + tap * self.dilation[axis])
-                    < self.input_shape[axis + 1]
-                }
-            )
+            size, outputs, kernel, *geometry = self._window(axis)
+            met = positions(outputs, kernel, *geometry)[slice(*box[axis + 1]), before : kernel - after]
+            count *= len(np.unique(met[(met >= 0) & (met < size)]))
         return count, around
 
     def connections(self, box: Box) -> int:
@@ -270,8 +261,8 @@ class Convolution(Synapse):
             weight_exp=int_of(metadata, "weight_exp", 0),
         )
 
-    @staticmethod
-    def problems(node: Any, typed: bool) -> Iterator[str]:
+    @classmethod
+    def problems(cls, node: Any, typed: bool) -> Iterator[str]:
         return problems(node, typed)
 
     @property

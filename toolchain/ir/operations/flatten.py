@@ -54,8 +54,8 @@ class Flatten(Linear):
                 raise misfit(name, f"declares input {own}, its source has shape {shape}")
         return cls(name, sources, shape, (flat_size(shape),))
 
-    @staticmethod
-    def problems(node: Any, typed: bool) -> Iterator[str]:
+    @classmethod
+    def problems(cls, node: Any, typed: bool) -> Iterator[str]:
         if (node.start_dim, node.end_dim) != (0, -1):
             yield "flatten must take all axes (start_dim 0, end_dim -1)"
 

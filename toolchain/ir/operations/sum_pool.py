@@ -86,8 +86,8 @@ class SumPool(Linear):
             raise misfit(name, f"a {kernel[0]}x{kernel[1]} pool does not fit its source of shape {shape}")
         return cls(name, sources, shape, cls.pooled(shape, kernel), kernel, kernel)
 
-    @staticmethod
-    def problems(node: Any, typed: bool) -> Iterator[str]:
+    @classmethod
+    def problems(cls, node: Any, typed: bool) -> Iterator[str]:
         if not all(
             whole_numbers(value, low) for value, low in ((node.kernel_size, 1), (node.stride, 1), (node.padding, 0))
         ):

@@ -22,8 +22,15 @@ def taps(inputs: int, outputs: int, kernel: int, stride: int, padding: int, dila
     return exists
 
 
+def positions(outputs: int, kernel: int, stride: int, padding: int, dilation: int) -> Int64:
+    """int64 [outputs, kernel]: the input that tap ``i`` of window ``y`` meets, ``y * s - p + i * d``; padding lies
+    outside."""
+    found: Int64 = np.arange(outputs)[:, None] * stride - padding + np.arange(kernel)[None, :] * dilation
+    return found
+
+
 def taps_met(inputs: int, outputs: int, kernel: int, stride: int, padding: int, dilation: int) -> Int64:
     """int64 [outputs, kernel]: 1 where the tap of a window meets an input instead of padding."""
-    position = np.arange(outputs)[:, None] * stride - padding + np.arange(kernel)[None, :] * dilation
+    position = positions(outputs, kernel, stride, padding, dilation)
     exists: Int64 = ((position >= 0) & (position < inputs)).astype(np.int64)
     return exists

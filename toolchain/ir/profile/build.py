@@ -13,7 +13,7 @@ from spikec.errors import MissingImplementation
 from spikec.ir.coding import InputNode
 from spikec.ir.graph import IntegerGraph, Node, Population, Readout
 from spikec.ir.metadata import KEY, OUTPUT, SCHEMA, TYPE_CHECK_OFF
-from spikec.ir.operations import Convolution, Operation
+from spikec.ir.operations import Operation
 from spikec.ir.operations.base import float32
 from spikec.ir.profile.hashes import content_sha256
 
@@ -79,7 +79,7 @@ def requirements(graph: IntegerGraph) -> list[str]:
             needs.add("per_neuron_threshold")
     if graph.drain:
         needs.add("drain")
-    if any(isinstance(node, Convolution) and not node.passes_type_check for node in graph):
+    if any(isinstance(node, Operation) and not node.passes_type_check for node in graph):
         needs.add(TYPE_CHECK_OFF)
     return sorted(needs)
 

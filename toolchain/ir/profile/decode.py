@@ -11,13 +11,12 @@ import numpy as np
 from spikec.errors import GraphError
 from spikec.ir.coding import InputNode, InputType
 from spikec.ir.graph import IntegerGraph, Node, Population, Readout
-from spikec.ir.kinds import Kind, kind_named
+from spikec.ir.kinds.reading import full, kind_of
 from spikec.ir.metadata import float_of, int_of, metadata_of, text_of
 from spikec.ir.operations import operation_of
-from spikec.ir.operations.base import int64
 from spikec.ir.profile.rules_graph import topological_order
 from spikec.ir.profile.verify import verify
-from spikec.ir.types import Int64, Schedule, Shape
+from spikec.ir.types import Schedule, Shape
 
 _SHOWN = 5
 
@@ -83,10 +82,6 @@ def _shape(value: Any) -> Shape:
     return tuple(int(n) for n in np.asarray(value).reshape(-1))
 
 
-def _full(value: Any, shape: Shape) -> Int64:
-    return np.broadcast_to(int64(value), shape).copy()
-
-
 def _decode_node(name: str, node: nir.NIRNode, sources: tuple[str, ...], shape: Shape) -> Node:
     metadata = metadata_of(node)
     operation = operation_of(node)
@@ -98,35 +93,23 @@ def _decode_node(name: str, node: nir.NIRNode, sources: tuple[str, ...], shape: 
             return InputNode(name, _shape(node.input_type["input"]), dtype, float_of(metadata, "scale"))
         case nir.IF():
             _same_shape(name, np.shape(node.r), shape)
-            theta = _full(node.v_threshold, shape)
+            theta = full(node.v_threshold, shape)
             return Population(
                 name=name,
                 sources=sources,
                 shape=shape,
-                neuron=_kind(metadata, shape),
+                neuron=kind_of(metadata, shape),
                 theta=theta,
-                v_init=_full(metadata.get("v_init_int", theta // 2), shape),
+                v_init=full(metadata.get("v_init_int", theta // 2), shape),
                 scale=np.asarray(metadata["scale"], dtype=np.float64) if "scale" in metadata else None,
             )
         case nir.I():
             _same_shape(name, np.shape(node.r), shape)
             if len(shape) != 1:
                 raise GraphError(f"{name}: the readout must be flat (one value per class), its shape is {shape}")
-            v_init = _full(metadata.get("v_init_int", 0), shape)
+            v_init = full(metadata.get("v_init_int", 0), shape)
             return Readout(name, sources, shape, v_init, float_of(metadata, "scale"))
     raise GraphError(f"{name}: node type {type(node).__name__} is not part of the profile")
-
-
-def _kind(metadata: dict[str, Any], shape: Shape) -> Kind:
-    """The kind that the metadata of a population names, with its fields."""
-    cls = kind_named(text_of(metadata, "kind"))
-    values: dict[str, Any] = {}
-    for name, about in cls.stored_fields().items():
-        if about.per == "neuron":
-            values[name] = _full(metadata.get(about.key, about.default), shape)
-        else:
-            values[name] = int_of(metadata, about.key, 0 if about.default is None else about.default)
-    return cls(**values)
 
 
 def _same_shape(name: str, own: Shape, source: Shape) -> None:

@@ -68,7 +68,8 @@ def _not_plain(names: str) -> GraphError:
     return GraphError(f"plain NIR has no neurons of kind {names}; a portable file needs kind {IF.name} (QCFS)")
 
 
-#: Kinds that NIR's own neuron can be, once its membrane starts elsewhere.
+#: Kinds that are NIR's own neuron exactly, once its membrane starts elsewhere and it subtracts its threshold: the clock
+#: below counts on it. An entry is the node they are.
 PLAIN: Implementations[type[nir.NIRNode]] = Implementations(
     "plain NIR neuron", "spikec.ir.profile.portable.PLAIN", Kind, otherwise=_not_plain
 )

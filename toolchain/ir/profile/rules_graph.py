@@ -9,11 +9,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from typing import cast
 
 import nir
+import numpy as np
 
 from spikec.errors import GraphError
-from spikec.ir.kinds import kinds
+from spikec.ir.kinds import Kind, Timing, kinds
+from spikec.ir.kinds.reading import kind_of
+from spikec.ir.kinds.together import facts_problems, settings_problems
 from spikec.ir.metadata import (
     INPUT,
     OUTPUT,
@@ -29,7 +33,7 @@ from spikec.ir.metadata import (
 )
 from spikec.ir.operations import operation_of
 from spikec.ir.profile.hashes import content_sha256
-from spikec.ir.types import TIMESTEPS_MAX
+from spikec.ir.types import TIMESTEPS_MAX, Schedule
 
 _NAME = re.compile(r"[A-Za-z0-9_.]+")
 #: Nodes beside the operations.
@@ -178,22 +182,26 @@ def combinations(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
     metadata = metadata_of(graph)
     schedule, steps = text_of(metadata, "schedule"), int_of(metadata, "timesteps", 1)
     known = kinds()
-    named = {text_of(metadata_of(n), "kind") for n in graph.nodes.values() if isinstance(n, nir.IF)}
-    found = {name: known[name] for name in sorted(named) if name in known}
-    for name, kind in found.items():
-        if schedule in SCHEDULES and schedule not in kind.schedules:
-            allowed = " or ".join(repr(each) for each in kind.schedules)
-            yield "", f"kind {name!r} needs the schedule {allowed}"
-        if kind.alone and len(found) > 1:
-            yield "", f"kind {name!r} cannot be mixed with {', '.join(sorted(set(found) - {name}))}"
-        low, high = kind.timesteps
-        if 1 <= steps <= TIMESTEPS_MAX and not low <= steps <= high:
-            span = "one step" if high == 1 else f"{low} to {high} steps"
-            yield "", f"kind {name!r} runs in {span}, timesteps is {steps}"
+    populations = [node for node in graph.nodes.values() if isinstance(node, nir.IF)]
+    named = {text_of(metadata_of(node), "kind") for node in populations}
     drain = int_of(metadata, "drain", 0)
-    if drain and (schedule != "pipelined" or not all(kind.drains for kind in found.values())):
-        draining = " or ".join(name for name, kind in known.items() if kind.drains)
-        yield "", f"drain needs the schedule 'pipelined' and {draining} neurons throughout"
+    if schedule not in SCHEDULES or not 1 <= steps <= TIMESTEPS_MAX or drain < 0:
+        return  # which other rules say
+    found = {known[name] for name in named if name in known}
+    yield from (("", problem) for problem in settings_problems(found, cast(Schedule, schedule), steps, drain))
+    neurons = list(_readable(populations))
+    rehearsal = max((kind.rehearsal for kind in neurons), default=0)
+    timing = Timing(steps, cast(Schedule, schedule), drain, rehearsal)
+    yield from (("", problem) for problem in facts_problems(neurons, timing))
+
+
+def _readable(populations: list[nir.IF]) -> Iterator[Kind]:
+    """The kinds of populations, of those whose fields can be read; other rules say what is wrong with the rest."""
+    for node in populations:
+        try:
+            yield kind_of(metadata_of(node), np.shape(node.r))
+        except (GraphError, TypeError, ValueError):
+            continue
 
 
 def fresh_hash(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:

@@ -80,7 +80,7 @@ def _synapses(report: Report) -> Html:
         Column("Connections", hint="existing synapses, padding excluded: the MACs of one ANN pass"),
         Column("Events in / image"),
         Column("SynOps / image", hint="events times existing synapses"),
-        Column("nonzero weights only", hint="what Loihi 2 charges"),
+        Column("nonzero weights only", hint="what chips that skip zero weights charge"),
         Column("Spikes / synapse", hint="per inference"),
         Column(f"{low} to {high}", "drawing", hint=f"logarithmic, {_BAND_AXIS[0]:g} to {_BAND_AXIS[1]:g}"),
     ]

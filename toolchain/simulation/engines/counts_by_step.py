@@ -43,6 +43,8 @@ def supports(graph: IntegerGraph, ranges: Ranges) -> bool:
     """Whether this path is exact for ``graph``: its neuron kinds, the 24-bit proof, and every sum below 2**24."""
     if any(node.neuron not in COUNTING for node in graph.populations):
         return False
+    if graph.schedule == "pipelined" and any(node.neuron.multiplied for node in graph.populations):
+        return False  # counts are followed by at most one a step
     restarted = restarts(graph)
     if restarted and (graph.schedule != "pipelined" or graph.drain):
         return False

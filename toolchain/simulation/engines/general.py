@@ -46,7 +46,8 @@ class Network:
         self._superposed = not registers.accumulators
         self._pipelined = graph.schedule == "pipelined"
         self._last_use = {source: node.name for node in graph for source in node.sources}
-        # The image enters once, beside the emissions, where those have place values of their own.
+        # The image enters once, beside the emissions, where those have place values of their own; at T = 1 too, since
+        # what is summed in one register must not depend on T.
         self._once = graph.weighted or (graph.constant_steps == 1 and graph.timesteps > 1)
         self._radix = _radix(graph)
         self._dtype = {n.name: _dtype(n, ranges) for n in graph}
