@@ -25,8 +25,10 @@ from torch import nn
 
 import spikec as tc
 from benchmarks.methods_training import BASE, Plan, trained
+from spikec import defaults
 from spikec.conversion import SRP, Method
 from spikec.conversion.network import run_steps
+from spikec.deployment import deploy_network
 from spikec.energy.counts import count
 from spikec.ir import IntegerGraph, as_integer
 from spikec.ir.walks import depth
@@ -42,7 +44,7 @@ else:
 HERE = Path(__file__).parent
 STEPS = (1, 2, 4, 8, 16)
 TAU = 4
-CALIBRATION, TUNING = 1000, 5000
+TUNING = 5000
 ACTIVITY_IMAGES = 1000
 FLOAT_BATCH = 10
 
@@ -97,13 +99,13 @@ def entries() -> Iterator[Entry]:
 def evaluate(entry: Entry, model: nn.Module, train: Dataset, test: Dataset) -> dict[str, Any]:
     """Correct test images by T; latency and further steps; spikes and SynOps per image by T."""
     tuned = "tuned" in (getattr(entry.method, "offsets", None), getattr(entry.method, "mode", None))
-    calibration = train.images(slice(TUNING if tuned else CALIBRATION))
-    network = tc.convert(model, entry.method, example=calibration[:2], calibration=calibration)
+    calibration = train.images(slice(TUNING if tuned else defaults.CALIBRATION_IMAGES))
     labels = test.targets().numpy()
     result: dict[str, Any] = {"images": len(test), "ann": accurate(model, test)}
     if isinstance(entry.method, SRP):
+        network = tc.convert(model, entry.method, example=calibration[:2], calibration=calibration)
         return result | {"correct": float_curve(network, test, entry.curve), "extra_steps": TAU}
-    graph = as_integer(tc.lower(network, tc.Int8(per="layer")))
+    graph = as_integer(deploy_network(model, entry.method, calibration, tc.Int8(per="layer")).graph)
     trace = tc.simulate(graph, test.images(), counts=False)
     # The readout after each step lacks the drain, and only pipelined networks have it.
     outputs = [trace.output] if len(entry.curve) == 1 else [trace.output_curve[:, t - 1] for t in entry.curve]

@@ -21,7 +21,9 @@ import torch
 from torch import nn
 
 import spikec as tc
+from spikec import defaults
 from spikec.conversion import METHODS
+from spikec.deployment import deploy_network
 from spikec.evidence.intervals import wilson
 from spikec.models import load_weights, resolve
 from spikec.models.data import Dataset, open_dataset
@@ -48,8 +50,8 @@ def main() -> int:
     rows = []
     for timesteps in sorted(args.timesteps):
         method = METHODS[args.method](timesteps, schedule=args.schedule)
-        network = tc.convert(model, method, example=calibration[:64], calibration=calibration)
-        curve = _correct_snn(tc.lower(network, tc.Int8(per=args.per)), test)
+        deployment = deploy_network(model, method, calibration, tc.Int8(per=args.per))
+        curve = _correct_snn(deployment.graph, test)
         rows.append({"timesteps": timesteps, "correct": curve[-1], "accuracy": curve[-1] / len(test), "curve": curve})
         print(
             f"{timesteps:3d}   {_interval(curve[-1], len(test))}   {_points(curve[-1] / len(test) - ann)}", flush=True
@@ -82,7 +84,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--schedule", choices=("pipelined", "layerwise"), default="pipelined")
     parser.add_argument("--per", choices=("layer", "channel"), default="layer")
     parser.add_argument("--limit", type=int, metavar="N", help="test images, drawn with --seed (default all)")
-    parser.add_argument("--calibration", type=int, default=1000, metavar="N", help="training images (default 1000)")
+    parser.add_argument(
+        "--calibration",
+        type=int,
+        default=defaults.CALIBRATION_IMAGES,
+        metavar="N",
+        help="training images (default %(default)s)",
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", type=Path, metavar="F.json", help="also write the numbers")

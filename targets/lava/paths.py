@@ -6,6 +6,11 @@ The process of a neuron kind stands in :mod:`spikec.targets.lava.kinds`, that of
 
 from __future__ import annotations
 
+from typing import Literal
+
+#: How the image enters: as the current of the first layer, or sent as graded spikes.
+InputCoding = Literal["current", "graded"]
+
 _OURS = "spikec.targets.lava.processes"
 
 #: Lava's own synapses and neurons.

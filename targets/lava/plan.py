@@ -10,7 +10,7 @@ that of a network without delays.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy.typing as npt
 
@@ -19,9 +19,16 @@ from spikec.errors import MissingImplementation
 from spikec.targets.lava import kinds
 from spikec.targets.lava.arithmetic import lava_layout
 from spikec.targets.lava.operations import LAVA_OPERATIONS, Reading
-from spikec.targets.lava.paths import ATRLIF, CURRENT_SOURCE, IMAGE_SOURCE, INTEGRATOR, RELAY, SPIKE_RECORDER
+from spikec.targets.lava.paths import (
+    ATRLIF,
+    CURRENT_SOURCE,
+    IMAGE_SOURCE,
+    INTEGRATOR,
+    RELAY,
+    SPIKE_RECORDER,
+    InputCoding,
+)
 
-InputCoding = Literal["current", "graded"]
 Array = npt.NDArray[Any]
 
 #: Suffixes of the processes beside a stock neuron.

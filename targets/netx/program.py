@@ -25,7 +25,8 @@ from spikec.targets.lava.job import Job, Results
 from spikec.targets.lava.launch import run_job
 from spikec.targets.lava.paths import CONV, DENSE, INTEGRATOR, LIF
 from spikec.targets.lava.plan import Plan, ProcessSpec, make_plan
-from spikec.targets.lava.target import FAST_MODELS, LavaTarget
+from spikec.targets.lava.program import FAST_MODELS
+from spikec.targets.lava.target import LavaTarget
 from spikec.targets.netx.file import HARD, SOFT, field_keys, read
 from spikec.targets.netx.hard_reset import HardReset
 

@@ -263,3 +263,11 @@ def test_wrong_fine_tuning_is_refused(
 ) -> None:
     assert main(["train", "net.py:relu", "--recipe", "r.toml", *words, "-o", "w.safetensors"]) == 1
     assert message in capsys.readouterr().err
+
+
+def test_every_method_is_offered_without_importing_it():
+    """``spikec train --help`` lists the methods by their files, since importing them takes seconds."""
+    from spikec.cli.train import _method_names
+    from spikec.conversion import methods
+
+    assert _method_names() == set(methods())

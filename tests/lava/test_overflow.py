@@ -54,7 +54,7 @@ def test_wrapping_equals_stock_conv(lava, overflowing, monkeypatch):
         graph = tc.lower(network, force=True)
     with pytest.raises(tc.RangeError, match="the 24-bit accumulator of Lava's Conv holds 8388607"):
         lava.compile(graph, input="graded", stock=True)
-    monkeypatch.setattr("spikec.targets.lava.target.check_ranges", lambda *_, **__: None)
+    monkeypatch.setattr("spikec.targets.lava.program.check_ranges", lambda *_, **__: None)
     real = lava.compile(graph, input="graded", stock=True).run(images, record="spikes")
     wide = replace(load_format("generic24"), membrane_max=2**40)
     model = tc.simulate(graph, images, overflow="wrap", format=wide, record="spikes")

@@ -63,7 +63,7 @@ def _options(target: str) -> Options | None:
 
     try:
         found: Options | None = getattr(get_target(target), "options", None)
-    except Exception:  # code of another package may raise anything; spikec doctor says what
+    except Exception:  # code of another package may raise anything; what uses the target, and spikec doctor, say what
         return None
     return found
 

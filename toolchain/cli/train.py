@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,10 +27,15 @@ def add_parser(commands: Any) -> Parser:
     return parser
 
 
-def _add_arguments(parser: Parser) -> None:
-    from spikec.conversion import methods
+def _method_names() -> set[str]:
+    """Conversion methods by name, without importing them: one file each, called as its method, and entry points."""
+    files = (Path(__file__).parent.parent / "conversion" / "methods").glob("*.py")
+    own = {file.stem.replace("_", "-") for file in files} - {"base", "--init--"}
+    return own | {entry.name for entry in entry_points(group="spikec.methods")}
 
-    names = sorted(methods(), key=lambda name: name != defaults.METHOD)
+
+def _add_arguments(parser: Parser) -> None:
+    names = sorted(_method_names(), key=lambda name: (name != defaults.METHOD, name))
     parser.add_argument("model", metavar="MODEL", help="zoo name, package.module:callable or file.py:callable")
     parser.add_argument("--data", metavar="D", help="data set (default: the recipe's)")
     parser.add_argument("--data-root", type=Path, metavar="DIR", help="where the data set's files are")

@@ -38,8 +38,8 @@ class EarlyExit:
             raise DataError(f"early_exit={confidence!r} is not a margin; use a positive number of logits or {MARGIN!r}")
         if graph.schedule != "pipelined" or graph.timing.rehearsal:
             raise DataError(
-                "early_exit needs layers that step together: the schedule 'pipelined', and neurons that do not start "
-                "over; layers that run one after the other tell nothing of the class before the last one"
+                "early_exit needs layers that step together, 'pipelined' and without a calibration pass; layerwise and "
+                "calibrated layers run one after the other, so nothing is known of the class before the last one"
             )
         self._scale, self._confidence = graph.readout.scale, confidence
         on, off = (_gain(graph, ranges, on=applied) for applied in (True, False))

@@ -9,6 +9,7 @@ import nir
 import numpy as np
 
 from spikec.ir.graph import IntegerGraph, Node, Population
+from spikec.ir.kinds import kinds
 from spikec.ir.profile.build import settings_of
 from spikec.ir.profile.decode import as_integer
 
@@ -40,8 +41,8 @@ def diff(first: nir.NIRGraph | IntegerGraph, second: nir.NIRGraph | IntegerGraph
 def _changes(a: Node, b: Node) -> list[str]:
     changes = []
     first, second = _values(a), _values(b)
-    for name in [*first, *(name for name in second if name not in first)]:
-        old, new = first.get(name), second.get(name)
+    for name in first:
+        old, new = first[name], second[name]
         if isinstance(old, np.ndarray) and isinstance(new, np.ndarray):
             if old.shape != new.shape:
                 changes.append(f"{name} shape {old.shape} -> {new.shape}")
@@ -57,15 +58,17 @@ def _changes(a: Node, b: Node) -> list[str]:
 
 
 def _values(node: Node) -> dict[str, Any]:
-    """The fields of a node by name, those of a population's kind among them."""
+    """The fields of a node by name; those of a population's kind, named in the place of its kind, before its scale."""
     found: dict[str, Any] = {}
     for each in fields(node):
         value = getattr(node, each.name)
-        if isinstance(node, Population) and each.name == "neuron":
-            found["kind"] = node.neuron.name
-            found |= {name: getattr(node.neuron, name) for name in node.neuron.stored_fields()}
-        else:
+        if not isinstance(node, Population):
             found[each.name] = value
+            continue
+        if each.name == "scale":
+            names = dict.fromkeys(name for kind in kinds().values() for name in kind.stored_fields())
+            found |= {name: getattr(node.neuron, name, None) for name in names}
+        found["kind" if each.name == "neuron" else each.name] = node.neuron.name if each.name == "neuron" else value
     return found
 
 

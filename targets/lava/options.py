@@ -1,0 +1,62 @@
+"""The options of the target ``lava``, as the API and the command line take them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from spikec.errors import ToolchainError
+from spikec.targets.lava.paths import InputCoding
+from spikec.targets.options import option
+
+
+@dataclass(frozen=True)
+class LavaOptions:
+    """How a graph is run; none of these changes a result.
+
+    ``neuron``: "soft_reset" (ours) or "atrlif" (Lava's own ``ATRLIF`` for every population it can be, as an independent
+    cross-check: one image at a time, and the membranes of these populations are not seen). ``precision``: the tag of
+    the process models; "floating_pt" computes the same integers in float64, with Lava's own ``Conv`` and ``Dense``.
+    ``input``: "current" (the first layer's integer current, computed on the host, added in its neurons) or "graded"
+    (the image is sent as graded spikes). ``stock``: Lava's own models of ``Conv`` and ``Dense`` instead of the fast
+    ones. ``models``: drop-in models by Process class, ``{"SoftResetIF": "module:class"}``. ``workers``: interpreters
+    that share the images. ``chunk``: images per interpreter start; default: what 256 MiB of files hold.
+    ``stall_seconds``: give up when no process advances for so long (while starting: at least a minute).
+    ``resume_dir``: keep the results of every finished chunk there (50 images by default) and take those that are there.
+    ``progress``: called with (images done, images).
+    """
+
+    input: InputCoding = option(
+        "current", "first layer on the host (default) or in Lava", choices=("current", "graded")
+    )
+    neuron: Literal["soft_reset", "atrlif"] = option(
+        "soft_reset", "Lava's own ATRLIF where a layer can be one", choices=("soft_reset", "atrlif")
+    )
+    precision: Literal["fixed_pt", "floating_pt"] = option(
+        "fixed_pt", "tag of the process models", choices=("fixed_pt", "floating_pt")
+    )
+    stock: bool = option(False, "Lava's own models of Conv and Dense", switch=True)
+    models: Mapping[str, str] = field(default_factory=dict)
+    workers: int = option(1, "interpreters that share the images", least=1, metavar="N")
+    chunk: int | None = option(None, "images per start of an interpreter", least=1, metavar="N")
+    stall_seconds: float = 120.0
+    resume_dir: str | Path | None = option(
+        None, "keep finished chunks, go on there", flag="resume", parse=Path, metavar="DIR"
+    )
+    progress: Callable[[int, int], None] | None = None
+
+    def __post_init__(self) -> None:
+        if self.input not in ("current", "graded"):
+            raise ToolchainError(f"input is {self.input!r}; give 'current' or 'graded'")
+        if self.neuron not in ("soft_reset", "atrlif"):
+            raise ToolchainError(f"neuron is {self.neuron!r}; give 'soft_reset' or 'atrlif'")
+        if self.precision not in ("fixed_pt", "floating_pt"):
+            raise ToolchainError(f"precision is {self.precision!r}; give 'fixed_pt' or 'floating_pt'")
+        if self.neuron == "atrlif" and self.precision == "floating_pt":
+            raise ToolchainError("neuron='atrlif' is a check of the integers: it needs precision='fixed_pt'")
+        for name in ("workers", "chunk", "stall_seconds"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ToolchainError(f"{name} is {value}; give a positive number")
