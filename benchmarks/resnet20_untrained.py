@@ -22,6 +22,7 @@ from torch import nn
 
 import spikec as tc
 from spikec import defaults
+from spikec.cli.settings import option
 from spikec.conversion import METHODS
 from spikec.deployment import deploy_network
 from spikec.evidence.intervals import wilson
@@ -45,11 +46,12 @@ def main() -> int:
     correct = _correct_ann(model, test)
     ann = correct / len(test)
     print(f"{len(test)} test images, {len(calibration)} calibration images, int8 per {args.per}")
-    print(f"method {args.method}, schedule {args.schedule}")
+    options = "".join(f", {name}={value}" for name, value in args.option)
+    print(f"method {args.method}{options}, schedule {args.schedule}")
     print(f"ANN: {_interval(correct, len(test))}\n\n  T   accuracy (95 % interval)     minus ANN", flush=True)
     rows = []
     for timesteps in sorted(args.timesteps):
-        method = METHODS[args.method](timesteps, schedule=args.schedule)
+        method = METHODS[args.method](timesteps, schedule=args.schedule, **dict(args.option))
         deployment = deploy_network(model, method, calibration, tc.Int8(per=args.per))
         curve = _correct_snn(deployment.graph, test)
         rows.append({"timesteps": timesteps, "correct": curve[-1], "accuracy": curve[-1] / len(test), "curve": curve})
@@ -66,7 +68,9 @@ def main() -> int:
     print(f"\nloss at T = {rows[-1]['timesteps']}: {100 * loss:.2f} points, {verdict} the 2 points allowed")
     if args.output:
         settings = {
-            k: str(v) for k, v in vars(args).items() if k in ("data", "weights", "method", "per", "schedule", "seed")
+            k: str(v)
+            for k, v in vars(args).items()
+            if k in ("data", "weights", "method", "option", "per", "schedule", "seed")
         }
         document = {"images": len(test), "ann_accuracy": ann, "rows": rows, "settings": settings}
         with replacing(args.output) as temporary:
@@ -81,6 +85,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--data-root", type=Path)
     parser.add_argument("--timesteps", type=int, nargs="+", default=[4, 8, 16, 32, 64, 128], metavar="T")
     parser.add_argument("--method", choices=tuple(METHODS), default="qcfs", help="default qcfs")
+    parser.add_argument(
+        "--option", type=option, action="append", default=[], metavar="NAME=VALUE", help="a field of the method"
+    )
     parser.add_argument("--schedule", choices=("pipelined", "layerwise"), default="pipelined")
     parser.add_argument("--per", choices=("layer", "channel"), default="layer")
     parser.add_argument("--limit", type=int, metavar="N", help="test images, drawn with --seed (default all)")

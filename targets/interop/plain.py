@@ -34,6 +34,11 @@ PLAIN_NEURONS: Implementations[Callable[[ig.Population], ig.Int64]] = Implementa
 
 @PLAIN_NEURONS.register(IF)
 def _start(node: ig.Population) -> ig.Int64:
+    if node.neuron.multiplied:
+        most = node.neuron.emission[1]
+        raise DoesNotFit(
+            f"{node.name}: up to {most} spikes in a step; simulators that read NIR have neurons that fire once"
+        )
     return node.v_init
 
 

@@ -47,6 +47,8 @@ def _reason(graph: ig.IntegerGraph, node: ig.Population, lowest: ig.Int64, highe
 
 @ATRLIF_FITS.register(IF)
 def _plain(graph: ig.IntegerGraph, node: ig.Population, lowest: ig.Int64, highest: ig.Int64) -> str:
+    if node.neuron.multiplied:
+        return f"its neurons fire up to {node.neuron.emission[1]} times in a step"
     if graph.schedule != "pipelined":
         return f"the schedule is {graph.schedule}"
     if np.ptp(node.theta):

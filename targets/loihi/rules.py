@@ -63,7 +63,12 @@ def neuron_kind(facts: Facts) -> Iterator[Violation]:
     for layer in facts.net.populations:
         if not facts.limits.carries(layer.neuron):
             hint = "use a method with binary spikes (QCFS, OffsetSpikes), or a chip with graded spikes (loihi2)"
-            yield Violation("neuron kind", layer.name, layer.neuron.name, ", ".join(carried), "error", hint)
+            actual = layer.neuron.name
+            if actual in carried:  # with other fields than these
+                low, high = layer.neuron.emission
+                actual = f"{actual} that emits {low} to {high} in a step"
+                hint = "one spike per step (spikes=1), or a chip with graded spikes (loihi2)"
+            yield Violation("neuron kind", layer.name, actual, ", ".join(carried), "error", hint)
 
 
 def graded_payload(facts: Facts) -> Iterator[Violation]:

@@ -4,7 +4,7 @@ Layers and keys are those of ``netx.hdf5.Network`` in lava-dl 0.6.0: datasets un
 order, weights as torch has them. Lava-dl has no neuron with a soft reset and no key for initial membranes, so the
 neurons have the types ``SOFTIF`` and ``INTEGRATOR``, which stock netx does not know: it fails instead of running other
 dynamics. Their keys: ``kind``, ``name``, ``theta``, ``vInit`` (one per neuron), and one for every stored field of the
-kind (``thetaNeg``, ``levels``, ``rho``).
+kind (``thetaNeg``, ``levels``, ``rho``, ``maxSpikes``) that holds anything but its default.
 The group ``/spikec`` holds what concerns the whole network: ``timesteps``, ``schedule``, ``drain``, input coding.
 """
 
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     import nir
 
 FORMAT = "spikec.netx/1"
+#: Of files whose neurons may not be run without fields that readers of the first format do not look for.
+FORMAT_2 = "spikec.netx/2"
 SOFT, HARD = "soft", "hard"
 #: What stands in the place of a kind where the neurons are the readout.
 INTEGRATOR = "integrator"
@@ -91,10 +93,15 @@ def _fill(group: Group, **values: Any) -> None:
         group[key] = np.array([value.encode()]) if isinstance(value, str) else np.asarray(value)
 
 
+def _format(chain: ig.IntegerGraph) -> str:
+    needed = (p.neuron.requirements() - {p.neuron.requirement} for p in chain.populations)
+    return FORMAT_2 if any(needed) else FORMAT
+
+
 def _write_network(group: Group, chain: ig.IntegerGraph, reset: str) -> None:
     _fill(
         group,
-        format=FORMAT,
+        format=_format(chain),
         reset=reset,
         timesteps=chain.timesteps,
         schedule=chain.schedule,
@@ -151,7 +158,8 @@ def _write_neurons(group: Group, node: ig.Population | ig.Readout) -> None:
         theta=node.theta,
         vInit=node.v_init,
     )
-    _fill(group, **{about.netx: getattr(node.neuron, name) for name, about in node.neuron.stored_fields().items()})
+    fields = node.neuron.stored_fields()
+    _fill(group, **{fields[name].netx: value for name, value in node.neuron.given_fields().items()})
 
 
 def read(path: str | os.PathLike[str], *, reset: str = SOFT) -> ig.IntegerGraph:
@@ -176,8 +184,8 @@ def _text(group: Group, key: str) -> str:
 
 def _read(file: Group, path: Path, reset: str) -> ig.IntegerGraph:
     about = file["spikec"]
-    if _text(about, "format") != FORMAT:
-        raise GraphError(f"{path} has the format {_text(about, 'format')!r}, this reads {FORMAT!r}")
+    if _text(about, "format") not in (FORMAT, FORMAT_2):
+        raise GraphError(f"{path} has the format {_text(about, 'format')!r}, this reads {FORMAT!r} and {FORMAT_2!r}")
     if _text(about, "reset") != reset:
         raise GraphError(f"{path} has neurons with {_text(about, 'reset')} reset: a different network")
     nodes: dict[str, ig.Node] = {}

@@ -92,6 +92,8 @@ def _limits(chain: ig.IntegerGraph) -> list[str]:
 
 @HARD_RESET_LIMITS.register(IF)
 def _plain_limits(node: ig.Population) -> list[str]:
+    if node.neuron.multiplied:
+        return [f"{node.name} sends up to {node.neuron.emission[1]} spikes in a step, a neuron of lava-dl one"]
     if np.ptp(node.theta):
         return [f"{node.name} has thresholds {node.theta.min()}..{node.theta.max()}, a netx layer has one"]
     if int(node.theta.max()) - 1 > VTH_MAX:

@@ -56,6 +56,40 @@ def test_export_takes_a_file_of_python_and_weights(spikec, digits, tmp_path):
     np.testing.assert_array_equal(simulate(load("net.nir"), images).output, simulate(load(digits), images).output)
 
 
+@pytest.mark.parametrize("method", ["qcfs", "error-compensation"])
+def test_export_of_several_spikes_per_step(spikec, method):
+    """The file says so, in its neurons, its settings and its requirements; Loihi 1 refuses it."""
+    result = spikec("export", "digits-cnn", "--method", method, "-T", 2, "--option", "spikes=3", "-o", "net.nir")
+    assert result.code == 0, result.err
+    graph = as_integer(load("net.nir"))
+    assert {p.neuron.spikes for p in graph.populations} == {3}
+    assert graph.info["spikes"] == "3"
+    assert "max_spikes_per_step" in load("net.nir").metadata["spikec"]["requires"]
+    assert "spikes 3" in spikec("inspect", "net.nir").out
+    assert spikec("run", "net.nir", "--data", "digits", "--limit", 50).code == 0
+    assert spikec("check", "net.nir", "--target", "loihi2").code == 0
+    result = spikec("check", "net.nir", "--target", "loihi1")
+    assert result.code != 0
+    assert "neuron kind" in result.out
+    spikec("export", "digits-cnn", "--method", method, "-T", 2, "-o", "one.nir")
+    spikec("export", "digits-cnn", "--method", method, "-T", 2, "--option", "spikes=1", "-o", "said.nir")
+    with open("one.nir", "rb") as one, open("said.nir", "rb") as said:
+        assert one.read() == said.read()
+    assert "spikes 1 -> 3" in spikec("diff", "one.nir", "net.nir").out
+
+
+@pytest.mark.lava
+@pytest.mark.skipif(LavaTarget.available() is not None, reason="Lava is not installed")
+@pytest.mark.parametrize(
+    "words", [("qcfs",), ("error-compensation", "--option", "drain=2"), ("qcfs", "--schedule", "layerwise")]
+)
+def test_several_spikes_per_step_in_lava(spikec, words):
+    spikec("export", "digits-cnn", "--method", *words, "-T", 2, "--option", "spikes=3", "-o", "net.nir")
+    result = spikec("verify", "net.nir", "--target", "lava", "--limit", 4)
+    assert result.code == 0, result.err
+    assert "identical" in result.out
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [

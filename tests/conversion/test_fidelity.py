@@ -30,7 +30,8 @@ def _layers(ann, converted):
 
 def test_lossless_conversion_has_no_error():
     ann = _trained(4)
-    for method in (tc.QCFS(timesteps=4, schedule="layerwise"), tc.Graded()):
+    layerwise = {"schedule": "layerwise"}
+    for method in (tc.QCFS(timesteps=4, **layerwise), tc.QCFS(timesteps=2, spikes=2, **layerwise), tc.Graded()):
         for layer in _layers(ann, tc.convert(ann, method, example=_IMAGES)).values():
             assert layer.total < 1e-3
 

@@ -33,6 +33,11 @@ _SENSELESS: dict[str, tuple[Callable[[], Method], str]] = {
         lambda: tc.ErrorFree(4, schedule="pipelined"),
         "ErrorFree runs with schedule 'layerwise', not 'pipelined': a layer needs all that the one before it sends",
     ),
+    "no spikes": (lambda: tc.QCFS(4, spikes=0), "spikes must be a whole number between 1 and 32767, not 0"),
+    "too many spikes": (
+        lambda: tc.ErrorCompensation(4, spikes=2**15),
+        "spikes must be a whole number between 1 and 32767, not 32768",
+    ),
     "many bits": (lambda: tc.ErrorFree(16), "timesteps must be a whole number between 1 and 15, not 16"),
     "graded steps": (lambda: tc.Graded(timesteps=2), "Graded runs in one step; timesteps=2 has no meaning"),
     "graded levels": (lambda: tc.Graded(levels=0), "levels must be a whole number between 1 and 32767, not 0"),
@@ -196,6 +201,16 @@ def test_methods_say_how_networks_are_trained_for_them() -> None:
     with pytest.raises(tc.ConversionError, match="the method halved does not say which training it needs"):
         training_of(Halved)
     assert Halved.trains_spikes is None
+
+
+@pytest.mark.parametrize("kind", [tc.QCFS, tc.ErrorCompensation])
+def test_several_spikes_are_said_where_they_are_several(kind: type[Method]) -> None:
+    """Files of one spike per step say what they always said."""
+    assert "spikes" not in kind(4).settings()
+    assert kind(4, spikes=1).settings() == kind(4).settings()
+    assert kind(4, spikes=3).settings() == {**kind(4).settings(), "spikes": "3"}
+    assert kind(4, spikes=3).neuron(None).kind == type(kind(4).neuron(None).kind)(spikes=3)
+    assert kind(4, spikes=3).resolution(None) == 12
 
 
 def test_methods_for_a_number_of_levels() -> None:

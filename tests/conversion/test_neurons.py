@@ -17,28 +17,31 @@ from spikec.ir.kinds import IF, BitSerialIF, CalibratedIF, GradedIF, SignedIF
 _SETTINGS = settings(deadline=None, derandomize=True, max_examples=60)
 
 
-def _plain(currents, v, theta):
+def _plain(currents, v, theta, most=1):
     """Spikes, membranes before reset, last membrane."""
     spikes, membranes = [], []
     for z in currents:
         m = v + z
-        s = 1 if m >= theta else 0
+        s = 0
+        while s < most and m >= (s + 1) * theta:
+            s += 1
         v = m - s * theta
         spikes.append(s)
         membranes.append(m)
     return spikes, membranes, v
 
 
-def _signed(currents, v, theta, negative, timesteps):
+def _signed(currents, v, theta, negative, timesteps, most=1):
     spikes, count = [], 0
     for z in currents:
         m = v + z
-        if m >= theta and count < timesteps:
-            s = 1
-        elif count > 0 and (m <= -negative if negative else m < 0):
-            s = -1
-        else:
-            s = 0
+        s = 0
+        if m >= theta:
+            while s < most and count + s < most * timesteps and m >= (s + 1) * theta:
+                s += 1
+        elif m <= -negative if negative else m < 0:
+            while s > -most and count + s > 0 and m - s * theta < 0:
+                s -= 1
         v, count = m - s * theta, count + s
         spikes.append(s)
     return spikes
@@ -74,15 +77,17 @@ def _naive(spec, currents, start, theta, timesteps, schedule):
     if levels is not None:
         unit = theta / levels
         return [min(max(math.floor((currents[0] + start) / unit), 0), levels)]
+    most = spec.kind.emission[1]
+    theta /= most
     if schedule == "layerwise":
-        return _plain([0] * timesteps, start + sum(currents), theta)[0]
+        return _plain([0] * timesteps, start + sum(currents), theta, most)[0]
     if isinstance(spec.kind, SignedIF):
-        return _signed(currents, start, theta, spec.negative * theta, timesteps)
+        return _signed(currents, start, theta, spec.negative * theta, timesteps, most)
     if isinstance(spec.kind, CalibratedIF):
         return _calibrated(currents, start, theta, spec.kind.rho)
     if spec.warm_up:
         return _masked(currents, start, theta, spec.warm_up)
-    return _plain(currents, start, theta)[0]
+    return _plain(currents, start, theta, most)[0]
 
 
 _KINDS = {
@@ -92,6 +97,11 @@ _KINDS = {
     "signed, drain": (NeuronSpec(SignedIF()), "pipelined", 3),
     "signed, large negative threshold": (NeuronSpec(SignedIF(), negative=0.5), "pipelined", 2),
     "signed, layerwise": (NeuronSpec(SignedIF()), "layerwise", 0),
+    "if, several": (NeuronSpec(IF(spikes=4)), "pipelined", 0),
+    "if, several, layerwise": (NeuronSpec(IF(spikes=2)), "layerwise", 0),
+    "signed, several": (NeuronSpec(SignedIF(spikes=4)), "pipelined", 3),
+    "signed, several, large negative threshold": (NeuronSpec(SignedIF(spikes=2), negative=0.5), "pipelined", 2),
+    "signed, several, layerwise": (NeuronSpec(SignedIF(spikes=4)), "layerwise", 0),
     "calibrated": (NeuronSpec(CalibratedIF(rho=3)), "pipelined", 0),
     "calibrated, longer": (NeuronSpec(CalibratedIF(rho=7)), "pipelined", 0),
     "graded": (NeuronSpec(GradedIF(levels=4)), "layerwise", 0),
@@ -117,7 +127,7 @@ def test_neuron_equals_one_neuron_at_a_time(name, per_channel):
     emitted = neuron(torch.tensor(currents.reshape(-1, *shape))).numpy().reshape(currents.shape)
     for n, c, y, x in itertools.product(range(images), *map(range, shape)):
         theta = thresholds[c]
-        unit = theta / levels
+        unit = theta / levels / (spec.kind.emission[1] if levels == 1 else 1)
         start = unit / 2 + float(neuron.offset[c, y, x])
         expected = _naive(spec, list(currents[:, n, c, y, x]), start, theta, timesteps, schedule)
         assert list(emitted[:, n, c, y, x] / unit) == expected

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from helpers.cases import random_kind
@@ -14,11 +16,12 @@ from spikec.ir.operations import Affine, Convolution, Flatten, SumPool
 class Builder:
     """Adds random nodes to a graph; every method returns the name of the node it added.
 
-    ``small``: small weights and thresholds, so that ties and multiples of a threshold are common.
+    ``small``: small weights and thresholds, so that ties and multiples of a threshold are common. ``spikes``: the most
+    in a step, for kinds that have such a field; random if left out.
     """
 
-    def __init__(self, rng: np.random.Generator, kind: str, *, small: bool) -> None:
-        self.rng, self.kind, self.small = rng, kind, small
+    def __init__(self, rng: np.random.Generator, kind: str, *, small: bool, spikes: int | None = None) -> None:
+        self.rng, self.kind, self.small, self.spikes = rng, kind, small, spikes
         self.nodes = {}
 
     def _name(self, stem):
@@ -106,7 +109,10 @@ class Builder:
         theta = self._state(1, top, shape, per)
         v_init = theta // 2 + rng.choice([0, 0, 1, 8]) * self._state(-top, top, shape, per)
         name = self._name(self.kind)
-        self.nodes[name] = Population(name, sources, shape, random_kind(self.kind, rng, shape, top), theta, v_init)
+        neuron = random_kind(self.kind, rng, shape, top)
+        if self.spikes is not None:
+            neuron = replace(neuron, spikes=self.spikes)
+        self.nodes[name] = Population(name, sources, shape, neuron, theta, v_init)
         return name
 
     def readout(self, source):
@@ -115,12 +121,15 @@ class Builder:
         return "readout"
 
 
-def random_graph(rng, *, kind="if", schedule="pipelined", timesteps=4, drain=0, small=True) -> IntegerGraph:
+def random_graph(
+    rng, *, kind="if", schedule="pipelined", timesteps=4, drain=0, small=True, spikes=None
+) -> IntegerGraph:
     """A random sound graph of one neuron kind with pools, chains, residuals and branches.
 
     ``rng``: numpy Generator. ``small`` keeps numbers small, so that ties occur; otherwise weights use all of int8.
+    ``spikes``: the most in a step, for kinds that have such a field; random if left out.
     """
-    b = Builder(rng, kind, small=small)
+    b = Builder(rng, kind, small=small, spikes=spikes)
     shape = tuple(int(n) for n in rng.integers((1, 3, 3), (4, 8, 8)))
     image = b.input(shape, str(rng.choice(["uint8", "int8"])))
     current = b.conv(image)

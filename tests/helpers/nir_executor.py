@@ -135,14 +135,15 @@ class Executor:
 
     def _run(self, name, kind, v, currents, thetas):
         """Emissions, membranes before reset, final membrane."""
-        negative = self._state(name, "v_threshold_neg_int", 1)
+        negative, most = self._state(name, "v_threshold_neg_int", 1), int(self.own[name].get("max_spikes_per_step", 1))
         count, emitted, membranes = np.zeros_like(v), [], []
         for z, theta in zip(currents, thetas, strict=True):
             m = v + z
-            s = (m >= theta).astype(np.int64)
+            s = np.clip(m // theta, 0, most)
             if kind == "signed_if":
-                s = np.where(count < self.timesteps, s, 0)
-                s = np.where((m <= -negative) & (count > 0), -1, s)
+                s = np.minimum(s, most * self.timesteps - count)
+                back = np.minimum(np.minimum(np.ceil(-m / theta).astype(np.int64), most), count)
+                s = np.where((m <= -negative) & (count > 0), -back, s)
             v, count = m - s * theta, count + s
             emitted.append(s)
             membranes.append(m)
@@ -210,7 +211,8 @@ def integer_levels(graph, images):
     for name in json.loads(str(graph.metadata["spikec"]["node_order"])):
         if isinstance(graph.nodes[name], nir.IF):
             theta, own = whole(graph.nodes[name].v_threshold), executor.own[name]
-            bits = 2**executor.timesteps - 1 if str(own["kind"]) == "bit_serial" else executor.timesteps
+            most = executor.timesteps * int(own.get("max_spikes_per_step", 1))
+            bits = 2**executor.timesteps - 1 if str(own["kind"]) == "bit_serial" else most
             levels[name] = np.clip((2 * total(name) + theta) // (2 * theta), 0, int(own.get("levels", bits)))
         elif isinstance(graph.nodes[name], nir.I):
             output = total(name)

@@ -76,15 +76,30 @@ def _inputs(graph, image, emitted, *, on):
 # --- neurons -----------------------------------------------------------------------------------------------------
 
 
-def _fire(_neuron, _i, m, theta, _count, _timesteps):
-    return int(m >= theta)
+def _most(neuron):
+    """Spikes in a step at most."""
+    return getattr(neuron, "spikes", 1)
+
+
+def _fire(neuron, _i, m, theta, _count, _timesteps):
+    """One threshold after the other."""
+    fired = 0
+    while fired < _most(neuron) and m - fired * theta >= theta:
+        fired += 1
+    return fired
 
 
 def _fire_or_take_back(neuron, i, m, theta, count, timesteps):
+    most = _most(neuron)
     negative = 1 if neuron.theta_neg is None else int(neuron.theta_neg[i])
-    if m >= theta and count < timesteps:
-        return 1
-    return -1 if m <= -negative and count > 0 else 0
+    change = 0
+    if m >= theta:
+        while change < most and count + change < most * timesteps and m - change * theta >= theta:
+            change += 1
+    elif m <= -negative:
+        while change > -most and count + change > 0 and m - change * theta < 0:
+            change -= 1
+    return change
 
 
 def _level(neuron, _i, m, theta, _count, _timesteps):
@@ -103,8 +118,8 @@ RULES = {
 
 #: The number that the emissions of T steps write at most, and how often image and biases enter in T steps.
 LARGEST_LEVELS = {
-    "if": lambda _, timesteps: timesteps,
-    "signed_if": lambda _, timesteps: timesteps,
+    "if": lambda neuron, timesteps: neuron.spikes * timesteps,
+    "signed_if": lambda neuron, timesteps: neuron.spikes * timesteps,
     "calibrated_if": lambda _, timesteps: timesteps,
     "bit_serial": lambda _, timesteps: 2**timesteps - 1,
     "graded": lambda neuron, _: neuron.levels,

@@ -13,7 +13,7 @@ import torch
 
 import spikec as tc
 from spikec.errors import DoesNotFit, TargetUnavailable, ToolchainError
-from spikec.ir.kinds import CalibratedIF, SignedIF
+from spikec.ir.kinds import IF, CalibratedIF, SignedIF
 from spikec.targets.interop import ADAPTERS, adapter, simulate
 from spikec.targets.interop.adapter import HONOURED, Adapter
 from spikec.targets.interop.nirtorch import IntegrateAndFire, affine
@@ -121,6 +121,15 @@ def test_sums_that_float32_might_round_are_refused(deployment):
         plain(replace(graph, nodes={**graph.nodes, "head": large}))
 
 
+def test_several_spikes_in_a_step_are_refused(deployment):
+    graph = deployment()
+    several = replace(graph.nodes["a.if"], neuron=IF(spikes=3))
+    with pytest.raises(
+        DoesNotFit, match=r"a\.if: up to 3 spikes in a step; simulators that read NIR have neurons that"
+    ):
+        plain(replace(graph, nodes={**graph.nodes, "a.if": several}))
+
+
 @pytest.mark.parametrize("framework", sorted(ADAPTERS))
 def test_what_neurons_elsewhere_cannot_do_is_refused_before_anything_is_imported(deployment, images, framework):
     graph = deployment()
@@ -128,6 +137,7 @@ def test_what_neurons_elsewhere_cannot_do_is_refused_before_anything_is_imported
     kinds = {
         "signed_spikes": replace(first, neuron=SignedIF(np.ones_like(first.theta))),
         "kind=calibrated_if": replace(first, neuron=CalibratedIF(3)),
+        "max_spikes_per_step": replace(first, neuron=IF(spikes=3)),
     }
     for requirement, node in kinds.items():
         with pytest.raises(DoesNotFit, match=f"{framework} cannot keep to {requirement}"):

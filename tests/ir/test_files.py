@@ -103,6 +103,18 @@ def test_what_an_edited_graph_needs_is_listed_in_its_file(deployment, tmp_path):
     assert tc.decode(read).drain == 2
 
 
+def test_several_spikes_per_step_are_required_of_readers(deployment, tmp_path):
+    """One spike per step asks for nothing: files are what they were."""
+    graph = deployment("qcfs")
+    assert "max_spikes_per_step" not in json.loads(graph.metadata["spikec"]["requires"])
+    graph.nodes["last"].metadata["spikec"]["max_spikes_per_step"] = 3
+    read = tc.load(tc.save(graph, tmp_path / "net.nir"))
+    assert "max_spikes_per_step" in json.loads(read.metadata["spikec"]["requires"])
+    assert tc.decode(read).nodes["last"].neuron.spikes == 3
+    assert "spikes 3" in text(read, layer="last")
+    assert "spikes" not in text(read, layer="merged")
+
+
 def test_an_unsound_graph_is_not_written(edited, tmp_path):
     path = tmp_path / "net.nir"
     path.write_bytes(b"before")

@@ -215,6 +215,30 @@ def test_the_widest_of_a_kind_is_what_files_may_hold():
     }
 
 
+@pytest.mark.parametrize("kind", [IF, SignedIF])
+def test_several_spikes_per_step(kind):
+    one, seven = kind(), kind(spikes=7)
+    assert (one, one.given_fields()) == (kind(spikes=1), {})
+    assert seven.given_fields() == {"spikes": 7}
+    assert seven.emission == ((0, 7) if kind is IF else (-7, 7))
+    assert (seven.reach(3), seven.binary, seven.multiplied) == (21, False, True)
+    assert seven.payload_bits == (3 if kind is IF else 4)
+    assert seven.single() == one
+    assert seven.requirements() - one.requirements() == {"max_spikes_per_step"}
+    assert "max_spikes_per_step" in kind.known_requirements()
+    assert seven.lowered(np.array([10]), 0.1).spikes == 7
+    assert seven.lossless(Timing(3, "layerwise"), 1)
+    assert seven.lossless(Timing(1, "pipelined"), 1)
+
+
+@pytest.mark.parametrize("value", [0, -1, 2**15, 1.5, True, None, "3"])
+def test_spikes_per_step_are_checked(value):
+    assert list(IF(spikes=2**15 - 1).problems()) == []
+    (problem,) = IF(spikes=value).problems()
+    assert problem.startswith("max_spikes_per_step ")
+    assert "between 1 and 32767" in problem
+
+
 def test_negative_thresholds_are_checked():
     assert list(SignedIF().problems()) == list(SignedIF(np.array([1, 2])).problems()) == []
     assert list(SignedIF(np.array([1, 0])).problems()) == ["negative thresholds must be at least 1"]

@@ -186,6 +186,9 @@ def test_refuses_what_plain_nir_cannot_say():
     signed = replace(graph.nodes["if1"], neuron=SignedIF())
     with pytest.raises(GraphError, match="signed_if"):
         tc.portable(replace(graph, nodes={**graph.nodes, "if1": signed}))
+    several = replace(graph.nodes["if1"], neuron=IF(spikes=3))
+    with pytest.raises(GraphError, match="if1: up to 3 spikes in a step; plain NIR has neurons that fire once"):
+        tc.portable(replace(graph, nodes={**graph.nodes, "if1": several}))
     far = replace(graph.nodes["if3"], v_init=np.full(6, 2**23))
     with pytest.raises(GraphError, match="if3: v_init reaches 8388608"):
         tc.portable(replace(graph, nodes={**graph.nodes, "if3": far}))

@@ -167,6 +167,15 @@ def test_schema_refuses_other_metadata(name, deployment):
         assert allowed or list(_errors(_SCHEMA, edited)), (path, edit)
 
 
+def test_schema_knows_several_spikes_per_step(deployment):
+    for name, right in (("qcfs", True), ("signed", True), ("graded", False), ("calibrated", False)):
+        document = _document(deployment(name))
+        for node in document["nodes"].values():
+            if "max_spikes_per_step" in node.get("spikec", {}):
+                node["spikec"]["max_spikes_per_step"] = 3
+        assert (not list(_errors(_SCHEMA, document))) == right, name
+
+
 def test_page_names_every_key_and_node_type(any_deployment):
     page = (_DOCS / "nir-profile.md").read_text()
     for node in [any_deployment, *any_deployment.nodes.values()]:

@@ -144,7 +144,14 @@ _BROKEN = {
         ("qcfs", ("set", "kind", "if", "readout"), "readout", "kind is 'if', an I node must be an 'integrator'"),
         ("qcfs", ("set", "reset", "zero", "last"), "last", "reset is 'zero', the profile knows 'subtract' only"),
         ("qcfs", ("set", "spike_cmp", "gt", "last"), "last", "spike_cmp is 'gt', the profile knows 'ge' only"),
-        ("qcfs", ("set", "max_spikes_per_step", 2, "last"), "last", "max_spikes_per_step must be 1"),
+        ("graded", ("set", "max_spikes_per_step", 2, "last"), "last", "max_spikes_per_step must be 1"),
+        (
+            "qcfs",
+            ("set", "max_spikes_per_step", 0, "last"),
+            "last",
+            "max_spikes_per_step is 0, it must be between 1 and",
+        ),
+        ("qcfs", ("set", "max_spikes_per_step", 2**15, "last"), "last", "max_spikes_per_step is 32768, it must be"),
         ("qcfs", ("array", "last", "v_threshold", 0, 0, "v_threshold_int"), "last", "thresholds must be at least 1"),
         ("qcfs", ("array", "last", "v_threshold", 0, -5, "v_threshold_int"), "last", "thresholds must be at least 1"),
         (

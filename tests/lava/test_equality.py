@@ -11,31 +11,40 @@ pytestmark = pytest.mark.lava
 
 CASES = [
     # seed, graph, options
-    (1, {"kind": "if", "small": False}, {}),
-    (2, {"kind": "if", "timesteps": 3}, {"input": "graded"}),
-    (3, {"kind": "if", "small": False}, {"stock": True, "input": "graded"}),
-    (4, {"kind": "if", "timesteps": 1}, {"stock": True}),
-    (5, {"kind": "if", "schedule": "layerwise", "small": False}, {}),
-    (6, {"kind": "if", "schedule": "layerwise", "timesteps": 1}, {"input": "graded"}),
-    (7, {"kind": "signed_if", "small": False}, {"input": "graded"}),
-    (8, {"kind": "signed_if", "drain": 3}, {}),
-    (9, {"kind": "signed_if", "drain": 1, "small": False}, {"input": "graded", "stock": True}),
-    (10, {"kind": "signed_if", "schedule": "layerwise"}, {}),
+    (1, {"kind": "if", "spikes": 1, "small": False}, {}),
+    (2, {"kind": "if", "spikes": 1, "timesteps": 3}, {"input": "graded"}),
+    (3, {"kind": "if", "spikes": 1, "small": False}, {"stock": True, "input": "graded"}),
+    (4, {"kind": "if", "spikes": 1, "timesteps": 1}, {"stock": True}),
+    (5, {"kind": "if", "spikes": 1, "schedule": "layerwise", "small": False}, {}),
+    (6, {"kind": "if", "spikes": 1, "schedule": "layerwise", "timesteps": 1}, {"input": "graded"}),
+    (7, {"kind": "signed_if", "spikes": 1, "small": False}, {"input": "graded"}),
+    (8, {"kind": "signed_if", "spikes": 1, "drain": 3}, {}),
+    (9, {"kind": "signed_if", "spikes": 1, "drain": 1, "small": False}, {"input": "graded", "stock": True}),
+    (10, {"kind": "signed_if", "spikes": 1, "schedule": "layerwise"}, {}),
     (11, {"kind": "calibrated_if", "timesteps": 2}, {}),
     (12, {"kind": "calibrated_if", "timesteps": 6, "small": False}, {"input": "graded"}),
     (13, {"kind": "bit_serial", "schedule": "layerwise", "small": False}, {"input": "graded"}),
     (14, {"kind": "bit_serial", "schedule": "layerwise", "timesteps": 3}, {}),
     (15, {"kind": "graded", "schedule": "layerwise", "timesteps": 1, "small": False}, {"stock": True}),
     (16, {"kind": "graded", "schedule": "layerwise", "timesteps": 1}, {"input": "graded"}),
+    (41, {"kind": "if", "spikes": 3, "small": False}, {"input": "graded"}),
+    (42, {"kind": "if", "spikes": 200}, {}),
+    (43, {"kind": "if", "spikes": 7, "schedule": "layerwise"}, {"stock": True}),
+    (44, {"kind": "signed_if", "spikes": 3}, {}),
+    (45, {"kind": "signed_if", "spikes": 7, "drain": 3, "small": False}, {"input": "graded", "stock": True}),
+    (46, {"kind": "signed_if", "spikes": 200, "drain": 2}, {}),
+    (47, {"kind": "signed_if", "spikes": 2, "schedule": "layerwise", "small": False}, {}),
 ]
 
 
 FLOATING = [
-    (31, {"kind": "if", "small": False}, {}),
-    (32, {"kind": "signed_if", "drain": 1}, {"input": "graded"}),
+    (31, {"kind": "if", "spikes": 1, "small": False}, {}),
+    (32, {"kind": "signed_if", "spikes": 1, "drain": 1}, {"input": "graded"}),
     (33, {"kind": "calibrated_if"}, {}),
     (34, {"kind": "bit_serial", "schedule": "layerwise"}, {"input": "graded"}),
     (35, {"kind": "graded", "schedule": "layerwise", "timesteps": 1}, {}),
+    (36, {"kind": "if", "spikes": 5}, {}),
+    (37, {"kind": "signed_if", "drain": 2, "spikes": 5}, {"input": "graded"}),
 ]
 
 
@@ -61,7 +70,7 @@ def test_equals_plain_loops(lava, random_graph, random_images, oracle, seed, kwa
     equal_to_oracle(trace, oracle(graph, integers), [p.name for p in graph.populations])
 
 
-@pytest.mark.parametrize(("seed", "kwargs", "options"), FLOATING, ids=[case[1]["kind"] for case in FLOATING])
+@pytest.mark.parametrize(("seed", "kwargs", "options"), FLOATING, ids=[str(case[0]) for case in FLOATING])
 def test_floating_point_models(lava, random_graph, random_images, oracle, seed, kwargs, options):
     """The same integers in float64."""
     rng = np.random.default_rng(seed)
@@ -92,7 +101,7 @@ def even(node, rng):
 def test_lavas_own_neurons(lava, random_graph, random_images, oracle, seed, kwargs, options):
     """ATRLIF where it fits, ours elsewhere, one image after another through both."""
     rng = np.random.default_rng(seed)
-    graph = random_graph(rng, **kwargs)
+    graph = random_graph(rng, spikes=1, **kwargs)
     graph = replace(graph, nodes={name: even(node, rng) for name, node in graph.nodes.items()})
     integers = random_images(rng, graph, 3)
     program = lava.compile(graph, neuron="atrlif", **options)

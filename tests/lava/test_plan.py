@@ -273,6 +273,7 @@ def test_missing_lava_is_said(monkeypatch):
         ({"theta": np.full((2, 3, 4), 6), "v_init": np.full((2, 3, 4), -(2**17))}, "its input can add up to"),
         ({"theta": np.full((2, 3, 4), 2)}, "an initial membrane reaches the threshold"),
         ({"neuron": SignedIF()}, "its neurons are of kind signed_if"),
+        ({"theta": np.full((2, 3, 4), 6), "neuron": IF(spikes=3)}, "its neurons fire up to 3 times in a step"),
     ],
 )
 def test_what_lavas_own_neuron_can_be(changes, reason):
@@ -283,6 +284,7 @@ def test_what_lavas_own_neuron_can_be(changes, reason):
     assert unfit(dataclasses.replace(graph, schedule="layerwise"))["p0"] in (
         "the schedule is layerwise",
         "its neurons are of kind signed_if",
+        "its neurons fire up to 3 times in a step",
     )
 
 

@@ -26,7 +26,9 @@ def same(found, expected):
     [
         ("if", {"pools": True}),
         ("if", {"pools": True, "schedule": "layerwise"}),
+        ("if", {"spikes": 3}),
         ("signed_if", {"drain": 2}),
+        ("signed_if", {"drain": 2, "spikes": 200}),
         ("calibrated_if", {}),
         ("bit_serial", {"schedule": "layerwise"}),
         ("graded", {"schedule": "layerwise", "timesteps": 1, "pools": True}),
@@ -44,6 +46,25 @@ def test_the_file_holds_the_network(feedforward, random_images, oracle, tmp_path
     assert (found.input.scale, found.input.dtype) == (graph.input.scale, graph.input.dtype)
     assert found.readout.scale == graph.readout.scale
     assert [p.name for p in tmp_path.iterdir()] == ["net.hdf5"]
+
+
+def test_files_say_where_neurons_send_several_spikes(feedforward, tmp_path):
+    """Files without the field mean 1 and stay what they were; readers that do not look for it refuse the others."""
+    rng = np.random.default_rng(0)
+    for spikes, form in ((1, b"spikec.netx/1"), (3, b"spikec.netx/2")):
+        path = tmp_path / f"{spikes}.hdf5"
+        write(feedforward(rng, spikes=spikes), path)
+        with h5py.File(path) as file:
+            assert bytes(file["spikec/format"][0]) == form
+            stored = [layer["neuron"] for layer in file["layer"].values() if "neuron" in layer]
+            assert any("maxSpikes" in group for group in stored) == (spikes > 1)
+        assert {p.neuron.spikes for p in read(path).populations} == {spikes}
+
+
+def test_hard_reset_has_one_spike_per_step(feedforward, tmp_path):
+    graph = feedforward(np.random.default_rng(0), uniform=True, spikes=3)
+    with pytest.raises(DoesNotFit, match="sends up to 3 spikes in a step, a neuron of lava-dl one"):
+        write_hard_reset(graph, tmp_path / "net.hdf5")
 
 
 def test_dropped_edges_of_pools_before_a_dense_layer(oracle):
@@ -178,7 +199,7 @@ def test_the_two_kinds_of_file_are_not_confused(tmp_path):
 @pytest.mark.parametrize("seed", range(4))
 def test_hard_reset_simulation(feedforward, random_images, hard_reset_oracle, seed):
     rng = np.random.default_rng(seed)
-    graph = feedforward(rng, uniform=True, timesteps=5)
+    graph = feedforward(rng, uniform=True, timesteps=5, spikes=1)
     images = random_images(rng, graph, 3) // 16  # far from the ends of Lava's 24 bits
     result = simulate_hard_reset(as_chain(graph), images)
     same(result, hard_reset_oracle(graph, images))

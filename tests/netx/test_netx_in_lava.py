@@ -28,8 +28,10 @@ def digits():
 @pytest.mark.parametrize(
     ("kind", "options"),
     [
-        ("if", {"pools": True, "small": False}),
-        ("signed_if", {"drain": 1}),
+        ("if", {"pools": True, "small": False, "spikes": 1}),
+        ("if", {"schedule": "layerwise", "spikes": 3}),
+        ("signed_if", {"drain": 1, "spikes": 1}),
+        ("signed_if", {"drain": 1, "spikes": 7}),
         ("calibrated_if", {}),
         ("bit_serial", {"schedule": "layerwise"}),
         ("graded", {"schedule": "layerwise", "timesteps": 1}),

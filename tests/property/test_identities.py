@@ -19,12 +19,19 @@ from spikec.simulation import simulate
 
 SEEDS = st.integers(0, 2**32)
 STEPS = st.integers(1, 6)
+SPIKES = st.sampled_from([1, 1, 2, 3, 7, 200])
 
 
 def with_populations(graph, neuron, timesteps, schedule, drain=0):
     """The same graph with neurons of another kind."""
     nodes = {n.name: replace(n, neuron=neuron) if isinstance(n, Population) else n for n in graph}
     return replace(graph, nodes=nodes, timesteps=timesteps, schedule=schedule, drain=drain)
+
+
+def levels_of(graph):
+    """The quantised network: every population as one of levels, as many as its T steps can send."""
+    levels = {p.name: replace(p, neuron=GradedIF(p.neuron.emission[1] * graph.timesteps)) for p in graph.populations}
+    return replace(graph, nodes={**graph.nodes, **levels}, timesteps=1, schedule="layerwise", drain=0)
 
 
 def with_input_repeated(graph, times):
@@ -43,16 +50,17 @@ def run(graph, integers, **options):
 
 
 @settings(max_examples=30, deadline=None)
-@given(seed=SEEDS, timesteps=STEPS, small=st.booleans())
-def test_p3_signed_neurons_with_memory_and_drain_are_lossless(random_graph, random_images, seed, timesteps, small):
+@given(seed=SEEDS, timesteps=STEPS, small=st.booleans(), spikes=SPIKES)
+def test_p3_signed_neurons_with_memory_and_drain_are_lossless(
+    random_graph, random_images, seed, timesteps, small, spikes
+):
     """Drained for T steps per layer, every layer reaches the level of the quantised ANN."""
     rng = np.random.default_rng(seed)
     base = random_graph(rng, kind="if", timesteps=timesteps, small=small)
     integers = random_images(rng, base, 3)
     depth = len(base.populations)
-    signed = with_populations(base, SignedIF(), timesteps, "pipelined", drain=depth * timesteps)
-    levels = with_populations(base, GradedIF(timesteps), 1, "layerwise")
-    expected = run(with_input_repeated(levels, timesteps), integers)
+    signed = with_populations(base, SignedIF(spikes=spikes), timesteps, "pipelined", drain=depth * timesteps)
+    expected = run(with_input_repeated(levels_of(signed), timesteps), integers)
     trace = run(signed, integers)
     for name, counts in expected.counts.items():
         np.testing.assert_array_equal(trace.counts[name], counts, err_msg=name)
@@ -60,13 +68,12 @@ def test_p3_signed_neurons_with_memory_and_drain_are_lossless(random_graph, rand
 
 
 @settings(max_examples=30, deadline=None)
-@given(seed=SEEDS, timesteps=STEPS, small=st.booleans())
-def test_p5_layerwise_is_lossless(random_graph, random_images, seed, timesteps, small):
+@given(seed=SEEDS, timesteps=STEPS, small=st.booleans(), spikes=SPIKES, kind=st.sampled_from(["if", "signed_if"]))
+def test_p5_layerwise_is_lossless(random_graph, random_images, seed, timesteps, small, spikes, kind):
     rng = np.random.default_rng(seed)
-    spiking = random_graph(rng, kind="if", schedule="layerwise", timesteps=timesteps, small=small)
+    spiking = random_graph(rng, kind=kind, schedule="layerwise", timesteps=timesteps, small=small, spikes=spikes)
     integers = random_images(rng, spiking, 3)
-    levels = with_populations(spiking, GradedIF(timesteps), 1, "layerwise")
-    expected = run(with_input_repeated(levels, timesteps), integers)
+    expected = run(with_input_repeated(levels_of(spiking), timesteps), integers)
     trace = run(spiking, integers)
     for name, counts in expected.counts.items():
         np.testing.assert_array_equal(trace.counts[name], counts, err_msg=name)
@@ -104,7 +111,7 @@ def test_p1_p2_calibration_removes_one_offset_spike(random_graph, random_images,
     P1 says on which side of n* a count lies, P2 that the shift moves it by one.
     """
     rng = np.random.default_rng(seed)
-    plain = random_graph(rng, kind="if", timesteps=timesteps)
+    plain = random_graph(rng, kind="if", timesteps=timesteps, spikes=1)
     integers = random_images(rng, plain, 3)
     last = plain.populations[-1].name
     nodes = {**plain.nodes, last: replace(plain.nodes[last], neuron=CalibratedIF(timesteps))}
@@ -121,7 +128,7 @@ def test_p1_p2_residual_and_shift_by_one(random_graph, random_images, seed, time
     """The membranes of the last population, followed step by step, tell its level (P1) and the shift of v_init that
     moves every count by exactly one (P2)."""
     rng = np.random.default_rng(seed)
-    graph = random_graph(rng, kind="if", timesteps=timesteps, small=small)
+    graph = random_graph(rng, kind="if", timesteps=timesteps, small=small, spikes=1)
     integers = random_images(rng, graph, 1)
     node = graph.populations[-1]
     spikes = run(graph, integers, record="spikes").spikes[node.name][0].astype(int)
@@ -165,7 +172,7 @@ def test_p6_shifted_batch_norm(random_graph, random_images, seed, timesteps):
             each_step[node.name] = replace(node, weight=weight, bias=shifted - gain * mean)
             repeats = timesteps if "input" in node.sources else 1
             once[node.name] = replace(node, weight=weight * repeats, bias=beta - gain * mean)
-    levels = with_populations(replace(base, nodes=once), GradedIF(timesteps), 1, "layerwise")
+    levels = levels_of(replace(base, nodes=once))
     expected, trace = run(levels, integers), run(replace(base, nodes=each_step), integers)
     for name, counts in expected.counts.items():
         np.testing.assert_array_equal(trace.counts[name], counts, err_msg=name)
@@ -213,11 +220,14 @@ def float_simulation(graph, images):
                 m = state[node.name] = state[node.name] + x
             if isinstance(node, Population):
                 theta, c = float32(node.theta), counts[node.name]
-                x = (m >= theta).float()
+                most = node.neuron.spikes
+                x = torch.floor(m / theta).clamp(0, most)
                 if node.neuron.name == "signed_if":
                     given = node.neuron.theta_neg
                     negative = float32(np.ones(node.shape) if given is None else given)
-                    x = x * (c < graph.timesteps) - ((m <= -negative) & (c > 0)).float()
+                    back = torch.ceil(-m / theta).clamp(0, most)
+                    x = torch.minimum(x, most * graph.timesteps - c)
+                    x = x - torch.minimum(back, c) * (m <= -negative)
                 state[node.name], counts[node.name] = m - x * theta, c + x
                 rasters[node.name].append(x)
             sent[node.name] = x

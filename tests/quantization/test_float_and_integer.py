@@ -48,6 +48,10 @@ _METHODS = [
     tc.QCFS(timesteps=4, schedule="layerwise"),
     tc.ErrorCompensation(timesteps=4, drain=3),
     tc.ErrorCompensation(timesteps=4, negative=0.5),
+    tc.QCFS(timesteps=4, spikes=4),
+    tc.QCFS(timesteps=2, spikes=2, schedule="layerwise"),
+    tc.ErrorCompensation(timesteps=4, drain=3, spikes=2),
+    tc.ErrorCompensation(timesteps=2, negative=0.5, spikes=4),
     tc.Graded(),
     tc.Graded(levels=16),
 ]
@@ -87,10 +91,12 @@ _PIXELS = torch.randint(0, 256, (64, 2, 8, 8), generator=torch.Generator().manua
         tc.OffsetSpikes(timesteps=4, rho=4),
         tc.OffsetSpikes(timesteps=4, mode="static"),
         tc.ErrorCompensation(timesteps=4, drain=2),
+        tc.QCFS(timesteps=2, spikes=3),
+        tc.ErrorCompensation(timesteps=2, drain=2, spikes=2, offsets="static"),
         tc.ErrorFree(timesteps=3),
         tc.Graded(),
     ],
-    ids=lambda m: f"{m.name}-{m.schedule}",
+    ids=lambda m: f"{m.name}-{m.schedule}-{m.resolution(4)}",
 )
 def test_rounded_weights_change_few_counts(method, per):
     """8-bit weights move a current by some thousandths: few neurons sit so close to an edge."""

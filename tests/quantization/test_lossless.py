@@ -35,6 +35,8 @@ class _Network(nn.Module):
 _METHODS = [
     *(tc.QCFS(timesteps=t, schedule="layerwise") for t in (1, 4, 7)),
     tc.ErrorCompensation(timesteps=4, schedule="layerwise"),
+    *(tc.QCFS(timesteps=t, schedule="layerwise", spikes=k) for t, k in ((1, 4), (2, 2), (3, 5))),
+    tc.ErrorCompensation(timesteps=2, schedule="layerwise", spikes=3),
     *(tc.ErrorFree(timesteps=t) for t in (1, 3, 5)),
     tc.Graded(),
     tc.Graded(levels=9),

@@ -195,8 +195,11 @@ _PRECISIONS = st.builds(
     bits=st.sampled_from([8, 8, 8, 5, 3]),
     scale=st.sampled_from(["max", "max", "power_of_two", "spikes"]),
 )
+_SPIKES = st.sampled_from([1, 1, 2, 7])
 _METHODS = st.one_of(
-    st.builds(tc.QCFS, timesteps=st.integers(1, 6), schedule=st.sampled_from(["pipelined", "layerwise"])),
+    st.builds(
+        tc.QCFS, timesteps=st.integers(1, 6), schedule=st.sampled_from(["pipelined", "layerwise"]), spikes=_SPIKES
+    ),
     st.builds(tc.Graded, levels=st.sampled_from([None, 1, 4, 15])),
     st.builds(tc.ErrorFree, timesteps=st.integers(1, 5)),
     st.builds(tc.OffsetSpikes, timesteps=st.integers(1, 5), rho=st.integers(1, 6)),
@@ -205,8 +208,9 @@ _METHODS = st.one_of(
         timesteps=st.integers(1, 5),
         drain=st.integers(0, 5),
         negative=st.sampled_from([0.0, 0.001, 0.3, 1.0]),
+        spikes=_SPIKES,
     ),
-    st.builds(tc.ErrorCompensation, timesteps=st.integers(1, 5), schedule=st.just("layerwise")),
+    st.builds(tc.ErrorCompensation, timesteps=st.integers(1, 5), schedule=st.just("layerwise"), spikes=_SPIKES),
 )
 
 

@@ -237,3 +237,21 @@ def test_configurations_survive_json(configurations):
         again = Configuration.from_json(json.loads(json.dumps(each.to_json())))
         assert again == each
         assert again.id == each.id
+
+
+def test_options_that_came_later_leave_the_identity_of_a_run_alone():
+    """A run of one spike per step is the run it was before methods had the option."""
+    network = {"model": "digits-cnn", "timesteps": 2}
+    usual, said, several = (
+        read_grid({"run": [{**network, "method": method}]}).runs[0]
+        for method in ("qcfs", {"name": "qcfs", "spikes": 1}, {"name": "qcfs", "spikes": 3})
+    )
+    assert dict(usual.configuration.options) == {}
+    assert usual.configuration == said.configuration
+    assert dict(several.configuration.options) == {"spikes": 3}
+    assert several.configuration.id != usual.configuration.id
+    several = {"name": "qcfs", "spikes": [1, 3]}
+    for excluded, left in ((1, 3), (3, 1)):
+        rule = {"method": {"name": "qcfs", "spikes": excluded}}
+        (run,) = read_grid({"grid": {**network, "method": [several]}, "exclude": [rule]}).runs
+        assert dict(run.configuration.options).get("spikes", 1) == left

@@ -34,6 +34,18 @@ def test_neuron_kinds(network):
     assert check(network(kind="graded", levels=15, timesteps=1, schedule="layerwise"), "loihi2") == []
 
 
+@pytest.mark.parametrize("kind", ["if", "signed_if"])
+def test_several_spikes_per_step_are_payloads(network, kind):
+    net = network(kind=kind, spikes=7)
+    found = [v for v in check(net, "loihi1") if v.rule == "neuron kind"]
+    assert [v.layer for v in found] == ["if1", "if2"]
+    low = 0 if kind == "if" else -7
+    if kind == "if":
+        assert found[0].actual == f"if that emits {low} to 7 in a step"
+        assert "spikes=1" in found[0].hint
+    assert check(net, "loihi2") == []
+
+
 @pytest.mark.parametrize(
     ("node", "values", "rule", "target"),
     [

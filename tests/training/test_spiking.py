@@ -15,7 +15,7 @@ from torch import nn
 import spikec as tc
 from spikec.conversion import Method
 from spikec.errors import ConversionError, ToolchainError
-from spikec.ir.kinds import kind_named
+from spikec.ir.kinds import IF, kind_named
 from spikec.training import (
     ClipFloorShift,
     ResidualNoise,
@@ -182,6 +182,7 @@ def test_residual_noise_sets_sigma_and_survives_training_mode(model: nn.Sequenti
         (lambda model, data: evaluate(model, data.first(0)), "holds no image"),
         (lambda model, data: evaluate(model, data, timesteps=-1), "of at least 0, not -1"),
         (lambda model, data: evaluate(model, data, timesteps=2, neuron="IF"), "neuron is one of if, signed_if, not"),
+        (lambda model, data: SpikingForward(torch.ones(()), IF(spikes=3)), "run without spikes, which if was given"),
         (lambda model, data: evaluate(model, data, batch=0), "batch must be a whole number of at least 1"),
         (lambda model, data: evaluate(model, data, device="gpu"), "device 'gpu' cannot be used"),
     ],

@@ -43,30 +43,31 @@ def emptied(node: Population, gathered: Interval) -> Interval:
 
 @CHARGING.register(IF)
 def charged(node: Population, start: Interval, currents: Sequence[Interval], timing: Timing) -> Interval:
-    """``m = v + z``; a neuron that did not fire is below theta."""
-    theta = node.theta
+    """``m = v + z``, then a reset by all thresholds in m, as far as the kind can emit them."""
+    most = node.neuron.emission[1]
     v, seen = start, start + currents[0]
     for current in currents:
         m = v + current
         seen = seen.union(m)
-        v = _after(m, theta, silent=m.low < theta, silent_high=np.minimum(m.high, theta - 1))
+        v = _reset(m, node.theta, most)
     return seen
 
 
 @CHARGING.register(SignedIF)
 def charged_signed(node: Population, start: Interval, currents: Sequence[Interval], timing: Timing) -> Interval:
-    """As ``if`` up to T; while it drains, a neuron that has no spikes left stays silent above theta."""
+    """As ``if`` up to T, where c <= K t leaves K spikes to every step; while it drains, a neuron that has no spikes
+    left stays silent above theta. At or below its negative threshold it may take spikes back, or have none to take."""
     assert isinstance(node.neuron, SignedIF)
+    most = node.neuron.emission[1]
     theta, negative = node.theta, node.neuron.negative_thresholds(node.shape)
     v, seen = start, start + currents[0]
     for step, current in enumerate(currents):
         m = v + current
         seen = seen.union(m)
+        v = _reset(m, theta, most)
         if step >= timing.timesteps:
-            v = _after(m, theta, silent=np.ones_like(m.high >= theta), silent_high=m.high)
-        else:
-            v = _after(m, theta, silent=m.low < theta, silent_high=np.minimum(m.high, theta - 1))
-        taken_back = np.maximum(v.high, np.minimum(m.high, -negative) + theta)
+            v = Interval(v.low, m.high)
+        taken_back = np.maximum(v.high, _taken_back(m.low, np.minimum(m.high, -negative), theta, most))
         v = Interval(v.low, np.where(m.low <= -negative, taken_back, v.high).astype(np.int64))
     return seen
 
@@ -81,11 +82,18 @@ def charged_twice(node: Population, start: Interval, currents: Sequence[Interval
     return first.union(second)
 
 
-def _after(m: Interval, theta: Int64, *, silent: np.ndarray, silent_high: Int64) -> Interval:  # type: ignore[type-arg]
-    """Membranes after the reset. ``silent``: neurons that may not have fired, with membranes up to ``silent_high``."""
-    fired = m.high >= theta
-    low = np.where(silent, m.low, m.low - theta)
-    high = np.where(silent, silent_high, m.high - theta)
-    low = np.where(fired, np.minimum(low, np.maximum(m.low, theta) - theta), low)
-    high = np.where(fired, np.maximum(high, m.high - theta), high)
-    return Interval(low.astype(np.int64), high.astype(np.int64))
+def _reset(m: Interval, theta: Int64, most: int) -> Interval:
+    """m - clip(floor(m / theta), 0, ``most``) * theta: a saw whose teeth are theta wide, between two straight lines."""
+    lowest, highest = (np.clip(end // theta, 0, most) for end in (m.low, m.high))  # the teeth of both ends
+    several = lowest < highest  # then the top of a tooth and the foot of the next lie between them
+    low = np.where(several, np.minimum(m.low, 0), m.low - lowest * theta)
+    high = m.high - highest * theta
+    return Interval(low, np.where(several, np.maximum(high, theta - 1), high))
+
+
+def _taken_back(low: Int64, high: Int64, theta: Int64, most: int) -> Int64:
+    """Highest m + min(ceil(-m / theta), ``most``) * theta of all m between ``low`` and ``high`` < 0: the same saw below
+    zero."""
+    tooth = np.minimum(-(high // theta), most)
+    whole = (tooth < most) & (low < -tooth * theta)  # the top of the tooth before lies between them
+    return np.where(whole, theta - 1, high + tooth * theta)

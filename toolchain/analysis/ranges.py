@@ -67,7 +67,7 @@ class Ranges:
     the sum of its sources; ``sums``: the same without biases, which a target adds to the membrane. ``membranes``:
     membrane before reset in any step, partial sums of the layerwise schedule included, per population and readout.
     ``magnitudes``: per node, a bound on the magnitude of any partial sum, in any order, met when a simulator evaluates
-    all steps of the layerwise schedule at once.
+    all steps of the layerwise schedule at once, and of what neurons that emit more than 1 in a step emit in all.
     """
 
     accumulators: Mapping[str, Bound]
@@ -132,6 +132,8 @@ def bounds(graph: IntegerGraph) -> Ranges:
             magnitudes[node.name] = charge + membrane.magnitude
             if isinstance(node, Population):
                 magnitudes[node.name] += int(node.theta.max())
+                if node.neuron.multiplied:  # counts are kept in the numbers of membranes
+                    magnitudes[node.name] = max(magnitudes[node.name], node.neuron.reach(graph.timesteps))
                 flows[node.name] = _emitted(node)
         else:
             flow = flows[node.name] = _through(node, arriving)

@@ -152,10 +152,15 @@ def _integrate_and_fire(neuron: Neuron, z: Tensor, v: Tensor) -> Tensor:
 def _signed(neuron: Neuron, z: Tensor, v: Tensor) -> Tensor:
     if neuron.schedule == "layerwise":
         return _all_at_once(neuron, z, v)
+    most, negative = neuron.spec.kind.emission[1], neuron.spec.negative
     spikes, count = [], torch.zeros_like(v)
     for current in z:
         v = v + current
-        s = signed_spikes(v, count, neuron.timesteps, neuron.spec.negative)
+        if most == 1:
+            s = signed_spikes(v, count, neuron.timesteps, negative)
+        else:
+            s = _floor(v).clamp(-most, most).minimum(neuron.reach - count).maximum(-count)
+            s = s * ((v >= 0) | (v <= -negative))
         v, count = v - s, count + s.detach()
         spikes.append(s)
     return torch.stack(spikes)
@@ -178,28 +183,32 @@ def _floor(x: Tensor) -> Tensor:
 
 
 def _all_at_once(neuron: Neuron, z: Tensor, v: Tensor) -> Tensor:
-    """Everything arrives before the first spike: spike k fires when the total holds k thresholds."""
-    total = v + z.sum(0)
+    """Everything arrives before the first spike: spike k fires when the total holds k thresholds, and as many fire in a
+    step as may."""
+    total, most = v + z.sum(0), neuron.spec.kind.emission[1]
+    if most > 1:
+        number = _floor(total)
+        return torch.stack([(number - most * step).clamp(0, most) for step in range(neuron.timesteps)])
     steps = torch.arange(1, neuron.timesteps + 1, device=z.device, dtype=z.dtype)
     return fire(total - steps.reshape(-1, *([1] * total.ndim)))
 
 
 def _paced(neuron: Neuron, z: Tensor, start: Tensor) -> Tensor:
     """Step by step. SRP: after a first phase, neurons whose membrane is not positive then stay silent."""
-    warm_up = neuron.spec.warm_up
+    warm_up, most = neuron.spec.warm_up, neuron.spec.kind.emission[1]
     if not warm_up:
-        return _plain(z, start)[0]
-    first, v = _plain(z[:warm_up], start)
-    second, _ = _plain(z[warm_up:], start)
+        return _plain(z, start, most)[0]
+    first, v = _plain(z[:warm_up], start, most)
+    second, _ = _plain(z[warm_up:], start, most)
     return torch.cat([first, second * (v > 1e-3).to(z.dtype)])
 
 
-def _plain(z: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-    """Spikes of every step and the last membrane."""
+def _plain(z: Tensor, v: Tensor, most: int) -> tuple[Tensor, Tensor]:
+    """Spikes of every step, up to ``most`` in each, and the last membrane."""
     spikes = []
     for current in z:
         v = v + current
-        s = fire(v - 1)
+        s = fire(v - 1) if most == 1 else _floor(v).clamp(0, most)
         v = v - s
         spikes.append(s)
     return torch.stack(spikes), v

@@ -147,4 +147,5 @@ def _remarks(configuration: Configuration, network: SpikingNetwork) -> list[str]
 def _is(network: SpikingNetwork, trained: SpikingTraining) -> bool:
     neurons = network.neurons.values()
     here = network.schedule, network.timesteps, *{neuron.spec.kind.name for neuron in neurons}
-    return here == ("pipelined", trained.timesteps, trained.neuron) and not any(n.offset.any() for n in neurons)
+    given = any(neuron.offset.any() or neuron.spec.kind.given_fields() for neuron in neurons)
+    return here == ("pipelined", trained.timesteps, trained.neuron) and not given

@@ -48,7 +48,7 @@ def fill(given: Mapping[str, Any]) -> tuple[Configuration, Exception | None]:
         except (ToolchainError, TypeError, ValueError) as error:
             refused = error
         else:
-            settings = dict(vars(made))
+            settings = made.said()
             values["timesteps"], values["schedule"] = settings.pop("timesteps"), settings.pop("schedule")
             values["options"] = settings
         trained = _trained_precision(values["weights"]) if not given.keys() & set(_PRECISION) else None

@@ -58,7 +58,9 @@ def choose(
             units = choose_units(request)
         else:
             levels = 0 if neuron is None else neuron.averaged
-            units = search(request, terms, bias, levels, sources_seen)
+            several = neuron is not None and not neuron.spec.kind.one_number
+            most = neuron.reach // neuron.averaged if neuron is not None and several else 1
+            units = search(request, terms, bias, levels, sources_seen, most)
         yield Choice(name, neuron, current, terms, units)
 
 

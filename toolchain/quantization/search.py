@@ -33,11 +33,17 @@ def activity(network: SpikingNetwork) -> dict[str, torch.Tensor]:
 
 
 def search(
-    request: Request, terms: list[Term], bias: Float64, levels: int, sources: Mapping[str, torch.Tensor]
+    request: Request,
+    terms: list[Term],
+    bias: Float64,
+    levels: int,
+    sources: Mapping[str, torch.Tensor],
+    most: int = 1,
 ) -> Units:
     """Units for a population whose real weights are ``request.branches`` of ``terms``; ``bias`` [O] real.
 
-    ``levels``: levels a neuron distinguishes (0 for the readout, which compares outputs instead).
+    ``levels``: levels a neuron distinguishes below its threshold (0 for the readout, which compares outputs instead).
+    ``most``: thresholds in a step up to which it does.
     """
     inputs = [_pooled(term, sources) for term in terms]
     reference = _response(terms, [torch.as_tensor(w) for w in request.branches], bias, inputs)
@@ -48,7 +54,7 @@ def search(
             torch.as_tensor(units.weights(i, w) * _column(units.unit, w)) for i, w in enumerate(request.branches)
         ]
         response = _response(terms, rounded, np.rint(bias / units.unit) * units.unit, inputs)
-        errors.append(_difference(reference, response, request, units, levels))
+        errors.append(_difference(reference, response, request, units, levels, most))
     table = np.stack(errors)  # [ratios, O]
     if request.per == "channel" and request.threshold is not None:
         return choose_units(request, _RATIOS[np.argmin(table, axis=0)])
@@ -85,19 +91,19 @@ def _response(
 
 
 def _difference(
-    reference: torch.Tensor, response: torch.Tensor, request: Request, units: Units, levels: int
+    reference: torch.Tensor, response: torch.Tensor, request: Request, units: Units, levels: int, most: int
 ) -> Float64:
     if request.threshold is None or units.theta is None:
         squared = (reference - response) ** 2
     else:
         real = torch.as_tensor(np.array(request.threshold)).reshape(1, -1, 1)
         rounded = torch.as_tensor(units.theta * units.unit).reshape(1, -1, 1)
-        squared = (_level(reference, real, levels) - _level(response, rounded, levels)) ** 2
+        squared = (_level(reference, real, levels, most) - _level(response, rounded, levels, most)) ** 2
     result: Float64 = squared.mean(dim=(0, 2)).numpy()
     return result
 
 
-def _level(current: torch.Tensor, threshold: torch.Tensor, levels: int) -> torch.Tensor:
+def _level(current: torch.Tensor, threshold: torch.Tensor, levels: int, most: int) -> torch.Tensor:
     """Expected level: the quantised clipped activation, with a slope inside each level so that near misses count."""
-    scaled = torch.clamp(current / threshold, 0, 1) * levels
+    scaled = torch.clamp(current / threshold, 0, most) * levels
     return 0.5 * (scaled + torch.floor(scaled + 0.5))

@@ -21,7 +21,7 @@ import torch
 
 from spikec.analysis.formats import NumberFormat
 from spikec.analysis.ranges import bounds
-from spikec.errors import DataError
+from spikec.errors import DataError, RangeError
 from spikec.ir.graph import IntegerGraph, Population
 from spikec.ir.kinds import Kind
 from spikec.ir.profile.decode import as_integer
@@ -44,6 +44,7 @@ Progress = Callable[[int, int | None], None]
 Counts = bool | Literal["totals"]
 
 _UNITS = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
+_LARGEST_COUNT = 2**31 - 1  # traces hold counts as int32
 _LARGEST_BATCH = 128  # faster than 256: larger intermediate results leave the cache
 
 
@@ -114,6 +115,13 @@ class GoldenModel:
         self, graph: IntegerGraph, *, measure: bool = False, registers: Registers = EXACT, device: str = "cpu"
     ) -> None:
         self._graph, self._registers = graph, registers
+        for node in graph.populations:
+            largest = graph.emission_steps * max(abs(number) for number in node.neuron.emission)
+            if largest > _LARGEST_COUNT:
+                raise RangeError(
+                    f"{node.name}: a count may reach {largest}, beyond {_LARGEST_COUNT}; use fewer steps, or fewer "
+                    "spikes in each"
+                )
         ranges = self._ranges = bounds(graph)
         self._device = checked_device(device, ranges)
         keep_freed_memory()

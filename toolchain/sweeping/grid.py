@@ -23,12 +23,13 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from spikec.conversion import methods
 from spikec.data_files import read_toml
 from spikec.deployment.checks import method_parts
 from spikec.deployment.configuration import SETTINGS, Configuration
@@ -210,12 +211,17 @@ def _run(point: dict[str, Any]) -> Run:
     return Run(with_files(configuration), None if refused is None else str(refused))
 
 
+def _all_options(configuration: Configuration) -> dict[str, Any]:
+    """The options of its method, with those that are left out where they are usual."""
+    return {each.name: each.default for each in fields(methods()[configuration.method])} | dict(configuration.options)
+
+
 def _matches(rule: dict[str, Any], configuration: Configuration) -> bool:
     def among(key: str, allowed: Any) -> bool:
         if key != "method":
             return getattr(configuration, key) in _values(key, allowed)
         for name, options in map(method_parts, _values(key, allowed)):
-            if name == configuration.method and options.items() <= dict(configuration.options).items():
+            if name == configuration.method and options.items() <= _all_options(configuration).items():
                 return True
         return False
 

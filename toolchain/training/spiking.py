@@ -71,6 +71,10 @@ class SpikingForward:
     """
 
     def __init__(self, threshold: Tensor, kind: Kind) -> None:
+        if given := kind.given_fields():
+            raise ConversionError(
+                f"networks under training run without {', '.join(given)}, which {kind.name} was given"
+            )
         self.threshold, self.kind, self.emit = threshold, kind, SPIKING_ACTIVATIONS(kind)
         self.reset(0)
 

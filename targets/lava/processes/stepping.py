@@ -16,11 +16,11 @@ from spikec.targets.lava.processes.population import Int64, Population, Populati
 
 
 class SoftResetIF(Population):
-    """Kind ``if``: at most one spike per step, reset by subtraction; ``layerwise`` integrates the window first."""
+    """Kind ``if``: up to ``spikes`` in a step, reset by subtraction; ``layerwise`` integrates the window first."""
 
 
 class SignedIF(Population):
-    """Kind ``signed_if``: as ``if``, and -1 at or below ``-theta_neg`` while the net count is positive."""
+    """Kind ``signed_if``: as ``if``, and negative at or below ``-theta_neg`` while the net count is positive."""
 
     def __init__(self, *, theta_neg: Int64, **settings: Any) -> None:
         super().__init__(**settings)
@@ -32,6 +32,7 @@ class SteppingModel(PopulationModel):
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
+        self._most: int = proc_params.get("spikes")
         self._layerwise = proc_params.get("schedule") == "layerwise"
         self._z = np.zeros_like(self._current)
 
@@ -50,21 +51,24 @@ class SteppingModel(PopulationModel):
 
     def fire(self, step: int, m: Int64) -> npt.NDArray[np.int32]:
         """Spikes of a step from the membrane before reset."""
-        return (m >= self.theta).astype(np.int32)
+        if self._most == 1:
+            return (m >= self.theta).astype(np.int32)
+        return np.clip(m // self.theta, 0, self._most).astype(np.int32)
 
 
 @implements(proc=SoftResetIF, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
 class PySoftResetIF(SteppingModel):
-    """``s = [m >= theta]``."""
+    """``s = clip(floor(m / theta), 0, K)``."""
 
 
 @implements(proc=SignedIF, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
 class PySignedIF(SteppingModel):
-    """``s = +1 if m >= theta and c < T; -1 if m <= -theta_neg and c > 0``, ``c`` the net count so far."""
+    """``s = min(floor(m / theta), K, K T - c) if m >= theta; -min(ceil(-m / theta), K, c) if m <= -theta_neg``, with
+    ``c`` the net count so far."""
 
     theta_neg: Int64 = LavaPyType(np.ndarray, np.int64, precision=24)
 
@@ -75,8 +79,17 @@ class PySignedIF(SteppingModel):
     def fire(self, step: int, m: Int64) -> npt.NDArray[np.int32]:
         if step == 0:
             self._net[...] = 0
-        positive = (m >= self.theta) & (self._net < self.timesteps)
-        negative = (m <= -self.theta_neg) & (self._net > 0)
-        spikes = positive.astype(np.int32) - negative
+        if self._most == 1:
+            positive = (m >= self.theta) & (self._net < self.timesteps)
+            negative = (m <= -self.theta_neg) & (self._net > 0)
+            spikes = positive.astype(np.int32) - negative
+        else:
+            spikes = self._several(m).astype(np.int32)
         self._net += spikes
         return spikes
+
+    def _several(self, m: Int64) -> Int64:
+        whole = m // self.theta  # rounded down: -ceil(-m / theta)
+        up = np.minimum(np.minimum(whole, self._most), self._most * self.timesteps - self._net)
+        down = np.minimum(np.minimum(-whole, self._most), self._net)
+        return np.where(m >= self.theta, up, np.where(m <= -self.theta_neg, -down, 0))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass, fields
 from importlib.metadata import entry_points
-from typing import ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 from spikec.arguments import whole_number
 from spikec.conversion.neurons import NeuronSpec
@@ -33,6 +33,8 @@ class Method:
     - ``schedules`` it runs in; where that is one, ``reason``: why the other makes no sense;
     - ``training``: the method of a training recipe whose networks it converts ("qcfs", "residual-error" or
       "error-free"); there is no default, see :func:`training_of`;
+    - ``unsaid``: options that files and reports name only where they are not what they are by default: those that came
+      after files without them;
     - ``trains_spikes``: the neuron kind that ``spikec train --through-spikes`` trains for it, None where it cannot.
     """
 
@@ -44,6 +46,7 @@ class Method:
     schedules: ClassVar[tuple[Schedule, ...]] = ("pipelined", "layerwise")
     reason: ClassVar[str] = ""
     training: ClassVar[str]
+    unsaid: ClassVar[tuple[str, ...]] = ()
     trains_spikes: ClassVar[type[Kind] | None] = None
 
     def __post_init__(self) -> None:
@@ -75,9 +78,14 @@ class Method:
         """Levels the converted neuron distinguishes: what a calibrated threshold is optimised for."""
         return neuron_of(self, levels).kind.reach(self.timesteps)
 
+    def said(self) -> dict[str, Any]:
+        """The fields by name, without those of ``unsaid`` that are what they are by default."""
+        usual = {each.name: each.default for each in fields(self) if each.name in self.unsaid}
+        return {name: x for name, x in vars(self).items() if not (name in usual and x == usual[name])}
+
     def settings(self) -> dict[str, str]:
         """The method and its fields, as stored in files and reports."""
-        return {"method": self.name, **{k: str(v) for k, v in vars(self).items()}}
+        return {"method": self.name, **{name: str(value) for name, value in self.said().items()}}
 
 
 def neuron_of(method: Method, levels: int | None) -> NeuronSpec:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from spikec.arguments import whole_number
 from spikec.conversion.methods.base import Method, NeuronSpec, register
-from spikec.ir.kinds import IF, Kind
+from spikec.ir.kinds import IF, LARGEST, Kind
 
 
 @register
@@ -22,12 +23,22 @@ class QCFS(Method):
 
     With ``schedule="layerwise"`` and L = T levels the conversion is lossless: each neuron fires exactly
     clip(floor(U / threshold + 1/2), 0, T) times, U being all the input of T steps.
+
+    ``spikes``: K, the most spikes in a step, each worth threshold / K: ``s = clip(floor(m K / threshold), 0, K)``,
+    after group neurons (arXiv 2402.19061) and burst spikes (AdaFire, arXiv 2412.16219). K T levels are told apart.
     """
+
+    spikes: int = 1
 
     name: ClassVar[str] = "qcfs"
     source: ClassVar[str] = "Bu et al., ICLR 2022, arXiv 2303.04347"
     training: ClassVar[str] = "qcfs"
+    unsaid: ClassVar[tuple[str, ...]] = ("spikes",)
     trains_spikes: ClassVar[type[Kind] | None] = IF
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "spikes", whole_number("spikes", self.spikes, 1, LARGEST))
+
     def neuron(self, levels: int | None) -> NeuronSpec:
-        return NeuronSpec(IF())
+        return NeuronSpec(IF(spikes=self.spikes))

@@ -51,11 +51,16 @@ def syops(seen: Seen) -> tuple[dict[str, float], list[str]]:
         if isinstance(node, Operation) and not isinstance(node, Synapse):
             added, multiplied = OPERATIONS(node)(seen, node)
             acs, macs = acs + added, macs + multiplied
-        elif isinstance(node, Population) and node.neuron in NEURONS:
+        elif isinstance(node, Population) and _known(node):
             acs += math.prod(node.shape) * seen.counts.steps * seen.counts.images
     values = {"ACs": acs / seen.counts.images, "MACs": macs / seen.counts.images}
     joules = values["ACs"] * _AC + values["MACs"] * _MAC
     return {**values, "joules": joules}, _notes(seen)
+
+
+def _known(node: Population) -> bool:
+    """Whether syops has a module for its neurons, which emit a spike or none."""
+    return node.neuron in NEURONS and node.neuron.binary
 
 
 @OPERATIONS.register(Convolution)
@@ -88,7 +93,7 @@ def _pool(seen: Seen, pool: Operation) -> tuple[float, float]:
         calls = seen.entering(pool, pool.sources)
         if calls is not None:
             return _sorted(per_call, calls)
-        if source.name in seen.counts.events and source.neuron in NEURONS:
+        if source.name in seen.counts.events and _known(source):
             return float(seen.counts.events[source.name].sum()), 0.0
     return 0.0, float(per_call * seen.counts.steps)
 
@@ -126,6 +131,6 @@ def _notes(seen: Seen) -> list[str]:
         notes.append(f"{seen.missing} calls that might hold two values only are taken for dense")
     if any(layer.chained for layer in seen.layers):
         notes.append("a layer behind another one, without neurons between, sees no spikes: dense")
-    if any(population.neuron not in NEURONS for population in seen.net.populations):
+    if any(not _known(population) for population in seen.net.populations):
         notes.append("neurons that are no IFNode are modules it does not know and counts as nothing")
     return notes

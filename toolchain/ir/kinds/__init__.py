@@ -3,7 +3,7 @@
 # In the order in which messages and tables list them.
 # isort: off
 from spikec.ir.kinds.base import Kind
-from spikec.ir.kinds.stored import Stored, stored
+from spikec.ir.kinds.stored import LARGEST, MAX_SPIKES, Stored, stored
 from spikec.ir.kinds.registering import forget, kind_named, kinds, register
 from spikec.ir.kinds.plain_if import IF
 from spikec.ir.kinds.signed_if import SignedIF
@@ -15,6 +15,8 @@ from spikec.ir.timing import Timing
 
 __all__ = [
     "IF",
+    "LARGEST",
+    "MAX_SPIKES",
     "BitSerialIF",
     "CalibratedIF",
     "GradedIF",

@@ -122,6 +122,23 @@ class Kind:
             raise MissingImplementation(f"{self.name} has no single-spike form: write ``single`` in its own file")
         return self
 
+    def given_fields(self) -> dict[str, Any]:
+        """Values of the stored fields by name, but of those that hold what a file means that leaves them out."""
+        found = {name: getattr(self, name) for name in self.stored_fields()}
+        means = {name: about.default for name, about in self.stored_fields().items() if about.per == "population"}
+        return {name: x for name, x in found.items() if x is not None and not (name in means and x == means[name])}
+
+    def requirements(self) -> set[str]:
+        """Items of ``requires`` that a file with these neurons has."""
+        items = {self.requirement, *(self.stored_fields()[name].requirement for name in self.given_fields())}
+        return {item for item in items if item is not None}
+
+    @classmethod
+    def known_requirements(cls) -> set[str]:
+        """Items of ``requires`` that files with neurons of this kind may have."""
+        items = {f"kind={cls.name}", cls.requirement, *(about.requirement for about in cls.stored_fields().values())}
+        return {item for item in items if item is not None}
+
     @classmethod
     def stored_fields(cls) -> dict[str, Stored]:
         """Fields that files hold, by name."""
@@ -138,7 +155,7 @@ class Kind:
         for name, about in self.stored_fields().items():
             value = getattr(self, name)
             whole = isinstance(value, int | np.integer | np.ndarray) and not isinstance(value, bool)
-            if value is None and about.default is not None:
+            if value is None and about.per == "neuron" and about.default is not None:
                 continue
             if not whole:
                 yield f"{about.title} must be a whole number between {about.low} and {about.high}, not {value!r}"

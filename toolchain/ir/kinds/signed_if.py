@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from spikec.ir.kinds.base import Kind
-from spikec.ir.kinds.plain_if import LAYERWISE, SINGLE_STEP
+from spikec.ir.kinds.plain_if import LAYERWISE, SINGLE_STEP, spikes_per_step
 from spikec.ir.kinds.registering import register
 from spikec.ir.kinds.stored import stored
 from spikec.ir.timing import Timing
@@ -22,6 +22,9 @@ class SignedIF(Kind):
 
     ``theta_neg``: negative threshold of every neuron, int64 of the neuron shape; None stands for 1 throughout.
     A reconstruction after Liu et al., ICML 2025, arXiv 2506.01968.
+
+    ``spikes``: K, the most spikes in a step, sent as one number; a form of our own:
+    ``s = min(floor(m / theta), K, K * T - c) if m >= theta; -min(ceil(-m / theta), K, c) if m <= -theta_neg``.
     """
 
     name: ClassVar[str] = "signed_if"
@@ -37,10 +40,11 @@ class SignedIF(Kind):
     theta_neg: Int64 | None = stored(
         "v_threshold_neg_int", netx="thetaNeg", title="negative thresholds", per="neuron", default=1
     )
+    spikes: int = spikes_per_step()
 
     @property
     def emission(self) -> tuple[int, int]:
-        return -1, 1
+        return -self.spikes, self.spikes
 
     @property
     def rehearsal(self) -> int:
@@ -65,6 +69,9 @@ class SignedIF(Kind):
     def negative_thresholds(self, shape: tuple[int, ...]) -> Int64:
         """``theta_neg``, or ones of ``shape``."""
         return np.ones(shape, dtype=np.int64) if self.theta_neg is None else self.theta_neg
+
+    def single(self) -> SignedIF:
+        return replace(self, spikes=1)
 
     def lowered(self, theta: Int64, negative: float) -> SignedIF:
         return replace(self, theta_neg=np.maximum(np.rint(negative * theta), 1).astype(np.int64))

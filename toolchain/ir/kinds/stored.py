@@ -9,6 +9,8 @@ import numpy as np
 
 #: Largest whole number a field of a kind may hold.
 LARGEST = 2**15 - 1
+#: The key of every population for the most spikes in a step; kinds that have no such field write 1.
+MAX_SPIKES = "max_spikes_per_step"
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,8 @@ class Stored:
 
     ``key`` in the metadata of the NIR node, ``netx`` in a lava-dl file, ``title`` in messages and listings.
     ``per``: one whole number for the population, or one for every neuron. Values lie between ``low`` and ``high``.
-    ``default``: what a file means that leaves the field out; None: it may not.
+    ``default``: what a file means that leaves the field out; None: it may not. ``requirement``: what a reader must
+    know (an item of ``requires``) where the field holds anything else.
     """
 
     key: str
@@ -27,6 +30,7 @@ class Stored:
     low: int
     high: int | None = None
     default: int | None = None
+    requirement: str | None = None
 
     def problem(self, value: Any) -> str | None:
         """What is wrong with a value, as a phrase."""
@@ -47,7 +51,11 @@ def stored(
     low: int = 1,
     high: int | None = None,
     default: int | None = None,
+    requirement: str | None = None,
 ) -> Any:
-    """A dataclass field that files hold; see :class:`Stored`. A field that may be absent is None where it is."""
-    about = Stored(key, netx, title, per, low, high, default)
-    return field(metadata={"stored": about}) if default is None else field(default=None, metadata={"stored": about})
+    """A dataclass field that files hold; see :class:`Stored`. A field that may be absent and is says so by its default,
+    one of every neuron by None."""
+    metadata = {"stored": Stored(key, netx, title, per, low, high, default, requirement)}
+    if default is None:
+        return field(metadata=metadata)
+    return field(default=default if per == "population" else None, metadata=metadata)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from spikec.errors import MissingImplementation
 from spikec.ir.coding import InputNode
 from spikec.ir.graph import IntegerGraph, Node, Population, Readout
+from spikec.ir.kinds import MAX_SPIKES
 from spikec.ir.metadata import KEY, OUTPUT, SCHEMA, TYPE_CHECK_OFF
 from spikec.ir.operations import Operation
 from spikec.ir.operations.base import float32
@@ -32,7 +33,7 @@ def _population(node: Population) -> nir.IF:
         "v_init_int": int32(node.v_init),
         "reset": "subtract",
         "spike_cmp": "ge",
-        "max_spikes_per_step": 1,
+        MAX_SPIKES: 1,
     }
     for name, about in node.neuron.stored_fields().items():
         value = getattr(node.neuron, name)
@@ -73,8 +74,7 @@ def requirements(graph: IntegerGraph) -> list[str]:
     if graph.schedule == "layerwise":
         needs.add("schedule=layerwise")
     for population in graph.populations:
-        if population.neuron.requirement is not None:
-            needs.add(population.neuron.requirement)
+        needs |= population.neuron.requirements()
         if np.unique(population.theta).size > 1:
             needs.add("per_neuron_threshold")
     if graph.drain:

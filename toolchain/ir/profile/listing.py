@@ -93,10 +93,9 @@ def _numbers(node: Node) -> str:
 
 def _population_numbers(node: Population) -> str:
     parts = [f"theta {span(node.theta)}", f"v_init {span(node.v_init)}"]
-    for name, about in node.neuron.stored_fields().items():
-        value = getattr(node.neuron, name)
-        if value is not None:
-            parts.append(f"{name} {span(value) if about.per == 'neuron' else value}")
+    fields = node.neuron.stored_fields()
+    for name, value in node.neuron.given_fields().items():
+        parts.append(f"{name} {span(value) if fields[name].per == 'neuron' else value}")
     if node.scale is not None:
         low, high = float(node.scale.min()), float(node.scale.max())
         parts.append(f"1 = {low:.6g}" if low == high else f"1 = [{low:.6g}, {high:.6g}]")

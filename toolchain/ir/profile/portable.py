@@ -80,6 +80,10 @@ def _check(graph: IntegerGraph) -> None:
     kinds = sorted({p.neuron.name for p in graph.populations if p.neuron not in PLAIN})
     if kinds:
         raise _not_plain(", ".join(kinds))
+    for population in graph.populations:
+        if population.neuron.multiplied:
+            most = population.neuron.emission[1]
+            raise GraphError(f"{population.name}: up to {most} spikes in a step; plain NIR has neurons that fire once")
     if graph.schedule != "pipelined":
         raise GraphError(f"plain NIR has no {graph.schedule} schedule; a portable file needs schedule pipelined")
     for population in graph.populations:

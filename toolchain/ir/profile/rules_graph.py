@@ -171,8 +171,7 @@ def node_order(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
 
 def requires(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
     """``requires`` asks for nothing this version does not know. What it leaves out is stated elsewhere as well."""
-    known = _REQUIREMENTS | {f"kind={name}" for name in kinds()}
-    known |= {kind.requirement for kind in kinds().values() if kind.requirement is not None}
+    known = _REQUIREMENTS.union(*(kind.known_requirements() for kind in kinds().values()))
     for item in sorted(set(list_of(metadata_of(graph), "requires")) - known):
         yield "", f"the graph requires {shown(item)}, which this version does not know"
 

@@ -12,7 +12,7 @@ import nir
 import numpy as np
 
 from spikec.ir.coding import INPUT_TYPES
-from spikec.ir.kinds import Kind, kinds
+from spikec.ir.kinds import MAX_SPIKES, Kind, kinds
 from spikec.ir.metadata import INPUT, OUTPUT, TYPE_CHECK_OFF, float_of, int_of, list_of, metadata_of, shown, text_of
 from spikec.ir.operations import Synapse, operation_of
 from spikec.ir.operations.base import whole_numbers
@@ -114,8 +114,9 @@ def neurons(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
         for key, expected in (("reset", "subtract"), ("spike_cmp", "ge")):
             if text_of(metadata, key, expected) != expected:
                 yield name, f"{key} is {shown(text_of(metadata, key))}, the profile knows {expected!r} only"
-        if int_of(metadata, "max_spikes_per_step", 1) != 1:
-            yield name, "max_spikes_per_step must be 1"
+        fields = kinds()[kind].stored_fields().values() if kind in kinds() else ()
+        if int_of(metadata, MAX_SPIKES, 1) != 1 and all(about.key != MAX_SPIKES for about in fields):
+            yield name, f"{MAX_SPIKES} must be 1"
         if (np.asarray(node.v_threshold) < 1).any():
             yield name, "thresholds must be at least 1"
         yield from _state(name, node, metadata, "v_init_int")

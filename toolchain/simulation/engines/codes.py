@@ -21,13 +21,13 @@ from spikec.simulation.kernels.int8 import U8_MAX, channels_last
 class Code:
     """How the emissions of T steps write a number, in the layerwise schedule.
 
-    ``counts`` and ``events``: net and non-zero emissions, from the number [N, *shape] and T. ``raster``: the emissions
-    int64 [N, T, *shape], from the number int64 [N, 1, *shape] and T.
+    ``counts`` and ``events``: net and non-zero emissions, from the kind, the number [N, *shape] and T. ``raster``: the
+    emissions int64 [N, T, *shape], from the kind, the number int64 [N, 1, *shape] and T.
     """
 
-    counts: Callable[[Tensor, int], Tensor]
-    events: Callable[[Tensor, int], Tensor]
-    raster: Callable[[Tensor, int], Tensor]
+    counts: Callable[[Kind, Tensor, int], Tensor]
+    events: Callable[[Kind, Tensor, int], Tensor]
+    raster: Callable[[Kind, Tensor, int], Tensor]
 
 
 CODES: Implementations[Code] = Implementations(
@@ -40,33 +40,39 @@ def _steps(number: Tensor, timesteps: int) -> Tensor:
     return torch.arange(timesteps).reshape(1, -1, *[1] * (number.dim() - 2))
 
 
-def _ones(value: Tensor, timesteps: int) -> Tensor:
+def _ones(kind: Kind, value: Tensor, timesteps: int) -> Tensor:
     number = value.to(torch.int64) if value.is_floating_point() else value
     return reduce(torch.add, ((number >> bit) & 1 for bit in range(timesteps)))
 
 
-#: Spikes first, pauses last.
-CODES.register(IF, SignedIF)(
-    Code(
-        counts=lambda value, _: value,
-        events=lambda value, _: value,
-        raster=lambda number, timesteps: (number > _steps(number, timesteps)).long(),
-    )
-)
+def _spiking_steps(kind: Kind, value: Tensor, timesteps: int) -> Tensor:
+    most = kind.emission[1]
+    if most == 1:
+        return value
+    return torch.div(value.to(torch.int64) + (most - 1), most, rounding_mode="floor")
+
+
+def _spikes_first(kind: Kind, number: Tensor, timesteps: int) -> Tensor:
+    steps, most = _steps(number, timesteps), kind.emission[1]
+    return (number > steps).long() if most == 1 else (number - most * steps).clamp_(0, most)
+
+
+#: Spikes first, as many as go into a step, pauses last.
+CODES.register(IF, SignedIF)(Code(counts=lambda _, value, __: value, events=_spiking_steps, raster=_spikes_first))
 #: Bits, most significant first.
 CODES.register(BitSerialIF)(
     Code(
         counts=_ones,
         events=_ones,
-        raster=lambda number, timesteps: (number >> (timesteps - 1 - _steps(number, timesteps))) & 1,
+        raster=lambda _, number, timesteps: (number >> (timesteps - 1 - _steps(number, timesteps))) & 1,
     )
 )
 #: One payload.
 CODES.register(GradedIF)(
     Code(
-        counts=lambda value, _: value,
-        events=lambda value, _: value.clamp(max=1),
-        raster=lambda number, _: number,
+        counts=lambda _, value, __: value,
+        events=lambda _, value, __: value.clamp(max=1),
+        raster=lambda _, number, __: number,
     )
 )
 
@@ -81,33 +87,58 @@ def from_raster(graph: IntegerGraph, node: Population, raster: Tensor, *, spikes
 def from_value(graph: IntegerGraph, node: Population, value: Tensor, *, spikes: bool) -> Emission:
     """Layerwise, from the number that the T emissions write [N, *shape]."""
     code, steps = CODES(node.neuron), graph.timesteps
-    counts = code.counts(value, steps)
+    counts = code.counts(node.neuron, value, steps)
     events = None
     if separate_events(graph, node):
-        events = counts if code.events is code.counts else code.events(value, steps)
+        events = counts if code.events is code.counts else code.events(node.neuron, value, steps)
     return Emission(counts, events, raster_of(graph, node, value) if spikes else None)
 
 
 def raster_of(graph: IntegerGraph, node: Population, value: Tensor) -> Tensor:
     """The emissions int64 [N, T, *shape] that write a number [N, *shape] in the layerwise schedule."""
-    return CODES(node.neuron).raster(value.to(torch.int64)[:, None], graph.timesteps)
+    return CODES(node.neuron).raster(node.neuron, value.to(torch.int64)[:, None], graph.timesteps)
+
+
+def raster_dtype(most: int) -> torch.dtype:
+    """The dtype of rasters of emissions between -``most`` and ``most``."""
+    return torch.int8 if most <= 127 else torch.int16
+
+
+def rise(upper: Tensor, last: Tensor, most: int) -> Tensor:
+    """By how much counts u8 ``last`` rise towards ``upper``, ``most`` at most."""
+    return torch.maximum(upper, last).sub_(last).clamp_(max=most)
+
+
+def fall(upper: Tensor, lower: Tensor, last: Tensor, most: int) -> Tensor:
+    """By how much counts u8 ``last`` that are above ``lower`` fall towards ``upper``, ``most`` at most."""
+    down = last - torch.minimum(upper, last)
+    return down.clamp_(max=most).mul_(last > lower)
 
 
 class LevelRecord:
     """Follows the net count of a population step by step: ``last`` is the count so far, u8 [n, *shape], of the images
-    that still run; the caller gives the first, zero for all images, and may read but not keep it."""
+    that still run; the caller gives the first, zero for all images, and may read but not keep it. ``most``: by how much
+    it changes in a step at most."""
 
-    def __init__(self, zero: Tensor, steps: int, *, events: bool, spikes: bool) -> None:
+    def __init__(self, zero: Tensor, steps: int, *, events: bool, spikes: bool, most: int = 1) -> None:
         self.last = self._counts = zero
+        self._most = most
         self._rows: Tensor | None = None  # images that still run; None: all
         self._up, self._down = torch.empty_like(zero, dtype=torch.bool), torch.empty(0, dtype=torch.bool)
         # Booleans add up as u8 where that cannot wrap: several times faster than summing a stack.
         dtype = torch.uint8 if steps <= U8_MAX else torch.int32
         self._events = self._all_events = torch.zeros_like(zero, dtype=dtype) if events else None
-        self._raster = zero.new_zeros((len(zero), steps, *zero.shape[1:]), dtype=torch.int8) if spikes else None
+        one = raster_dtype(most)
+        self._raster = zero.new_zeros((len(zero), steps, *zero.shape[1:]), dtype=one) if spikes else None
 
     def see(self, step: int, upper: Tensor, lower: Tensor | None = None) -> None:
-        """Step up where the count is below ``upper``; down where it is above ``lower``, which is at least ``upper``."""
+        """Step up to ``upper`` where the count is below it; down to it where the count is above ``lower``, which is at
+        least ``upper``; by ``most`` at most."""
+        if self._most > 1:
+            up = rise(upper, self.last, self._most)
+            down = None if lower is None else fall(upper, lower, self.last, self._most)
+            self._change(step, up, down)
+            return
         up = torch.gt(upper, self.last, out=self._up)
         down = None
         if lower is not None:
@@ -121,11 +152,26 @@ class LevelRecord:
             if down is not None:
                 self._events += down.view(torch.uint8)
         if self._raster is not None:
-            spikes = up.view(torch.int8) if down is None else up.view(torch.int8) - down.view(torch.int8)
-            if self._rows is None:
-                self._raster[:, step] = spikes
-            else:
-                self._raster[self._rows, step] = spikes
+            self._write(step, up.view(torch.int8) if down is None else up.view(torch.int8) - down.view(torch.int8))
+
+    def _change(self, step: int, up: Tensor, down: Tensor | None) -> None:
+        """Add ``up`` and take ``down``, both u8, one of them 0 everywhere."""
+        self.last += up
+        change = up.to(torch.int16)
+        if down is not None:
+            self.last -= down
+            change -= down
+        if self._events is not None:
+            self._events += change != 0
+        if self._raster is not None:
+            self._write(step, change.to(self._raster.dtype))
+
+    def _write(self, step: int, spikes: Tensor) -> None:
+        assert self._raster is not None
+        if self._rows is None:
+            self._raster[:, step] = spikes
+        else:
+            self._raster[self._rows, step] = spikes
 
     def keep(self, running: Tensor) -> None:
         """Stop the images of ``last`` where ``running`` [n] is false."""

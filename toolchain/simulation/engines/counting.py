@@ -52,8 +52,8 @@ def _below_zero(node: Population) -> list[Int64]:
 
 
 def _in_driven_steps(kind: Kind, timing: Timing) -> int:
-    """One a step, also in the steps beyond T that a restarted layer needs."""
-    return max(timing.timesteps, timing.driven_steps)
+    """What all steps can say, also those beyond T that a restarted layer needs."""
+    return kind.emission[1] * max(timing.timesteps, timing.driven_steps)
 
 
 def _in_timesteps(kind: Kind, timing: Timing) -> int:

@@ -23,6 +23,7 @@ from spikec.ir.graph import IntegerGraph, Population, Readout
 from spikec.ir.operations import Operation
 from spikec.simulation.early_exit import EarlyExit
 from spikec.simulation.emission import Emission, Result, separate_events
+from spikec.simulation.engines.codes import fall, raster_dtype, rise
 from spikec.simulation.engines.counting import COUNTING
 from spikec.simulation.engines.counts_by_step import CountsByStep, divided, restarts
 from spikec.simulation.kernels.int8 import U8_MAX, clipped
@@ -95,10 +96,11 @@ class CountsByLayer(CountsByStep):
     def _empty(self, node: Population, images: int, events: bool, spikes: bool) -> Emission:
         layout = torch.channels_last if len(node.shape) == 3 else torch.contiguous_format
         counts = torch.empty((images, *node.shape), dtype=torch.uint8, memory_format=layout)
+        most = node.neuron.emission[1]
         return Emission(
             counts,
             torch.empty_like(counts) if events and separate_events(self.graph, node) else None,
-            torch.empty((images, self._counted, *node.shape), dtype=torch.int8) if spikes else None,
+            torch.empty((images, self._counted, *node.shape), dtype=raster_dtype(most)) if spikes else None,
         )
 
     def _run(self, integers: Tensor, emissions: Mapping[str, Emission], rows: slice) -> Tensor:
@@ -150,20 +152,24 @@ class CountsByLayer(CountsByStep):
             found = scaled[0].view(self._steps, -1).index_select(1, index)
             return Stage.membrane(found, self._thresholds(node, index))
 
-        return self._count(node, [clipped(x, self._steps, keep=node.neuron.rehearsal > 0) for x in scaled], membranes)
+        top, again = self._highest[node.name], node.neuron.rehearsal > 0
+        return self._count(node, [clipped(x, top, keep=again) for x in scaled], membranes)
 
     def _divided(self, node: Population, u: Tensor) -> list[Tensor]:
         """The same from U float32 [S, N, neurons]."""
         shifts = [flat(shift) for shift in self._shift[node.name]]
-        quotients = divided(u, self._theta[node.name], shifts, self._steps)
+        quotients = divided(u, self._theta[node.name], shifts, self._highest[node.name])
         return self._count(node, quotients, lambda index: u.reshape(len(u), -1).index_select(1, index))
 
     def _count(self, node: Population, quotients: Sequence[Tensor], membranes: Membranes) -> list[Tensor]:
-        """Net spikes so far u8 [S, N, neurons], from q and r (once where they are the same) of that shape; of a
-        ``signed_if`` the number of its spikes [N, neurons] as well."""
-        q = quotients[0]
+        """Net spikes so far u8 [S, N, neurons], from q and r (once where they are the same) of that shape; of neurons
+        that send other numbers than 0 and 1 how often they send one [N, neurons] as well."""
+        q, most = quotients[0], node.neuron.emission[1]
         if COUNTING(node.neuron).takes_back:
-            return _signed([x.clamp_(max=self.graph.timesteps) for x in quotients])
+            clamped = [x.clamp_(max=self._highest[node.name]) for x in quotients]
+            return _signed(clamped) if most == 1 else _several(clamped, most, takes_back=True)
+        if most > 1:
+            return _several(quotients, most, takes_back=False)
         counts = _accumulated(q)
         if rho := node.neuron.rehearsal:
             last, fired = q[rho - 1], counts[rho - 1]
@@ -187,7 +193,10 @@ class CountsByLayer(CountsByStep):
             emission.events[rows] = unflat(events[None], node.shape)[0]
         if emission.raster is not None:
             before = torch.cat([torch.zeros_like(counted[:1]), counted[:-1]])
-            emission.raster[rows] = (counted - before).view(torch.int8).transpose(0, 1)
+            changes = counted - before  # u8: one below 0 wraps, and comes back as int8
+            one = emission.raster.dtype
+            spikes = changes.view(torch.int8) if one == torch.int8 else counted.to(one) - before.to(one)
+            emission.raster[rows] = spikes.transpose(0, 1)
         return levels.flatten(0, 1)
 
 
@@ -212,6 +221,19 @@ def _signed(quotients: Sequence[Tensor]) -> list[Tensor]:
         last = torch.add(last, up, out=count).sub_(down)
         events += up
         events += down
+    return [counts, events]
+
+
+def _several(quotients: Sequence[Tensor], most: int, *, takes_back: bool) -> list[Tensor]:
+    """What :func:`_signed` gives for neurons that send up to ``most`` in a step, also for those that take none back."""
+    counts, last = torch.empty_like(quotients[0]), torch.zeros_like(quotients[0][0])
+    events = torch.zeros_like(last)
+    for upper, lower, count in zip(quotients[0], quotients[-1], counts, strict=True):
+        torch.add(last, rise(upper, last, most), out=count)
+        if takes_back:
+            count -= fall(upper, lower, last, most)
+        events += count != last
+        last = count
     return [counts, events]
 
 

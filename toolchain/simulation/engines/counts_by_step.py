@@ -2,12 +2,19 @@
 
 Write c(t) for the net spike count after step t and U(t) for v_init plus all input up to step t. Then v(t) = U(t) -
 theta*c(t), so that m >= theta at step t means floor(U(t) / theta) > c(t-1), and m <= -theta_neg means
-floor((U(t) + theta_neg - 1) / theta) < c(t-1). With q = clip(floor(U / theta), 0, T) and
-r = clip(floor((U + theta_neg - 1) / theta), 0, T), which is q for a negative threshold of 1:
+floor((U(t) + theta_neg - 1) / theta) < c(t-1). With q = clip(floor(U / theta), 0, KT) and
+r = clip(floor((U + theta_neg - 1) / theta), 0, KT), which is q for a negative threshold of 1:
 
 * ``if``: c(t) = c(t-1) + [q(t) > c(t-1)];
 * ``signed_if``: c(t) = c(t-1) + [q(t) > c(t-1)] - [r(t) < c(t-1)];
-* layerwise ``if``, ``graded``, ``bit_serial``: the number emitted is q itself, clipped at T, L and 2**T - 1.
+* layerwise ``if``, ``graded``, ``bit_serial``: the number emitted is q itself, clipped at KT, L and 2**T - 1.
+
+That is for K = 1. With up to K spikes in a step, floor(m / theta) = floor(U / theta) - c(t-1) and
+ceil(-m / theta) = c(t-1) - floor(U / theta), so that both go towards q, and where they go is for q and r to say:
+
+* ``if``: c(t) = c(t-1) + clip(q(t) - c(t-1), 0, K); after t steps c <= Kt, so that clipping q at KT hides nothing;
+* ``signed_if``: up by min(q(t) - c(t-1), K) where q(t) > c(t-1), which is at most KT - c(t-1) since q is at most KT;
+  down by min(c(t-1) - q(t), K) where r(t) < c(t-1), which is at most c(t-1) since q is at least 0.
 
 Counts are small non-negative integers, so layers exchange accumulated counts as u8, synapses run on 8-bit kernels, and
 where a population reads one synapse, the kernel's output stage computes q. Membranes never exist here: this path serves
@@ -43,8 +50,6 @@ def supports(graph: IntegerGraph, ranges: Ranges) -> bool:
     """Whether this path is exact for ``graph``: its neuron kinds, the 24-bit proof, and every sum below 2**24."""
     if any(node.neuron not in COUNTING for node in graph.populations):
         return False
-    if graph.schedule == "pipelined" and any(node.neuron.multiplied for node in graph.populations):
-        return False  # counts are followed by at most one a step
     restarted = restarts(graph)
     if restarted and (graph.schedule != "pipelined" or graph.drain):
         return False
@@ -106,6 +111,7 @@ class CountsByStep:
         self._postponed: set[str] = set()  # synapses that run in the stage of the population behind them
         self._pixels: set[str] = set()  # those of them that read the image
         self._weight = {n.name: torch.as_tensor(n.weight).to(torch.float32) for n in graph.synapses}
+        self._highest = {p.name: top_level(graph, p) for p in graph.populations}
         self._shift = {
             p.name: [channels_last(torch.as_tensor(s).float()[None]) for s in COUNTING(p.neuron).shifts(p)]
             for p in graph.populations
@@ -129,7 +135,7 @@ class CountsByStep:
             if synapse is not None:
                 self._int8[node.name] = synapse
         elif isinstance(node, Population):
-            top = self._top[node.name] = top_level(self.graph, node)
+            top = self._top[node.name] = self._highest[node.name]
             shifts, restarted = COUNTING(node.neuron).shifts(node), node.neuron.rehearsal > 0
             stage = stage_of(self.graph, node, self._int8, self._bounds, top, self._times, shifts, membranes=restarted)
             if stage is not None:
@@ -201,7 +207,7 @@ class CountsByStep:
                 takes_back = COUNTING(node.neuron).takes_back
                 if takes_back or not self._pipelined:
                     for quotient in quotients:
-                        quotient.clamp_(max=top_level(self.graph, node))
+                        quotient.clamp_(max=self._highest[node.name])
                 if self._pipelined:
                     record.see(step, quotients[0], quotients[-1] if takes_back else None)
                 else:
@@ -243,7 +249,8 @@ class CountsByStep:
         zero = torch.empty((images, *node.shape), dtype=torch.uint8, memory_format=layout).zero_()
         stepwise = self._pipelined
         events = events and stepwise and separate_events(self.graph, node)
-        return LevelRecord(zero, len(self._times), events=events, spikes=spikes and stepwise)
+        most = node.neuron.emission[1]
+        return LevelRecord(zero, len(self._times), events=events, spikes=spikes and stepwise, most=most)
 
     def _sum(self, node: Node, parts: Sequence[Tensor]) -> Tensor:
         if len(parts) == 1:
@@ -275,7 +282,7 @@ class CountsByStep:
             return self._stages[node.name](step, arriving)
         theta = channels_last(torch.as_tensor(node.theta).float()[None])
         u = self._accumulated(node, step, arriving, steady)
-        return divided(u, theta, self._shift[node.name], top_level(self.graph, node))
+        return divided(u, theta, self._shift[node.name], self._highest[node.name])
 
 
 def divided(u: Tensor, theta: Tensor, shifts: Sequence[Tensor], top: int) -> list[Tensor]:

@@ -85,20 +85,31 @@ def _plain(p: Parameters, currents: Currents, watch: Watch, images: int, timing:
 
 
 def _unsigned(p: Parameters, currents: Currents, watch: Watch, v: Tensor) -> Tensor:
-    """``if``: m = v + z; s = [m >= theta]; v = m - s*theta. ``v`` is consumed."""
+    """``if``: m = v + z; s = clip(floor(m / theta), 0, K); v = m - s*theta. ``v`` is consumed."""
+    most = p.node.neuron.emission[1]
     spikes = v.new_empty((currents.steps, *v.shape))
     for s, terms in zip(spikes, currents, strict=True):
         for z in terms:
             v += z
         watch.see(v)
-        torch.ge(v, p.theta, out=s)
+        _thresholds_in(v, p.theta, most, out=s)
         v.addcmul_(s, p.theta, value=-1)
     return spikes
+
+
+def _thresholds_in(v: Tensor, theta: Tensor, most: int, *, out: Tensor | None = None) -> Tensor:
+    """clip(floor(v / theta), 0, ``most``), in the dtype of ``v``."""
+    if most == 1:
+        return torch.ge(v, theta, out=torch.empty_like(v) if out is None else out)
+    return torch.div(v, theta, rounding_mode="floor", out=out).clamp_(0, most)
 
 
 @FIRE.register(SignedIF)
 def _signed(p: Parameters, currents: Currents, watch: Watch, images: int, timing: Timing) -> Tensor:
     """``signed_if``: +1 when m >= theta and c < T; -1 when m <= -theta_neg and c > 0 (c: net spikes so far)."""
+    most = p.node.neuron.emission[1]
+    if most > 1:
+        return _signed_several(p, currents, watch, _start(p, images), most, most * timing.timesteps)
     v = _start(p, images)
     count = torch.zeros_like(v)
     spikes = v.new_empty((currents.steps, *v.shape))
@@ -109,6 +120,25 @@ def _signed(p: Parameters, currents: Currents, watch: Watch, images: int, timing
         torch.ge(v, p.theta, out=s)
         s *= count < timing.timesteps
         s -= ((v <= -p.fields["theta_neg"]) & (count > 0)).to(s.dtype)
+        v.addcmul_(s, p.theta, value=-1)
+        count += s
+    return spikes
+
+
+def _signed_several(p: Parameters, currents: Currents, watch: Watch, v: Tensor, most: int, reach: int) -> Tensor:
+    """``signed_if`` with K = ``most`` > 1, KT = ``reach``: floor(m / theta), which is -ceil(-m / theta), between -K and
+    K, so that c stays between 0 and KT; 0 where neither threshold is met. ``v`` is consumed."""
+    negative = p.fields["theta_neg"]
+    count = torch.zeros_like(v)
+    spikes = v.new_empty((currents.steps, *v.shape))
+    for s, terms in zip(spikes, currents, strict=True):
+        for z in terms:
+            v += z
+        watch.see(v)
+        torch.div(v, p.theta, rounding_mode="floor", out=s).clamp_(-most, most)
+        torch.minimum(s, reach - count, out=s)
+        torch.maximum(s, -count, out=s)
+        s.masked_fill_((v < 0) & (v > -negative), 0)
         v.addcmul_(s, p.theta, value=-1)
         count += s
     return spikes
@@ -147,12 +177,12 @@ def _calibrated_start(p: Parameters, currents: Currents, watch: Watch, images: i
 
 @EMIT_ALL.register(IF, SignedIF, BitSerialIF)
 def _by_place_value(p: Parameters, v: Tensor, timing: Timing, watch: Watch) -> Tensor:
-    """One spike or none per step, worth its place value."""
-    value = torch.zeros_like(v)
+    """As many spikes per step as the kind may send, worth the place value of the step."""
+    value, most = torch.zeros_like(v), p.node.neuron.emission[1]
     for step in range(timing.timesteps):
         watch.see(v)
         weight = p.node.neuron.place_value(step, timing.timesteps)
-        s = (v >= p.theta * weight).to(v.dtype)
+        s = _thresholds_in(v, p.theta * weight, most)
         v.addcmul_(s, p.theta, value=-weight)
         value.add_(s, alpha=weight)
     return value
