@@ -1,4 +1,4 @@
-"""Weights in files: safetensors, and PyTorch's own format without running what is in it."""
+"""Weights in files: safetensors, and PyTorch's own format without running code from the file."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _PREFIXES = ("module.", "model.")
 
 
 def save_weights(module: nn.Module, path: str | Path, info: dict[str, Any]) -> None:
-    """Write the state of ``module`` as safetensors with ``info`` (JSON) in the header; whole or not at all."""
+    """Write the state of ``module`` as safetensors with ``info`` (JSON) in the header. Never leaves half a file."""
     state = {name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()}
     with replacing(Path(path)) as temporary:
-        # Not save_file, which makes files only their owner can read.
+        # Not save_file: its files can be read by their owner only.
         temporary.write_bytes(save(state, {_METADATA_KEY: json.dumps(info, sort_keys=True)}))
 
 
@@ -35,9 +35,9 @@ def load_weights(module: nn.Module, path: str | Path, *, levels: int | None = No
     """Load weights into ``module`` and put it into eval mode.
 
     Reads ``.safetensors`` and what ``torch.load(weights_only=True)`` accepts: a state dictionary, bare or under a usual
-    key such as ``state_dict``, with or without a ``module.`` or ``model.`` prefix. ``levels``, or without it what
-    ``spikec train`` recorded, is set on every :class:`ClipFloorShift` (0: trained clipping). Raises one
-    :class:`DataError` that lists everything missing, unexpected or of another shape; ``module`` is then unchanged.
+    key such as ``state_dict``, with or without a ``module.`` or ``model.`` prefix. Every :class:`ClipFloorShift` gets
+    ``levels`` (0: trained clipping); if that is None, the number that ``spikec train`` recorded. Raises a single
+    :class:`DataError` that lists what is missing, unexpected or of another shape; ``module`` is then unchanged.
     """
     path = Path(path)
     state, info = read_weights(path)
@@ -55,7 +55,7 @@ def load_weights(module: nn.Module, path: str | Path, *, levels: int | None = No
 
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """(state dictionary, info of :func:`save_weights` or empty). Raises :class:`DataError`."""
+    """The state dictionary and the ``info`` of :func:`save_weights` (else empty). Raises :class:`DataError`."""
     if not path.is_file():
         raise DataError(f"there is no file {path}")
     if path.suffix == ".safetensors":
@@ -75,13 +75,15 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if not isinstance(content, dict):
         raise DataError(f"{path} holds a {type(content).__name__}, not a state dictionary")
     strangers = [str(k) for k, v in content.items() if not isinstance(v, Tensor)]
-    if strangers or not content:
-        raise DataError(f"{path} is no state dictionary: not tensors: {_some(strangers) or 'nothing at all'}")
+    if not content:
+        raise DataError(f"{path} holds an empty state dictionary")
+    if strangers:
+        raise DataError(f"{path} is no state dictionary: these entries are no tensors: {_some(strangers)}")
     return {str(k): v for k, v in content.items()}, {}
 
 
 def read_header(path: Path) -> dict[str, Any]:
-    """The info of :func:`save_weights`, empty for other files; tensors are not read. Raises :class:`DataError`."""
+    """The ``info`` of :func:`save_weights`, empty for other files. Reads no tensors. Raises :class:`DataError`."""
     if path.suffix != ".safetensors":
         return {}
     if not path.is_file():
@@ -91,8 +93,10 @@ def read_header(path: Path) -> dict[str, Any]:
 
 
 def holds_thresholds(path: Path) -> bool:
-    """Whether the weights are of a network with :class:`ClipFloorShift`, as ``spikec train`` writes them. Raises
-    :class:`DataError` for a file that holds no weights."""
+    """Whether the weights hold the thresholds of :class:`ClipFloorShift`, as those that ``spikec train`` writes.
+
+    Raises :class:`DataError` for a file that holds no weights.
+    """
     return any(name.rpartition(".")[2] == "threshold" for name in read_weights(path)[0])
 
 
@@ -104,7 +108,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 @contextmanager
 def _safetensors(path: Path) -> Iterator[Any]:
-    """The open file. Raises :class:`DataError` for what goes wrong inside, too."""
+    """The open file. Raises :class:`DataError` if opening it fails, or reading it inside the ``with`` block."""
     try:
         with safe_open(path, framework="pt") as file:
             yield file
@@ -118,7 +122,7 @@ def _info(file: Any) -> dict[str, Any]:
 
 
 def _without_prefix(state: dict[str, Tensor], own: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Strip wrappers' prefixes while every key has one and the network's own keys do not."""
+    """Strip each prefix that a wrapper put on every key, unless keys of the network itself start with it."""
     for prefix in _PREFIXES:
         if all(k.startswith(prefix) for k in state) and not any(k.startswith(prefix) for k in own):
             state = {k.removeprefix(prefix): v for k, v in state.items()}

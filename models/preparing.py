@@ -1,4 +1,4 @@
-"""Networks with their weights: those that training starts with, and trained ones, of plain ReLU networks too."""
+"""Networks with their weights: to start training with, or trained already, plain ReLU networks included."""
 
 from __future__ import annotations
 
@@ -24,12 +24,13 @@ _THRESHOLD_IMAGES = 256
 def prepare(
     spec: str, recipe: Recipe, train: Dataset, weights: Path | None = None, *, average_pool: bool = False
 ) -> tuple[nn.Module, dict[str, float]]:
-    """The network ``spec`` (see :func:`models.resolve`) with the recipe's activations, seeded with its seed.
+    """The network ``spec`` (see :func:`models.resolve`) with the activations of ``recipe``, initialised with its seed.
 
-    ``weights`` of a network that was trained with thresholds keep them (their number of levels becomes the recipe's);
-    weights of a ReLU network get thresholds from its activations on training images, which are the second value, by
-    layer. What could not be converted afterwards is refused now rather than after hours of training: raises
-    :class:`UnsupportedOperation`, :class:`ConversionError` or :class:`DataError`.
+    ``weights`` may come from a network trained with thresholds: these are kept, with the recipe's number of levels. Or
+    they come from a ReLU network: unless the method is ``relu``, thresholds are then set from its activations on
+    training images, and returned by layer as the second value. A network that could not be converted later is refused
+    now, not after hours of training: raises :class:`UnsupportedOperation`, :class:`ConversionError` or
+    :class:`DataError`.
     """
     from_relu = weights is not None and not holds_thresholds(weights)
     torch.manual_seed(recipe.fit.seed)
@@ -58,8 +59,10 @@ def prepare(
 
 
 def trained(spec: str, weights: Path | None, data: Dataset) -> nn.Module:
-    """The network ``spec`` (see :func:`models.resolve`) with the weights of a file, or with those it is shipped or
-    returned with, in eval mode; of the zoo with the channels and classes of ``data``. Raises :class:`DataError`.
+    """The network ``spec`` (see :func:`models.resolve`) with its weights, in eval mode. Raises :class:`DataError`.
+
+    ``weights``: their file. Without it, a zoo network gets the weights shipped with it, and any other network keeps
+    those it was returned with. With ``weights``, a zoo network gets the channels and classes of ``data``.
     """
     if spec in REGISTRY and weights is None:
         if spec not in index():

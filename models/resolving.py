@@ -1,4 +1,4 @@
-"""From what a user writes after MODEL to a module."""
+"""Turns the name that a user gives as MODEL into a module."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _import(place: str) -> ModuleType:
         if place.endswith(".py"):
             return _import_file(Path(place))
         if "" not in sys.path:
-            _find_modules_in(Path.cwd())  # as with python -m
+            _find_modules_in(Path.cwd())  # as python -m does
         return importlib.import_module(place)
     except DataError:
         raise
@@ -64,7 +64,7 @@ def _import(place: str) -> ModuleType:
 
 
 def _find_modules_in(folder: Path) -> None:
-    """Import from ``folder`` too: last, so that no file there hides an installed module."""
+    """Add ``folder`` at the end of the import path, so that no file in it hides an installed module."""
     if str(folder) not in sys.path:
         sys.path.append(str(folder))
 
@@ -77,7 +77,7 @@ def _import_file(path: Path) -> ModuleType:
     if spec is None or spec.loader is None:
         raise DataError(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
-    _find_modules_in(path.resolve().parent)  # as with python file.py
+    _find_modules_in(path.resolve().parent)  # as python file.py does
     sys.modules[spec.name] = module  # dataclasses and fx look the module up
     spec.loader.exec_module(module)
     return module

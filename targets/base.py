@@ -1,7 +1,7 @@
 """What an executor is: a target that turns a deployment graph into a :class:`Program`.
 
-Third parties add one by an entry point in the group ``spikec.targets`` whose value is a class with the :class:`Target`
-interface. Chips, which nothing runs on here, are in ``chips.py``.
+Other packages add one by an entry point in the group ``spikec.targets`` whose value is a class with the :class:`Target`
+interface. Chips, on which nothing runs here, are in ``chips.py``.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ class Program(Protocol):
 
 
 class Target(Protocol):
-    """A place where graphs run."""
+    """An executor: something that graphs can run on."""
 
     name: ClassVar[str]
 
     @classmethod
     def available(cls) -> str | None:
-        """None when the target can run here, else one sentence that says what is missing and how to get it."""
+        """None if the target can run here. Otherwise one sentence: what is missing, and how to get it."""
         ...
 
     def compile(self, graph: nir.NIRGraph, **options: Any) -> Program:
-        """Map a graph; raises ``TargetUnavailable`` or ``DoesNotFit``."""
+        """Prepare a graph to run on this target. Raises ``TargetUnavailable`` or ``DoesNotFit``."""
         ...
 
 

@@ -1,6 +1,6 @@
 """What a chip is: limits and numbers that graphs are checked against, and cores they are placed on. Nothing runs here.
 
-Third parties add one by an entry point in the group ``spikec.chips`` whose value is a class with the :class:`Chip`
+Other packages add one by an entry point in the group ``spikec.chips`` whose value is a class with the :class:`Chip`
 interface. TOML files beside that class (``format_<name>.toml``, ``energy_<name>.toml``) are found by name.
 """
 
@@ -27,8 +27,11 @@ _VERIFIED = frozenset({"code", "secondary"})
 
 @dataclass(frozen=True)
 class Limit:
-    """One number a chip cannot exceed. ``grade``, how it was checked: ``code`` read in the named source, ``secondary``
-    in a publication about it, ``recalled`` not verified, ``assumed`` a choice."""
+    """One number a chip cannot exceed.
+
+    ``grade`` says how the number was checked: ``code`` (read in the named source), ``secondary`` (read in a publication
+    about it), ``recalled`` (not verified) or ``assumed`` (chosen here).
+    """
 
     key: str
     value: int
@@ -73,7 +76,7 @@ class Core(Protocol):
 
 
 class Placement(estimated.Placement, Protocol):
-    """Where every neuron is computed: what an estimate reads, and what people do."""
+    """Which core computes which neurons, for energy estimates and for display."""
 
     @property
     def target(self) -> str:
@@ -85,17 +88,17 @@ class Placement(estimated.Placement, Protocol):
 
     @property
     def lower_bound(self) -> int:
-        """Cores no placement can undercut."""
+        """A lower bound on the number of cores, for any placement."""
         ...
 
     @property
     def shared(self) -> bool:
-        """Whether kernels are stored once per core, not once per connection."""
+        """True if kernels are stored once per core, False if once per connection."""
         ...
 
     @property
     def population_axons(self) -> Sequence[str]:
-        """Synapse nodes that are entered by axons which sources share; the others have one axon per source."""
+        """Synapse nodes reached over axons that several sources share. The others have one axon per source."""
         ...
 
     @property
@@ -109,19 +112,19 @@ class Placement(estimated.Placement, Protocol):
 
 
 class Chip(Protocol):
-    """A chip by its data. ``profile``: name of its energy profile, or the path of the file."""
+    """The data of a chip. ``profile``: the name of its energy profile, or the path of that file."""
 
     @property
     def name(self) -> str: ...
 
     @property
     def title(self) -> str:
-        """Its name for people."""
+        """Its name as it is shown to people."""
         ...
 
     @property
     def form(self) -> NumberFormat:
-        """Its numbers."""
+        """Its number format."""
         ...
 
     @property
@@ -131,11 +134,11 @@ class Chip(Protocol):
     def profile(self) -> str: ...
 
     def check(self, graph: IntegerGraph | nir.NIRGraph, *, placement: Placement | None = None) -> list[Violation]:
-        """All violations of ``graph``, errors first. ``placement``: that of ``place(graph)`` where it is at hand."""
+        """All violations of ``graph``, errors first. ``placement``: what ``place(graph)`` returned, if known."""
         ...
 
     def place(self, graph: IntegerGraph | nir.NIRGraph, *, shared: bool = True) -> Placement:
-        """Split ``graph`` over cores. ``DoesNotFit`` where a single neuron already exceeds a core."""
+        """Split ``graph`` over cores. Raises ``DoesNotFit`` if a single neuron already exceeds a core."""
         ...
 
 
@@ -149,7 +152,7 @@ def chip_names() -> list[str]:
 
 
 def get_chip(name: str) -> Chip:
-    """The chip called ``name``; ``ToolchainError`` for an unknown one."""
+    """The chip called ``name``. Raises ``ToolchainError`` for an unknown one."""
     found = CHIPS.get(name)
     if found is None:
         raise ToolchainError(f"no limits of a chip called {name!r} are known; choose {' or '.join(chip_names())}")
@@ -157,7 +160,7 @@ def get_chip(name: str) -> Chip:
 
 
 def chip_of(profile: str) -> Chip | None:
-    """The chip with the energy profile ``profile``; None where that is of no chip."""
+    """The chip with the energy profile ``profile``; None if the profile belongs to no chip."""
     chips = (get_chip(name) for name in chip_names())
     return next((chip for chip in chips if chip.profile == profile), None)
 
@@ -165,24 +168,27 @@ def chip_of(profile: str) -> Chip | None:
 def check(
     graph: nir.NIRGraph | IntegerGraph, target: str = "loihi2", *, placement: Placement | None = None
 ) -> list[Violation]:
-    """All violations of ``graph`` on one chip, ``loihi1`` or ``loihi2``, errors first; empty when nothing is wrong.
+    """All violations of ``graph`` on the chip ``target``, errors first; empty if there are none.
 
-    ``placement``: that of ``place(graph, target)`` where it is at hand.
+    ``target``: ``loihi1``, ``loihi2`` or another registered chip. ``placement``: what ``place(graph, target)``
+    returned, if known.
     """
     return get_chip(target).check(graph, placement=placement)
 
 
 def place(graph: nir.NIRGraph | IntegerGraph, target: str = "loihi2", *, shared: bool = True) -> Placement:
-    """Split ``graph`` over cores of ``target``. ``DoesNotFit`` where a single neuron already exceeds a core.
+    """Split ``graph`` over cores of ``target``. Raises ``DoesNotFit`` if a single neuron already exceeds a core.
 
-    ``shared=False`` stores every synapse of a convolution by itself, as a mapper that cannot share kernels must.
+    ``shared=False`` stores every synapse of a convolution separately, as a mapper that cannot share kernels must.
     """
     return get_chip(target).place(graph, shared=shared)
 
 
 def placed(graph: nir.NIRGraph | IntegerGraph, target: str) -> Placement | None:
-    """:func:`place` on a chip, or on the chip that has the energy profile ``target``. None where the network does not
-    fit, or the profile is of no chip."""
+    """:func:`place` on the chip ``target``, or on the chip with the energy profile ``target``.
+
+    None if the network does not fit, or if the profile belongs to no chip.
+    """
     chip = CHIPS.get(target) or chip_of(target)
     try:
         return chip.place(graph) if chip is not None else None

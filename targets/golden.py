@@ -1,4 +1,4 @@
-"""The integer golden model as a target: runs everywhere, never wraps unasked, is what all others are compared with."""
+"""The integer golden model as a target: runs everywhere, wraps only if asked to, is the reference for all others."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def _memory(text: str) -> str:
-    from spikec.simulation.golden import parse_memory  # imports torch, which a list of options can do without
+    from spikec.simulation.golden import parse_memory  # here, since listing the options should not import torch
 
     parse_memory(text)
     return text
@@ -50,7 +50,7 @@ class GoldenProgram:
 
 
 class GoldenTarget:
-    """Always available; has no limits, so every graph of the profile compiles."""
+    """Always available. It has no limits, so every graph of the profile compiles."""
 
     name: ClassVar[str] = "golden"
     options: ClassVar[Options] = Options(
@@ -78,7 +78,7 @@ class GoldenTarget:
 
     @classmethod
     def available(cls) -> str | None:
-        """None: needs nothing beyond the core packages."""
+        """Always None: the core packages are enough."""
         return None
 
     def compile(
@@ -90,10 +90,10 @@ class GoldenTarget:
         format: NumberFormat | str | None = None,
         device: str = "cpu",
     ) -> GoldenProgram:
-        """Verify and prepare ``graph``; ``measure`` watches membranes also where they are proven to fit, ``overflow``,
-        ``format`` and ``device`` are those of ``tc.simulate``.
+        """Verify and prepare ``graph``. Raises ``GraphError``.
 
-        Raises ``GraphError``.
+        ``measure``: also watch membranes that are proven to fit. ``overflow``, ``format`` and ``device``: as for
+        ``tc.simulate``.
         """
         from spikec.ir import as_integer
         from spikec.simulation import GoldenModel

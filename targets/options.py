@@ -1,7 +1,7 @@
-"""Options of a target as it states them itself: what a command line offers, without a list of its own.
+"""A target states its own options, so the command line can offer them without a list of its own.
 
-A target whose class has an attribute ``options``, an :class:`Options`, gets them in ``spikec run`` and ``verify``. A
-dataclass of options states them field by field, by :func:`option`, and :func:`options_of` collects them.
+If the class of a target has an attribute ``options``, an :class:`Options`, ``spikec run`` and ``verify`` offer them. A
+dataclass can state an option in each field, with :func:`option`; :func:`options_of` collects them.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Any, Literal
 
 @dataclass(frozen=True)
 class Option:
-    """One option: the keyword ``name`` of the target's ``compile``, or of its program's ``run`` (``at``).
+    """One option: a keyword ``name`` of the target's ``compile``, or of its program's ``run`` (``at`` says which).
 
-    ``--flag VALUE`` on the command line (``flag``: the name, unless it says otherwise). A value is one of ``choices``,
-    or a whole number of at least ``least``, or what ``parse`` makes of the word (which raises ``ToolchainError`` for a
-    wrong one); a ``switch`` is given without a value. ``metavar`` stands for the value in the help. ``changes``: the
-    option may change results, so it is no option of a comparison.
+    On the command line it is ``--flag VALUE``; ``flag`` is ``name`` unless given. The value is one of ``choices``, or a
+    whole number of at least ``least``, or what ``parse`` makes of the word; ``parse`` raises ``ToolchainError`` for a
+    wrong word. A ``switch`` takes no value. ``metavar`` stands for the value in the help. ``changes``: the option may
+    change results, so comparisons do not offer it.
     """
 
     name: str
@@ -47,11 +47,11 @@ class Options:
 
 
 def option(default: Any, help: str, **about: Any) -> Any:
-    """A dataclass field that is an option of a target; ``about``: further fields of :class:`Option`."""
+    """A dataclass field that is an option of a target. ``about``: further fields of its :class:`Option`."""
     return field(default=default, metadata={"option": (help, about)})
 
 
 def options_of(cls: type, title: str) -> Options:
-    """The options that a dataclass states by :func:`option`, in the order of its fields."""
+    """The options that a dataclass states with :func:`option`, in the order of its fields."""
     stated = {each.name: each.metadata["option"] for each in fields(cls) if "option" in each.metadata}
     return Options(title, tuple(Option(name, help, **about) for name, (help, about) in stated.items()))

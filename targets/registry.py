@@ -1,7 +1,7 @@
-"""How targets are found: entry points of installed packages, and what is registered while a program runs.
+"""How targets are found: by entry points of installed packages, or registered while a program runs.
 
-Executors (``base.py``) and chips (``chips.py``) use it alike. A package adds one by an entry point in the group, whose
-value is a class without arguments; a program, or a test, by :meth:`Registry.register`.
+Executors (``base.py``) and chips (``chips.py``) both use it. A package adds one by an entry point in the group, whose
+value is a class that takes no arguments. A program or a test adds one with :meth:`Registry.register`.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ Maker = TypeVar("Maker", bound="Callable[[], object]")
 
 
 class Registry(Generic[T]):
-    """What one group of entry points holds, by name. What is registered goes before an entry point of its name."""
+    """The targets of one group of entry points, by name. A registered one hides an entry point of the same name."""
 
     def __init__(self, group: str) -> None:
         self.group = group
         self._made: dict[str, Callable[[], T]] = {}
 
     def register(self, name: str) -> Callable[[Maker], Maker]:
-        """Decorator: the class that makes ``name``."""
+        """Decorator: registers a class under ``name``; :meth:`get` calls it without arguments."""
 
         def keep(maker: Maker) -> Maker:
             self._made[name] = maker  # type: ignore[assignment]
@@ -39,7 +39,7 @@ class Registry(Generic[T]):
         return sorted({*self._made, *(entry.name for entry in entry_points(group=self.group))})
 
     def get(self, name: str) -> T | None:
-        """A new one called ``name``; None where there is none."""
+        """A new instance of what is called ``name``; None if there is no such name."""
         if name in self._made:
             return self._made[name]()
         for entry in entry_points(group=self.group):

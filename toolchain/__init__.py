@@ -1,8 +1,8 @@
-"""spikec: trained PyTorch networks to integer spiking networks for neuromorphic hardware.
+"""spikec converts trained PyTorch networks to integer spiking networks for neuromorphic hardware.
 
-``import spikec as tc`` gives the verbs in the order of the data: ``convert``, ``lower``, ``save`` / ``load``,
-``simulate``, ``compile``, ``compare``, ``estimate``, ``report``. Names are imported on first use, so that the command
-line starts without torch.
+``import spikec as tc`` gives the main functions. In the order in which data passes through them they are ``convert``,
+``lower``, ``save`` / ``load``, ``simulate``, ``compile``, ``compare``, ``estimate`` and ``report``. Names are imported
+on first use, so that the command line starts without torch.
 """
 
 from __future__ import annotations
@@ -102,9 +102,10 @@ if TYPE_CHECKING:
 
 
 def compile(graph: Any, target: str = "golden", **options: Any) -> Any:
-    """An executable of ``graph`` on a target: ``tc.compile(graph, target="lava").run(images)`` gives a Trace.
+    """Prepare ``graph`` to run on a target. ``tc.compile(graph, target="lava").run(images)`` returns a Trace.
 
-    Raises ``TargetUnavailable`` where the target's software is missing, ``DoesNotFit`` where the graph exceeds it.
+    Raises ``TargetUnavailable`` where the target's software is missing, and ``DoesNotFit`` where the graph exceeds a
+    limit of the target.
     """
     from spikec.targets.base import get_target
 

@@ -1,4 +1,4 @@
-"""Numbers and switches that users give, of Python or numpy, as those of Python."""
+"""Checks numbers and switches that users pass, from Python or numpy, and returns them as plain Python values."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def real_number(name: str, value: Any) -> float:
 
 
 def switch(name: str, value: Any) -> bool:
-    """``value`` as a bool. Raises :class:`ConversionError` unless it is a truth value, 1 or 0, of Python or numpy."""
+    """``value`` as a bool. Raises :class:`ConversionError` unless it is True, False, 1 or 0, of Python or numpy."""
     if not isinstance(value, int | np.integer | np.bool_) or value not in (0, 1):
         raise ConversionError(f"{name} is True or False, not {value!r}")
     return bool(value)

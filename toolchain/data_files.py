@@ -1,4 +1,4 @@
-"""Where data that describes chips lies: TOML files beside the code of a chip, found without importing that code."""
+"""Finds the TOML files that describe chips. They lie beside the code of a chip; that code is not imported."""
 
 from __future__ import annotations
 
@@ -18,8 +18,11 @@ else:
 
 
 def chip_files(prefix: str, own: Path) -> dict[str, Path]:
-    """Files ``<prefix>_<name>.toml`` by name: chip independent ones in ``own``, those of chips in the folders of
-    ``spikec.targets`` and beside the chips of other packages (entry points in the group ``spikec.chips``)."""
+    """All files called ``<prefix>_<name>.toml``, as a dict from name to path.
+
+    Files that belong to no chip lie in ``own``. Those of chips lie in the folders of ``spikec.targets`` and, for other
+    packages, beside the modules that entry points in the group ``spikec.chips`` name.
+    """
     folders = [own, *_foreign_folders(tuple(sys.path))]
     spec = find_spec("spikec.targets")  # imports spikec alone, which runs already
     for location in (spec.submodule_search_locations or []) if spec else []:
@@ -30,7 +33,7 @@ def chip_files(prefix: str, own: Path) -> dict[str, Path]:
 
 @lru_cache(maxsize=4)
 def _foreign_folders(path: tuple[str, ...]) -> tuple[Path, ...]:
-    """Folders of the modules that hold chips of other packages. ``path``: where Python looks for packages now."""
+    """Folders of the modules in which other packages define chips. ``path``: ``sys.path``, used as cache key only."""
     found = []
     for entry in entry_points(group="spikec.chips"):
         top, *inner = entry.module.split(".")
@@ -43,7 +46,7 @@ def _foreign_folders(path: tuple[str, ...]) -> tuple[Path, ...]:
 
 
 def read_toml(file: Path, what: str) -> dict[str, Any]:
-    """The content of a TOML file; raises :class:`ToolchainError` that names ``what`` where it is none."""
+    """The content of a TOML file. Raises :class:`ToolchainError` that names ``what`` where it cannot be read."""
     try:
         data: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

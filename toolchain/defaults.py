@@ -1,4 +1,4 @@
-"""Numbers and names that hold where nothing is said, each written here alone."""
+"""Default numbers and names. Each is written only here."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Literal
 DATA = "digits"
 DATA_SETS = "digits, fashion-mnist, cifar10, cifar100, folder:PATH or npz:PATH"
 METHOD = "qcfs"
-#: Steps per image, of methods that run in more than one.
+#: Steps per image, for methods that run more than one step.
 TIMESTEPS = 4
 #: Number format of the target.
 FORMAT = "generic24"
-#: Width of weights, what shares a unit, and how the unit is chosen.
+#: Width of weights in bits, what shares one unit (a layer or a channel), and how the unit is chosen.
 BITS = 8
 PER: Literal["layer", "channel"] = "layer"
 SCALE: Literal["max", "power_of_two", "spikes"] = "max"
-#: Training images that a command gives to choose thresholds and units.
+#: Number of training images from which commands choose thresholds and units.
 CALIBRATION_IMAGES = 256
-#: Calibration images that conversion uses at most.
+#: Largest number of calibration images that conversion uses.
 CALIBRATION_IMAGES_MAX = 1000
 #: Images whose spike counts are kept one by one, for the spread between images in the energy. Accuracy and counts take
 #: all images.
 SPREAD_IMAGES = 1000
-#: Test images of commands that measure on a part.
+#: Number of test images in commands that do not measure on all of them.
 MEASURED_IMAGES = 1000

@@ -36,7 +36,7 @@ class VerificationMismatch(ToolchainError):
 
 
 class MissingImplementation(ToolchainError):
-    """A neuron kind or an operation lacks the code that one place needs of it."""
+    """A neuron kind or an operation lacks code that some part of the toolchain needs for it."""
 
 
 class DataError(ToolchainError):

@@ -1,8 +1,8 @@
-"""Code that types of one room have in another: found by type, never by a default.
+"""Tables of code by type. A lookup never falls back to the code of another type.
 
-A neuron kind or an operation states its facts in its own file. Where another room needs code of its own for each of
-them (the step of a simulator, the Lava process), that room owns a table of implementations. A type that is not in the
-table raises, and the message names the type and the place.
+A neuron kind or an operation states its facts in its own file. Another package may need code of its own for each of
+them (the step of a simulator, the Lava process). That package then owns a table of implementations. Looking up a type
+that is not in the table raises an error.
 """
 
 from __future__ import annotations
@@ -19,17 +19,18 @@ TABLES: list[Implementations[Any]] = []
 
 
 def shown(value: object) -> str:
-    """A type or a value of it in messages: the name it states, else that of its class."""
+    """How messages name a type, or a value of it: by its ``name`` where it states one, else by its class."""
     cls = value if isinstance(value, type) else type(value)
     return str(getattr(cls, "name", "") or cls.__name__) if isinstance(getattr(cls, "name", ""), str) else cls.__name__
 
 
 class Implementations(Generic[Code]):
-    """One table. ``what`` it holds and ``place`` are read in messages: "graded has no ``what`` (``place``)".
+    """One table of code by type.
 
-    ``of``: the base of the types it is for. ``otherwise``: makes the error that answers for every type without an
-    entry, for tables of foreign software that knows a closed set; without it a missing entry is a mistake in the code
-    of the type and raises :class:`MissingImplementation`.
+    ``what`` it holds and the ``place`` where it lies are named in the message for a missing entry: "graded has no
+    ``what``: register one in ``place``". ``of``: base class of the types in the table. ``otherwise``: makes the error
+    for every type that has neither an entry nor a refusal. Give it for foreign software that knows a closed set of
+    types. Without it, a missing entry is a mistake in the code of the type and raises :class:`MissingImplementation`.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class Implementations(Generic[Code]):
         TABLES.append(self)
 
     def register(self, *types: type) -> Callable[[Code], Code]:
-        """Decorator: the code of these types."""
+        """Decorator: registers what it decorates as the code for these types."""
 
         def keep(code: Code) -> Code:
             for each in types:
@@ -51,7 +52,7 @@ class Implementations(Generic[Code]):
         return keep
 
     def refuse(self, error: Callable[[str], ToolchainError], *types: type) -> None:
-        """These types cannot be had here; ``error`` makes what is raised, from the name of the type."""
+        """State that these types are not supported here. ``error`` makes the exception from the name of the type."""
         for each in types:
             self._refusals[each] = error
 
@@ -67,7 +68,7 @@ class Implementations(Generic[Code]):
         raise self.refusal(cls)
 
     def refusal(self, value: object) -> ToolchainError:
-        """What is raised for a value, or a type, that has no code here."""
+        """The exception for a value, or a type, that has no code here."""
         cls = value if isinstance(value, type) else type(value)
         refuse = self._refusals.get(cls, self.otherwise)
         if refuse is not None:

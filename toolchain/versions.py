@@ -1,4 +1,4 @@
-"""Which software is at work: read without importing any of it."""
+"""Versions of the software in use, read without importing any of it."""
 
 from __future__ import annotations
 

@@ -13,25 +13,30 @@ from spikec.errors import ToolchainError
 
 
 def is_device(path: Path) -> bool:
-    """Something there that is neither a file nor a folder: a device or a pipe."""
+    """Whether ``path`` exists and is neither a file nor a folder: a device or a pipe."""
     return path.exists() and not path.is_file() and not path.is_dir()
 
 
 def place_of(path: Path) -> Path:
-    """Where a file called ``path`` lies, behind links, so that a link keeps pointing to what is written. Raises
-    ``OSError`` for a device or a pipe: to replace one, such as /dev/null, would take it from everybody."""
+    """The real path behind ``path`` with all links followed, so that a link keeps pointing to what is written.
+
+    Raises ``OSError`` for links that form a loop and for a device or a pipe: replacing one, such as /dev/null, would
+    break it for every program.
+    """
     if is_device(path):
         raise OSError(errno.EINVAL, "no regular file", str(path))
     place = Path(os.path.realpath(path))
-    if place.is_symlink():  # what realpath leaves of links that lead to each other
+    if place.is_symlink():  # realpath leaves a link only where links form a loop
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
     return place
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """An empty file beside ``path`` to write to: it takes the place of ``path`` where the block ends without an error,
-    and is gone where it does not. It has the permissions of any new file.
+    """Context manager that gives an empty temporary file beside ``path`` to write to.
+
+    When the block ends without an error, the file replaces ``path``; otherwise it is deleted. It has the permissions of
+    any new file.
 
     Raises ``OSError`` that names ``path`` where the folder is missing or cannot be written to, the disk is full, or
     ``path`` is a device.
@@ -45,7 +50,7 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         os.replace(temporary, place)
     except OSError as error:
-        if error.filename == str(temporary):  # a name that nobody gave
+        if error.filename == str(temporary):  # the caller does not know this name
             raise OSError(error.errno, error.strerror, str(path)) from error
         if error.filename is None:  # a full disk
             error.filename = str(path)

@@ -22,7 +22,7 @@ __all__ = ["NAMES", "Dataset", "load", "open_dataset"]
 
 
 def open_dataset(name: str, root: str | PathLike[str] | None = None, split: str = "test") -> Dataset:
-    """The set ``name``, split ``train`` or ``test``, kept as stored (uint8 where it is). Raises :class:`DataError`."""
+    """The split ``train`` or ``test`` of the data set ``name``, in its stored dtype. Raises :class:`DataError`."""
     if split not in ("train", "test"):
         raise DataError(f"split is 'train' or 'test', not {split!r}")
     kind, _, path = name.partition(":")
@@ -45,6 +45,6 @@ def open_dataset(name: str, root: str | PathLike[str] | None = None, split: str 
 
 
 def load(name: str, root: str | PathLike[str] | None = None, split: str = "train") -> tuple[Tensor, Tensor]:
-    """(images float32 [N, C, H, W], labels int64 [N]) of a whole split, as tensors; see :func:`open_dataset`."""
+    """A whole split as two tensors: images float32 [N, C, H, W], labels int64 [N]. See :func:`open_dataset`."""
     dataset = open_dataset(name, root, split)
     return dataset.images(), dataset.targets()

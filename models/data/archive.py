@@ -16,11 +16,11 @@ _CHANNELS = (1, 3, 4)
 
 
 def load_archive(path: Path, split: str) -> Dataset:
-    """``x`` uint8 (then divided by 255) or float (taken as it is), [N, C, H, W], [N, H, W, C], [N, H, W], or [N, F] for
-    networks that take vectors.
+    """One split of an archive. Raises :class:`DataError`.
 
-    C is told from H and W by its size, 1, 3 or 4; a four-axis array that fits both layouts, or neither, is refused.
-    Without ``x_test`` the arrays ``x`` and ``y`` serve both splits.
+    ``x`` is uint8 (then divided by 255) or float (taken as it is), of shape [N, C, H, W], [N, H, W, C], [N, H, W], or
+    [N, F] for networks that take vectors. C is recognised by its size, 1, 3 or 4; a four-axis array that fits both
+    layouts, or neither, is refused. Without ``x_test``, ``x`` and ``y`` serve both splits.
     """
     arrays = _arrays(path)
     suffix = "_test" if split == "test" and "x_test" in arrays else ""

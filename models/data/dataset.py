@@ -1,4 +1,4 @@
-"""A labelled set of images, kept as stored and turned into floats a batch at a time."""
+"""A labelled set of images, kept in its stored form and converted to floats batch by batch."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from spikec.errors import DataError
 
 @dataclass(frozen=True)
 class Dataset:
-    """``stored`` [N, C, H, W], or [N, F] for vectors, uint8 or float32; an image a network takes is ``stored * scale``.
+    """Labelled images. A network is given ``stored * scale``. Raises :class:`DataError` for arrays that do not match.
 
-    ``labels`` int64 [N]; ``classes`` the class names in label order. Pixels end up in [0, 1] without mean subtraction:
-    zero padding then means "no input", and the scale folds into the first layer's integers.
+    ``stored``: uint8 or float32, [N, C, H, W], or [N, F] for vectors. ``labels``: int64 [N]. ``classes``: the class
+    names in label order. Pixels end up in [0, 1] without mean subtraction: zero padding then means "no input", and the
+    scale folds into the integers of the first layer.
     """
 
     name: str
@@ -47,30 +48,30 @@ class Dataset:
         return self.stored.shape[1:]
 
     def images(self, indices: npt.NDArray[np.int64] | slice = slice(None)) -> Tensor:
-        """float32 [n, C, H, W] or [n, F] of the chosen images."""
+        """The chosen images, float32 [n, C, H, W] or [n, F]."""
         # Divide rather than multiply by the reciprocal: k / 255 is the float nearest to the pixel's value.
         chosen = np.ascontiguousarray(self.stored[indices]).astype(np.float32)
         return torch.from_numpy(chosen / np.float32(1 / self.scale) if self.scale != 1 else chosen)
 
     def targets(self, indices: npt.NDArray[np.int64] | slice = slice(None)) -> Tensor:
-        """int64 [n]."""
+        """The labels of the chosen images, int64 [n]."""
         return torch.from_numpy(np.ascontiguousarray(self.labels[indices]))
 
     def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """(images, labels) in order, ``size`` at a time; only one batch is in memory as floats."""
+        """(images, labels) in stored order, ``size`` at a time. Only one batch at a time is converted to floats."""
         for start in range(0, len(self), size):
             yield self.images(slice(start, start + size)), self.targets(slice(start, start + size))
 
     def subset(self, indices: npt.NDArray[np.int64] | slice) -> Dataset:
-        """The chosen images, as a set of their own."""
+        """The chosen images as a new data set."""
         return Dataset(self.name, self.stored[indices], self.labels[indices], self.scale, self.classes)
 
     def draw(self, number: int, seed: int) -> Dataset:
-        """``number`` images drawn with ``seed``, in their stored order; all where there are not more."""
+        """``number`` images drawn at random with ``seed``, in their stored order; all images if there are no more."""
         return self.subset(np.sort(np.random.default_rng(seed).permutation(len(self))[:number]))
 
     def split(self, fraction: float, seed: int) -> tuple[Dataset, Dataset]:
-        """Two disjoint sets, the second with ``fraction`` of every class (at least one image), drawn with ``seed``."""
+        """Split at random with ``seed``. The second set holds ``fraction`` of every class, at least one image each."""
         if not 0 < fraction < 1:
             raise DataError(f"the validation fraction must lie between 0 and 1, not {fraction}")
         rng = np.random.default_rng(seed)

@@ -19,9 +19,9 @@ _GREY = ("1", "L", "I;16", "LA")
 
 
 def load_folder(root: Path, split: str) -> Dataset:
-    """uint8 [N, C, H, W]: C = 1 where every image is grey, else 3. Classes are the sub-folders of ``train``, sorted.
+    """Images uint8 [N, C, H, W], C = 1 if every image is grey, else 3. Classes: the sub-folders of ``train``, sorted.
 
-    Classes take turns, each in the order of its file names, so that the first images are a sample of all classes.
+    The images alternate between the classes, within a class by file name, so that the first images show all classes.
     """
     classes = _class_names(root / "train")
     unknown = set(_class_names(root / split)) - set(classes)

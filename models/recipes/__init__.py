@@ -1,4 +1,4 @@
-"""Training recipes: TOML files beside this one, for networks trained here; users can write their own."""
+"""Training recipes. Those of the zoo are TOML files in this folder; users can write their own."""
 
 from __future__ import annotations
 
@@ -28,15 +28,18 @@ FOLDER = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Recipe:
-    """``model`` the zoo name it was written for (not checked), ``data`` a data set name; ``levels`` L (0: trained
-    clipping, not quantised), ``threshold`` and ``order`` of every :class:`spikec.training.ClipFloorShift`;
-    ``validation`` the share of the training images held out to choose the best epoch; ``fit`` everything else.
+    """How a network is trained. Raises :class:`DataError` for values that make no sense.
 
-    ``method``: ``qcfs``; ``relu``; ``residual-error``, QCFS with the spiking network's error over ``noise_timesteps``
-    steps as noise; ``error-free``, QCFS with 2^T - 1 levels and ``bit_decay`` times the number of 1-bits in the loss.
+    ``model``: the zoo name it was written for (not checked). ``data``: a data set name. ``levels`` (L; 0: trained
+    clipping, not quantised), ``threshold`` and ``order``: those of every :class:`spikec.training.ClipFloorShift`.
+    ``validation``: the share of the training images held out to choose the best epoch. ``fit``: everything else.
 
-    ``mean`` and ``deviation``, per channel: the normalisation that weights given for fine-tuning were trained with; it
-    is folded into the first layer, since the data here are pixels in [0, 1].
+    ``method``: ``qcfs``; ``relu``; ``residual-error``, which is QCFS with the spiking network's error over
+    ``noise_timesteps`` steps as noise; or ``error-free``, which is QCFS with 2^T - 1 levels, and ``bit_decay`` times
+    the number of 1-bits added to the loss.
+
+    ``mean`` and ``deviation``, per channel: the normalisation with which weights for fine-tuning were trained. It is
+    folded into the first layer, since the data here are pixels in [0, 1].
     """
 
     model: str = ""
@@ -62,7 +65,7 @@ class Recipe:
         for name, low in (("levels", 0), ("noise_timesteps", 1), ("bit_decay", 0)):
             if not getattr(self, name) >= low:
                 raise DataError(f"{name} must be at least {low}, it is {getattr(self, name)}")
-        ClipFloorShift(self.levels or None, self.threshold, self.order)  # refuses what it could not be trained with
+        ClipFloorShift(self.levels or None, self.threshold, self.order)  # raises for values that no training could use
         numbers = all(isinstance(value, Real) for value in (*self.mean, *self.deviation))
         if not numbers or len(self.mean) != len(self.deviation) or not all(d > 0 for d in self.deviation):
             raise DataError("mean and deviation need one number per channel each, deviations positive")
@@ -77,7 +80,7 @@ class Recipe:
         return lambda: ClipFloorShift(self.levels or None, self.threshold, self.order)
 
     def hooks(self, model: nn.Module, validation: Images, device: str = "cpu") -> dict[str, Any]:
-        """What the method adds to :func:`spikec.training.fit`, as keyword arguments."""
+        """Keyword arguments that the method adds to :func:`spikec.training.fit`."""
         if self.method == "residual-error":
             return {"after_epoch": ResidualNoise(validation, self.noise_timesteps, device)}
         if self.method == "error-free" and self.bit_decay:
@@ -85,7 +88,7 @@ class Recipe:
         return {}
 
     def record(self, result: FitResult, validation_images: int) -> dict[str, Any]:
-        """What the header of weights says of a training by this recipe; epochs are counted from 1."""
+        """What the header of a weights file says of a training with this recipe. Epochs count from 1."""
         return {
             "data": self.data,
             "method": self.method,
@@ -102,7 +105,7 @@ class Recipe:
 
 
 def load_recipe(path: str | Path) -> Recipe:
-    """Read a recipe. Raises :class:`DataError` naming the file and the key that is unknown or of the wrong type."""
+    """Read a recipe. Raises :class:`DataError`, which names the file and a key that is unknown or of the wrong type."""
     path = Path(path)
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))

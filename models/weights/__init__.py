@@ -1,4 +1,4 @@
-"""The shipped weights: ``index.json`` beside them says how each was made and what it measured."""
+"""The shipped weights. ``index.json`` in the same folder says how each was made and how accurate it is."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def index() -> dict[str, dict[str, Any]]:
 
 
 def weights_path(name: str) -> Path:
-    """The file of a shipped network, after its SHA-256 was compared with the index. Raises :class:`DataError`."""
+    """The weights file of a shipped network. Raises :class:`DataError` if there is none or its SHA-256 is wrong."""
     table = index()
     if name not in table:
         hint = did_you_mean(name, table, "shipped: {}")

@@ -25,9 +25,11 @@ Builder = Callable[[int, int, Callable[[], nn.Module]], nn.Module]
 
 @dataclass(frozen=True)
 class Architecture:
-    """``build(num_classes, in_channels, activation)`` makes an untrained network; ``activation`` is called once per
-    spiking layer and returns the module to put there, ``nn.ReLU`` or a :class:`spikec.training.ClipFloorShift`.
-    ``input_shape`` is (C, H, W) of the images it is meant for."""
+    """An entry of the zoo. ``build(num_classes, in_channels, activation)`` makes an untrained network.
+
+    ``activation`` is called once per spiking layer and returns the module to put there, ``nn.ReLU`` or a
+    :class:`spikec.training.ClipFloorShift`. ``input_shape``: (C, H, W) of the images the network is meant for.
+    """
 
     build: Builder
     input_shape: tuple[int, int, int]
@@ -37,7 +39,7 @@ GREY, CIFAR, IMAGENET = (1, 28, 28), (3, 32, 32), (3, 224, 224)
 
 
 def resnet20_normalized(num_classes: int, in_channels: int, activation: Callable[[], nn.Module]) -> CifarResNet:
-    """ResNet-20 for images in [0, 1] with weights trained on ImageNet-normalised ones, as those of Idelbayev are."""
+    """ResNet-20 for images in [0, 1], with weights trained on ImageNet-normalised images, such as Idelbayev's."""
     normalize = Normalize(IMAGENET_MEAN, IMAGENET_STD)
     return CifarResNet(20, num_classes, in_channels, activation, normalize=normalize)
 

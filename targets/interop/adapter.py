@@ -1,4 +1,4 @@
-"""What an adapter is: the framework's importer, and the one to three lines that make it keep our neuron."""
+"""What an adapter is: the framework's importer, and the few lines that make it follow our neuron."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import ClassVar
 import nir
 from torch import Tensor, nn
 
-#: What a deployment may require of every adapter: all of them subtract, take a start, and agree on ties.
+#: Requirements of a file that an adapter fulfils unless it says otherwise.
 HONOURED = frozenset({"reset=subtract", "spike_cmp=ge", "v_init", "nir_type_check=off", "per_neuron_threshold"})
-#: What all importers know between input and output.
+#: The nodes between input and output that every importer knows.
 NODES = (nir.Affine, nir.Conv2d, nir.Flatten, nir.IF, nir.SumPool2d)
 
 
 class Adapter(ABC):
-    """Base of the adapters. Importing the class needs no framework, its methods do.
+    """Base of the adapters. Its methods need the framework; importing the class does not.
 
-    Both networks take the input of one step and the state after the last one (None at first) and return output and
-    state; their neurons are submodules under the names of the graph.
+    The networks of :meth:`importer` and :meth:`load` take the input of one step and the state after the step before
+    (None at first). They return output and state. Their neurons are submodules, named as in the graph.
 
     ``requirement``: the release the adapter was tested with. ``batch_axis``: whether the framework counts a batch axis
-    that the importer's Flatten skips. ``honours``: entries of a file's ``requires`` that the adapter keeps to.
+    that the importer's Flatten skips. ``honours``: the entries of a file's ``requires`` that the adapter fulfils.
     """
 
     framework: ClassVar[str]
@@ -39,4 +39,4 @@ class Adapter(ABC):
 
     @abstractmethod
     def set_membrane(self, neuron: nn.Module, membrane: Tensor) -> None:
-        """Let ``neuron`` start the next image at ``membrane`` (its shape, with a batch axis where there is one)."""
+        """Make ``neuron`` start the next image at ``membrane`` (its shape, with a batch axis if there is one)."""

@@ -1,17 +1,17 @@
-"""The conformance suite: small integer networks that tell simulators with the right neuron from the others.
+"""The conformance suite: small integer networks that show whether a simulator has the right neuron.
 
     for case in conformance_cases():
         write_case(case, folder)
         golden = tc.simulate(case.graph, case.images, record="spikes")
 
-A simulator conforms where it gives the golden model's spikes, all of them, on every case that is not ``refused``, and
-runs none of those that are. ``benchmarks/interop.py`` does this with five simulators.
+A simulator conforms if it gives all spikes of the golden model on every case that is not ``refused``, and runs none of
+the ``refused`` cases. ``benchmarks/interop.py`` does this with five simulators.
 
 The conformance network: input (2, 8, 8), integers 0 to 3, constant over 8 steps; Conv 2->4, IF (23), pool 2x2,
 Conv 4->6 stride 2, IF (160), Flatten, Affine 24->5, IF (11). Weights and biases are integers in [-7, 7], the biases of
 the second layer times 4, for the sum pool. With a skip: after the first IF a Conv 4->4 into an IF (31), and beside it a
-1x1 convolution of weight 13. Its small thresholds bring ties, membranes beyond two thresholds and below minus one,
-which tell the ways of getting a neuron wrong from each other.
+1x1 convolution of weight 13. Its small thresholds cause ties and membranes beyond two thresholds and below minus one;
+these show which mistake a simulator makes.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ def from_zero(graph: IntegerGraph) -> IntegerGraph:
 
 
 def beyond(graph: IntegerGraph) -> IntegerGraph:
-    """The network from zero with neurons that fire above the threshold, not on it.
+    """The network with all membranes starting at 0 and neurons that fire above the threshold, not on it.
 
     In doubled units with membranes one unit lower, m > theta is m' >= theta'.
     """

@@ -1,4 +1,4 @@
-"""What importers of other frameworks get to see: plain NIR nodes, and the state that NIR cannot hold beside them."""
+"""What importers of other frameworks are given: plain NIR nodes and, beside them, the state that NIR cannot hold."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from spikec.ir.metadata import OUTPUT
 from spikec.ir.profile.build import build
 from spikec.targets.interop.adapter import NODES
 
-#: Below it, float32 holds every half: membranes start a half above their integer.
+#: Below this, float32 holds every multiple of 1/2. Needed, since membranes start 1/2 above an integer.
 _HALVES = 2**23
 
 Float32 = npt.NDArray[np.float32]
 
-#: Where the plain ``nir.IF`` of a population starts, so that it gives the spikes of the deployment.
+#: The initial membrane of a population as a plain ``nir.IF``, before :func:`from_nir` adds 1/2.
 PLAIN_NEURONS: Implementations[Callable[[ig.Population], ig.Int64]] = Implementations(
     "plain NIR neuron",
     "spikec.targets.interop.plain.PLAIN_NEURONS",
@@ -44,12 +44,14 @@ def _start(node: ig.Population) -> ig.Int64:
 
 @dataclass(frozen=True)
 class PlainNetwork:
-    """``graph``: nodes without metadata, in topological order, under names every importer takes, ending in the
-    readout's input. ``layers``: name in ``graph`` of every population, by its name in the deployment. ``membranes``:
-    where each population starts. ``readout``: where the integrator starts.
+    """A network that importers can read, and its initial membranes.
 
-    Importers differ in whether a membrane on the threshold fires. With ``membranes`` half an integer above ``v_init``
-    none ever is, so that both kinds give the spikes of the deployment.
+    ``graph``: nodes without metadata, in topological order, with names that every importer accepts; its output is the
+    readout's input. ``layers``: the name in ``graph`` of every population, by its name in the deployment.
+    ``membranes``: the initial membranes of each population. ``readout``: those of the integrator.
+
+    Importers differ in whether a membrane exactly on the threshold fires. ``membranes`` are 1/2 above ``v_init``, so
+    this never occurs and both sorts of importers give the spikes of the deployment.
     """
 
     graph: nir.NIRGraph
@@ -63,8 +65,10 @@ class PlainNetwork:
 
 
 def plain(graph: ig.IntegerGraph) -> PlainNetwork:
-    """The plain network of a deployment; raises ``DoesNotFit`` for neurons and operations that importers do not know,
-    and where float32 might round one of its sums."""
+    """The plain network of a deployment.
+
+    Raises ``DoesNotFit`` for neurons and operations that importers do not know, and if float32 might round a sum.
+    """
     starts = {p.name: PLAIN_NEURONS(p.neuron)(p) for p in graph.populations}
     reach = max(bounds(graph).magnitudes.values())
     if reach >= _HALVES:
@@ -84,8 +88,8 @@ def from_nir(
 ) -> PlainNetwork:
     """The plain network of any flat NIR graph.
 
-    ``order``: its node names, sources first. No importer knows the integrator (I) of the readout: it is left out, and
-    what it reads becomes the output, which whoever runs the network sums over the steps.
+    ``order``: its node names, sources first. No importer knows the integrator (I) of the readout, so it is left out.
+    What it reads becomes the output, and whoever runs the network sums that over the steps.
     """
     edges = [(str(a), str(b)) for a, b in graph.edges]
     nodes: dict[str, nir.NIRNode] = {}

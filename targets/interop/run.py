@@ -42,7 +42,7 @@ class Recording:
 
 
 def adapter(framework: str) -> Adapter:
-    """The adapter of a framework, which need not be installed."""
+    """The adapter of a framework. The framework need not be installed."""
     if framework not in ADAPTERS:
         raise ToolchainError(f"no adapter for {framework!r}; there are {', '.join(ADAPTERS)}")
     module, _, name = ADAPTERS[framework].partition(":")
@@ -54,7 +54,7 @@ def simulate(framework: str, graph: nir.NIRGraph | IntegerGraph, images: npt.Arr
     """Run a deployment in ``framework`` on float images [N, *input shape]; spikes are recorded.
 
     The Trace compares to the golden model's (``tc.compare``). Raises ``DoesNotFit`` for what the framework's neurons
-    cannot do (signed spikes, other kinds, layerwise, drain) and ``TargetUnavailable`` where it is not installed.
+    cannot do (signed spikes, other kinds, layerwise, drain) and ``TargetUnavailable`` if it is not installed.
     """
     chosen, integer = adapter(framework), as_integer(graph)
     refused = sorted(set(requirements(integer)) - chosen.honours)
@@ -80,14 +80,14 @@ def run(
 ) -> Recording:
     """Feed integers [N, *input shape] at every one of ``timesteps`` steps.
 
-    ``adjusted=False`` runs what the framework's importer makes of the graph, all membranes at its own start.
+    ``adjusted=False`` runs what the framework's importer makes of the graph, with the importer's initial membranes.
     """
     module: nn.Module | None = None
     spikes: dict[str, list[npt.NDArray[np.int64]]] = {name: [] for name in network.layers}
     outputs: list[npt.NDArray[np.int64]] = []
     with _exact_arithmetic():
         for image in torch.from_numpy(integers).float():
-            if module is None or not adjusted:  # an importer alone gives no way back to the first step
+            if module is None or not adjusted:  # an importer alone cannot reset the network to the first step
                 module = _import(chosen, network.graph, adjusted=adjusted)
             neurons = {name: module.get_submodule(inner) for name, inner in network.layers.items()}
             if adjusted:

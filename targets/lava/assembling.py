@@ -1,4 +1,4 @@
-"""From what the processes wrote to a Trace."""
+"""Builds a Trace from what the processes wrote."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def assemble(
     target_steps: TargetSteps,
     unseen: frozenset[str] = frozenset(),
 ) -> Trace:
-    """Join the results of all chunks, in the layout of the graph. ``unseen``: populations whose membrane is unknown."""
+    """Join the results of all chunks, in the layout of the graph. ``unseen``: populations with unknown membranes."""
 
     def joined(name: str, key: str) -> Array:
         return np.concatenate([r.arrays[name][key] for r in results])

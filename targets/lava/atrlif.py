@@ -1,4 +1,4 @@
-"""Which populations Lava's own ``ATRLIF`` can be, as a cross-check that needs no neuron process of ours.
+"""Which populations can run as Lava's own ``ATRLIF``: a cross-check that needs no neuron process of ours.
 
 ``ATRLIF`` (lava-nc 0.10.0, ``proc/atrlif``) fires when ``v - r >= theta`` and then adds ``2 * theta`` to ``r``. Without
 decays and with half the threshold that is a soft reset: with ``v = v_init - theta / 2`` at the start, ``v - r`` is the
@@ -23,7 +23,7 @@ SUM_MAX = 2**17 - 1
 #: The base threshold is a uint16.
 HALF_THETA_MAX = 2**16 - 1
 
-#: Why ``ATRLIF`` cannot be a population whose input adds ``lowest`` to ``highest`` in a step; empty where it can.
+#: Why ``ATRLIF`` cannot replace a population that receives ``lowest`` to ``highest`` in a step; empty if it can.
 ATRLIF_FITS: Implementations[Callable[[ig.IntegerGraph, ig.Population, ig.Int64, ig.Int64], str]] = Implementations(
     "check of what ATRLIF can be",
     "spikec.targets.lava.atrlif.ATRLIF_FITS",
@@ -33,7 +33,7 @@ ATRLIF_FITS: Implementations[Callable[[ig.IntegerGraph, ig.Population, ig.Int64,
 
 
 def unfit(graph: ig.IntegerGraph) -> dict[str, str]:
-    """Populations that ``ATRLIF`` cannot be, each with the first reason."""
+    """Populations that ``ATRLIF`` cannot replace, each with the first reason."""
     ranges = bounds(graph).accumulators
     found = {p.name: _reason(graph, p, ranges[p.name].lowest, ranges[p.name].highest) for p in graph.populations}
     return {name: reason for name, reason in found.items() if reason}

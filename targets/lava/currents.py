@@ -1,7 +1,7 @@
 """The constant current of every population and the readout, computed on the host.
 
-Everything between the input and a population is linear: with all spikes zero, a node's value is its bias plus, where
-the image reaches it without passing a population, the image's part. Populations add it on every step it is on.
+Everything between the input and a population is linear. With all spikes zero, the value of a node is its bias, plus the
+image's part if the image reaches it without passing a population. Populations add this at every step at which it is on.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from spikec.targets.lava.arithmetic import Kernel, lava_layout, product, sum_poo
 
 Array = npt.NDArray[Any]
 
-#: What an operation makes of a constant input, bias included: int64 [N, *shape in Lava's layout], or [1, ...] where no
-#: image reaches it. Input and output are None where they are zero. Numpy alone, apart from the golden model's torch.
+#: What an operation makes of a constant input, bias included: int64 [N, *shape in Lava's layout], or [1, ...] if no
+#: image reaches it. None as input or output stands for zero. Numpy only, so independent of the golden model's torch.
 LAVA_CURRENTS: Implementations[Callable[[Any, Array | None], Array | None]] = Implementations(
     "constant current", "spikec.targets.lava.currents.LAVA_CURRENTS", of=ig.Operation
 )
 
 
 def constant_currents(graph: ig.IntegerGraph, images: npt.NDArray[np.int64] | None) -> dict[str, Array]:
-    """Per population and readout int64 [N, *shape in Lava's layout], or [1, ...] where no image reaches it directly.
+    """Per population and readout int64 [N, *shape in Lava's layout], or [1, ...] if no image reaches it directly.
 
-    ``images``: int64 [N, *input shape]; None where the image is sent as spikes, then only biases are left.
+    ``images``: int64 [N, *input shape]. None if the image is sent as spikes; only the biases are left then.
     """
     values: dict[str, Array | None] = {}  # None: zero
     found: dict[str, Array] = {}

@@ -25,7 +25,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def die_with(parent: int, tag: str, folder: Path) -> None:
-    """End this process and its whole group, and remove its traces, when ``parent``, which started it, ends."""
+    """When ``parent``, which started this process, ends: end the whole process group and remove its traces."""
     driver = os.getpid()
 
     def end(_signal: int, _frame: FrameType | None) -> None:

@@ -1,7 +1,7 @@
-"""Worst-case sums inside Lava's processes, against the integers that hold them there.
+"""Compares the worst-case sums inside Lava's processes with the integers that hold them there.
 
-``Conv`` wraps silently at 24 bits, ``Dense`` and the ports at 32. The bounds here are of single steps and of the
-processes as Lava has them: without bias, which the neuron adds in 64 bits.
+``Conv`` wraps silently at 24 bits, ``Dense`` and the ports at 32. The bounds here are for single steps, and without
+bias, because in Lava the neuron adds the bias, in 64 bits.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ Interval = tuple[Array, Array]  # lowest and highest value per channel (first ax
 
 _CONV, _INT32 = 2**23 - 1, 2**31 - 1
 
-#: Lowest and highest output of an operation in one step, from those of its input, both int64 per channel. Raises
-#: ``RangeError`` where its process does not hold them.
+#: From the lowest and highest input of an operation in one step to its lowest and highest output, int64 per channel.
+#: Raises ``RangeError`` if the Lava process cannot hold the sums.
 LAVA_LIMITS: Implementations[Callable[[Any, Array, Array], Interval]] = Implementations(
     "bound of one step's sums", "spikec.targets.lava.integer_limits.LAVA_LIMITS", of=ig.Operation
 )

@@ -1,7 +1,7 @@
-"""The folder in which a worker finds what to run and leaves what came out.
+"""The folder in which a worker finds its job and leaves the results.
 
-``job.json`` says which processes to build; ``<index>.<array>.npy`` holds what a process reads or writes, ``index``
-being its place in ``job.json``.
+``job.json`` says which processes to build. ``<index>.<array>.npy`` holds what a process reads or writes; ``index`` is
+its place in ``job.json``.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ Array = npt.NDArray[Any]
 class Job:
     """A plan with the data of some images. ``models`` maps Process classes to drop-in models, ``module:class``.
 
-    ``precision`` is the tag of the process models. ``worker`` is the module that builds and runs it, ``settings`` what
-    that module needs besides the plan.
+    ``precision``: the tag of the process models. ``worker``: the module that builds and runs the job. ``settings``:
+    what that module needs besides the plan.
     """
 
     plan: Plan
@@ -84,7 +84,7 @@ def write_job(folder: Path, job: Job) -> None:
 
 
 def _reserve(path: Path) -> None:
-    """Claim the blocks of a sparse file: a full disk is an error here, later it would kill the process that writes."""
+    """Claim the blocks of a sparse file now: a full disk raises here, but later it would kill the writing process."""
     if hasattr(os, "posix_fallocate"):
         with path.open("r+b") as file:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
@@ -111,8 +111,11 @@ def result_bytes(plan: Plan, *, raster: bool, current_neurons: int) -> int:
 
 
 def _outputs(spec: ProcessSpec, job: Job) -> dict[str, tuple[tuple[int, ...], type[np.generic]]]:
-    """Arrays a process writes: ``counts``, ``events``, ``spikes`` of a population, ``curve`` of the readout, and
-    ``membrane`` (lowest, highest, overflows) of both, per image; ``v`` of a stock ``LIF``, after each image."""
+    """Shape and dtype of the arrays a process writes, per image.
+
+    A population writes ``counts``, ``events`` and ``spikes``, the readout ``curve``, both ``membrane`` (lowest,
+    highest, overflows), and a stock ``LIF`` writes ``v`` after each image.
+    """
     n = job.images
     if spec.path == LIF:
         return {"v": ((n, *spec.arrays["v_init"].shape), np.int64)}

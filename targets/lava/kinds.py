@@ -1,9 +1,9 @@
 """The Lava process of every neuron kind.
 
-Strings, not classes: Lava itself is imported in the worker alone. A process is a subclass of
-``spikec.targets.lava.processes.population.Population`` with a model for the tag ``fixed_pt``, and one for
-``floating_pt`` where it is to run in that precision, in a folder that holds Lava processes and nothing else. It gets
-every stored field of its kind under the name of the field: a number, or an array in Lava's layout.
+The table holds strings, not classes, because only the worker imports Lava. A process is a subclass of
+``spikec.targets.lava.processes.population.Population``. It has a model for the tag ``fixed_pt``, and one for
+``floating_pt`` if it is to run in that precision. Its folder must hold Lava processes and nothing else. It gets every
+stored field of its kind under the name of the field: a number, or an array in Lava's layout.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ LAVA_PROCESSES.register(GradedIF)("spikec.targets.lava.processes.levels:GradedIF
 
 
 def emit_delay(graph: IntegerGraph, node: Population) -> int:
-    """Lava steps from the first input of a window to the first emission: a population that must see several steps
-    first begins at the last of them.
+    """Lava steps from the first input of a window to the first emission.
 
-    Raises ``DoesNotFit`` for a schedule that the kind does not run in.
+    A population that must see several steps first begins to emit at the last of them. Raises ``DoesNotFit`` for a
+    schedule that the kind, or its Lava process, does not run in.
     """
     kind = node.neuron
     if graph.schedule not in kind.schedules:
@@ -41,24 +41,24 @@ def emit_delay(graph: IntegerGraph, node: Population) -> int:
         raise DoesNotFit(f"{node.name}: {kind.name} neurons run with the schedule {known} only")
     if graph.schedule == "layerwise":
         if kind.rehearsal:
-            raise DoesNotFit(f"{node.name}: {kind.name} neurons rehearse, which Lava's processes do pipelined only")
+            raise DoesNotFit(f"{node.name}: {kind.name} neurons rehearse; Lava's processes do so pipelined only")
         return graph.timesteps - 1
     return max(kind.rehearsal, 1) - 1
 
 
 def radix(graph: IntegerGraph) -> int:
-    """By what the readout multiplies its sum before each step: 1 where every emission counts the same, 2 where each
-    counts twice as much as the next.
+    """The factor by which the readout multiplies its sum before each step.
 
-    Raises ``DoesNotFit`` for kinds that code numbers in another way.
+    It is 1 if all emissions count the same, and 2 if each counts twice as much as the next. Raises ``DoesNotFit`` for
+    kinds that code numbers in another way.
     """
     values = graph.place_values
     factor = 2 if any(p.neuron.weighted for p in graph.populations) else 1
     if values == tuple(factor**step for step in reversed(range(graph.timesteps))):
         return factor
     raise DoesNotFit(
-        f"emissions of {graph.kind_names} stand for {', '.join(map(str, values[:4]))} and so on: "
-        "Lava's readout adds emissions that all stand for 1, or that halve from step to step down to 1"
+        f"emissions of {graph.kind_names} are worth {', '.join(map(str, values[:4]))} and so on; Lava's readout needs "
+        "emissions that are all worth 1, or whose worth halves at every step and ends at 1"
     )
 
 

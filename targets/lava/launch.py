@@ -24,9 +24,9 @@ from spikec.targets.lava.status import read_failure, read_state
 from spikec.targets.lava.system import has_ended, kill_group, remove_shared_memory
 
 _POLL = 0.05
-#: Seconds between the end of a process and the report of its exception, which may come from another process.
+#: Seconds to wait, after a process has ended, for the report of its exception; another process may write it.
 _WORDS = 2.0
-#: Seconds without news that a worker has at least, to import and to build, whatever the patience with its steps.
+#: A worker may take at least so many seconds to import and to build, even if ``stall_seconds`` is shorter.
 _START = 60.0
 #: Seconds a worker may take to exit after it has said that it is done.
 _EXIT = 10.0
@@ -39,11 +39,11 @@ class LavaError(ToolchainError):
 
 
 class CancelledError(Exception):
-    """Another job failed; this one was given up."""
+    """This job was stopped because another one failed."""
 
 
 def run_job(job: Job, *, stall_seconds: float, cancel: threading.Event, progress: Progress) -> Results:
-    """Run a job to its end; ``progress`` receives the number of finished images whenever it grows.
+    """Run a job to its end. ``progress`` is called with the number of finished images whenever it grows.
 
     Raises :class:`LavaError` when a process raises, dies, or nothing advances for ``stall_seconds``, and
     :class:`CancelledError` once ``cancel`` is set. Whatever happens, no process, no shared memory and no folder is
@@ -72,7 +72,7 @@ def run_job(job: Job, *, stall_seconds: float, cancel: threading.Event, progress
 
 @contextlib.contextmanager
 def naming_a_full_disk(folder: Path, way_out: str) -> Iterator[None]:
-    """A full disk as a :class:`LavaError` that says which folder."""
+    """Turn the error of a full disk into a :class:`LavaError` that names the folder."""
     try:
         yield
     except OSError as error:

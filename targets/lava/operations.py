@@ -1,4 +1,4 @@
-"""The Lava process of every operation, which sends at a step what it computed the step before."""
+"""The Lava process of every operation. It sends at each step what it computed the step before."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class Part:
 
 @dataclass(frozen=True)
 class Reading:
-    """No process: who reads the operation reads its sources; ``flatten`` says whether as maps in C, H, W order."""
+    """No process: whatever reads the operation reads its sources. ``flatten``: maps are reordered to C, H, W."""
 
     flatten: bool
 
 
-#: What an operation is in Lava; called for operations that spikes reach. May raise ``DoesNotFit``.
+#: What an operation becomes in Lava. Used for operations that spikes reach. May raise ``DoesNotFit``.
 LAVA_OPERATIONS: Implementations[Callable[[Any], Part | Reading]] = Implementations(
     "Lava process", "spikec.targets.lava.operations.LAVA_OPERATIONS", of=Operation
 )
@@ -59,7 +59,7 @@ def _sum_pool(node: SumPool) -> Part:
 
 @LAVA_OPERATIONS.register(Affine)
 def _affine(node: Affine) -> Part:
-    """Lava's 8-bit signed ``Dense`` keeps even weights only: twice the weight, and one bit less of exponent."""
+    """Lava's 8-bit signed ``Dense`` keeps only even weights: so double the weights, and lower the exponent by 1."""
     factor = 2**node.weight_exp
     mantissa = node.weight // factor
     if (mantissa * factor != node.weight).any() or mantissa.min() < -128 or mantissa.max() > _INT8:
@@ -69,7 +69,7 @@ def _affine(node: Affine) -> Part:
 
 @LAVA_OPERATIONS.register(Convolution)
 def _convolution(node: Convolution) -> Part:
-    """Lava's ``Conv``: (O, W, H, I) weights, kernel flipped, W before H, small parameters in 8 bits."""
+    """Lava's ``Conv``: weights (O, W, H, I), kernel flipped, W before H. It holds its parameters in 8 bits."""
     weight, groups = _few_groups(node.weight, node.groups)
     settings = {
         "input_shape": node.input_shape[::-1],

@@ -14,17 +14,18 @@ from spikec.targets.options import option
 
 @dataclass(frozen=True)
 class LavaOptions:
-    """How a graph is run; none of these changes a result.
+    """How a graph is run. None of the options changes a result.
 
-    ``neuron``: "soft_reset" (ours) or "atrlif" (Lava's own ``ATRLIF`` for every population it can be, as an independent
-    cross-check: one image at a time, and the membranes of these populations are not seen). ``precision``: the tag of
-    the process models; "floating_pt" computes the same integers in float64, with Lava's own ``Conv`` and ``Dense``.
-    ``input``: "current" (the first layer's integer current, computed on the host, added in its neurons) or "graded"
-    (the image is sent as graded spikes). ``stock``: Lava's own models of ``Conv`` and ``Dense`` instead of the fast
-    ones. ``models``: drop-in models by Process class, ``{"SoftResetIF": "module:class"}``. ``workers``: interpreters
-    that share the images. ``chunk``: images per interpreter start; default: what 256 MiB of files hold.
-    ``stall_seconds``: give up when no process advances for so long (while starting: at least a minute).
-    ``resume_dir``: keep the results of every finished chunk there (50 images by default) and take those that are there.
+    ``neuron``: "soft_reset" (our process) or "atrlif" (an independent cross-check: Lava's own ``ATRLIF`` for every
+    population that it can replace; runs one image at a time and does not see the membranes of these populations).
+    ``precision``: the tag of the process models; "floating_pt" computes the same integers in float64, with Lava's own
+    ``Conv`` and ``Dense``. ``input``: "current" (the host computes the first layer's integer current; its neurons add
+    it) or "graded" (the image is sent as graded spikes). ``stock``: Lava's own models of ``Conv`` and ``Dense`` instead
+    of the fast ones. ``models``: drop-in models by Process class, ``{"SoftResetIF": "module:class"}``. ``workers``:
+    interpreters that share the images. ``chunk``: images per interpreter start; by default, as many as 256 MiB of files
+    hold.
+    ``stall_seconds``: give up if no process advances for so long (at least a minute while starting).
+    ``resume_dir``: a folder for the results of finished chunks (50 images by default); those already there are reused.
     ``progress``: called with (images done, images).
     """
 

@@ -1,7 +1,7 @@
-"""Where the Lava processes are that serve every network, as ``module:class``. Worker and main side share these names.
+"""Paths (``module:class``) of the Lava processes that serve every network. Worker and main side share these names.
 
-The process of a neuron kind stands in :mod:`spikec.targets.lava.kinds`, that of an operation in
-:mod:`spikec.targets.lava.operations`. The worker imports this module, so it imports nothing.
+:mod:`spikec.targets.lava.kinds` names the process of a neuron kind, :mod:`spikec.targets.lava.operations` that of an
+operation. The worker imports this module, so it imports nothing.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """From an integer graph to Lava processes, connections and delays.
 
 Time. A population or relay receives and sends within one step; every synapse and pool sends what it computed the step
-before. A population that must see several steps first (all T of them ``layerwise``, or a rehearsal) begins to emit at
-the last of those steps. The *arrival* of a node is the Lava step at which logical step 0 of its input is there;
-branches that meet are brought to the latest arrival by relays. Windows then need no other alignment, and the result is
-that of a network without delays.
+before. A population that must see several steps first (all T of them with ``layerwise``, or a rehearsal) begins to emit
+at the last of those steps. The *arrival* of a node is the Lava step at which it receives logical step 0 of its input.
+Where branches meet, relays delay the earlier ones until the latest arrival. Windows then need no other alignment, and
+the result is that of a network without delays.
 """
 
 from __future__ import annotations
@@ -40,9 +40,12 @@ _WINDOWED = frozenset({INTEGRATOR, IMAGE_SOURCE, CURRENT_SOURCE})
 
 @dataclass(frozen=True)
 class ProcessSpec:
-    """One Lava process: ``path`` of its class (``module:class``), name, Lava step of its logical step 0, scalar
-    parameters, arrays in Lava's layout. ``emits``: the largest magnitude of one emission, where a process records what
-    it emits; else 0."""
+    """One Lava process.
+
+    ``path``: its class (``module:class``). ``arrival``: the Lava step of its logical step 0. ``parameters``: scalars.
+    ``arrays``: in Lava's layout. ``emits``: the largest magnitude of one emission if the process records what it emits,
+    else 0.
+    """
 
     path: str
     name: str
@@ -58,7 +61,7 @@ class ProcessSpec:
 
     @property
     def windowed(self) -> bool:
-        """Whether it runs in windows, one an image, and tells the steps it has done."""
+        """Whether it runs in windows, one per image, and reports the steps it has done."""
         return self.emits > 0 or self.path in _WINDOWED
 
 
@@ -73,11 +76,11 @@ class Connection:
 
 @dataclass(frozen=True)
 class Plan:
-    """All processes in topological order, all connections, and ``tail``: the Lava steps after the last window has
-    entered until it has left. N images take ``N * steps + tail`` Lava steps.
+    """All processes in topological order, all connections, and ``tail``: the Lava steps that the last window, once it
+    has entered, needs to leave. N images take ``N * steps + tail`` Lava steps.
 
-    With stock neurons, which do not reset themselves, an image enters when the one before has left, and between them
-    are ``tail + 1`` steps in which nothing fires, until no synapse holds a sum any more.
+    Stock neurons do not reset themselves. With them, an image enters only when the one before has left and ``tail + 1``
+    steps without any spike have passed, so that no synapse holds a sum any more.
     """
 
     processes: tuple[ProcessSpec, ...]
@@ -89,12 +92,12 @@ class Plan:
 
     @property
     def stride(self) -> int:
-        """Lava steps from an image to the next."""
+        """Lava steps from the start of one image to the start of the next."""
         return sum(self.pieces) if self.one_by_one else self.steps
 
     @property
     def pieces(self) -> tuple[int, int]:
-        """One image at a time: Lava steps until it has left, and of the silence after it."""
+        """With one image at a time: Lava steps until it has left, and silent Lava steps after it."""
         return self.steps + self.tail, self.tail + 1
 
     @property
@@ -180,13 +183,13 @@ class _Planner:
         return found
 
     def _join(self, node: ig.Node) -> int:
-        """Connect the sources of a node, aligned in time; returns their common arrival."""
+        """Connect the sources of a node, aligned in time. Returns their common arrival."""
         origins = self._origins(node)
         arrival = max((self._leaving[c.source] for c in origins), default=0)
         taken: set[str] = set()
         for number, connection in enumerate(origins):
             slack = arrival - self._leaving[connection.source]
-            # Lava tells the connections of an in-port apart by their source: a second one needs a relay, too.
+            # Lava identifies the connections of an in-port by their source, so a second one also needs a relay.
             if slack or connection.source in taken:
                 name = f"relay:{connection.source}:{node.name}:{number}"
                 settings = {"shape": self._shapes[connection.source], "delay": slack}

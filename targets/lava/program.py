@@ -36,8 +36,11 @@ _RESUMABLE_CHUNK = 50
 
 
 def mapped(graph: IntegerGraph, options: LavaOptions) -> LavaProgram:
-    """Map a graph. Raises ``DoesNotFit`` (Lava has no process for it) or ``RangeError`` (a sum could leave the integers
-    of a Lava process)."""
+    """Map a graph to Lava processes.
+
+    Raises ``DoesNotFit`` (Lava has no process for it) or ``RangeError`` (a sum could leave the integers of a Lava
+    process).
+    """
     check_ranges(graph, image_is_sent=options.input == "graded")
     ours = unfit(graph) if options.neuron == "atrlif" else {}
     stock = frozenset(p.name for p in graph.populations if options.neuron == "atrlif" and p.name not in ours)
@@ -46,8 +49,11 @@ def mapped(graph: IntegerGraph, options: LavaOptions) -> LavaProgram:
 
 @dataclass(frozen=True)
 class LavaProgram:
-    """A mapped graph. ``plan`` lists the Lava processes, their connections and delays; ``atrlif`` the populations that
-    are Lava's own neurons, ``not_atrlif`` the others and why, where these were asked for."""
+    """A mapped graph. ``plan`` lists the Lava processes, their connections and delays.
+
+    If Lava's own neurons were asked for, ``atrlif`` names the populations that run as such, and ``not_atrlif`` the
+    others, each with the reason.
+    """
 
     graph: IntegerGraph
     plan: Plan

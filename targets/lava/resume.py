@@ -14,7 +14,7 @@ from spikec.whole_files import replacing
 
 
 def load_chunk(folder: Path, job: Job) -> Results | None:
-    """The results of this very job (network, images, options), if a run has left them in ``folder``."""
+    """The results of exactly this job (network, images, options), if an earlier run left them in ``folder``."""
     try:
         with np.load(_path(folder, job)) as file:
             arrays: dict[str, dict[str, np.ndarray]] = {}  # type: ignore[type-arg]

@@ -1,4 +1,4 @@
-"""What a worker says about itself in its job folder: ``state``, and ``failure.json`` once when something fails.
+"""What a worker reports in its job folder: ``state``, and ``failure.json`` for the first failure.
 
 The worker imports this module, so it imports nothing of the toolchain.
 """
@@ -26,7 +26,7 @@ def read_state(folder: Path) -> str:
 
 
 def write_failure(folder: Path, process: str, error: BaseException) -> None:
-    """Record the first failure; later ones, which it caused, are only in the log."""
+    """Record the first failure. Later ones are caused by it and are only in the log."""
     temporary = folder / f"failure.{os.getpid()}"
     temporary.write_text(json.dumps({"process": process, "error": f"{type(error).__name__}: {error}"}))
     try:

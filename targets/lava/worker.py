@@ -51,7 +51,7 @@ def main(folder: Path, parent: int, tag: str, build: Build, observe: Observe | N
         write_state(folder, "done")
     except Exception as error:
         traceback.print_exc()
-        time.sleep(_WORDS)  # the process that failed is the better witness
+        time.sleep(_WORDS)  # the failed process itself may report first: that says more
         write_failure(folder, "the worker", error)
         return 1
     return 0

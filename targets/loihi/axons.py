@@ -1,12 +1,12 @@
 """Population axons: sources at one place of a map share an axon.
 
-A spike on one carries the number of its neuron, an atom, and the entry of the receiving core holds a list of synapses
-per atom, all of one length and to the same compartments. So a node can be entered by them where every channel reaches
-the same outputs: convolutions without groups and dense layers, right behind neurons or pools. What is modelled is what
-nengo-loihi builds for convolutions (``builder/connection.py``, ``hardware/builder.py``): an input axon per place, two
-output slots per place and receiving core (its ``pop32``), weights stored as for discrete axons. ``pop16`` would take
-one slot, but reaches 1,024 input axons of a core and, in Intel's compiler, 32 atoms; it is not used. The mechanism is
-applied to dense layers too, which nengo-loihi gives discrete axons.
+A spike on such an axon carries the number of its neuron, called an atom. The entry in the receiving core holds one list
+of synapses per atom; all lists have the same length and lead to the same compartments. So population axons can enter a
+node where every channel reaches the same outputs: convolutions without groups and dense layers, right behind neurons or
+pools. The model follows what nengo-loihi builds for convolutions (``builder/connection.py``, ``hardware/builder.py``):
+an input axon per place, two output slots per place and receiving core (its ``pop32``), weights stored as for discrete
+axons. ``pop16`` would take one slot, but reaches only 1,024 input axons of a core and, in Intel's compiler, 32 atoms;
+it is not used. Here dense layers use population axons too; nengo-loihi gives them discrete axons.
 """
 
 from __future__ import annotations
@@ -29,14 +29,17 @@ ATOMS, SLOTS = "atoms_per_axon", "axons_out_per_population"
 
 @dataclass(frozen=True)
 class Reach:
-    """Cores every neuron of a layer sends to, int64 of the layer's shape: over its own axon, over its population's."""
+    """How many cores each neuron of a layer sends to, int64 of the layer's shape.
+
+    ``own``: over the neuron's own axons. ``shared``: over the axons of its population.
+    """
 
     own: Int64
     shared: Int64
 
     @cached_property
     def populations(self) -> bool:
-        """Whether any of them is reached over a population's axon; asked once all are entered."""
+        """Whether any core is reached over a population axon. Cached, so ask only once all counts are final."""
         return bool(self.shared.any())
 
     @classmethod
@@ -44,7 +47,7 @@ class Reach:
         return cls(np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64))
 
     def slots(self, box: Box, limits: Limits) -> int:
-        """Output axons of the neurons in ``box``: one per neuron and core, or those of a population and core."""
+        """Output axons of the neurons in ``box``: one per neuron and core, plus those per population and core."""
         window = tuple(slice(low, high) for low, high in box)
         own = int(self.own[window].sum())
         if not self.populations:
@@ -54,7 +57,7 @@ class Reach:
 
 
 def entering(net: IntegerGraph, node: Synapse, limits: Limits) -> Shape | None:
-    """Shape of what enters ``node`` with channels first, None where population axons cannot or need not be used."""
+    """Shape, channels first, of what enters ``node``. None if population axons cannot or need not be used."""
     if ATOMS not in limits or node.groups > 1:
         return None
     if origins(net, node.name) == {net.input.name}:
@@ -69,9 +72,11 @@ def entering(net: IntegerGraph, node: Synapse, limits: Limits) -> Shape | None:
 
 
 def places(shape: Shape, cells: int, around: Box, limits: Limits) -> tuple[int, Box]:
-    """Population axons into a core for ``cells`` inputs in the box ``around``, which holds whole channels of
-    ``shape`` or their flattening: how many, and the box around them with populations in place of channels."""
-    if len(around) != len(shape):  # a dense layer listens to all there is
+    """How many population axons enter a core, and the box around them, with populations in place of channels.
+
+    They carry ``cells`` inputs in the box ``around``, which holds whole channels of ``shape`` or their flattening.
+    """
+    if len(around) != len(shape):  # a dense layer reads the whole flattened map
         around, cells = whole(shape), math.prod(shape)
     populations = _populations(around[0], limits[ATOMS].value)
     channels = around[0][1] - around[0][0]
@@ -79,8 +84,12 @@ def places(shape: Shape, cells: int, around: Box, limits: Limits) -> tuple[int, 
 
 
 def least_slots(own: Int64, shared: Int64, limits: Limits) -> int:
-    """Output axons no placement can undercut, int64 of one layer's shape each: cores reached over nodes that need
-    discrete axons, and over others, where a place pays for its population or for each of its neurons."""
+    """A lower bound on the output axons of a layer, for any placement.
+
+    ``own``: how many cores each neuron reaches through nodes that need discrete axons. ``shared``: through the other
+    nodes; a place then needs the axons of one population or one axon per neuron, whichever are fewer. Both are int64 of
+    the layer's shape.
+    """
     if ATOMS not in limits:
         return int(own.sum())
     cheapest = min(limits[SLOTS].value, shared.shape[0])
@@ -88,6 +97,6 @@ def least_slots(own: Int64, shared: Int64, limits: Limits) -> int:
 
 
 def _populations(channels: tuple[int, int], atoms: int) -> int:
-    """Populations the channels are in: their numbers have ``atoms`` values."""
+    """How many populations the channel range touches. A population has ``atoms`` channels."""
     low, high = channels
     return (high - 1) // atoms - low // atoms + 1

@@ -1,4 +1,4 @@
-"""Cores that no placement under the same limits and the same storage can undercut."""
+"""A lower bound on the number of cores, for any placement under the same limits and the same storage."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ from spikec.targets.loihi.needs import AXONS_OUT, COMPARTMENTS, SYNAPSES, Demand
 
 
 def lower_bound(demand: Demand, layers: Sequence[Layer]) -> int:
-    """Every neuron once; every weight that is not fed by the input once; every spike to all cores its targets need.
+    """The largest of three bounds, at least 1.
 
-    A neuron's weights are on its core, so the targets of one spike, all output channels of the nodes it enters, fill at
-    least their weights' share of a core's memory.
+    Every neuron is placed once. Every weight that is not fed by the input is stored once. Every spike is sent to all
+    cores that its targets need, if the number of output axons is published: the weights of a neuron are on its core, so
+    the targets of one spike (all output channels of the nodes it enters) take at least as many cores as their weights
+    fill.
     """
     room = capacity(demand.limits)
     net = demand.net
@@ -46,7 +48,7 @@ def _stored(demand: Demand, node: Synapse) -> int:
 
 
 def _out_axons(demand: Demand, layer: Population) -> int:
-    """Fewest output axons of a layer: of its neurons, or of populations where the nodes behind can do with those."""
+    """Fewest output axons of a layer: those of its neurons, or of populations if the nodes behind accept these."""
     own = {node.name for node in demand.net.synapses} - set(demand.entering)
     shared = cores_reached(demand, layer, set(demand.entering), direct=False)
     return least_slots(cores_reached(demand, layer, own), shared, demand.limits)
@@ -55,9 +57,9 @@ def _out_axons(demand: Demand, layer: Population) -> int:
 def cores_reached(
     demand: Demand, layer: Population, into: Collection[str] | None = None, *, direct: bool = True
 ) -> Int64:
-    """Fewest cores each neuron sends to, int64 of the layer's shape: those that the weights of its targets fill.
+    """Fewest cores each neuron sends to, int64 of the layer's shape: as many as the weights of its targets fill.
 
-    ``into``: the synapse nodes looked at, all without; ``direct``: connections without weights too.
+    ``into``: the synapse nodes to look at; None means all. ``direct``: also count connections without weights.
     """
     entered = np.zeros(layer.shape, dtype=np.int64)
     least = np.zeros(layer.shape, dtype=np.int64)
@@ -77,8 +79,10 @@ def cores_reached(
 
 
 def _alone(net: IntegerGraph, node: Synapse) -> bool:
-    """Whether only neurons, pools and flattenings lie around a node; a chain of two is multiplied out and may need
-    fewer weights than it has."""
+    """Whether only neurons, pools and flattenings lie around a node.
+
+    A chain of two synapses is multiplied out, and may then need fewer weights than the two have.
+    """
 
     def synapse(name: str, onwards: bool) -> bool:
         near = net.consumers(name) if onwards else tuple(net.nodes[source] for source in net.nodes[name].sources)

@@ -1,7 +1,7 @@
-"""Which neurons feed a block of neurons: ways through the graph, a box of indices at each step.
+"""Which neurons feed a block of neurons: paths through the graph, with a box of indices at each node.
 
-Fields are bounding boxes: with a stride or dilation that skips inputs they hold some that are not connected, so counts
-made from them are upper bounds.
+The boxes are bounding boxes. If a stride or dilation skips inputs, a box also holds inputs that are not connected, so
+counts made from boxes are upper bounds.
 """
 
 from __future__ import annotations
@@ -17,8 +17,11 @@ from spikec.ir.operations.boxes import Box
 
 @dataclass(frozen=True)
 class Path:
-    """One way into a block of a neuron layer: the origin's neurons that feed it, and the operations between in the
-    order of the data, each with the box of its outputs that matter."""
+    """One path into a block of a neuron layer.
+
+    ``origin`` and ``box``: the neurons that feed the block. ``nodes``: the operations between, in the order of the
+    data, each with the box of its outputs that matter.
+    """
 
     origin: str
     box: Box

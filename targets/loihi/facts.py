@@ -15,8 +15,10 @@ from spikec.targets.loihi.needs import Demand, Layer
 
 @dataclass(frozen=True)
 class Facts:
-    """A graph, the chip's limits, the graph's proven ranges, what neurons take of a core, and where they were placed;
-    ``placement`` is the refusal where a neuron exceeds a core."""
+    """A graph, the chip's limits, the graph's proven ranges, what neurons need of a core, and where they were placed.
+
+    ``placement`` is the text of the refusal if a neuron exceeds a core.
+    """
 
     net: IntegerGraph
     limits: Limits
@@ -33,10 +35,10 @@ Rule = Callable[[Facts], Iterator[Violation]]
 
 
 def severity(limit: Limit) -> Severity:
-    """A limit that is only recalled or assumed gives a warning."""
+    """How serious a violation of ``limit`` is: a warning if the limit is only recalled or assumed, else an error."""
     return "error" if limit.verified else "warning"
 
 
 def recalled(limit: Limit) -> str:
-    """What a hint adds about a limit nobody checked."""
+    """What a hint adds for a limit that was not verified; empty for others."""
     return "" if limit.verified else f" (the limit is {limit.grade}, not verified)"

@@ -17,9 +17,11 @@ _FOLDER = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Limits:
-    """All limits of one chip; a chip without a published limit of some sort lacks the key. ``binary_spikes_only``: an
-    emission is a spike or none, without sign or payload; ``weight_widths``: bits a stored weight may take; ``form``:
-    its numbers."""
+    """All limits of one chip. A limit that is not published has no key.
+
+    ``binary_spikes_only``: an emission is a spike or none, without sign or payload. ``weight_widths``: the numbers of
+    bits that a stored weight may have. ``form``: the number format.
+    """
 
     name: str
     title: str
@@ -36,15 +38,15 @@ class Limits:
         return key in self.limits
 
     def carries(self, kind: Kind) -> bool:
-        """Whether a spike of the chip can be an emission of a kind."""
+        """Whether the spikes of the chip can carry the emissions of ``kind``."""
         return kind.binary or not self.binary_spikes_only
 
 
 def load_limits(name: str) -> Limits:
-    """Limits of the chip called ``name``; ``ToolchainError`` where no file holds them."""
+    """Limits of the chip called ``name``. Raises ``ToolchainError`` if there is no file with them."""
     file = chip_files("limits", _FOLDER).get(name)
     if file is None:
-        raise ToolchainError(f"no file limits_{name}.toml lies beside a chip")
+        raise ToolchainError(f"there is no file limits_{name}.toml in the folder of any chip")
     data = read_toml(file, "limits")
     limits = {
         key: Limit(key, int(table["value"]), table["unit"], table["grade"], table["source"])

@@ -12,7 +12,7 @@ from spikec.targets.loihi.limits import Limits
 
 @dataclass(frozen=True)
 class Hops:
-    """Steps of the messages of one spike between tiles, int64 of the layer's shape; ``crossings`` between chips."""
+    """Steps from tile to tile of the messages of one spike, int64 of the layer's shape. ``crossings``: chip to chip."""
 
     east_west: Int64
     north_south: Int64

@@ -1,4 +1,4 @@
-"""What neurons take from the core they are on: compartments, synaptic memory, axons in and out.
+"""What neurons need of the core they are on: compartments, synaptic memory, axons in and out.
 
 - Weights of a convolution are stored once per core and output channel (``shared``) or once per connection. Kernel rows
   and columns that never meet an input are not stored, zero weights are. A width is the smallest the chip has for the
@@ -52,10 +52,11 @@ class Slice:
 class Part:
     """A slice and what it needs.
 
-    ``channels``: output channels stored of each synapse node, one bit per channel, by node and how often they are
-    stored (once for each position of a pool that follows the node); ``table_bits``: memory of synapses stored one by
-    one; ``lists``: input axons by synapse node, how many and the box around what they stand for; ``fed_by`` and
-    ``fed_by_population``: the neurons it listens to over discrete and over population axons, boxes by origin.
+    ``channels``: which output channels of a synapse node are stored, one bit per channel; the keys are the node and the
+    number of copies (one for each position of a pool that follows the node). ``table_bits``: memory of synapses stored
+    one by one. ``lists``: input axons by synapse node: their number, and the box around what they stand for.
+    ``fed_by``: the neurons it reads over discrete axons, as boxes by origin. ``fed_by_population``: the same over
+    population axons.
     """
 
     slice: Slice
@@ -77,8 +78,10 @@ class Demand:
     """Needs of blocks of one graph on one chip."""
 
     def __init__(self, net: IntegerGraph, limits: Limits, *, shared: bool = True, most_bits: int | None = None) -> None:
-        """Population axons are used where the chip has them and they take fewer input axons. ``most_bits``: take
-        weights for that narrow."""
+        """Population axons are used where the chip has them and they take fewer input axons.
+
+        ``most_bits``: treat all weights as if they had at most so many bits.
+        """
         self.net = net
         self.limits = limits
         self.shared = shared
@@ -95,7 +98,7 @@ class Demand:
         return other
 
     def part(self, layer: Layer, box: Box, reached: Reach) -> Part:
-        """``reached``: cores every neuron of the layer sends spikes to."""
+        """The block ``box`` of ``layer`` and its needs. ``reached``: how many cores each neuron of it sends to."""
         channels: dict[tuple[str, int], int] = {}
         lists: dict[str, tuple[int, Box]] = {}
         fed_by: dict[str, list[Box]] = {}

@@ -21,14 +21,14 @@ from spikec.targets.loihi.axons import Reach
 from spikec.targets.loihi.needs import AXONS_IN, AXONS_OUT, COMPARTMENTS, SYNAPSES, Demand, Layer, Part
 
 Capacity = Mapping[str, int]
-#: Resources of parts that add up on a core, at most.
+#: Resources for which a core needs at most the sum over its parts.
 _ADDED = (COMPARTMENTS, SYNAPSES, AXONS_OUT)
 _UNLIMITED = 2**62
 
 
 @dataclass(eq=False)
 class Bin:
-    """One core while it is filled."""
+    """One core while it is being filled."""
 
     parts: list[Part]
     used: dict[str, int]
@@ -49,8 +49,8 @@ class Packing:
         self.holders: dict[tuple[str, int], list[int]] = {}  # cores that store some of a node's channels
 
     def add(self, part: Part) -> None:
-        """Put a part on the core of the block before, whose weights and axons it may share, else on the fullest core
-        that has room, else on a new one."""
+        """Put a part on a core: on that of the block before, whose weights and axons it may share; if that has no room,
+        on the fullest core that has; else on a new one."""
         for index in self._candidates(part):
             one = self.bins[index]
             if self._stored(part, one.channels) > self.free[index, 1]:
@@ -65,8 +65,11 @@ class Packing:
         self._keep(len(self.bins) - 1, part)
 
     def _candidates(self, part: Part) -> Iterator[int]:
-        """Cores that may have room, the last one, then the fullest first. What may be shared is left to a full count:
-        input axons, and weights where the core stores some of the same node."""
+        """Cores that may have room: the last one, then the others from the fullest on.
+
+        What can be shared is not checked here but counted in full later: input axons, and weights if the core already
+        stores some of the same node.
+        """
         number = len(self.bins)
         if not number:
             return

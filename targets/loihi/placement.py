@@ -2,8 +2,8 @@
 
 The objective, in this order: fewest cores, lowest load of the fullest core, fewest hops. Discrete axons are tried, then
 population axons where the chip has them, in several grains of cutting; then capacity is lowered as far as the number of
-cores allows; then cores are put on the mesh in the order of the data. ``lower_bound`` is what no placement under the
-same limits and the same storage can undercut.
+cores allows; then cores are put on the mesh in the order of the data. ``lower_bound`` is a number of cores that no
+placement under the same limits and the same storage can go below.
 """
 
 from __future__ import annotations
@@ -56,9 +56,11 @@ class Core:
 
 @dataclass(frozen=True)
 class Placement:
-    """Where every neuron is computed. ``shared``: kernels are stored once per core, not once per connection;
-    ``population_axons``: synapse nodes that are entered by them, the others by discrete axons; ``mesh``: columns and
-    rows of tiles, cores per tile."""
+    """Where every neuron is computed.
+
+    ``shared``: kernels are stored once per core, not once per connection. ``population_axons``: the synapse nodes that
+    population axons enter; discrete axons enter the others. ``mesh``: columns and rows of tiles, cores per tile.
+    """
 
     target: str
     cores: tuple[Core, ...]
@@ -78,7 +80,7 @@ class Placement:
         return {layer: len(np.unique(cores)) for layer, cores in self.core_of.items()}
 
     def messages(self, layer: str) -> Int64:
-        """Cores a spike of each neuron of ``layer`` must be sent to, int64 of the layer's shape."""
+        """How many cores a spike of each neuron of ``layer`` must be sent to, int64 of the layer's shape."""
         found = np.zeros(self.core_of[layer].shape, dtype=np.int64)
         for boxes in self.reached[layer].values():
             window, mask = covered(boxes)
@@ -86,7 +88,7 @@ class Placement:
         return found
 
     def hops(self, layer: str) -> Hops:
-        """Tile borders and chip borders the messages of one spike of each neuron cross, on shortest ways."""
+        """Tile and chip borders that the messages of one spike of each neuron cross, on shortest paths."""
         home = self.core_of[layer]
         found = np.zeros((*home.shape, 3), dtype=np.int64)
         for core, boxes in self.reached[layer].items():
@@ -95,7 +97,7 @@ class Placement:
         return Hops(east_west=found[..., 1], north_south=found[..., 2], crossings=found[..., 0])
 
     def messages_into(self, layer: str, spikes: Int64) -> Int64:
-        """Messages every core receives, int64 [cores], if the neurons of ``layer`` spike that often."""
+        """Messages every core receives, int64 [cores], if each neuron of ``layer`` spikes ``spikes`` times."""
         received = np.zeros(len(self.cores), dtype=np.int64)
         for core, boxes in self.reached[layer].items():
             window, mask = covered(boxes)
@@ -103,8 +105,10 @@ class Placement:
         return received
 
     def routes(self, layer: str, spikes: Int64) -> Int64:
-        """Messages from core to core if the neurons of ``layer`` spike that often, int64 [pairs, 3]: from, to,
-        how many; pairs without a message are left out."""
+        """Messages from core to core if each neuron of ``layer`` spikes ``spikes`` times.
+
+        int64 [pairs, 3]: from, to, how many. Pairs without a message are left out.
+        """
         found = [np.zeros((0, 3), dtype=np.int64)]
         for core, boxes in self.reached[layer].items():
             window, mask = covered(boxes)
@@ -130,9 +134,9 @@ class Placement:
 
 
 def place(graph: nir.NIRGraph | IntegerGraph, target: str = "loihi2", *, shared: bool = True) -> Placement:
-    """Split ``graph`` over cores of ``target``. ``DoesNotFit`` where a single neuron already exceeds a core.
+    """Split ``graph`` over cores of ``target``. Raises ``DoesNotFit`` if a single neuron already exceeds a core.
 
-    ``shared=False`` stores every synapse of a convolution by itself, as a mapper that cannot share kernels must.
+    ``shared=False`` stores every synapse of a convolution separately, as a mapper that cannot share kernels must.
     """
     net, limits = as_integer(graph), load_limits(target)
     layers = net.layers

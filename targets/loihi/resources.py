@@ -18,7 +18,7 @@ _MOST_CHIPS = 4  # beyond, what narrower weights save is not computed
 
 
 def threshold_configurations(facts: Facts) -> Iterator[Violation]:
-    """Different thresholds of one layer on one core, which holds a few configurations only."""
+    """More different thresholds of one layer on one core than it has configurations for."""
     if "thresholds_per_core" not in facts.limits:
         return
     limit = facts.limits["thresholds_per_core"]
@@ -40,20 +40,20 @@ def fan_in(facts: Facts) -> Iterator[Violation]:
 
 
 def fan_out(facts: Facts) -> Iterator[Violation]:
-    """Cores one neuron must send to at least, each an output axon of its core."""
+    """Cores that one neuron must at least send to. Each takes an output axon of the neuron's core."""
     reached = ((layer.name, int(cores_reached(facts.demand, layer).max())) for layer in facts.net.populations)
     hint = "split the layer it feeds into groups, or fewer weight bits"
     return _beyond(facts, "fan-out", "axons_out_per_core", reached, hint)
 
 
 def synaptic_memory(facts: Facts) -> Iterator[Violation]:
-    """Weights of one neuron, which lie on its core."""
+    """Memory for the weights of one neuron, which are stored on its core."""
     hint = "a smaller kernel, fewer inputs or fewer weight bits"
     return _beyond(facts, "synaptic memory", "synapse_bits_per_core", _alone(facts, SYNAPSES), hint)
 
 
 def cores(facts: Facts) -> Iterator[Violation]:
-    """Cores of the placement on one chip, or a layer no split can place."""
+    """A placement with more cores than one chip has, or no placement because a layer cannot be split to fit."""
     limit = facts.limits["cores_per_chip"]
     placement = facts.placement
     if isinstance(placement, str):
@@ -65,7 +65,7 @@ def cores(facts: Facts) -> Iterator[Violation]:
 
 
 def chips(facts: Facts) -> Iterator[Violation]:
-    """Chips of the largest system that was built."""
+    """More chips than the largest system that was built has."""
     limit = facts.limits["chips_per_system"]
     if not isinstance(facts.placement, str) and facts.placement.chips > limit.value:
         hint = "use a smaller network" + recalled(limit)
@@ -83,7 +83,7 @@ def synapses(facts: Facts) -> Iterator[Violation]:
 
 
 def _alone(facts: Facts, resource: str) -> Iterator[tuple[str, int]]:
-    """Layers and what a neuron in the middle of each needs alone."""
+    """Each layer with what a single neuron in its middle needs."""
     for layer in facts.layers:
         middle = tuple((n // 2, n // 2 + 1) for n in layer.shape)
         part = facts.demand.part(layer, middle, Reach.nowhere(layer.shape))
@@ -91,7 +91,7 @@ def _alone(facts: Facts, resource: str) -> Iterator[tuple[str, int]]:
 
 
 def _beyond(facts: Facts, rule: str, key: str, needed: Iterable[tuple[str, int]], hint: str) -> Iterator[Violation]:
-    """Layers that need more than the limit called ``key``; none where it is not published."""
+    """Layers that need more than the limit called ``key``; none if that limit is not published."""
     if key not in facts.limits:
         return
     limit = facts.limits[key]
@@ -101,8 +101,10 @@ def _beyond(facts: Facts, rule: str, key: str, needed: Iterable[tuple[str, int]]
 
 
 def _narrower(facts: Facts, now: int) -> str:
-    """Cores that fewer weight bits would save: the widest that save any, placed anew; nothing for networks that need
-    many chips anyway."""
+    """Text for a hint: the widest of the narrower weights that save cores, and how many they save.
+
+    Each width is placed anew. Empty for networks that need many chips anyway.
+    """
     if now > _MOST_CHIPS * facts.limits["cores_per_chip"].value:
         return ""
     used = max(facts.demand.widths.values())

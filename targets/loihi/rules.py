@@ -43,9 +43,9 @@ if TYPE_CHECKING:
 def check(
     graph: nir.NIRGraph | IntegerGraph, target: str = "loihi2", *, placement: Placement | None = None
 ) -> list[Violation]:
-    """All violations of ``graph`` on one chip, ``loihi1`` or ``loihi2``, errors first; empty when nothing is wrong.
+    """All violations of ``graph`` on one chip, ``loihi1`` or ``loihi2``, errors first; empty if there are none.
 
-    ``placement``: that of ``place(graph, target)`` where it is at hand.
+    ``placement``: what ``place(graph, target)`` returned, if known.
     """
     net, limits = as_integer(graph), load_limits(target)
     try:
@@ -108,7 +108,7 @@ def bias(facts: Facts) -> Iterator[Violation]:
     limit = form.bias_max << form.bias_exponent_max
     for node in facts.net.synapses:
         largest = int(np.abs(node.bias).max(initial=0))
-        hint = f"lower with format={form.name!r}, which keeps to the chip's numbers or names what cannot"
+        hint = f"lower with format={form.name!r}, which keeps to the chip's numbers or lists what does not fit"
         if largest > limit:
             yield Violation("bias", node.name, largest, limit, "error", hint)
         elif (round_bias(node.bias, form) != node.bias).any():
@@ -122,7 +122,7 @@ def threshold(facts: Facts) -> Iterator[Violation]:
         steps = facts.net.timesteps
         highest = int(layer.theta.max()) * max(layer.neuron.place_value(step, steps) for step in range(steps))
         if highest > form.threshold_max:
-            hint = f"lower with format={form.name!r}, which keeps to the chip's numbers or names what cannot"
+            hint = f"lower with format={form.name!r}, which keeps to the chip's numbers or lists what does not fit"
             yield Violation("threshold", layer.name, highest, form.threshold_max, "error", hint)
 
 
@@ -137,7 +137,7 @@ def step_input(facts: Facts) -> Iterator[Violation]:
 
 
 def membrane(facts: Facts) -> Iterator[Violation]:
-    """Worst case of the membrane: the proof fails, though no image need reach it."""
+    """Worst case of the membrane. A violation means that the proof fails, not that some image reaches it."""
     limit = facts.limits.form.membrane_max
     for layer in facts.layers:
         reached = _magnitude(facts.ranges.membranes[layer.name])

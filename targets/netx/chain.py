@@ -24,15 +24,18 @@ _INT8 = 127
 
 @dataclass(frozen=True)
 class LayerRules:
-    """What netx does with a synapse. ``fold``: the synapse reading what a pool before it reads, or why that is
-    impossible; ``limits``: numbers that Lava's synapse, as netx builds it, does not hold, a sentence each."""
+    """What netx does with a synapse.
+
+    ``fold``: from a synapse and the pool before it to a synapse that reads what the pool reads, or to the reason why
+    there is none. ``limits``: numbers that Lava's synapse, as netx builds it, does not hold, a sentence each.
+    """
 
     fold: Callable[[Any, ig.SumPool], ig.Synapse | str]
     limits: Callable[[Any], list[str]]
 
 
 def no_layer(name: str) -> DoesNotFit:
-    """What is raised for an operation that lava-dl does not know."""
+    """The error for an operation that lava-dl does not know."""
     return DoesNotFit(f"netx has no layer for {name}")
 
 
@@ -43,10 +46,10 @@ NETX_SYNAPSES: Implementations[LayerRules] = Implementations(
 
 
 def as_chain(graph: ig.IntegerGraph) -> ig.IntegerGraph:
-    """The same network without pools: input, then synapse and population by turns (a flatten before dense synapses
-    of maps), then a dense synapse and the readout.
+    """The same network without pools: input, synapses and populations in turn, then a dense synapse and the readout.
 
-    Raises ``DoesNotFit`` with every reason why netx cannot hold it, ``.reasons`` one by one.
+    Before a dense synapse that reads maps comes a flatten. Raises ``DoesNotFit`` with every reason why netx cannot hold
+    the network; ``.reasons`` lists them.
     """
     reasons = [reason for node in graph for reason in _shape_of_chain(graph, node)]
     nodes: dict[str, ig.Node] = {}
@@ -187,8 +190,8 @@ def _affine_limits(node: ig.Affine) -> list[str]:
         reasons.append(f"{node.name} has only zero weights, on which netx raises OverflowError")
     elif highest <= 0 and (-lowest).bit_count() == 1:
         reasons.append(
-            f"{node.name} has no positive weight and a smallest of {lowest}: netx shifts it to -256 and Lava's "
-            "inhibitory synapses clip at -255"
+            f"{node.name} has no positive weight and its smallest is {lowest}: netx would shift that to -256, but "
+            "Lava's inhibitory synapses clip at -255"
         )
     return reasons
 

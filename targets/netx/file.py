@@ -31,15 +31,15 @@ if TYPE_CHECKING:
     import nir
 
 FORMAT = "spikec.netx/1"
-#: Of files whose neurons may not be run without fields that readers of the first format do not look for.
+#: The format of files whose neurons need fields that readers of the first format do not look for.
 FORMAT_2 = "spikec.netx/2"
 SOFT, HARD = "soft", "hard"
-#: What stands in the place of a kind where the neurons are the readout.
+#: Stored in place of a kind if the neurons are the readout.
 INTEGRATOR = "integrator"
 
 Group = Any  # h5py.Group, which has no types
 NeuronWriter = Callable[[Group, ig.Population | ig.Readout], None]
-#: From a layer, its name, its source and the shape of that: the synapse it holds.
+#: Reads the synapse of a layer, given the layer's group, its name, its source and the shape of the source.
 SynapseReader = Callable[[Group, str, str, ig.Shape], ig.Synapse]
 
 #: Fill the group of a layer.
@@ -163,10 +163,10 @@ def _write_neurons(group: Group, node: ig.Population | ig.Readout) -> None:
 
 
 def read(path: str | os.PathLike[str], *, reset: str = SOFT) -> ig.IntegerGraph:
-    """The network of a file written by :func:`write`, from nothing but the file.
+    """The network of a file written by :func:`write`. Nothing but the file is needed.
 
-    Raises ``GraphError`` for another file, and for one whose neurons have the other ``reset``. The neurons of a
-    hard-reset file are plain populations with ``theta = vThMant + 1``; only their thresholds mean something.
+    Raises ``GraphError`` for any other file, and for one whose neurons have the other ``reset``. The neurons of a
+    hard-reset file become plain populations with ``theta = vThMant + 1``; only their thresholds mean something.
     """
     path = Path(path)
     if not path.is_file():
@@ -265,6 +265,8 @@ def _read_kind(group: Group, kind: str, name: str) -> ig.Kind:
 
 
 def field_keys(node: ig.Population) -> dict[str, tuple[str, str, int | None]]:
-    """How to read the stored fields of a kind from a file: (key, one per "neuron" or "population", what stands for an
-    absent one), by name. For the worker, which knows no kinds."""
+    """How to read the stored fields of a kind from a file, by field name. For the worker, which knows no kinds.
+
+    Each entry: (key in the file, whether there is one value per "neuron" or "population", default for an absent field).
+    """
     return {name: (about.netx, about.per, about.default) for name, about in node.neuron.stored_fields().items()}

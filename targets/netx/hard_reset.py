@@ -41,7 +41,7 @@ Int64 = npt.NDArray[np.int64]
 #: From the input of an operation in some steps to its synaptic sums without bias, both int64 [steps, *shape].
 Sums = Callable[[Int64], Int64]
 
-#: Why neurons of a kind cannot be approximated by lava-dl's, a sentence each.
+#: Why the neurons of lava-dl cannot approximate those of a kind, a sentence for each reason.
 HARD_RESET_LIMITS: Implementations[Callable[[ig.Population], list[str]]] = Implementations(
     "hard-reset approximation",
     "spikec.targets.netx.hard_reset.HARD_RESET_LIMITS",
@@ -102,7 +102,7 @@ def _plain_limits(node: ig.Population) -> list[str]:
 
 
 def beyond_loihi(chain: ig.IntegerGraph) -> list[str]:
-    """What Lava simulates and Loihi's 13-bit bias mantissa does not hold without an exponent, one sentence a layer."""
+    """Biases that Lava simulates but Loihi's 13-bit mantissa cannot hold without an exponent, a sentence per layer."""
     return [
         f"{node.name}: bias up to {np.abs(node.bias).max()}, a Loihi bias mantissa holds {BIAS_LOIHI}"
         for node in chain.synapses
@@ -124,14 +124,17 @@ def _write_neurons(group: Group, node: ig.Population | ig.Readout) -> None:
 
 
 def _threshold(node: ig.Population | ig.Readout) -> int:
-    """Lava fires above it, the deployment at it."""
+    """The threshold in the file. Lava fires above the threshold, the deployment already at it."""
     return VTH_MAX if isinstance(node, ig.Readout) else int(node.theta.flat[0]) - 1
 
 
 @dataclass(frozen=True)
 class HardReset:
-    """What the hard-reset network gives: ``output`` int64 [N, classes], ``counts`` and ``spikes`` int [N, (T,) *shape]
-    per population, and in how many neuron-steps Lava's 24-bit current wrapped or membrane saturated."""
+    """What the hard-reset network computes.
+
+    ``output``: int64 [N, classes]. Per population, ``counts``: int [N, *shape], and ``spikes``: int [N, T, *shape].
+    ``wrapped``: in how many neuron-steps Lava's 24-bit current wrapped or its membrane saturated.
+    """
 
     output: Int64
     counts: dict[str, npt.NDArray[np.int32]]

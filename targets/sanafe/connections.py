@@ -18,9 +18,7 @@ PAIRS: Implementations[Callable[[Any], Int64]] = Implementations("list of synaps
 CELLS: Implementations[Callable[[Any], Int64]] = Implementations("map of cells", f"{__name__}.CELLS", Operation)
 
 PAIRS.refuse(
-    lambda name: DoesNotFit(
-        f"{name} straight into neurons holds no synapses, and SANA-FE's neurons are entered by synapses alone"
-    ),
+    lambda name: DoesNotFit(f"{name} leads straight into neurons; SANA-FE needs a synapse before every neuron"),
     SumPool,
     Flatten,
 )
@@ -62,7 +60,7 @@ def _same(node: Flatten) -> Int64:
 
 @CELLS.register(SumPool)
 def _window(node: SumPool) -> Int64:
-    """The window of every pixel; those of a partial window are dropped."""
+    """The window of every pixel; -1 for pixels of a partial window, which is dropped."""
     _, rows, columns = node.output_shape
     c, y, x = np.indices(node.input_shape).reshape(3, -1)
     y, x = y // node.stride[0], x // node.stride[1]
@@ -70,10 +68,11 @@ def _window(node: SumPool) -> Int64:
 
 
 def source_cells(graph: IntegerGraph, name: str) -> list[tuple[str, Int64]]:
-    """Populations that reach the output of a node without passing a synapse, and the flat cell of it that each of
-    their neurons is (-1: none). Empty for what the image alone reaches: its current sends no events.
+    """Populations that reach the output of a node without passing a synapse.
 
-    Raises ``DoesNotFit`` where spikes reach the node through another synapse.
+    Each comes with the flat cell of that output that each of its neurons enters (-1: none). Empty for a node that only
+    the image reaches: its current sends no events. Raises ``DoesNotFit`` if spikes reach the node through another
+    synapse.
     """
     node = graph.nodes[name]
     if isinstance(node, Population):
@@ -86,7 +85,10 @@ def source_cells(graph: IntegerGraph, name: str) -> list[tuple[str, Int64]]:
 
 
 def joined(cells: Int64, pairs: Int64) -> Int64:
-    """int64 [connections, 2]: neuron and output, for neurons that are the ``cells`` the first of ``pairs`` name."""
+    """Pairs of a neuron and an output, int64 [connections, 2].
+
+    ``cells``: the cell that each neuron enters. ``pairs``: the cell and the output of each synapse.
+    """
     order = np.argsort(cells, kind="stable")
     low, high = (np.searchsorted(cells[order], pairs[:, 0], side) for side in ("left", "right"))
     neurons = np.concatenate([order[a:b] for a, b in zip(low, high, strict=True)])

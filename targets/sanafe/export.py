@@ -42,7 +42,7 @@ def export(graph: IntegerGraph, placement: Placement, trace: Trace, folder: Path
     if (placement.mesh, placement.chips) != ((COLUMNS, ROWS, CORES_PER_TILE), 1):
         raise DoesNotFit(
             f"SANA-FE's Loihi is one chip of {COLUMNS} x {ROWS} tiles with {CORES_PER_TILE} cores; this placement "
-            f"takes {placement.chips} of {placement.target}: place a network of one chip on loihi1"
+            f"takes {placement.chips} of {placement.target}: use a network that fits one chip and place it on loihi1"
         )
     arrays: dict[str, Any] = {}
     edges: list[dict[str, str]] = []
@@ -85,9 +85,7 @@ def _edges(graph: IntegerGraph, source: str) -> list[tuple[str, str, npt.NDArray
     """(origin, synapse unit, connections int64 [n, 2]) of all that a layer receives from one of its sources."""
     node = graph.nodes[source]
     if isinstance(node, Population):
-        raise DoesNotFit(
-            f"{source} enters neurons without synapses, and SANA-FE's neurons are entered by synapses alone"
-        )
+        raise DoesNotFit(f"{source} reaches neurons without a synapse; SANA-FE needs a synapse before every neuron")
     cells = [entry for before in node.sources for entry in source_cells(graph, before)]
     if not cells:
         return []

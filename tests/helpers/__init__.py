@@ -1,1 +1,1 @@
-"""What tests of several folders share: neuron kinds, graphs, and simulators that know nothing of the product's."""
+"""Shared by tests in several folders: neuron kinds, graphs, and simulators that are independent of the product's."""

@@ -1,5 +1,4 @@
-"""The neuron kinds, each with every way it can run, and instances of them. Kinds that are added later come by
-themselves."""
+"""The neuron kinds, each in every way it can run, and instances of them. New kinds are included automatically."""
 
 from __future__ import annotations
 
@@ -10,13 +9,15 @@ from spikec.ir.kinds import Kind, kind_named, kinds
 #: (kind, schedule, drain)
 Case = tuple[str, str, int]
 
-#: What whole numbers of a population are drawn up to; 8 where a field is not named.
+#: The largest random value of a field with one number per population; 8 for fields not listed here.
 _HIGHEST = {"rho": 6}
 
 
 def kind_cases(drain: int = 3, *, without: tuple[str, ...] = ()) -> list[Case]:
-    """(kind, schedule, drain) for every kind but those in ``without``, in every schedule; a kind that may drain also
-    with ``drain`` steps."""
+    """(kind, schedule, drain) for every kind except those in ``without``, in every schedule, with drain 0.
+
+    A kind that may drain comes with ``drain`` steps as well.
+    """
     found = []
     for name, kind in kinds().items():
         for schedule in kind.schedules if name not in without else ():
@@ -34,13 +35,13 @@ PIPELINED = [name for name, kind in kinds().items() if "pipelined" in kind.sched
 
 
 def steps_of(kind: str, wanted: int) -> int:
-    """``wanted`` steps, or as near as the kind runs."""
+    """``wanted`` steps, or the nearest number of steps that the kind runs."""
     lowest, highest = kind_named(kind).timesteps
     return min(max(wanted, lowest), highest)
 
 
 def schedule_of(kind: str) -> str:
-    """The schedule a kind runs in; pipelined where it has the choice."""
+    """A schedule that the kind runs in: pipelined if possible."""
     schedules = kind_named(kind).schedules
     return "pipelined" if "pipelined" in schedules else schedules[0]
 
@@ -51,7 +52,7 @@ def drain_of(kind: str, wanted: int) -> int:
 
 
 def neuron(kind: Kind | str, **fields: object) -> Kind:
-    """A kind given by name and fields; one that is made already is returned as it is."""
+    """The kind with this name and these fields. A finished kind is returned as it is."""
     if isinstance(kind, str):
         return kind_named(kind)(**fields)
     assert not fields, "fields of a kind that is made already"
@@ -61,8 +62,10 @@ def neuron(kind: Kind | str, **fields: object) -> Kind:
 def random_kind(
     name: str, rng: np.random.Generator, shape: tuple[int, ...], top: int = 8, *, complete: bool = False
 ) -> Kind:
-    """Random fields for neurons of ``shape``, thresholds up to ``top``. What may be left out is, now and then, unless
-    ``complete``."""
+    """A kind with random fields, for neurons of ``shape``; numbers per neuron go up to ``top``.
+
+    Fields with a default are sometimes left out, unless ``complete``.
+    """
     values: dict[str, object] = {}
     for field, about in kind_named(name).stored_fields().items():
         if about.default is not None and not complete and rng.random() >= 0.7:

@@ -98,7 +98,7 @@ class Builder:
         return name
 
     def _state(self, low, high, shape, per):
-        """Integers that are equal over the layer, over each channel, or differ for every neuron."""
+        """Integers: one for the whole layer, one per channel, or one per neuron."""
         sizes = {"layer": (1,) * len(shape), "channel": (shape[0],) + (1,) * (len(shape) - 1), "neuron": shape}
         return np.broadcast_to(self._ints(low, high, sizes[per]), shape).copy()
 

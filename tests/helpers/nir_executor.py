@@ -69,7 +69,7 @@ class Executor:
         return [a for a, b in self.graph.edges if b == name]
 
     def into(self, name, step, on=True, spikes=True):
-        """Input of a node at a step; ``on``: image and biases count, ``spikes``: emissions count."""
+        """Input of a node at a step. ``on``: include image and biases. ``spikes``: include emissions."""
         return sum(self.out(source, step, on, spikes) for source in self.sources(name))
 
     def out(self, name, step, on, spikes):

@@ -38,8 +38,10 @@ def affine(name, sources, weight, bias=None, exponent=0):
 
 
 def population(name, sources, shape, kind="if", theta=10, v_init=None, scale=None, **fields):
-    """``kind`` by name with its ``fields``, or made already; ``theta`` and ``v_init`` (theta // 2) a number or one per
-    neuron."""
+    """A population. ``kind``: a name, with its ``fields``, or a finished kind.
+
+    ``theta`` and ``v_init`` (default: theta // 2): one number, or one per neuron.
+    """
     theta = np.broadcast_to(np.asarray(theta, np.int64), shape).copy()
     v_init = theta // 2 if v_init is None else np.broadcast_to(np.asarray(v_init, np.int64), shape).copy()
     return Population(name, tuple(sources), tuple(shape), neuron(kind, **fields), theta, v_init, scale)

@@ -1,5 +1,5 @@
 """An oracle that executes integer graphs straight from ``docs/semantics.md``: plain int64 loops, one image, one step,
-one node at a time. It shares no code with the product; of it, it reads arrays, fields and names."""
+one node at a time. It shares no code with the product, and reads only arrays, fields and names of its objects."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _inputs(graph, image, emitted, *, on):
 
 
 def _most(neuron):
-    """Spikes in a step at most."""
+    """The largest number of spikes in a step."""
     return getattr(neuron, "spikes", 1)
 
 
@@ -116,7 +116,7 @@ RULES = {
 }
 
 
-#: The number that the emissions of T steps write at most, and how often image and biases enter in T steps.
+#: The largest number that the emissions of T steps can write, and how often image and biases enter in T steps.
 LARGEST_LEVELS = {
     "if": lambda neuron, timesteps: neuron.spikes * timesteps,
     "signed_if": lambda neuron, timesteps: neuron.spikes * timesteps,

@@ -8,7 +8,7 @@ import numpy as np
 
 
 def same(first: object, second: object) -> bool:
-    """Two values, graphs and nodes among them: of one type, and arrays of one dtype and shape, equal to the bit."""
+    """Whether two values (also graphs, nodes) are of one type and equal; arrays also in dtype, shape and every bit."""
     if type(first) is not type(second):
         return False
     if isinstance(first, np.ndarray):

@@ -353,7 +353,7 @@ def test_fields_that_files_would_lose_are_refused():
         name: ClassVar[str] = "loses"
         most: int = 3
 
-    with pytest.raises(TypeError, match=r"has fields that files would lose: make most with stored"):
+    with pytest.raises(TypeError, match=r"has fields that files would not hold: declare most with stored"):
         register(Loses)
     with pytest.raises(TypeError, match="is no dataclass of its own"):
         register(type("Plain", (_Three,), {"name": "plain"}))
@@ -380,11 +380,11 @@ class _Settled(_Three):
 @pytest.mark.parametrize(
     ("facts", "schedule", "message"),
     [
-        ({"emission": (3, 0)}, "pipelined", "emits 3 to 0: an emission is a whole number"),
+        ({"emission": (3, 0)}, "pipelined", "emits 3 to 0: emissions are whole numbers"),
         ({"emission": (0, 1.5)}, "pipelined", "emits 0 to 1.5"),
-        ({"rehearsal": 5}, "layerwise", "rehearses, which the schedule 'layerwise' has no steps for"),
-        ({"place_value": lambda self, step, _: 3**step}, "layerwise", "its constant input must enter once"),
-        ({"place_value": lambda self, step, _: 3**step}, "pipelined", "its constant input must enter once"),
+        ({"rehearsal": 5}, "layerwise", "needs a rehearsal, which the schedule 'layerwise' does not run"),
+        ({"place_value": lambda self, step, _: 3**step}, "layerwise", "place values that differ between steps"),
+        ({"place_value": lambda self, step, _: 3**step}, "pipelined", "place values that differ between steps"),
         ({"place_value": lambda *_: 0}, "layerwise", "place values are whole numbers of at least 1"),
         ({"timesteps": (1, 2)}, "pipelined", "runs in 1 to 2 steps, timesteps is 4"),
         ({"schedules": ("layerwise",)}, "pipelined", "needs the schedule 'layerwise'"),

@@ -33,7 +33,7 @@ _BROKEN = {
         ("qcfs", ("set", "decode", "rate", "output"), "output", "decode 'rate' is not 'membrane'"),
     ],
     "linear_nodes": [
-        ("qcfs", ("field", "stem", "groups", 2), "stem", r"groups must be expanded \(1\) in the node"),
+        ("qcfs", ("field", "stem", "groups", 2), "stem", "groups must be 1 in the node, with the weights expanded"),
         (
             "qcfs",
             ("field", "stem", "padding", "same"),

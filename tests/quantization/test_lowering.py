@@ -233,7 +233,7 @@ _REFUSED = {
     "SRP": (
         lambda: tc.lower(_spiking(tc.SRP(timesteps=2))),
         tc.ConversionError,
-        "SRP's mask is one bit per neuron and image that no neuron kind holds: evaluate it in float",
+        "SRP has no integer form: its mask, one bit per neuron and image, has no place in a file; evaluate it in float",
     ),
     "format": (lambda: tc.lower(_spiking(), format="loihi3"), tc.ToolchainError, "no number format is called 'loihi3'"),
 }

@@ -151,6 +151,6 @@ def test_registers_that_change_numbers(one_layer):
     """No proof where numbers may wrap; none is needed where they provably do not."""
     wide, small = (one_layer(weight=[[w]], bias=[0], theta=10, timesteps=6) for w in (16448, 1))
     for option in ("wrap", "saturate"):
-        with pytest.raises(DataError, match="numbers that are kept"):
+        with pytest.raises(DataError, match="not proven for registers that wrap or saturate"):
             simulate(wide, np.ones((1, 1)), overflow=option, early_exit="margin")
         assert simulate(small, np.ones((1, 1)), overflow=option, early_exit="margin").steps.tolist() == [1]

@@ -68,7 +68,7 @@ def test_what_sanafe_cannot_replay_is_refused(network, tmp_path):
     shape = (2, 4, 4)
     flat = flatten("flat", ["m"], shape)
     again = _chain(population("m", ["n"], shape), flat, affine("fc", ["flat"], np.ones((3, 32))))
-    with pytest.raises(DoesNotFit, match="n enters neurons without synapses"):
+    with pytest.raises(DoesNotFit, match="n reaches neurons without a synapse"):
         _written(again, tmp_path)
     pooled = _chain(
         pool("p", ["n"], shape, 2),
@@ -76,7 +76,7 @@ def test_what_sanafe_cannot_replay_is_refused(network, tmp_path):
         flatten("flat", ["m"], (2, 2, 2)),
         affine("fc", ["flat"], np.ones((3, 8))),
     )
-    with pytest.raises(DoesNotFit, match="SumPool straight into neurons holds no synapses"):
+    with pytest.raises(DoesNotFit, match="SumPool leads straight into neurons"):
         _written(pooled, tmp_path)
     twice = _chain(
         convolution("second", ["n"], shape, np.ones((2, 2, 1, 1))),
@@ -92,7 +92,7 @@ def test_what_sanafe_cannot_replay_is_refused(network, tmp_path):
 def test_a_placement_of_another_chip_is_refused(network, tmp_path):
     net = network()
     trace = simulate(net, np.ones((1, *net.input.shape)), record="spikes", threads=1)
-    with pytest.raises(DoesNotFit, match="place a network of one chip on loihi1"):
+    with pytest.raises(DoesNotFit, match="use a network that fits one chip and place it on loihi1"):
         export(net, replace(place(net, "loihi1"), chips=2), trace, tmp_path)
 
 

@@ -1,7 +1,7 @@
 """Branches that meet: several synapses from one source are one synapse with the sum of their weights.
 
-A skip connection reads the same neurons as the convolution beside it. Bounded apart, a spike could excite through the
-one and be absent in the other; bounded as one synapse, it cannot.
+A skip connection reads the same neurons as the convolution beside it. If the two are bounded separately, a spike can
+count in one and be absent in the other. If they are bounded as one synapse, it cannot.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def merged_branches(graph: IntegerGraph, node: Node) -> Iterator[tuple[list[str]
     groups: dict[tuple[object, ...], list[Convolution | Affine]] = {}
     for name in node.sources:
         source = graph.nodes[name]
-        # Exactly these: an operation derived from one may compute something else. What is bounded apart is bounded too.
+        # Exactly these types: a subclass may compute something else. What is not merged here is bounded separately.
         if type(source) is Convolution:
             groups.setdefault((source.sources, source.stride), []).append(source)
         elif type(source) is Affine:
@@ -53,7 +53,7 @@ def _added(members: list[Convolution | Affine]) -> Convolution | Affine | None:
 
 
 def _placed(node: Convolution, pads: tuple[int, int]) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
-    """The kernel without groups and dilation, where it lies in one that is padded by ``pads``."""
+    """The kernel with groups and dilation written out, shifted to its place in a kernel that is padded by ``pads``."""
     weight = expand_groups(node.weight, node.groups)
     (dh, dw), (kh, kw) = node.dilation, weight.shape[2:]
     top, left = pads[0] - node.padding[0], pads[1] - node.padding[1]

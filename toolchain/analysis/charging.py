@@ -1,7 +1,7 @@
-"""How far the membranes of a kind can go while it fires step by step, by interval arithmetic.
+"""Ranges of the membranes of each kind while it fires, by interval arithmetic.
 
-``CHARGING`` serves the pipelined schedule, step by step, ``EMPTYING`` the layerwise one, in which everything arrives
-before the first emission.
+``CHARGING`` is for the pipelined schedule, step by step. ``EMPTYING`` is for the layerwise one, in which everything
+arrives before the first emission.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from spikec.ir.graph import Population
 from spikec.ir.kinds import IF, BitSerialIF, CalibratedIF, GradedIF, Kind, SignedIF, Timing
 from spikec.ir.types import Int64
 
-#: Range of all membranes before reset, from where they start and the current of every step.
+#: Range of all membranes before reset, from their start values and the current of every step.
 Charge = Callable[[Population, Interval, Sequence[Interval], Timing], Interval]
 
 CHARGING: Implementations[Charge] = Implementations(
     "range of its membranes step by step", "spikec.analysis.charging.CHARGING", Kind
 )
-#: Range of all membranes before reset, from that of what a neuron has gathered, zero included.
+#: Range of all membranes before reset, from the range of what a neuron has gathered (zero included).
 Empty = Callable[[Population, Interval], Interval]
 
 EMPTYING: Implementations[Empty] = Implementations(
@@ -37,13 +37,14 @@ CHARGING.refuse(
 
 @EMPTYING.register(IF, SignedIF, BitSerialIF, GradedIF)
 def emptied(node: Population, gathered: Interval) -> Interval:
-    """Neurons fire themselves down towards zero and not beyond; none of these takes a spike back layerwise."""
+    """Firing takes a membrane down towards zero and not beyond, and none of these kinds takes a spike back in the
+    layerwise schedule: no membrane leaves the range of what was gathered."""
     return gathered
 
 
 @CHARGING.register(IF)
 def charged(node: Population, start: Interval, currents: Sequence[Interval], timing: Timing) -> Interval:
-    """``m = v + z``, then a reset by all thresholds in m, as far as the kind can emit them."""
+    """``m = v + z``, then a reset by as many thresholds as m holds, up to the most that the kind can emit."""
     most = node.neuron.emission[1]
     v, seen = start, start + currents[0]
     for current in currents:
@@ -55,8 +56,9 @@ def charged(node: Population, start: Interval, currents: Sequence[Interval], tim
 
 @CHARGING.register(SignedIF)
 def charged_signed(node: Population, start: Interval, currents: Sequence[Interval], timing: Timing) -> Interval:
-    """As ``if`` up to T, where c <= K t leaves K spikes to every step; while it drains, a neuron that has no spikes
-    left stays silent above theta. At or below its negative threshold it may take spikes back, or have none to take."""
+    """As ``if`` up to step T: after t steps c <= K t, so every step may still emit K spikes. During the drain, a neuron
+    that has no spikes left stays silent above theta. At or below its negative threshold a neuron may take spikes back,
+    or have none to take."""
     assert isinstance(node.neuron, SignedIF)
     most = node.neuron.emission[1]
     theta, negative = node.theta, node.neuron.negative_thresholds(node.shape)
@@ -83,7 +85,7 @@ def charged_twice(node: Population, start: Interval, currents: Sequence[Interval
 
 
 def _reset(m: Interval, theta: Int64, most: int) -> Interval:
-    """m - clip(floor(m / theta), 0, ``most``) * theta: a saw whose teeth are theta wide, between two straight lines."""
+    """Range of m - clip(floor(m / theta), 0, ``most``) * theta: a sawtooth, theta wide, between two straight lines."""
     lowest, highest = (np.clip(end // theta, 0, most) for end in (m.low, m.high))  # the teeth of both ends
     several = lowest < highest  # then the top of a tooth and the foot of the next lie between them
     low = np.where(several, np.minimum(m.low, 0), m.low - lowest * theta)
@@ -92,8 +94,8 @@ def _reset(m: Interval, theta: Int64, most: int) -> Interval:
 
 
 def _taken_back(low: Int64, high: Int64, theta: Int64, most: int) -> Int64:
-    """Highest m + min(ceil(-m / theta), ``most``) * theta of all m between ``low`` and ``high`` < 0: the same saw below
-    zero."""
+    """Highest m + min(ceil(-m / theta), ``most``) * theta of all m between ``low`` and ``high`` < 0: the same sawtooth
+    below zero."""
     tooth = np.minimum(-(high // theta), most)
     whole = (tooth < most) & (low < -tooth * theta)  # the top of the tooth before lies between them
     return np.where(whole, theta - 1, high + tooth * theta)

@@ -32,7 +32,8 @@ class NumberFormat:
 
     ``weight_bits`` of the mantissa (sign included), ``weight_exponent_max`` of one exponent per synapse node;
     thresholds up to ``threshold_max``, one per ``layer`` or per ``neuron``; membranes within +-``membrane_max``, the
-    input of one step within +-``accumulator_max``; beyond, ``membrane_overflow`` and ``accumulator_overflow`` happen.
+    input of one step within +-``accumulator_max``. What goes beyond these saturates or wraps, as ``membrane_overflow``
+    and ``accumulator_overflow`` say.
     Biases are mantissa * 2**e, |mantissa| <= ``bias_max`` and 0 <= e <= ``bias_exponent_max``, one e per population.
     """
 
@@ -97,7 +98,8 @@ def round_bias(bias: Int64, form: NumberFormat) -> Int64:
 def misfits(graph: IntegerGraph, form: NumberFormat, ranges: Ranges) -> list[str]:
     """Every number of a graph that a format cannot hold, one sentence each, in network order.
 
-    The input of a step must fit whatever the image; membranes, whose worst case no image reaches, are measured instead.
+    The input of one step must fit for every image. Membranes are not checked here: no image reaches their worst case,
+    so they are measured instead.
     """
     found = []
     for node in graph:

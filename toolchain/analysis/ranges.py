@@ -1,11 +1,11 @@
 """Worst-case ranges of every accumulator and membrane, proven from the weights, whatever the image.
 
 The bound of an accumulator is sign-aware and per neuron: positive weights meet the largest input, negative weights the
-smallest, and a neuron at the border counts only the taps that exist. For a synapse that reads one node it is attained
-by some input (of that node's range), and so it is where several that read the same node meet (skip connections); behind
-chains of synapses or over steps it is an upper bound. Membranes follow by
-interval arithmetic over the steps: an unsigned integrate-and-fire neuron that never fires accumulates T times its most
-negative current, which is what usually decides the width.
+smallest, and a neuron at the border counts only the taps that exist. For a synapse that reads one node, some input in
+that node's range reaches the bound. The same holds where several synapses that read the same node meet (skip
+connections). Behind chains of synapses, or over several steps, it is only an upper bound. Membranes follow by interval
+arithmetic over the steps. What usually decides the width is an unsigned integrate-and-fire neuron that never fires: it
+accumulates T times its most negative current.
 """
 
 from __future__ import annotations
@@ -63,11 +63,11 @@ class Bound:
 class Ranges:
     """Bounds of a graph.
 
-    ``accumulators``: the input of one step (bias included) per synapse, pool, population and readout, as its output or
-    the sum of its sources; ``sums``: the same without biases, which a target adds to the membrane. ``membranes``:
-    membrane before reset in any step, partial sums of the layerwise schedule included, per population and readout.
-    ``magnitudes``: per node, a bound on the magnitude of any partial sum, in any order, met when a simulator evaluates
-    all steps of the layerwise schedule at once, and of what neurons that emit more than 1 in a step emit in all.
+    ``accumulators``: sums of one step, biases included: the output of each operation, and the summed input of each
+    population and readout. ``sums``: the same without biases, which a target adds to the membrane. ``membranes``: per
+    population and readout, the membrane before reset in any step; in the layerwise schedule partial sums count as well.
+    ``magnitudes``: per node, a bound on the magnitude of any partial sum, in any order, even when a simulator evaluates
+    all steps of the layerwise schedule at once. It also bounds all that neurons which emit more than 1 in a step emit.
     """
 
     accumulators: Mapping[str, Bound]
@@ -153,7 +153,7 @@ def _arriving(graph: IntegerGraph, node: Node, flows: Mapping[str, _Flow]) -> _F
 
 
 def coding_factor(graph: IntegerGraph) -> int:
-    """Largest value into which the layerwise schedule folds the T emissions of one neuron, per unit of payload."""
+    """Layerwise, what T emissions of 1 by one neuron add up to (the sum of the place values); pipelined, 1."""
     return 1 if graph.schedule == "pipelined" else sum(graph.place_values)
 
 
@@ -198,7 +198,8 @@ def _membrane(graph: IntegerGraph, node: Population | Readout, flow: _Flow) -> I
 
 
 def _received(graph: IntegerGraph, start: Interval, flow: _Flow) -> Interval:
-    """Layerwise: everything arrives before the first emission. Sums on the way count, from zero on."""
+    """Layerwise: range of the membrane up to the first emission, when everything has arrived. Partial sums, from zero
+    on, are included."""
     if graph.weighted:
         driven = flow.driven.scaled(coding_factor(graph))  # shifted in before v_init and the constant part are added
         return (start + flow.steady + driven).union(driven).with_zero

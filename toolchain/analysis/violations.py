@@ -10,7 +10,7 @@ Severity = Literal["error", "warning"]
 
 @dataclass(frozen=True)
 class Violation:
-    """``layer`` exceeds a limit: ``actual`` against ``limit`` in the words of ``rule``; ``hint`` says what to do.
+    """``layer`` exceeds a limit. ``rule`` names the quantity, ``actual`` is its value, and ``hint`` says what to do.
     ``layer`` is empty where the whole network is meant."""
 
     rule: str

@@ -22,7 +22,7 @@ from spikec.cli.output import emit_error
 from spikec.cli.parser import Parser, UsageError, parse
 from spikec.errors import DoesNotFit, RangeError, TargetUnavailable, ToolchainError, VerificationMismatch
 
-#: In the order of the help: the main job, then along the data's way.
+#: In the order of the help: the demo of the main job first, then roughly in the order of use.
 COMMANDS = (
     "demo",
     "train",
@@ -89,12 +89,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _leave(stdout: TextIO) -> None:
-    """Python flushes stdout again at exit; give it a place to go."""
+    """Point ``stdout`` at the null device: Python flushes it again at exit, and that would fail too."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
 
 
 def _open_closed_streams() -> None:
-    """Python has None for a stream that was closed before it started (``spikec run net.nir >&-``)."""
+    """Open the null device for streams that were closed before Python started (``spikec run net.nir >&-``)."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - until the process ends
@@ -131,7 +131,7 @@ def _sentence(error: Exception) -> str:
 
 @contextlib.contextmanager
 def _plain_warnings(debug: bool) -> Iterator[None]:
-    """Warnings as one line each; deprecations inside libraries are none of the user's business."""
+    """Inside, warnings print as one line each, those on deprecation not at all; ``debug`` leaves all as they are."""
     with warnings.catch_warnings():
         if not debug:
             warnings.simplefilter("ignore", DeprecationWarning)

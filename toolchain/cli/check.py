@@ -18,7 +18,7 @@ def add_chip(command: Parser) -> None:
 
 
 def known_chip(name: str) -> str:
-    """``name``, refused where no limits of such a chip are known."""
+    """``name``; refused if no chip of that name has known limits."""
     from spikec.targets.chips import chip_names
 
     if name not in chip_names():

@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     path = folder / f"{MODEL}.nir"
     images = open_dataset(DATA, split="train").images(slice(defaults.CALIBRATION_IMAGES))
     tc.save(deploy_network(model, tc.QCFS(timesteps=args.timesteps), images).nir, path)
-    # From here on the file is all there is, as for anybody who is given it.
+    # From here on only the file is used, as by anybody who is given it.
     nir_graph, graph = read_graph(path)
     print(f"export   {path}: integer NIR, int8 weights, T = {graph.timesteps}, {len(graph.populations)} layers")
 

@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _state(name: str, run_it: bool) -> str:
-    """``works``, or what is wrong: a network of one neuron is run and compared with the golden model."""
+    """``works``, or what is wrong; with ``run_it``, a network of one neuron is compared with the golden model."""
     from spikec.targets.base import get_target
 
     try:

@@ -101,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _as_tool(args: argparse.Namespace, graph: IntegerGraph) -> Convention:
-    """Batch by batch, as the tools work, since they read rasters."""
+    """What ``args.tool`` would print. Runs batch by batch, since it needs rasters."""
     from spikec.cli.evaluate import batches
     from spikec.cli.inputs import open_images
     from spikec.energy.conventions import convention, mean

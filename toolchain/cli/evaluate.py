@@ -18,7 +18,7 @@ from spikec.training.images import Images
 
 @contextmanager
 def progressing(label: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Inside, what is called with the number of images done shows it."""
+    """Gives a function that shows progress when it is called with the number of images done."""
     with Progress(label, total) as progress:
         yield lambda done: progress.advance(done - progress.done)
 

@@ -77,7 +77,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _configuration(args: argparse.Namespace, plain: bool) -> Configuration:
-    """What the words say, filled in. Raises what the method, or the header of the weights, has against it."""
+    """The configuration the arguments ask for, filled in. Raises if the method refuses its settings, or if the header
+    of the weights names another use."""
     from spikec.deployment import fill
     from spikec.deployment.filling import OtherUse
 
@@ -86,7 +87,7 @@ def _configuration(args: argparse.Namespace, plain: bool) -> Configuration:
         values["override"] = overrides(args.override)
     if not plain:
         _check_method(args.method, values["options"])
-        schedule = values["options"].pop("schedule", None)  # which is a field of the method, too
+        schedule = values["options"].pop("schedule", None)  # a field of the method too
         if schedule is not None:
             values.setdefault("schedule", schedule)
     configuration, refused = fill(values)

@@ -27,7 +27,7 @@ def start(option: str, args: argparse.Namespace, recipe: Recipe) -> Path:
     from spikec.models.weights import index, weights_path
 
     if recipe.method == "relu":
-        raise UsageError(f"{option} needs thresholds, which networks trained by the method relu have not")
+        raise UsageError(f"{option} needs thresholds; networks trained with --method relu have none")
     if option == "--weight-bits" and not recipe.levels:
         raise UsageError("--weight-bits fine-tunes levels, and --levels 0 has none: train them first with --levels 4")
     if args.weights is None and args.model not in index():
@@ -68,7 +68,7 @@ def spiking(recipe: Recipe, args: argparse.Namespace) -> Recipe:
 def fine_tune(
     args: argparse.Namespace, recipe: Recipe, model: nn.Module, train: Dataset, validation: Dataset, **files: Any
 ) -> tuple[FitResult, dict[str, Any]]:
-    """Train ``model`` in place; the second value belongs into the header of its weights."""
+    """Train ``model`` in place; the second value goes into the header of its weights file."""
     from spikec.conversion import methods
     from spikec.deployment.weights_file import trained_precision
     from spikec.quantization import finetune_quantised

@@ -28,7 +28,7 @@ def read_graph(path: Path) -> tuple[nir.NIRGraph, IntegerGraph]:
 
 
 def open_images(args: argparse.Namespace, graph: IntegerGraph | None = None) -> Dataset:
-    """The first ``--limit`` test images of ``--data``; refused where ``graph`` takes another shape."""
+    """The first ``--limit`` test images of ``--data``; refused if their shape or labels do not fit ``graph``."""
     from spikec.models.data import open_dataset
 
     dataset = open_dataset(args.data, args.data_root, "test")
@@ -45,7 +45,7 @@ def open_images(args: argparse.Namespace, graph: IntegerGraph | None = None) -> 
 
 
 def find_target(name: str) -> Target:
-    """The target called ``name``, which can run here."""
+    """The target called ``name``. Raises ``TargetUnavailable`` if it cannot run here."""
     from spikec.targets.base import get_target, target_names
 
     if name not in target_names():

@@ -36,14 +36,14 @@ def run(args: argparse.Namespace) -> int:
         "drain": graph.drain,
         "nodes": [_node(node, full=args.layer is not None) for node in nodes],
     }
-    ranges = bounds(graph)  # of membranes; of the sum of one step where a node has none
+    ranges = bounds(graph)  # of membranes; for a node without one, of the sum of one step
     worst = {name: (bound.low, bound.high) for name, bound in {**ranges.sums, **ranges.membranes}.items()}
     emit(args, document, text(nir_graph, layer=args.layer, worst=worst))
     return 0
 
 
 def _node(node: Any, full: bool) -> dict[str, Any]:
-    """A node's fields; of an array its shape and range, and its values where ``full``."""
+    """A node's fields. Arrays are given as shape, minimum and maximum, or with ``full`` as all their values."""
     fields: dict[str, Any] = {"type": type(node).__name__, "output_shape": node.output_shape}
     for name, value in _values(node):
         if full or not hasattr(value, "dtype"):
@@ -54,7 +54,7 @@ def _node(node: Any, full: bool) -> dict[str, Any]:
 
 
 def _values(node: Any) -> Iterator[tuple[str, Any]]:
-    """Fields and values; of a neuron kind its name, and the fields of every kind, None where it has none such."""
+    """Fields and values. A neuron kind is given by its name and the fields of all kinds, None for those it lacks."""
     from spikec.ir.kinds import Kind, kinds
 
     for name, value in vars(node).items():

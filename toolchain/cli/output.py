@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 
 def emit(args: argparse.Namespace, document: dict[str, Any], text: str) -> None:
-    """The result of a command: ``document`` as JSON where ``--json`` asks for it, else ``text``."""
+    """Print the result of a command: ``document`` as JSON with ``--json``, else ``text``."""
     print(as_json({"command": args.command, **document}) if args.json else text, file=args.stdout)
 
 
@@ -48,7 +48,7 @@ def _plain(value: Any) -> Any:
 class Progress:
     """``label 1200/10000 images`` on stderr: rewritten in place on a terminal, a line now and then in a log.
 
-    Silent for work that is over before anybody wonders.
+    Silent for work that is finished quickly.
     """
 
     TERMINAL_SECONDS = 0.2
@@ -85,7 +85,7 @@ class Progress:
 
 
 def note(text: str) -> None:
-    """A remark beside the result."""
+    """Print a remark on stderr."""
     print(text, file=sys.stderr)
 
 

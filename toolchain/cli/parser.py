@@ -1,4 +1,4 @@
-"""Arguments: parsing with exit code 1 and one sentence instead of argparse's 2 and a page, and the shared options."""
+"""Argument parsing and shared options. A mistake gives exit code 1 and one sentence, not argparse's 2 and a page."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def at_least(low: int) -> Callable[[str], int]:
 
 
 def output_path(text: str) -> Path:
-    """Argument type: a file that can be written; refused before the work rather than after it."""
+    """Argument type: a file that can be written; refused before the work is done, not after."""
     import os
 
     from spikec.whole_files import is_device, place_of

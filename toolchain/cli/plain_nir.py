@@ -28,7 +28,7 @@ def add_portable(command: Parser) -> None:
 
 
 def check(args: argparse.Namespace) -> bool:
-    """Whether MODEL is a plain NIR file; refuses options that then mean nothing, or are missing."""
+    """Whether MODEL is a plain NIR file; refuses options that do not apply then, or that are missing."""
     plain = Path(args.model).suffix == ".nir"
     if plain:
         if not Path(args.model).is_file():
@@ -44,7 +44,7 @@ def check(args: argparse.Namespace) -> bool:
 
 
 def save(graph: nir.NIRGraph, args: argparse.Namespace) -> Any:
-    """Write the deployment to ``args.out``, in its portable form where that is asked for."""
+    """Write the deployment to ``args.out``; with ``--portable``, in its portable form."""
     from spikec.ir import save as save_deployment
     from spikec.ir.profile.files import write_nir
     from spikec.ir.profile.portable import portable
@@ -53,7 +53,7 @@ def save(graph: nir.NIRGraph, args: argparse.Namespace) -> Any:
 
 
 def _given(args: argparse.Namespace, name: str) -> bool:
-    """Whether an option says anything else than without it."""
+    """Whether an option differs from its default."""
     return bool(getattr(args, name) != args.parser.get_default(name))
 
 

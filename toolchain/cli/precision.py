@@ -25,7 +25,7 @@ def overrides(words: Iterable[tuple[str, int | float | str]]) -> dict[str, int]:
 
 
 def chosen_precision(args: argparse.Namespace, scale: Scale) -> Int8:
-    """The precision the words ask for; 8 bits per layer and ``scale`` where they say nothing."""
+    """The precision the arguments ask for; 8 bits per layer and ``scale`` for what they leave open."""
     from spikec.quantization import Int8
 
     bits = defaults.BITS if args.bits is None else args.bits

@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _command(args: argparse.Namespace) -> str:
-    """What makes the same numbers again."""
+    """The command line that makes the same numbers again."""
     words = ["spikec", "report", str(args.graph), "--data", args.data]
     if args.limit is not None:
         words += ["--limit", str(args.limit)]

@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _registers(args: argparse.Namespace) -> dict[str, Any]:
-    """How the golden model is prepared: what it does with numbers that do not fit, and its device."""
+    """Options to prepare the golden model with: what it does with numbers that do not fit, and its device."""
     check_format(args.format)
     given = {name: value for name in ("overflow", "format", "device") if (value := getattr(args, name)) is not None}
     if given and args.target != "golden":

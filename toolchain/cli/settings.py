@@ -12,8 +12,8 @@ from spikec.deployment.settings import Setting, flag
 
 
 def add_settings(command: Parser, *names: str, **other: Any) -> None:
-    """The options of these fields, in this order. ``other``: what argparse shall be told otherwise, and ``flag`` and
-    ``default`` as the help shows it."""
+    """Add the options of these fields, in this order. ``other``: arguments of argparse to use instead; also ``flag``,
+    and ``default``, which changes only what the help shows."""
     for name in names:
         about = SETTINGS[name]
         place = _group(command, about.group) if about.group else command
@@ -26,13 +26,13 @@ def add_settings(command: Parser, *names: str, **other: Any) -> None:
 
 
 def add_other_settings(command: Parser) -> None:
-    """The options of ``spikec export`` that the command has not got yet, in the order of the fields."""
+    """Add the options of ``spikec export`` that the command does not have yet, in the order of the fields."""
     there = {action.dest for action in command._actions}
     add_settings(command, *(name for name, about in SETTINGS.items() if about.command and name not in there))
 
 
 def given(args: argparse.Namespace) -> dict[str, Any]:
-    """The fields of a configuration that the words say; without those that would follow from something else."""
+    """The fields of a configuration that the arguments state; derived fields are left out unless they were given."""
     found: dict[str, Any] = {}
     for name, about in SETTINGS.items():
         value = getattr(args, name, None)
@@ -43,7 +43,7 @@ def given(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def option(text: str) -> tuple[str, int | float | str]:
-    """Argument type: NAME=VALUE, the value a number where it can be one."""
+    """Argument type: NAME=VALUE; the value becomes a number if it can."""
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=VALUE")

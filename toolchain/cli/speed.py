@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Speed:
-    """Wall clock of a target over the batches seen so far, and of its own steps where it has some, as Lava."""
+    """Wall clock of a target over the batches seen so far, and of its own steps if it has them, as Lava does."""
 
     images: int = 0
     seconds: float = 0.0
@@ -38,7 +38,7 @@ class Speed:
 
     @property
     def images_per_second(self) -> float | None:
-        """With the start of the interpreters."""
+        """Images per second, the start of the interpreters included; None if no time was measured."""
         return self.images / self.seconds if self.seconds else None
 
     @property

@@ -1,4 +1,4 @@
-"""Options of targets on the command line: those that each target states of itself."""
+"""Options of targets on the command line: those that each target declares."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ _GOLDEN = "golden"
 
 
 def add_golden(command: Parser) -> None:
-    """Options of the golden model that change no result."""
+    """Add the options of the golden model that change no result."""
     command.later(lambda: _add(command, [(_GOLDEN, option) for option in _stated(_GOLDEN) if not option.changes]))
 
 
 def add_targets(command: Parser, *, running: bool) -> None:
-    """Options of every target. ``running``: the target alone is run, else it is compared with the golden model."""
+    """Add the options of every target. ``running``: only the target runs; else it is compared with the golden model."""
     command.later(lambda: _add(command, list(_offered(running))))
 
 
 def golden_options(args: argparse.Namespace) -> dict[str, Any]:
-    """The options given of the golden model, as ``tc.simulate`` takes them."""
+    """The given options of the golden model, as ``tc.simulate`` takes them."""
     return _given(args, [option for option in _stated(_GOLDEN) if option.at == "run"])
 
 
 def target_options(args: argparse.Namespace, *, running: bool) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The options given of ``args.target``: of its ``compile``, and of its program's ``run``; those of other targets
-    are refused. What compares takes the golden model's besides."""
+    """The given options of ``args.target``: those of its ``compile``, and those of its program's ``run``. Options of
+    other targets are refused, except those of the golden model when it is compared with (``running`` False)."""
     own = [option for name, option in _offered(running) if name == args.target]
     known = {option.name for option in own}
     for name, option in _offered(running):
@@ -43,8 +43,8 @@ def target_options(args: argparse.Namespace, *, running: bool) -> tuple[dict[str
 
 
 def _offered(running: bool) -> Iterator[tuple[str, Option]]:
-    """Every target's options with its name. What compares has none that change results, and how a program runs is
-    the golden model's business there."""
+    """Every target's options with its name. For a comparison (``running`` False), options that change results are left
+    out, and those of ``run`` too unless they are the golden model's."""
     from spikec.targets.base import target_names
 
     for name in target_names():
@@ -63,13 +63,13 @@ def _options(target: str) -> Options | None:
 
     try:
         found: Options | None = getattr(get_target(target), "options", None)
-    except Exception:  # code of another package may raise anything; what uses the target, and spikec doctor, say what
+    except Exception:  # code of another package may raise anything; using the target, or spikec doctor, shows it
         return None
     return found
 
 
 def _add(command: Parser, offered: list[tuple[str, Option]]) -> None:
-    """Those of one target under its title. Two targets may share an option."""
+    """Add options, those of each target under its title. An option that two targets share is added once."""
     groups: dict[str, Any] = {}
     for target, option in offered:
         if option.word in command._option_string_actions:

@@ -17,7 +17,7 @@ from spikec.cli.settings import add_settings
 if TYPE_CHECKING:
     from spikec.models.recipes import Recipe
 
-#: Trains a plain network, which any method may convert: no conversion method itself.
+#: Trains a plain network, which any method may convert. It is not a conversion method itself.
 PLAIN = "relu"
 
 
@@ -28,7 +28,7 @@ def add_parser(commands: Any) -> Parser:
 
 
 def _method_names() -> set[str]:
-    """Conversion methods by name, without importing them: one file each, called as its method, and entry points."""
+    """Names of conversion methods, found without importing them: from file names, one per method, and entry points."""
     files = (Path(__file__).parent.parent / "conversion" / "methods").glob("*.py")
     own = {file.stem.replace("_", "-") for file in files} - {"base", "--init--"}
     return own | {entry.name for entry in entry_points(group="spikec.methods")}
@@ -72,7 +72,7 @@ def _add_arguments(parser: Parser) -> None:
 
 
 def _safetensors(text: str) -> Path:
-    """Argument type: the name decides how weights are read, so another one would be unreadable after the training."""
+    """Argument type: the suffix decides how weights are read, so with another one they could not be read again."""
     if Path(text).suffix != ".safetensors":
         raise argparse.ArgumentTypeError(f"weights are written as safetensors: call the file {Path(text)}.safetensors")
     return output_path(text)
@@ -102,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
     model, thresholds = prepare(args.model, recipe, train, weights, average_pool=args.max_pool is not None)
     if thresholds:
         note("thresholds start at " + ", ".join(f"{value:.3g}" for value in thresholds.values()))
-    fitting_network(model, {"train": train, "test": test}, "cpu")  # the test set too: not only after the training
+    fitting_network(model, {"train": train, "test": test}, "cpu")  # the test set too: now, not after the training
     output: Path = args.output
     checkpoint = output.with_name(f"{output.name}.checkpoint")
     log = output.with_name(f"{output.name}.log.jsonl")
@@ -142,7 +142,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _identity(args: argparse.Namespace, recipe: Recipe) -> dict[str, Any]:
-    """What a checkpoint of this run is told apart by, beside the hyper-parameters."""
+    """What identifies a checkpoint of this run, besides the hyper-parameters."""
     from dataclasses import asdict
 
     values = {key: value for key, value in asdict(recipe).items() if key not in ("fit", "model")}

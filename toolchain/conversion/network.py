@@ -18,7 +18,7 @@ from spikec.ir.types import Schedule
 
 @dataclass
 class Provenance:
-    """What a converted network remembers of its making."""
+    """How a converted network was made."""
 
     method: str
     source_sha256: str
@@ -53,7 +53,9 @@ class SpikingNetwork(nn.Module):
         emitting = {neuron.steps: neuron.spec.kind.name for neuron in self.neurons.values()}
         if len(emitting) > 1:
             found = " and ".join(f"{steps} ({kind})" for steps, kind in sorted(emitting.items()))
-            raise ConversionError(f"all neurons of a network in float emit for as many steps, these for {found}")
+            raise ConversionError(
+                f"all neurons of a float network must emit for the same number of steps; these emit for {found}"
+            )
 
     example: Tensor
 
@@ -70,7 +72,7 @@ class SpikingNetwork(nn.Module):
 
     @property
     def steps(self) -> int:
-        """Steps run for one image; 1 where neurons send a level in one step."""
+        """Steps run for one image; 1 if neurons send their level as one number."""
         return max((neuron.steps for neuron in self.neurons.values()), default=1)
 
     def forward(self, images: Tensor) -> Tensor:

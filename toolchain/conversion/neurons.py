@@ -1,8 +1,8 @@
 """Float neurons: the update rules of ``docs/semantics.md`` on real numbers, all steps of a batch at once.
 
-Integer execution is the golden model's; these neurons are for evaluating and calibrating a network before it is
-lowered. Emissions are multiplied by the real value of one, so that a layer's mean over T steps is its activation. The
-step functions have surrogate gradients, so the network can be trained or tuned through its spikes.
+The golden model computes in integers; these neurons are for evaluating and calibrating a network before it is lowered.
+An emission is multiplied by the real value of an emission of 1, so that a layer's mean over T steps is its activation.
+The step functions have surrogate gradients, so the network can be trained or tuned through its spikes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from spikec.ir.kinds import IF, BitSerialIF, CalibratedIF, GradedIF, Kind, Signe
 from spikec.ir.types import Schedule
 from spikec.training.surrogate import fire, signed_spikes
 
-#: Neurons computed at once, whole images: what a step makes stays in the cache.
+#: Neurons computed at once (but at least one image), so that the values of a step stay in the cache.
 _AT_ONCE = 2**17
 
 
@@ -32,8 +32,8 @@ class NeuronSpec:
 
     ``kind``: the neuron kind with its fields, such as ``IF()`` or ``GradedIF(levels=15)``; fields that depend on
     thresholds in integers are left out, lowering fills them in. ``negative``: negative threshold, for kinds that have
-    one, as a fraction of the threshold; 0 stands for the smallest amount there is, one unit once the network is in
-    integers. ``warm_up``: steps of SRP's first phase.
+    one, as a fraction of the threshold; 0 stands for the smallest possible one, which is one unit in the integer
+    network. ``warm_up``: steps of SRP's first phase.
     """
 
     kind: Kind
@@ -41,7 +41,7 @@ class NeuronSpec:
     warm_up: int = 0
 
     def check(self, who: str, timesteps: int, schedule: Schedule) -> None:
-        """Raise :class:`ConversionError`, which starts with ``who``, where no network of T steps can have it."""
+        """Raise :class:`ConversionError`, its text starting with ``who``, if no network of T steps can use this."""
         kind = self.kind
         if not isinstance(kind, Kind):
             raise ConversionError(f"{who}: give a neuron kind, such as spikec.ir.kinds.IF(), not {kind!r}")
@@ -71,16 +71,17 @@ class NeuronSpec:
             raise ConversionError(f"{who}: {kind.name} neurons cannot start over after a warm_up; leave it out")
         if kind.constant_once != kind.one_number:
             raise ConversionError(
-                f"{who}: a network in float takes image and biases once where neurons send one number, and at every "
-                f"step elsewhere; {kind.name} neurons do otherwise"
+                f"{who}: a float network adds image and biases once where neurons send one number, and at every step "
+                f"elsewhere; {kind.name} neurons do not follow this"
             )
 
 
 class Neuron(nn.Module):
-    """A population. Input and output are [S * N, *shape] with the S steps outermost; ``counts`` keeps [N, *shape].
+    """A population. Input and output are [S * N, *shape] with the S steps outermost.
 
-    ``threshold`` (scalar or [C]): real value of a full activation; ``offset`` (0 or [*shape]): real amount added to
-    the initial membrane of unit / 2. ``reach``: largest number that T steps convey.
+    ``counts`` keeps the net emissions [N, *shape] of the last call. ``threshold`` (scalar or [C]): real value of a full
+    activation; ``offset`` (0 or [*shape]): real amount added to the initial membrane of unit / 2. ``reach``: the
+    largest total that T steps can send.
     """
 
     threshold: Tensor
@@ -100,7 +101,7 @@ class Neuron(nn.Module):
     def steps(self) -> int:
         """Steps this neuron emits for one image."""
         if self.spec.kind.one_number:
-            return 1  # a level travels as one number here; its bits are the golden model's business
+            return 1  # a level is one number here; only the golden model sends its bits
         return max(self.spec.warm_up + self.timesteps + self.drain, self.spec.kind.rehearsal)
 
     @property
@@ -110,7 +111,7 @@ class Neuron(nn.Module):
 
     @property
     def unit(self) -> Tensor:
-        """Real value of an emission of 1: emissions of ``reach`` in all make a full activation."""
+        """Real value of an emission of 1; a total of ``reach`` makes a full activation."""
         if self.spec.kind.one_number:
             return self.threshold / self.reach
         return self.threshold * (self.timesteps / self.reach)
@@ -134,7 +135,7 @@ class Neuron(nn.Module):
 
 
 #: Emissions [S, N, *shape] of a neuron from its input [S, N, *shape] and its initial membrane [N, *shape], all in
-#: units of ``Neuron.unit``; an emission counts as the layers behind it take it, its place value included.
+#: units of ``Neuron.unit``. Emissions are what the next layers receive: the place value is included.
 FloatNeuron: TypeAlias = Callable[[Neuron, Tensor, Tensor], Tensor]
 
 #: What neurons of each kind do in float.
@@ -173,7 +174,7 @@ def _calibrated(neuron: Neuron, z: Tensor, v: Tensor) -> Tensor:
 
 @FLOAT_NEURONS.register(BitSerialIF, GradedIF)
 def _level(neuron: Neuron, z: Tensor, v: Tensor) -> Tensor:
-    """The level itself: its bits are the golden model's business."""
+    """The level itself; only the golden model sends its bits."""
     return torch.clamp(_floor(z[0] + v), 0, neuron.reach)[None]
 
 
@@ -183,8 +184,8 @@ def _floor(x: Tensor) -> Tensor:
 
 
 def _all_at_once(neuron: Neuron, z: Tensor, v: Tensor) -> Tensor:
-    """Everything arrives before the first spike: spike k fires when the total holds k thresholds, and as many fire in a
-    step as may."""
+    """All input arrives before the first spike: spike k fires if the total is at least k units, and each step fires
+    as many as it may."""
     total, most = v + z.sum(0), neuron.spec.kind.emission[1]
     if most > 1:
         number = _floor(total)
@@ -194,7 +195,7 @@ def _all_at_once(neuron: Neuron, z: Tensor, v: Tensor) -> Tensor:
 
 
 def _paced(neuron: Neuron, z: Tensor, start: Tensor) -> Tensor:
-    """Step by step. SRP: after a first phase, neurons whose membrane is not positive then stay silent."""
+    """Step by step. SRP: neurons whose membrane is not positive after the first phase are silent in the second."""
     warm_up, most = neuron.spec.warm_up, neuron.spec.kind.emission[1]
     if not warm_up:
         return _plain(z, start, most)[0]

@@ -1,4 +1,4 @@
-"""The verb: a trained network and a method in, a float spiking network out."""
+"""Conversion: takes a trained network and a method, returns a float spiking network."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from spikec.ir.coding import InputRange
 _KEPT_EXAMPLES = 64
 
 
-@torch.inference_mode(False)  # its tensors could be neither traced nor tuned
+@torch.inference_mode(False)  # tensors of inference mode can be neither traced nor tuned
 def convert(ann: nn.Module, method: Method, *, example: Any, calibration: Any = None) -> SpikingNetwork:
     """Convert a trained network to a spiking network in float.
 
-    ``ann`` is left as it is. ``method``: one of ``tc.QCFS(timesteps=4)`` and its kin. ``example``: images as the
-    network takes them, float [N, C, H, W], tensor or array; fixes shapes and the input range. ``calibration``: training
-    images that give plain ReLU networks their thresholds, and static and tuned offsets their initial membranes
-    (default: ``example``, with a warning); the first 1,000 are used, 10,000 to tune. Other networks trained with
-    ``tc.ClipFloorShift`` need none.
+    ``ann`` is left as it is. ``method``: such as ``tc.QCFS(timesteps=4)``. ``example``: images as the network takes
+    them, float [N, C, H, W], tensor or array; fixes shapes and, together with ``calibration``, the input range.
+    ``calibration``: training images, which set the thresholds of plain ReLU networks and the initial membranes of
+    static and tuned offsets (default: ``example``, with a warning). The first 1,000 are used, the first 10,000 to tune.
+    Networks trained with ``tc.ClipFloorShift`` need none if the method has no such offsets.
 
     Raises ``UnsupportedOperation`` (all obstacles at once), ``ConversionError``, ``DataError``.
     """
@@ -155,14 +155,14 @@ def _warn_of_examples(graph: fx.GraphModule, offsets: Offsets | None, images: in
         warnings.warn(
             f"{' and '.join(what)} come from the {images} example images; "
             "pass calibration=images from the training set",
-            stacklevel=4,  # of who called convert, which is wrapped
+            stacklevel=4,  # the caller of convert, which is wrapped
         )
 
 
 def _thresholds(
     graph: fx.GraphModule, method: Method, levels: Mapping[str, int | None], images: Tensor
 ) -> dict[str, Tensor]:
-    """Threshold of every activation, float32 [] or [C]: the trained one, of a ReLU one that ``images`` give."""
+    """Threshold of every activation, float32 [] or [C]: the trained one; for a ReLU, calibrated on ``images``."""
     found = activations(graph)
     rectified = [name for name, module in found.items() if isinstance(module, Rectifier)]
     measured = calibrate(graph, images, {name: method.resolution(levels[name]) for name in rectified})
@@ -189,11 +189,11 @@ def _replace(graph: fx.GraphModule, name: str, module: nn.Module) -> None:
 
 
 def input_range(images: Tensor) -> InputRange:
-    """The 8-bit coding of the input that loses least: pixels of 8-bit images come through exactly.
+    """The 8-bit coding that loses least of the input; pixels of 8-bit images are coded exactly.
 
-    Images in [0, 1] whose values are multiples of 1/255 keep that scale, others that lie on a coarser lattice keep
-    theirs; other images that reach into (0.5, 1] count as 8-bit images too, everything else is scaled to its largest
-    magnitude. Negative values make the input int8.
+    Without negative values the input is uint8. The scale is the first of 1/255, 1/16, 1/15, 1 and 255 of which all
+    values are multiples from 0 to 255. If there is none, it is 1/255 for a largest value in (0.5, 1], else the largest
+    value / 255. With negative values the input is int8 and the scale is the largest magnitude / 127.
     """
     peak = float(images.abs().max())
     if peak == 0:

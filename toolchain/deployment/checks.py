@@ -1,6 +1,6 @@
-"""What a value of a grid file may be: checks that name the mistake and the nearest right name.
+"""Checks of the values of a grid file, which name the mistake and the nearest right name.
 
-What they ask is imported when they are called, since a command line builds its options without torch.
+They import what they need when they are called, since a command line builds its options without torch.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def text(value: Any) -> str | None:
 
 
 def file(value: Any) -> str | None:
-    """The path of a file that is there."""
+    """The path of a file that exists."""
     if not isinstance(value, str) or not value:
         return f"must be the path of a file, not {value!r}"
     return None if Path(value).is_file() else f"no file {value}"
@@ -117,7 +117,7 @@ def method_parts(value: Any) -> tuple[str, dict[str, Any]]:
 
 
 def method(value: Any) -> str | None:
-    """A method with options of its own, at least one T makes them right."""
+    """A method, with options of its own that are right for at least one T."""
     from dataclasses import fields
 
     from spikec.conversion import methods
@@ -135,7 +135,7 @@ def method(value: Any) -> str | None:
 
 
 def _options_mistake(name: str, options: dict[str, Any]) -> str | None:
-    """Options no T makes right are a mistake of the file; what depends on T or the schedule is for each run to say."""
+    """What is wrong with options that fail for every T tried; each run reports what depends on its T or schedule."""
     from spikec.conversion import methods
     from spikec.conversion.methods.base import default_timesteps
 

@@ -23,17 +23,17 @@ _PLAIN: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Configuration:
-    """Which network becomes which spiking network in integers, and in a sweep what is measured of it.
+    """Which network becomes which integer spiking network, and, in a sweep, what is measured of it.
 
-    A field made by ``setting`` is an option of ``spikec export`` and a key of grid files with all that they need, so a
-    new one is written here only; its identity is ``unless default``, so that results from before it are still found.
+    A field made by ``setting`` states all that an option of ``spikec export`` and a key of grid files need, so a new
+    field is written only here. A new field has the identity ``unless default``, so that older results are still found.
     :func:`spikec.deployment.fill` fills in what the network, its weights and the method decide.
 
-    ``options``: the method's fields beside T and schedule. ``schedule`` is None only where the method refused.
-    ``limit``: test images (None: all). ``energy``: profiles to estimate. ``as_trained``: weights keep the units they
-    were fine-tuned with. ``files``: SHA-256 of the files named (weights, a model's Python file, an archive of images, a
-    format, a profile), so that a file that changes is another configuration. ``reset``, ``v_init`` and ``dt`` are of
-    plain NIR files as the model, for which method and weights mean nothing.
+    ``options``: the method's fields beside T and schedule. A filled ``schedule`` is None only if the method refused its
+    settings or the model is a plain NIR file. ``limit``: test images (None: all). ``energy``: profiles to estimate.
+    ``as_trained``: weights keep the units they were fine-tuned with. ``files``: SHA-256 of the files named (weights, a
+    model's Python file, an archive of images, a format, a profile), so that a changed file makes another configuration.
+    ``reset``, ``v_init`` and ``dt`` are for plain NIR files as the model, for which method and weights mean nothing.
     """
 
     model: str = setting(
@@ -161,7 +161,7 @@ class Configuration:
         return f"{self.model} {method} T={self.timesteps}{schedule} int{self.bits}/{self.per}"
 
     def to_json(self) -> dict[str, Any]:
-        """JSON types only; without later fields where they are as they always were."""
+        """JSON types only; fields that were added later are left out if they have their default."""
         values = {**asdict(self), "energy": list(self.energy)}
         return {name: value for name, value in values.items() if name not in _LATER or value != DEFAULTS[name]}
 
@@ -172,7 +172,7 @@ class Configuration:
 
 #: How each field is set, by its name, in the order of the fields.
 SETTINGS: dict[str, Setting] = settings_of(Configuration)
-#: What a field is where nothing else decides.
+#: The value of each field if nothing else decides it.
 DEFAULTS = defaults_of(Configuration)
 _LATER = [name for name, about in SETTINGS.items() if about.identity == "unless default"]
 _NO_IDENTITY = [name for name, about in SETTINGS.items() if about.identity == "never"]

@@ -28,7 +28,7 @@ class Deployment:
 
     ``network``: in float. ``nir``: the content of a deployment file. ``precision`` of the weights; ``images`` that
     chose thresholds and units, float32 [N, *input shape]; the trained ``model``, None for a plain NIR file;
-    ``configuration``: None where it was made of these directly. ``remarks``: what whoever asked for it should know.
+    ``configuration``: None if it was made from these directly. ``remarks``: notes for whoever asked for it.
     """
 
     network: SpikingNetwork
@@ -50,7 +50,7 @@ def deploy(
 ) -> Deployment:
     """The deployment of a configuration that :func:`spikec.deployment.fill` filled in.
 
-    ``model`` and ``training``: the trained network and its training images, of whoever has them already. Raises
+    ``model`` and ``training``: the trained network and its training images, if the caller has them already. Raises
     ``DataError``, ``ConversionError``, ``UnsupportedOperation``, ``DoesNotFit``, ``RangeError``.
     """
     if training is None:
@@ -84,9 +84,9 @@ def deploy_network(
     format: str = defaults.FORMAT,
     force: bool = False,
 ) -> Deployment:
-    """The deployment of a trained network by ``method``, calibrated on ``images``, training images float [N, ...].
+    """The deployment of a trained network by ``method``, calibrated on ``images``: training images, float [N, ...].
 
-    ``precision``: 8 bits per layer unless it says otherwise.
+    ``precision``: by default 8 bits with one scale per layer.
     """
     network = _convert(model, method, images)
     precision = precision or Int8()
@@ -103,7 +103,7 @@ def trained_model(configuration: Configuration, training: Dataset) -> nn.Module:
 
 
 def precision_of(configuration: Configuration) -> Int8:
-    """The precision to lower with; where the weights were fine-tuned for it, with the units they were trained with."""
+    """The precision to lower with; if the weights were fine-tuned for it, with the units of that training."""
     chosen: dict[str, Any] = {
         "per": configuration.per,
         "bits": configuration.bits,
@@ -113,7 +113,7 @@ def precision_of(configuration: Configuration) -> Int8:
     if configuration.as_trained and configuration.weights:
         trained_with = weights_file(configuration.weights).precision
         if trained_with is None:
-            raise DataError(f"{configuration.weights} does not say any more which precision it was fine-tuned with")
+            raise DataError(f"{configuration.weights} no longer states the precision it was fine-tuned with")
         chosen["units"] = trained_with.units
     return Int8(**chosen)
 
@@ -132,7 +132,7 @@ def _plain_network(configuration: Configuration, images: Tensor) -> SpikingNetwo
 
 
 def _remarks(configuration: Configuration, network: SpikingNetwork) -> list[str]:
-    """That ``network`` is another one than its weights were trained through, where it is."""
+    """A remark if ``network`` differs from the spiking network that its weights were trained through."""
     if configuration.weights is None or configuration.plain:
         return []
     through = weights_file(configuration.weights).through_spikes
@@ -140,7 +140,7 @@ def _remarks(configuration: Configuration, network: SpikingNetwork) -> list[str]
         return []
     return [
         f"the weights were trained through T = {through.timesteps} pipelined steps of {through.neuron} neurons without "
-        "offsets; expect less of this network"
+        "offsets; expect a lower accuracy here"
     ]
 
 

@@ -1,4 +1,4 @@
-"""From what somebody said to a configuration with everything filled in."""
+"""Turns the fields that were given into a configuration with everything filled in."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class OtherUse(ConversionError):
 
 
 def fill(given: Mapping[str, Any]) -> tuple[Configuration, Exception | None]:
-    """The configuration that ``given`` fields stand for, and why it cannot be: what its method says of its settings,
-    or :class:`OtherUse`; None where it can.
+    """The configuration that ``given`` fields stand for, and the error that rules it out: what its method raises for
+    its settings, or :class:`OtherUse`; None if there is none.
 
     Derived fields that are not given follow from the network (``data``), its weights (the precision that they were
     fine-tuned for) and the method (``timesteps``, ``schedule``, the rest of ``options``). ``method`` must be known.
@@ -60,13 +60,13 @@ def fill(given: Mapping[str, Any]) -> tuple[Configuration, Exception | None]:
 
 
 def method_of(configuration: Configuration) -> Method:
-    """The conversion method with its settings. Raises what it says of them."""
+    """The conversion method with its settings. Raises what the method raises for them."""
     chosen: dict[str, Any] = {"schedule": configuration.schedule} if configuration.schedule else {}
     return methods()[configuration.method](timesteps=configuration.timesteps, **chosen, **configuration.options)
 
 
 def with_files(configuration: Configuration) -> Configuration:
-    """The configuration with the SHA-256 of the files that its result depends on, by what they are."""
+    """The configuration with the SHA-256 of the files that its result depends on, by what each file is for."""
     from spikec.models.weights import index
 
     shipped = index().get(configuration.model, {}) if configuration.weights is None else {}
@@ -97,7 +97,7 @@ def _trained_precision(weights: str | None) -> TrainedPrecision | None:
 
 
 def _data(model: str, weights: str | None) -> str:
-    """A shipped network knows its data set; any other takes what every command takes."""
+    """The data set of a shipped network; for any other, the default of all commands."""
     from spikec.models.weights import index
 
     known = index().get(model, {}) if weights is None else {}
@@ -113,5 +113,5 @@ def _hash(path: Path) -> str:
 
 @lru_cache(maxsize=64)
 def _digest(path: Path, changed: int, size: int) -> str:
-    """Of the file as it is at that time and size: a grid names it once per run."""
+    """SHA-256 of the file, kept for this time of change and size: a grid asks for it once per run."""
     return hashlib.sha256(path.read_bytes()).hexdigest()

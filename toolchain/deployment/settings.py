@@ -9,8 +9,8 @@ from typing import Any, Literal
 from spikec.deployment import checks
 from spikec.deployment.checks import Check
 
-#: Whether a field is part of the identity of a configuration. ``unless default``: of fields that came later, so that
-#: configurations without them keep the identity they had.
+#: Whether a field is part of the identity of a configuration. ``unless default``: for fields that were added later, so
+#: that configurations without them keep their identity.
 Identity = Literal["always", "unless default", "never"]
 
 
@@ -22,14 +22,13 @@ class Setting:
     ``--name``; a bare word is a positional argument), ``metavar`` stands for its value, ``group`` is the title of the
     options it is listed with.
 
-    A value is one of ``choices``; or a whole number from ``least`` to ``most``; or a path (``path``); or true where
-    the word stands there (``switch``); or a table given word by word as NAME=VALUE (``table``); or a number
-    (``number``); or a text. ``check`` says what is wrong with a value of a grid file, where that is more.
+    A value is one of ``choices``; or a whole number from ``least`` to ``most``; or a path (``path``); or true if the
+    flag is given (``switch``); or a table given word by word as NAME=VALUE (``table``); or a number (``number``); or a
+    text. ``check``, if given, decides alone what is wrong with a value of a grid file.
 
-    ``derived``: where nothing is said, it follows from the network, its weights or the method; the default of the field
-    is what it is where they say nothing. ``precision``: weights that were fine-tuned for a precision say it.
-    ``command``: an option of ``spikec export``. ``grid``: a key of grid files. ``many``: its value is a list.
-    ``column``: of summaries.
+    ``derived``: if not given, it follows from the network, its weights or the method; the default of the field holds if
+    they say nothing. ``precision``: weights that were fine-tuned for a precision decide it. ``command``: an option of
+    ``spikec export``. ``grid``: a key of grid files. ``many``: its value is a list. ``column``: a column of summaries.
     """
 
     help: str = ""

@@ -20,8 +20,8 @@ TRAINED_PRECISION = "trained_precision"
 class TrainedPrecision:
     """The precision that weights were fine-tuned with (``spikec train --weight-bits``), and what for.
 
-    ``per``, ``bits``, ``scale``, ``override`` and ``units`` as in :class:`spikec.quantization.Int8`; ``method`` and
-    number ``format``: any other use would round the weights anew.
+    ``per``, ``bits``, ``scale``, ``override`` and ``units`` as in :class:`spikec.quantization.Int8`. ``method`` and
+    number ``format``: what they were fine-tuned for; any other use would round the weights anew.
     """
 
     per: str
@@ -88,7 +88,7 @@ class WeightsFile:
 
 
 def weights_file(path: str | Path) -> WeightsFile:
-    """What the file says. Raises :class:`DataError` where it cannot be read."""
+    """The file with its header. Raises :class:`DataError` if it cannot be read."""
     path = Path(path)
     if not path.is_file():
         return WeightsFile(path, read_header(path))  # which says so
@@ -98,5 +98,5 @@ def weights_file(path: str | Path) -> WeightsFile:
 
 @lru_cache(maxsize=64)
 def _read(path: Path, changed: int, size: int) -> WeightsFile:
-    """Of the file as it is at that time and size: a grid names it once per run."""
+    """The file, kept for this time of change and size: a grid asks for it once per run."""
     return WeightsFile(path, read_header(path))

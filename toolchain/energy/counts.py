@@ -27,12 +27,12 @@ from spikec.simulation.trace import Trace
 class SynapseCounts:
     """One synapse node. Event counts are totals over images and steps; the rest is per network.
 
-    ``kind``: the word for its operation. ``synops``, ``synops_nonzero``, ``events``: whatever feeds the node, the input
-    included as if its pixels were events at every step. ``input_*``: the part that comes from the input, which the
-    energy model charges by its first layer mode (``input_fed``: there is such a part). ``mac``: SynOps that need a
-    multiplication (input pixels, payloads); ``acc``: additions. ``dense_macs``: synapses, that is multiply-accumulates
-    of one pass of the ANN without those on the padding; ``padded_macs``: with them (the usual profiler's number).
-    ``bias_adds``: total over images and steps.
+    ``kind``: the word for its operation. ``synops``, ``synops_nonzero``, ``events`` count whatever feeds the node;
+    pixels of the input count as events at every step. ``input_*``: the part that comes from the input, which the energy
+    model charges by its first layer mode (``input_fed``: there is such a part). ``mac``: SynOps that need a
+    multiplication (input pixels, payloads); ``acc``: additions. ``dense_macs``: number of synapses, which is the
+    multiply-accumulates of one pass of the ANN without those on the padding; ``padded_macs``: with them (as usual
+    profilers count). ``bias_adds``: total over images and steps.
     """
 
     name: str
@@ -68,9 +68,9 @@ class PopulationCounts:
     """One layer of neurons (or the readout, which emits nothing). Totals over images and steps.
 
     ``kind``: name of its neurons. ``updates``: neuron-steps; ``spikes_out``: non-zero emissions; ``direct_synops``:
-    events that arrive over connections without weights (identities, pools); ``payload_bits`` of one message besides its
-    address: those of the largest number it can carry, 0 where that is 1, and one for a sign; ``dead`` and
-    ``saturated``: neurons that never, and at every step of every image, emitted.
+    events that arrive over connections without weights (identities, pools); ``payload_bits``: bits of one message
+    besides its address, as many as the largest number it can carry needs (0 if that is 1), and one for a sign;
+    ``dead``: neurons that never emitted; ``saturated``: those that emitted at every step of every image.
     """
 
     name: str
@@ -149,13 +149,13 @@ def count(graph: IntegerGraph, trace: Trace) -> Counts:
 
 def _check(graph: IntegerGraph, trace: Trace) -> None:
     ran, runs = (trace.timesteps, trace.extra_steps), (graph.timesteps, graph.emission_steps - graph.timesteps)
-    if trace.timesteps and ran != runs:  # 0: made by hand, does not say
+    if trace.timesteps and ran != runs:  # 0: a trace made by hand, which does not state it
         raise DataError(
             f"the trace ran {ran[0]} steps and {ran[1]} beyond, the graph runs {runs[0]} and {runs[1]}; "
             "pass the graph the trace was made with"
         )
     if trace.steps is not None:
-        raise DataError("the images of the trace stopped early, and counts are of all steps: run without early_exit")
+        raise DataError("images of this trace stopped early, but counts need all steps: run without early_exit")
     if trace.input_events is None:
         raise DataError(
             "the trace holds no input events, so the first layer cannot be counted; use the trace of simulate()"
@@ -168,7 +168,7 @@ def _check(graph: IntegerGraph, trace: Trace) -> None:
 
 
 def _event_totals(population: Population, trace: Trace) -> npt.NDArray[np.int64]:
-    """Events of every neuron, summed over the images; also of a trace that kept nothing but these sums."""
+    """Events of every neuron, summed over the images; works for a trace that kept only these sums too."""
     name = population.name
     if name in trace.event_totals:
         totals = trace.event_totals[name]

@@ -47,12 +47,12 @@ def estimate(
     """Energy per image of ``trace`` on a chip, with an interval.
 
     ``profile``: a name (``loihi1``, ``loihi2``, ``cmos45``) or the path of a profile file; ``book``: one of its sets
-    of constants. ``placement``: where neurons are computed (``tc.place``); without it, cores by capacity.
-    ``first_layer`` says who computes what the image enters, see
+    of constants. ``placement``: where neurons are computed (``tc.place``); without it, cores are assigned by capacity.
+    ``first_layer`` says who computes the layer that the image enters, see
     :func:`spikec.energy.workload.first_layer_synops`; by default the profile's choice (``bias_current`` on Loihi).
-    ``step_seconds``: wall clock per step where it was measured; without it the chip's own bound, which leaves out
-    input and output. Raises ``DataError`` when trace, placement and graph do not belong together, ``ToolchainError``
-    for an unknown profile, book or mode.
+    ``step_seconds``: the measured wall clock per step; without it the chip's own bound, which leaves out input and
+    output. Raises ``DataError`` when trace, placement and graph do not belong together, ``ToolchainError`` for an
+    unknown profile, book or mode.
     """
     net = as_integer(graph)
     if not isinstance(trace, Trace):

@@ -45,8 +45,8 @@ _SRAM = (("e_sram_8k", 8 * 1024), ("e_sram_32k", 32 * 1024), ("e_sram_1m", 1024 
 
 
 def access(constants: Mapping[str, Samples], size: float, on_chip: float) -> Samples:
-    """Joules of a 64-bit access to ``size`` bytes: log-log through the three published SRAM sizes, extended to
-    ``on_chip``; the smallest serves anything below it, DRAM anything beyond."""
+    """Joules of a 64-bit access to a memory of ``size`` bytes: log-log through the three published SRAM sizes, extended
+    up to ``on_chip``. Anything below the smallest costs as much as that, anything beyond ``on_chip`` is DRAM."""
     if size > on_chip:
         return np.asarray(constants["e_dram"])
     points = [(math.log(capacity), np.log(constants[key])) for key, capacity in _SRAM]
@@ -74,8 +74,8 @@ def levels(graph: IntegerGraph) -> int:
 def price(
     work: Workload, constants: Mapping[str, Samples], counts: Counts, sizes: Mapping[str, Any], reuse: int = 1
 ) -> Bill:
-    """Bill of one image. ``reuse`` is that of a first layer computed densely; an
-    event uses what it fetches once."""
+    """Bill of one image. ``reuse``: operations per fetched value in a first layer that is computed densely; an event
+    uses what it fetches once."""
     c, supply = constants, constants["supply"] ** 2
     w, v, on_chip = sizes["weight_bits"], sizes["state_bits"], sizes["on_chip_bytes"]
     items: dict[str, Samples] = {name: np.zeros(1) for name in TERMS}

@@ -21,7 +21,7 @@ Routes = Int64
 @dataclass(frozen=True)
 class MeshLoad:
     """``through``: by layer, messages through each tile per spike, float64 [tiles]; ``ways``: (borders crossed
-    east-west, north-south) of the messages that were sent, without those another way exceeds in both."""
+    east-west, north-south) of the messages that were sent, without ways that another one covers in both directions."""
 
     through: Mapping[str, np.ndarray[tuple[int, ...], np.dtype[np.float64]]] = field(default_factory=dict)
     ways: tuple[tuple[int, int], ...] = ()
@@ -47,7 +47,7 @@ def through_tiles(places: Int64, routes: Routes) -> Int64:
 
 
 def longest_ways(places: Int64, routes: Sequence[Routes]) -> tuple[tuple[int, int], ...]:
-    """(east-west, north-south) borders of the sent messages, without those another way exceeds in both."""
+    """(east-west, north-south) borders of the sent messages, without ways that another covers in both directions."""
     pairs = np.concatenate([r[r[:, 2] > 0, :2] for r in routes]) if routes else np.zeros((0, 2), np.int64)
     distances = np.unique(np.abs(places[pairs[:, 0], 1:] - places[pairs[:, 1], 1:]), axis=0)
     kept: list[tuple[int, int]] = []

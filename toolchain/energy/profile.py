@@ -1,7 +1,7 @@
 """Energy profiles: constants as data, each with its interval and its source.
 
-A profile is a TOML file ``energy_<name>.toml``. Those of chips lie in the folders of the ``targets`` package, chip
-independent ones beside this file; a path to a file of one's own works everywhere a name does.
+A profile is a TOML file ``energy_<name>.toml``. Those of chips are in the folders of the ``targets`` package, others in
+``profiles`` beside this file. The path of a file of your own can be given wherever a name can.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _SIZES = ("on_chip_bytes", "fifo_bytes")  # 0: everything lies off the chip, or 
 
 
 class Held(dict[str, Any]):
-    """What a profile holds. Asking for what it lacks is a mistake in the file, and said so."""
+    """The content of a profile. A key that it lacks is a mistake in the file: asking for one raises ToolchainError."""
 
     def __init__(self, profile: str, values: Mapping[str, Any]) -> None:
         super().__init__(values)
@@ -80,7 +80,7 @@ class Profile:
 
     @property
     def calibration(self) -> Mapping[str, Any] | None:
-        """Coefficients of the plane the book's terms lie on, where it was fitted to one measurement."""
+        """Coefficients of the plane that the book's terms lie on, if it was fitted to one measurement; else None."""
         found: Mapping[str, Any] | None = self.data["books"][self.book].get("calibration")
         return None if found is None else Held(self.name, found)
 

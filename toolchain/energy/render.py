@@ -90,7 +90,7 @@ def text(estimate: Estimate) -> str:
 
 
 def _reference(estimate: Estimate) -> list[str]:
-    """The quantised network beside it: a line for each assumed reuse, since one ratio would mean nothing."""
+    """The quantised network for comparison: a line for each assumed reuse, since the ratio depends on it."""
     found = estimate.reference
     if found is None:
         return []
@@ -164,7 +164,7 @@ def document(estimate: Estimate) -> dict[str, Any]:
 
 
 def _reference_document(found: Reference | None) -> dict[str, Any]:
-    """Empty where the profile prices the spiking network alone."""
+    """The reference as JSON types; empty if the profile prices only the spiking network."""
     if found is None:
         return {}
     return {

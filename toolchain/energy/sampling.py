@@ -29,10 +29,10 @@ class Quantiles:
 
 
 def draw_constants(profile: Profile, draws: int, rng: np.random.Generator) -> dict[str, Samples]:
-    """float64 [draws] per constant, drawn independently but for the calibration plane.
+    """float64 [draws] per constant, drawn independently except for the calibration plane.
 
-    Where the book was fitted to one measurement, one term follows from the others by :func:`solve`, and draws that
-    push it out of its own interval are drawn again.
+    If the book was fitted to one measurement, one term follows from the others by :func:`solve`, and draws that push it
+    out of its own interval are drawn again.
     """
     kept = {key: np.empty(0) for key in profile.constants}
     for _ in range(100):

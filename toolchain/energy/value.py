@@ -103,12 +103,12 @@ class Estimate:
 
     ``evidence``: estimate, or "calibrated on one run"; never a measurement. A non-empty ``unpriced`` makes ``total`` a
     lower bound. ``nominal``: the total with every constant at its nominal value, from which ``sensitivities`` start;
-    not the median where intervals are lopsided. ``step_seconds`` and ``inference_seconds`` (one image per ``steps``
+    not the median if intervals are asymmetric. ``step_seconds`` and ``inference_seconds`` (one image per ``steps``
     steps, pipeline full) are None for profiles without a time model; ``latency_seconds`` is from first input to the
     answer. ``cores``: those that hold part of each layer, and one may hold several; ``total_cores``: each counted once,
-    0 for profiles without cores. ``reference``: the quantised network beside it, None for profiles that price only the
-    spiking one.
-    ``neurobench``: the benchmark's metrics by its names, see :func:`spikec.energy.conventions.neurobench`.
+    0 for profiles without cores. ``reference``: the quantised network for comparison, None for profiles that price only
+    the spiking one. ``neurobench``: the benchmark's metrics by its names, see
+    :func:`spikec.energy.conventions.neurobench`.
     """
 
     profile: str

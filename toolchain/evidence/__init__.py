@@ -1,1 +1,1 @@
-"""Everything that runs a model to show something."""
+"""Evidence from running a model: accuracy, losslessness, fidelity, ranges, agreement with targets."""

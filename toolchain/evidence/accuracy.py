@@ -33,7 +33,7 @@ class Evaluation:
     events: dict[str, int] = field(default_factory=dict)
     overflows: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0  # wall clock inside the target
-    steps: int | None = None  # that were run, where images may stop early
+    steps: int | None = None  # run in all, if images may stop early
 
     @property
     def mean_steps(self) -> float | None:
@@ -56,7 +56,7 @@ class Evaluation:
 
     @property
     def overflowed(self) -> dict[str, int]:
-        """Neuron-steps beyond 24 bits, or the registers asked for, by layer, where there are any."""
+        """Neuron-steps beyond 24 bits, or beyond the registers asked for, by layer; layers without any are left out."""
         return {name: count for name, count in self.overflows.items() if count}
 
     def add(self, trace: Trace, labels: npt.NDArray[np.int64]) -> None:
@@ -83,9 +83,9 @@ def golden_trace(
     progress: Progress | None = None,
     **options: Any,
 ) -> Trace:
-    """The golden model's trace of all images. With counts summed over the images it is small for any number of them;
+    """The golden model's trace of all images. Counts summed over the images keep it small for any number of them;
     ``counts=True`` keeps them per image, which an energy interval needs. ``measure`` keeps the range of every membrane,
-    also where 24 bits are proven; ``options`` are further ones of ``tc.simulate``."""
+    even if 24 bits are proven to suffice. ``options``: further options of ``tc.simulate``."""
     if progress is not None:
         tell = progress
         options["progress"] = lambda done, _: tell(done)

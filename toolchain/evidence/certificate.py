@@ -1,7 +1,7 @@
 """The lossless certificate: is the spiking network the quantised network of the same integers?
 
-That network has as many levels as the neurons can send. It is the one that was trained, up to the rounding of weights,
-where training had that number: L = T, or 2**T - 1 for ``bit_serial``.
+That network has as many levels as the neurons can send. Up to the rounding of weights it is the trained network, if
+that was trained with as many levels: L = T, or 2**T - 1 for ``bit_serial``.
 """
 
 from __future__ import annotations
@@ -71,10 +71,10 @@ class Certificate:
 def certify(graph: nir.NIRGraph | IntegerGraph, images: npt.ArrayLike) -> Certificate:
     """Compare a deployment with the integer quantised network of the same weights, thresholds and initial membranes.
 
-    The quantised network computes each neuron's level in one step, ``clip(floor((v_init + U) / theta), 0, L)`` with U
-    all input of T steps and L the largest number that T emissions of the kind convey, from the levels of the layer
-    before. ``images``: float [N, *input shape]. Raises ``DataError`` for an iterator and ``GraphError`` where the
-    quantised network cannot be written down.
+    The quantised network computes each neuron's level in one step: ``clip(floor((v_init + U) / theta), 0, L)``. U is
+    all input of T steps, from the levels of the layer before; L is the largest number that T emissions of the kind can
+    send. ``images``: float [N, *input shape]. Raises ``DataError`` for an iterator and ``GraphError`` if the quantised
+    network cannot be written down.
     """
     integer = as_integer(graph)
     if isinstance(images, Iterator):
@@ -97,7 +97,7 @@ def certify(graph: nir.NIRGraph | IntegerGraph, images: npt.ArrayLike) -> Certif
 def quantised_network(graph: IntegerGraph) -> IntegerGraph:
     """The quantised network with the integers of ``graph``: graded neurons, one step.
 
-    Where image and biases enter at every step, biases and the weights that read the image count T times.
+    If image and biases enter at every step, biases and the weights that read the image are multiplied by T.
     """
     for population in graph.populations:
         if population.neuron.least(graph.timesteps) < 0:

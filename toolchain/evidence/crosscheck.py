@@ -1,4 +1,4 @@
-"""One graph, two executions: the golden model against a target, every emission of every layer, image and step."""
+"""Compares two executions of a graph, golden model and target: every emission of every layer, image and step."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 class Crosscheck:
     """The first difference or None, and what was compared; unpacks into ``difference, compared``.
 
-    ``images``: as many as were given; a difference ends the comparison. ``layers``: populations. ``compared``: what
-    both executions told: ``spikes`` (of every step), ``counts``, ``events``, ``curve`` (the readout after every step)
-    and ``output``.
+    ``images``: how many were given; the comparison ends at the first difference. ``layers``: number of populations.
+    ``compared``: what both executions recorded: ``spikes`` (of every step), ``counts``, ``events``, ``curve`` (the
+    readout after every step) and ``output``.
     """
 
     target: str
@@ -74,8 +74,8 @@ def crosscheck(
 ) -> Crosscheck:
     """Run ``images``, float [N, *input shape] or a data set, on the golden model and on ``target``, and compare.
 
-    ``options`` are those of the target's ``compile``, ``golden`` those of ``tc.simulate``. Batches follow from the
-    memory that rasters take, and from ``options["chunk"]``. ``progress`` is called with the number of images done,
+    ``options`` are those of the target's ``compile``, ``golden`` those of ``tc.simulate``. The batch size follows from
+    the memory that rasters take and from ``options["chunk"]``. ``progress`` is called with the number of images done,
     ``watch`` with every trace of the target.
 
     Raises ``TargetUnavailable``, ``DoesNotFit``, ``DataError``.
@@ -119,7 +119,7 @@ class _Arrays:
 
 
 def _ready(target: str | Target) -> Target:
-    """The target, which can run here."""
+    """The target; raises ``TargetUnavailable`` if it cannot run here."""
     found = get_target(target) if isinstance(target, str) else target
     missing = found.available()
     if missing:

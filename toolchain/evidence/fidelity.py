@@ -29,11 +29,11 @@ Stage: TypeAlias = "SpikingNetwork | nir.NIRGraph"
 class LayerFidelity:
     """Mean absolute differences of one layer's activations, as fractions of the layer's mean activation.
 
-    ``clipping``: the trained activation against its clipped form. ``quantisation``: clipped against rounded to the
-    levels T steps can express (both are zero where training had them already). ``propagation``: rounded, for the
-    network's own input against the spiking network's mean input. ``unevenness``: what that mean input should give
-    against what the neurons emitted (timing; in an integer graph also the rounding of weights). ``total``: activation
-    against emitted rate; at most the sum.
+    ``clipping``: the trained activation against its clipped form. ``quantisation``: the clipped form against the form
+    rounded to the levels that T steps can express (both are zero if training had this clip and these levels already).
+    ``propagation``: the rounded form for the network's own input against that for the spiking network's mean input.
+    ``unevenness``: the latter against what the neurons emitted (timing; in an integer graph also the rounding of
+    weights). ``total``: activation against emitted rate; at most the sum of the others.
     """
 
     layer: str
@@ -80,9 +80,9 @@ class _Coding:
 def fidelity(ann: nn.Module, converted: Stage, images: Any, *, against: Stage | None = None) -> Fidelity:
     """Error of each spiking layer of ``converted`` against the trained network, on ``images`` [N, C, H, W].
 
-    ``converted`` is a float network (``tc.convert``) or an integer graph (``tc.lower``) made from ``ann``; ``against``,
-    another of these, takes the place of the trained network: an integer graph against the float network it was lowered
-    from shows what rounding costs. Raises ``ConversionError`` when their layers do not correspond.
+    ``converted`` is a float network (``tc.convert``) or an integer graph (``tc.lower``) made from ``ann``. ``against``,
+    another of these, replaces the trained network as the reference: an integer graph against the float network it was
+    lowered from shows what rounding costs. Raises ``ConversionError`` when their layers do not correspond.
     """
     data = as_images(images, "images")
     traced = canonicalize(ann, data[:2])
@@ -165,7 +165,7 @@ def _codings(network: SpikingNetwork | ig.IntegerGraph) -> dict[str, _Coding]:
 
 def _integer_coding(graph: ig.IntegerGraph, population: ig.Population) -> _Coding:
     scale, kind = torch.as_tensor(population.scale, dtype=torch.float32), population.neuron
-    # A number is the activation in units; other emissions are, in the mean of T steps.
+    # Neurons that send one number send the activation in units; of others, the mean over T steps is the activation.
     step = scale if kind.one_number else scale / graph.timesteps
     return _Coding(step, kind.reach(graph.timesteps), kind.least(graph.timesteps))
 

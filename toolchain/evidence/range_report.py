@@ -1,4 +1,4 @@
-"""What is known of every accumulator and membrane: proven, measured, or seen to overflow."""
+"""What is known about every accumulator and membrane: proven, measured, or seen to overflow."""
 
 from __future__ import annotations
 

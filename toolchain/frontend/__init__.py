@@ -1,4 +1,4 @@
-"""PyTorch in: trace a module, bring it to a closed list of operations, fold, and refuse with a reason."""
+"""PyTorch front end: trace a module, rewrite it to a closed list of operations, fold, or refuse with a reason."""
 
 from spikec.frontend.canonical import canonicalize, is_activation
 from spikec.frontend.max_pool import replace_max_pool

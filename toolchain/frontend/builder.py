@@ -56,7 +56,7 @@ class Call:
 
     @property
     def signal(self) -> bool:
-        """Whether the user's tensor that comes first is a signal (N, C, L)."""
+        """Whether the first tensor that the user's operation reads is a signal (N, C, L)."""
         return len(self.node.all_input_nodes[0].meta.get("shape", ())) == 2
 
 
@@ -124,7 +124,7 @@ class Builder:
         return isinstance(value, fx.Node)
 
     def affine(self, call: Call, source: fx.Node, scale: Tensor, shift: Tensor) -> fx.Node:
-        """``source * scale + shift`` per channel, folded into the linear layer before it where only this reads it."""
+        """``source * scale + shift`` per channel, folded into the linear layer before it if nothing else reads that."""
         channels = self.shape(source)[0]
         scale, shift = scale.detach().expand(channels), shift.detach().expand(channels)
         before = self.module(source)
@@ -144,7 +144,7 @@ class Builder:
             return source
         padded = isinstance(layer, Convolution) and any(layer.pads)
         if padded and bool(before.shift.any()):
-            return source  # the padding is zero after the shift, not before it: no kernel can say that
+            return source  # padded zeros do not get the shift, and no kernel can express that
         scale, shift = before.scale, before.shift
         if isinstance(layer, Dense):
             layer.bias = layer.bias + layer.weight @ shift

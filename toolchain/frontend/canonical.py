@@ -1,4 +1,4 @@
-"""The pass from a raw traced graph to the closed list of operations, batch norm folded, every obstacle collected."""
+"""Rewrites a raw traced graph to the closed list of operations, folds batch norm, and collects every obstacle."""
 
 from __future__ import annotations
 
@@ -25,11 +25,12 @@ _PLAIN = (bool, int, float, str, torch.Size, torch.dtype, torch.device)
 
 
 def canonicalize(model: nn.Module, example: Tensor) -> fx.GraphModule:
-    """The traced graph of ``model``: only the modules of ``spikec.frontend.modules``, activations, ``operator.add``
-    and ``torch.cat``; nodes carry ``meta["shape"]`` (without batch) and ``meta["where"]`` (the user's source line).
+    """Trace ``model`` and rewrite it to the closed list of operations.
 
-    ``example`` is float [N, C, H, W]. Raises ``UnsupportedOperation`` listing every obstacle, and
-    ``ConversionError`` where the result would compute something else than ``model``.
+    The result holds only the modules of ``spikec.frontend.modules``, activations, ``operator.add`` and ``torch.cat``.
+    Nodes carry ``meta["shape"]`` (without batch) and ``meta["where"]`` (the user's source line). ``example`` is float
+    [N, C, H, W]. Raises ``UnsupportedOperation`` that lists every obstacle, and ``ConversionError`` if the result
+    does not compute what ``model`` computes.
     """
     raw = trace(model, example)
     builder = Builder()
@@ -102,7 +103,7 @@ def _nodes_in(values: Any) -> list[fx.Node]:
 
 
 def _constant(raw: fx.GraphModule, node: fx.Node, args: Any, kwargs: Any) -> Any:
-    """What an operation on parameters and numbers alone gives: the same for every image."""
+    """The result of an operation that reads only parameters and numbers: the same for every image."""
     with torch.no_grad():
         if node.op == "call_module":
             return raw.get_submodule(str(node.target))(*args, **kwargs)

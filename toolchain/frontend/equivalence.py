@@ -1,4 +1,4 @@
-"""The last line of defence: the canonical graph computes what the network computes, tried on the example images."""
+"""The last check: on the example images, the canonical graph computes what the network computes."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _FINE = 2**20
 def require_equal(traced: fx.GraphModule, graph: fx.GraphModule, example: Tensor) -> None:
     """Raise :class:`ConversionError` where ``graph`` and the network behind ``traced`` differ on ``example``.
 
-    Tried on all images and on the first alone, since a network may compute with the size of the batch. Staircases are
-    refined while both run: a value that folding moves across a step by rounding is no difference.
-    ``graph`` holds the very activation modules of ``traced``.
+    Both run on all images and on the first alone, since a network may compute with the batch size. Meanwhile quantised
+    activations get 2**20 levels: rounding in folded weights may move a value across a step, and that is no
+    difference. ``graph`` must hold the same activation modules as ``traced``, so that the change acts on both.
     """
     with torch.no_grad(), _refined(traced):
         _require_equal(traced(example.clone()), graph(example))

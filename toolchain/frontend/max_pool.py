@@ -1,4 +1,4 @@
-"""Max pooling to average pooling: the maximum of spike trains is no linear operation, their mean is."""
+"""Replaces max pooling by average pooling: the maximum of spike trains is not a linear operation, the mean is."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ _DILATED = ("dilated max pooling", "average pooling has no dilation: use dilatio
 def replace_max_pool(model: nn.Module) -> nn.Module:
     """A copy of ``model`` in which every max pool is an average pool of the same kernel, stride and padding.
 
-    Layers (MaxPool1d/2d, AdaptiveMaxPool1d/2d) are replaced where they stand, parameters and their names stay. Where
-    the forward pass calls ``F.max_pool2d`` and its kin, the copy is a traced ``torch.fx.GraphModule`` of the same
-    parameters. Padding counts as zeros in the mean; a network with ``ceil_mode`` converts where no window is cut off.
-    Warns that the result needs fine-tuning; without any max pool there is no warning.
+    Layers (MaxPool1d/2d, AdaptiveMaxPool1d/2d) are replaced where they stand; parameters keep their names. If the
+    forward pass calls ``F.max_pool2d`` or a similar function, the copy is a traced ``torch.fx.GraphModule`` with the
+    same parameters. Padding counts as zeros in the mean. A network with ``ceil_mode`` can be converted only if no
+    window is cut off. Warns that the result needs fine-tuning, unless there was no max pool.
 
-    Raises ``UnsupportedOperation`` for pools with indices or dilation and where the forward pass cannot be traced.
+    Raises ``UnsupportedOperation`` for pools with indices or dilation, and if the forward pass cannot be traced.
     """
     if not isinstance(model, nn.Module):
         raise ConversionError(f"expected a torch.nn.Module, got {type(model).__name__}")

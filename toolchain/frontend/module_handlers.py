@@ -65,7 +65,7 @@ def _numbers(value: Any) -> list[int]:
 
 
 def _wide(value: Any, neutral: int) -> Any:
-    """An argument of a 1-d operation for an image of height one; words stay words."""
+    """An argument of a 1-d operation as (``neutral``, number), for an image of height one; strings stay as they are."""
     return value if isinstance(value, str) else (neutral, _numbers(value)[0])
 
 

@@ -1,4 +1,4 @@
-"""Neurons of their own for average pools that no synapse can hold together with the layer that reads them."""
+"""Gives neurons to average pools that cannot be merged with the layer that reads them into one synapse."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from spikec.frontend.tracing import is_trained_activation
 def insert_relays(graph: fx.GraphModule) -> None:
     """Put a :class:`Rectifier` behind overlapping or padded average pools of activations that a padded layer reads.
 
-    A pool whose windows overlap is a convolution, and a padded convolution of a convolution is none: the padding around
-    the pool's output is zero, while windows that lie there reach back into the image. A mean of activations is not
-    negative, so that rectifying it changes nothing; in the spiking network it becomes a layer that fires.
+    A pool whose windows overlap is a convolution. A padded convolution of it is not one convolution: the padding around
+    the pool's output is zero, while pool windows that lie there would still reach into the image. A mean of activations
+    is not negative, so the rectifier changes no value; in the spiking network it becomes a layer that fires.
     """
     positive: set[fx.Node] = set()
     for node in list(graph.graph.nodes):
@@ -38,7 +38,7 @@ def _is_activation(module: torch.nn.Module | None) -> bool:
 
 
 def _non_negative(graph: fx.GraphModule, node: fx.Node, positive: set[fx.Node]) -> bool:
-    """Whether the values of ``node`` cannot be negative, given the nodes before it of which that is known."""
+    """Whether the values of ``node`` cannot be negative; ``positive`` holds earlier nodes for which that is true."""
     module = _module(graph, node)
     if _is_activation(module):
         return True

@@ -102,7 +102,7 @@ def _slice(b: Builder, call: Call, x: fx.Node, index: tuple[Any, ...]) -> Any:
 
 @handles("float", "double", "half", "bfloat16", "int", "long", "bool", "to", "type", "type_as")
 def cast_to(b: Builder, call: Call) -> Any:
-    """A change of number type or device that leaves float32."""
+    """A change of dtype or device; the result must be float32."""
     if call.node.meta.get("dtype") is not torch.float32:
         raise RefusalError(f"computing in {call.node.meta.get('dtype')}", "convert a float32 network")
     return call.args[0]

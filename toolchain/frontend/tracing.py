@@ -16,10 +16,10 @@ from torch import Tensor, fx, nn
 from spikec.errors import ConversionError
 from spikec.frontend.obstacles import Obstacle, refuse
 
-#: What torch says of torch.zeros(x.shape[0], 2, 8, 8), which fx cannot record.
+#: How torch's error message for torch.zeros(x.shape[0], 2, 8, 8) starts, a call which fx cannot record.
 _MADE = re.compile(r"(zeros|ones|empty|full|rand|randn)\(\)")
 _FRAME = re.compile(r'File "([^"]+)", line (\d+)')
-_TORCH = str(Path(torch.__file__).parent / "_")[:-1]  # with the separator: not torchvision
+_TORCH = str(Path(torch.__file__).parent / "_")[:-1]  # with the separator, so that torchvision does not match
 _HERE = str(Path(__file__).parent)
 
 
@@ -61,10 +61,11 @@ def is_trained_activation(module: nn.Module) -> bool:
 
 
 class _Recorder(fx.Interpreter):
-    """Runs the graph once and keeps each node's shape and dtype (tensors, without the batch axis) or value (the rest).
+    """Runs the graph once and keeps what each node gives: shape and dtype of tensors, the value of anything else.
 
-    Where an operation changes a tensor in place, ``meta["overwrites"]`` lists the earlier nodes that are this tensor
-    and ``meta["overlaps"]`` those that are another view of it.
+    ``meta["shape"]`` is without the batch axis, ``meta["full_shape"]`` with it. If an operation changes a tensor in
+    place, ``meta["overwrites"]`` lists the earlier nodes that hold this tensor and ``meta["overlaps"]`` those that
+    hold another view of its memory.
     """
 
     def __init__(self, module: fx.GraphModule) -> None:
@@ -140,9 +141,9 @@ def trace(model: nn.Module, example: Tensor) -> fx.GraphModule:
 
 
 def own_copy(model: nn.Module) -> nn.Module:
-    """A copy of ``model``, out of wrappers that only distribute or compile it.
+    """A copy of ``model`` without the wrappers that only distribute or compile it.
 
-    Raises ``ConversionError`` for what is no network, has no weights yet, or has no Python code to trace.
+    Raises ``ConversionError`` if it is not a network, has no weights yet, or has no Python code to trace.
     """
     if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
         model = model.module
@@ -176,7 +177,7 @@ def symbolic(model: nn.Module) -> fx.GraphModule:
 
 
 def _without_keywords(model: nn.Module, graph: fx.Graph) -> nn.Module | dict[str, Any]:
-    """What a traced graph reads from: ``model``, or its layers under other names where one is a Python keyword.
+    """What a traced graph reads from: ``model``, or its layers under new names if a name holds a Python keyword.
 
     A layer may be called ``in`` (``add_module``, ``nn.ModuleDict``), but fx writes ``self.in(x)``, which is no Python.
     """

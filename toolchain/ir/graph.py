@@ -114,15 +114,15 @@ class IntegerGraph:
         return self.timing.emission_steps
 
     def kind_problems(self) -> list[str]:
-        """What its kinds cannot have: schedule, T, drain, neighbours, or facts of their own; a sentence each."""
+        """Why its kinds cannot run like this, one sentence each: schedule, T, drain, kinds beside them, own facts."""
         found = [p.neuron for p in self.populations]
         settings = settings_problems({type(kind) for kind in found}, self.schedule, self.timesteps, self.drain)
         return [*settings, *facts_problems(found, self.timing)]
 
     @property
     def constant_steps(self) -> int:
-        """How often image and biases enter: at every driven step, or once. Raises ``GraphError`` for kinds that
-        disagree."""
+        """How many times image and biases are added: once per driven step, or once in all. Raises ``GraphError`` for
+        kinds that disagree."""
         once = {p.neuron.constant_once for p in self.populations}
         if len(once) > 1:
             raise GraphError(f"kinds {self.kind_names} take image and biases differently: they cannot share a network")

@@ -37,7 +37,7 @@ def text_of(metadata: dict[str, Any], key: str, default: str = "") -> str:
 
 
 def shown(value: Any) -> str:
-    """A value in a message: at most a few words, of an array its shape and type."""
+    """A value as messages show it: at most 80 characters; of an array of more than 4 numbers, its dtype and shape."""
     if isinstance(value, np.ndarray) and value.size > 4:
         return f"{value.dtype} of shape {value.shape}"
     text = " ".join(repr(value).split())
@@ -45,7 +45,7 @@ def shown(value: Any) -> str:
 
 
 def int_of(metadata: dict[str, Any], key: str, default: int) -> int:
-    """An integer value; raises :class:`GraphError` where it is none."""
+    """An integer value. Raises :class:`GraphError` where it is anything else."""
     value = np.asarray(metadata.get(key, default)).reshape(-1)
     if value.size != 1 or value.dtype.kind not in "iuf" or not np.isfinite(value[0]) or value[0] != int(value[0]):
         raise GraphError(f"metadata {key!r} must be one integer, not {shown(metadata.get(key))}")
@@ -53,7 +53,7 @@ def int_of(metadata: dict[str, Any], key: str, default: int) -> int:
 
 
 def float_of(metadata: dict[str, Any], key: str) -> float:
-    """A finite real value; raises :class:`GraphError` where it is missing or none."""
+    """A finite real value. Raises :class:`GraphError` where it is missing or anything else."""
     value = np.asarray(metadata.get(key, np.nan)).reshape(-1)
     if value.size != 1 or value.dtype.kind not in "iuf" or not np.isfinite(value[0]):
         raise GraphError(f"metadata {key!r} must be one finite number, not {shown(metadata.get(key))}")
@@ -61,7 +61,7 @@ def float_of(metadata: dict[str, Any], key: str) -> float:
 
 
 def list_of(metadata: dict[str, Any], key: str) -> list[str]:
-    """A list of strings stored as JSON; raises :class:`GraphError` where it is none."""
+    """A list of strings stored as JSON. Raises :class:`GraphError` where it is anything else."""
     raw = text_of(metadata, key, "[]")
     try:
         value = json.loads(raw)

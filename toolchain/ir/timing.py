@@ -11,7 +11,8 @@ from spikec.ir.types import Schedule
 class Timing:
     """How long the layers of a network run: T = ``timesteps``, then ``drain`` steps with image and biases off.
 
-    ``rehearsal``: steps that some layer runs before it decides where to start; all layers then emit as many.
+    ``rehearsal``: steps that some layer runs before it chooses its starting membrane; every layer then emits for at
+    least as many steps.
     """
 
     timesteps: int

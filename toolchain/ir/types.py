@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 Shape = tuple[int, ...]
 Int64 = npt.NDArray[np.int64]
-#: When a layer starts: with every step of the one before, or after all its steps.
+#: When a layer runs its step t: once the layer before has run step t, or once it has run all its steps.
 Schedule = Literal["pipelined", "layerwise"]
 
 #: Most steps a network may run.

@@ -1,4 +1,4 @@
-"""Walks over an integer graph: depth, ways, origins, constant nodes."""
+"""Functions that walk an integer graph: depth, longest path, origins, constant nodes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def depth(graph: IntegerGraph) -> int:
 
 
 def longest_way(graph: IntegerGraph) -> tuple[str, ...]:
-    """Neuron layers on the longest way from input to readout, the readout included."""
+    """Names of the neuron layers on the longest path from input to readout, the readout included."""
     best: dict[str, tuple[str, ...]] = {}
     for node in graph:
         before = max((best[source] for source in node.sources), key=len, default=())

@@ -1,4 +1,4 @@
-"""The choice of units for every population of a converted network: lowering writes it, fine-tuning trains with it."""
+"""Chooses the units of every population of a converted network, for lowering and for fine-tuning."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from spikec.quantization.synapses import channel_bias, output_weights
 
 @dataclass(frozen=True)
 class Choice:
-    """A population (or the readout, ``neuron`` None): its ``current``, the ``terms`` of it with the real value of their
-    sources' emissions in the weights, and its units."""
+    """The ``units`` of a population, or of the readout, whose ``neuron`` is None. ``current``: its input. ``terms``:
+    those of the current, with the real value of their sources' emissions multiplied into the weights."""
 
     name: str
     neuron: Neuron | None
@@ -31,7 +31,7 @@ class Choice:
 
 
 def source_gains(network: SpikingNetwork) -> dict[str, Float64]:
-    """Real value of one unit that a source sends, one or one per channel."""
+    """Real value of one unit that each source sends: one number, or one per channel."""
     gains = {"input": np.array([network.input_range.scale])}
     return gains | {name: np.atleast_1d(float64(module.unit)) for name, module in network.neurons.items()}
 
@@ -39,7 +39,8 @@ def source_gains(network: SpikingNetwork) -> dict[str, Float64]:
 def choose(
     network: SpikingNetwork, wires: Wiring, gains: Mapping[str, Float64], precision: Precision, form: NumberFormat
 ) -> Iterator[Choice]:
-    """Units of every population and the readout, in network order. ``gains`` of every source."""
+    """Units of every population and the readout, in network order. ``gains``: those of every source, as from
+    :func:`source_gains`."""
     neurons = network.neurons
     given: Mapping[str, Sequence[float]] = {}
     if isinstance(precision, Int8):
@@ -65,7 +66,7 @@ def choose(
 
 
 def _layers(name: str, current: Current) -> list[str]:
-    """The layers whose weights lead into a population, and the population."""
+    """Names of the layers whose weights lead into a population, then that of the population."""
     return [*dict.fromkeys(term.name for term in current.terms if term.name), name]
 
 
@@ -78,7 +79,8 @@ def _request(
     form: NumberFormat,
 ) -> Request:
     bits = min(precision.bits_of(*names), form.weight_bits)
-    # Half of what the format holds is left to the weights. Where a bias is that large, fine weights are lost on it.
+    # A bias may take half of what the format holds; the rest is left to the weights. Beside a bias that large, fine
+    # weights make little difference.
     bias_reach = min(form.bias_max << form.bias_exponent_max, form.accumulator_max) / 2
     return Request(
         branches=weights,

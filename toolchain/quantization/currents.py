@@ -37,14 +37,14 @@ def float64(tensor: Tensor) -> Float64:
 def wiring(network: SpikingNetwork) -> Wiring:
     """Compose the linear operations between populations.
 
-    Raises ``ConversionError``, naming the user's line, where two operations have no common synapse.
+    Raises ``ConversionError``, naming the user's line, where two operations cannot become one synapse.
     """
     values: dict[fx.Node, Current] = {}
     currents: dict[str, Current] = {}
     shape: tuple[int, ...] = ()
     for node in network.graph.graph.nodes:
         if node.op == "placeholder":
-            shape = tuple(node.meta["shape"])  # a signal's is that of its image of height one
+            shape = tuple(node.meta["shape"])  # signals run as images of height one
             values[node] = maps.from_source("input", shape)
         elif node.op == "output":
             currents[READOUT] = maps.settled(values[node.args[0]])
@@ -90,7 +90,8 @@ def _apply(
 
 
 def apply_gain(term: maps.Term, gain: Float64) -> maps.Term:
-    """The term with the real value of its source's emissions, and the division of its pool, in the weights.
+    """The term with the real value of its source's emissions multiplied into the weights, and these divided by the size
+    of its pool.
 
     ``gain`` has one value, or one per source channel. The result always has a kernel or a dense matrix.
     """

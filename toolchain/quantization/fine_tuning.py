@@ -1,7 +1,7 @@
 """Short fine-tuning with the integers in the loop, for weights of few bits.
 
 Units and thresholds are chosen once, as lowering chooses them. Then every layer computes with its rounded weights and
-biases while the real ones behind them are trained, so that what is trained is what is lowered.
+biases, while the real ones behind them are trained. So the network that is lowered is the one that was trained.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from spikec.training.images import Images
 
 @dataclass(frozen=True)
 class FineTuned:
-    """``precision`` lowers the network to the very integers it was trained with; ``fit`` tells of the training."""
+    """``precision`` lowers the network to exactly the integers it was trained with; ``fit`` describes the training."""
 
     precision: Int8
     fit: FitResult
@@ -60,11 +60,11 @@ def finetune_quantised(
 ) -> FineTuned:
     """Train ``model`` in place with the integer weights of ``precision`` and leave it with them, in real units.
 
-    ``model`` was trained with :class:`ClipFloorShift`; its thresholds stay, its batch norms are folded and become
-    neutral. ``example``: training images float [N, C, H, W] on which units are chosen (``precision.scale`` "spikes"
-    searches there; never give test images). ``method`` is the one to convert with afterwards (default QCFS with the
-    model's levels as T); ``config``, ``checkpoint``, ``resume``, ``log``, ``device`` and ``identity`` are
-    those of :func:`tc.fit`.
+    ``model`` was trained with :class:`ClipFloorShift`. Its thresholds stay; its batch norms are folded and become
+    neutral. ``example``: training images, float [N, C, H, W], on which units are chosen (``precision.scale`` "spikes"
+    searches on them; never give test images). ``method``: the one to convert with afterwards (default QCFS with the
+    model's levels as T). ``config``, ``checkpoint``, ``resume``, ``log``, ``device`` and ``identity`` are those of
+    :func:`tc.fit`.
 
     Afterwards ``tc.lower(tc.convert(model, method, example=...), result.precision)`` gives exactly those integers.
     Raises ``ConversionError`` for a network whose synapses are more than one Conv2d or Linear each.
@@ -101,7 +101,7 @@ def finetune_quantised(
 
 @dataclass(frozen=True)
 class _Layer:
-    """A layer of the model and what stands in for it; ``norm`` names the batch norm behind it that is folded."""
+    """A layer of the model and its stand-in; ``norm``: name of the batch norm behind it that is folded, if any."""
 
     name: str
     stand_in: QuantisedLayer
@@ -154,7 +154,7 @@ def _module(model: nn.Module, name: str) -> nn.Module | None:
 
 
 def _norms(model: nn.Module, example: Tensor) -> dict[str, str]:
-    """The batch norm that reads a layer and nothing else reads, by the layer's name."""
+    """Names of batch norms by the name of the layer they read, where nothing else reads that layer."""
     graph = trace(model, example)
     modules = dict(graph.named_modules())
     found: dict[str, str] = {}
@@ -182,7 +182,8 @@ def _gain(term: Term, folded: Convolution | Dense, gain: Float64) -> Float64 | N
 
 @contextmanager
 def _in_integers(model: nn.Module, layers: list[_Layer], example: Tensor) -> Iterator[None]:
-    """Inside, layers compute in integers and thresholds stay; on leaving, the model's own layers hold the result."""
+    """Inside the block, layers compute in integers and thresholds stay. After it, the model's own layers are back, and
+    hold the result if the block ended without an error."""
     originals: dict[str, nn.Module] = {}
     thresholds = [m.threshold for m in model.modules() if isinstance(m, ClipFloorShift) and m.threshold.requires_grad]
 
@@ -213,7 +214,8 @@ def _in_integers(model: nn.Module, layers: list[_Layer], example: Tensor) -> Ite
 
 
 def _require_equal(model: nn.Module, layers: list[_Layer], example: Tensor, expected: Tensor) -> None:
-    """The stand-ins without rounding compute what the model does; else something else is folded into them."""
+    """Raise ``ConversionError`` unless the stand-ins, without rounding, compute what the model does and no batch norm
+    is left: otherwise something else is folded into them."""
     model.eval()
     left = [name for name, m in model.named_modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
     for layer in layers:
@@ -231,7 +233,7 @@ def _require_equal(model: nn.Module, layers: list[_Layer], example: Tensor, expe
 
 @torch.no_grad()
 def _write_back(layer: _Layer, originals: dict[str, nn.Module]) -> None:
-    """The integers in real units into the model's layer; its batch norm becomes neutral and carries the bias."""
+    """Copy the integers, in real units, into the model's layer. Its batch norm becomes neutral and carries the bias."""
     own: Any = originals[layer.name]
     weight, bias = layer.stand_in.quantised
     own.weight.copy_(weight)

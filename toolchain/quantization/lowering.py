@@ -1,4 +1,4 @@
-"""The verb: a float spiking network in, verified integer NIR out."""
+"""``lower``: from a float spiking network to verified integer NIR."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def lower(
     ``precision`` is ``tc.Int8(per="layer")`` (default) or ``tc.Int8(per="channel")``. Weights are int8 mantissas,
     thresholds, biases and initial membranes int32, the initial membrane half the threshold (floor) unless calibrated.
     ``format`` names what the target's registers hold (``generic24``, ``loihi1``, ``loihi2``, or a .toml file).
-    With ``force`` what does not fit them is written all the same, with a warning that lists it:
+    With ``force``, a graph that does not fit them is written all the same, with a warning that lists what does not fit.
     ``tc.simulate(graph, images, overflow="format")`` shows what then happens on the target.
 
     Raises ``DoesNotFit`` with every number the format cannot hold, ``RangeError`` where a membrane can leave its range
@@ -52,8 +52,8 @@ def lower(
         raise ConversionError(f"expected a precision such as tc.Int8(per='layer'), got {precision!r}")
     if network.warm_up:
         raise ConversionError(
-            "SRP's mask is one bit per neuron and image that no neuron kind holds: evaluate it in float by calling the "
-            "network, or convert with another method"
+            "SRP has no integer form: its mask, one bit per neuron and image, has no place in a file; evaluate it in "
+            "float by calling the network, or convert with another method"
         )
     form = load_format(format)
     graph = integer_graph(network, precision, form)

@@ -69,8 +69,8 @@ def ones_source(shape: Shape) -> str:
 def convolve(current: Current, kernel: Kernel, bias: Float64, name: str) -> Current:
     """One more convolution.
 
-    A bias before a padded convolution is a map, not a constant: the padding around it is zero. Such a bias enters as
-    the emissions of a population of ones, which ends where the image ends (see :func:`ones_source`).
+    The padding around a bias is zero, so a bias before a padded convolution becomes a map, not a constant. Such a bias
+    enters as the emissions of a population of ones, which ends where the image ends (see :func:`ones_source`).
     """
     if any(kernel.pads) and current.bias.any():
         plane = Term(ones_source(current.shape), (1, *current.shape[1:]), name, kernel=_column(current.bias))
@@ -94,8 +94,9 @@ def _convolve_term(term: Term, kernel: Kernel) -> Term:
 def average(current: Current, window: tuple[int, int]) -> Current:
     """One more average pool (stride = window, partial windows dropped).
 
-    A pool of emissions stays a pool (the division is left to the weights, see ``pool`` in :class:`Term`), also behind
-    a 1x1 convolution, which may as well come after it; a pool of other convolved currents is folded into the kernel.
+    A pool of emissions stays a pool; the division is left to the weights (see ``pool`` in :class:`Term`). The same
+    holds behind a 1x1 convolution, which can be moved behind the pool. A pool of other currents is folded into the
+    kernel.
     """
     terms = []
     for term in current.terms:
@@ -132,7 +133,7 @@ def _diagonal(factor: Float64) -> Kernel:
 
 
 def settled(current: Current) -> Current:
-    """The same current in a form whose terms have common rows.
+    """The same current, with terms whose weights have the same number of rows.
 
     A flattened convolution has one row of weights and one bias per channel. Where a flat current holds anything else (a
     matrix, a vector of emissions, a bias per element), its convolutions become matrices too.

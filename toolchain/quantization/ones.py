@@ -1,4 +1,4 @@
-"""Populations that emit one at every step: how a bias enters where padding makes it a map."""
+"""Populations that emit one at every step. They carry biases that padding turns into maps (see ``maps.convolve``)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def ones_population(
     shape: ig.Shape, image: ig.Shape, network: SpikingNetwork, names: Names
 ) -> tuple[ig.Convolution, ig.Population]:
     """A population that emits 1 whenever biases enter: threshold 1, fed by a bias of 1 and, through weights of 0, the
-    image. Its neurons are those of the network, so that they run as long."""
+    image. Its kind is that of the network's first population, in the single-spike form, so it runs equally long."""
     name = ones_source(shape)
     (rows, stride_h, pad_h), (cols, stride_w, pad_w) = (_cover(n, m) for n, m in zip(image[1:], shape[1:], strict=True))
     one = np.ones(1, dtype=np.int64)

@@ -1,9 +1,9 @@
 """Units and integers: which real value one membrane unit stands for, and how weights are rounded to it.
 
 With unit D (real value of one integer unit of the membrane), weights become round(W / D), biases round(b / D) and the
-threshold round(lambda / D). D follows from the weights and their bits; within that freedom it is nudged so that what is
-used most carries no rounding error: the threshold, which every spike subtracts, or an identity skip, which has one
-weight for all its spikes.
+threshold round(lambda / D). D follows from the weights and their bits. It is then adjusted slightly, so that the number
+used most has no rounding error: the threshold, which every spike subtracts, or the weight of an identity skip, which is
+the same for all its spikes.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ Scale = Literal["max", "power_of_two", "spikes"]
 
 #: Largest threshold a choice of unit leads to: leaves a 24-bit membrane room for several thresholds.
 _THRESHOLD_CEILING = 2**21
-#: How far from an integer a trained weight may be, in units: what float32 leaves of one.
+#: How far from an integer a trained weight may be, in units: float32 does not hold it exactly.
 _OFF_GRID = 0.01
-#: How many smaller mantissas of an identity skip are tried for a threshold that rounds well.
+#: How many mantissas of an identity skip, from the largest down, are tried for a threshold that rounds well.
 _SKIP_CHOICES = 8
 
 
 @runtime_checkable
 class Precision(Protocol):
-    """What :func:`spikec.lower` needs to know about number formats; ``names`` are those of a population (or the
-    readout) and of the layers of the network whose weights lead into it."""
+    """What :func:`spikec.lower` needs to know about the rounding of weights. ``names``: that of a population (or the
+    readout), and those of the layers of the network whose weights lead into it."""
 
     @property
     def per(self) -> Literal["layer", "channel"]: ...
@@ -51,16 +51,16 @@ class Precision(Protocol):
 class Int8:
     """8-bit weights, one unit ``per`` layer or per output channel; the readout has one unit always.
 
-    ``bits`` (2 to 8) narrows the weights to [-(2**(bits-1) - 1), 2**(bits-1) - 1]; ``overrides`` maps patterns of
-    layer names (``"features.*"``: of the layer that has the weights or of the neurons they lead into) to other widths,
-    the last match wins. ``scale``: how the unit is chosen:
+    ``bits`` (2 to 8) narrows the weights to [-(2**(bits-1) - 1), 2**(bits-1) - 1]. ``overrides`` maps patterns of
+    names, such as ``"features.*"``, to other widths; a pattern matches the name of the layer that has the weights or of
+    the neurons they lead into, and the last match wins. ``scale``: how the unit is chosen:
 
-    - ``max``: the largest weight just fits, the unit nudged so that threshold or skip is an exact integer;
-    - ``power_of_two``: the next power of two, thresholds rounded;
+    - ``max``: the largest weight just fits; the unit is adjusted so that threshold or skip is an exact integer;
+    - ``power_of_two``: the unit is instead rounded up to a power of two; thresholds are rounded;
     - ``spikes``: the largest weights may be clipped; the clip that changes fewest spike counts on the network's
       example images wins.
 
-    ``units`` instead gives the units themselves, per population and the readout one for each output channel: those
+    ``units`` gives the units directly: for every population and the readout, one per output channel. They are those
     that :func:`spikec.finetune_quantised` trained the weights with.
     """
 
@@ -84,7 +84,7 @@ class Int8:
         return [self.bits, *(bits for pattern, bits in self.overrides.items() if fnmatch.filter(names, pattern))][-1]
 
     def check_names(self, names: Sequence[str]) -> None:
-        """Raise ``ConversionError`` for an override that is none of these layers'."""
+        """Raise ``ConversionError`` for an override that matches none of these names."""
         for pattern in self.overrides:
             if not fnmatch.filter(names, pattern):
                 raise ConversionError(f"override {pattern!r} is the name of no layer; layers: {', '.join(names)}")
@@ -98,9 +98,12 @@ class Int8:
 
 @dataclass(frozen=True)
 class Request:
-    """What a population asks for: real weights of its ``branches`` (output channel first), real ``threshold`` [O]
-    (None: the readout), the smallest unit [O] in which its bias fits, largest mantissa, threshold and exponent of the
-    number format, and the precision."""
+    """What the units of a population depend on.
+
+    ``branches``: real weights, output channel first. ``threshold``: real, [O]; None for the readout. ``bias_floor``:
+    the smallest unit [O] in which its bias fits. ``weight_max``, ``threshold_max``, ``exponent_max``: largest mantissa,
+    threshold and exponent. ``per`` and ``scale``: those of the precision.
+    """
 
     branches: Sequence[Float64]
     threshold: Float64 | None
@@ -186,14 +189,14 @@ def given_units(request: Request, name: str, given: Mapping[str, Sequence[float]
         scaled = real / (unit * 2.0 ** units.exponents[branch]).reshape(-1, *[1] * (real.ndim - 1))
         if branch != skip and np.abs(scaled - np.rint(scaled)).max(initial=0) > _OFF_GRID:
             raise ConversionError(
-                f"{name}: its weights are not on the grid of the units they are said to be trained with: they were "
+                f"{name}: its weights are no whole multiples of the units they were trained with: they were "
                 "changed since, or converted by another method or from other input"
             )
     return units
 
 
 def _finest(peaks: Float64, request: Request) -> Float64:
-    """The smallest unit [O] for which the smallest branch's largest weight fits its mantissa."""
+    """The smallest unit [O] in which the largest weight of the branch with the smallest weights fits its mantissa."""
     largest = peaks.max(axis=1)
     used = largest > 0
     smallest = float(largest[used].min()) if used.any() else 1.0

@@ -1,8 +1,8 @@
-"""The scale search that looks at spikes: clip the largest weights where that changes fewer spike counts.
+"""The scale search for ``scale="spikes"``: clips the largest weights where that changes fewer spike counts.
 
-For every population, candidate units are tried on the mean input of the example images: the level each neuron would
-reach with the rounded weights is compared with the level the real weights give. The candidate with the smallest mean
-squared difference wins, per layer or per channel.
+For every population, candidate units are tried on the mean input of the example images. The level that each neuron
+would reach with the rounded weights is compared with the level it reaches with the real ones. The candidate with the
+smallest mean squared difference wins, per layer or per channel.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ def search(
 ) -> Units:
     """Units for a population whose real weights are ``request.branches`` of ``terms``; ``bias`` [O] real.
 
-    ``levels``: levels a neuron distinguishes below its threshold (0 for the readout, which compares outputs instead).
-    ``most``: thresholds in a step up to which it does.
+    ``levels``: levels a neuron distinguishes per threshold of mean input (0 for the readout, which compares outputs
+    instead). ``most``: how many thresholds of mean input it distinguishes before it saturates.
     """
     inputs = [_pooled(term, sources) for term in terms]
     reference = _response(terms, [torch.as_tensor(w) for w in request.branches], bias, inputs)

@@ -1,4 +1,4 @@
-"""From a graph and its execution to the numbers of the report."""
+"""Collects the numbers of the report from a graph and its execution."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ def proportion(count: int, total: int) -> Proportion:
 
 
 def accuracy(trace: Trace, labels: Classes, ann_logits: npt.ArrayLike | None, ann_stated: float | None) -> Accuracy:
-    """``ann_logits`` [N, classes] of the same images allow the paired comparison; ``ann_stated`` is only repeated."""
+    """Accuracy of ``trace``, and of the ANN. ``ann_logits`` [N, classes] of the same images allow a paired comparison;
+    ``ann_stated`` is only copied."""
     correct = trace.predictions == labels
     snn = proportion(int(correct.sum()), len(labels))
     if ann_stated is not None and not 0.0 <= ann_stated <= 1.0:
@@ -99,7 +100,7 @@ def network(graph: IntegerGraph, counts: Counts, trace: Trace) -> Network:
 
 
 def populations(graph: IntegerGraph, trace: Trace, counts: Counts, ranges: Ranges) -> tuple[PopulationRow, ...]:
-    """Every population and, last, the readout, in the order of the data."""
+    """A row for every population and, last, the readout, in the order in which data pass through them."""
     return tuple(_population(node, trace, counts, ranges) for node in graph.layers)
 
 

@@ -58,7 +58,7 @@ def _fit(fit: Fit) -> dict[str, Any]:
 
 
 def _violation(violation: Violation) -> dict[str, str]:
-    """Numbers and words alike become text: a limit may be either."""
+    """Value and limit become text, since a limit may be a number or a word."""
     return {
         "rule": violation.rule,
         "layer": violation.layer,

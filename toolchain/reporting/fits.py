@@ -1,4 +1,4 @@
-"""What a report says of chips unless told otherwise: does the network fit, and what would it spend."""
+"""What a report says about chips by default: whether the network fits, and the energy it would need."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 def chips() -> tuple[str, ...]:
-    """All chips in the order of the page: by name, the last first, so that the newest of a family leads."""
+    """All chips in the order of the page: by name, backwards, so that the newest of a family comes first."""
     from spikec.targets.chips import chip_names
 
     return tuple(sorted(chip_names(), reverse=True))
 
 
 def profiles() -> dict[str, str | None]:
-    """All energy profiles in the order of the page, each with its chip: those of chips, then those of none, by name."""
+    """All energy profiles in the order of the page, each with its chip; those without a chip (None) come last."""
     from spikec.targets.chips import get_chip
 
     found: dict[str, str | None] = {get_chip(chip).profile: chip for chip in chips()}
@@ -30,7 +30,7 @@ def profiles() -> dict[str, str | None]:
 
 
 def fits_of(graph: IntegerGraph) -> tuple[tuple[Fit, ...], dict[str, Placement]]:
-    """The fit of every chip, and the placements by name where there is one."""
+    """The fit of every chip, and the placements that exist by chip name."""
     from spikec.targets.chips import placed
 
     placements = {chip: placed(graph, chip) for chip in chips()}

@@ -1,4 +1,4 @@
-"""From a deployment, data and labels to the report, on disk and as a value."""
+"""Makes the report from a deployment, images and labels, on disk and as a value."""
 
 from __future__ import annotations
 
@@ -58,14 +58,14 @@ def report(
     versions only.
 
     ``images``: float [N, *input shape], as the ANN takes them; ``labels`` [N]. ``trace``: the execution of exactly
-    these images; without one the golden model runs here. Membranes are shown where the trace was made with
-    ``simulate(..., measure=True)``. ``curve_timesteps``: how far the accuracy curve goes. It goes beyond T only where a
-    longer run goes on with the same one: in the ``pipelined`` schedule, with neurons that do not depend on T.
-    ``estimates``: in the order of the page; by default one for every energy profile, with the cores of the placement,
-    without chips that cannot hold the network. ``fits``: by default one for every chip. ``ann_logits`` [N, classes] of
-    the same images give the paired comparison, ``ann_accuracy`` only a number to stand beside. ``date`` is printed as
-    given, else ``SOURCE_DATE_EPOCH`` decides. Raises ``DataError`` where images, labels and traces do not belong
-    together.
+    these images; without one the golden model runs here. Membranes are shown if the trace was made with
+    ``simulate(..., measure=True)``. ``curve_timesteps``: how far the accuracy curve goes. It goes beyond T only if a
+    longer run starts with the same steps: in the ``pipelined`` schedule without drain, with neurons that do not depend
+    on T. ``estimates``: in the order of the page; by default one for every energy profile, with the cores of the
+    placement, without chips that cannot hold the network. ``fits``: by default one for every chip. ``ann_logits``
+    [N, classes] of the same images give the paired comparison; ``ann_accuracy`` is only shown beside. ``date`` is
+    printed as given, else ``SOURCE_DATE_EPOCH`` decides. Raises ``DataError`` if images, labels and traces do not
+    belong together.
     """
     integer = as_integer(graph)
     pixels = np.asarray(images)
@@ -103,12 +103,12 @@ def report(
 
 
 def _run(graph: IntegerGraph, images: npt.NDArray[Any]) -> Trace:
-    """Everything the page shows; beyond ``SPREAD_IMAGES`` without counts per image, which would fill the memory."""
+    """A run with all that the page shows; no counts per image beyond ``SPREAD_IMAGES``: they would fill the memory."""
     return simulate(graph, images, counts=True if len(images) <= SPREAD_IMAGES else "totals", measure=True)
 
 
 def _certificate(graph: IntegerGraph, images: npt.NDArray[Any]) -> Certificate | None:
-    """None where the quantised network cannot be written down."""
+    """The lossless certificate; None if the quantised network cannot be written down."""
     try:
         return certify(graph, images)
     except GraphError:
@@ -116,7 +116,7 @@ def _certificate(graph: IntegerGraph, images: npt.NDArray[Any]) -> Certificate |
 
 
 def _longer(graph: IntegerGraph, images: npt.NDArray[Any], timesteps: int | None) -> Trace | None:
-    """A run of the same network with more steps; None where T is part of what it computes."""
+    """A run of the same network with more steps; None if more are not asked for or its results depend on T."""
     if timesteps is None or timesteps <= graph.timesteps or graph.schedule != "pipelined" or graph.drain:
         return None
     if not all(population.neuron.extends for population in graph.populations):

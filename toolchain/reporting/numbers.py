@@ -40,7 +40,7 @@ def percent(value: float, decimals: int = 1) -> str:
 
 
 def proportion(value: Proportion) -> str:
-    """The percentage alone, with the decimals the sample can carry."""
+    """The percentage alone, with as many decimals as the sample size justifies."""
     return percent(value.value, _decimals(value))
 
 
@@ -57,7 +57,7 @@ def grouped(value: float) -> str:
 
 
 def significant(value: float, digits: int = 2) -> str:
-    """Plain decimal notation where it is short, else with a power of ten: 0.057, 24, 110, 4.1e-05."""
+    """Plain decimal notation if it is short, else with a power of ten: 0.057, 24, 110, 4.1e-05."""
     rounded = float(f"{value:.{digits}g}")
     return f"{rounded:,.0f}" if 10 <= abs(rounded) < 1e6 and rounded.is_integer() else f"{value:.{digits}g}"
 
@@ -91,7 +91,7 @@ def shape(dimensions: tuple[int, ...]) -> str:
 
 
 def _decimals(value: Proportion) -> int:
-    return max(1, len(str(value.total - 1)) - 2)  # one image more or less shows
+    return max(1, len(str(value.total - 1)) - 2)  # so that one image more or less is visible
 
 
 def _rounded(value: float, digits: int) -> float:

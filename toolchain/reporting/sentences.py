@@ -1,4 +1,4 @@
-"""What the report says in words; the page and the terminal say the same."""
+"""The sentences of the report, the same on the page and on the terminal."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class Accuracy:
 
     snn: Proportion
     ann: Proportion | None = None
-    ann_stated: float | None = None  # an accuracy handed over as a number: its sample is unknown here
+    ann_stated: float | None = None  # an accuracy given as a number: its sample is unknown
     agreement: Proportion | None = None  # same class from both
     only_snn: int | None = None
     only_ann: int | None = None
@@ -69,9 +69,9 @@ class Network:
 class PopulationRow:
     """One population, or the readout (``kind="integrator"``, no threshold and no events).
 
-    ``rate`` is events per neuron, step and image; ``dead`` and ``saturated`` count the neurons that fire never, and in
-    every step of every image. ``membrane`` was seen before reset, ``bound`` can never be left (lowest, highest);
-    ``membrane_bits`` and ``bound_bits`` are the two's complement widths that hold them, of 24.
+    ``rate`` is events per neuron, step and image. ``dead`` counts the neurons that never fire, ``saturated`` those that
+    fire in every step of every image. ``membrane`` is the range seen before reset, ``bound`` the one that can never be
+    left (lowest, highest); ``membrane_bits`` and ``bound_bits`` are the two's complement widths that hold them, of 24.
     """
 
     name: str
@@ -93,8 +93,8 @@ class PopulationRow:
 
 @dataclass(frozen=True)
 class SynapseRow:
-    """One set of synapses. ``events`` arrive, ``synops`` are their meetings with existing connections (``synapses``);
-    ``from_input``: fed by the image, whose non-zero pixels count as events at every step."""
+    """One set of synapses. ``events`` arrive; ``synops`` counts how often they meet one of the existing connections, of
+    which there are ``synapses``. ``from_input``: fed by the image; its non-zero pixels are events at every step."""
 
     name: str
     kind: str

@@ -118,7 +118,7 @@ def over_images(counts: Tensor) -> npt.NDArray[np.int64]:
     """Sum of counts [N, *shape] over the images, int64 [*shape]."""
     if counts.dtype != torch.uint8 or counts.dim() != 4:
         total = counts.to(torch.int32).sum(0, dtype=torch.int32)
-    else:  # u8 sums of as many images as cannot wrap, along memory: ten times faster than widening first
+    else:  # as many images at a time as u8 sums can hold, in memory order: ten times faster than widening first
         pixels = counts.permute(0, 2, 3, 1)
         groups = torch.split(pixels.flatten(1), max(1, 255 // max(1, int(pixels.max()))))
         sums = torch.stack([group.sum(0, dtype=torch.uint8) for group in groups]).sum(0, dtype=torch.int64)

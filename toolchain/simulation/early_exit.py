@@ -1,9 +1,9 @@
 """Early exit: an image stops once its class can no longer change, or once it leads by a confidence margin.
 
-After step t the readout of class o is v_o. What one further step can add to v_o - v_p is bounded from the weights,
-class against class: a weight difference counts only with the sign that helps o, for the largest or the smallest number
-its source can send. Class p is decided where v_p - v_o exceeds what all remaining steps can add to v_o - v_p, for every
-o (ties go to the lower class, as in ``numpy.argmax``). Steps of the drain carry no biases and no image.
+After step t the readout of class o is v_o. For each pair of classes, the weights bound what one further step can add to
+v_o - v_p: a weight difference counts only with the sign that helps o, times the largest or the smallest number its
+source can send. Class p is decided once, for every o, v_p - v_o exceeds what all remaining steps can add to v_o - v_p
+(ties go to the lower class, as in ``numpy.argmax``). Steps of the drain carry no biases and no image.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MARGIN = "margin"
 
 
 class EarlyExit:
-    """The rule of one graph. ``confidence``: margin of the logits accumulated so far that is enough without a proof.
+    """The rule of one graph. ``confidence``: lead in the logits so far that stops an image without a proof.
 
     Raises ``DataError`` for a margin that is not a positive number and for a graph whose readout has no steps of its
     own.

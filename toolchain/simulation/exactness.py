@@ -15,7 +15,7 @@ _LARGEST_HINT = 2**25 - 2**13  # bytes; see keep_freed_memory
 
 
 def checked_device(name: str, ranges: Ranges) -> torch.device:
-    """The device called ``name``, which is there and holds every number of a graph exactly.
+    """The torch device called ``name``, after a check that it exists and holds every number of a graph exactly.
 
     Raises ``DataError`` for another name than "cpu" or "cuda", ``TargetUnavailable`` without a GPU and ``RangeError``
     where float64 might round: GPUs have no integer convolutions.
@@ -36,19 +36,19 @@ def checked_device(name: str, ranges: Ranges) -> torch.device:
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep what operators free for the next ones, instead of giving it back to the system: blocks of up to
-    32 MB, 64 MB in all, for the whole process.
+    """Let glibc keep the memory that operators free for later ones, instead of returning it to the system: blocks of up
+    to 32 MB, 64 MB in all, for the whole process.
 
-    It takes the largest block it has seen freed for a size that comes again (mallopt(3), M_MMAP_THRESHOLD). New pages
-    for every intermediate result can take longer than computing it.
+    Freeing one large block is enough: glibc then expects blocks up to that size to be needed again (mallopt(3),
+    M_MMAP_THRESHOLD). New pages for every intermediate result can take longer than computing it.
     """
     torch.empty(_LARGEST_HINT, dtype=torch.uint8, device="cpu")  # never written to, and freed at once
 
 
 @contextmanager
 def exact_arithmetic(threads: int | None, device: torch.device) -> Iterator[None]:
-    """No gradients, no reduced-precision or transform-based kernels, ``threads`` torch threads for the while, and new
-    tensors on ``device``."""
+    """Inside the block: no gradients, no reduced-precision or transform-based kernels, ``threads`` torch threads (None:
+    as many as before), and new tensors on ``device``."""
     before = torch.get_num_threads()
     precision = torch.get_float32_matmul_precision()
     torch.set_num_threads(threads or before)

@@ -1,9 +1,9 @@
 """The integer golden model: what a deployment computes, exactly, for whole data sets.
 
-The graph is evaluated node by node in topological order, with all steps of a chunk of images at once: with no synaptic
-delay, a layer at step t needs nothing but its sources at step t. The linear part of the graph is split by superposition
+The graph is evaluated node by node in topological order, with all steps of a chunk of images at once: there is no
+synaptic delay, so a layer at step t needs only its sources at step t. Superposition splits the linear part of the graph
 into a part that is the same for every image (biases), one that is the same at every step (the constant image) and one
-driven by spikes; only the last is computed per step. Numbers are exact by construction: range analysis says which dtype
+driven by spikes. Only the last is computed per step. Numbers are exact by construction: range analysis says which dtype
 holds every partial sum of a node without rounding.
 """
 
@@ -68,32 +68,35 @@ def simulate(
     """Run a deployment on ``images`` in exact integers.
 
     ``images``: float [N, *input shape] as the trained network takes them, or an iterator of such batches (streamed).
-    ``record="spikes"`` keeps every raster. ``counts=False`` keeps no spike counts per image and ``counts="totals"``
-    only their sums over the images (``Trace.count_totals``, ``Trace.event_totals``, which ``True`` fills too): the
-    trace of a whole test set then stays small. ``memory`` ("500MB", "2GB", or bytes) bounds the working set of one
-    chunk of images, ``batch`` sets the chunk directly. ``threads`` is the number of torch threads during the run.
-    ``progress(done, total)`` is called after every chunk; total is None for an iterator.
+    ``record="spikes"`` keeps every raster. ``counts=False`` keeps no spike counts. ``counts="totals"`` keeps only their
+    sums over the images (``Trace.count_totals``, ``Trace.event_totals``), so the trace of a whole test set stays small;
+    ``counts=True`` keeps these and the counts per image. ``memory`` ("500MB", "2GB", or bytes) bounds the working set
+    of one chunk of images; ``batch`` sets the number of images per chunk directly. ``threads`` is the number of torch
+    threads during the run. ``progress(done, total)`` is called after every chunk; total is None for an iterator.
 
-    By default the model never wraps. Where the weights do not prove that every membrane fits into its register (24
-    bits, or what the format holds that the graph was lowered for), membranes are watched: ``Trace.membrane`` holds
-    their ranges, ``Trace.overflows`` counts those beyond. Where they do, nothing is watched (``overflows`` is zero by
-    proof) and the run is several times faster; ``measure=True`` watches all the same. ``overflow`` says what becomes of
-    a number that does not fit the registers of ``format`` (a name, a .toml file or a :class:`NumberFormat`; default:
-    the format the graph was lowered for): ``exact`` keeps it, ``strict`` (or ``strict=True``) raises ``RangeError`` at
-    the first in network order, ``saturate`` clips it, ``wrap`` takes it modulo the register, ``format`` does what the
-    format says its target does. All but ``exact`` look at accumulators too; see ``docs/semantics.md``.
+    By default the model never wraps. Registers have 24 bits, or the width of the format that the graph was lowered for.
+    Where the weights do not prove that every membrane fits into its register, membranes are watched: ``Trace.membrane``
+    holds their ranges and ``Trace.overflows`` counts the numbers beyond. Where they do, and the fast path can run the
+    graph, nothing is watched (``overflows`` is zero by proof) and the run is several times faster; ``measure=True``
+    watches all the same.
 
-    ``early_exit="margin"`` stops an image as soon as no further step can change its class, proven from the weights; a
-    number stops it as well once its largest logit leads by that much. ``Trace.steps`` says when; output, counts and
-    events are those at the stop. See :mod:`spikec.simulation.early_exit`. ``device="cuda"`` computes the same
-    integers on a GPU, in float32 and float64 where ranges prove them exact.
+    ``overflow`` says what happens to a number that does not fit the registers of ``format`` (a name, a .toml file or a
+    :class:`NumberFormat`; default: the format the graph was lowered for): ``exact`` keeps it, ``strict`` (or
+    ``strict=True``) raises ``RangeError`` at the first in network order, ``saturate`` clips it, ``wrap`` takes it
+    modulo the register, ``format`` does what the target of the format does. All but ``exact`` check accumulators too;
+    see ``docs/semantics.md``.
+
+    ``early_exit="margin"`` stops an image as soon as the weights prove that no further step can change its class. With
+    a number, an image also stops once its largest logit leads by that much. ``Trace.steps`` says when it stopped;
+    output, counts and events are those at the stop. See :mod:`spikec.simulation.early_exit`. ``device="cuda"`` computes
+    the same integers on a GPU, in float32 and float64 where ranges prove them exact.
 
     Raises ``DataError`` for images or options it cannot use, ``TargetUnavailable`` for a device that is not there and
     ``GraphError`` for a graph that breaks the profile.
     """
     integer = as_integer(graph)
     if strict and overflow not in ("exact", "strict"):
-        raise DataError(f"strict=True raises where overflow={overflow!r} goes on; give one of the two")
+        raise DataError(f"strict=True contradicts overflow={overflow!r}; give only one of them")
     chosen = registers("strict" if strict else overflow, format, integer)
     return _prepared(integer, measure, chosen, device).run(
         images,
@@ -108,8 +111,8 @@ def simulate(
 
 
 class GoldenModel:
-    """A graph prepared once, to be run many times; see :func:`simulate` for the options. Raises the amount of freed
-    memory that the process keeps to 64 MB."""
+    """A graph prepared once, to be run many times; see :func:`simulate` for the options. Making one lets the process
+    keep up to 64 MB of freed memory."""
 
     def __init__(
         self, graph: IntegerGraph, *, measure: bool = False, registers: Registers = EXACT, device: str = "cpu"
@@ -155,7 +158,9 @@ class GoldenModel:
         stream, total = _batches(self._graph, images)
         collector = Collector(self._graph, total, spikes=record == "spikes", counts=counts)
         if rule is not None and not isinstance(self._engine, CountsByStep) and not self._registers.keep:
-            raise DataError("early_exit is proven for numbers that are kept; use overflow='exact' or 'strict'")
+            raise DataError(
+                "early_exit is not proven for registers that wrap or saturate; use overflow='exact' or 'strict'"
+            )
         watches = self._registers.watches(self._graph)
         done = 0
         with exact_arithmetic(threads, self._device):
@@ -190,8 +195,8 @@ _last: dict[bool, tuple[bytes, Registers, str, GoldenModel]] = {}
 
 
 def _prepared(graph: IntegerGraph, measure: bool, registers: Registers, device: str) -> GoldenModel:
-    """A model of ``graph``: the last one, where nothing in the graph changed, since preparing costs as much as running
-    a hundred images of a small network."""
+    """A model of ``graph``. The last one is used again where neither graph nor options changed: preparing one costs as
+    much as running a hundred images of a small network."""
     key = fingerprint(graph)
     if measure not in _last or _last[measure][:3] != (key, registers, device):
         model = GoldenModel(graph, measure=measure, registers=registers, device=device)

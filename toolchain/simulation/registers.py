@@ -1,4 +1,4 @@
-"""Registers: what becomes of a number that the width of a target cannot hold."""
+"""Registers: what happens to a number that is too wide for a target."""
 
 from __future__ import annotations
 
@@ -25,9 +25,12 @@ Overflow = Literal["exact", "strict", "saturate", "wrap", "format"]
 
 @dataclass(frozen=True)
 class Register:
-    """Holds -M - 1 to M = ``maximum``. Beyond, the number is kept and counted (``exact``), raises ``RangeError``
-    (``strict``), is taken modulo 2M + 2 (``wrap``: two's complement), or becomes the nearest of -M and M (``saturate``:
-    sign and magnitude, as the membrane of Lava's LIF)."""
+    """A register that holds -M - 1 to M, or -M to M with ``saturate``; M is ``maximum``.
+
+    ``beyond``: what happens to a number outside. ``exact`` keeps and counts it; ``strict`` raises ``RangeError``;
+    ``wrap`` takes it modulo 2M + 2 (two's complement); ``saturate`` takes the nearest of -M and M (sign and magnitude,
+    as the membrane of Lava's LIF).
+    """
 
     maximum: int = MEMBRANE_MAX
     beyond: Beyond = "exact"
@@ -63,7 +66,7 @@ class Watch:
     first: Place | None = None
 
     def see(self, m: Tensor) -> None:
-        """Account for the numbers ``m`` [N, *shape] of one step, and turn them into what the register holds."""
+        """Record the numbers ``m`` [N, *shape] of one step, and change them in place to what the register holds."""
         low, high = (int(x) for x in torch.aminmax(m))
         self.low = low if self.low is None else min(self.low, low)
         self.high = high if self.high is None else max(self.high, high)
@@ -94,10 +97,11 @@ class Watch:
 
 @dataclass(frozen=True)
 class Registers:
-    """The registers of a target: the ``accumulator`` that adds up what arrives at a neuron in one step (per linear
-    node, and per neuron where several meet; biases excluded, which are added to the membrane), and the ``membrane``.
+    """The registers of a target: the ``accumulator`` and the ``membrane``.
 
-    ``accumulators``: whether they are looked at, which takes an addition per step where one would do otherwise.
+    An accumulator adds up what arrives at a neuron in one step, without biases, which are added to the membrane. There
+    is one per linear node, and one per neuron where several nodes meet. ``accumulators``: whether they are watched,
+    which takes an addition at every step where a single one would do otherwise.
     """
 
     accumulator: Register = Register()
@@ -138,9 +142,10 @@ EXACT = Registers()
 
 
 def registers(overflow: str, form: NumberFormat | str | None, graph: IntegerGraph) -> Registers:
-    """Registers of a number format, by default the one the graph was lowered for (24 bits if that is not known here).
+    """Registers of a number format, by default the one the graph was lowered for.
 
-    Raises ``DataError`` for an unknown ``overflow`` and ``ToolchainError`` for an unknown format.
+    If that one is not known here, ``overflow="exact"`` takes 24 bits. Raises ``DataError`` for an unknown ``overflow``
+    and, in all other cases, ``ToolchainError`` for an unknown format.
     """
     if overflow not in get_args(Overflow):
         raise DataError(f"overflow={overflow!r} is not known; use one of {', '.join(get_args(Overflow))}")

@@ -11,8 +11,8 @@ from spikec.simulation.trace import Trace
 
 
 def levels_sent(graph: ig.IntegerGraph, population: ig.Population, trace: Trace) -> Int64:
-    """What each neuron of ``population`` sent, int64 [N, *shape]: net emissions, or the number that emissions of
-    different place values write. Raises ``DataError`` where that needs a raster and the trace has none."""
+    """What each neuron of ``population`` sent, int64 [N, *shape]: net emissions, or the number they write where steps
+    have different place values. Raises ``DataError`` where that needs a raster and the trace has none."""
     kind, name = population.neuron, population.name
     if not kind.weighted:
         return trace.counts[name].astype(np.int64)

@@ -16,8 +16,8 @@ Array = npt.NDArray[np.generic]
 class TargetSteps:
     """What a target that has steps of its own, such as Lava, needed for a run.
 
-    ``processes`` it consisted of; ``steps`` of all images together and their wall clock in ``seconds``, the start of
-    interpreters left out; ``latency``: steps from the first of an image until its output is there.
+    ``processes``: how many the run consisted of; ``steps``: those of all images together; ``seconds``: their wall clock
+    without the start of interpreters; ``latency``: steps from the first of an image until its output is there.
     """
 
     processes: int
@@ -44,16 +44,16 @@ class Trace:
       beyond 24 bits;
     - ``steps`` int64 [N], with early exit: steps that each image ran. Its output, counts, events and rasters are those
       up to there; later entries of a raster are 0, later ones of the curve repeat the output;
-    - ``input_events`` int32 [*input shape]: images in which the pixel is not zero; ``extra_steps``: drain or
-      calibration steps beyond T, per layer; ``info``: what the target tells of the run, in words; ``target_steps``: the
-      steps of the target itself, where it has its own.
+    - ``input_events`` int32 [*input shape]: number of images in which the pixel is not zero; ``extra_steps``: drain or
+      calibration steps beyond T, per layer; ``info``: what the target says about the run, in words; ``target_steps``:
+      the steps of the target itself, where it has its own.
 
     With drain, ``counts``, ``spikes`` and ``output_curve`` cover the T + drain steps. ``seconds`` of wall clock and
     ``target`` are not compared.
 
-    Where ``tc.simulate`` was asked for registers, ``overflows`` counts what did not fit those, also of every
-    ``"node: accumulator"``, and ``accumulator`` holds per node the (lowest, highest) sum of one step.
-    ``first_overflow``: the first number behind each entry of ``overflows``.
+    Where ``tc.simulate`` was asked for registers, ``overflows`` counts what did not fit those; accumulators have
+    entries ``"node: accumulator"``, and ``accumulator`` holds per node the (lowest, highest) sum of one step.
+    ``first_overflow``: the first number that did not fit, for each entry of ``overflows`` that has one.
     """
 
     output: npt.NDArray[np.int64]

@@ -1,4 +1,4 @@
-"""Many configurations, resumable: ``tc.sweep(grid, out)``."""
+"""Computes many configurations, and can be resumed: ``tc.sweep(grid, out)``."""
 
 from spikec.deployment.configuration import Configuration
 from spikec.sweeping.grid import Plan, Run, read_grid

@@ -1,4 +1,4 @@
-"""From a grid file to the runs it stands for; every mistake in it is found before anything runs.
+"""Turns a grid file into the runs it describes; every mistake in it is found before anything runs.
 
 [defaults]                 # single values for all runs
 limit = 1000
@@ -38,14 +38,14 @@ from spikec.errors import DataError
 from spikec.words import unknown
 
 _TABLES = ("defaults", "grid", "run", "exclude")
-#: What a grid may hold, and of it those whose one value is itself a list: a list of these is an axis.
+#: The keys a grid may hold, and those of them whose single value is a list: for these, an axis is a list of lists.
 _KEYS = {name: about for name, about in SETTINGS.items() if about.grid}
 _LISTS = [name for name, about in _KEYS.items() if about.many]
 
 
 @dataclass(frozen=True)
 class Run:
-    """A configuration, and why its method refuses it where it does."""
+    """A configuration, and why its method refuses it (None: it does not)."""
 
     configuration: Configuration
     refused: str | None = None
@@ -61,7 +61,7 @@ class Plan:
 
 
 def read_grid(source: str | Path | Mapping[str, Any], *, limit: int | None = None) -> Plan:
-    """The plan of a grid file, or of the same as a dictionary. ``limit`` overrides that of every run.
+    """The plan of a grid file, or of a dictionary with the same content. ``limit`` overrides that of every run.
 
     Raises ``DataError`` that lists every mistake.
     """
@@ -77,7 +77,7 @@ def read_grid(source: str | Path | Mapping[str, Any], *, limit: int | None = Non
         mistakes += _mistakes(where, table, axes=True)
     for where, table in excludes:
         if not table or "energy" in table:
-            mistakes.append(f"{where}: give keys to match, energy is none")
+            mistakes.append(f"{where}: give keys to match; energy cannot be matched")
     shared = defaults[0][1] if defaults else {}
     for where, table in [*grids, *runs]:
         if "model" not in {**shared, **table}:
@@ -94,7 +94,7 @@ def read_grid(source: str | Path | Mapping[str, Any], *, limit: int | None = Non
 
 
 def _plain(value: Any) -> Any:
-    """A dictionary as a file would give it: paths as text, numbers of numpy as those of Python, sequences as lists."""
+    """A dictionary as a file would give it: paths as text, numpy numbers as Python numbers, sequences as lists."""
     if isinstance(value, Mapping):
         return {str(key): _plain(held) for key, held in value.items()}
     if isinstance(value, os.PathLike):
@@ -147,7 +147,7 @@ def _is_axis(key: str, value: Any) -> bool:
 
 
 def _values(key: str, value: Any) -> list[Any]:
-    """The points of an axis; lists among a method's options span a product of their own."""
+    """The points of an axis; lists among a method's options are axes too, and every combination becomes a point."""
     if key in _LISTS:
         nested = isinstance(value, list) and any(isinstance(each, list) for each in value)
         return value if nested else [value]
@@ -202,7 +202,7 @@ def _plan(shared: dict[str, Any], grids: list[dict[str, Any]], runs: list[dict[s
 
 
 def _run(point: dict[str, Any]) -> Run:
-    """One point of a grid with everything filled in; a method that refuses its own settings says so here."""
+    """One point of a grid with everything filled in; ``refused`` is set if the method refuses its settings."""
     values = dict(point)
     if "method" in values:
         values["method"], values["options"] = method_parts(values["method"])
@@ -212,7 +212,7 @@ def _run(point: dict[str, Any]) -> Run:
 
 
 def _all_options(configuration: Configuration) -> dict[str, Any]:
-    """The options of its method, with those that are left out where they are usual."""
+    """All options of its method, those with their default value included."""
     return {each.name: each.default for each in fields(methods()[configuration.method])} | dict(configuration.options)
 
 

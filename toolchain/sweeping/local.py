@@ -1,4 +1,4 @@
-"""Worker processes on this machine. A worker that dies fails its run only; another takes its place."""
+"""Worker processes on this machine. If a worker dies, only its run fails; another worker takes its place."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LAST_LINES = 5
 
 
 def shares(runs: int, jobs: int | None = None, threads: int | None = None) -> tuple[int, int]:
-    """Worker processes and threads of each, so that together they fill the cores and no more."""
+    """(worker processes, at most one per run; threads of each). By default together they fill the cores and no more."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     workers = jobs if jobs is not None else max(1, cores // (threads or 1))
     workers = max(1, min(workers, runs))
@@ -42,7 +42,7 @@ def execute(
     jobs: int | None = None,
     threads: int | None = None,
 ) -> None:
-    """Compute what is pending. On an interrupt the workers are stopped and the exception goes on."""
+    """Compute what is pending. On an interrupt the workers are stopped and the exception is passed on."""
     workers, each = shares(len(pending), jobs, threads)
     environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(each)), "OMP_WAIT_POLICY": "PASSIVE"}
     crew = _Crew(store, pending, workers, environment)
@@ -54,7 +54,7 @@ def execute(
 
 
 class _Crew:
-    """A thread per worker process feeds it; what they finish comes out of ``next``."""
+    """Worker processes, each fed by a thread of its own; ``next`` returns what they finish."""
 
     def __init__(
         self, store: Store, pending: Sequence[Configuration], workers: int, environment: Mapping[str, str]
@@ -114,7 +114,7 @@ class _Crew:
                             json.dumps({"run": configuration.to_json(), "wait": wait}), file=process.stdin, flush=True
                         )
                     state = process.stdout.readline().strip()
-                    if state == BUSY:  # another sweep is at it: later, and then patiently
+                    if state == BUSY:  # another sweep computes it: try again later, then with waiting
                         self._waiting.append((configuration, True))
                     elif state:
                         self._done.put((configuration, state))

@@ -1,4 +1,4 @@
-"""One configuration to its result: convert, lower, run the golden model, count, estimate."""
+"""Measures one configuration: convert, lower, run the golden model, count, estimate."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _BATCH = 256
 
 
 def measure(configuration: Configuration) -> Result:
-    """The result of a configuration, whatever happens short of the death of this process."""
+    """The result of a configuration; an exception gives a result too, only the death of this process does not."""
     start = time.monotonic()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -85,8 +85,8 @@ def _measured(run: Configuration) -> dict[str, Any]:
 
 
 def _energy(graph: IntegerGraph, sample: Trace, profile: str) -> dict[str, Any]:
-    """Joule per image; ``lower_bound``: something is not priced; ``placed``: on the cores of a placement, by capacity
-    where the network cannot be placed or the profile is no chip."""
+    """Joule per image. ``lower_bound``: something is not priced. ``placed``: computed on the cores of a placement; else
+    by capacity, because the network cannot be placed or the profile is no chip."""
     from spikec.targets.chips import placed
 
     placement = placed(graph, profile)
@@ -114,7 +114,7 @@ def _dataset(name: str, root: str | None, split: str) -> Dataset:
 
 
 class _Network:
-    """What decides the trained network of a configuration, the hashes of the files it comes from included."""
+    """Key of the caches below: all that decides the trained network of a configuration, hashes of files included."""
 
     def __init__(self, run: Configuration) -> None:
         self.run = run
@@ -135,7 +135,7 @@ def _model(network: _Network) -> nn.Module:
 
 @lru_cache(maxsize=8)
 def _ann_correct(network: _Network, limit: int | None) -> int:
-    """Test images the trained network itself gets right."""
+    """Number of test images that the trained network itself classifies correctly."""
     model = _model(network)
     test = _dataset(network.run.data, network.run.data_root, "test").subset(slice(limit))
     with torch.inference_mode():

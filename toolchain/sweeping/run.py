@@ -1,4 +1,4 @@
-"""The verb: a grid and a folder in, a result per configuration out, of which only those that are missing are made."""
+"""Runs a sweep: takes a grid and a folder, and computes the results that the folder lacks, one per configuration."""
 
 from __future__ import annotations
 
@@ -74,13 +74,14 @@ def sweep(
     wait: bool = True,
     progress: Progress | None = None,
 ) -> Sweep:
-    """Compute every configuration of ``grid``, a TOML file or the same as a dictionary, without a result in ``out``.
+    """Compute every configuration of ``grid`` that has no result in ``out`` yet.
 
-    ``jobs``: worker processes, or tasks of a job array at once; ``threads`` of each. ``retry_failed``: a failed run
-    counts as missing. ``wait=False`` submits to SLURM and returns. What a method or a number format refuses and what
-    fails is a result too, with the reason. Interrupted, it keeps what is finished; the same call goes on from there.
+    ``grid``: a TOML file, or a dictionary with the same content. ``jobs``: worker processes, or tasks of a job array at
+    once; ``threads`` of each. ``retry_failed``: a failed run counts as missing. ``wait=False`` submits to SLURM and
+    returns. A run that fails, or that a method or number format refuses, has a result too, with the reason. If
+    interrupted, it keeps what is finished; the same call continues from there.
 
-    Raises ``DataError`` with every mistake of the grid, ``TargetUnavailable`` where there is no SLURM.
+    Raises ``DataError`` with every mistake of the grid, ``TargetUnavailable`` if there is no SLURM.
     """
     if executor not in get_args(Executor):
         raise ToolchainError(f"executor must be one of {', '.join(get_args(Executor))}, not {executor!r}")
@@ -114,7 +115,7 @@ def look(plan: Plan, out: str | Path, made: int = 0) -> Sweep:
 
 
 def _pending(store: Store, plan: Plan, retry_failed: bool) -> list[Configuration]:
-    """Runs without a result; what a method refuses by itself gets one at once."""
+    """Runs without a result; a run that its method refuses gets its result here."""
     pending = []
     for run in plan.runs:
         found = store.read(run.configuration.id)

@@ -1,7 +1,7 @@
-"""One job array per call of ``sbatch``; results come back as files, so that nothing but ``squeue`` is asked of SLURM.
+"""One job array per call of ``sbatch``. Results come back as files, so SLURM is asked for nothing but ``squeue``.
 
-A submission that is still queued when a sweep starts is waited for, not repeated: the waiting process may be stopped
-and started again at any time.
+If a submission is still queued when a sweep starts, the sweep waits for it and does not repeat it: the waiting process
+may be stopped and started again at any time.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from spikec.whole_files import write_text
 
 #: SLURM's own default (MaxArraySize 1001) allows this many tasks; beyond it a task computes several runs.
 MAX_TASKS = 1000
-#: Seconds between two looks at the queue: soon at first, then sparing the controller.
+#: Seconds between two looks at the queue: short at first, then longer to spare the controller.
 FIRST_POLL, LAST_POLL = 0.5, 15.0
 #: How often a job may be gone from the queue while its results are not here yet (network file systems lag).
 _PATIENCE = 3
@@ -51,7 +51,7 @@ class Submission:
 
 
 def check(options: Mapping[str, str]) -> None:
-    """Raise where SLURM is missing or an option is not the user's to set."""
+    """Raise if SLURM is missing (``TargetUnavailable``) or the sweep sets an option itself (``ToolchainError``)."""
     missing = [name for name in ("sbatch", "squeue") if shutil.which(name) is None]
     if missing:
         raise TargetUnavailable(
@@ -105,14 +105,14 @@ def queued(store: Store, ids: set[str]) -> list[Submission]:
             data = json.loads(file.read_text(encoding="utf-8"))
             made = Submission(file.parent, str(data["job"]), tuple(tuple(task) for task in data["tasks"]))
         except (OSError, ValueError, KeyError, TypeError):
-            continue  # not ours, or half gone: the worst that follows is a run that is submitted again
+            continue  # not ours, or damaged: at worst a run is submitted again
         if made.ids & ids and in_queue(made.job) is not False:
             found.append(made)
     return found
 
 
 def in_queue(job: str) -> bool | None:
-    """Whether any task of a job waits or runs; None where the controller gives no answer."""
+    """Whether any task of a job waits or runs; None if the controller gives no answer."""
     answer = subprocess.run(["squeue", "--noheader", f"--jobs={job}", "--format=%T"], capture_output=True, text=True)
     if answer.returncode == 0:
         return bool(answer.stdout.strip())
@@ -126,7 +126,7 @@ def wait(
     finished: Finished,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Report results as they appear; a run whose job is gone without one has failed."""
+    """Report results as they appear; a run whose job is gone without a result has failed."""
     missing = {run.id: run for run in pending}
     gone = {made.job: 0 for made in submissions}
     pause = FIRST_POLL

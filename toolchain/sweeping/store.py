@@ -1,4 +1,4 @@
-"""The results folder: one JSON file per configuration, whole or absent, which several processes may fill at once.
+"""The results folder: one JSON file per configuration, complete or absent. Several processes may fill it at once.
 
 runs/<id>.json    configuration, versions and what was measured, or why not
 summary.csv       a row per result
@@ -48,7 +48,7 @@ class Store:
         return self.runs / f"{id}.json"
 
     def read(self, id: str) -> Result | None:
-        """The result called ``id``; None where there is none, or none that is whole and unchanged."""
+        """The result called ``id``; None if there is none, or if the file is incomplete or was changed."""
         try:
             result = json.loads(self.path(id).read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -56,7 +56,7 @@ class Store:
         return result if _sound(result, id) else None
 
     def damaged(self, id: str) -> bool:
-        """Whether there is a file that is no result."""
+        """Whether there is a file for ``id`` that is not a valid result."""
         return self.path(id).exists() and self.read(id) is None
 
     def write(self, result: Result) -> None:
@@ -77,7 +77,7 @@ class Store:
     def claim(self, id: str, wait: bool) -> Iterator[bool]:
         """Whether this process alone may compute ``id``; with ``wait`` it waits until it may.
 
-        One lock per id: a byte of one file. The system gives it back when the process ends, however it ends.
+        One lock per id: a byte of one file. The system releases it when the process ends, for whatever reason.
         """
         with (self.folder / ".claims").open("a") as file:
             yield _lock(file.fileno(), int(id, 16), wait)
@@ -107,7 +107,7 @@ def _sound(result: Any, id: str) -> bool:
 
 
 def result(configuration: Configuration, state: str, **found: Any) -> Result:
-    """A result with what every one has. ``error``: {"kind", "message"} where the state is not done."""
+    """A result with the fields that every result has. ``error``: {"kind", "message"} unless the state is done."""
     return {
         "schema": SCHEMA,
         "id": configuration.id,

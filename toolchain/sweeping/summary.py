@@ -48,7 +48,7 @@ def row(result: Result) -> dict[str, Any]:
 
 
 def write_csv(path: Path, results: Sequence[Result]) -> None:
-    """One row per result, in the order given; columns of any of them."""
+    """One row per result, in the order given; it has every column that any of them has."""
     rows = [row(result) for result in results]
     columns = dict.fromkeys(name for each in rows for name in each if name not in ("seconds", "error"))
     text = io.StringIO()
@@ -75,7 +75,7 @@ def table(results: Sequence[Result]) -> str:
         settings = ["" if each[name] is None else str(each[name]) for name in differing]
         lines.append([*settings, *_numbers(result, profiles)])
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    # Numbers stand right, so that they can be compared; words stand left.
+    # Numbers are aligned right, so that they can be compared; words left.
     text = [
         "  ".join(
             cell.ljust(width) if n < len(differing) or n == len(widths) - 1 else cell.rjust(width)

@@ -17,12 +17,12 @@ from pathlib import Path
 from spikec.deployment.configuration import Configuration
 from spikec.sweeping.store import Store
 
-#: Another process computes this configuration at the moment.
+#: Another process is computing this configuration.
 BUSY = "busy"
 
 
 def compute(store: Store, configuration: Configuration, wait: bool) -> str:
-    """The state of the configuration's result, which is measured unless it is there."""
+    """Measure the configuration unless it has a result; returns the result's state, or ``BUSY``."""
     with store.claim(configuration.id, wait) as mine:
         if not mine:
             return BUSY

@@ -62,7 +62,7 @@ def _support(threshold: Tensor, levels: int, order: Order) -> tuple[float, float
 
 
 def _number(value: Any) -> Any:
-    """``value`` as a number of Python, that of a tensor or array of one element too; NaN where it is none."""
+    """``value``, or the one element of a tensor or array, as a Python number; NaN for anything else."""
     if isinstance(value, Tensor | np.ndarray | np.generic) and math.prod(value.shape) == 1:
         value = value.item()
     return math.nan if isinstance(value, bool) or not isinstance(value, Real) else value
@@ -86,7 +86,7 @@ def _composed(x: Tensor, threshold: Tensor, levels: int, order: Order) -> Tensor
     u = x.float() * levels / threshold
     k = (u + 0.5).floor().detach()
     inside = (k >= 0) & (k <= levels) if order == "floor_clamp" else (u >= 0) & (u <= levels)
-    straight_through = torch.where(inside, u - u.detach(), 0.0)  # nothing in value, one in gradient
+    straight_through = torch.where(inside, u - u.detach(), 0.0)  # 0 in value, 1 in gradient
     return ((k.clamp(0, levels) + straight_through) * (threshold / levels)).to(x.dtype)
 
 
@@ -109,7 +109,7 @@ class ClipFloorShift(nn.Module):
     """
 
     threshold: nn.Parameter
-    #: 1-bits of the last output's levels, where :class:`BitCountPenalty` asks for them.
+    #: Number of 1-bits in the levels of the last pass; None unless :class:`BitCountPenalty` counts them.
     ones: Tensor | None
 
     def __init__(self, levels: int | None = 4, threshold: float = 8.0, order: Order = "floor_clamp") -> None:
@@ -141,7 +141,7 @@ class ClipFloorShift(nn.Module):
 
     @torch.no_grad()
     def keep_positive(self) -> bool:
-        """Raise a threshold that an optimiser step drove below 0.001 back to that; True where it did.
+        """Set the threshold back to 0.001 if an optimiser step drove it below that; returns whether it did.
 
         Our rule: the published code lets the threshold become negative, where the activation is meaningless.
         """

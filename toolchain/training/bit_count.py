@@ -1,7 +1,7 @@
-"""The spike penalty of error-free conversion (Datta et al., "When SNN meets ANN", TMLR 2025), as its code has it.
+"""The spike penalty of error-free conversion (Datta et al., "When SNN meets ANN", TMLR 2025), as in its code.
 
-The loss gains decay * S, S the total number of 1-bits of all activations' levels. The published strength is 2e-9 to
-1e-8; S is a sum over layers, images and neurons, so it scales with the batch and the network.
+It adds decay * S to the loss, where S is the total number of 1-bits in the levels of all activations. The published
+decay is 2e-9 to 1e-8. S is a sum over layers, images and neurons, so it grows with the batch and the network.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class _BitCount(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, level: Tensor) -> Tensor:
         ctx.save_for_backward(level)
-        # Sums of neighbouring bits, pairs, nibbles, bytes: no loop that looks at the data, which cannot be compiled.
+        # Adds up neighbouring bits, then pairs, nibbles, bytes: a loop that depends on the data cannot be compiled.
         n = level.detach().round().to(torch.int32)
         n = n - ((n >> 1) & 0x55555555)
         n = (n & 0x33333333) + ((n >> 2) & 0x33333333)

@@ -25,15 +25,15 @@ KEYS = frozenset(
 
 def save_checkpoint(path: Path, config: FitConfig, identity: Mapping[str, Any], state: dict[str, Any]) -> None:
     """Write tensors, numbers, strings and containers of them; the file appears whole or not at all."""
-    content = io.BytesIO()  # torch says of a full disk that a position is unexpected
+    content = io.BytesIO()  # in memory first: torch reports a full disk as an unexpected position
     torch.save({"format": FORMAT, "config": asdict(config), "identity": dict(identity), **state}, content)
     with replacing(path) as temporary:
         temporary.write_bytes(content.getbuffer())
 
 
 def load_checkpoint(path: Path, config: FitConfig, identity: Mapping[str, Any]) -> dict[str, Any]:
-    """The state saved under the same configuration and identity. Raises :class:`DataError` where file, configuration or
-    identity differ; files of earlier versions hold no identity."""
+    """The state saved by a run with the same configuration and identity. Raises :class:`DataError` if the file cannot
+    be used, or configuration or identity differ; files of earlier versions hold no identity to compare."""
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, EOFError, RuntimeError, ValueError, LookupError, pickle.UnpicklingError) as error:
@@ -41,7 +41,7 @@ def load_checkpoint(path: Path, config: FitConfig, identity: Mapping[str, Any]) 
         raise DataError(f"cannot resume from {path}: it is damaged or no checkpoint ({reason})") from error
     if not isinstance(state, dict) or state.get("format") != FORMAT or not {"config", *KEYS} <= state.keys():
         raise DataError(f"{path} is no checkpoint of a training run; train without --resume")
-    # Settings that are newer than the file: as by default.
+    # Settings that are newer than the file count as their defaults.
     now, then = asdict(config), {**asdict(FitConfig()), **state["config"]}
     if "identity" in state:
         now, then = {**now, **identity}, {**then, **state["identity"]}

@@ -1,4 +1,4 @@
-"""What a training run is given, looked at before the first step: every mistake is one sentence, not a traceback."""
+"""Checks what a training run is given before its first step: a mistake gives one sentence, not a traceback."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def images_of(name: str, data: Any) -> None:
 
 
 def file_path(name: str, path: Any) -> Path | None:
-    """``path`` as a Path. Raises :class:`DataError` where its folder is missing, before the work rather than after."""
+    """``path`` as a Path. Raises :class:`DataError` if its folder is missing: before the work is done, not after."""
     if path is None:
         return None
     if not isinstance(path, str | Path):
@@ -53,7 +53,7 @@ def fitting_network(model: nn.Module, data: dict[str, Images], device: str) -> N
         raise ConversionError("the network has no parameters that could be trained")
     model.eval()
     for name, images in data.items():
-        # Two, since a network may well squeeze away a batch of one; slices with both ends, as in training.
+        # Two images, since a network may squeeze away a batch of one. The slice has both ends, as in training.
         first = images.images(slice(0, 2)).to(device)
         try:
             logits = model(first)

@@ -1,4 +1,4 @@
-"""What a training run is made of, as data."""
+"""The settings of a training run."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class FitConfig:
     zero (0: none); ``ema`` the decay per step of an exponential moving average of the weights, which is then what
     is validated and returned (0: none). Weight decay acts on every parameter, thresholds included, as published.
 
-    ``timesteps`` T > 0 validates, and so chooses the best epoch, on the network run as a spiking network for T steps
-    instead of the ANN, its neurons of the kind ``neuron``. With ``through_spikes`` that is also what is trained,
-    through all T steps, with surrogate gradients and batch norms that keep their statistics: fine-tuning for few
-    steps, at T times the cost.
+    With ``timesteps`` T > 0, validation, which chooses the best epoch, runs the network as a spiking network for T
+    steps, with neurons of the kind ``neuron``, instead of the ANN. With ``through_spikes`` the spiking network is also
+    what is trained: through all T steps, with surrogate gradients and batch norms that keep their statistics. It is
+    meant for fine-tuning for few steps and costs T times as much.
 
-    ``precision`` "bfloat16" computes the forward pass of the training steps under autocast, parameters and validation
-    stay float32: about a third faster where the processor or GPU has instructions for it. ``compile`` runs the training
-    steps through ``torch.compile`` (needs a C++ compiler; a minute to start, then up to twice as fast).
+    ``precision`` "bfloat16" computes the forward pass of the training steps under autocast; parameters and validation
+    stay float32. It is about a third faster where the processor or GPU has instructions for it. ``compile`` runs the
+    training steps through ``torch.compile`` (needs a C++ compiler; a minute to start, then up to twice as fast).
     """
 
     epochs: int = 20
@@ -84,7 +84,7 @@ class FitConfig:
 
     @property
     def spiking_steps(self) -> int:
-        """T of the spiking network that is trained; 0: the ANN is."""
+        """T if a spiking network is trained, 0 if the ANN is."""
         return self.timesteps if self.through_spikes else 0
 
     def learning_rate(self, step: int, steps: int) -> float:

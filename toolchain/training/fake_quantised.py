@@ -12,13 +12,13 @@ from torch import Tensor, nn
 class QuantisedLayer(nn.Module):
     """``y = ratio * layer(x)`` with weights and bias on the grid of integers, batch norm folded.
 
-    With ``gain`` (real value of one emission of the source, divided by its pool), integers are
+    ``gain`` is the real value of one emission of the source, divided by its pool. The integers are
     w = clip(round(weight * gain / step), -M, M) and b = round(bias / unit); the layer computes with w * step / gain and
-    b * unit. ``ratio`` = threshold / (theta * unit) is what rounding the threshold does to its input.
+    b * unit. ``ratio`` = threshold / (theta * unit) has the effect of rounding the threshold to an integer theta.
 
     ``weight`` and ``bias`` are trained; gradients pass where the weight is not clipped (straight-through, Bengio et al.
-    2013, arXiv 1308.3432). ``layer`` is the nn.Conv2d or nn.Linear in whose place this stands; ``weight`` has the shape
-    of its weight, ``gain`` one that is broadcast to it, ``step``, ``unit`` and ``ratio`` are [O].
+    2013, arXiv 1308.3432). ``layer`` is the nn.Conv2d or nn.Linear that this replaces. ``weight`` has the shape of its
+    weight, ``gain`` broadcasts to that shape; ``step``, ``unit`` and ``ratio`` are [O].
     """
 
     gain: Tensor

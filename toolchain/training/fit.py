@@ -55,19 +55,19 @@ def fit(
 ) -> FitResult:
     """Train ``model`` in place and leave it in eval mode with the weights of its best epoch on ``validation``.
 
-    The best epoch is never chosen on test images: hold ``validation`` out of the training set. ``checkpoint`` is
-    written after every epoch; with ``resume`` a run continues from it where it exists, and on the same machine, number
-    of threads and library versions ends in the same weights bit for bit. ``identity``: what else makes this run the one
-    it is, names to values; a checkpoint of another identity is refused, as is one of other activations, other
-    numbers of images or another ``config``. ``log`` gains one JSON line per epoch; ``resume`` first makes it hold the
-    epochs of the checkpoint and no others. ``after_epoch`` may change the activations' ``sigma``; ``penalty`` is added
-    to the loss after each forward pass. Thresholds are kept positive after every step and the record says how often
-    that was needed.
+    Never choose the best epoch on test images: hold ``validation`` out of the training set.
+
+    ``checkpoint`` is written after every epoch. With ``resume`` a run continues from it if it exists; with the same
+    machine, number of threads and library versions it ends in the same weights, bit for bit. ``identity``: names to
+    values of whatever else defines this run. A checkpoint is refused if its identity, activations, numbers of images or
+    ``config`` differ. ``log`` gets one JSON line per epoch; ``resume`` first rewrites it to hold exactly the epochs of
+    the checkpoint. ``after_epoch`` may change the activations' ``sigma``; ``penalty`` is added to the loss after each
+    forward pass. Thresholds are kept positive after every step; the record says how often that was needed.
 
     ``device``: a torch device, such as "cuda"; also with ``config.precision`` "bfloat16".
 
-    Raises :class:`ConversionError` where the loss stops being finite or the network, configuration or device cannot be
-    used, :class:`DataError` for images and labels that do not fit the network, and for a foreign checkpoint.
+    Raises :class:`ConversionError` if the loss stops being finite or the network, configuration or device cannot be
+    used, :class:`DataError` for images and labels that do not fit the network and for the checkpoint of another run.
     """
     if not isinstance(model, nn.Module):
         raise ConversionError(f"expected a torch.nn.Module, got {type(model).__name__}")
@@ -135,7 +135,7 @@ class _Run:
         self.after_epoch, self.penalty = after_epoch, penalty
         self.averaged = copy.deepcopy(self.model) if config.ema else None
         if config.compile:
-            # What is compiled already for a network of this class would be taken as it is, without the hooks of this.
+            # Otherwise code compiled earlier for a network of this class would be reused, without this one's hooks.
             torch.compiler.reset()
         self.forward = torch.compile(self.model) if config.compile else self.model
         self.generator = torch.Generator().manual_seed(config.seed)
@@ -296,7 +296,7 @@ def _optimizer(model: nn.Module, config: FitConfig) -> torch.optim.Optimizer:
 
 
 def _plain(value: Any) -> Any:
-    """``value`` as a checkpoint can be read with again: what is neither a number of Python nor a tuple becomes text."""
+    """``value`` in types a checkpoint can be loaded with: tuples, Python numbers, text and None; the rest as text."""
     if type(value) is tuple:
         return tuple(map(_plain, value))
     return value if type(value) in (str, int, float, bool, type(None)) else str(value)

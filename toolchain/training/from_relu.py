@@ -1,4 +1,4 @@
-"""Fine-tuning of a trained ReLU network: other activations in the same places, thresholds from what they carry."""
+"""Prepares a trained ReLU network for fine-tuning: replaces activations, sets thresholds from measured values."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from spikec.training.modes import evaluating, standing_in
 
 
 def replace_relu(model: nn.Module, activation: Callable[[], nn.Module]) -> int:
-    """Put a new ``activation()`` in the place of every ``nn.ReLU`` and ``nn.ReLU6`` of ``model``; their number."""
+    """Replace every ``nn.ReLU`` and ``nn.ReLU6`` of ``model`` by a new ``activation()``; returns how many."""
     replaced = 0
     for module in list(model.modules()):
         # _modules and not named_children, which skips a ReLU that stands under two names.
@@ -32,8 +32,8 @@ def fold_normalisation(model: nn.Module, mean: Sequence[float], deviation: Seque
     """Make ``model``, trained on (x - mean) / deviation per channel, take x itself.
 
     The first convolution w becomes w / deviation; the constant sum of w * mean / deviation goes into its bias or into
-    the running mean of the batch norm after it. Exact but for the border, where the zero padding of x now stands for
-    black instead of the mean. Raises :class:`ConversionError` where the first layer does not allow it.
+    the running mean of the batch norm after it. Exact except at the border: there zero padding now means black instead
+    of the mean. Raises :class:`ConversionError` if the first layer does not allow it.
     """
     layers = [m for m in model.modules() if isinstance(m, nn.Conv2d | nn.BatchNorm2d | nn.Linear)]
     first, norm = layers[0] if layers else None, layers[1] if len(layers) > 1 else None

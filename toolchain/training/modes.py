@@ -1,4 +1,4 @@
-"""Modes of a network for a while: evaluation, and modules that compute something else."""
+"""Context managers that change a network for a while: eval mode, and modules that compute something else."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Inside, ``model`` is in eval mode; afterwards every module is as it was, those in a mode of their own too."""
+    """Inside, ``model`` is in eval mode; afterwards every module has its own former mode again."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
@@ -22,7 +22,7 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def standing_in(forwards: Mapping[nn.Module, Callable[[Tensor], Tensor]]) -> Iterator[None]:
-    """Inside, every module of ``forwards`` computes what stands there; afterwards what its class says, as before."""
+    """Inside, every module of ``forwards`` uses the forward given there; afterwards that of its class again."""
     try:
         for module, forward in forwards.items():
             module.forward = forward

@@ -1,4 +1,4 @@
-"""What a training run tells while it runs: a moving line on a terminal, plain lines elsewhere, JSON lines in a file."""
+"""What a training run prints: a moving line on a terminal, plain lines elsewhere, JSON lines in a file."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class EpochRecord:
 
     @property
     def merit(self) -> tuple[float, float]:
-        """Greater for the better epoch: accuracy, among equals the loss."""
+        """Greater for the better epoch: accuracy first, then the lower loss."""
         return self.validation_accuracy, -self.validation_loss
 
 
@@ -45,7 +45,7 @@ class Progress:
         self._done_at_start: float | None = None
 
     def resume(self, history: Iterable[EpochRecord]) -> None:
-        """Let the log hold the epochs of a checkpoint and no others: a run may die between its line and that file."""
+        """Make the log hold exactly the epochs of a checkpoint: a run may stop between writing the two files."""
         if self._log is None:
             return
         lines, best = [], None

@@ -1,5 +1,5 @@
-"""A network under training run as a spiking network, without converting it: for training through its spikes, choosing
-epochs and measuring noise."""
+"""Runs a network under training as a spiking network, without converting it: to train through its spikes, to choose
+epochs and to measure noise."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from spikec.training.activations import ClipFloorShift
 from spikec.training.modes import evaluating, standing_in
 from spikec.training.surrogate import fire, signed_spikes
 
-#: Emission of one step from the membrane ``v`` after its input, in units of what an emission of 1 takes from it, the
-#: net emissions ``count`` of the steps before, and T; all tensors of one shape.
+#: Gives the emission of one step. Takes the membrane ``v`` with this step's input added, in units of what an emission
+#: of 1 subtracts from it; the net emissions ``count`` of the steps before; and T. All tensors have one shape.
 SpikingActivation: TypeAlias = Callable[[Tensor, Tensor, int], Tensor]
 
-#: What networks under training can run as, by neuron kind.
+#: Spiking activations by neuron kind, for the kinds that a network under training can run as.
 SPIKING_ACTIVATIONS: Implementations[SpikingActivation] = Implementations(
     "spiking activation", f"{__name__}.SPIKING_ACTIVATIONS", Kind
 )
@@ -42,13 +42,13 @@ def _untrained(name: object) -> ToolchainError:
     return ConversionError(f"neuron is one of {known}, not {name!r}")
 
 
-# Levels in one step are what a network computes anyway, and calibration looks at all steps before the first.
+# Bit-serial and graded neurons send the levels that the ANN computes anyway; calibrated ones rehearse before step one.
 SPIKING_ACTIVATIONS.refuse(_untrained, CalibratedIF, BitSerialIF, GradedIF)
 
 
 def trained_kind(name: object) -> Kind:
-    """The neuron kind ``name``, which networks under training can run as. Raises :class:`ConversionError` for other
-    kinds, for those that need fields, and for what is no kind."""
+    """The neuron kind called ``name``. Raises :class:`ConversionError` if networks under training cannot run as it, if
+    it needs fields, and if there is no such kind."""
     try:
         kind = kind_named(name) if isinstance(name, str) else None
     except GraphError as error:
@@ -63,11 +63,11 @@ def trained_kind(name: object) -> Kind:
 
 
 class SpikingForward:
-    """Stands in for the forward of one :class:`ClipFloorShift`: a soft-reset integrate-and-fire neuron.
+    """Replaces the forward of one :class:`ClipFloorShift`: a soft-reset integrate-and-fire neuron.
 
     Per step, in units of the threshold: v += x; s = [v >= 1], or what other kinds emit; v -= s; returns
-    s * threshold. v starts at 1/2. Kinds that emit more than T in T steps have a smaller unit, so that all they can
-    emit is T thresholds. ``count`` is the sum of s since :meth:`reset`, of the shape of x.
+    s * threshold. v starts at 1/2. Kinds that can emit more than T in T steps have a smaller unit than the threshold,
+    so that their largest total is still T thresholds. ``count`` is the sum of s since :meth:`reset`, of the shape of x.
     """
 
     def __init__(self, threshold: Tensor, kind: Kind) -> None:
@@ -87,7 +87,7 @@ class SpikingForward:
         self.unit = self.threshold if reach == timesteps else self.threshold * (timesteps / reach)
 
     def __call__(self, x: Tensor) -> Tensor:
-        # Under autocast x may have too few bits to add up in.
+        # Under autocast the type of x may have too few bits for a running sum.
         current = x.to(torch.promote_types(x.dtype, self.unit.dtype)) / self.unit
         if self.membrane is None or self.count is None:
             self.membrane, self.count = torch.full_like(current, 0.5), torch.zeros_like(current)
@@ -110,7 +110,7 @@ def spiking(model: nn.Module, neuron: str = IF.name, *, gradients: bool = False)
 
     Yields the neurons by module name; ``neuron`` names their kind. Pipelined schedule: a layer sees the spikes its
     source emits in the same step. Modules are in eval mode: batch norm adds its shift at every step, as a folded bias
-    does. ``gradients`` pass through the spikes (surrogate, see :mod:`spikec.training.surrogate`) where asked for.
+    does. ``gradients``: whether gradients pass through the spikes (surrogate, see :mod:`spikec.training.surrogate`).
     """
     layers = {name: m for name, m in model.named_modules() if isinstance(m, ClipFloorShift)}
     if not layers:

@@ -12,8 +12,8 @@ from torch import Tensor
 
 
 class _Fire(torch.autograd.Function):
-    """1 where ``x`` >= 0 (``strict``: > 0), else 0; backward, the triangle max(0, 1 - abs(x)) stands for the derivative
-    (Esser et al., PNAS 2016), ``x`` being the distance from the threshold in units of it."""
+    """1 where ``x`` >= 0 (``strict``: > 0), else 0; ``x`` is the distance from the threshold, in units of the
+    threshold. Backward, the triangle max(0, 1 - abs(x)) replaces the derivative (Esser et al., PNAS 2016)."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, strict: bool) -> Tensor:
@@ -35,7 +35,7 @@ def fire(x: Tensor, *, strict: bool = False) -> Tensor:
 def signed_spikes(v: Tensor, count: Tensor, timesteps: int, negative: float = 0.0) -> Tensor:
     """Dual threshold with memory: +1 where v >= 1 and count < T, -1 where v < -negative and count > 0, else 0.
 
-    With a ``negative`` threshold of its own, -1 where v <= -negative.
+    If ``negative`` is not 0, -1 where v <= -negative and count > 0.
     """
     up, down = fire(v - 1), fire(-negative - v, strict=not negative)
     return up * (count < timesteps) - down * ((v.detach() < 1) & (count > 0))

@@ -56,7 +56,7 @@ class PyCalibratedIF(PopulationModel):
             self._start = self.calibrated()
 
     def calibrated(self) -> Int64:
-        """Initial membranes of pass 2: one spike less, or one more, where pass 1 missed by one."""
+        """Initial membranes of pass 2, which give one spike less, or one more, where pass 1 was off by one."""
         too_many = (self._trial < 0) & (self._fired > 0)
         too_few = (self._trial >= self.theta) & (self._fired < self._rho)
         start = self.v_init.copy()

@@ -17,7 +17,7 @@ LOWEST, HIGHEST = -(2**23), 2**23 - 1
 
 
 class Heartbeat:
-    """The Lava step a process has finished, for the watchdog outside."""
+    """Reports the Lava step that a process has finished, for the watchdog outside."""
 
     def __init__(self, job: str, index: int) -> None:
         self._beats = np.load(Path(job) / "beats.npy", mmap_mode="r+")

@@ -28,7 +28,7 @@ class SignedIF(Population):
 
 
 class SteppingModel(PopulationModel):
-    """``m = v + z``, fire, subtract; with ``emit_delay`` > 0 (layerwise) z is the sum over the window, at once."""
+    """``m = v + z``, fire, subtract. With the schedule ``layerwise``, z is the sum over the window, added at once."""
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)

@@ -14,7 +14,7 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from spikec.targets.lava.worker import load
 
-#: Payloads and spikes of -1 survive; netx takes 0 bits, a spike or none, for its own neurons.
+#: Enough for payloads and spikes of -1. For its own neurons netx takes 0 bits: a spike or none.
 _MESSAGE_BITS = 24
 
 
@@ -76,4 +76,4 @@ class SoftNetwork(Network):  # type: ignore[misc]
 
 @implements(proc=SoftNetwork, protocol=LoihiProtocol)
 class PySoftNetworkModel(AbstractPyBlockModel):  # type: ignore[misc]
-    """A network is what its blocks are."""
+    """The model of a network: it only holds its blocks."""

@@ -1,7 +1,7 @@
 """Plain NIR files from elsewhere: float weights and IF nodes become a spiking network that can be lowered.
 
-A plain file leaves open what NIR leaves open: how a neuron resets, where its membrane starts, how many steps an image
-takes and how large a step is. None of it is guessed; the caller says it.
+NIR does not say how a neuron resets, where its membrane starts, how many steps an image takes and how long a step is.
+None of it is guessed; the caller says it.
 """
 
 from __future__ import annotations
@@ -59,9 +59,9 @@ def import_nir(
     """The spiking network of a plain NIR graph of Conv2d, Affine, Linear, SumPool2d, AvgPool2d, Flatten and IF nodes.
 
     ``reset``: "subtract", the only reset the integer neurons have. ``v_init``: membranes start at half the threshold
-    ("half") or at 0 ("zero"). ``timesteps``: steps per image, in each of which the image is the input. ``example``:
-    images, float [N, *input shape], in the units the file expects; they fix the 8-bit ``coding`` of the input where
-    it is not given. ``dt``: the length of a step, needed where r is not 1; a step adds ``r * dt`` times the input.
+    ("half") or at 0 ("zero"). ``timesteps``: steps per image; the image is the input at each of them. ``example``:
+    images, float [N, *input shape], in the units the file expects; they fix the 8-bit ``coding`` of the input if it
+    is not given. ``dt``: the length of a step, needed if r is not 1; a step adds ``r * dt`` times the input.
 
     IF nodes emit 1 per spike. A network that ends in IF nodes is read out by counting their spikes. Raises
     :class:`GraphError`, naming every node that stands in the way, ``ConversionError`` and ``DataError``.
@@ -159,7 +159,7 @@ def _neuron_obstacles(node: nir.IF, dt: float | None) -> list[str]:
 
 
 def _names(graph: nir.NIRGraph) -> dict[str, str]:
-    """Names that are legal in a deployment and unique; a dot stays where no other name ends before it."""
+    """Unique names that are legal in a deployment; dots stay unless the part before one is a node's name."""
     taken = {"input", "output", "readout"}
     chosen = {}
     for name in sorted(name for name, node in graph.nodes.items() if not isinstance(node, nir.Input | nir.Output)):

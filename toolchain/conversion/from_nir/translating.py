@@ -26,10 +26,11 @@ Float64 = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class _Value:
-    """What a NIR node gives: ``gain`` (one number per channel) times a node of the traced graph.
+    """The output of a NIR node: ``gain`` (one number per channel) times a node of the traced graph.
 
     Neurons of the traced graph emit their threshold, those of NIR emit 1; pools of the traced graph average, those of
-    NIR may sum. The factor between waits here for the next weights. ``bare``: no weights since the last neurons.
+    NIR may sum. ``gain`` keeps the factor until the next weights take it in. ``bare``: no weights since the last
+    neurons or the input.
     """
 
     node: fx.Node
@@ -106,7 +107,7 @@ class Translator:
         return _Value(total, shapes[0], np.ones(shapes[0][0]), bare=False)
 
     def _weighted(self, value: _Value) -> _Value:
-        """The value with its gain in weights of its own; flat values need them even for a gain of 1."""
+        """The value with its gain moved into a layer of its own; flat values without weights always need one."""
         ones = np.ones_like(value.gain)
         flat = len(value.shape) == 1
         if (value.gain == 1).all() and not (flat and value.bare):
@@ -197,12 +198,12 @@ class Translator:
         by_channel = np.broadcast_to(threshold, value.shape).reshape(value.shape[0], -1)
         if (by_channel != by_channel[:, :1]).any():
             raise self._error("thresholds differ within a channel; one threshold per channel is the most there is")
-        # r * dt times the input against a threshold is the input against threshold / (r * dt).
+        # Comparing r * dt times the input with a threshold is comparing the input with threshold / (r * dt).
         scaled = by_channel[:, 0] / (float(np.asarray(node.r).flat[0]) * (self._dt or 1.0))
         thresholds = _float32(scaled[:1].reshape(()) if (scaled == scaled[0]).all() else scaled)
         neuron = Neuron(NeuronSpec(IF()), thresholds, self._timesteps, "pipelined")
         if not self._half:
-            # A hair less than half: of an odd integer threshold, lowering then takes the floor of the half back.
+            # Slightly less than half: for an odd integer threshold, lowering then subtracts the floor of the half.
             half = torch.nextafter(thresholds / 2, torch.zeros_like(thresholds))
             neuron.offset = -half.reshape(-1, *([1] * (len(value.shape) - 1))).expand(value.shape).clone()
         source = self._weighted(value).node

@@ -19,7 +19,7 @@ Offsets = Literal["static", "tuned"]
 #: Methods by their command-line name; filled by :func:`register` as modules are imported.
 METHODS: dict[str, type[Method]] = {}
 
-#: ``reason`` of methods whose neurons fire what they have gathered.
+#: ``reason`` of methods whose neurons fire only after all their input has arrived.
 GATHERS = "a layer needs all that the one before it sends, before it can send its own level"
 
 
@@ -30,11 +30,11 @@ class Method:
     A subclass states as class attributes:
 
     - ``name`` on the command line and ``source``, where it was published;
-    - ``schedules`` it runs in; where that is one, ``reason``: why the other makes no sense;
-    - ``training``: the method of a training recipe whose networks it converts ("qcfs", "residual-error" or
-      "error-free"); there is no default, see :func:`training_of`;
-    - ``unsaid``: options that files and reports name only where they are not what they are by default: those that came
-      after files without them;
+    - ``schedules`` it runs in; if there is only one, ``reason`` says why the other makes no sense;
+    - ``training``: the training method whose networks it converts ("qcfs", "residual-error" or "error-free"); there is
+      no default, see :func:`training_of`;
+    - ``unsaid``: options that files and reports name only if they differ from the default, because they are newer than
+      files without them;
     - ``trains_spikes``: the neuron kind that ``spikec train --through-spikes`` trains for it, None where it cannot.
     """
 
@@ -59,7 +59,7 @@ class Method:
 
     @classmethod
     def for_levels(cls, levels: int) -> Method:
-        """The method with the T in which its neurons tell ``levels`` >= 1 levels apart."""
+        """The method with the T at which its neurons distinguish ``levels`` >= 1 levels."""
         return cls(timesteps=levels)
 
     def drain_steps(self) -> int:
@@ -79,7 +79,7 @@ class Method:
         return neuron_of(self, levels).kind.reach(self.timesteps)
 
     def said(self) -> dict[str, Any]:
-        """The fields by name, without those of ``unsaid`` that are what they are by default."""
+        """The fields by name, without those of ``unsaid`` that have their default value."""
         usual = {each.name: each.default for each in fields(self) if each.name in self.unsaid}
         return {name: x for name, x in vars(self).items() if not (name in usual and x == usual[name])}
 
@@ -89,8 +89,8 @@ class Method:
 
 
 def neuron_of(method: Method, levels: int | None) -> NeuronSpec:
-    """``method.neuron(levels)``. Raises :class:`ConversionError` for one that no network can be made of, as the method
-    of another package may return."""
+    """``method.neuron(levels)``, checked: a method of another package may return anything. Raises
+    :class:`ConversionError` for a neuron that no network can use."""
     who = f"the method {type(method).__name__}"
     try:
         spec = method.neuron(levels)
@@ -131,7 +131,7 @@ def default_timesteps(method: type[Method]) -> int:
 
 
 def methods() -> dict[str, type[Method]]:
-    """All methods by name, those of installed packages included; one that cannot be imported is warned of."""
+    """All methods by name, those of installed packages included; warns of each that cannot be imported."""
     for entry in entry_points(group="spikec.methods"):
         try:
             entry.load()  # importing it registers it

@@ -27,7 +27,7 @@ class ErrorCompensation(Method):
     improves them by gradient descent on the output (``spikec.conversion.offsets.tuned``, ours too).
     ``drain``: steps run after T with input and biases off, so that late corrections still arrive; with drain = T a
     neuron's count is exactly the quantised activation for its own input. ``spikes``: K, the most spikes in a step, each
-    worth threshold / K (``spikec.ir.kinds.SignedIF``; a form of ours): K T levels are told apart.
+    worth threshold / K (``spikec.ir.kinds.SignedIF``; a form of ours). This distinguishes K T levels.
     """
 
     negative: float = 0.0

@@ -1,6 +1,6 @@
 """Graded spikes: the quantised network itself, one integer payload per neuron, in one step.
 
-The yardstick every multi-step method must justify itself against; for chips whose spikes carry integers (Loihi 2).
+The baseline for every multi-step method; for chips whose spikes carry integers (Loihi 2).
 """
 
 from __future__ import annotations

@@ -23,8 +23,8 @@ class OffsetSpikes(Method):
     The shift is chosen per neuron and per image: it costs rho further steps per layer, which every report states.
 
     ``mode="static"``: the shift is chosen per neuron once, from calibration images, and costs nothing at run time; a
-    method of our own (``spikec.conversion.offsets.static``), not the paper's. ``mode="tuned"``: then improved by
-    gradient descent on the output (``spikec.conversion.offsets.tuned``), also ours.
+    method of our own (``spikec.conversion.offsets.static``), not the paper's. ``mode="tuned"``: as static, then
+    improved by gradient descent on the output (``spikec.conversion.offsets.tuned``), also ours.
     """
 
     rho: int = 4

@@ -25,7 +25,7 @@ class QCFS(Method):
     clip(floor(U / threshold + 1/2), 0, T) times, U being all the input of T steps.
 
     ``spikes``: K, the most spikes in a step, each worth threshold / K: ``s = clip(floor(m K / threshold), 0, K)``,
-    after group neurons (arXiv 2402.19061) and burst spikes (AdaFire, arXiv 2412.16219). K T levels are told apart.
+    after group neurons (arXiv 2402.19061) and burst spikes (AdaFire, arXiv 2412.16219). This distinguishes K T levels.
     """
 
     spikes: int = 1

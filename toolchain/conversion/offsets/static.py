@@ -1,7 +1,7 @@
 """Static offsets: one initial membrane per neuron, from calibration images, at no cost on the chip.
 
-A method of our own, not a published one: sequential mean matching. Layer after layer from the input, with all earlier
-layers already calibrated, the initial membrane of each neuron moves, twice, by what its mean output lacks:
+A method of our own, not a published one: sequential mean matching. It goes layer by layer from the input, so that all
+earlier layers are already calibrated. Twice, it moves each neuron's initial membrane by what the mean output lacks:
 
     e = mean ANN activation - mean spiking output,  v_init += clip(e * T, -threshold, threshold)
 

@@ -1,8 +1,8 @@
 """Tuned offsets: static initial membranes improved by gradient descent on the network's own output.
 
 A method of our own, not a published one. Mean matching (``spikec.conversion.offsets.static``) looks at one layer at
-a time; here the initial membranes of all neurons descend together, through the T steps of the spiking network with
-surrogate gradients, on the divergence of its class probabilities from those of the trained network:
+a time. Here gradient descent moves the initial membranes of all neurons together, through the T steps of the spiking
+network with surrogate gradients, to bring its class probabilities closer to those of the trained network:
 
     minimise over v_init:  KL(softmax(ANN(x)) || softmax(SNN(x; v_init))),  x from calibration images, no labels
 
@@ -32,11 +32,11 @@ def class_scores(graph: fx.GraphModule, images: Tensor) -> Tensor:
 
 
 def tune_offsets(network: SpikingNetwork, images: Tensor, scores: Tensor) -> None:
-    """Descend on the ``offset`` of every neuron of ``network``, from where it stands.
+    """Improve the present ``offset`` of every neuron of ``network`` by gradient descent.
 
     ``images`` [N, C, H, W] and the trained network's ``scores`` [N, classes] for them. Adam in units of the threshold,
-    cosine schedule, fixed seed: the same call gives the same offsets. A tenth of the images is held out; where the
-    divergence on them did not fall, the offsets stay as they were.
+    cosine schedule, fixed seed: the same call gives the same offsets. A tenth of the images is held out; if the
+    divergence on them does not fall, the offsets stay as they were.
     """
     held = max(1, len(images) // 10)
     used = max(1, len(images) - held)

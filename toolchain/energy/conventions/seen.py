@@ -1,4 +1,4 @@
-"""An execution as a tool that hooks on the layers of a torch or Keras network sees it: tensors entering layers."""
+"""An execution as seen by a tool with hooks on the layers of a torch or Keras network: tensors entering layers."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from spikec.simulation.trace import Trace
 
 @dataclass(frozen=True)
 class Layer:
-    """One synapse node. ``window``: neurons that an average pool before it averages, 1 without; ``density``: events
-    per source neuron, image and step; ``binary``: nothing but zeros and ones can enter; ``chained``: another synapse
+    """One synapse node. ``window``: neurons that an average pool before it averages, 1 without a pool; ``density``:
+    events per source neuron, image and step; ``binary``: only zeros and ones can enter; ``chained``: another synapse
     node lies between it and the neurons."""
 
     node: Synapse
@@ -46,7 +46,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Seen:
-    """``pixels``: integers [N, *input shape] where the images are at hand."""
+    """``pixels``: integers [N, *input shape]; None if the images are not given."""
 
     net: IntegerGraph
     trace: Trace
@@ -59,10 +59,10 @@ class Seen:
 
     @property
     def missing(self) -> str:
-        """What the trace has no rasters of, as a phrase; empty where it has them of every step that runs."""
+        """A phrase that says which rasters the trace lacks; empty if it has those of every step that runs."""
         if not self.trace.spikes:
             return "without rasters (record='spikes')"
-        # A raster ends at T + drain, the steps of calibrated neurons at rho where that is more.
+        # A raster ends at T + drain; calibrated neurons run until rho if that is later.
         whole = all(raster.shape[1] == self.counts.steps for raster in self.trace.spikes.values())
         return "" if whole else "without rasters of the steps that calibrated neurons run beyond T"
 
@@ -75,7 +75,7 @@ class Seen:
     def entering(
         self, node: Operation, origins: tuple[str, ...], window: int = 1
     ) -> Iterator[npt.NDArray[np.float64]] | None:
-        """The same of any node that is fed by ``origins`` alone."""
+        """The same for any node that is fed by ``origins`` alone."""
         if origins == (self.net.input.name,):
             if self.pixels is None:
                 return None
@@ -97,7 +97,7 @@ class Seen:
         if name in emitted:
             return np.asarray(emitted[name], dtype=np.float64)
         node = self.net.nodes[name]
-        assert isinstance(node, Operation)  # what is no operation between the origins and a layer is an origin
+        assert isinstance(node, Operation)  # only operations lie between the origins and a layer
         values = passed(node, self._enters(node, emitted))
         if isinstance(node, Synapse):
             values = values + node.bias.reshape(-1, *(1,) * (values.ndim - 2))

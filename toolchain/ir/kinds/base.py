@@ -24,11 +24,11 @@ class Kind:
 
     - ``name``: in files and reports;
     - ``schedules`` it runs in, and the lowest and highest T (``timesteps``);
-    - ``alone``: it fills a network by itself, since it codes numbers in its own way;
-    - ``drains``: it can run on after T with its input off;
-    - ``extends``: a run of more steps is the same run, gone on with;
+    - ``alone``: it cannot be mixed with other kinds, since it codes numbers in its own way;
+    - ``drains``: it can go on running after T with image and biases off;
+    - ``extends``: a run of more steps begins with exactly the run of fewer steps;
     - ``constant_once``: image and biases enter once for all steps, instead of at every step;
-    - ``one_number``: its emissions of T steps write one number, which layers receive whole;
+    - ``one_number``: its emissions of T steps together code one number, which the next layers receive as a whole;
     - ``requirement``: what a reader of the file must know (an item of ``requires``), None for nothing.
     """
 
@@ -53,7 +53,7 @@ class Kind:
         raise self._lacks("rehearsal")
 
     def place_value(self, step: int, timesteps: int) -> int:
-        """What an emission at ``step`` (from 0) stands for, in units of an emission that stands for 1."""
+        """The number that an emission of 1 at ``step`` (from 0) stands for; a whole number of at least 1."""
         raise self._lacks("place_value")
 
     def least(self, timesteps: int) -> int:
@@ -61,7 +61,8 @@ class Kind:
         raise self._lacks("least")
 
     def lossless(self, timing: Timing, depth: int) -> str:
-        """Why counts equal the levels of the quantised network for every image, where theory says so; else empty.
+        """The reason why counts equal the levels of the quantised network for every image; empty where theory gives
+        none.
 
         ``depth``: populations on the longest path of a network of this kind.
         """
@@ -78,7 +79,7 @@ class Kind:
 
     @property
     def weighted(self) -> bool:
-        """Whether emissions of different steps stand for different numbers, at some T of the first few."""
+        """Whether emissions of different steps stand for different numbers. Only T from 2 to 4 are tried."""
         most = min(4, self.timesteps[1])
         return any(len({self.place_value(step, t) for step in range(t)}) > 1 for t in range(2, most + 1))
 
@@ -99,7 +100,7 @@ class Kind:
 
     @property
     def payload_bits(self) -> int:
-        """Bits of one message beside its address: the number where it can exceed 1, and a sign where it has one."""
+        """Bits of one message besides its address: those of the number if it can exceed 1, and one for a sign."""
         low, high = self.emission
         largest = max(high, -low)
         return (largest.bit_length() if largest > 1 else 0) + (low < 0)
@@ -111,19 +112,20 @@ class Kind:
         return np.min_scalar_type(min(low, -high - 1))
 
     def lowered(self, theta: Int64, negative: float) -> Kind:
-        """The kind with thresholds ``theta`` known, where fields depend on them; ``negative``: negative threshold as a
-        fraction of the threshold."""
+        """The kind with its fields set for the thresholds ``theta``, where they depend on them. ``negative``: negative
+        threshold as a fraction of the threshold."""
         return self
 
     def single(self) -> Kind:
-        """The kind that emits at most 1 in a step. Raises ``MissingImplementation`` where a kind of larger emissions
-        does not say."""
+        """The form of this kind that emits at most 1 in a step. Raises ``MissingImplementation`` where a kind with
+        larger emissions does not define it."""
         if self.multiplied:
             raise MissingImplementation(f"{self.name} has no single-spike form: write ``single`` in its own file")
         return self
 
     def given_fields(self) -> dict[str, Any]:
-        """Values of the stored fields by name, but of those that hold what a file means that leaves them out."""
+        """Values of the stored fields by name. Left out are those that are None, and those of a whole population that
+        equal their default."""
         found = {name: getattr(self, name) for name in self.stored_fields()}
         means = {name: about.default for name, about in self.stored_fields().items() if about.per == "population"}
         return {name: x for name, x in found.items() if x is not None and not (name in means and x == means[name])}
@@ -146,12 +148,13 @@ class Kind:
 
     @classmethod
     def widest(cls) -> Kind:
-        """The kind with every field as large as files may hold it, for what is said of a kind whatever its fields."""
+        """The kind with the largest value that files may hold in each field that has no default (the lowest, where
+        there is no upper bound). It serves statements about a kind as such."""
         needed = {name: about for name, about in cls.stored_fields().items() if about.default is None}
         return cls(**{name: about.low if about.high is None else about.high for name, about in needed.items()})
 
     def problems(self) -> Iterator[str]:
-        """What is wrong with the fields, a phrase each."""
+        """What is wrong with the fields, one phrase each."""
         for name, about in self.stored_fields().items():
             value = getattr(self, name)
             whole = isinstance(value, int | np.integer | np.ndarray) and not isinstance(value, bool)

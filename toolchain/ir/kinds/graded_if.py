@@ -1,4 +1,4 @@
-"""Kind ``graded``: one step, an integer payload. The quantised network itself."""
+"""Kind ``graded``: sends an integer payload in a single step. This is the quantised network itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The registry of kinds, and what is asked of a class before it is known."""
+"""The registry of kinds, and the checks a class must pass to be registered."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from spikec.ir.kinds.base import FACTS, METHODS, Kind
 _KINDS: dict[str, type[Kind]] = {}
 K = TypeVar("K", bound="type[Kind]")
 
-#: The readout's name in files, and what the profile itself keeps of a population.
+#: What a kind cannot use: the readout's name in files, and the keys and fields that every population has anyway.
 _RESERVED_NAMES = ("integrator",)
 _RESERVED_KEYS = ("kind", "reset", "scale", "spike_cmp", "v_init_int", "v_threshold_int")
 _RESERVED_FIELDS = ("kind", "name", "neuron", "scale", "shape", "sources", "theta", "v_init")
@@ -26,7 +26,7 @@ def register(cls: K) -> K:
     """Class decorator: makes a kind known by its name.
 
     Kinds of other packages are found through entry points in the group ``spikec.kinds``, whose values are decorated
-    classes. Raises ``TypeError`` for a class that does not state all facts, or whose facts cannot be.
+    classes. Raises ``TypeError`` for a class that does not state all facts, or whose facts are impossible.
     """
     mistakes = list(_mistakes(cls))
     if mistakes:
@@ -52,7 +52,7 @@ def _mistakes(cls: type[Kind]) -> Iterator[str]:
     stored = cls.stored_fields()
     forgotten = [each.name for each in fields(cls) if each.name not in stored]
     if forgotten:
-        yield f"has fields that files would lose: make {', '.join(forgotten)} with stored(...)"
+        yield f"has fields that files would not hold: declare {', '.join(forgotten)} with stored(...)"
     taken = [about.key for about in stored.values() if about.key in _RESERVED_KEYS]
     taken += [name for name in stored if name in _RESERVED_FIELDS]
     if taken:

@@ -1,4 +1,4 @@
-"""Kind ``signed_if``: dual threshold with memory, which takes back spikes that were too many."""
+"""Kind ``signed_if``: two thresholds and a memory of the spikes sent; negative spikes take back surplus ones."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class SignedIF(Kind):
     ``theta_neg``: negative threshold of every neuron, int64 of the neuron shape; None stands for 1 throughout.
     A reconstruction after Liu et al., ICML 2025, arXiv 2506.01968.
 
-    ``spikes``: K, the most spikes in a step, sent as one number; a form of our own:
+    ``spikes``: K, the most spikes in a step, sent as one number. K > 1 is our own extension:
     ``s = min(floor(m / theta), K, K * T - c) if m >= theta; -min(ceil(-m / theta), K, c) if m <= -theta_neg``.
     """
 

@@ -1,4 +1,4 @@
-"""Fields of a kind that files hold: where, and what they may be."""
+"""Fields of a kind that are stored in files: under which key, and with which values."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Stored:
 
     ``key`` in the metadata of the NIR node, ``netx`` in a lava-dl file, ``title`` in messages and listings.
     ``per``: one whole number for the population, or one for every neuron. Values lie between ``low`` and ``high``.
-    ``default``: what a file means that leaves the field out; None: it may not. ``requirement``: what a reader must
-    know (an item of ``requires``) where the field holds anything else.
+    ``default``: the value where a file leaves the field out; None: it may not be left out. ``requirement``: what a
+    reader must know (an item of ``requires``) where the field holds another value.
     """
 
     key: str
@@ -53,8 +53,8 @@ def stored(
     default: int | None = None,
     requirement: str | None = None,
 ) -> Any:
-    """A dataclass field that files hold; see :class:`Stored`. A field that may be absent and is says so by its default,
-    one of every neuron by None."""
+    """A dataclass field that is stored in files; see :class:`Stored`. With a ``default``, the field need not be given:
+    it is then ``default``, or None where it has one number per neuron."""
     metadata = {"stored": Stored(key, netx, title, per, low, high, default, requirement)}
     if default is None:
         return field(metadata=metadata)

@@ -1,4 +1,4 @@
-"""What kinds ask of the network they stand in, and of each other."""
+"""Checks of kinds against the network they are in, and against each other."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from spikec.ir.types import TIMESTEPS_MAX, Schedule
 
 
 def settings_problems(found: Collection[type[Kind]], schedule: Schedule, timesteps: int, drain: int) -> Iterator[str]:
-    """Schedule, T, drain and neighbours that kinds cannot have, a sentence each."""
+    """Why kinds cannot have this schedule, T or drain, or cannot be mixed; one sentence each."""
     by_name = {kind.name: kind for kind in sorted(found, key=lambda kind: kind.name)}
     for name, kind in by_name.items():
         if schedule not in kind.schedules:
@@ -31,22 +31,22 @@ def settings_problems(found: Collection[type[Kind]], schedule: Schedule, timeste
 
 
 def facts_problems(found: Iterable[Kind], timing: Timing) -> Iterator[str]:
-    """Facts that cannot be, or that cannot stand in one network, a sentence each."""
+    """Facts of kinds that are impossible, or that do not go together in one network; one sentence each."""
     codes: dict[tuple[object, ...], str] = {}
     for kind in found:
         name = kind.name
         low, high = kind.emission
         if not (_whole(low, high) and low <= 0 < high):
-            yield f"kind {name!r} emits {low} to {high}: an emission is a whole number, 0 or a spike among them"
+            yield f"kind {name!r} emits {low} to {high}: emissions are whole numbers, from 0 or less to 1 or more"
             return
         values = tuple(kind.place_value(step, timing.timesteps) for step in range(min(timing.timesteps, 64)))
         if not (_whole(*values) and min(values) > 0):
             yield f"kind {name!r} has emissions worth {list(values)}: place values are whole numbers of at least 1"
             return
         if len(set(values)) > 1 and not kind.constant_once:
-            yield f"kind {name!r} gives steps different worth, so its constant input must enter once"
+            yield f"kind {name!r} has place values that differ between steps, so it must set constant_once"
         if kind.rehearsal and timing.schedule == "layerwise":
-            yield f"kind {name!r} rehearses, which the schedule 'layerwise' has no steps for"
+            yield f"kind {name!r} needs a rehearsal, which the schedule 'layerwise' does not run"
         codes.setdefault((values, kind.constant_once), name)
     if len(codes) > 1:
         yield f"kinds {' and '.join(repr(name) for name in codes.values())} code numbers differently"

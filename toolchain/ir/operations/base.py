@@ -1,4 +1,4 @@
-"""What an operation is: a node of the integer graph between neurons, and everything that is known of it."""
+"""Base classes of operations, the nodes of the integer graph between neurons."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _INT64_SAFE = 2.0**61
 
 @dataclass(frozen=True)
 class Operation:
-    """Base of all operations: takes the sum of its ``sources``, [*input_shape], to [*output_shape].
+    """Base of all operations. One maps the sum of its ``sources``, [*input_shape], to [*output_shape].
 
     A subclass states as class attributes:
 
@@ -35,8 +35,8 @@ class Operation:
     - ``adds``: whether its outputs are sums, which need an accumulator;
     - ``rearranges``: whether each output is one input, in another order or shape.
 
-    Every method below that raises has to be written; what is missing raises where it is needed, it never falls through
-    to another operation's rule.
+    A subclass has to write every method below that only raises. A method that is missing raises where it is needed; the
+    rule of another operation never stands in for it.
     """
 
     name: str
@@ -76,8 +76,8 @@ class Operation:
 
     @property
     def window(self) -> int:
-        """Inputs that one output adds up where it has no weights: what the average pool of the float network divides
-        by. 1 for an operation that hands values on."""
+        """How many inputs one output of an operation without weights adds up: the divisor of the average pool in the
+        float network. 1 for an operation that only passes values on."""
         raise self._lacks("window")
 
     def to_nir(self) -> nir.NIRNode:
@@ -86,18 +86,18 @@ class Operation:
 
     @classmethod
     def from_nir(cls, name: str, node: Any, sources: tuple[str, ...], shape: Shape) -> Operation:
-        """From the node of a file that breaks no rule; ``shape`` is that of its sources. Raises ``GraphError`` where
-        the two do not fit."""
+        """Read the operation from the node of a file that breaks no rule. ``shape``: that of its sources. Raises
+        ``GraphError`` where node and shape do not fit."""
         raise MissingImplementation(f"operation {cls.__name__} cannot be read from NIR: write it in its own file")
 
     @classmethod
     def problems(cls, node: Any, typed: bool) -> Iterator[str]:
-        """Rules of the profile that a node breaks, a sentence each. ``typed``: NIR's own type check reads the file."""
+        """Rules of the profile that a node breaks, one sentence each. ``typed``: NIR's type check reads the file."""
         raise MissingImplementation(f"operation {cls.__name__} has no rules: write them in its own file")
 
     @property
     def passes_type_check(self) -> bool:
-        """Whether NIR's own type check understands the node; where it says so wrongly, no file can be written."""
+        """Whether NIR's own type check accepts the node. If this is wrongly True, no file can be written."""
         return True
 
     @property
@@ -116,11 +116,11 @@ class Operation:
 
 @dataclass(frozen=True)
 class Linear(Operation):
-    """An operation that is linear in its input, bias apart: ranges follow from its application."""
+    """An operation that is linear in its input, apart from a bias. Its ranges follow from ``apply``."""
 
     def interval(self, low: Int64, high: Int64) -> tuple[Int64, Int64, int]:
-        """With centre c and half-width r of the input, the output ranges over w*c -+ |w|*r; halves are avoided by
-        doubling."""
+        """With centre c and half-width r of the input, the output ranges over w*c -+ |w|*r. Both are computed doubled,
+        to avoid halves."""
         import torch
 
         centre, width = low + high, high - low

@@ -70,11 +70,11 @@ class Convolution(Synapse):
 
     @property
     def is_regular(self) -> bool:
-        """Whether any memory layout and 8-bit kernels are safe; else padding is made explicit and the layout plain.
+        """Whether any memory layout and 8-bit kernels are safe. If not, ``apply`` pads explicitly, in plain layout.
 
-        oneDNN (torch 2.3.1 and 2.13, CPU) reads beyond its buffers and may crash where an output position sees padding
-        alone, and computes wrong sums where the output is a single column of several rows: the 8-bit kernel always, the
-        float32 kernel on one channel in channels-last layout. The taps of a window lie ``dilation`` apart.
+        oneDNN (torch 2.3.1 and 2.13, CPU) reads beyond its buffers and may crash where an output position sees only
+        padding, and computes wrong sums where the output is a single column of several rows: the 8-bit kernel always,
+        the float32 kernel on one channel in channels-last layout. The taps of a window lie ``dilation`` apart.
         """
         sizes = zip(self.input_shape[1:], self.weight.shape[2:], self.padding, self.dilation, strict=True)
         sees_input = all(padding <= dilation * (k - 1) and size >= dilation for size, k, padding, dilation in sizes)

@@ -15,7 +15,7 @@ from spikec.ir.operations.base import whole_numbers
 def problems(node: Any, typed: bool) -> Iterator[str]:
     """What is wrong with a node, a sentence each. ``typed``: NIR's own type check reads the file."""
     if not whole_numbers(node.groups, 1) or np.any(np.asarray(node.groups) != 1):
-        yield "groups must be expanded (1) in the node; the metadata keeps the number"
+        yield "groups must be 1 in the node, with the weights expanded; the number of groups goes into the metadata"
     for field, low in (("stride", 1), ("padding", 0), ("dilation", 1)):
         if not whole_numbers(getattr(node, field), low):
             yield f"{field} must be one or two integers of at least {low}, not {shown(getattr(node, field))}"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @register
 @dataclass(frozen=True)
 class Flatten(Linear):
-    """A way of reading its sources: channel after channel, row after row."""
+    """Reads its sources as one vector: channel after channel, row after row."""
 
     nir_node: ClassVar[type] = nir.Flatten
     hashed: ClassVar[tuple[str, ...]] = ()

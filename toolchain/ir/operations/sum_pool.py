@@ -1,4 +1,4 @@
-"""Sum pool: an average pool whose divisor went into the unit of the next layer."""
+"""Sum pool: an average pool without its division, which the next layer takes over."""
 
 from __future__ import annotations
 

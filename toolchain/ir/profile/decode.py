@@ -29,7 +29,7 @@ def as_integer(graph: nir.NIRGraph | IntegerGraph) -> IntegerGraph:
 def decode(graph: nir.NIRGraph) -> IntegerGraph:
     """The integer graph of a NIR graph of profile ``spikec.nir/1``.
 
-    Raises :class:`GraphError`, naming every violation up to five, when the graph breaks a rule of the profile or when
+    Raises :class:`GraphError`, which names up to five violations, when the graph breaks a rule of the profile or when
     shapes disagree along an edge.
     """
     problems = [str(problem) for problem in verify(graph)]

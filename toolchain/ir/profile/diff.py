@@ -58,7 +58,8 @@ def _changes(a: Node, b: Node) -> list[str]:
 
 
 def _values(node: Node) -> dict[str, Any]:
-    """The fields of a node by name; those of a population's kind, named in the place of its kind, before its scale."""
+    """The fields of a node by name. Of a population, ``neuron`` becomes the name of its kind, under ``kind``, and the
+    fields of all known kinds come before ``scale``: what a file without one means where its kind lacks it."""
     found: dict[str, Any] = {}
     for each in fields(node):
         value = getattr(node, each.name)
@@ -66,12 +67,13 @@ def _values(node: Node) -> dict[str, Any]:
             found[each.name] = value
             continue
         if each.name == "scale":
-            names = dict.fromkeys(name for kind in kinds().values() for name in kind.stored_fields())
-            found |= {name: getattr(node.neuron, name, None) for name in names}
+            stored = {name: about for kind in kinds().values() for name, about in kind.stored_fields().items()}
+            means = {name: about.default if about.per == "population" else None for name, about in stored.items()}
+            found |= {name: getattr(node.neuron, name, default) for name, default in means.items()}
         found["kind" if each.name == "neuron" else each.name] = node.neuron.name if each.name == "neuron" else value
     return found
 
 
 def _said(value: object) -> object:
-    """A setting as it is read out; those of methods are stored as text."""
+    """A setting as it is shown. Settings of methods are stored as text, so None may be the text "None"."""
     return "not set" if value in (None, "None") else value

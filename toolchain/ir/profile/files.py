@@ -44,9 +44,9 @@ def _canonical(graph: nir.NIRGraph) -> nir.NIRGraph:
 def save(graph: nir.NIRGraph, path: str | os.PathLike[str]) -> Path:
     """Write a verified graph to ``path`` through a temporary file; returns the path.
 
-    Hashes are those of what is written, and ``requires`` gets what an edited graph needs and does not list: readers
-    of the file go by it. ``graph`` itself stays as it is. Raises :class:`GraphError` when the graph breaks the profile
-    or the file cannot be written.
+    The hashes are computed anew, from what is written. Items that an edited graph needs but does not list are added to
+    ``requires``, since readers of the file rely on it. ``graph`` itself stays as it is. Raises :class:`GraphError` when
+    the graph breaks the profile or the file cannot be written.
     """
     needs = requirements(decode(graph))
     target = Path(path)

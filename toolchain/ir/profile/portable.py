@@ -68,8 +68,8 @@ def _not_plain(names: str) -> GraphError:
     return GraphError(f"plain NIR has no neurons of kind {names}; a portable file needs kind {IF.name} (QCFS)")
 
 
-#: Kinds that are NIR's own neuron exactly, once its membrane starts elsewhere and it subtracts its threshold: the clock
-#: below counts on it. An entry is the node they are.
+#: Kinds that equal a NIR neuron exactly, once its membrane starts at v_init and it subtracts its threshold on a spike:
+#: the clock below relies on that. An entry is the type of that NIR node.
 PLAIN: Implementations[type[nir.NIRNode]] = Implementations(
     "plain NIR neuron", "spikec.ir.profile.portable.PLAIN", Kind, otherwise=_not_plain
 )
@@ -96,8 +96,8 @@ def _check(graph: IntegerGraph) -> None:
 class _Clock:
     """Neurons A and B with threshold Th behind biases Th + 1 and Th - 4 and synapses of weight zero.
 
-    Before firing at step t, A holds Th + t and B 2 Th - 4 t, but Th - 4 at t = 1: A fires at every step, B at every
-    step but the first while 4 T < Th, strictly beyond and never on the threshold. A - B is a pulse at step 1.
+    Before firing at step t, A holds Th + t. B holds Th - 4 at t = 1 and 2 Th - 4 t later. While 4 T < Th, A fires at
+    every step and B at every step but the first, and no membrane is ever exactly Th. So A - B is a pulse at step 1.
     """
 
     graph: IntegerGraph

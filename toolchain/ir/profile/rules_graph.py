@@ -170,7 +170,7 @@ def node_order(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
 
 
 def requires(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
-    """``requires`` asks for nothing this version does not know. What it leaves out is stated elsewhere as well."""
+    """``requires`` lists nothing that this version does not know. Missing items are fine: the graph states them too."""
     known = _REQUIREMENTS.union(*(kind.known_requirements() for kind in kinds().values()))
     for item in sorted(set(list_of(metadata_of(graph), "requires")) - known):
         yield "", f"the graph requires {shown(item)}, which this version does not know"
@@ -185,7 +185,7 @@ def combinations(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
     named = {text_of(metadata_of(node), "kind") for node in populations}
     drain = int_of(metadata, "drain", 0)
     if schedule not in SCHEDULES or not 1 <= steps <= TIMESTEPS_MAX or drain < 0:
-        return  # which other rules say
+        return  # other rules report these
     found = {known[name] for name in named if name in known}
     yield from (("", problem) for problem in settings_problems(found, cast(Schedule, schedule), steps, drain))
     neurons = list(_readable(populations))
@@ -195,7 +195,7 @@ def combinations(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
 
 
 def _readable(populations: list[nir.IF]) -> Iterator[Kind]:
-    """The kinds of populations, of those whose fields can be read; other rules say what is wrong with the rest."""
+    """The kinds of those populations whose fields can be read; other rules report what is wrong with the rest."""
     for node in populations:
         try:
             yield kind_of(metadata_of(node), np.shape(node.r))

@@ -130,7 +130,7 @@ def neurons(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
 
 
 def _fields(name: str, node: nir.IF, metadata: dict[str, Any], kind: type[Kind]) -> Iterator[tuple[str, str]]:
-    """The fields of a kind are there and within their bounds; a key of another kind means nothing here."""
+    """The fields of a kind are present and within their bounds; keys of other kinds are ignored."""
     for about in kind.stored_fields().values():
         if about.key not in metadata:
             if about.default is None:

@@ -44,7 +44,7 @@ def _bill(energy: Estimate) -> Html:
 
 
 def _items(energy: Estimate) -> Html:
-    # A colour belongs to an item's place in the bill, so that related profiles share it; the order is by size.
+    # Colour follows an item's place in the bill, so that related profiles use the same one; the order is by size.
     slots = {item.name: index % SLOTS for index, item in enumerate(energy.items) if item.joules.p95 > 0}
     ordered = sorted(energy.items, key=lambda item: -item.joules.p50)
     priced = [item for item in ordered if item.name in slots]
@@ -110,7 +110,7 @@ def _time(energy: Estimate) -> Html:
 
 
 def _reference(energy: Estimate) -> Html:
-    """The quantised network beside the spiking one, for every assumed reuse: one ratio would mean nothing."""
+    """The quantised network beside the spiking one, for every assumed reuse: the ratio depends on the reuse."""
     found = energy.reference
     if found is None:
         return Html("")
@@ -149,7 +149,7 @@ def _reference(energy: Estimate) -> Html:
 
 
 def _tornado(energy: Estimate) -> Html:
-    """Constants by how far they move the nominal total; the long tail below one percent is only counted."""
+    """Constants by how far they move the nominal total; those below one percent are only counted."""
     moving = sorted(energy.sensitivities, key=lambda s: -s.swing)
     shown = [s for s in moving if s.swing >= 0.01 * energy.nominal]
     if not shown:

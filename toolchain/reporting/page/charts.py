@@ -118,7 +118,7 @@ def fraction_bar(value: float, described: str) -> Html:
 
 
 def log_position(value: float, low: float, high: float) -> float:
-    """Where ``value`` stands, 0 to 100, on a logarithmic axis from ``low`` to ``high``; clipped to it."""
+    """Position of ``value``, 0 to 100, on a logarithmic axis from ``low`` to ``high``; clipped to the axis."""
     clipped = min(max(value, low), high)
     return 100 * math.log(clipped / low) / math.log(high / low)
 
@@ -146,7 +146,7 @@ def range_strip(low: float, middle: float, high: float, axis: tuple[float, float
 
 
 def stacked_bar(shares: Sequence[tuple[str, float, int]], described: str) -> Html:
-    """(name, share of the whole, colour slot) side by side."""
+    """A bar of parts side by side, each given as (name, share of the whole, colour slot)."""
     parts, start = [], 0.0
     for name, share, slot in shares:
         piece = _box(start, start + 100 * share, f"s{slot}")
@@ -156,7 +156,7 @@ def stacked_bar(shares: Sequence[tuple[str, float, int]], described: str) -> Htm
 
 
 def tornado_strip(low: float, middle: float, high: float, axis: tuple[float, float], described: str) -> Html:
-    """From the total at the constant's low end to that at its high end, on a linear axis with a line at the middle."""
+    """A bar between the totals at both ends of a constant's interval, on a linear axis, with a mark at ``middle``."""
 
     def at(value: float) -> float:
         return 100 * (value - axis[0]) / (axis[1] - axis[0])
@@ -171,7 +171,7 @@ def tornado_strip(low: float, middle: float, high: float, axis: tuple[float, flo
 
 
 def load_bars(loads: Sequence[float]) -> Html:
-    """Cores in ten classes of load, 0 to 100 %."""
+    """A chart of the number of cores in each of ten classes of load, 0 to 100 %."""
     classes = [0] * 10
     for load in loads:
         classes[min(9, int(load * 10 - 1e-9))] += 1

@@ -24,7 +24,7 @@ def text(value: object) -> Html:
 
 
 def prose(value: object) -> Html:
-    """Text whose numbers do not part from their units at the end of a line."""
+    """Text in which a line never breaks between a number and its unit."""
     return Html(_UNIT.sub("\\1\N{NO-BREAK SPACE}\\2", text(value)))
 
 

@@ -116,9 +116,11 @@ def fall(upper: Tensor, lower: Tensor, last: Tensor, most: int) -> Tensor:
 
 
 class LevelRecord:
-    """Follows the net count of a population step by step: ``last`` is the count so far, u8 [n, *shape], of the images
-    that still run; the caller gives the first, zero for all images, and may read but not keep it. ``most``: by how much
-    it changes in a step at most."""
+    """Follows the net count of a population step by step.
+
+    ``last``: the count so far, u8 [n, *shape], of the images that still run. The caller passes the first one, ``zero``
+    for all images; it may read ``last`` but not keep it. ``most``: the largest change of a count in one step.
+    """
 
     def __init__(self, zero: Tensor, steps: int, *, events: bool, spikes: bool, most: int = 1) -> None:
         self.last = self._counts = zero
@@ -132,8 +134,8 @@ class LevelRecord:
         self._raster = zero.new_zeros((len(zero), steps, *zero.shape[1:]), dtype=one) if spikes else None
 
     def see(self, step: int, upper: Tensor, lower: Tensor | None = None) -> None:
-        """Step up to ``upper`` where the count is below it; down to it where the count is above ``lower``, which is at
-        least ``upper``; by ``most`` at most."""
+        """Move counts below ``upper`` up towards it, and counts above ``lower`` down towards ``upper``, by at most
+        ``most``. ``lower`` is at least ``upper``."""
         if self._most > 1:
             up = rise(upper, self.last, self._most)
             down = None if lower is None else fall(upper, lower, self.last, self._most)

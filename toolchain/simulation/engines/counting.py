@@ -21,9 +21,9 @@ from spikec.ir.types import Int64
 
 @dataclass(frozen=True)
 class Counting:
-    """``top``: largest accumulated count, payload or number. ``shifts``: what is added to the accumulated input for
-    the quotients q and, where that is another number, r. ``takes_back``: counts may fall. ``beside_restarts``: counts
-    follow in the same way in a network where other layers start over."""
+    """How a kind counts. ``top``: largest accumulated count, payload or number. ``shifts``: what is added to the
+    accumulated input for the quotient q and, where r differs from q, for r. ``takes_back``: counts may fall.
+    ``beside_restarts``: counts follow in the same way in a network where other layers start over."""
 
     top: Callable[[Kind, Timing], int]
     shifts: Callable[[Population], Sequence[Int64]]
@@ -52,12 +52,12 @@ def _below_zero(node: Population) -> list[Int64]:
 
 
 def _in_driven_steps(kind: Kind, timing: Timing) -> int:
-    """What all steps can say, also those beyond T that a restarted layer needs."""
+    """The largest count of all driven steps, including those beyond T that a rehearsal needs."""
     return kind.emission[1] * max(timing.timesteps, timing.driven_steps)
 
 
 def _in_timesteps(kind: Kind, timing: Timing) -> int:
-    """What T steps can say; a signed count stays there in the drain."""
+    """The largest number of T steps; a signed count does not exceed it in the drain."""
     return kind.reach(timing.timesteps)
 
 

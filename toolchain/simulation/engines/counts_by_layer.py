@@ -1,7 +1,7 @@
 """The fast path, layer after layer: all steps of a layer before the next layer.
 
-``calibrated_if`` needs it, since a neuron starts over after seeing its steps. Few images are better off with it as
-well: a layer is then a handful of operator calls for all steps, and what it computes still fits the cache.
+``calibrated_if`` needs this order, since a neuron starts over after seeing its steps. It is also faster for few images:
+a layer is then a handful of operator calls for all steps, and what it computes still fits the cache.
 
 For ``calibrated_if``, with U(t), c(t) and q(t) as in :mod:`spikec.simulation.engines.counts_by_step`: pass 1 of the
 rule counts n spikes in rho steps from q alone, and q alone says which starts move: down where q(rho) < n (clipping q at
@@ -37,8 +37,8 @@ Membranes = Callable[[Tensor], Tensor]
 
 
 class CountsByLayer(CountsByStep):
-    """Executes pipelined graphs: those whose neurons start over always layer after layer, others where the
-    images are few and none may stop early."""
+    """Executes pipelined graphs. Those whose neurons start over always run layer after layer; others do so only where
+    the images are few and none may stop early."""
 
     def __init__(self, graph: IntegerGraph, ranges: Ranges) -> None:
         super().__init__(graph, ranges)

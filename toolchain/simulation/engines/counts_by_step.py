@@ -10,7 +10,7 @@ r = clip(floor((U + theta_neg - 1) / theta), 0, KT), which is q for a negative t
 * layerwise ``if``, ``graded``, ``bit_serial``: the number emitted is q itself, clipped at KT, L and 2**T - 1.
 
 That is for K = 1. With up to K spikes in a step, floor(m / theta) = floor(U / theta) - c(t-1) and
-ceil(-m / theta) = c(t-1) - floor(U / theta), so that both go towards q, and where they go is for q and r to say:
+ceil(-m / theta) = c(t-1) - floor(U / theta). So both move the count towards q, and q and r say when it moves:
 
 * ``if``: c(t) = c(t-1) + clip(q(t) - c(t-1), 0, K); after t steps c <= Kt, so that clipping q at KT hides nothing;
 * ``signed_if``: up by min(q(t) - c(t-1), K) where q(t) > c(t-1), which is at most KT - c(t-1) since q is at most KT;
@@ -87,7 +87,7 @@ def accumulated(graph: IntegerGraph, ranges: Ranges, name: str) -> int:
 class CountsByStep:
     """Executes chunks of images of a graph that :func:`supports` accepts; no membrane is ever shown to the watches.
 
-    Step by step, and within a step node by node: what a layer sends is read again while it is still in cache.
+    It goes step by step, and within a step node by node: what a layer sends is read again while it is still in cache.
     :class:`~spikec.simulation.engines.counts_by_layer.CountsByLayer` does it the other way round.
     """
 

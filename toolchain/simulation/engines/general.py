@@ -25,8 +25,9 @@ from spikec.simulation.registers import EXACT, Registers, Watch, accumulator
 
 @dataclass(frozen=True)
 class Signal:
-    """``driven`` [S, N, *shape]: by spikes, per step (layerwise: S = 1, the number the emissions code). ``image``
-    [N, *shape] or None: by the constant image, at every step. The part by biases is kept by the network.
+    """What a node sends. ``driven`` [S, N, *shape]: the part due to spikes, per step (layerwise: S = 1, the number the
+    emissions code). ``image`` [N, *shape] or None: the part due to the constant image, the same at every step. The
+    network keeps the part due to biases.
     """
 
     driven: Tensor | None = None
@@ -36,8 +37,8 @@ class Signal:
 class Network:
     """Executes chunks of images of any graph and shows every membrane to a watch.
 
-    Node by node in topological order, all steps of a node at once; what no later node reads is forgotten. Where
-    accumulators are looked at, sums cannot be superposed: the image is then sent at every step like spikes, and the
+    It goes node by node in topological order, all steps of a node at once, and drops what no later node reads. Where
+    accumulators are watched, sums cannot be superposed: the image is then sent at every step like spikes, and the
     layerwise schedule receives step by step.
     """
 
@@ -141,7 +142,7 @@ class Network:
         return bias[None] if x.image is None else x.image + bias
 
     def _received(self, node: Population | Readout, x: Signal, images: int, watch: Watch) -> Tensor:
-        """Layerwise: the membrane after all T steps arrived, the constant part as often as the kind takes it."""
+        """Layerwise: the membrane after all T steps arrived, plus the constant part as often as the kind takes it."""
         if not self._superposed:
             return self._received_stepwise(node, x, images, watch)
         constant = self.graph.constant_steps * self._steady(node, x)
@@ -149,8 +150,8 @@ class Network:
         return (v if x.driven is None else v + x.driven[0]).expand(images, *node.shape).clone()
 
     def _received_stepwise(self, node: Population | Readout, x: Signal, images: int, watch: Watch) -> Tensor:
-        """The same in a register, which sees every partial sum; where the steps have place values, each is shifted in,
-        and the constant part enters last."""
+        """The same, step by step in a register whose watch sees every partial sum. Where steps have place values, each
+        step first multiplies what came before, and the constant part enters last."""
         start = torch.as_tensor(node.v_init).to(self._dtype[node.name]).expand(images, *node.shape)
         steady = self._steady(node, x)
         steps = self.graph.timesteps
@@ -189,12 +190,15 @@ def _hold(signal: Signal, watch: Watch) -> None:
 
 
 def _radix(graph: IntegerGraph) -> int:
-    """By how much what arrived is multiplied before the next step of emissions is added. Raises ``GraphError`` for
-    place values that no multiplication makes."""
+    """The factor for what has arrived, before the emissions of the next step are added to it. Raises ``GraphError`` for
+    place values that no such factor gives."""
     values = graph.place_values
     ratios = {a // b if a % b == 0 else 0 for a, b in pairwise(values)} or {1}
     if len(ratios) > 1 or 0 in ratios or values[-1] != 1:
-        raise GraphError(f"kinds {graph.kind_names}: emissions worth {list(values)} cannot be shifted in one by one")
+        raise GraphError(
+            f"kinds {graph.kind_names}: place values {list(values)} must fall by one whole factor from step to step, "
+            "down to 1"
+        )
     return ratios.pop()
 
 

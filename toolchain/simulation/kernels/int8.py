@@ -17,7 +17,7 @@ from torch._ops import ops
 from spikec.ir.operations import Affine, Convolution, Synapse
 
 U8_MAX = 255
-_ROW = 64  # images from which affine maps take them as one row
+_ROW = 64  # from this many images on, affine maps take them as the pixels of one row
 _LARGEST_UNROLLED = 2**24  # weights of a convolution written out as a matrix
 
 
@@ -92,8 +92,9 @@ class Int8Synapse:
 
 
 def _mostly_padding(node: Convolution) -> bool:
-    """Whether all pixels of the input are fewer than the taps of the kernel: the affine map of all pixels then takes
-    fewer multiplications than the kernels, which multiply padding too."""
+    """Whether the input has fewer pixels than the kernel has taps (without groups, and with a matrix that is not too
+    large). One affine map of all pixels then takes fewer multiplications than the kernels, which multiply padding too.
+    """
     pixels, taps = (array[-2] * array[-1] for array in (node.input_shape, node.weight.shape))
     weights = node.output_shape[0] * node.output_shape[1] * node.output_shape[2] * node.input_shape[0] * pixels
     return node.groups == 1 and pixels < taps and weights <= _LARGEST_UNROLLED
@@ -112,7 +113,7 @@ def unrolled(node: Convolution, weight: Tensor) -> Tensor:
 
 
 def exact_synapse(node: Synapse, top: int) -> Int8Synapse | None:
-    """The plain sums of ``node`` for inputs 0..``top``, or None where they do not run here or are not exact.
+    """An 8-bit synapse for the plain sums of ``node`` on inputs 0..``top``; None where it fails here or is not exact.
 
     A synapse that passes may also be built with other scales: its output stage has been compared too.
     """

@@ -1,4 +1,4 @@
-"""Synapses whose own output stage is the quantiser of the population behind them."""
+"""Synapses whose output stage does the work of the population behind them: it computes the quotients."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ from spikec.simulation.kernels.int8 import U8_MAX, Int8Synapse, channels_last, c
 
 @dataclass(frozen=True)
 class Stage:
-    """The quotients clip(floor((U + shift) / theta), 0, 255) of a population, one for each shift, by its synapses
-    scaled by 1 / theta. Quotients above ``top`` may be any above it.
+    """Computes the quotients clip(floor((U + shift) / theta), 0, 255) of a population, one for each shift, with its
+    synapses scaled by 1 / theta. A quotient above ``top`` may come out as any number from ``top`` on.
 
     ``synapses``: per step one synapse per source. ``biases``: per shift and step a bias [O]. ``starts``: per shift what
     is added besides, [1, *shape] or [1, O, 1, 1], or none. ``offsets``: per shift what to add to the synapses of all
-    steps instead of both, each [S or 1, 1, HW or 1, O]. ``times``: image and bias after each step, [S, 1, 1].
+    steps instead of both, each [S or 1, 1, HW or 1, O]. ``times``: how often image and bias have been added after each
+    step, [S, 1, 1].
 
     Step by step, one synapse without a start rounds and clips in its own output stage. Otherwise the sum of all
     synapses, which is the same for all shifts, is truncated. ``whole``: whether that is exact for all steps at once.
@@ -72,7 +73,8 @@ def _added(synapses: Sequence[Int8Synapse], inputs: Sequence[Tensor], bias: Tens
 
 
 def _shifted(total: Tensor, offsets: Sequence[Sequence[Tensor]]) -> list[Tensor]:
-    """``total`` plus the sum of each; consumed by the last, since new memory costs as much as the addition."""
+    """``total`` plus all parts of each offset. The last one is added in place, since new memory costs as much as the
+    addition."""
     *others, last = offsets
     return [reduce(torch.add, offset, total) for offset in others] + [reduce(Tensor.add_, last, total)]
 
@@ -88,8 +90,8 @@ def stage_of(
     *,
     membranes: bool,
 ) -> Stage | None:
-    """The stage of ``node`` for ``shifts`` (each *shape), None where the synapses before it cannot be its quantiser
-    exactly, or, with ``membranes``, where those could not be told from what they are scaled to.
+    """The stage of ``node`` for ``shifts`` (each *shape). None where the synapses before it cannot compute its
+    quotients exactly, or, with ``membranes``, where the membranes could not be recovered from the scaled sums.
 
     ``proven``: exact 8-bit synapses by name. ``bounds``: on any accumulated sum, by node. ``top``: the largest count.
     ``times``: how often image and bias have been added after each step.
