@@ -67,8 +67,8 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             f"{path} contains more than tensors and is not loaded, since that could run code; "
             "save model.state_dict() instead of the model"
         ) from error
-    except (OSError, EOFError, RuntimeError, ValueError, LookupError) as error:
-        raise DataError(f"cannot read {path} as PyTorch weights: {error}") from error
+    except Exception as error:  # bytes that are no pickle can make its reader fail in any way
+        raise DataError(f"cannot read {path} as PyTorch weights: {type(error).__name__}: {error}") from error
     for wrapper in _WRAPPERS:
         if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
             content = content[wrapper]

@@ -6,10 +6,11 @@ from typing import get_args, get_type_hints
 
 import pytest
 
+from spikec import defaults
 from spikec.cli import main
 from spikec.conversion import methods
 from spikec.conversion.methods.base import default_timesteps
-from spikec.deployment import Configuration, checks, defaults
+from spikec.deployment import Configuration, checks
 from spikec.deployment.configuration import SETTINGS
 from spikec.deployment.settings import Setting, defaults_of, setting, settings_of
 from spikec.energy import profile_names

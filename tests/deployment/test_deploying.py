@@ -87,5 +87,5 @@ def test_weights_that_lost_their_header(tmp_path):
     path = tmp_path / "w.safetensors"
     save_weights(pretrained("digits-cnn"), path, {})
     claimed = Configuration("digits-cnn", weights=str(path), as_trained=True, calibration=8)
-    with pytest.raises(DataError, match="does not say any more"):
+    with pytest.raises(DataError, match="no longer states the precision"):
         deploy(claimed)

@@ -140,6 +140,8 @@ def test_unsafe_and_damaged_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "empty.pt").write_bytes(b"")
     (tmp_path / "text.pt").write_text("hello")
     (tmp_path / "marks.pt").write_bytes(b"one")  # looks like pickle to the end of its stack
+    for number in range(256):  # every first instruction of a pickle, with nothing sensible behind it
+        (tmp_path / f"{number}.pt").write_bytes(bytes([number]) + b"unk")
     (tmp_path / "text.safetensors").write_text("hello")
     for path in [*tmp_path.iterdir(), tmp_path / "missing.pt"]:
         with pytest.raises(DataError):
