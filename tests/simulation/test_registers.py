@@ -226,7 +226,7 @@ def test_options_are_checked(one_layer):
         DataError, match="overflow='clip' is not known; use one of exact, strict, saturate, wrap, format"
     ):
         simulate(graph, np.ones((1, 1)), overflow="clip")
-    with pytest.raises(DataError, match="strict=True raises where overflow='wrap' goes on"):
+    with pytest.raises(DataError, match="strict=True contradicts overflow='wrap'; give only one of them"):
         simulate(graph, np.ones((1, 1)), overflow="wrap", strict=True)
 
 
