@@ -99,7 +99,7 @@ def entries() -> Iterator[Entry]:
 def evaluate(entry: Entry, model: nn.Module, train: Dataset, test: Dataset) -> dict[str, Any]:
     """Correct test images by T; latency and further steps; spikes and SynOps per image by T."""
     tuned = "tuned" in (getattr(entry.method, "offsets", None), getattr(entry.method, "mode", None))
-    calibration = train.images(slice(TUNING if tuned else defaults.CALIBRATION_IMAGES))
+    calibration = train.images(slice(TUNING if tuned else defaults.CALIBRATION_IMAGES_MAX))
     labels = test.targets().numpy()
     result: dict[str, Any] = {"images": len(test), "ann": accurate(model, test)}
     if isinstance(entry.method, SRP):

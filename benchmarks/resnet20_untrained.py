@@ -94,7 +94,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--calibration",
         type=int,
-        default=defaults.CALIBRATION_IMAGES,
+        default=defaults.CALIBRATION_IMAGES_MAX,
         metavar="N",
         help="training images (default %(default)s)",
     )
