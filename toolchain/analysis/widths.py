@@ -6,8 +6,3 @@ from __future__ import annotations
 def signed_bits(low: int, high: int) -> int:
     """Width of the smallest two's complement integer that holds ``low`` and ``high``."""
     return 1 + max((value if value >= 0 else ~value).bit_length() for value in (low, high))
-
-
-def signed_max(bits: int) -> int:
-    """Largest number of a two's complement integer of that many bits."""
-    return (1 << (bits - 1)) - 1

@@ -106,10 +106,9 @@ def _thresholds_in(v: Tensor, theta: Tensor, most: int, *, out: Tensor | None = 
 
 @FIRE.register(SignedIF)
 def _signed(p: Parameters, currents: Currents, watch: Watch, images: int, timing: Timing) -> Tensor:
-    """``signed_if``: +1 when m >= theta and c < T; -1 when m <= -theta_neg and c > 0 (c: net spikes so far)."""
-    most = p.node.neuron.emission[1]
-    if most > 1:
-        return _signed_several(p, currents, watch, _start(p, images), most, most * timing.timesteps)
+    """``signed_if``, with c the net spikes so far and K the most in a step: as many thresholds as m holds, at most
+    K T - c, when m >= theta; as many back as it lacks, at most c, when m <= -theta_neg."""
+    most, negative = p.node.neuron.emission[1], p.fields["theta_neg"]
     v = _start(p, images)
     count = torch.zeros_like(v)
     spikes = v.new_empty((currents.steps, *v.shape))
@@ -117,28 +116,15 @@ def _signed(p: Parameters, currents: Currents, watch: Watch, images: int, timing
         for z in terms:
             v += z
         watch.see(v)
-        torch.ge(v, p.theta, out=s)
-        s *= count < timing.timesteps
-        s -= ((v <= -p.fields["theta_neg"]) & (count > 0)).to(s.dtype)
-        v.addcmul_(s, p.theta, value=-1)
-        count += s
-    return spikes
-
-
-def _signed_several(p: Parameters, currents: Currents, watch: Watch, v: Tensor, most: int, reach: int) -> Tensor:
-    """``signed_if`` with K = ``most`` > 1, KT = ``reach``: floor(m / theta), which is -ceil(-m / theta), between -K and
-    K, so that c stays between 0 and KT; 0 where neither threshold is met. ``v`` is consumed."""
-    negative = p.fields["theta_neg"]
-    count = torch.zeros_like(v)
-    spikes = v.new_empty((currents.steps, *v.shape))
-    for s, terms in zip(spikes, currents, strict=True):
-        for z in terms:
-            v += z
-        watch.see(v)
-        torch.div(v, p.theta, rounding_mode="floor", out=s).clamp_(-most, most)
-        torch.minimum(s, reach - count, out=s)
-        torch.maximum(s, -count, out=s)
-        s.masked_fill_((v < 0) & (v > -negative), 0)
+        if most == 1:  # the same numbers without a division
+            torch.ge(v, p.theta, out=s)
+            s *= count < timing.timesteps
+            s -= ((v <= -negative) & (count > 0)).to(s.dtype)
+        else:  # floor(m / theta), which is -ceil(-m / theta)
+            torch.div(v, p.theta, rounding_mode="floor", out=s).clamp_(-most, most)
+            torch.minimum(s, most * timing.timesteps - count, out=s)
+            torch.maximum(s, -count, out=s)
+            s.masked_fill_((v < 0) & (v > -negative), 0)
         v.addcmul_(s, p.theta, value=-1)
         count += s
     return spikes
