@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spikec.errors import GraphError, MissingImplementation, RangeError
+from spikec.ir.metadata import metadata_of, text_of
 from spikec.ir.operations.boxes import Box
 from spikec.ir.types import Int64, Shape
 
@@ -30,7 +31,8 @@ class Operation:
     A subclass states as class attributes:
 
     - ``nir_node``: the NIR node that holds it; ``hashed``: fields of that node which the content hash covers;
-      ``exact``: those that hold whole numbers as floats;
+      ``exact``: those that hold whole numbers as floats; ``variant``: where another operation has the same NIR node, the
+      text in the metadata field ``op`` that tells them apart;
     - ``word`` for it in reports;
     - ``adds``: whether its outputs are sums, which need an accumulator;
     - ``rearranges``: whether each output is one input, in another order or shape.
@@ -45,6 +47,7 @@ class Operation:
     output_shape: Shape
 
     nir_node: ClassVar[type]
+    variant: ClassVar[str] = ""
     hashed: ClassVar[tuple[str, ...]]
     exact: ClassVar[tuple[str, ...]]
     word: ClassVar[str]
@@ -59,6 +62,11 @@ class Operation:
         stays below 2**24 / 2**53 in magnitude, and in int64 below 2**63.
         """
         raise self._lacks("application")
+
+    def apply_to_steps(self, x: Tensor, weight: Tensor | None, radix: int) -> Tensor:
+        """The operation, as in :meth:`apply`, on what its sources send in each step: [S, N, *input_shape] to
+        [S, N, *output_shape]. ``radix``: how much more an emission is worth than one of the next step."""
+        raise self._lacks("application to steps")
 
     def interval(self, low: Int64, high: Int64) -> tuple[Int64, Int64, int]:
         """Lowest and highest output without bias over all inputs from ``low`` to ``high``, int64 of the shapes, and a
@@ -116,7 +124,10 @@ class Operation:
 
 @dataclass(frozen=True)
 class Linear(Operation):
-    """An operation that is linear in its input, apart from a bias. Its ranges follow from ``apply``."""
+    """An operation that is linear in its input, apart from a bias. Its ranges and steps follow from ``apply``."""
+
+    def apply_to_steps(self, x: Tensor, weight: Tensor | None, radix: int) -> Tensor:
+        return self.apply(x.flatten(0, 1), weight).view(*x.shape[:2], *self.output_shape)
 
     def interval(self, low: Int64, high: Int64) -> tuple[Int64, Int64, int]:
         """With centre c and half-width r of the input, the output ranges over w*c -+ |w|*r. Both are computed doubled,
@@ -234,8 +245,8 @@ class Synapse(Linear):
         return f"w {span(self.mantissas)}{exponent}, bias {span(self.bias)}"
 
 
-#: Operations by the NIR node that holds them, filled by :func:`register`.
-OPERATIONS: dict[type, type[Operation]] = {}
+#: Operations by the NIR node that holds them and their variant, filled by :func:`register`.
+OPERATIONS: dict[tuple[type, str], type[Operation]] = {}
 Made = TypeVar("Made", bound="type[Operation]")
 
 
@@ -247,21 +258,25 @@ def register(cls: Made) -> Made:
     for fact in ("nir_node", "hashed", "exact", "word", "adds", "rearranges"):
         if not hasattr(cls, fact):
             raise TypeError(f"the operation {cls.__name__} does not state {fact}")
-    held = OPERATIONS.get(cls.nir_node, cls)
+    key = cls.nir_node, cls.variant
+    held = OPERATIONS.get(key, cls)
     if (held.__module__, held.__qualname__) != (cls.__module__, cls.__qualname__):
         raise TypeError(f"the operation {cls.__name__} takes the NIR node of {held.__module__}.{held.__qualname__}")
-    OPERATIONS[cls.nir_node] = cls
+    OPERATIONS[key] = cls
     return cls
 
 
 def forget(cls: type[Operation]) -> None:
     """Undo :func:`register`."""
-    OPERATIONS.pop(cls.nir_node, None)
+    OPERATIONS.pop((cls.nir_node, cls.variant), None)
 
 
 def operation_of(node: Any) -> type[Operation] | None:
     """The operation that a NIR node holds, None for other nodes."""
-    return OPERATIONS.get(type(node))
+    found = {variant: cls for (held, variant), cls in OPERATIONS.items() if held is type(node)}
+    if not any(found):
+        return found.get("")
+    return found.get(text_of(metadata_of(node), "op"), found.get(""))
 
 
 def float32(values: npt.ArrayLike) -> npt.NDArray[np.float32]:
