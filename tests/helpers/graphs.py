@@ -142,7 +142,10 @@ def random_windows(rng, channels, height, width):
     """Output shape, kernel, stride, padding, dilation and ``adaptive`` of a random max pool."""
     if rng.random() < 0.2:
         outputs = tuple(int(rng.integers(1, n + 1)) for n in (height, width))
-        kernels = tuple(max(-(-(y + 1) * n // m) - y * n // m for y in range(m)) for n, m in ((height, outputs[0]), (width, outputs[1])))
+        kernels = tuple(
+            max(-(-(y + 1) * n // m) - y * n // m for y in range(m))
+            for n, m in ((height, outputs[0]), (width, outputs[1]))
+        )
         return (channels, *outputs), kernels, kernels, (0, 0), (1, 1), True
     axes = []
     for size in (height, width):

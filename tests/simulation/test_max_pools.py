@@ -42,9 +42,7 @@ def test_both_engines_are_plain_loops(random_graph, random_images, oracle, case,
     rng = np.random.default_rng(seed)
     kind, schedule, drain = case
     timesteps = steps_of(kind, timesteps)
-    graph = random_graph(
-        rng, kind=kind, schedule=schedule, timesteps=timesteps, drain=drain, small=small, maxima=True
-    )
+    graph = random_graph(rng, kind=kind, schedule=schedule, timesteps=timesteps, drain=drain, small=small, maxima=True)
     integers = random_images(rng, graph, 3)
     expected = oracle(graph, integers)
     images = integers * graph.input.scale

@@ -10,7 +10,7 @@ import numpy as np
 from spikec.energy.counts import Counts, SynapseCounts
 from spikec.energy.sampling import Samples, bootstrap_means
 from spikec.errors import ToolchainError
-from spikec.ir.graph import IntegerGraph
+from spikec.ir.graph import IntegerGraph, Population
 from spikec.ir.walks import fires, layers_reached, longest_way
 from spikec.simulation.trace import Trace
 

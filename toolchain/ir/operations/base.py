@@ -78,6 +78,11 @@ class Operation:
         weights of a synapse, says which of them exist."""
         raise self._lacks("pull-back")
 
+    def delivered(self, events: Tensor, mask: Tensor | None = None) -> Tensor:
+        """How many events reach each output [N, *output_shape], from those that each input sends [N, *input_shape]: the
+        sum over its connections. The other direction of :meth:`pull_back`."""
+        raise self._lacks("delivery")
+
     def field(self, box: Box) -> Box:
         """The box of inputs that feed the outputs in ``box``; with strides or dilation it may hold others too."""
         raise self._lacks("field")
@@ -128,6 +133,9 @@ class Linear(Operation):
 
     def apply_to_steps(self, x: Tensor, weight: Tensor | None, radix: int) -> Tensor:
         return self.apply(x.flatten(0, 1), weight).view(*x.shape[:2], *self.output_shape)
+
+    def delivered(self, events: Tensor, mask: Tensor | None = None) -> Tensor:
+        return self.apply(events, mask)
 
     def interval(self, low: Int64, high: Int64) -> tuple[Int64, Int64, int]:
         """With centre c and half-width r of the input, the output ranges over w*c -+ |w|*r. Both are computed doubled,

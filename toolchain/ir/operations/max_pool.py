@@ -110,12 +110,24 @@ class MaxPool(Operation):
         return least, most, int(max(np.abs(least).max(initial=0), np.abs(most).max(initial=0)))
 
     def pull_back(self, after: Int64, mask: Mask | None = None) -> Int64:
+        rows, columns = self._met
+        before: Int64 = rows @ after @ columns.T
+        return before
+
+    def delivered(self, events: Tensor, mask: Tensor | None = None) -> Tensor:
+        import torch
+
+        rows, columns = (torch.from_numpy(met).to(events.dtype) for met in self._met)
+        return rows.T @ events @ columns
+
+    @property
+    def _met(self) -> tuple[Int64, Int64]:
+        """Which rows, and which columns, are in which windows: int64 [inputs, outputs]."""
         rows, columns = (
             (places[None] == np.arange(inputs)[:, None, None]).sum(axis=2)
             for places, inputs in zip(self.places, self.input_shape[1:], strict=True)
         )
-        before: Int64 = rows @ after @ columns.T
-        return before
+        return rows, columns
 
     def field(self, box: Box) -> Box:
         rows, columns = (
