@@ -315,6 +315,7 @@ _PLACES = {
             "all",
             ("disconnect", ("first", "conv")),
             ("add", "neurons", _maxima_of((2, 5, 5)), ("first", "neurons"), ("neurons", "conv")),
+            ("drop", "node_order"),
         ),
         r"neurons: a Threshold takes the maximum of the spikes of one population; it reads none",
     ),
