@@ -55,9 +55,7 @@ def main() -> int:
         deployment = deploy_network(model, method, calibration, tc.Int8(per=args.per))
         curve = _correct_snn(deployment.graph, test)
         rows.append({"timesteps": timesteps, "correct": curve[-1], "accuracy": curve[-1] / len(test), "curve": curve})
-        print(
-            f"{timesteps:3d}   {interval(curve[-1], len(test))}   {_points(curve[-1] / len(test) - ann)}", flush=True
-        )
+        print(f"{timesteps:3d}   {interval(curve[-1], len(test))}   {_points(curve[-1] / len(test) - ann)}", flush=True)
     if len(rows[-1]["curve"]) > 1:
         print(f"\nthe network of T = {rows[-1]['timesteps']} after fewer steps\n  t   accuracy")
         for row in rows:

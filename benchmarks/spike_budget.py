@@ -1,10 +1,11 @@
-"""K per layer, chosen for a spike budget, against one K for the whole network, on a published ResNet-20 without training.
+"""K per layer, chosen for a spike budget, against one K for all layers, on a published ResNet-20 without training.
 
     python -m benchmarks.spike_budget --weights resnet20.th --data folder:PATH
 
 The weights are those of ``akamaster/pytorch_resnet_cifar10`` (Idelbayev 2018). First every K of ``--uniform`` for the
 whole network: accuracy on test images, and spikes (emissions that are not zero) per image on calibration images. Each
-number of spikes, but the smallest and the largest, is then the budget of a choice per layer. Nothing is chosen on test images.
+number of spikes, but the smallest and the largest, is then the budget of a choice per layer. Nothing is chosen on test
+images.
 """
 
 from __future__ import annotations
@@ -62,7 +63,9 @@ def main() -> int:
         )
         seen, seconds = choice.seen, time.perf_counter() - started
         found = _row("per layer", choice.measured, as_integer(choice.nir), test)
-        print(f"    within {choice.budget:,.0f}, chosen in {seconds:.0f} s: {', '.join(map(str, choice.layers.values()))}")
+        print(
+            f"    within {choice.budget:,.0f}, chosen in {seconds:.0f} s: {', '.join(map(str, choice.layers.values()))}"
+        )
         rows.append({**found, "budget": choice.budget, "predicted": choice.predicted, "layers": choice.layers})
     if args.output:
         with replacing(args.output) as temporary:

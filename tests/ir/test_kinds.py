@@ -232,7 +232,9 @@ def test_several_spikes_per_step(kind):
     assert seven.lossless(Timing(1, "pipelined"), 1)
 
 
-@pytest.mark.parametrize("value", [0, -1, 2**15, 1.5, True, np.True_, None, "3", np.array([1, 2]), np.array(3)], ids=repr)
+@pytest.mark.parametrize(
+    "value", [0, -1, 2**15, 1.5, True, np.True_, None, "3", np.array([1, 2]), np.array(3)], ids=repr
+)
 def test_spikes_per_step_are_checked(value):
     """Also where a graph is built by hand: no such layer is simulated or saved."""
     assert list(IF(spikes=2**15 - 1).problems()) == []

@@ -74,7 +74,8 @@ def _parsed(name: str, text: str) -> dict[str, int]:
         pattern, equals, number = (word.strip() for word in part.rpartition("="))
         if not equals or not pattern or not number.isdecimal():
             raise ConversionError(
-                f"{name} must be a whole number, or numbers by layer such as 'features.*=7,classifier.*=3', not {text!r}"
+                f"{name} must be a whole number, or numbers by layer such as 'features.*=7,classifier.*=3', "
+                f"not {text!r}"
             )
         found[pattern] = int(number)
     return found

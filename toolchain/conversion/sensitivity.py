@@ -8,7 +8,7 @@ emissions of the network, those of later layers included.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,6 +28,9 @@ from spikec.ir.types import Int64
 
 #: Values of all nodes kept at once, in numbers.
 _AT_ONCE = 2**26
+
+#: Called with the runs that are done, and with their number in all.
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,12 @@ class Sensitivity:
 
 
 def sensitivity(
-    model: nn.Module, method: Method, calibration: Any, candidates: Sequence[int], images: Any
+    model: nn.Module,
+    method: Method,
+    calibration: Any,
+    candidates: Sequence[int],
+    images: Any,
+    progress: Progress | None = None,
 ) -> Sensitivity:
     """Measure it on ``images`` float [N, ...], without labels.
 
@@ -62,9 +70,10 @@ def sensitivity(
     Raises what :func:`spikec.convert` raises, and ``ConversionError`` for a network with less than two classes.
     """
     data = as_images(images, "images")
+    alike: list[dict[str, Any]] = [{"spikes": k} for k in candidates]
     uniform = {
-        k: convert(model, replace(method, **{"spikes": k}), example=data[:1], calibration=calibration)
-        for k in candidates
+        each["spikes"]: convert(model, replace(method, **each), example=data[:1], calibration=calibration)
+        for each in alike
     }
     full = uniform[candidates[-1]]
     with torch.no_grad():
@@ -74,8 +83,8 @@ def sensitivity(
         layers = tuple(full.neurons)
         divergence, spikes = np.zeros((len(layers), len(candidates))), np.zeros((len(layers), len(candidates)), int)
         total = 0
-        at_once = _images_at_once(full)
-        for part, scores in zip(torch.split(data, at_once), torch.split(wanted, at_once), strict=True):
+        parts = [*zip(*(torch.split(values, _images_at_once(full)) for values in (data, wanted)), strict=True)]
+        for done, (part, scores) in enumerate(parts):
             values: Values = {}
             counter = _Counter(full)
             output = _mean(full, run_steps(full, part, counter, values))
@@ -89,6 +98,8 @@ def sensitivity(
                         other = _mean(full, run_steps(full, part, sent, kept))
                     divergence[row, column] += float(symmetric_divergence(other, scores).sum())
                     spikes[row, column] += sum(sent.spikes.values())
+                if progress is not None:
+                    progress(done * len(layers) + row + 1, len(parts) * len(layers))
     return Sensitivity(layers, tuple(candidates), divergence / len(data), spikes, total, len(data))
 
 

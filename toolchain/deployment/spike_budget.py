@@ -19,14 +19,15 @@ import numpy as np
 from torch import nn
 
 from spikec import defaults
-from spikec.arguments import real_number
+from spikec.arguments import real_number, whole_number
 from spikec.conversion import Method, SpikingNetwork, convert
 from spikec.conversion.allocation import least_loss
 from spikec.conversion.per_layer import text_of
-from spikec.conversion.sensitivity import Sensitivity, sensitivity
+from spikec.conversion.sensitivity import Progress, Sensitivity, sensitivity
 from spikec.conversion.to_spiking import as_images
 from spikec.errors import ConversionError
-from spikec.quantization import Int8, Precision, lower
+from spikec.ir.kinds import LARGEST
+from spikec.quantization import Precision, lower
 from spikec.simulation import simulate
 
 #: Numbers of spikes tried for each layer, unless the method names a largest one.
@@ -57,12 +58,17 @@ class SpikeChoice:
     nir: nir.NIRGraph = field(repr=False)
     seen: Sensitivity = field(repr=False)
 
+    def document(self) -> dict[str, Any]:
+        """JSON types."""
+        names = ("budget", "predicted", "measured", "images", "layers")
+        return {name: getattr(self, name) for name in names}
+
     def text(self) -> str:
         """For people."""
         numbers = ", ".join(f"{name} {k}" for name, k in self.layers.items())
         return (
-            f"spike budget {self.budget:,.0f} per image: {self.predicted:,.0f} predicted, {self.measured:,.0f} measured "
-            f"on {self.images} calibration images\nmost spikes per step: {numbers}"
+            f"spike budget {self.budget:,.0f} per image: {self.predicted:,.0f} predicted, {self.measured:,.0f} "
+            f"measured on {self.images} calibration images\nmost spikes per step: {numbers}"
         )
 
 
@@ -77,6 +83,7 @@ def choose_spikes(
     seen: Sensitivity | None = None,
     format: str = defaults.FORMAT,
     force: bool = False,
+    progress: Progress | None = None,
 ) -> SpikeChoice:
     """Choose K for each layer of a trained network, so that it sends at most ``budget`` spikes per image.
 
@@ -84,18 +91,20 @@ def choose_spikes(
     ErrorCompensation, ResidualError or another with an option ``spikes``; a number there is the largest K tried, 1
     stands for 15. ``images``: calibration images, float [N, ...]; labels are not used. ``candidates``: the numbers
     tried, by default 1, 2, 3, 5, 7, 10 and 15. ``seen``: what a choice for another budget measured, so that it is not
-    measured again. The other arguments are those of :func:`spikec.lower`.
+    measured again. ``progress(done, total)`` is called as layers are measured. The other arguments are those of
+    :func:`spikec.lower`.
 
     Raises ``ConversionError`` for a method without ``spikes`` and for a budget below the smallest number of spikes that
     the method reaches, which the message names; and what ``convert`` and ``lower`` raise.
     """
     wanted, numbers = real_number("the spike budget", budget), _candidates(method, candidates)
     data = as_images(images, "images")
-    found = seen or sensitivity(model, method, data, numbers, data[:MEASURED])
+    found = seen or sensitivity(model, method, data, numbers, data[:MEASURED], progress)
 
     def made(options: list[int]) -> SpikeChoice:
         layers = {name: found.candidates[option] for name, option in zip(found.layers, options, strict=True)}
-        chosen = replace(method, **{"spikes": _text(layers)})
+        by_layer: dict[str, Any] = {"spikes": _text(layers)}
+        chosen = replace(method, **by_layer)
         network = convert(model, chosen, example=data[:1], calibration=data)
         network.provenance.settings["spike_budget"] = f"{wanted:g}"
         lowered = lower(network, precision, format=format, force=force)
@@ -144,7 +153,9 @@ def _candidates(method: Method, given: Sequence[int] | None) -> tuple[int, ...]:
     if not isinstance(limit, int):
         raise ConversionError(f"spikes={limit} and a spike budget exclude each other: leave one of them out")
     if given is not None:
-        return tuple(sorted({int(k) for k in given}))
+        if not list(given):
+            raise ConversionError("candidates: give at least one number of spikes")
+        return tuple(sorted({whole_number("candidates", k, 1, LARGEST) for k in given}))
     largest = CANDIDATES[-1] if limit == 1 else limit
     return (*(k for k in CANDIDATES if k < largest), largest)
 

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from importlib.metadata import entry_points
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, cast, get_args
 
 from spikec.arguments import whole_number
 from spikec.conversion.neurons import NeuronSpec
@@ -77,10 +77,13 @@ class Method:
     def at(self, names: Iterable[str]) -> Method:
         """This method as it is for one layer: options that differ by layer have the number for it. ``names``: of the
         layers whose weights lead into its neurons, and of the neurons."""
-        usual = {each.name: each.default for each in fields(self)}
-        held = {name: getattr(self, name) for name in self.by_layer if isinstance(getattr(self, name), str)}
         known = list(names)
-        return replace(self, **{name: number_for(x, known, usual[name]) for name, x in held.items()}) if held else self
+        found: dict[str, Any] = {
+            each.name: number_for(getattr(self, each.name), known, cast(int, each.default))
+            for each in fields(self)
+            if each.name in self.by_layer and isinstance(getattr(self, each.name), str)
+        }
+        return replace(self, **found) if found else self
 
     def check_layers(self, names: Mapping[str, Iterable[str]]) -> None:
         """Raise :class:`ConversionError` for a pattern that is the name of no layer. ``names``: of every layer, as for

@@ -29,8 +29,8 @@ class ErrorCompensation(Method):
     ``drain``: steps run after T with input and biases off, so that late corrections still arrive; with drain = T a
     neuron's count is exactly the quantised activation for its own input. ``spikes``: K, the most spikes in a step, each
     worth threshold / K (``spikec.ir.kinds.SignedIF``; a form of ours). This distinguishes K T levels.
-    K may differ by layer: a mapping from patterns of layer names to K, or its text (:mod:`spikec.conversion.per_layer`);
-    layers that match none have K = 1.
+    K may differ by layer: a mapping from patterns of layer names to K, or its text
+    (:mod:`spikec.conversion.per_layer`); layers that match none have K = 1.
     """
 
     negative: float = 0.0

@@ -26,8 +26,8 @@ class QCFS(Method):
 
     ``spikes``: K, the most spikes in a step, each worth threshold / K: ``s = clip(floor(m K / threshold), 0, K)``,
     after group neurons (arXiv 2402.19061) and burst spikes (AdaFire, arXiv 2412.16219). This distinguishes K T levels.
-    K may differ by layer: a mapping from patterns of layer names to K, or its text (:mod:`spikec.conversion.per_layer`);
-    layers that match none have K = 1.
+    K may differ by layer: a mapping from patterns of layer names to K, or its text
+    (:mod:`spikec.conversion.per_layer`); layers that match none have K = 1.
     """
 
     spikes: PerLayer = 1
