@@ -69,7 +69,7 @@ def test_a_spike_budget(spikec, tmp_path):
     }
     found = measure(read_grid({"run": [{**grid, "spike_budget": 1800}]}).runs[0].configuration)
     assert found["state"] == "done", found["error"]
-    words = "-T 1 --option spikes=2 --calibration 16 --spike-budget 1800".split()
+    words = ["-T", 1, "--option", "spikes=2", "--calibration", 16, "--spike-budget", 1800]
     exported = spikec("export", "digits-cnn", *words, "-o", tmp_path / "net.nir")
     assert found["content_sha256"] == exported["content_sha256"]
     assert exported["spikes"]["measured"] <= 1800
