@@ -68,7 +68,7 @@ def test_what_cannot_be_met_is_refused_with_what_can(plenty, images):
         tc.ConversionError, match="a budget of 10 spikes per image cannot be met: the smallest"
     ) as caught:
         choose_spikes(model, tc.QCFS(2), images, 10, seen=plenty.seen)
-    smallest = int(str(caught.value).split("here is ")[1].split(";")[0].replace(",", ""))
+    smallest = int(str(caught.value).split("found is ")[1].split(";")[0].replace(",", ""))
     assert choose_spikes(model, tc.QCFS(2), images, smallest, seen=plenty.seen).measured <= smallest
     with pytest.raises(tc.ConversionError, match="cannot be met"):
         choose_spikes(model, tc.QCFS(2), images, -5, seen=plenty.seen)

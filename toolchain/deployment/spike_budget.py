@@ -108,10 +108,11 @@ def choose_spikes(
         network = convert(model, chosen, example=data[:1], calibration=data)
         network.provenance.settings["spike_budget"] = f"{wanted:g}"
         lowered = lower(network, precision, format=format, force=force)
-        trace = simulate(lowered, data[:MEASURED], counts="totals")
-        spikes = sum(int(total.sum()) for total in trace.event_totals.values()) / found.images
+        images = data[:MEASURED]
+        trace = simulate(lowered, images, counts="totals")
+        spikes = sum(int(total.sum()) for total in trace.event_totals.values()) / len(images)
         predicted = _predicted(found, options)
-        return SpikeChoice(chosen, layers, wanted, predicted, spikes, found.images, network, lowered, found)
+        return SpikeChoice(chosen, layers, wanted, predicted, spikes, len(images), network, lowered, found)
 
     return _within(found, wanted, made)
 
@@ -136,10 +137,9 @@ def _within(seen: Sensitivity, budget: float, made: Callable[[list[int]], SpikeC
     least = tried.get(cheapest) or made(list(cheapest))
     if least.measured <= budget:
         return least
-    smallest = min(choice.measured for choice in [least, *tried.values()])
     raise ConversionError(
-        f"a budget of {budget:,.0f} spikes per image cannot be met: the smallest number possible here is "
-        f"{math.ceil(smallest):,}; allow that, or take fewer steps"
+        f"a budget of {budget:,.0f} spikes per image cannot be met: the smallest number found is "
+        f"{math.ceil(least.measured):,}; allow that, or take fewer steps"
     )
 
 
