@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import warnings
+from collections.abc import Mapping
 from functools import partial
 
 import nir
@@ -26,6 +28,11 @@ from spikec.quantization.synapses import Names, synapse_nodes
 from spikec.simulation import simulate
 
 
+#: Units are made coarser at most this often, and this many times: beyond, weights would have no bits left.
+_ATTEMPTS, _COARSEST = 6, 64.0
+_WAY_OUT = "use fewer timesteps (-T), or --bits (fewer) for weights that keep the units they were trained with"
+
+
 def lower(
     network: SpikingNetwork,
     precision: Precision | None = None,
@@ -42,7 +49,8 @@ def lower(
     ``tc.simulate(graph, images, overflow="format")`` shows what then happens on the target.
 
     Raises ``DoesNotFit`` with every number the format cannot hold, ``RangeError`` where a membrane can leave its range
-    and does on the network's example images, and ``ConversionError`` where operations cannot share a synapse.
+    and does on the network's example images, even with coarser units, which are tried, with a warning; and
+    ``ConversionError`` where operations cannot share a synapse.
     """
     if not isinstance(network, SpikingNetwork):
         raise ConversionError(f"expected a network made by tc.convert, got {type(network).__name__}")
@@ -56,8 +64,7 @@ def lower(
             "float by calling the network, or convert with another method"
         )
     form = load_format(format)
-    graph = integer_graph(network, precision, form)
-    ranges = bounds(graph)
+    graph, ranges, coarser = _within_range(network, precision, form)
     for check in (partial(require, graph, form, ranges), partial(check_range, graph, form, ranges, network)):
         try:
             check()
@@ -65,13 +72,47 @@ def lower(
             if not force:
                 raise
             warnings.warn(f"written all the same: {error}", stacklevel=2)
+    if coarser:
+        listed = ", ".join(f"{name} {factor:g} times" for name, factor in coarser.items())
+        warnings.warn(
+            f"T = {network.timesteps}: numbers would overflow with units as fine as the weights allow, so units are "
+            f"coarser ({listed}) and weights there have fewer bits",
+            stacklevel=2,
+        )
     built = build(graph)
     decode(built)
     return built
 
 
-def integer_graph(network: SpikingNetwork, precision: Precision, form: NumberFormat) -> ig.IntegerGraph:
-    """The integer graph of a converted network, before anything is checked."""
+def _within_range(
+    network: SpikingNetwork, precision: Precision, form: NumberFormat
+) -> tuple[ig.IntegerGraph, Ranges, dict[str, float]]:
+    """The integer graph, its ranges, and how many times coarser units had to become: where membranes left the format's
+    range on the example images, or, with several spikes per step, where the input of one step may leave it. The finest
+    graph, and no factor, where coarser units do not help."""
+    finest = integer_graph(network, precision, form)
+    ranges = bounds(finest)
+    if isinstance(precision, Int8) and precision.units:
+        return finest, ranges, {}  # the weights were trained with these units
+    graph, seen, coarser = finest, ranges, {}
+    for _ in range(_ATTEMPTS):
+        beyond = _excess(graph, form, seen, network)
+        if not beyond:
+            return graph, seen, coarser
+        for name, times in beyond.items():
+            coarser[name] = coarser.get(name, 1.0) * 2.0 ** max(math.ceil(math.log2(times)), 1)
+        if max(coarser.values()) > _COARSEST:
+            break
+        graph = integer_graph(network, precision, form, coarser)
+        seen = bounds(graph)
+    return finest, ranges, {}
+
+
+def integer_graph(
+    network: SpikingNetwork, precision: Precision, form: NumberFormat, coarser: Mapping[str, float] | None = None
+) -> ig.IntegerGraph:
+    """The integer graph of a converted network, before anything is checked. ``coarser``: factors, by population, by
+    which units are larger than they would be."""
     wires = wiring(network)
     coding = network.input_range
     names = Names({"input", "output", READOUT, *network.neurons})
@@ -81,7 +122,7 @@ def integer_graph(network: SpikingNetwork, precision: Precision, form: NumberFor
         synapse, population = ones_population(shape, wires.input_shape, network, names)
         nodes += [synapse, population]
         gains[population.name] = np.ones(1)
-    for choice in choose(network, wires, gains, precision, form):
+    for choice in choose(network, wires, gains, precision, form, coarser):
         current, units, neuron = choice.current, choice.units, choice.neuron
         sources, made = synapse_nodes(choice.name, choice.terms, current, units, form, names)
         nodes += made
@@ -133,16 +174,33 @@ def check_range(graph: ig.IntegerGraph, form: NumberFormat, ranges: Ranges, netw
     """Raise ``RangeError``, naming every layer, where membranes may leave the format's range and do so on the example
     images."""
     limit = form.membrane_max
-    loose = {name: b for name, b in ranges.membranes.items() if max(b.high, -b.low) > limit}
-    if not loose:
-        return
-    trace = simulate(graph, network.example, counts=False, measure=True)
-    seen = {name: trace.membrane[name] for name in loose}
     found = [
         f"{name}: the membrane overflows on the example images: it reaches [{low}, {high}], worst case "
-        f"[{loose[name].low}, {loose[name].high}], limit {limit} ({form.title})"
-        for name, (low, high) in seen.items()
-        if max(high, -low) > limit
+        f"[{ranges.membranes[name].low}, {ranges.membranes[name].high}], limit {limit} ({form.title})"
+        for name, (low, high) in _overflows(graph, form, ranges, network).items()
     ]
     if found:
-        raise RangeError(f"{'; '.join(found)}; use fewer timesteps or weight bits")
+        raise RangeError(f"{'; '.join(found)}; {_WAY_OUT}")
+
+
+def _excess(graph: ig.IntegerGraph, form: NumberFormat, ranges: Ranges, network: SpikingNetwork) -> dict[str, float]:
+    """How many times too large numbers of populations and readout are, by name."""
+    found: dict[str, float] = {}
+    if any(population.neuron.emission[1] > 1 for population in graph.populations):
+        reach = {name: max(bound.high, -bound.low) for name, bound in ranges.accumulators.items()}
+        found = {name: most / form.accumulator_max for name, most in reach.items() if most > form.accumulator_max}
+    for name, (low, high) in _overflows(graph, form, ranges, network).items():
+        found[name] = max(found.get(name, 0.0), max(high, -low) / form.membrane_max)
+    return found
+
+
+def _overflows(
+    graph: ig.IntegerGraph, form: NumberFormat, ranges: Ranges, network: SpikingNetwork
+) -> dict[str, tuple[int, int]]:
+    """Membranes, lowest and highest, that leave the format's range on the example images."""
+    limit = form.membrane_max
+    loose = [name for name, b in ranges.membranes.items() if max(b.high, -b.low) > limit]
+    if not loose:
+        return {}
+    trace = simulate(graph, network.example, counts=False, measure=True)
+    return {name: trace.membrane[name] for name in loose if max(trace.membrane[name][1], -trace.membrane[name][0]) > limit}

@@ -12,7 +12,8 @@ from spikec.errors import GraphError
 from spikec.ir.coding import InputNode, InputType
 from spikec.ir.graph import IntegerGraph, Node, Population, Readout
 from spikec.ir.kinds.reading import full, kind_of
-from spikec.ir.metadata import float_of, int_of, metadata_of, text_of
+from spikec.ir.measured import Measured
+from spikec.ir.metadata import MEASURED, float_of, int_of, metadata_of, text_of
 from spikec.ir.operations import operation_of
 from spikec.ir.profile.rules_graph import topological_order
 from spikec.ir.profile.verify import verify
@@ -65,6 +66,7 @@ def decode(graph: nir.NIRGraph) -> IntegerGraph:
         producer=text_of(metadata, "producer"),
         format=info.pop("format", ""),
         info=info,
+        measured=Measured.read(text_of(metadata, MEASURED)) if MEASURED in metadata else None,
     )
 
 
