@@ -87,9 +87,9 @@ def run(args: argparse.Namespace) -> int:
 
         import spikec as tc
 
-        found = tc.fidelity(made.model, made.nir, made.images)
-        document["fidelity"] = asdict(found)
-        text = f"{text}\n{found.text()}"
+        errors = tc.fidelity(made.model, made.nir, made.images)
+        document["fidelity"] = asdict(errors)
+        text = f"{text}\n{errors.text()}"
     emit(args, document, text)
     return 0
 

@@ -19,7 +19,16 @@ from spikec.conversion.offsets.tuned import LARGEST_SET, class_scores, tune_offs
 from spikec.conversion.thresholds import calibrate
 from spikec.defaults import CALIBRATION_IMAGES_MAX
 from spikec.errors import ConversionError, DataError
-from spikec.frontend import AveragePool, ChannelAffine, Convolution, Dense, Rectifier, canonicalize, dropped, is_activation
+from spikec.frontend import (
+    AveragePool,
+    ChannelAffine,
+    Convolution,
+    Dense,
+    Rectifier,
+    canonicalize,
+    dropped,
+    is_activation,
+)
 from spikec.ir.coding import InputRange
 
 _KEPT_EXAMPLES = 64

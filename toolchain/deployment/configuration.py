@@ -32,8 +32,9 @@ class Configuration:
     ``options``: the method's fields beside T and schedule. A filled ``schedule`` is None only if the method refused its
     settings or the model is a plain NIR file. ``limit``: test images (None: all). ``energy``: profiles to estimate.
     ``as_trained``: weights keep the units they were fine-tuned with. ``data_assumed``: nobody named the data, and the
-    default stands; not kept in JSON. ``max_pool``: None keeps max pools. ``files``: SHA-256 of the files named (weights, a
-    model's Python file, an archive of images, a format, a profile), so that a changed file makes another configuration.
+    default stands; not kept in JSON. ``max_pool``: None keeps max pools. ``files``: SHA-256 of the files named
+    (weights, a model's Python file, an archive of images, a format, a profile), so that a changed file makes another
+    configuration.
     ``reset``, ``v_init`` and ``dt`` are for plain NIR files as the model, for which method and weights mean nothing.
     """
 

@@ -35,7 +35,8 @@ def fill(given: Mapping[str, Any]) -> tuple[Configuration, Exception | None]:
     its settings, or :class:`OtherUse`; None if there is none.
 
     Derived fields that are not given follow from the network (``data``), its weights (``data``, ``max_pool``, the
-    precision that they were fine-tuned for) and the method (``timesteps``, ``schedule``, the rest of ``options``). ``method`` must be known.
+    precision that they were fine-tuned for) and the method (``timesteps``, ``schedule``, the rest of ``options``).
+    ``method`` must be known.
     """
     values = DEFAULTS | dict(given)
     refused: Exception | None = None

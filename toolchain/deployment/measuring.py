@@ -28,7 +28,9 @@ def measured(made: Deployment, most: int, progress: Progress) -> tuple[Measured 
     if test.shape != tuple(made.images.shape[1:]):
         return None, []  # random pixels: deploying has said so
     if int(test.labels.max()) >= classes:
-        return None, [f"accuracy is not measured: {test.name} has label {test.labels.max()}, the network {classes} classes"]
+        return None, [
+            f"accuracy is not measured: {test.name} has label {test.labels.max()}, the network {classes} classes"
+        ]
     data = _chosen(test, image_count(made.graph, most))
     remarks = []
     train = open_dataset(configuration.data, configuration.data_root, "train") if test.name.startswith("npz:") else None

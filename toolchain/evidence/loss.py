@@ -68,12 +68,10 @@ def measure(
     trace = golden_trace(data, graph, counts=False, progress=lambda done: progress("spiking", done))
     correct["spiking"] = trace.predictions == labels
     images = [digest for part in parts(len(data), _BATCH) for digest in digests(data.images(part), labels[part])]
-    return Measured(name, tuple(images), correct, graph.content_sha256)
+    return Measured(name, tuple(images), correct, graph.content_sha256, graph.timesteps)
 
 
-def _float_stages(
-    model: nn.Module, network: SpikingNetwork, example: Tensor
-) -> dict[str, Callable[[Tensor], Tensor]]:
+def _float_stages(model: nn.Module, network: SpikingNetwork, example: Tensor) -> dict[str, Callable[[Tensor], Tensor]]:
     traced = canonicalize(model, example)
     trained = activations(traced)
     missing = sorted(set(trained) - set(network.neurons))
@@ -172,7 +170,9 @@ class Loss:
         ]
         if self.steps:
             listed = ", ".join(f"{name} {points:+.2f}" for name, points in self.causes.items())
-            lines.append(f"by cause, in points, on the {self.measured} images of {self.data} measured at export: {listed}")
+            lines.append(
+                f"by cause, in points, on the {self.measured} images of {self.data} measured at export: {listed}"
+            )
         return lines + [f"to reduce it: {advice}" for advice in self.advice]
 
     @property
@@ -221,7 +221,8 @@ def loss(graph: IntegerGraph, images: Images, hits: Hits) -> Loss | None:
 
 
 def _steps(graph: IntegerGraph, measured: Measured) -> dict[str, int]:
-    if measured.content_sha256 != graph.content_sha256 or not set(STAGES) <= measured.correct.keys():
+    same = (measured.content_sha256, measured.timesteps) == (graph.content_sha256, graph.timesteps)
+    if not same or not set(STAGES) <= measured.correct.keys():
         return {}
     counts = [int(measured.correct[stage].sum()) for stage in STAGES]
     names = (*STAGES[1:-1], "unevenness")
@@ -261,11 +262,17 @@ def remedies(graph: IntegerGraph) -> dict[str, str]:
         "weights": "finer weights: " + _finer_weights(graph),
     }
     if graph.schedule == "pipelined":
-        found["unevenness"] = (
-            "spikes come too early or too late: --schedule layerwise (exact for qcfs; a layer waits for the one before), "
-            "--method error-compensation --option offsets=static, or more steps (-T)"
-        )
+        found["unevenness"] = "spikes come too early or too late: " + _evener(graph)
     return found
+
+
+def _evener(graph: IntegerGraph) -> str:
+    options = []
+    if all("layerwise" in population.neuron.schedules for population in graph.populations):
+        options.append("--schedule layerwise (a layer waits for the one before)")
+    if (graph.info.get("method"), graph.info.get("offsets")) != ("error-compensation", "static"):
+        options.append("--method error-compensation --option offsets=static")
+    return " or ".join([*options, "more steps (-T)"])
 
 
 def _finer_weights(graph: IntegerGraph) -> str:

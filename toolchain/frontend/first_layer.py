@@ -39,7 +39,7 @@ class FirstLayer:
 
 
 def first_layer(model: nn.Module) -> FirstLayer | None:
-    """The first layer with weights that reads the image; None where the network cannot be traced or starts otherwise."""
+    """The first layer with weights that reads the image; None where tracing fails or the network starts otherwise."""
     try:
         graph = symbolic(own_copy(model).eval())
     except ToolchainError:
@@ -67,7 +67,9 @@ def first_layer(model: nn.Module) -> FirstLayer | None:
 def _reshapes(graph: fx.GraphModule, node: fx.Node) -> bool:
     if node.op == "call_module":
         module = graph.get_submodule(str(node.target))
-        return not isinstance(module, nn.Conv2d | nn.Linear | nn.Dropout | nn.Identity | nn.BatchNorm1d | nn.BatchNorm2d)
+        return not isinstance(
+            module, nn.Conv2d | nn.Linear | nn.Dropout | nn.Identity | nn.BatchNorm1d | nn.BatchNorm2d
+        )
     named = node.target if node.op == "call_method" else getattr(node.target, "__name__", "")
     return node.op != "placeholder" and named not in ("add", "sub", "mul", "truediv", "div", "subtract", "float", "to")
 

@@ -29,17 +29,20 @@ class Measured:
     ``network``: the trained network; ``clipping``: its activations clipped at the thresholds; ``levels``: and rounded
     to what a neuron can send; ``weights``: and in integers; ``spiking``: the integer graph of the file. ``data``: name
     of the data set; ``images``: a digest of each image and its label, which tells whether others are the same.
-    ``content_sha256``: that of the graph that was measured.
+    ``content_sha256`` and ``timesteps``: those of the graph that was measured.
     """
 
     data: str
     images: tuple[bytes, ...] = field(repr=False)
     correct: Mapping[str, Hits] = field(repr=False)
     content_sha256: str
+    timesteps: int
 
     def __post_init__(self) -> None:
         if not self.images or not {"network", "spiking"} <= self.correct.keys() <= set(STAGES):
-            raise GraphError("metadata 'measured' must hold images, and the network's and the spiking network's results")
+            raise GraphError(
+                "metadata 'measured' must hold images, and the network's and the spiking network's results"
+            )
         if any(hits.shape != (len(self.images),) for hits in self.correct.values()):
             raise GraphError("metadata 'measured' must hold one result for each image")
 
@@ -53,6 +56,7 @@ class Measured:
                 "data": self.data,
                 "images": len(self.images),
                 "digests": _text(b"".join(self.images)),
+                "timesteps": self.timesteps,
             },
             sort_keys=True,
         )
@@ -72,7 +76,7 @@ class Measured:
             }
             images = tuple(digests[i : i + _BYTES] for i in range(0, len(digests), _BYTES))
             hits = {name: bits.astype(bool) for name, bits in correct.items()}
-            return cls(str(found["data"]), images, hits, str(found["content_sha256"]))
+            return cls(str(found["data"]), images, hits, str(found["content_sha256"]), int(found["timesteps"]))
         except (ValueError, TypeError, KeyError, AttributeError, binascii.Error) as error:
             raise GraphError("metadata 'measured' is not what spikec export writes") from error
 

@@ -27,7 +27,6 @@ from spikec.quantization.scales import Int8, Precision, Units
 from spikec.quantization.synapses import Names, synapse_nodes
 from spikec.simulation import simulate
 
-
 #: Units are made coarser at most this often, and this many times: beyond, weights would have no bits left.
 _ATTEMPTS, _COARSEST = 6, 64.0
 _WAY_OUT = "use fewer timesteps (-T), or --bits (fewer) for weights that keep the units they were trained with"
@@ -94,7 +93,8 @@ def _within_range(
     ranges = bounds(finest)
     if isinstance(precision, Int8) and precision.units:
         return finest, ranges, {}  # the weights were trained with these units
-    graph, seen, coarser = finest, ranges, {}
+    graph, seen = finest, ranges
+    coarser: dict[str, float] = {}
     for _ in range(_ATTEMPTS):
         beyond = _excess(graph, form, seen, network)
         if not beyond:
@@ -203,4 +203,6 @@ def _overflows(
     if not loose:
         return {}
     trace = simulate(graph, network.example, counts=False, measure=True)
-    return {name: trace.membrane[name] for name in loose if max(trace.membrane[name][1], -trace.membrane[name][0]) > limit}
+    return {
+        name: trace.membrane[name] for name in loose if max(trace.membrane[name][1], -trace.membrane[name][0]) > limit
+    }

@@ -16,8 +16,9 @@ from spikec.training.modes import evaluating, standing_in
 
 
 def replace_relu(model: nn.Module, activation: Callable[[], nn.Module]) -> int:
-    """Replace every ``nn.ReLU`` and ``nn.ReLU6`` of ``model``, and every ``nn.Hardtanh`` and ``nn.Threshold`` that clips
-    at zero, by a new ``activation()``; returns how many. ``spikec.frontend.with_layers`` makes layers of functions."""
+    """Replace every ``nn.ReLU`` and ``nn.ReLU6`` of ``model``, and every ``nn.Hardtanh`` and ``nn.Threshold`` that
+    clips at zero, by a new ``activation()``; returns how many. ``spikec.frontend.with_layers`` makes layers of
+    functions."""
     replaced = 0
     for module in list(model.modules()):
         # _modules and not named_children, which skips a ReLU that stands under two names.
