@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 
 import nir
@@ -29,7 +30,10 @@ from spikec.simulation import simulate
 
 #: Units are made coarser at most this often, and this many times: beyond, weights would have no bits left.
 _ATTEMPTS, _COARSEST = 6, 64.0
-_WAY_OUT = "use fewer timesteps (-T), or --bits (fewer) for weights that keep the units they were trained with"
+_FEWER = "use fewer timesteps (-T): coarser weights would have no bits left"
+_ROUNDED_ANEW = (
+    "the weights keep the units they were trained with: give bits (--bits 8) to round them anew, or fewer timesteps"
+)
 
 
 def lower(
@@ -63,16 +67,18 @@ def lower(
             "float by calling the network, or convert with another method"
         )
     form = load_format(format)
-    graph, ranges, coarser = _within_range(network, precision, form)
-    for check in (partial(require, graph, form, ranges), partial(check_range, graph, form, ranges, network)):
+    found = _within_range(network, precision, form)
+    graph = found.graph
+    trained = isinstance(precision, Int8) and bool(precision.units)
+    for check in (partial(require, graph, form, found.ranges), partial(_check_range, found, form, trained)):
         try:
             check()
         except (DoesNotFit, RangeError) as error:
             if not force:
                 raise
             warnings.warn(f"written all the same: {error}", stacklevel=2)
-    if coarser:
-        listed = ", ".join(f"{name} {factor:g} times" for name, factor in coarser.items())
+    if found.coarser:
+        listed = ", ".join(f"{name} {factor:g} times" for name, factor in found.coarser.items())
         warnings.warn(
             f"T = {network.timesteps}: numbers would overflow with units as fine as the weights allow, so units are "
             f"coarser ({listed}) and weights there have fewer bits",
@@ -83,29 +89,37 @@ def lower(
     return built
 
 
-def _within_range(
-    network: SpikingNetwork, precision: Precision, form: NumberFormat
-) -> tuple[ig.IntegerGraph, Ranges, dict[str, float]]:
-    """The integer graph, its ranges, and how many times coarser units had to become: where membranes left the format's
-    range on the example images, or, with several spikes per step, where the input of one step may leave it. The finest
-    graph, and no factor, where coarser units do not help."""
-    finest = integer_graph(network, precision, form)
-    ranges = bounds(finest)
-    if isinstance(precision, Int8) and precision.units:
-        return finest, ranges, {}  # the weights were trained with these units
-    graph, seen = finest, ranges
+@dataclass(frozen=True)
+class _Ranged:
+    """An integer graph and its ranges. ``coarser``: how many times coarser units had to become, by population;
+    ``overflows``: membranes, lowest and highest, that leave the format's range on the example images all the same."""
+
+    graph: ig.IntegerGraph
+    ranges: Ranges
+    coarser: dict[str, float]
+    overflows: dict[str, tuple[int, int]]
+
+
+def _within_range(network: SpikingNetwork, precision: Precision, form: NumberFormat) -> _Ranged:
+    """The integer graph, with coarser units where membranes leave the format's range on the example images, or, with
+    several spikes per step, where the input of one step may leave it. The finest graph where that does not help, or
+    where the weights were trained with their units."""
     coarser: dict[str, float] = {}
+    finest: _Ranged | None = None
     for _ in range(_ATTEMPTS):
-        beyond = _excess(graph, form, seen, network)
+        graph = integer_graph(network, precision, form, coarser)
+        ranges = bounds(graph)
+        made = _Ranged(graph, ranges, dict(coarser), _overflows(graph, form, ranges, network))
+        finest = finest or made
+        beyond = _excess(made, form)
         if not beyond:
-            return graph, seen, coarser
+            return made
         for name, times in beyond.items():
             coarser[name] = coarser.get(name, 1.0) * 2.0 ** max(math.ceil(math.log2(times)), 1)
-        if max(coarser.values()) > _COARSEST:
+        if max(coarser.values()) > _COARSEST or (isinstance(precision, Int8) and precision.units):
             break
-        graph = integer_graph(network, precision, form, coarser)
-        seen = bounds(graph)
-    return finest, ranges, {}
+    assert finest is not None
+    return finest
 
 
 def integer_graph(
@@ -170,26 +184,26 @@ def _readout(network: SpikingNetwork, current: Current, units: Units, sources: t
     return ig.Readout(READOUT, sources, current.shape, np.zeros(current.shape, dtype=np.int64), scale)
 
 
-def check_range(graph: ig.IntegerGraph, form: NumberFormat, ranges: Ranges, network: SpikingNetwork) -> None:
-    """Raise ``RangeError``, naming every layer, where membranes may leave the format's range and do so on the example
-    images."""
-    limit = form.membrane_max
+def _check_range(made: _Ranged, form: NumberFormat, trained: bool) -> None:
+    """Raise ``RangeError``, naming every layer, where membranes leave the format's range on the example images.
+    ``trained``: units are those the weights were trained with."""
+    limit, worst = form.membrane_max, made.ranges.membranes
     found = [
         f"{name}: the membrane overflows on the example images: it reaches [{low}, {high}], worst case "
-        f"[{ranges.membranes[name].low}, {ranges.membranes[name].high}], limit {limit} ({form.title})"
-        for name, (low, high) in _overflows(graph, form, ranges, network).items()
+        f"[{worst[name].low}, {worst[name].high}], limit {limit} ({form.title})"
+        for name, (low, high) in made.overflows.items()
     ]
     if found:
-        raise RangeError(f"{'; '.join(found)}; {_WAY_OUT}")
+        raise RangeError(f"{'; '.join(found)}; {_ROUNDED_ANEW if trained else _FEWER}")
 
 
-def _excess(graph: ig.IntegerGraph, form: NumberFormat, ranges: Ranges, network: SpikingNetwork) -> dict[str, float]:
+def _excess(made: _Ranged, form: NumberFormat) -> dict[str, float]:
     """How many times too large numbers of populations and readout are, by name."""
     found: dict[str, float] = {}
-    if any(population.neuron.emission[1] > 1 for population in graph.populations):
-        reach = {name: max(bound.high, -bound.low) for name, bound in ranges.accumulators.items()}
+    if any(population.neuron.emission[1] > 1 for population in made.graph.populations):
+        reach = {name: max(bound.high, -bound.low) for name, bound in made.ranges.accumulators.items()}
         found = {name: most / form.accumulator_max for name, most in reach.items() if most > form.accumulator_max}
-    for name, (low, high) in _overflows(graph, form, ranges, network).items():
+    for name, (low, high) in made.overflows.items():
         found[name] = max(found.get(name, 0.0), max(high, -low) / form.membrane_max)
     return found
 
