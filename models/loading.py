@@ -54,6 +54,12 @@ def load_weights(module: nn.Module, path: str | Path, *, levels: int | None = No
     module.eval()
 
 
+def fits(module: nn.Module, path: str | Path) -> bool:
+    """Whether :func:`load_weights` would take the file. Raises :class:`DataError` for a file that holds no weights."""
+    own = module.state_dict()
+    return not _differences(own, _without_prefix(read_weights(Path(path))[0], own))
+
+
 def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The state dictionary and the ``info`` of :func:`save_weights` (else empty). Raises :class:`DataError`."""
     if not path.is_file():

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from spikec.errors import ConversionError, DataError
-from spikec.frontend import canonicalize, replace_max_pool
+from spikec.frontend import canonicalize, replace_max_pool, with_layers
 from spikec.models.data import Dataset
-from spikec.models.loading import holds_thresholds, load_weights
+from spikec.models.loading import fits, holds_thresholds, load_weights
 from spikec.models.recipes import Recipe
 from spikec.models.resolving import resolve
 from spikec.models.weights import index, pretrained
@@ -22,13 +23,20 @@ _THRESHOLD_IMAGES = 256
 
 
 def prepare(
-    spec: str, recipe: Recipe, train: Dataset, weights: Path | None = None, *, average_pool: bool = False
+    spec: str,
+    recipe: Recipe,
+    train: Dataset,
+    weights: Path | None = None,
+    *,
+    average_pool: bool = False,
+    fine_tuned: bool = False,
 ) -> tuple[nn.Module, dict[str, float]]:
     """The network ``spec`` (see :func:`models.resolve`) with the activations of ``recipe``, initialised with its seed.
 
     ``weights`` may come from a network trained with thresholds: these are kept, with the recipe's number of levels. Or
     they come from a ReLU network: unless the method is ``relu``, thresholds are then set from its activations on
-    training images, and returned by layer as the second value. A network that could not be converted later is refused
+    training images, and returned by layer as the second value. ``average_pool`` replaces max pools; ``fine_tuned`` says
+    that the weights know average pools already. A network that could not be converted later is refused
     now, not after hours of training: raises :class:`UnsupportedOperation`, :class:`ConversionError` or
     :class:`DataError`.
     """
@@ -45,17 +53,32 @@ def prepare(
         if recipe.mean:
             fold_normalisation(model, recipe.mean, recipe.deviation)
     if average_pool:
-        model = replace_max_pool(model)
-    replaced = replace_relu(model, recipe.activation) if recipe.method != "relu" else 0
+        model = replace_max_pool(model, fine_tuned=fine_tuned)
+    model, replaced = _trainable(model, recipe, train.images(slice(2)), None if from_relu else weights)
     thresholds: dict[str, float] = {}
     if weights is not None and not from_relu:
         load_weights(model, weights, levels=recipe.levels)
     elif weights is not None and replaced:
         thresholds = initialise_thresholds(model, train.images(slice(_THRESHOLD_IMAGES)))
     if recipe.method != "relu" and not any(isinstance(m, ClipFloorShift) for m in model.modules()):
-        raise ConversionError(f"{spec} has no nn.ReLU modules to replace; write its activations as modules")
+        raise ConversionError(f"{spec} has no ReLU, so there is nothing that could become neurons; add ReLU layers")
     canonicalize(model, train.images(slice(2)))
     return model, thresholds
+
+
+def _trainable(model: nn.Module, recipe: Recipe, example: Tensor, weights: Path | None) -> tuple[nn.Module, int]:
+    """The network with the activations of a recipe, and how many were replaced; ``weights`` with thresholds say whether
+    functional and repeated activations have one of their own."""
+    made = with_layers(model, example)
+    if recipe.method == "relu":
+        return made, 0
+    if weights is not None and made is not model:
+        before = copy.deepcopy(model)
+        replaced = replace_relu(before, recipe.activation)
+        if fits(before, weights):
+            return before, replaced
+    replaced = replace_relu(made, recipe.activation)
+    return made, replaced
 
 
 def trained(spec: str, weights: Path | None, data: Dataset) -> nn.Module:
@@ -76,7 +99,7 @@ def trained(spec: str, weights: Path | None, data: Dataset) -> nn.Module:
         activation=ClipFloorShift if clipped else nn.ReLU,
     )
     if clipped and not any(isinstance(m, ClipFloorShift) for m in model.modules()):
-        replace_relu(model, ClipFloorShift)
+        model, _ = _trainable(model, Recipe(), data.images(slice(2)), weights)
     if weights is not None:
         load_weights(model, weights)
     return model.eval()

@@ -23,5 +23,5 @@ CALIBRATION_IMAGES_MAX = 1000
 #: Images whose spike counts are kept one by one, for the spread between images in the energy. Accuracy and counts take
 #: all images.
 SPREAD_IMAGES = 1000
-#: Number of test images in commands that do not measure on all of them.
+#: Number of test images in commands that do not measure on all of them, such as export.
 MEASURED_IMAGES = 1000

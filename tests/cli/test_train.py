@@ -32,6 +32,7 @@ from torch import nn
 def relu(): return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(64, 2))
 def mlp(): return nn.Sequential(nn.Linear(36, 8), nn.ReLU(), nn.Linear(8, 2))
 def one_class(): return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(64, 1))
+def linear(): return nn.Sequential(nn.Flatten(), nn.Linear(36, 2))
 class Functional(nn.Module):
     def __init__(self):
         super().__init__()
@@ -181,7 +182,7 @@ def test_reduced_precision_trains_and_is_recorded_in_the_recipe(place: Path) -> 
     ("words", "message"),
     [
         (["net.py:relu", "--device", "nonsense"], "device 'nonsense' cannot be used"),
-        (["net.py:Functional"], "no nn.ReLU modules"),
+        (["net.py:linear"], "no ReLU"),
         (["net.py:relu", "--recipe", "missing.toml"], "missing.toml"),
         (["net.py:relu", "--method", "qfcs"], "did you mean 'qcfs'"),
         (["net.py:relu", "--method", "error-free"], "1, 3, 7"),

@@ -76,7 +76,7 @@ def test_words_agree_with_those_of_the_types():
 
 
 def test_every_field_is_an_option_or_a_key_or_derived():
-    derived = {"as_trained", "files"}
+    derived = {"as_trained", "data_assumed", "files"}
     assert {each.name for each in dataclasses.fields(Configuration)} == derived | {
         name for name, about in SETTINGS.items() if about.command or about.grid or name == "options"
     }

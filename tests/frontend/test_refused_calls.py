@@ -28,9 +28,10 @@ _REFUSED = {
         "F.gelu": ("GELU", lambda n, x: n.head(F.gelu(n.conv(x)))),
         "ELU": ("an activation with negative values", lambda n, x: n.head(F.elu(n.conv(x)))),
     },
-    "let the network end in logits; apply softmax outside it": {
+    "only a last one over the classes (dim=1), which changes no order, is left out; let the network end in logits": {
         "Softmax inside": ("softmax", lambda n, x: n.head(n.conv(x).softmax(1))),
-        "softmax at the end": ("softmax", lambda n, x: F.log_softmax(n.head(n.conv(x)), dim=1)),
+        "softmax over images": ("softmax", lambda n, x: F.log_softmax(n.head(n.conv(x)), dim=0)),
+        "softmax that is read": ("softmax", lambda n, x: F.softmax(n.head(n.conv(x)), dim=1) * 2),
     },
     "let the network end in logits; take the argmax outside it": {
         "argmax at the end": ("argmax", lambda n, x: n.head(n.conv(x)).argmax(1)),

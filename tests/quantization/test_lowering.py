@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from torch import nn
 
 import spikec as tc
+from spikec.analysis.ranges import bounds
+from spikec.ir import as_integer
 
 _IMAGES = torch.rand(4, 2, 6, 6, generator=torch.Generator().manual_seed(1))
 
@@ -270,6 +272,33 @@ def test_every_membrane_that_overflows_is_named():
         tc.lower(tc.convert(network, tc.QCFS(timesteps=2**14), example=torch.ones(2, 2, 6, 6)))
     for name in ("1", "3"):
         assert f"{name}: the membrane overflows" in str(raised.value)
+
+
+@pytest.mark.parametrize(("per", "scale"), [("layer", "max"), ("channel", "power_of_two")])
+@pytest.mark.parametrize("method", [tc.ErrorFree(timesteps=15), tc.QCFS(timesteps=200, schedule="layerwise")])
+def test_more_steps_get_a_coarser_unit_where_a_membrane_would_overflow(method, per, scale):
+    """Fifteen bits of levels, or many layerwise steps: membranes fit 24 bits, and the network computes the same."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(300, 40), nn.ReLU(), nn.Linear(40, 12), nn.ReLU(), nn.Linear(12, 4))
+    model[2].weight.data.abs_()  # large sums of small weights need a large threshold
+    images = torch.rand(40, 300)
+    network = tc.convert(model, method, example=images, calibration=images)
+    with pytest.warns(UserWarning, match=f"T = {method.timesteps}: .* units are coarser"):
+        graph = tc.lower(network, tc.Int8(per=per, scale=scale))
+    trace = tc.simulate(graph, images, measure=True)
+    assert max(max(abs(low), abs(high)) for low, high in trace.membrane.values()) < 2**23
+    expected = model(images).detach()
+    assert float((torch.as_tensor(trace.logits) - expected).abs().max()) < 0.1 * float(expected.abs().max())
+
+
+def test_several_spikes_get_a_coarser_unit_where_the_input_of_a_step_would_overflow():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(300, 60), nn.ReLU(), nn.Linear(60, 4))
+    images = torch.rand(20, 300)
+    network = tc.convert(model, tc.QCFS(timesteps=2, spikes=4000), example=images, calibration=images)
+    with pytest.warns(UserWarning, match="readout .* times"):
+        graph = as_integer(tc.lower(network))
+    assert max(max(b.high, -b.low) for b in bounds(graph).accumulators.values()) < 2**23
 
 
 def test_a_membrane_that_could_overflow_but_does_not_is_accepted():

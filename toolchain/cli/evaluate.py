@@ -23,6 +23,19 @@ def progressing(label: str, total: int) -> Iterator[Callable[[int], None]]:
         yield lambda done: progress.advance(done - progress.done)
 
 
+@contextmanager
+def measuring() -> Iterator[Callable[[str, int], None]]:
+    """Gives a function that shows progress when it is called with a stage and the number of its images done."""
+    with Progress("measuring", 0) as progress:
+
+        def advance(stage: str, done: int) -> None:
+            progress.label = f"measuring, {stage}:"
+            progress.total = max(progress.total, done)
+            progress.advance(done - progress.done)
+
+        yield advance
+
+
 def golden_trace(
     dataset: Images,
     graph: IntegerGraph,

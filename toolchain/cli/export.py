@@ -5,16 +5,18 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from spikec import defaults
 from spikec.cli import parser, plain_nir
 from spikec.cli.output import Progress, emit, note
-from spikec.cli.parser import Parser, UsageError, keep_inputs, output_path
+from spikec.cli.parser import Parser, UsageError, at_least, keep_inputs, output_path
 from spikec.cli.precision import overrides
 from spikec.cli.ranges import check_format
 from spikec.cli.settings import add_other_settings, add_settings, given
 from spikec.words import unknown
 
 if TYPE_CHECKING:
-    from spikec.deployment import Configuration
+    from spikec.deployment import Configuration, Deployment
+    from spikec.ir.measured import Measured
 
 
 def add_parser(commands: Any) -> Parser:
@@ -23,6 +25,14 @@ def add_parser(commands: Any) -> Parser:
     add_settings(command, "bits", "per", "override", "scale", "format", "force")
     command.add_argument("--fidelity", action="store_true", help="print each layer's error and its causes")
     add_settings(command, "max_pool", "data", "data_root", "calibration", "seed")
+    command.add_argument(
+        "--measure",
+        type=at_least(0),
+        default=defaults.MEASURED_IMAGES,
+        metavar="N",
+        help="measure the network and the deployment on at most N test images, and keep that in the file (default "
+        f"{defaults.MEASURED_IMAGES}, fewer for large networks; 0: do not)",
+    )
     add_other_settings(command)
     plain_nir.add_portable(command)
     command.add_argument("-o", "--out", type=output_path, required=True, metavar="net.nir", help="the file to write")
@@ -31,6 +41,7 @@ def add_parser(commands: Any) -> Parser:
 
 def run(args: argparse.Namespace) -> int:
     from spikec.deployment import deploy
+    from spikec.ir.profile.build import with_measured
 
     keep_inputs(args, args.out)
     plain = plain_nir.check(args)
@@ -40,8 +51,8 @@ def run(args: argparse.Namespace) -> int:
         made = deploy(configuration, progress=progress.reach)
     for remark in made.remarks:
         note(remark)
-    plain_nir.save(made.nir, args)
-    graph = made.graph
+    graph, found = made.graph, _measured(args, made)
+    plain_nir.save(made.nir if found is None else with_measured(made.nir, found), args)
     layers, method = len(graph.populations), "import of plain NIR" if plain else args.method
     neurons = sum(population.theta.size for population in graph.populations)
     document = {
@@ -68,16 +79,37 @@ def run(args: argparse.Namespace) -> int:
     if made.spikes is not None:
         document["spikes"] = made.spikes.document()
         text = f"{text}\n{made.spikes.text()}"
+    if found is not None:
+        percent = {stage: 100 * float(hits.mean()) for stage, hits in found.correct.items()}
+        document["accuracy"] = {"images": len(found.images), **{stage: right / 100 for stage, right in percent.items()}}
+        text += (
+            f"\nnetwork {percent['network']:.2f}, spiking {percent['spiking']:.2f}, "
+            f"{percent['spiking'] - percent['network']:+.2f} points on {len(found.images)} test images of {found.data}"
+        )
     if args.fidelity and made.model is not None:
         from dataclasses import asdict
 
         import spikec as tc
 
-        found = tc.fidelity(made.model, made.nir, made.images)
-        document["fidelity"] = asdict(found)
-        text = f"{text}\n{found.text()}"
+        errors = tc.fidelity(made.model, made.nir, made.images)
+        document["fidelity"] = asdict(errors)
+        text = f"{text}\n{errors.text()}"
     emit(args, document, text)
     return 0
+
+
+def _measured(args: argparse.Namespace, made: Deployment) -> Measured | None:
+    """What the network and its deployment get right; None where it is not asked for, or nothing fits."""
+    from spikec.cli.evaluate import measuring
+    from spikec.deployment.measuring import measured
+
+    if not args.measure or args.portable or made.model is None:
+        return None
+    with measuring() as progress:
+        found, remarks = measured(made, args.measure, progress)
+    for remark in remarks:
+        note(remark)
+    return found
 
 
 def _configuration(args: argparse.Namespace, plain: bool) -> Configuration:

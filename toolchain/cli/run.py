@@ -15,6 +15,7 @@ from spikec.cli.target_options import add_targets, target_options
 
 if TYPE_CHECKING:
     from spikec.evidence.accuracy import Evaluation
+    from spikec.evidence.loss import Loss
 
 #: Lava simulates every process at every step; a whole test set takes hours there.
 LAVA_LIMIT = 100
@@ -41,10 +42,13 @@ def add_parser(commands: Any) -> Parser:
 
 
 def run(args: argparse.Namespace) -> int:
+    import numpy as np
+
     from spikec.cli.evaluate import batches, golden_trace
     from spikec.cli.inputs import find_target, open_images, read_graph
     from spikec.cli.trace_file import TraceFile
     from spikec.evidence.accuracy import Evaluation
+    from spikec.evidence.loss import loss, loss_document
 
     if args.record and not args.out:
         raise UsageError("--record needs -o FILE to keep the spikes in")
@@ -71,8 +75,9 @@ def run(args: argparse.Namespace) -> int:
                 speed.add(trace)
                 if file is not None:
                     file.append(trace, labels)
-    document = _document(args, graph.content_sha256, result) | speed.document
-    emit(args, document, _text(args, graph.timesteps, result, speed))
+    cost = loss(graph, dataset, np.concatenate(result.hits))
+    document = _document(args, graph.content_sha256, result) | {"loss": loss_document(cost)} | speed.document
+    emit(args, document, _text(args, graph.timesteps, result, speed, cost))
     return 0
 
 
@@ -103,12 +108,13 @@ def _document(args: argparse.Namespace, sha256: str, result: Evaluation) -> dict
     }
 
 
-def _text(args: argparse.Namespace, timesteps: int, result: Evaluation, speed: Speed) -> str:
+def _text(args: argparse.Namespace, timesteps: int, result: Evaluation, speed: Speed, cost: Loss | None) -> str:
     low, high = result.interval
     lines = [
         f"accuracy {percent(result.accuracy)} ({result.correct} of {result.images} {args.data} test images, "
         f"95 % interval {100 * low:.2f} to {100 * high:.2f}) at T = {timesteps} on {args.target}"
     ]
+    lines += [] if cost is None else cost.sentences
     if result.curve is not None:
         lines.append("against T: " + ", ".join(f"T={t} {percent(a)}" for t, a in enumerate(result.curve, 1)))
     if result.mean_steps is not None:

@@ -49,7 +49,10 @@ def _add_arguments(parser: Parser) -> None:
     parser.add_argument("--device", default="cpu", metavar="D", help="cpu (default), cuda or cuda:N")
     parser.add_argument("--weights", type=Path, metavar="W", help="fine-tune: weights to start from")
     parser.add_argument(
-        "--max-pool", choices=("average",), help="replace max pooling by average pooling, then train or fine-tune"
+        "--max-pool",
+        choices=("exact", "average"),
+        help="average puts average pools in place of max pools, then trains or fine-tunes; exact keeps them (default: "
+        "as --weights were trained, else exact)",
     )
     add_settings(
         parser,
@@ -79,6 +82,7 @@ def _safetensors(text: str) -> Path:
 
 
 def run(args: argparse.Namespace) -> int:
+    from spikec.deployment.weights_file import MAX_POOL, weights_file
     from spikec.evidence.intervals import wilson
     from spikec.models import prepare, save_weights
     from spikec.models.data import open_dataset
@@ -96,10 +100,15 @@ def run(args: argparse.Namespace) -> int:
         weights, recipe = start("--through-spikes", args, recipe), spiking(recipe, args)
     if args.bits is None and (args.per or args.scale or args.override):
         raise UsageError("--per, --scale and --override fine-tune weights of few bits: give --weight-bits too")
+    remembered = None if weights is None else weights_file(weights).max_pool
+    args.max_pool = args.max_pool or remembered
+    average = args.max_pool == "average"
     data = open_dataset(recipe.data, args.data_root, "train")
     test = open_dataset(recipe.data, args.data_root, "test")
     train, validation = data.split(recipe.validation, recipe.fit.seed)
-    model, thresholds = prepare(args.model, recipe, train, weights, average_pool=args.max_pool is not None)
+    model, thresholds = prepare(
+        args.model, recipe, train, weights, average_pool=average, fine_tuned=remembered == "average"
+    )
     if thresholds:
         note("thresholds start at " + ", ".join(f"{value:.3g}" for value in thresholds.values()))
     fitting_network(model, {"train": train, "test": test}, "cpu")  # the test set too: now, not after the training
@@ -114,6 +123,7 @@ def run(args: argparse.Namespace) -> int:
     files: dict[str, Any] = {"checkpoint": checkpoint, "resume": args.resume, "log": log}
     files["identity"] = _identity(args, recipe)
     header: dict[str, Any] = {}
+    pools: dict[str, Any] = {MAX_POOL: "average"} if average else {}
     if args.bits is not None:
         result, header = fine_tune(args, recipe, model, train, validation, **files)
     else:
@@ -130,7 +140,7 @@ def run(args: argparse.Namespace) -> int:
         "test_accuracy": accuracy,
         "test_interval_95": [low, high],
     }
-    save_weights(model, output, summary | header)
+    save_weights(model, output, summary | pools | header)
     emit(
         args,
         {**summary, "output": output},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from spikec.cli import parser
@@ -14,9 +14,12 @@ from spikec.cli.target_options import add_targets, golden_options, target_option
 
 if TYPE_CHECKING:
     import nir
+    import numpy as np
+    import numpy.typing as npt
 
     from spikec.evidence.crosscheck import Crosscheck
     from spikec.models.data import Dataset
+    from spikec.simulation import Trace
 
 
 def add_parser(commands: Any) -> Parser:
@@ -30,21 +33,34 @@ def add_parser(commands: Any) -> Parser:
 
 
 def run(args: argparse.Namespace) -> int:
+    import numpy as np
+
     from spikec.cli.inputs import find_target, open_images, read_graph
+    from spikec.evidence.loss import loss, loss_document
 
     (options, _), speed = target_options(args, running=False), Speed()
     nir_graph, graph = read_graph(args.graph)
     find_target(args.target)
     dataset = open_images(args, graph)
-    result = crosscheck(args.target, nir_graph, dataset, options, golden_options(args), speed)
+    hits: list[npt.NDArray[np.bool_]] = []
+
+    def watch(trace: Trace) -> None:
+        start = sum(map(len, hits))
+        speed.add(trace)
+        hits.append(trace.predictions == dataset.labels[start : start + trace.images])
+
+    result = crosscheck(args.target, nir_graph, dataset, options, golden_options(args), watch)
+    cost = loss(graph, dataset, np.concatenate(hits)) if hits and result.identical else None
     document = {
         "file": args.graph,
         "content_sha256": graph.content_sha256,
         "data": args.data,
         **result.to_json(),
+        "loss": loss_document(cost),
         **speed.document,
     }
-    emit(args, document, "\n".join([str(result), *(speed.lines if speed.steps else [])]))
+    lines = [str(result), *([] if cost is None else cost.sentences), *(speed.lines if speed.steps else [])]
+    emit(args, document, "\n".join(lines))
     return 0 if result.identical else 3
 
 
@@ -54,9 +70,9 @@ def crosscheck(
     dataset: Dataset,
     options: Mapping[str, Any] | None = None,
     golden: Mapping[str, Any] | None = None,
-    speed: Speed | None = None,
+    watch: Callable[[Trace], None] | None = None,
 ) -> Crosscheck:
-    """:func:`spikec.crosscheck` with progress on stderr; ``speed`` takes the target's times."""
+    """:func:`spikec.crosscheck` with progress on stderr; ``watch`` is called with every trace of the target."""
     from spikec.cli.evaluate import progressing
     from spikec.evidence import crosscheck as evidence
 
@@ -68,5 +84,5 @@ def crosscheck(
             options=options,
             golden=golden,
             progress=progress,
-            watch=None if speed is None else speed.add,
+            watch=watch,
         )

@@ -27,6 +27,7 @@ from spikec.frontend import (
     MaxPool,
     Rectifier,
     canonicalize,
+    dropped,
     is_activation,
     measure_lifts,
     module_of,
@@ -59,6 +60,13 @@ def convert(ann: nn.Module, method: Method, *, example: Any, calibration: Any = 
     graph = canonicalize(ann, images[:2])
     check_structure(graph)
     measure_lifts(graph, training[:CALIBRATION_IMAGES_MAX])
+    left_out = dropped(graph)
+    if left_out:
+        warnings.warn(
+            f"left out at the end of the network: {', '.join(left_out)}; it changes no order over the classes, and the "
+            "spiking network gives logits",
+            stacklevel=3,
+        )
     offsets = method.calibrated_offsets()
     data, tuning = training[:CALIBRATION_IMAGES_MAX], training[:LARGEST_SET]
     if calibration is None:
@@ -82,13 +90,18 @@ def convert(ann: nn.Module, method: Method, *, example: Any, calibration: Any = 
         drain=method.drain_steps(),
         input_range=input_range(seen),
         example=seen[-_KEPT_EXAMPLES:],
-        provenance=Provenance(method.name, state_sha256(ann.state_dict()), method.settings()),
+        provenance=Provenance(method.name, state_sha256(ann.state_dict()), method.settings() | _said(left_out)),
     )
     if means:
         match_means(network, data, means)
     if scores is not None:
         tune_offsets(network, tuning, scores)
     return network.eval()
+
+
+def _said(left_out: list[str]) -> dict[str, str]:
+    """What was dropped, for the file: names only, since places differ between machines."""
+    return {"left_out": ", ".join(name.split()[0] for name in left_out)} if left_out else {}
 
 
 def as_images(value: Any, name: str) -> Tensor:

@@ -31,8 +31,10 @@ class Configuration:
 
     ``options``: the method's fields beside T and schedule. A filled ``schedule`` is None only if the method refused its
     settings or the model is a plain NIR file. ``limit``: test images (None: all). ``energy``: profiles to estimate.
-    ``as_trained``: weights keep the units they were fine-tuned with. ``files``: SHA-256 of the files named (weights, a
-    model's Python file, an archive of images, a format, a profile), so that a changed file makes another configuration.
+    ``as_trained``: weights keep the units they were fine-tuned with. ``data_assumed``: nobody named the data, and the
+    default stands; not kept in JSON. ``max_pool``: None keeps max pools. ``files``: SHA-256 of the files named
+    (weights, a model's Python file, an archive of images, a format, a profile), so that a changed file makes another
+    configuration.
     ``reset``, ``v_init`` and ``dt`` are for plain NIR files as the model, for which method and weights mean nothing.
     """
 
@@ -61,8 +63,10 @@ class Configuration:
     )
     max_pool: str | None = setting(
         None,
-        "replace max pooling by average pooling; the weights should have been fine-tuned with it",
-        choices=("average",),
+        "exact keeps max pools, average puts average pools in their place, for which the weights should have been "
+        "fine-tuned (default: as the weights were trained, else exact)",
+        choices=("exact", "average"),
+        derived=True,
     )
     method: str = setting(defaults.METHOD, "conversion method (default {default})", metavar="M", check=checks.method)
     options: Mapping[str, Any] = setting(
@@ -137,6 +141,7 @@ class Configuration:
     seed: int = setting(0, "choice of the calibration images", metavar="S", least=0)
     energy: tuple[str, ...] = setting((), command=False, check=checks.energy, many=True, column=False)
     as_trained: bool = False
+    data_assumed: bool = field(default=False, compare=False)
     files: Mapping[str, str] = field(default_factory=dict)
     force: bool = setting(
         False,
@@ -172,6 +177,7 @@ class Configuration:
     def to_json(self) -> dict[str, Any]:
         """JSON types only; fields that were added later are left out if they have their default."""
         values = {**asdict(self), "energy": list(self.energy)}
+        del values["data_assumed"]
         return {name: value for name, value in values.items() if name not in _LATER or value != DEFAULTS[name]}
 
     @classmethod

@@ -14,6 +14,7 @@ from spikec import defaults
 from spikec.conversion import Method, SpikingNetwork, convert
 from spikec.conversion.sensitivity import Progress
 from spikec.deployment.configuration import Configuration
+from spikec.deployment.example_images import example_images
 from spikec.deployment.filling import method_of
 from spikec.deployment.spike_budget import SpikeChoice, choose_spikes
 from spikec.deployment.weights_file import SpikingTraining, weights_file
@@ -21,6 +22,7 @@ from spikec.errors import DataError
 from spikec.ir import IntegerGraph, as_integer
 from spikec.models import trained
 from spikec.models.data import Dataset, open_dataset
+from spikec.models.zoo import REGISTRY
 from spikec.quantization import Int8, Precision, lower
 
 
@@ -66,7 +68,12 @@ def deploy(
         training = open_dataset(configuration.data, configuration.data_root, "train")
     if model is None and not configuration.plain:
         model = trained_model(configuration, training)
-    images = training.draw(configuration.calibration, configuration.seed).images()
+    remarks = _remarks_on_pools(configuration)
+    if model is None:
+        images = training.draw(configuration.calibration, configuration.seed).images()
+    else:
+        images, said = example_images(configuration, model, training)
+        remarks += said
     options: dict[str, Any] = {"format": configuration.format, "force": configuration.force}
     precision, choice = precision_of(configuration), None
     if model is None:
@@ -84,7 +91,7 @@ def deploy(
         images,
         model,
         configuration,
-        tuple(_remarks(configuration, network)),
+        tuple(remarks + _remarks(configuration, network)),
         choice,
     )
 
@@ -112,8 +119,33 @@ def trained_model(configuration: Configuration, training: Dataset) -> nn.Module:
     from spikec.frontend import replace_max_pool
 
     weights = Path(configuration.weights) if configuration.weights else None
-    model = trained(configuration.model, weights, training)
-    return replace_max_pool(model) if configuration.max_pool else model
+    try:
+        model = trained(configuration.model, weights, training)
+    except DataError as error:
+        meant = REGISTRY[configuration.model].input_shape if configuration.model in REGISTRY else training.shape
+        if not configuration.data_assumed or meant == training.shape:
+            raise
+        size = "x".join(map(str, meant))
+        raise DataError(
+            f"{error}; {configuration.model} is meant for images of {size}, and these are the 8 x 8 digits, the "
+            "default; give --data"
+        ) from error
+    if configuration.max_pool != "average":
+        return model
+    return replace_max_pool(model, fine_tuned=_pools_of(configuration) == "average")
+
+
+def _pools_of(configuration: Configuration) -> str | None:
+    """What the weights were trained with in place of max pools, if they say so."""
+    if configuration.weights is None or configuration.plain:
+        return None
+    return weights_file(configuration.weights).max_pool
+
+
+def _remarks_on_pools(configuration: Configuration) -> list[str]:
+    if configuration.max_pool is None and _pools_of(configuration) == "average":
+        return ["the weights were trained with average pools in place of max pools; expect a lower accuracy here"]
+    return []
 
 
 def precision_of(configuration: Configuration) -> Int8:

@@ -13,7 +13,7 @@ from spikec import defaults
 from spikec.conversion import methods
 from spikec.conversion.methods.base import Method, default_timesteps
 from spikec.deployment.configuration import DEFAULTS, SETTINGS, Configuration
-from spikec.deployment.weights_file import TrainedPrecision, weights_file
+from spikec.deployment.weights_file import TrainedPrecision, WeightsFile, weights_file
 from spikec.errors import ConversionError, ToolchainError
 
 _PRECISION = [name for name, about in SETTINGS.items() if about.precision]
@@ -34,13 +34,19 @@ def fill(given: Mapping[str, Any]) -> tuple[Configuration, Exception | None]:
     """The configuration that ``given`` fields stand for, and the error that rules it out: what its method raises for
     its settings, or :class:`OtherUse`; None if there is none.
 
-    Derived fields that are not given follow from the network (``data``), its weights (the precision that they were
-    fine-tuned for) and the method (``timesteps``, ``schedule``, the rest of ``options``). ``method`` must be known.
+    Derived fields that are not given follow from the network (``data``), its weights (``data``, ``max_pool``, the
+    precision that they were fine-tuned for) and the method (``timesteps``, ``schedule``, the rest of ``options``).
+    ``method`` must be known.
     """
     values = DEFAULTS | dict(given)
     refused: Exception | None = None
     if "data" not in given:
-        values["data"] = _data(values["model"], values["weights"])
+        values["data"], values["data_assumed"] = _data(values["model"], values["weights"])
+    if given.get("max_pool") is None:
+        about = _about(values["weights"])
+        values["max_pool"] = None if about is None else about.max_pool
+    if values["max_pool"] == "exact":
+        values["max_pool"] = None
     if not str(values["model"]).endswith(".nir"):
         values["timesteps"] = given.get("timesteps") or default_timesteps(methods()[values["method"]])
         try:
@@ -86,22 +92,30 @@ def with_files(configuration: Configuration) -> Configuration:
     return replace(configuration, files=found)
 
 
-def _trained_precision(weights: str | None) -> TrainedPrecision | None:
+def _about(weights: str | None) -> WeightsFile | None:
     """None where the file says nothing, or cannot be read: the deployment will say what is wrong with it."""
     if weights is None or not weights.endswith(".safetensors") or not Path(weights).is_file():
         return None  # other files have no header
     try:
-        return weights_file(weights).precision
+        return weights_file(weights)
     except ToolchainError:
         return None
 
 
-def _data(model: str, weights: str | None) -> str:
-    """The data set of a shipped network; for any other, the default of all commands."""
+def _trained_precision(weights: str | None) -> TrainedPrecision | None:
+    about = _about(weights)
+    return None if about is None else about.precision
+
+
+def _data(model: str, weights: str | None) -> tuple[str, bool]:
+    """The data set that the weights were trained on, or that of the shipped weights of this network; for any other the
+    default of all commands, and whether that had to be taken."""
     from spikec.models.weights import index
 
-    known = index().get(model, {}) if weights is None else {}
-    return str(known.get("data", defaults.DATA))
+    about = _about(weights)
+    trained = None if about is None else about.data
+    known = trained or index().get(model, {}).get("data")
+    return (defaults.DATA, True) if known is None else (str(known), False)
 
 
 def _hash(path: Path) -> str:

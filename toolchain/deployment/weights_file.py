@@ -14,6 +14,8 @@ from spikec.quantization import Int8
 
 #: The key of the header that holds a :class:`TrainedPrecision`.
 TRAINED_PRECISION = "trained_precision"
+#: The key of the header that says what max pools were replaced by.
+MAX_POOL = "max_pool"
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,16 @@ class WeightsFile:
     def levels(self) -> int | None:
         """Levels of its activations; 0: clipping only."""
         return self.header.get("levels")
+
+    @property
+    def data(self) -> str | None:
+        """The data set it was trained on."""
+        return self.header.get("data")
+
+    @property
+    def max_pool(self) -> str | None:
+        """``average`` where it was trained with average pools in place of max pools."""
+        return self.header.get(MAX_POOL)
 
     @property
     def precision(self) -> TrainedPrecision | None:

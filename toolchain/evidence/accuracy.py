@@ -34,6 +34,7 @@ class Evaluation:
     overflows: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0  # wall clock inside the target
     steps: int | None = None  # run in all, if images may stop early
+    hits: list[npt.NDArray[np.bool_]] = field(default_factory=list, repr=False)  # by batch: which images are correct
 
     @property
     def mean_steps(self) -> float | None:
@@ -65,7 +66,8 @@ class Evaluation:
         self.images += len(labels)
         if trace.steps is not None:
             self.steps = (self.steps or 0) + int(trace.steps.sum())
-        self.correct += int((trace.predictions == labels).sum())
+        self.hits.append(trace.predictions == labels)
+        self.correct += int(self.hits[-1].sum())
         if trace.output_curve is not None:
             hits = (trace.output_curve.argmax(axis=2) == labels[:, None]).sum(axis=0)
             self.correct_by_step = hits if self.correct_by_step is None else self.correct_by_step + hits

@@ -1,6 +1,9 @@
 """PyTorch front end: trace a module, rewrite it to a closed list of operations, fold, or refuse with a reason."""
 
 from spikec.frontend.canonical import canonicalize
+from spikec.frontend.final import dropped
+from spikec.frontend.first_layer import first_layer, image_shape
+from spikec.frontend.layers import with_layers
 from spikec.frontend.max_places import measure_lifts
 from spikec.frontend.max_pool import replace_max_pool
 from spikec.frontend.modules import (
@@ -27,8 +30,12 @@ __all__ = [
     "Obstacle",
     "Rectifier",
     "canonicalize",
+    "dropped",
+    "first_layer",
+    "image_shape",
     "is_activation",
     "measure_lifts",
     "module_of",
     "replace_max_pool",
+    "with_layers",
 ]

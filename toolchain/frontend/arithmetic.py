@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Callable
 from typing import Any, cast
 
 import torch
@@ -111,13 +112,13 @@ def negate(b: Builder, call: Call) -> Any:
     return _with_constant(b, call, call.args[0], torch.tensor(-1.0), None)
 
 
-def _rectify(b: Builder, call: Call, x: Any, low: Any, high: Any, name: str) -> fx.Node:
+def _rectifier(low: Any, high: Any, name: str) -> Rectifier:
     low, high = (_limit(value, name) for value in (low, high))
     if low != 0.0:
         raise RefusalError(f"{name} with lower limit {low}", "clip at zero: spike rates are not negative")
     if high is not None and high <= 0.0:
         raise RefusalError(f"{name} with upper limit {high}", "use a positive upper limit")
-    return b.emit(call, Rectifier(high), x)
+    return Rectifier(high)
 
 
 def _limit(value: Any, name: str) -> float | None:
@@ -130,43 +131,66 @@ def _limit(value: Any, name: str) -> float | None:
     return float(number)
 
 
-@handles(nn.ReLU, F.relu, F.relu_, torch.relu, torch.relu_, "relu", "relu_")
-def relu(b: Builder, call: Call) -> fx.Node:
-    return _rectify(b, call, call.args[0], 0.0, None, "ReLU")
+#: What reads the limits of an activation off a call, by the class, the function or the name of the method called.
+_RECTIFIERS: dict[Any, Callable[[Call], Rectifier]] = {}
 
 
-@handles(nn.ReLU6, F.relu6)
-def relu6(b: Builder, call: Call) -> fx.Node:
-    return _rectify(b, call, call.args[0], 0.0, 6.0, "ReLU6")
+def _rectifies(*keys: Any) -> Callable[[Callable[[Call], Rectifier]], Callable[[Call], Rectifier]]:
+    def register(read: Callable[[Call], Rectifier]) -> Callable[[Call], Rectifier]:
+        _RECTIFIERS.update(dict.fromkeys(keys, read))
+        handles(*keys)(lambda b, call: b.emit(call, read(call), call.args[0]))
+        return read
+
+    return register
 
 
-@handles(nn.Hardtanh)
-def hardtanh_module(b: Builder, call: Call) -> fx.Node:
+def rectifier_of(call: Call) -> Rectifier | None:
+    """The activation that a call computes; None for anything else. Raises ``RefusalError`` for limits that no neuron
+    has."""
+    if call.module is not None:
+        keys: tuple[Any, ...] = type(call.module).__mro__
+    else:
+        keys = (call.node.target,)
+    return next((_RECTIFIERS[key](call) for key in keys if key in _RECTIFIERS), None)
+
+
+@_rectifies(nn.ReLU, F.relu, F.relu_, torch.relu, torch.relu_, "relu", "relu_")
+def relu(call: Call) -> Rectifier:
+    return _rectifier(0.0, None, "ReLU")
+
+
+@_rectifies(nn.ReLU6, F.relu6)
+def relu6(call: Call) -> Rectifier:
+    return _rectifier(0.0, 6.0, "ReLU6")
+
+
+@_rectifies(nn.Hardtanh)
+def hardtanh_module(call: Call) -> Rectifier:
     m = cast(nn.Hardtanh, call.module)
-    return _rectify(b, call, call.args[0], m.min_val, m.max_val, "Hardtanh")
+    return _rectifier(m.min_val, m.max_val, "Hardtanh")
 
 
-@handles(F.hardtanh, F.hardtanh_)
-def hardtanh_function(b: Builder, call: Call) -> fx.Node:
-    x, low, high = call.bind("input", "min_val", "max_val", min_val=-1.0, max_val=1.0)
-    return _rectify(b, call, x, low, high, "hardtanh")
+@_rectifies(F.hardtanh, F.hardtanh_)
+def hardtanh_function(call: Call) -> Rectifier:
+    _, low, high = call.bind("input", "min_val", "max_val", min_val=-1.0, max_val=1.0)
+    return _rectifier(low, high, "hardtanh")
 
 
-@handles(torch.clamp, torch.clip, "clamp", "clamp_", "clip", "clip_")
-def clamp(b: Builder, call: Call) -> fx.Node:
-    x, low, high = call.bind("input", "min", "max", min=None, max=None)
-    return _rectify(b, call, x, low, high, "clamp")
+@_rectifies(torch.clamp, torch.clip, "clamp", "clamp_", "clip", "clip_")
+def clamp(call: Call) -> Rectifier:
+    _, low, high = call.bind("input", "min", "max", min=None, max=None)
+    return _rectifier(low, high, "clamp")
 
 
-@handles("clamp_min", "clamp_min_", torch.clamp_min)
-def clamp_min(b: Builder, call: Call) -> fx.Node:
-    x, low = call.bind("input", "min")
-    return _rectify(b, call, x, low, None, "clamp")
+@_rectifies("clamp_min", "clamp_min_", torch.clamp_min)
+def clamp_min(call: Call) -> Rectifier:
+    _, low = call.bind("input", "min")
+    return _rectifier(low, None, "clamp")
 
 
-@handles(nn.Threshold)
-def threshold(b: Builder, call: Call) -> fx.Node:
+@_rectifies(nn.Threshold)
+def threshold(call: Call) -> Rectifier:
     m = cast(nn.Threshold, call.module)
     if m.threshold != 0 or m.value != 0:
         raise RefusalError(f"Threshold({m.threshold}, {m.value})", "use ReLU")
-    return relu(b, call)
+    return _rectifier(0.0, None, "Threshold")

@@ -16,6 +16,7 @@ import spikec.frontend.shapes  # noqa: F401  (importing registers the handlers)
 from spikec.errors import ConversionError
 from spikec.frontend.builder import FUNCTIONS, METHODS, MODULES, Builder, Call, Handler, RefusalError, lifted
 from spikec.frontend.equivalence import require_equal
+from spikec.frontend.final import DROPPED, drop_final
 from spikec.frontend.max_places import settle_max_pools
 from spikec.frontend.modules import Lift
 from spikec.frontend.obstacles import refuse
@@ -31,10 +32,12 @@ def canonicalize(model: nn.Module, example: Tensor) -> fx.GraphModule:
 
     The result holds only the modules of ``spikec.frontend.modules``, activations, ``operator.add`` and ``torch.cat``.
     Nodes carry ``meta["shape"]`` (without batch) and ``meta["where"]`` (the user's source line). ``example`` is float
-    [N, C, H, W]. Raises ``UnsupportedOperation`` that lists every obstacle, and ``ConversionError`` if the result
+    [N, C, H, W]. A softmax or sigmoid at the very end is left out; ``spikec.frontend.dropped`` says so. Raises
+    ``UnsupportedOperation`` that lists every obstacle, and ``ConversionError`` if the result
     does not compute what ``model`` computes.
     """
     raw = trace(model, example)
+    left_out = drop_final(raw)
     builder = Builder()
     values: dict[fx.Node, Any] = {}
     for node in raw.graph.nodes:
@@ -44,6 +47,8 @@ def canonicalize(model: nn.Module, example: Tensor) -> fx.GraphModule:
             builder.origins.setdefault(values[node], set()).add(node)
     refuse(builder.obstacles)
     graph: fx.GraphModule = fx.GraphModule(builder.root, builder.graph).eval()
+    if left_out:
+        graph.meta[DROPPED] = left_out
     graph.graph.eliminate_dead_code()
     settle_max_pools(graph, example)
     insert_relays(graph)

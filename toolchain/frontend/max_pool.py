@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import fx, nn
 
 from spikec.errors import ConversionError
+from spikec.frontend.layers import dropouts_as_layers
 from spikec.frontend.obstacles import Obstacle, refuse
 from spikec.frontend.tracing import own_copy, symbolic, where
 
@@ -38,13 +39,14 @@ _INDICES = ("max pooling with indices", "average pooling has none: use return_in
 _DILATED = ("dilated max pooling", "average pooling has no dilation: use dilation=1")
 
 
-def replace_max_pool(model: nn.Module) -> nn.Module:
+def replace_max_pool(model: nn.Module, *, fine_tuned: bool = False) -> nn.Module:
     """A copy of ``model`` in which every max pool is an average pool of the same kernel, stride and padding.
 
     Layers (MaxPool1d/2d, AdaptiveMaxPool1d/2d) are replaced where they stand; parameters keep their names. If the
     forward pass calls ``F.max_pool2d`` or a similar function, the copy is a traced ``torch.fx.GraphModule`` with the
     same parameters. Padding counts as zeros in the mean. A network with ``ceil_mode`` can be converted only if no
-    window is cut off. Warns that the result needs fine-tuning, unless there was no max pool.
+    window is cut off. Warns that the result needs fine-tuning, unless there was no max pool, or the weights are
+    ``fine_tuned`` with average pools already.
 
     Raises ``UnsupportedOperation`` for pools with indices or dilation, and if the forward pass cannot be traced.
     """
@@ -59,9 +61,10 @@ def replace_max_pool(model: nn.Module) -> nn.Module:
         traced = symbolic(twin)
         calls = _replace_calls(traced, obstacles)
         if calls:
+            dropouts_as_layers(traced)
             twin, replaced = traced, replaced + calls
     refuse(obstacles)
-    if replaced:
+    if replaced and not fine_tuned:
         pools = "1 max pool is" if len(replaced) == 1 else f"{len(replaced)} max pools are"
         warnings.warn(
             f"{pools} an average pool now ({', '.join(replaced)}): the network computes something else "

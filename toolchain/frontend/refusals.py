@@ -43,7 +43,7 @@ _REFUSED: dict[str, tuple[tuple[Any, ...], str]] = {
             "softmax",
             "log_softmax",
         ),
-        "let the network end in logits; apply softmax outside it",
+        "only a last one over the classes (dim=1), which changes no order, is left out; let the network end in logits",
     ),
     "attention": (
         (

@@ -17,6 +17,7 @@ from spikec.errors import GraphError
 from spikec.ir.coding import InputNode
 from spikec.ir.kinds import Kind, Maximum
 from spikec.ir.kinds.together import facts_problems, settings_problems
+from spikec.ir.measured import Measured
 from spikec.ir.operations import Operation, Synapse
 from spikec.ir.timing import Timing
 from spikec.ir.types import Int64, Schedule, Shape
@@ -71,7 +72,8 @@ Node = InputNode | Operation | Population | Readout
 class IntegerGraph:
     """A verified deployment. ``nodes`` is in topological order and contains input and readout; the input of a node
     is the sum of the outputs of its ``sources``. ``format``: name of the number format it was lowered for, empty where
-    none is known; ``info``: further settings of the conversion, for people."""
+    none is known; ``info``: further settings of the conversion, for people; ``measured``: what the trained network and
+    the graph got right when it was exported."""
 
     nodes: dict[str, Node]
     timesteps: int
@@ -82,6 +84,7 @@ class IntegerGraph:
     producer: str = ""
     info: dict[str, str] = field(default_factory=dict)
     format: str = ""
+    measured: Measured | None = None
 
     @property
     def input(self) -> InputNode:

@@ -14,6 +14,8 @@ from spikec.ir.types import Schedule
 KEY = "spikec"
 SCHEMA = "spikec.nir/1"
 INPUT, OUTPUT = "input", "output"
+#: Of the graph: what was measured at export.
+MEASURED = "measured"
 SCHEDULES = get_args(Schedule)
 #: The item of ``requires`` for a file that NIR's own type check would refuse.
 TYPE_CHECK_OFF = "nir_type_check=off"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -40,10 +40,15 @@ def source_gains(network: SpikingNetwork, wires: Wiring) -> dict[str, Float64]:
 
 
 def choose(
-    network: SpikingNetwork, wires: Wiring, gains: Mapping[str, Float64], precision: Precision, form: NumberFormat
+    network: SpikingNetwork,
+    wires: Wiring,
+    gains: Mapping[str, Float64],
+    precision: Precision,
+    form: NumberFormat,
+    coarser: Mapping[str, float] | None = None,
 ) -> Iterator[Choice]:
     """Units of every population and the readout, in network order. ``gains``: those of every source, as from
-    :func:`source_gains`."""
+    :func:`source_gains`. ``coarser``: factors, by name, by which units must be larger than they would be."""
     neurons = network.neurons
     given: Mapping[str, Sequence[float]] = {}
     if isinstance(precision, Int8):
@@ -56,6 +61,7 @@ def choose(
         weights = [output_weights(term) for term in terms]
         bias = channel_bias(current, weights[0].shape[0])
         request = _request(_layers(name, current), weights, bias, neuron, precision, form)
+        request = replace(request, coarser=(coarser or {}).get(name, 1.0))
         if given:
             units = given_units(request, name, given)
         elif sources_seen is None:

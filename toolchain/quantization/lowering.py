@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 
 import nir
@@ -26,6 +29,13 @@ from spikec.quantization.scales import Int8, Precision, Units
 from spikec.quantization.synapses import Names, synapse_nodes
 from spikec.simulation import simulate
 
+#: Units are made coarser at most this often, and this many times: beyond, weights would have no bits left.
+_ATTEMPTS, _COARSEST = 6, 64.0
+_FEWER = "use fewer timesteps (-T): coarser weights would have no bits left"
+_ROUNDED_ANEW = (
+    "the weights keep the units they were trained with: give bits (--bits 8) to round them anew, or fewer timesteps"
+)
+
 
 def lower(
     network: SpikingNetwork,
@@ -43,7 +53,8 @@ def lower(
     ``tc.simulate(graph, images, overflow="format")`` shows what then happens on the target.
 
     Raises ``DoesNotFit`` with every number the format cannot hold, ``RangeError`` where a membrane can leave its range
-    and does on the network's example images, and ``ConversionError`` where operations cannot share a synapse.
+    and does on the network's example images, even with coarser units, which are tried, with a warning; and
+    ``ConversionError`` where operations cannot share a synapse.
     """
     if not isinstance(network, SpikingNetwork):
         raise ConversionError(f"expected a network made by tc.convert, got {type(network).__name__}")
@@ -57,22 +68,66 @@ def lower(
             "float by calling the network, or convert with another method"
         )
     form = load_format(format)
-    graph = integer_graph(network, precision, form)
-    ranges = bounds(graph)
-    for check in (partial(require, graph, form, ranges), partial(check_range, graph, form, ranges, network)):
+    found = _within_range(network, precision, form)
+    graph = found.graph
+    trained = isinstance(precision, Int8) and bool(precision.units)
+    for check in (partial(require, graph, form, found.ranges), partial(_check_range, found, form, trained)):
         try:
             check()
         except (DoesNotFit, RangeError) as error:
             if not force:
                 raise
             warnings.warn(f"written all the same: {error}", stacklevel=2)
+    if found.coarser:
+        listed = ", ".join(f"{name} {factor:g} times" for name, factor in found.coarser.items())
+        warnings.warn(
+            f"T = {network.timesteps}: numbers would overflow with units as fine as the weights allow, so units are "
+            f"coarser ({listed}) and weights there have fewer bits",
+            stacklevel=2,
+        )
     built = build(graph)
     decode(built)
     return built
 
 
-def integer_graph(network: SpikingNetwork, precision: Precision, form: NumberFormat) -> ig.IntegerGraph:
-    """The integer graph of a converted network, before anything is checked."""
+@dataclass(frozen=True)
+class _Ranged:
+    """An integer graph and its ranges. ``coarser``: how many times coarser units had to become, by population;
+    ``overflows``: membranes, lowest and highest, that leave the format's range on the example images all the same."""
+
+    graph: ig.IntegerGraph
+    ranges: Ranges
+    coarser: dict[str, float]
+    overflows: dict[str, tuple[int, int]]
+
+
+def _within_range(network: SpikingNetwork, precision: Precision, form: NumberFormat) -> _Ranged:
+    """The integer graph, with coarser units where membranes leave the format's range on the example images, or, with
+    several spikes per step, where the input of one step may leave it. The finest graph where that does not help, or
+    where the weights were trained with their units."""
+    coarser: dict[str, float] = {}
+    finest: _Ranged | None = None
+    for _ in range(_ATTEMPTS):
+        graph = integer_graph(network, precision, form, coarser)
+        ranges = bounds(graph)
+        made = _Ranged(graph, ranges, dict(coarser), _overflows(graph, form, ranges, network))
+        finest = finest or made
+        beyond = _excess(made, form)
+        if not beyond:
+            return made
+        for name, times in beyond.items():
+            coarser[name] = coarser.get(name, 1.0) * 2.0 ** max(math.ceil(math.log2(times)), 1)
+        if max(coarser.values()) > _COARSEST or (isinstance(precision, Int8) and precision.units):
+            break
+    assert finest is not None
+    return finest
+
+
+def integer_graph(
+    network: SpikingNetwork, precision: Precision, form: NumberFormat, coarser: Mapping[str, float] | None = None
+) -> ig.IntegerGraph:
+    """The integer graph of a converted network, before anything is checked. ``coarser``: factors, by population, by
+    which units are larger than they would be."""
     wires = wiring(network)
     coding = network.input_range
     names = Names({"input", "output", READOUT, *network.neurons, *wires.pools})
@@ -83,7 +138,7 @@ def integer_graph(network: SpikingNetwork, precision: Precision, form: NumberFor
         synapse, population = ones_population(shape, wires.input_shape, network, names)
         nodes += [synapse, population]
         gains[population.name] = np.ones(1)
-    for choice in choose(network, wires, gains, precision, form):
+    for choice in choose(network, wires, gains, precision, form, coarser):
         current, units, neuron = choice.current, choice.units, choice.neuron
         sources, made = synapse_nodes(choice.name, choice.terms, current, units, form, names)
         nodes += made
@@ -131,20 +186,39 @@ def _readout(network: SpikingNetwork, current: Current, units: Units, sources: t
     return ig.Readout(READOUT, sources, current.shape, np.zeros(current.shape, dtype=np.int64), scale)
 
 
-def check_range(graph: ig.IntegerGraph, form: NumberFormat, ranges: Ranges, network: SpikingNetwork) -> None:
-    """Raise ``RangeError``, naming every layer, where membranes may leave the format's range and do so on the example
-    images."""
-    limit = form.membrane_max
-    loose = {name: b for name, b in ranges.membranes.items() if max(b.high, -b.low) > limit}
-    if not loose:
-        return
-    trace = simulate(graph, network.example, counts=False, measure=True)
-    seen = {name: trace.membrane[name] for name in loose}
+def _check_range(made: _Ranged, form: NumberFormat, trained: bool) -> None:
+    """Raise ``RangeError``, naming every layer, where membranes leave the format's range on the example images.
+    ``trained``: units are those the weights were trained with."""
+    limit, worst = form.membrane_max, made.ranges.membranes
     found = [
         f"{name}: the membrane overflows on the example images: it reaches [{low}, {high}], worst case "
-        f"[{loose[name].low}, {loose[name].high}], limit {limit} ({form.title})"
-        for name, (low, high) in seen.items()
-        if max(high, -low) > limit
+        f"[{worst[name].low}, {worst[name].high}], limit {limit} ({form.title})"
+        for name, (low, high) in made.overflows.items()
     ]
     if found:
-        raise RangeError(f"{'; '.join(found)}; use fewer timesteps or weight bits")
+        raise RangeError(f"{'; '.join(found)}; {_ROUNDED_ANEW if trained else _FEWER}")
+
+
+def _excess(made: _Ranged, form: NumberFormat) -> dict[str, float]:
+    """How many times too large numbers of populations and readout are, by name."""
+    found: dict[str, float] = {}
+    if any(population.neuron.emission[1] > 1 for population in made.graph.populations):
+        reach = {name: max(bound.high, -bound.low) for name, bound in made.ranges.accumulators.items()}
+        found = {name: most / form.accumulator_max for name, most in reach.items() if most > form.accumulator_max}
+    for name, (low, high) in made.overflows.items():
+        found[name] = max(found.get(name, 0.0), max(high, -low) / form.membrane_max)
+    return found
+
+
+def _overflows(
+    graph: ig.IntegerGraph, form: NumberFormat, ranges: Ranges, network: SpikingNetwork
+) -> dict[str, tuple[int, int]]:
+    """Membranes, lowest and highest, that leave the format's range on the example images."""
+    limit = form.membrane_max
+    loose = [name for name, b in ranges.membranes.items() if max(b.high, -b.low) > limit]
+    if not loose:
+        return {}
+    trace = simulate(graph, network.example, counts=False, measure=True)
+    return {
+        name: trace.membrane[name] for name in loose if max(trace.membrane[name][1], -trace.membrane[name][0]) > limit
+    }

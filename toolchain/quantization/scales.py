@@ -102,7 +102,8 @@ class Request:
 
     ``branches``: real weights, output channel first. ``threshold``: real, [O]; None for the readout. ``bias_floor``:
     the smallest unit [O] in which its bias fits. ``weight_max``, ``threshold_max``, ``exponent_max``: largest mantissa,
-    threshold and exponent. ``per`` and ``scale``: those of the precision.
+    threshold and exponent. ``per`` and ``scale``: those of the precision. ``coarser``: how many times larger than these
+    ask for the unit has to be, since a membrane would overflow.
     """
 
     branches: Sequence[Float64]
@@ -113,6 +114,7 @@ class Request:
     exponent_max: int
     per: Literal["layer", "channel"]
     scale: Scale
+    coarser: float = 1.0
 
     @property
     def channels(self) -> int:
@@ -148,11 +150,11 @@ def choose_units(request: Request, shrink: float | Float64 = 1.0) -> Units:
     bias_floor = request.bias_floor if request.per == "channel" else request.bias_floor.max()
     unit = np.maximum(np.asarray(shrink) * _finest(peaks, request), bias_floor)
     if request.threshold is None:
-        unit = np.full(request.channels, unit.max())
+        unit = np.full(request.channels, unit.max() * request.coarser)
         if request.scale == "power_of_two":
             unit = _power_of_two(unit)
         return Units(unit, None, _exponents(peaks * shrink, unit, request.weight_max), request.weight_max)
-    unit = np.maximum(unit, request.threshold / min(request.threshold_max, _THRESHOLD_CEILING))
+    unit = np.maximum(unit, request.threshold / min(request.threshold_max, _THRESHOLD_CEILING)) * request.coarser
     if request.scale == "power_of_two":
         unit = _power_of_two(unit)
         theta = np.maximum(np.rint(request.threshold / unit), 1)

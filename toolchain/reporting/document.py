@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from spikec.energy.render import SPIKES_PER_SYNAPSE_BAND
 from spikec.errors import DataError
+from spikec.evidence.loss import loss_document
 
 if TYPE_CHECKING:
     from spikec.analysis.violations import Violation
@@ -35,6 +36,7 @@ def document(report: Report) -> dict[str, Any]:
         "energies": [_energy(energy) for energy in report.energies],
         "verification": report.verification.to_json() if report.verification else None,
         "certificate": _certificate(report.certificate) if report.certificate else None,
+        "loss": loss_document(report.loss),
         "provenance": asdict(report.provenance),
         "synops_per_image": report.synops_per_image,
         "synops_nonzero_per_image": report.synops_nonzero_per_image,

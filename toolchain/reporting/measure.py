@@ -15,6 +15,7 @@ from spikec.defaults import SPREAD_IMAGES
 from spikec.energy import Estimate, count
 from spikec.errors import DataError, GraphError
 from spikec.evidence.certificate import Certificate, certify
+from spikec.evidence.loss import loss
 from spikec.ir import IntegerGraph, as_integer
 from spikec.reporting import collect
 from spikec.reporting.fits import estimates_of, fits_of
@@ -96,10 +97,27 @@ def report(
         verification=verification,
         certificate=_certificate(integer, pixels[:CERTIFIED_IMAGES]),
         provenance=provenance(integer, made, pixels, labels, seed=seed, command=command, date=date),
+        loss=loss(integer, _Labelled(pixels, classes), made.predictions == classes),
     )
     if path is not None:
         result.write(path, json_path)
     return result
+
+
+class _Labelled:
+    """Arrays as a labelled set gives them."""
+
+    def __init__(self, images: npt.NDArray[Any], labels: npt.NDArray[np.int64]) -> None:
+        self._images, self._labels = images, labels
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def images(self, indices: npt.NDArray[np.int64] | slice = slice(None)) -> Any:
+        return self._images[indices]
+
+    def targets(self, indices: npt.NDArray[np.int64] | slice = slice(None)) -> Any:
+        return self._labels[indices]
 
 
 def _run(graph: IntegerGraph, images: npt.NDArray[Any]) -> Trace:

@@ -25,7 +25,15 @@ def ann(report: Report) -> str | None:
     known = report.accuracy
     if known.ann is not None:
         return f"{proportion(known.ann)} ({interval(known.ann)})"
-    return percent(known.ann_stated, 2) + " (as stated)" if known.ann_stated is not None else None
+    if known.ann_stated is not None:
+        return percent(known.ann_stated, 2) + " (as stated)"
+    cost = report.loss
+    return None if cost is None else f"{percent(cost.network / cost.images, 2)} of {grouped(cost.images)} images"
+
+
+def loss(report: Report) -> list[str]:
+    """Network, spikes, and where the difference comes from."""
+    return [] if report.loss is None else [f"{line[0].upper()}{line[1:]}." for line in report.loss.sentences]
 
 
 def paired(report: Report) -> str | None:

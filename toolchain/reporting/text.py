@@ -21,6 +21,10 @@ def summary(report: Report) -> str:
         ("data", f"{report.data_name or 'unnamed'}, {grouped(report.images)} images"),
         ("accuracy", sentences.accuracy(report)),
         ("ANN", sentences.ann(report) or "not given"),
+        *(
+            ("loss" if i == 0 else "", line)
+            for i, line in enumerate([] if report.loss is None else report.loss.sentences)
+        ),
         ("verified", sentences.verification(report.verification)),
         ("quantised", sentences.certificate(report.certificate)),
         (

@@ -15,6 +15,7 @@ from spikec.analysis.violations import Violation
 from spikec.energy import Estimate
 from spikec.evidence.certificate import Certificate
 from spikec.evidence.crosscheck import Crosscheck
+from spikec.evidence.loss import Loss
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,8 @@ class Provenance:
 class Report:
     """Everything said about one deployment on one data set. ``print`` it, ``to_json`` it, ``write`` it.
 
-    ``certificate`` is None where the quantised network cannot be written down.
+    ``certificate`` is None where the quantised network cannot be written down, ``loss`` where the trained network was
+    not measured on any of these images when it was exported.
     """
 
     title: str
@@ -161,6 +163,7 @@ class Report:
     verification: Crosscheck | None
     certificate: Certificate | None
     provenance: Provenance
+    loss: Loss | None = None
 
     @property
     def synops_per_image(self) -> float:

@@ -16,15 +16,25 @@ from spikec.training.modes import evaluating, standing_in
 
 
 def replace_relu(model: nn.Module, activation: Callable[[], nn.Module]) -> int:
-    """Replace every ``nn.ReLU`` and ``nn.ReLU6`` of ``model`` by a new ``activation()``; returns how many."""
+    """Replace every ``nn.ReLU`` and ``nn.ReLU6`` of ``model``, and every ``nn.Hardtanh`` and ``nn.Threshold`` that
+    clips at zero, by a new ``activation()``; returns how many. ``spikec.frontend.with_layers`` makes layers of
+    functions."""
     replaced = 0
     for module in list(model.modules()):
         # _modules and not named_children, which skips a ReLU that stands under two names.
         for name, child in list(module._modules.items()):
-            if isinstance(child, nn.ReLU | nn.ReLU6):
+            if _rectifies(child):
                 setattr(module, name, activation())
                 replaced += 1
     return replaced
+
+
+def _rectifies(layer: nn.Module | None) -> bool:
+    if isinstance(layer, nn.Hardtanh):  # ReLU6 is one
+        return layer.min_val == 0
+    if isinstance(layer, nn.Threshold):
+        return layer.threshold == 0 and layer.value == 0
+    return isinstance(layer, nn.ReLU)
 
 
 @torch.no_grad()

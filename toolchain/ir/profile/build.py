@@ -13,7 +13,8 @@ from spikec.errors import MissingImplementation
 from spikec.ir.coding import InputNode
 from spikec.ir.graph import IntegerGraph, Node, Population, Readout
 from spikec.ir.kinds import MAX_SPIKES, Maximum
-from spikec.ir.metadata import KEY, OUTPUT, SCHEMA, TYPE_CHECK_OFF
+from spikec.ir.measured import Measured
+from spikec.ir.metadata import KEY, MEASURED, OUTPUT, SCHEMA, TYPE_CHECK_OFF, metadata_of
 from spikec.ir.operations import MaxPool, Operation
 from spikec.ir.operations.base import float32
 from spikec.ir.profile.hashes import content_sha256
@@ -117,9 +118,17 @@ def build(graph: IntegerGraph) -> nir.NIRGraph:
     info = settings_of(graph)
     if info:
         metadata["info"] = json.dumps(info, sort_keys=True)
+    if graph.measured is not None:
+        metadata[MEASURED] = graph.measured.text()
     built = nir.NIRGraph(nodes=nodes, edges=edges, metadata={KEY: metadata}, type_check=TYPE_CHECK_OFF not in requires)
     metadata["content_sha256"] = content_sha256(built)
     return built
+
+
+def with_measured(graph: nir.NIRGraph, measured: Measured) -> nir.NIRGraph:
+    """The same graph, its nodes shared, with what was measured of it."""
+    metadata = {**graph.metadata, KEY: {**metadata_of(graph), MEASURED: measured.text()}}
+    return nir.NIRGraph(nodes=graph.nodes, edges=graph.edges, metadata=metadata, type_check=False)
 
 
 def settings_of(graph: IntegerGraph) -> dict[str, str]:

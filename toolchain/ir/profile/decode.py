@@ -13,7 +13,8 @@ from spikec.ir.coding import InputNode, InputType
 from spikec.ir.graph import IntegerGraph, Node, Population, Readout
 from spikec.ir.kinds import Maximum
 from spikec.ir.kinds.reading import full, kind_of
-from spikec.ir.metadata import float_of, int_of, metadata_of, text_of
+from spikec.ir.measured import Measured
+from spikec.ir.metadata import MEASURED, float_of, int_of, metadata_of, text_of
 from spikec.ir.operations import MaxPool, operation_of
 from spikec.ir.pools import pool_problems
 from spikec.ir.profile.rules_graph import topological_order
@@ -72,6 +73,7 @@ def decode(graph: nir.NIRGraph) -> IntegerGraph:
         producer=text_of(metadata, "producer"),
         format=info.pop("format", ""),
         info=info,
+        measured=Measured.read(text_of(metadata, MEASURED)) if MEASURED in metadata else None,
     )
     problems = list(pool_problems(found))
     if problems:

@@ -10,6 +10,7 @@ import numpy as np
 from spikec.errors import GraphError
 from spikec.ir.coding import InputNode
 from spikec.ir.graph import IntegerGraph, Node, Population, Readout
+from spikec.ir.measured import STAGES
 from spikec.ir.operations import Operation, Synapse
 from spikec.ir.operations.base import span
 from spikec.ir.profile.build import settings_of
@@ -50,6 +51,10 @@ def _header(graph: IntegerGraph) -> list[str]:
         f"logits = output * {graph.readout.scale:.9g}",
     ]
     lines += [f"{key} {value}" for key, value in settings_of(graph).items()]
+    if graph.measured is not None:
+        right = {stage: int(hits.sum()) for stage, hits in graph.measured.correct.items()}
+        listed = ", ".join(f"{stage} {right[stage]}" for stage in STAGES if stage in right)
+        lines.append(f"measured at export, of {len(graph.measured.images)} images of {graph.measured.data}: {listed}")
     if graph.content_sha256:
         lines.append(f"content {graph.content_sha256}")
     if graph.source_sha256:
