@@ -17,9 +17,11 @@ from spikec.conversion.to_spiking import activations
 from spikec.errors import ConversionError, GraphError
 from spikec.evidence.accuracy import golden_trace, parts
 from spikec.evidence.certificate import quantised_network
-from spikec.frontend import canonicalize
+from spikec.frontend import canonicalize, take_lifts
 from spikec.ir.graph import IntegerGraph, Population
+from spikec.ir.kinds import MAX_SPIKES
 from spikec.ir.measured import STAGES, Hits, Measured, digests
+from spikec.ir.walks import fires
 
 if TYPE_CHECKING:
     from spikec.training.images import Images
@@ -73,6 +75,7 @@ def measure(
 
 def _float_stages(model: nn.Module, network: SpikingNetwork, example: Tensor) -> dict[str, Callable[[Tensor], Tensor]]:
     traced = canonicalize(model, example)
+    take_lifts(traced, network.graph)
     trained = activations(traced)
     missing = sorted(set(trained) - set(network.neurons))
     if missing:

@@ -4,7 +4,7 @@ from spikec.frontend.canonical import canonicalize
 from spikec.frontend.final import dropped
 from spikec.frontend.first_layer import first_layer, image_shape
 from spikec.frontend.layers import with_layers
-from spikec.frontend.max_places import measure_lifts
+from spikec.frontend.max_places import measure_lifts, take_lifts
 from spikec.frontend.max_pool import replace_max_pool
 from spikec.frontend.modules import (
     AveragePool,
@@ -37,5 +37,6 @@ __all__ = [
     "measure_lifts",
     "module_of",
     "replace_max_pool",
+    "take_lifts",
     "with_layers",
 ]

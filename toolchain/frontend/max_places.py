@@ -63,6 +63,17 @@ def measure_lifts(graph: fx.GraphModule, images: Tensor) -> None:
         lift.set(least)
 
 
+def take_lifts(graph: fx.GraphModule, other: fx.GraphModule) -> None:
+    """Give all :class:`Raise` modules of ``graph`` the shifts that they have in ``other``, another graph of the same
+    network."""
+    for node in graph.graph.nodes:
+        lift = module_of(graph, node)
+        if isinstance(lift, Raise):
+            measured = other.get_submodule(str(node.target))
+            assert isinstance(measured, Raise)
+            lift.set(-measured.shift)
+
+
 def _input_of(graph: fx.GraphModule, name: str, images: Tensor) -> Tensor:
     seen: list[Tensor] = []
     handle = graph.get_submodule(name).register_forward_pre_hook(lambda _, args: seen.append(args[0]))
