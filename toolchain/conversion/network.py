@@ -121,11 +121,11 @@ def run_steps(network: SpikingNetwork, images: Tensor, call: NeuronCall | None =
     drain_starts = (steps - network.drain) * n
     if network.drain:
         x[drain_starts:] = 0
-    output: Tensor = _StepRunner(network.graph, steps, drain_starts, call).run(x)
+    output: Tensor = StepRunner(network.graph, steps, drain_starts, call).run(x)
     return output
 
 
-class _StepRunner(fx.Interpreter):
+class StepRunner(fx.Interpreter):
     """Runs the graph on all steps at once; rows from ``constant`` on are drain steps, in which biases are off."""
 
     def __init__(self, graph: fx.GraphModule, steps: int, constant: int, call: NeuronCall | None) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from spikec import defaults
 from spikec.conversion import Method, SpikingNetwork, convert
+from spikec.conversion.calibration.choice import Calibration
 from spikec.deployment.configuration import Configuration
 from spikec.deployment.filling import method_of
 from spikec.deployment.weights_file import SpikingTraining, weights_file
@@ -62,7 +63,7 @@ def deploy(
     if model is None:
         network = _plain_network(configuration, images)
     else:
-        network = _convert(model, method_of(configuration), images)
+        network = _convert(model, method_of(configuration), images, configuration.calibrate)
     precision = precision_of(configuration)
     return Deployment(
         network,
@@ -83,12 +84,13 @@ def deploy_network(
     *,
     format: str = defaults.FORMAT,
     force: bool = False,
+    calibrate: str | Calibration | None = None,
 ) -> Deployment:
     """The deployment of a trained network by ``method``, calibrated on ``images``: training images, float [N, ...].
 
-    ``precision``: by default 8 bits with one scale per layer.
+    ``precision``: by default 8 bits with one scale per layer. ``calibrate``: as in :func:`spikec.convert`.
     """
-    network = _convert(model, method, images)
+    network = _convert(model, method, images, calibrate)
     precision = precision or Int8()
     return Deployment(network, lower(network, precision, format=format, force=force), precision, images, model)
 
@@ -108,6 +110,7 @@ def precision_of(configuration: Configuration) -> Int8:
         "per": configuration.per,
         "bits": configuration.bits,
         "scale": configuration.scale,
+        "rounding": configuration.rounding,
         "overrides": configuration.override,
     }
     if configuration.as_trained and configuration.weights:
@@ -118,8 +121,8 @@ def precision_of(configuration: Configuration) -> Int8:
     return Int8(**chosen)
 
 
-def _convert(model: nn.Module, method: Method, images: Tensor) -> SpikingNetwork:
-    return convert(model, method, example=images[:1], calibration=images)
+def _convert(model: nn.Module, method: Method, images: Tensor, calibrate: str | Calibration | None) -> SpikingNetwork:
+    return convert(model, method, example=images[:1], calibration=images, calibrate=calibrate)
 
 
 def _plain_network(configuration: Configuration, images: Tensor) -> SpikingNetwork:
