@@ -46,7 +46,8 @@ class Sums:
 
     def error(self, weight: Tensor) -> Tensor:
         """Sum of squared errors of ``weight`` [groups, outputs, fan-in + 1], up to a constant that all share."""
-        return (weight @ self.inputs * weight).sum() - 2 * (weight.mT * self.both).sum()
+        error: Tensor = (weight @ self.inputs * weight).sum() - 2 * (weight.mT * self.both).sum()
+        return error
 
     def solve(self, weight: Tensor, ridge: float) -> Tensor:
         """The minimum near ``weight``; the bias is free."""
@@ -55,7 +56,8 @@ class Sums:
         added = (ridge * scale).expand_as(square).clone()
         added[:, -1] = 1e-9 * square[:, -1]
         lacking = self.both - self.inputs @ weight.mT
-        return weight + torch.linalg.solve(self.inputs + torch.diag_embed(added), lacking).mT
+        found: Tensor = weight + torch.linalg.solve(self.inputs + torch.diag_embed(added), lacking).mT
+        return found
 
     def __iadd__(self, other: Sums) -> Sums:
         self.inputs += other.inputs

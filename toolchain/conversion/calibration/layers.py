@@ -14,7 +14,8 @@ total input (``Kind.lossless`` of layerwise schedules), that level is computed i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from functools import partial
 
 import torch
 from torch import Tensor, fx
@@ -74,36 +75,35 @@ def _calibrate_neuron(
     (source,) = node.all_input_nodes
     axes = len(node.meta["shape"])
     wanted = [streams.exact(node, batch) for batch in range(len(streams.batches))]
-    mean = _mean(wanted)
+    mean, unit = _mean(wanted), runs.unit_over(axes)
     runs.offset = torch.zeros_like(mean)
+    currents = [streams.spiking(source, batch) for batch in range(len(wanted))]
     if choice.shifts != "none":
-        reach = runs.unit_over(axes)
         for _ in range(_PASSES):
-            emitted = [streams.mean(runs(streams.spiking(source, batch))) for batch in range(len(wanted))]
+            emitted = [streams.mean(runs(current)) for current in currents]
             lacking = mean - _mean(emitted)
             if choice.shifts == "channel":
                 lacking = _per_channel(lacking).expand_as(mean)
-            runs.offset = runs.offset + (lacking * runs.averaged).clamp(-reach, reach)
-    emissions = [runs(streams.spiking(source, batch)) for batch in range(len(wanted))]
+            runs.offset = runs.offset + (lacking * runs.averaged).clamp(-unit, unit)
+    packed = []
+    for batch, current in enumerate(currents):
+        emissions = runs(current)
+        currents[batch] = streams.mean(emissions)  # the current is not needed again
+        packed.append(_packed(emissions, unit, runs.reach))
     if choice.scales:
-        sent, meant = _per_channel(_mean([streams.mean(each) for each in emissions])), _per_channel(mean)
+        sent, meant = _per_channel(_mean(currents)), _per_channel(mean)
         scale = torch.where((sent > 0) & (meant > 0), meant / sent, torch.ones_like(sent)).clamp(*_SCALES)
-        neuron.gain = scale.flatten()
-        emissions = [each * scale for each in emissions]
-    value = neuron.value if runs is neuron else runs.unit * neuron.gain
-    value = value.reshape(-1, *[1] * (axes - 1)) if value.ndim else value
-    for exact, spiking in zip(wanted, emissions, strict=True):
-        streams.keep(node, exact, _packed(spiking, value, runs.reach))
+        neuron.gain, unit = scale.flatten(), unit * scale
+    for exact, numbers in zip(wanted, packed, strict=True):
+        streams.keep(node, exact, partial(torch.mul, numbers, unit))
     if runs is not neuron:
         neuron.offset = runs.offset * (neuron.unit_over(axes) / runs.unit_over(axes))
 
 
-def _packed(emissions: Tensor, value: Tensor, reach: int) -> Callable[[], Tensor]:
-    """The emissions as small integers, until they are asked for."""
-    numbers = (
-        (emissions / value).round().to(torch.int8 if reach < 2**7 else torch.int16 if reach < 2**15 else torch.int32)
-    )
-    return lambda: numbers * value
+def _packed(emissions: Tensor, unit: Tensor, reach: int) -> Tensor:
+    """The emissions as small integers."""
+    kind = torch.int8 if reach < 2**7 else torch.int16 if reach < 2**15 else torch.int32
+    return (emissions / unit).round().to(kind)
 
 
 def _fit(streams: Streams, node: fx.Node, layer: Convolution | Dense) -> None:
@@ -111,7 +111,7 @@ def _fit(streams: Streams, node: fx.Node, layer: Convolution | Dense) -> None:
         return  # a shortcut that selects channels, or a pruned layer: it shall not become dense
     (source,) = node.all_input_nodes
 
-    def pairs():  # type: ignore[no-untyped-def]
+    def pairs() -> Iterator[tuple[Tensor, Tensor]]:
         for batch in range(len(streams.batches)):
             yield streams.mean(streams.spiking(source, batch)), streams.exact(node, batch)
 

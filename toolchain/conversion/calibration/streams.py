@@ -62,7 +62,8 @@ class Streams:
         """Value of ``node`` in the spiking network at every step, [steps * n, *shape], steps outermost."""
         if node in self._kept:
             kept = self._kept[node][batch][1]
-            return kept() if callable(kept) else kept
+            values: Tensor = kept() if callable(kept) else kept
+            return values
         n = len(self.batches[batch])
         driven = (self.steps - self.drain) * n
         if node.op == "placeholder":
