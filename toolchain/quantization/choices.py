@@ -33,14 +33,10 @@ class Choice:
 def source_gains(network: SpikingNetwork, wires: Wiring) -> dict[str, Float64]:
     """Real value of one unit that each source sends: one number, or one per channel."""
     gains = {"input": np.array([network.input_range.scale])}
-<<<<<<< HEAD
-    gains |= {name: np.atleast_1d(float64(module.unit)) for name, module in network.neurons.items()}
+    gains |= {name: np.atleast_1d(float64(module.value)) for name, module in network.neurons.items()}
     for name, (source, _) in wires.pools.items():
         gains[name] = gains[source]
     return gains
-=======
-    return gains | {name: np.atleast_1d(float64(module.value)) for name, module in network.neurons.items()}
->>>>>>> d5ff34a (Calibration without labels: thresholds by rule and per channel, shifts, scales and weights layer after layer; rounding on data)
 
 
 def choose(

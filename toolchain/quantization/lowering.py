@@ -86,7 +86,7 @@ def integer_graph(network: SpikingNetwork, precision: Precision, form: NumberFor
         nodes += [synapse, population]
         gains[population.name] = np.ones(1)
     on_images = getattr(precision, "rounding", "nearest") == "gptq"  # a precision of another package may lack it
-    seen = activity(network) if on_images else None
+    seen = activity(network, wires) if on_images else None
     for choice in choose(network, wires, gains, precision, form):
         current, units, neuron = choice.current, choice.units, choice.neuron
         rounded = to_nearest(choice) if seen is None else on_data(choice, seen)
