@@ -42,10 +42,10 @@ TABLE: tuple[tuple[str, Method, float], ...] = (
     ("bit-serial, T = 5", tc.ErrorFree(5), 0.5),
     ("`if` layerwise, T = 8", tc.QCFS(8, schedule="layerwise"), 3.0),
     ("graded, 15 levels", tc.Graded(levels=15), 1.0),
-    ("`signed_if` pipelined, T = 8", tc.ErrorCompensation(8), 2.0),
-    ("`signed_if` pipelined, T = 16", tc.ErrorCompensation(16), 0.5),
-    ("`signed_if` pipelined, K = 7, T = 2", tc.ErrorCompensation(2, spikes=7), 2.0),
-    ("`signed_if` pipelined, K = 7, T = 4", tc.ErrorCompensation(4, spikes=7), 0.5),
+    ("`signed_if` pipelined, T = 8", tc.ErrorCompensation(8, offsets="static"), 2.0),
+    ("`signed_if` pipelined, T = 16", tc.ErrorCompensation(16, offsets="static"), 0.5),
+    ("`signed_if` pipelined, K = 7, T = 2", tc.ErrorCompensation(2, offsets="static", spikes=7), 2.0),
+    ("`signed_if` pipelined, K = 7, T = 4", tc.ErrorCompensation(4, offsets="static", spikes=7), 0.5),
 )
 BATCH = 100
 
@@ -63,11 +63,14 @@ def main() -> int:
     ann = correct / len(test)
     precision = tc.Int8(per=args.per, bits=args.bits, rounding=args.rounding)
     print(f"{len(test)} test images, {len(calibration)} calibration images, int{args.bits} per {args.per}")
-    options = "".join(f", {name}={value}" for name, value in args.option)
-    print(f"method {args.method}{options}, schedule {args.schedule}")
-    print(f"ANN: {_interval(correct, len(test))}\n\n  T   accuracy (95 % interval)     minus ANN", flush=True)
+    print(f"ANN: {_interval(correct, len(test))}", flush=True)
     if args.table:
         return _table(args, model, test, calibration, ann)
+    options = "".join(f", {name}={value}" for name, value in args.option)
+    print(
+        f"method {args.method}{options}, schedule {args.schedule}\n\n  T   accuracy (95 % interval)     minus ANN",
+        flush=True,
+    )
     rows = []
     for timesteps in sorted(args.timesteps):
         method = METHODS[args.method](timesteps, schedule=args.schedule, **dict(args.option))

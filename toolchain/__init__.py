@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 _EXPORTS = {
     "ClipFloorShift": "spikec.training",
     "fit": "spikec.training",
+    "Calibration": "spikec.conversion",
     "convert": "spikec.conversion",
     "fidelity": "spikec.evidence.fidelity",
     "ErrorCompensation": "spikec.conversion",
@@ -60,6 +61,7 @@ _EXPORTS = {
 if TYPE_CHECKING:
     from spikec.conversion import QCFS as QCFS
     from spikec.conversion import SRP as SRP
+    from spikec.conversion import Calibration as Calibration
     from spikec.conversion import ErrorCompensation as ErrorCompensation
     from spikec.conversion import ErrorFree as ErrorFree
     from spikec.conversion import Graded as Graded

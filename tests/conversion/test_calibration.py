@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import spikec as tc
-from spikec.conversion.calibration import layers
+from spikec.conversion.calibration import fitting, layers
 from spikec.conversion.calibration.choice import PRESETS, Calibration, calibration_of
 from spikec.conversion.calibration.fitting import fit_again
 from spikec.conversion.thresholds import calibrate, normal_clip
@@ -176,6 +176,16 @@ def test_weights_are_those_of_ridge_regression(groups):
     assert not torch.equal(layer.bias, bias)
 
 
+def test_windows_are_those_that_a_convolution_reads():
+    torch.manual_seed(0)
+    layer = Convolution(torch.randn(3, 2, 3, 2), torch.randn(3), stride=(2, 1), pads=(1, 0, 2, 1), dilation=(1, 2))
+    x = torch.rand(5, 2, 7, 6)
+    y = layer(x)
+    windows, wanted = fitting._samples(layer, x, y, 1, 1000, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(windows[0] @ layer.weight.flatten(1).T + layer.bias, wanted[0])
+    assert wanted.shape[1] == y[:, 0].numel()
+
+
 def test_weights_that_cannot_be_bettered_stay():
     layer = Dense(torch.randn(3, 5, generator=torch.Generator().manual_seed(0)), torch.zeros(3))
     before, x = layer.weight.clone(), torch.rand(50, 5)
@@ -272,3 +282,19 @@ def test_the_trained_network_stays_as_it_is():
     before = {name: value.clone() for name, value in ann.state_dict().items()}
     tc.convert(ann, tc.ErrorFree(2), example=_IMAGES, calibration=_IMAGES, calibrate="full")
     assert all(torch.equal(value, before[name]) for name, value in ann.state_dict().items())
+
+
+@pytest.mark.parametrize("method", [tc.Graded(levels=6), tc.ErrorCompensation(4)], ids=lambda m: m.name)
+def test_max_pools_are_part_of_both_networks(method):
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(2, 6, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 6, 3, padding=1), nn.ReLU6()]
+    ann = nn.Sequential(*layers, nn.Flatten(), nn.Linear(54, 4)).eval()
+    plain, full = (
+        tc.convert(ann, method, example=_IMAGES, calibration=_IMAGES, calibrate=c) for c in (None, "full,scales=yes")
+    )
+    with torch.no_grad():
+        wanted = ann(_OTHERS)
+        before, after = (float(((n(_OTHERS) - wanted) ** 2).mean()) for n in (plain, full))
+        assert after < before
+        found = tc.simulate(tc.lower(full, tc.Int8(per="channel", rounding="gptq")), _OTHERS).logits
+        assert np.abs(found - full(_OTHERS).numpy()).mean() < 0.1 * float(wanted.std())

@@ -6,6 +6,7 @@ import copy
 import hashlib
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,7 @@ def convert(
     static and tuned offsets (default: ``example``, with a warning). The first 1,000 are used, the first 10,000 to tune.
     Networks trained with ``tc.ClipFloorShift`` need none if the method has no such offsets. ``calibrate``: what is
     calibrated on these images beside thresholds, without labels: "thresholds" (default: nothing), "light", "full", or a
-    :class:`spikec.conversion.calibration.choice.Calibration`.
+    :class:`spikec.Calibration`.
 
     Raises ``UnsupportedOperation`` (all obstacles at once), ``ConversionError``, ``DataError``.
     """
@@ -77,9 +78,10 @@ def convert(
         _warn_of_examples(graph, bool(offsets) or choice.layer_after_layer, len(tuning if offsets == "tuned" else data))
     levels = {name: getattr(module, "levels", None) for name, module in activations(graph).items()}
     thresholds = _thresholds(graph, method, levels, data, choice)
-    means = activation_means(graph, list(levels), data) if offsets else {}
+    beside = choice.layer_after_layer
+    means = activation_means(graph, list(levels), data) if offsets and not beside else {}
     scores = class_scores(graph, tuning) if offsets == "tuned" else None
-    exact = copy.deepcopy(graph) if choice.layer_after_layer else None
+    exact = copy.deepcopy(graph) if beside else None
     seen = images if calibration is None else torch.cat([images, data])
     for name in levels:
         spec = neuron_of(method, levels[name])
@@ -95,7 +97,7 @@ def convert(
         provenance=Provenance(method.name, state_sha256(ann.state_dict()), method.settings() | _said(choice)),
     )
     if exact is not None:
-        calibrate_layers(network, exact, data, choice)
+        calibrate_layers(network, exact, data, replace(choice, shifts="neuron") if offsets else choice)
     if means:
         match_means(network, data, means)
     if scores is not None:

@@ -106,10 +106,20 @@ def _samples(
     if isinstance(layer, Dense):
         return x[None], y.squeeze(2)[None]
     top, bottom, left, right = layer.pads
-    size = layer.weight.shape[2:]
-    columns = F.unfold(F.pad(x, (left, right, top, bottom)), size, layer.dilation, 0, layer.stride)  # [n, I k, L]
-    if each < columns.shape[2]:
-        chosen = torch.randperm(columns.shape[2], generator=generator)[:each]
-        columns, y = columns[:, :, chosen], y[:, :, chosen]
-    by_group = columns.reshape(len(x), groups, -1, columns.shape[2]).permute(1, 0, 3, 2).flatten(1, 2)
-    return by_group, y.reshape(len(y), groups, -1, y.shape[2]).permute(1, 0, 3, 2).flatten(1, 2)
+    padded = F.pad(x, (left, right, top, bottom))
+    chosen = torch.randperm(y.shape[2], generator=generator)[:each].to(x.device)
+    taps = _taps(layer, padded.shape[3], chosen)  # [k, chosen]
+    windows = padded.flatten(2)[:, :, taps]  # [n, I, k, chosen]
+    windows = windows.reshape(len(x), groups, -1, len(chosen)).permute(1, 0, 3, 2).flatten(1, 2)
+    y = y[:, :, chosen].reshape(len(y), groups, -1, len(chosen)).permute(1, 0, 3, 2).flatten(1, 2)
+    return windows, y
+
+
+def _taps(layer: Convolution, width: int, positions: Tensor) -> Tensor:
+    """Places in a padded image of ``width`` that output ``positions`` read, [taps of the kernel, positions]."""
+    rows, columns = layer.weight.shape[2:]
+    across = (width - layer.dilation[1] * (columns - 1) - 1) // layer.stride[1] + 1  # outputs in a row
+    first = positions // across * layer.stride[0] * width + positions % across * layer.stride[1]
+    down = torch.arange(rows, device=positions.device) * layer.dilation[0] * width
+    right = torch.arange(columns, device=positions.device) * layer.dilation[1]
+    return (down[:, None] + right).reshape(-1, 1) + first
