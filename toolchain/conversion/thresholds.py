@@ -194,9 +194,16 @@ def best_clip(counts: Values, peak: float, levels: int) -> float:
         return 0.0
     centres = (np.arange(len(counts)) + 0.5) * (peak / len(counts))
     candidates = peak * np.arange(1, _CANDIDATES + 1) / _CANDIDATES
-    scaled = centres[None, :] / candidates[:, None]
-    quantised = candidates[:, None] * np.clip(np.floor(scaled * levels + 0.5), 0, levels) / levels
-    errors = ((centres[None, :] - quantised) ** 2) @ counts
+    # Between two boundaries all values have one level, so three running sums give the error of every candidate.
+    sums = [np.append(0.0, np.cumsum(counts * centres**power)) for power in range(3)]
+    boundaries = (np.arange(1, levels + 1) - 0.5)[None] * candidates[:, None] / levels
+    first = np.searchsorted(centres, boundaries)
+    number, total = (each[-1] - each[first] for each in sums[:2])  # of all values at or above each boundary
+    step = candidates[:, None] / levels
+    value = np.arange(1, levels + 1)[None] * step
+    # Passing boundary k raises the level from (k - 1) to k steps: q^2 grows by (2 k - 1) step^2.
+    gained = number * step * (2 * value - step) - 2 * total * step
+    errors = sums[2][-1] + gained.sum(1)
     return float(candidates[int(np.argmin(errors))])
 
 

@@ -122,4 +122,5 @@ def _taps(layer: Convolution, width: int, positions: Tensor) -> Tensor:
     first = positions // across * layer.stride[0] * width + positions % across * layer.stride[1]
     down = torch.arange(rows, device=positions.device) * layer.dilation[0] * width
     right = torch.arange(columns, device=positions.device) * layer.dilation[1]
-    return (down[:, None] + right).reshape(-1, 1) + first
+    taps: Tensor = (down[:, None] + right).reshape(-1, 1) + first
+    return taps
