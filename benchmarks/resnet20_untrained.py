@@ -111,8 +111,8 @@ def _table(args: argparse.Namespace, model: nn.Module, test: Dataset, calibratio
         deployment = deploy_network(model, method, calibration, precision, calibrate=args.calibrate)
         correct = _correct_snn(deployment.graph, test)[-1]
         lost = 100 * (ann - correct / len(test))
-        missed += lost > allowed
-        verdict = f"-{allowed:g}" if lost <= allowed else f"-{allowed:g}, missed"
+        missed += lost > allowed + 1e-9
+        verdict = f"-{allowed:g}" if lost <= allowed + 1e-9 else f"-{allowed:g}, missed"
         print(f"| {name} | {_interval(correct, len(test))} | {-lost:+.2f} | {verdict} |", flush=True)
     return 1 if missed else 0
 
