@@ -5,6 +5,11 @@
 The weights are those of ``akamaster/pytorch_resnet_cifar10`` (Idelbayev 2018). Thresholds are calibrated on 1,000
 training images, once for every T of ``--timesteps``. The first table gives each T with its own thresholds; the second
 reads the network of the largest T out after fewer steps. Exit code 1 where the largest T loses more than 2 points.
+
+    python -m benchmarks.resnet20_untrained --weights resnet20.th --data folder:PATH --table
+
+prints what calibration without labels reaches (``--calibrate``, docs/methods.md): a row for each method and T with the
+loss allowed. Exit code 1 where a row loses more.
 """
 
 from __future__ import annotations
@@ -23,7 +28,7 @@ from torch import nn
 import spikec as tc
 from spikec import defaults
 from spikec.cli.settings import option
-from spikec.conversion import METHODS
+from spikec.conversion import METHODS, Method
 from spikec.deployment import deploy_network
 from spikec.evidence.intervals import wilson
 from spikec.models import load_weights, resolve
@@ -31,6 +36,17 @@ from spikec.models.data import Dataset, open_dataset
 from spikec.whole_files import replacing
 
 ALLOWED_LOSS = 0.02
+#: Rows of ``--table``: name, method and the points it may lose.
+TABLE: tuple[tuple[str, Method, float], ...] = (
+    ("bit-serial, T = 4", tc.ErrorFree(4), 1.5),
+    ("bit-serial, T = 5", tc.ErrorFree(5), 0.5),
+    ("`if` layerwise, T = 8", tc.QCFS(8, schedule="layerwise"), 3.0),
+    ("graded, 15 levels", tc.Graded(levels=15), 1.0),
+    ("`signed_if` pipelined, T = 8", tc.ErrorCompensation(8, offsets="static"), 2.0),
+    ("`signed_if` pipelined, T = 16", tc.ErrorCompensation(16, offsets="static"), 0.5),
+    ("`signed_if` pipelined, K = 7, T = 2", tc.ErrorCompensation(2, offsets="static", spikes=7), 2.0),
+    ("`signed_if` pipelined, K = 7, T = 4", tc.ErrorCompensation(4, offsets="static", spikes=7), 0.5),
+)
 BATCH = 100
 
 
@@ -45,14 +61,20 @@ def main() -> int:
     calibration = training.draw(args.calibration, args.seed).images()
     correct = correct_ann(model, test)
     ann = correct / len(test)
-    print(f"{len(test)} test images, {len(calibration)} calibration images, int8 per {args.per}")
+    precision = tc.Int8(per=args.per, bits=args.bits, rounding=args.rounding)
+    print(f"{len(test)} test images, {len(calibration)} calibration images, int{args.bits} per {args.per}")
+    print(f"ANN: {interval(correct, len(test))}", flush=True)
+    if args.table:
+        return _table(args, model, test, calibration, ann)
     options = "".join(f", {name}={value}" for name, value in args.option)
-    print(f"method {args.method}{options}, schedule {args.schedule}")
-    print(f"ANN: {interval(correct, len(test))}\n\n  T   accuracy (95 % interval)     minus ANN", flush=True)
+    print(
+        f"method {args.method}{options}, schedule {args.schedule}\n\n  T   accuracy (95 % interval)     minus ANN",
+        flush=True,
+    )
     rows = []
     for timesteps in sorted(args.timesteps):
         method = METHODS[args.method](timesteps, schedule=args.schedule, **dict(args.option))
-        deployment = deploy_network(model, method, calibration, tc.Int8(per=args.per))
+        deployment = deploy_network(model, method, calibration, precision, calibrate=args.calibrate)
         curve = _correct_snn(deployment.graph, test)
         rows.append({"timesteps": timesteps, "correct": curve[-1], "accuracy": curve[-1] / len(test), "curve": curve})
         print(f"{timesteps:3d}   {interval(curve[-1], len(test))}   {_points(curve[-1] / len(test) - ann)}", flush=True)
@@ -68,12 +90,29 @@ def main() -> int:
         settings = {
             k: str(v)
             for k, v in vars(args).items()
-            if k in ("data", "weights", "method", "option", "per", "schedule", "seed")
+            if k in ("data", "weights", "method", "option", "per", "bits", "rounding", "calibrate", "schedule", "seed")
         }
         document = {"images": len(test), "ann_accuracy": ann, "rows": rows, "settings": settings}
         with replacing(args.output) as temporary:
             temporary.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     return 0 if passed else 1
+
+
+def _table(args: argparse.Namespace, model: nn.Module, test: Dataset, calibration: torch.Tensor, ann: float) -> int:
+    """Prints the rows of TABLE; 1 where one loses more than it may."""
+    precision = tc.Int8(per=args.per, bits=args.bits, rounding=args.rounding)
+    missed = 0
+    print("| deployment | accuracy (95 % interval) | minus ANN | at most |\n|---|---|---|---|", flush=True)
+    for number, (name, method, allowed) in enumerate(TABLE, 1):
+        if args.rows and number not in args.rows:
+            continue
+        deployment = deploy_network(model, method, calibration, precision, calibrate=args.calibrate)
+        correct = _correct_snn(deployment.graph, test)[-1]
+        lost = 100 * (ann - correct / len(test))
+        missed += lost > allowed + 1e-9
+        verdict = f"-{allowed:g}" if lost <= allowed + 1e-9 else f"-{allowed:g}, missed"
+        print(f"| {name} | {interval(correct, len(test))} | {-lost:+.2f} | {verdict} |", flush=True)
+    return 1 if missed else 0
 
 
 def _arguments() -> argparse.Namespace:
@@ -88,6 +127,13 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--schedule", choices=("pipelined", "layerwise"), default="pipelined")
     parser.add_argument("--per", choices=("layer", "channel"), default="layer")
+    parser.add_argument("--bits", type=int, default=8, metavar="B", help="weight bits (default 8)")
+    parser.add_argument("--rounding", choices=("nearest", "gptq"), default="nearest")
+    parser.add_argument(
+        "--calibrate", metavar="C", help="calibration without labels, such as full (default thresholds)"
+    )
+    parser.add_argument("--table", action="store_true", help="the table of methods, instead of one method")
+    parser.add_argument("--rows", type=int, nargs="+", metavar="N", help="rows of the table, from 1 (default all)")
     parser.add_argument("--limit", type=int, metavar="N", help="test images, drawn with --seed (default all)")
     parser.add_argument(
         "--calibration",

@@ -17,6 +17,7 @@ _EXPORTS = {
     "ClipFloorShift": "spikec.training",
     "fit": "spikec.training",
     "choose_spikes": "spikec.deployment",
+    "Calibration": "spikec.conversion",
     "convert": "spikec.conversion",
     "fidelity": "spikec.evidence.fidelity",
     "ErrorCompensation": "spikec.conversion",
@@ -61,6 +62,7 @@ _EXPORTS = {
 if TYPE_CHECKING:
     from spikec.conversion import QCFS as QCFS
     from spikec.conversion import SRP as SRP
+    from spikec.conversion import Calibration as Calibration
     from spikec.conversion import ErrorCompensation as ErrorCompensation
     from spikec.conversion import ErrorFree as ErrorFree
     from spikec.conversion import Graded as Graded

@@ -16,6 +16,8 @@ FORMAT = "generic24"
 BITS = 8
 PER: Literal["layer", "channel"] = "layer"
 SCALE: Literal["max", "power_of_two", "spikes"] = "max"
+#: Whether a weight becomes the nearest integer, or the one that changes the sums of its layer least on images.
+ROUNDING: Literal["nearest", "gptq"] = "nearest"
 #: Number of training images from which commands choose thresholds and units.
 CALIBRATION_IMAGES = 256
 #: Largest number of calibration images that conversion uses.

@@ -1,5 +1,6 @@
 """ANN-SNN conversion: one file per method, the float spiking network, and thresholds for plain ReLU networks."""
 
+from spikec.conversion.calibration.choice import Calibration
 from spikec.conversion.methods.base import METHODS, Method, NeuronSpec, methods, register
 from spikec.conversion.methods.error_compensation import ErrorCompensation
 from spikec.conversion.methods.error_free import ErrorFree
@@ -16,6 +17,7 @@ __all__ = [
     "METHODS",
     "QCFS",
     "SRP",
+    "Calibration",
     "ErrorCompensation",
     "ErrorFree",
     "Graded",

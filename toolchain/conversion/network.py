@@ -128,15 +128,17 @@ def run_steps(
     drain_starts = (steps - network.drain) * n
     if network.drain:
         x[drain_starts:] = 0
-    runner = _StepRunner(network.graph, steps, drain_starts, call, keep=values is not None)
+    runner = StepRunner(network.graph, steps, drain_starts, call, keep=values is not None)
     output: Tensor = runner.run(x, initial_env=values)
     return output
 
 
-class _StepRunner(fx.Interpreter):
+class StepRunner(fx.Interpreter):
     """Runs the graph on all steps at once; rows from ``constant`` on are drain steps, in which biases are off."""
 
-    def __init__(self, graph: fx.GraphModule, steps: int, constant: int, call: NeuronCall | None, keep: bool) -> None:
+    def __init__(
+        self, graph: fx.GraphModule, steps: int, constant: int, call: NeuronCall | None, keep: bool = False
+    ) -> None:
         super().__init__(graph, garbage_collect_values=not keep)
         self.steps, self.constant, self.call = steps, constant, call
 

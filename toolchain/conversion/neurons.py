@@ -80,12 +80,14 @@ class Neuron(nn.Module):
     """A population. Input and output are [S * N, *shape] with the S steps outermost.
 
     ``counts`` keeps the net emissions [N, *shape] of the last call. ``threshold`` (scalar or [C]): real value of a full
-    activation; ``offset`` (0 or [*shape]): real amount added to the initial membrane of unit / 2. ``reach``: the
-    largest total that T steps can send.
+    activation; ``offset`` (0 or [*shape]): real amount added to the initial membrane of unit / 2; ``gain`` (scalar or
+    [C]): what the value of an emission is multiplied by, 1 unless calibrated. ``reach``: the largest total that T steps
+    can send.
     """
 
     threshold: Tensor
     offset: Tensor
+    gain: Tensor
 
     def __init__(self, spec: NeuronSpec, threshold: Tensor, timesteps: int, schedule: Schedule, drain: int = 0) -> None:
         super().__init__()
@@ -95,6 +97,7 @@ class Neuron(nn.Module):
         self.emit = FLOAT_NEURONS(spec.kind)
         self.register_buffer("threshold", threshold.detach().clone())
         self.register_buffer("offset", torch.zeros(()))
+        self.register_buffer("gain", torch.ones(()))
         self.counts: Tensor | None = None
 
     @property
@@ -111,27 +114,36 @@ class Neuron(nn.Module):
 
     @property
     def unit(self) -> Tensor:
-        """Real value of an emission of 1; a total of ``reach`` makes a full activation."""
+        """What an emission of 1 takes from the membrane; a total of ``reach`` makes a full activation."""
         if self.spec.kind.one_number:
             return self.threshold / self.reach
         return self.threshold * (self.timesteps / self.reach)
 
+    @property
+    def value(self) -> Tensor:
+        """Real value of an emission of 1 for the next layers."""
+        return self.unit * self.gain
+
     def unit_over(self, axes: int) -> Tensor:
         """``unit``, shaped to multiply values of neurons with that many axes, channels first."""
-        return self.unit.reshape(-1, *([1] * (axes - 1))) if self.unit.ndim else self.unit
+        return _over(self.unit, axes)
 
     def forward(self, x: Tensor) -> Tensor:
         z = x.reshape(self.steps, -1, *x.shape[1:])
-        unit = self.unit_over(z.ndim - 2)
+        unit, value = self.unit_over(z.ndim - 2), _over(self.value, z.ndim - 2)
         start = (unit / 2 + self.offset) / unit
         output, counts = [], []
         for part in torch.split(z, max(1, _AT_ONCE // math.prod(z.shape[2:])), 1):
             current = part / unit
             emitted = self.emit(self, current, start.expand_as(current[0]).clone())
             counts.append(emitted[self.spec.warm_up :][: self.timesteps + self.drain].sum(0).detach())
-            output.append(emitted * unit)
+            output.append(emitted * value)
         self.counts = torch.cat(counts)
         return torch.cat(output, 1).reshape(x.shape)
+
+
+def _over(values: Tensor, axes: int) -> Tensor:
+    return values.reshape(-1, *([1] * (axes - 1))) if values.ndim else values
 
 
 #: Emissions [S, N, *shape] of a neuron from its input [S, N, *shape] and its initial membrane [N, *shape], all in

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, fx, nn
 
-from spikec.conversion.methods.base import Method, Offsets, neuron_of
+from spikec.conversion.calibration.choice import Calibration, calibration_of
+from spikec.conversion.calibration.layers import calibrate_layers
+from spikec.conversion.methods.base import Method, neuron_of
 from spikec.conversion.network import Provenance, SpikingNetwork
 from spikec.conversion.neurons import Neuron
 from spikec.conversion.offsets.static import activation_means, match_means
 from spikec.conversion.offsets.tuned import LARGEST_SET, class_scores, tune_offsets
-from spikec.conversion.thresholds import calibrate
+from spikec.conversion.thresholds import calibrate as calibrated_thresholds
 from spikec.defaults import CALIBRATION_IMAGES_MAX
 from spikec.errors import ConversionError, DataError
 from spikec.frontend import (
@@ -38,19 +42,29 @@ _KEPT_EXAMPLES = 64
 
 
 @torch.inference_mode(False)  # tensors of inference mode can be neither traced nor tuned
-def convert(ann: nn.Module, method: Method, *, example: Any, calibration: Any = None) -> SpikingNetwork:
+def convert(
+    ann: nn.Module,
+    method: Method,
+    *,
+    example: Any,
+    calibration: Any = None,
+    calibrate: str | Calibration | None = None,
+) -> SpikingNetwork:
     """Convert a trained network to a spiking network in float.
 
     ``ann`` is left as it is. ``method``: such as ``tc.QCFS(timesteps=4)``. ``example``: images as the network takes
     them, float [N, C, H, W], tensor or array; fixes shapes and, together with ``calibration``, the input range.
     ``calibration``: training images, which set the thresholds of plain ReLU networks and the initial membranes of
     static and tuned offsets (default: ``example``, with a warning). The first 1,000 are used, the first 10,000 to tune.
-    Networks trained with ``tc.ClipFloorShift`` need none if the method has no such offsets.
+    Networks trained with ``tc.ClipFloorShift`` need none if the method has no such offsets. ``calibrate``: what is
+    calibrated on these images beside thresholds, without labels: "thresholds" (default: nothing), "light", "full", or a
+    :class:`spikec.Calibration`.
 
     Raises ``UnsupportedOperation`` (all obstacles at once), ``ConversionError``, ``DataError``.
     """
     if not isinstance(method, Method):
         raise ConversionError(f"expected a method such as tc.QCFS(timesteps=4), got {method!r}")
+    choice = calibration_of(calibrate)
     images = as_images(example, "example")
     training = images if calibration is None else as_images(calibration, "calibration")
     if training.shape[1:] != images.shape[1:]:
@@ -70,14 +84,16 @@ def convert(ann: nn.Module, method: Method, *, example: Any, calibration: Any = 
     offsets = method.calibrated_offsets()
     data, tuning = training[:CALIBRATION_IMAGES_MAX], training[:LARGEST_SET]
     if calibration is None:
-        _warn_of_examples(graph, offsets, len(tuning if offsets == "tuned" else data))
+        _warn_of_examples(graph, bool(offsets) or choice.layer_after_layer, len(tuning if offsets == "tuned" else data))
     levels = {name: getattr(module, "levels", None) for name, module in activations(graph).items()}
     names = layer_names(graph)
     method.check_layers(names)
     by_layer = {name: method.at(names[name]) for name in levels}
-    thresholds = _thresholds(graph, by_layer, levels, data)
-    means = activation_means(graph, list(levels), data) if offsets else {}
+    thresholds = _thresholds(graph, by_layer, levels, data, choice)
+    beside = choice.layer_after_layer
+    means = activation_means(graph, list(levels), data) if offsets and not beside else {}
     scores = class_scores(graph, tuning) if offsets == "tuned" else None
+    exact = copy.deepcopy(graph) if beside else None
     seen = images if calibration is None else torch.cat([images, data])
     for name in levels:
         spec = neuron_of(by_layer[name], levels[name])
@@ -90,8 +106,12 @@ def convert(ann: nn.Module, method: Method, *, example: Any, calibration: Any = 
         drain=method.drain_steps(),
         input_range=input_range(seen),
         example=seen[-_KEPT_EXAMPLES:],
-        provenance=Provenance(method.name, state_sha256(ann.state_dict()), method.settings() | _said(left_out)),
+        provenance=Provenance(
+            method.name, state_sha256(ann.state_dict()), method.settings() | _left_out(left_out) | _said(choice)
+        ),
     )
+    if exact is not None:
+        calibrate_layers(network, exact, data, replace(choice, shifts="neuron") if offsets else choice)
     if means:
         match_means(network, data, means)
     if scores is not None:
@@ -99,9 +119,14 @@ def convert(ann: nn.Module, method: Method, *, example: Any, calibration: Any = 
     return network.eval()
 
 
-def _said(left_out: list[str]) -> dict[str, str]:
+def _left_out(left_out: list[str]) -> dict[str, str]:
     """What was dropped, for the file: names only, since places differ between machines."""
     return {"left_out": ", ".join(name.split()[0] for name in left_out)} if left_out else {}
+
+
+def _said(choice: Calibration) -> dict[str, str]:
+    """What files and reports say of a calibration; nothing of the default, which older files do not name."""
+    return {} if choice == Calibration() else {"calibrate": str(choice)}
 
 
 def as_images(value: Any, name: str) -> Tensor:
@@ -196,7 +221,7 @@ def _passes_linear(graph: fx.GraphModule, node: fx.Node) -> bool:
     return all(_passes_linear(graph, source) for source in node.all_input_nodes)
 
 
-def _warn_of_examples(graph: fx.GraphModule, offsets: Offsets | None, images: int) -> None:
+def _warn_of_examples(graph: fx.GraphModule, offsets: bool, images: int) -> None:
     rectified = sum(isinstance(module, Rectifier) for module in activations(graph).values())
     what = [f"thresholds of {rectified} ReLU layers"] if rectified else []
     what += ["initial membranes"] if offsets else []
@@ -209,15 +234,21 @@ def _warn_of_examples(graph: fx.GraphModule, offsets: Offsets | None, images: in
 
 
 def _thresholds(
-    graph: fx.GraphModule, methods: Mapping[str, Method], levels: Mapping[str, int | None], images: Tensor
+    graph: fx.GraphModule,
+    methods: Mapping[str, Method],
+    levels: Mapping[str, int | None],
+    images: Tensor,
+    choice: Calibration,
 ) -> dict[str, Tensor]:
     """Threshold of every activation, float32 [] or [C]: the trained one; for a ReLU, calibrated on ``images``."""
     found = activations(graph)
     rectified = [name for name, module in found.items() if isinstance(module, Rectifier)]
-    measured = calibrate(graph, images, {name: methods[name].resolution(levels[name]) for name in rectified})
+    measured = calibrated_thresholds(
+        graph, images, {name: methods[name].resolution(levels[name]) for name in rectified}, choice
+    )
     thresholds = {}
     for name, module in found.items():
-        value = torch.tensor(measured[name]) if name in measured else module.threshold
+        value = torch.from_numpy(measured[name]) if name in measured else module.threshold
         value = torch.as_tensor(value).detach().to(torch.float32)
         channels = next(n.meta["shape"][0] for n in graph.graph.nodes if n.target == name)
         if value.numel() not in (1, channels):

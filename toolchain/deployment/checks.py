@@ -97,6 +97,17 @@ def override(value: Any) -> str | None:
     return f"bits of {', '.join(wrong)} must be whole numbers between 2 and 8" if wrong else None
 
 
+def calibration(value: Any) -> str | None:
+    """A text that :func:`spikec.conversion.calibration.choice.calibration_of` reads."""
+    from spikec.conversion.calibration.choice import calibration_of
+
+    try:
+        calibration_of(value)
+    except ToolchainError as error:
+        return str(error)
+    return None
+
+
 def format(value: Any) -> str | None:
     from spikec.analysis.formats import format_names
 

@@ -125,6 +125,13 @@ class Configuration:
         derived=True,
         precision=True,
     )
+    rounding: str = setting(
+        defaults.ROUNDING,
+        "every weight to the nearest integer (default), or gptq: chosen on calibration images, for 4 bits and fewer",
+        choices=("nearest", "gptq"),
+        column=False,
+        identity="unless default",
+    )
     format: str = setting(
         defaults.FORMAT,
         "number format of the target: {default} (default), loihi1, loihi2 or a .toml file",
@@ -137,6 +144,15 @@ class Configuration:
         "training images used (default {default})",
         metavar="N",
         least=1,
+    )
+    calibrate: str | None = setting(
+        None,
+        "what calibration images decide, without labels: thresholds (default), light or full, and changes to it such "
+        "as full,per=layer",
+        metavar="C",
+        check=checks.calibration,
+        column=False,
+        identity="unless default",
     )
     seed: int = setting(0, "choice of the calibration images", metavar="S", least=0)
     energy: tuple[str, ...] = setting((), command=False, check=checks.energy, many=True, column=False)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from spikec import defaults
 from spikec.conversion import Method, SpikingNetwork, convert
+from spikec.conversion.calibration.choice import Calibration, calibration_of
 from spikec.conversion.sensitivity import Progress
 from spikec.deployment.configuration import Configuration
 from spikec.deployment.example_images import example_images
@@ -79,11 +80,15 @@ def deploy(
     if model is None:
         network = _plain_network(configuration, images)
     elif configuration.spike_budget is not None:
+        if calibration_of(configuration.calibrate) != Calibration():
+            raise DataError(
+                "a spike budget chooses K beside thresholds alone: leave --calibrate out, or --spike-budget"
+            )
         method, budget = method_of(configuration), configuration.spike_budget
         choice = choose_spikes(model, method, images, budget, precision, progress=progress, **options)
         network = choice.network
     else:
-        network = _convert(model, method_of(configuration), images)
+        network = _convert(model, method_of(configuration), images, configuration.calibrate)
     return Deployment(
         network,
         lower(network, precision, **options) if choice is None else choice.nir,
@@ -104,12 +109,13 @@ def deploy_network(
     *,
     format: str = defaults.FORMAT,
     force: bool = False,
+    calibrate: str | Calibration | None = None,
 ) -> Deployment:
     """The deployment of a trained network by ``method``, calibrated on ``images``: training images, float [N, ...].
 
-    ``precision``: by default 8 bits with one scale per layer.
+    ``precision``: by default 8 bits with one scale per layer. ``calibrate``: as in :func:`spikec.convert`.
     """
-    network = _convert(model, method, images)
+    network = _convert(model, method, images, calibrate)
     precision = precision or Int8()
     return Deployment(network, lower(network, precision, format=format, force=force), precision, images, model)
 
@@ -154,6 +160,7 @@ def precision_of(configuration: Configuration) -> Int8:
         "per": configuration.per,
         "bits": configuration.bits,
         "scale": configuration.scale,
+        "rounding": configuration.rounding,
         "overrides": configuration.override,
     }
     if configuration.as_trained and configuration.weights:
@@ -164,8 +171,8 @@ def precision_of(configuration: Configuration) -> Int8:
     return Int8(**chosen)
 
 
-def _convert(model: nn.Module, method: Method, images: Tensor) -> SpikingNetwork:
-    return convert(model, method, example=images[:1], calibration=images)
+def _convert(model: nn.Module, method: Method, images: Tensor, calibrate: str | Calibration | None) -> SpikingNetwork:
+    return convert(model, method, example=images[:1], calibration=images, calibrate=calibrate)
 
 
 def _plain_network(configuration: Configuration, images: Tensor) -> SpikingNetwork:

@@ -165,7 +165,7 @@ def _codings(network: SpikingNetwork | ig.IntegerGraph) -> dict[str, _Coding]:
     found = {}
     for name, neuron in network.neurons.items():
         least = neuron.spec.kind.least(network.timesteps)
-        found[name] = _Coding(neuron.threshold.reshape(-1) / neuron.reach, neuron.reach, least)
+        found[name] = _Coding((neuron.threshold * neuron.gain).reshape(-1) / neuron.reach, neuron.reach, least)
     return found
 
 

@@ -33,7 +33,7 @@ class Choice:
 def source_gains(network: SpikingNetwork, wires: Wiring) -> dict[str, Float64]:
     """Real value of one unit that each source sends: one number, or one per channel."""
     gains = {"input": np.array([network.input_range.scale])}
-    gains |= {name: np.atleast_1d(float64(module.unit)) for name, module in network.neurons.items()}
+    gains |= {name: np.atleast_1d(float64(module.value)) for name, module in network.neurons.items()}
     for name, (source, _) in wires.pools.items():
         gains[name] = gains[source]
     return gains

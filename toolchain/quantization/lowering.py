@@ -25,7 +25,9 @@ from spikec.quantization.kernels import Float64
 from spikec.quantization.maps import Current
 from spikec.quantization.max_pools import pool_nodes
 from spikec.quantization.ones import ones_needed, ones_population
+from spikec.quantization.rounding import on_data, to_nearest
 from spikec.quantization.scales import Int8, Precision, Units
+from spikec.quantization.search import activity
 from spikec.quantization.synapses import Names, synapse_nodes
 from spikec.simulation import simulate
 
@@ -138,9 +140,12 @@ def integer_graph(
         synapse, population = ones_population(shape, wires.input_shape, network, names)
         nodes += [synapse, population]
         gains[population.name] = np.ones(1)
+    on_images = getattr(precision, "rounding", "nearest") == "gptq"  # a precision of another package may lack it
+    seen = activity(network, wires) if on_images else None
     for choice in choose(network, wires, gains, precision, form, coarser):
         current, units, neuron = choice.current, choice.units, choice.neuron
-        sources, made = synapse_nodes(choice.name, choice.terms, current, units, form, names)
+        rounded = to_nearest(choice) if seen is None else on_data(choice, seen)
+        sources, made = synapse_nodes(choice.name, choice.terms, rounded.weights, rounded.bias, units, form, names)
         nodes += made
         if neuron is None:
             nodes.append(_readout(network, current, units, sources))
@@ -176,7 +181,7 @@ def _population(name: str, neuron: Neuron, current: Current, units: Units, sourc
         neuron=neuron.spec.kind.lowered(theta, neuron.spec.negative),
         theta=theta,
         v_init=theta // 2 + offset,
-        scale=np.atleast_1d(float64(neuron.unit)),
+        scale=np.atleast_1d(float64(neuron.value)),
     )
 
 

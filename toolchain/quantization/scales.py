@@ -22,6 +22,7 @@ from spikec.ir.types import Int64
 from spikec.quantization.kernels import Float64
 
 Scale = Literal["max", "power_of_two", "spikes"]
+Rounding = Literal["nearest", "gptq"]
 
 #: Largest threshold a choice of unit leads to: leaves a 24-bit membrane room for several thresholds.
 _THRESHOLD_CEILING = 2**21
@@ -60,6 +61,9 @@ class Int8:
     - ``spikes``: the largest weights may be clipped; the clip that changes fewest spike counts on the network's
       example images wins.
 
+    ``rounding``: every weight to the ``nearest`` integer, or ``gptq``: chosen on the network's example images so that
+    the sums of a layer change least (:mod:`spikec.quantization.rounding`).
+
     ``units`` gives the units directly: for every population and the readout, one per output channel. They are those
     that :func:`spikec.finetune_quantised` trained the weights with.
     """
@@ -69,12 +73,17 @@ class Int8:
     scale: Scale = defaults.SCALE
     overrides: Mapping[str, int] = field(default_factory=dict, hash=False)
     units: Mapping[str, Sequence[float]] = field(default_factory=dict, hash=False)
+    rounding: Rounding = defaults.ROUNDING
 
     def __post_init__(self) -> None:
         if self.per not in ("layer", "channel"):
             raise ConversionError(f"per must be 'layer' or 'channel', not {self.per!r}")
         if self.scale not in get_args(Scale):
             raise ConversionError(f"scale must be one of {', '.join(get_args(Scale))}, not {self.scale!r}")
+        if self.rounding not in get_args(Rounding):
+            raise ConversionError(f"rounding must be one of {', '.join(get_args(Rounding))}, not {self.rounding!r}")
+        if self.units and self.rounding != "nearest":
+            raise ConversionError("weights that were trained with their units are rounded to the nearest integer")
         object.__setattr__(self, "bits", whole_number("bits", self.bits, 2, 8))
         widths = {name: whole_number(f"override {name}: bits", bits, 2, 8) for name, bits in self.overrides.items()}
         object.__setattr__(self, "overrides", widths)
@@ -93,7 +102,8 @@ class Int8:
         """The choice in words, as stored in files and reports."""
         special = "".join(f", {pattern}: int{bits}" for pattern, bits in self.overrides.items())
         scale = "trained" if self.units else self.scale
-        return {"weights": f"int{self.bits} per {self.per}, scale {scale}{special}"}
+        rounding = "" if self.rounding == "nearest" else f", rounding {self.rounding}"
+        return {"weights": f"int{self.bits} per {self.per}, scale {scale}{special}{rounding}"}
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ def search(
     ``levels``: levels a neuron distinguishes per threshold of mean input (0 for the readout, which compares outputs
     instead). ``most``: how many thresholds of mean input it distinguishes before it saturates.
     """
-    inputs = [_pooled(term, sources) for term in terms]
+    inputs = [pooled(term, sources) for term in terms]
     reference = _response(terms, [torch.as_tensor(w) for w in request.branches], bias, inputs)
     errors = []
     for ratio in _RATIOS:
@@ -69,7 +69,8 @@ def _column(unit: Float64, like: Float64) -> Float64:
     return unit.reshape(-1, *([1] * (like.ndim - 1)))
 
 
-def _pooled(term: Term, sources: Mapping[str, torch.Tensor]) -> torch.Tensor:
+def pooled(term: Term, sources: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """What a term's weights read, [N, *shape]: mean emissions of its source, summed over the windows of its pool."""
     if term.source not in sources:  # a population of ones
         return torch.ones(1, *term.pooled_shape, dtype=torch.float64)
     x = sources[term.source]

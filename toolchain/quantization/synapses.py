@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -48,36 +48,44 @@ def _integers(real: Float64, what: str) -> ig.Int64:
 
 
 def synapse_nodes(
-    population: str, terms: list[Term], current: Current, units: Units, form: NumberFormat, names: Names
+    population: str,
+    terms: list[Term],
+    weights: Sequence[ig.Int64],
+    bias: Float64,
+    units: Units,
+    form: NumberFormat,
+    names: Names,
 ) -> tuple[tuple[str, ...], list[ig.Node]]:
-    """Synapse nodes of a population (pool, convolution or flatten and affine per term) and the names that feed it."""
+    """Synapse nodes of a population (pool, convolution or flatten and affine per term) and the names that feed it.
+
+    ``weights``: integers of every term; ``bias`` [O] in real units.
+    """
     nodes: list[ig.Node] = []
     ends = []
     channels = len(units.unit)
-    bias = round_bias(_integers(channel_bias(current, channels) / units.unit, f"{population}: a bias"), form)
-    for branch, (term, exponent) in enumerate(zip(terms, units.exponents, strict=True)):
+    left = round_bias(_integers(bias / units.unit, f"{population}: a bias"), form)
+    for term, weight, exponent in zip(terms, weights, units.exponents, strict=True):
         base = term.name if term.name and term.name != population else f"{population}.synapse"
         source, shape = term.source, term.shape
         if term.pool is not None:
             pool = ig.SumPool(names.free(f"{base}.pool"), (source,), shape, term.pooled_shape, term.pool, term.pool)
             nodes.append(pool)
             source, shape = pool.name, pool.output_shape
-        weight = units.weights(branch, output_weights(term))
         if term.dense is not None:
             if len(shape) > 1:
                 flat = ig.Flatten(names.free(f"{base}.flatten"), (source,), shape, (int(np.prod(shape)),))
                 nodes.append(flat)
                 source, shape = flat.name, flat.output_shape
-            end: ig.Node = ig.Affine(names.free(base), (source,), shape, (channels,), weight, bias, exponent)
+            end: ig.Node = ig.Affine(names.free(base), (source,), shape, (channels,), weight, left, exponent)
         else:
             assert term.kernel is not None
-            end = _convolution(names.free(base), source, shape, term.kernel, weight, bias, exponent)
+            end = _convolution(names.free(base), source, shape, term.kernel, weight, left, exponent)
         nodes.append(end)
         if term.dense is None and term.flat:
             end = ig.Flatten(names.free(f"{base}.flatten"), (end.name,), end.output_shape, term.output_shape)
             nodes.append(end)
         ends.append(end.name)
-        bias = np.zeros_like(bias)  # the first branch carries it
+        left = np.zeros_like(left)  # the first branch carries it
     return tuple(ends), nodes
 
 

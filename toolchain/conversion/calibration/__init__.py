@@ -1,0 +1,1 @@
+"""Calibration on images without labels and without backpropagation: thresholds, shifts, scales, weights."""
