@@ -38,7 +38,7 @@ def made():
     network = tc.convert(model, tc.QCFS(timesteps=2), example=data.images(), calibration=data.images())
     graph = as_integer(tc.lower(network))
     seen: list[tuple[str, int]] = []
-    found = measure(model, network, graph, data, "toy", lambda stage, done: seen.append((stage, done)))
+    found = measure(model, network, graph, data, "toy", lambda stage, done, total: seen.append((stage, done)))
     return model, network, graph, data, found, seen
 
 
@@ -58,7 +58,7 @@ def test_stages_are_what_they_say(made) -> None:
         np.testing.assert_array_equal(found.correct[stage], (value @ w2.T + b2).argmax(1) == labels, stage)
     spiking = tc.simulate(graph, data.images()).predictions == labels
     np.testing.assert_array_equal(found.correct["spiking"], spiking)
-    assert [stage for stage, done in seen if done >= len(data)] == ["network", "clipping", "levels", "spiking"]
+    assert [stage for stage, done in seen if done >= len(data)] == list(STAGES)
 
 
 def test_the_file_keeps_it(made, tmp_path) -> None:
