@@ -166,6 +166,15 @@ def test_fewer_images_of_large_networks(made) -> None:
     assert image_count(replace(graph, timesteps=2**20), 10**6) == 10**12 // (72 * (4 + 2**20))
 
 
+@pytest.mark.parametrize("method", [tc.ErrorCompensation(timesteps=2), tc.ErrorFree(timesteps=2), tc.Graded()])
+def test_every_kind_has_remedies(made, method) -> None:
+    model, _, _, data, found, _ = made
+    graph = as_integer(tc.lower(tc.convert(model, method, example=data.images(), calibration=data.images())))
+    told = loss(replace(graph, measured=found), data, np.zeros(40, bool))
+    assert told is not None
+    assert {"clipping", "levels", "weights"} <= told.remedies.keys()
+
+
 def test_remedies_name_options_that_apply(made) -> None:
     _, _, graph, *_ = made
     assert "--schedule layerwise" in remedies(graph)["unevenness"]

@@ -251,7 +251,7 @@ def loss_document(found: Loss | None) -> dict[str, Any] | None:
 
 def remedies(graph: IntegerGraph) -> dict[str, str]:
     """What would reduce each cause, as options of ``spikec export``."""
-    kinds = {population.neuron for population in graph.populations}
+    kinds = [population.neuron for population in graph.populations]  # those with arrays have no hash
     one_number = any(kind.one_number for kind in kinds)
     several = not one_number and all(hasattr(kind, "spikes") for kind in kinds)
     finer = "more steps (-T)" if graph.timesteps > 1 or not one_number else "more levels (--option levels=L)"
