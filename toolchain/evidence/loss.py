@@ -153,7 +153,7 @@ class Loss:
         n, b, c = self.images + 2, self.only_spiking + 0.5, self.only_network + 0.5
         middle = (b - c) / n
         half = 1.96 * math.sqrt((b + c) / n - middle**2) / math.sqrt(n)
-        return 100 * (middle - half), 100 * (middle + half)
+        return 100 * max(middle - half, -1.0), 100 * min(middle + half, 1.0)
 
     @property
     def causes(self) -> dict[str, float]:
