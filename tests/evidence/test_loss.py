@@ -38,7 +38,7 @@ def made():
     network = tc.convert(model, tc.QCFS(timesteps=2), example=data.images(), calibration=data.images())
     graph = as_integer(tc.lower(network))
     seen: list[tuple[str, int]] = []
-    found = measure(model, network, graph, data, "toy", lambda stage, done: seen.append((stage, done)))
+    found = measure(model, network, graph, data, "toy", lambda stage, done, total: seen.append((stage, done)))
     return model, network, graph, data, found, seen
 
 
@@ -58,7 +58,7 @@ def test_stages_are_what_they_say(made) -> None:
         np.testing.assert_array_equal(found.correct[stage], (value @ w2.T + b2).argmax(1) == labels, stage)
     spiking = tc.simulate(graph, data.images()).predictions == labels
     np.testing.assert_array_equal(found.correct["spiking"], spiking)
-    assert [stage for stage, done in seen if done >= len(data)] == ["network", "clipping", "levels", "spiking"]
+    assert [stage for stage, done in seen if done >= len(data)] == list(STAGES)
 
 
 def test_the_file_keeps_it(made, tmp_path) -> None:
@@ -164,6 +164,15 @@ def test_fewer_images_of_large_networks(made) -> None:
     graph = made[2]
     assert image_count(graph, 1000) == 1000
     assert image_count(replace(graph, timesteps=2**20), 10**6) == 10**12 // (72 * (4 + 2**20))
+
+
+@pytest.mark.parametrize("method", [tc.ErrorCompensation(timesteps=2), tc.ErrorFree(timesteps=2), tc.Graded()])
+def test_every_kind_has_remedies(made, method) -> None:
+    model, _, _, data, found, _ = made
+    graph = as_integer(tc.lower(tc.convert(model, method, example=data.images(), calibration=data.images())))
+    told = loss(replace(graph, measured=found), data, np.zeros(40, bool))
+    assert told is not None
+    assert {"clipping", "levels", "weights"} <= told.remedies.keys()
 
 
 def test_remedies_name_options_that_apply(made) -> None:

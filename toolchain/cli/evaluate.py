@@ -24,13 +24,12 @@ def progressing(label: str, total: int) -> Iterator[Callable[[int], None]]:
 
 
 @contextmanager
-def measuring() -> Iterator[Callable[[str, int], None]]:
-    """Gives a function that shows progress when it is called with a stage and the number of its images done."""
+def measuring() -> Iterator[Callable[[str, int, int], None]]:
+    """Gives a function that shows progress when it is called with a stage, its images done, and all of them."""
     with Progress("measuring", 0) as progress:
 
-        def advance(stage: str, done: int) -> None:
-            progress.label = f"measuring, {stage}:"
-            progress.total = max(progress.total, done)
+        def advance(stage: str, done: int, total: int) -> None:
+            progress.label, progress.total = f"measuring, {stage}:", total
             progress.advance(done - progress.done)
 
         yield advance

@@ -32,8 +32,8 @@ _WORK, _FEWEST = 10**12, 100
 #: Passes of the float network: as it is, clipped, with levels. The quantised network in integers makes one more.
 _PASSES = 4
 
-#: Called with what is being measured and how many of its images are done.
-Progress = Callable[[str, int], None]
+#: Called with what is being measured, how many of its images are done, and how many there are.
+Progress = Callable[[str, int, int], None]
 
 
 def image_count(graph: IntegerGraph, most: int) -> int:
@@ -60,14 +60,15 @@ def measure(
         for part in parts(len(data), _BATCH):
             with torch.no_grad():
                 found.append(run(data.images(part)).argmax(dim=1).cpu().numpy())
-            progress(stage, part.stop)
+            progress(stage, part.stop, len(data))
         correct[stage] = np.concatenate(found) == labels
     try:
         integers = _without_offsets(quantised_network(graph))
-        correct["weights"] = golden_trace(data, integers, counts=False).predictions == labels
+        trace = golden_trace(data, integers, counts=False, progress=lambda done: progress("weights", done, len(data)))
+        correct["weights"] = trace.predictions == labels
     except GraphError:
         correct = {"network": correct["network"]}
-    trace = golden_trace(data, graph, counts=False, progress=lambda done: progress("spiking", done))
+    trace = golden_trace(data, graph, counts=False, progress=lambda done: progress("spiking", done, len(data)))
     correct["spiking"] = trace.predictions == labels
     images = [digest for part in parts(len(data), _BATCH) for digest in digests(data.images(part), labels[part])]
     return Measured(name, tuple(images), correct, graph.content_sha256, graph.timesteps)
@@ -155,7 +156,7 @@ class Loss:
         n, b, c = self.images + 2, self.only_spiking + 0.5, self.only_network + 0.5
         middle = (b - c) / n
         half = 1.96 * math.sqrt((b + c) / n - middle**2) / math.sqrt(n)
-        return 100 * (middle - half), 100 * (middle + half)
+        return 100 * max(middle - half, -1.0), 100 * min(middle + half, 1.0)
 
     @property
     def causes(self) -> dict[str, float]:
