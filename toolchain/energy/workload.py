@@ -11,7 +11,7 @@ from spikec.energy.counts import Counts, SynapseCounts
 from spikec.energy.sampling import Samples, bootstrap_means
 from spikec.errors import ToolchainError
 from spikec.ir.graph import IntegerGraph
-from spikec.ir.walks import layers_reached, longest_way
+from spikec.ir.walks import latency_steps, layers_reached
 from spikec.simulation.trace import Trace
 
 FirstLayer = Literal["bias_current", "direct_mac", "direct_mac_every_step", "host_encoded", "event_camera"]
@@ -161,11 +161,9 @@ def _assemble(
                 targets=tuple(sorted(layers_reached(graph, layer.name))),
             )
         )
-    depth = len(longest_way(graph))
     calibration = sum(p.neuron.rehearsal for p in graph.populations)
-    latency = depth * counts.steps if graph.schedule == "layerwise" else counts.steps + depth
     host = sum(s.dense_macs for s in counts.synapses.values() if s.input_fed) if first_layer == "bias_current" else 0
-    return Workload(tuple(work), counts.steps + calibration, latency + calibration, first_layer, host)
+    return Workload(tuple(work), counts.steps + calibration, latency_steps(graph), first_layer, host)
 
 
 def _first_layer_reached(graph: IntegerGraph, name: str) -> str:

@@ -29,6 +29,13 @@ def longest_way(graph: IntegerGraph) -> tuple[str, ...]:
     return best[graph.readout.name]
 
 
+def latency_steps(graph: IntegerGraph) -> int:
+    """Steps from the first of an image until its last output is there, the steps of rehearsal included."""
+    deep, steps = len(longest_way(graph)), graph.emission_steps
+    rehearsal = sum(p.neuron.rehearsal for p in graph.populations)
+    return (deep * steps if graph.schedule == "layerwise" else steps + deep) + rehearsal
+
+
 def origins(graph: IntegerGraph, name: str) -> set[str]:
     """Populations, or the input, that a node gets its values from through operations alone."""
     sources = [graph.nodes[source] for source in graph.nodes[name].sources]
