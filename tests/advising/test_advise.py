@@ -33,7 +33,7 @@ def results(tmp_path_factory):
 @pytest.fixture(scope="module")
 def advice(mlp, digits_as_vectors, results):
     training, test = digits_as_vectors
-    return tc.advise(mlp, *training, test=test, portfolio=PORTFOLIO, budget="60s", calibration=64, out=results)
+    return tc.advise(mlp, *training, test=test, portfolio=PORTFOLIO, budget="1h", calibration=64, out=results)
 
 
 def test_each_purpose_gets_the_deployment_that_was_measured(advice, mlp, digits_as_vectors, tmp_path):
@@ -76,7 +76,7 @@ def test_the_choice_does_not_see_the_test_set(mlp, digits_as_vectors, advice):
     """With other labels on the test images, the same deployments are chosen."""
     training, (images, labels) = digits_as_vectors
     wrong = (images, (labels + 1) % 10)
-    other = tc.advise(mlp, *training, test=wrong, portfolio=PORTFOLIO, budget="60s", calibration=64)
+    other = tc.advise(mlp, *training, test=wrong, portfolio=PORTFOLIO, budget="1h", calibration=64)
     chosen = {purpose: found.trial.label for purpose, found in advice.recommendations.items()}
     assert {purpose: found.trial.label for purpose, found in other.recommendations.items()} == chosen
     assert all(found.tested["accuracy"] < 0.2 for found in other.recommendations.values())
@@ -86,7 +86,7 @@ def test_it_goes_on_where_it_stopped(mlp, digits_as_vectors, results, advice, mo
     training, test = digits_as_vectors
     monkeypatch.setattr(measuring, "golden_trace", None)  # nothing may be measured again
     monkeypatch.setattr("spikec.advising.bench.deploy", None)
-    again = tc.advise(mlp, *training, test=test, portfolio=PORTFOLIO, budget="60s", calibration=64, out=results)
+    again = tc.advise(mlp, *training, test=test, portfolio=PORTFOLIO, budget="1h", calibration=64, out=results)
     assert again.rows == advice.rows
     assert again.recommendations == advice.recommendations
 
@@ -95,7 +95,7 @@ def test_other_weights_or_images_are_measured_anew(mlp, digits_as_vectors, resul
     training, test = digits_as_vectors
     before = len(list((results / "runs").iterdir()))
     portfolio = [_line("error-free", 6)]
-    settings = {"portfolio": portfolio, "budget": "60s", "calibration": 64, "limit": 20}
+    settings = {"portfolio": portfolio, "budget": "1h", "calibration": 64, "limit": 20}
     tc.advise(mlp, training[0], training[1][::-1].copy(), test=test, out=results, **settings)
     middle = len(list((results / "runs").iterdir()))
     changed = nn.Sequential(*mlp, nn.Linear(10, 10)).eval()
@@ -158,7 +158,7 @@ def test_a_short_budget_still_gives_an_answer(mlp, digits_as_vectors, monkeypatc
 def test_what_it_refuses(mlp, digits_as_vectors, change, says):
     images, labels = digits_as_vectors[0]
     first = change.pop("first", None)
-    given = {"images": images[:first], "labels": labels[:first], "budget": "60s", "portfolio": PORTFOLIO[:1], **change}
+    given = {"images": images[:first], "labels": labels[:first], "budget": "1h", "portfolio": PORTFOLIO[:1], **change}
     with pytest.raises(tc.ToolchainError, match=says):
         tc.advise(mlp, **given)
 
@@ -173,7 +173,7 @@ def test_a_network_that_cannot_be_converted_is_refused_at_once(digits_as_vectors
 def test_a_chip_without_signed_spikes_or_payloads_gets_what_fits(mlp, digits_as_vectors):
     training, _ = digits_as_vectors
     portfolio = [_line("graded", 1, levels=15), _line("qcfs", 4), _line("error-compensation", 4)]
-    found = tc.advise(mlp, *training, portfolio=portfolio, chip="loihi1", bits=3, budget="60s", limit=20)
+    found = tc.advise(mlp, *training, portfolio=portfolio, chip="loihi1", bits=3, budget="1h", limit=20)
     assert found.recommendations["streaming"].trial.configuration.method == "qcfs"
     assert found.rows[0].trial.configuration.format == "loihi1"
     assert "does not fit loihi1" in str(found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -23,7 +24,7 @@ from spikec.advising.pareto import front
 from spikec.advising.portfolio import PORTFOLIO
 from spikec.advising.racing import Race, Tell
 from spikec.advising.subject import Subject, subject_of
-from spikec.advising.trials import Trial, trials_of
+from spikec.advising.trials import PURPOSES, Trial, trials_of
 from spikec.errors import ConversionError, DataError
 from spikec.models.data import Dataset
 from spikec.sweeping.store import DONE, Store
@@ -49,7 +50,7 @@ def advise(
     calibration: int = defaults.CALIBRATION_IMAGES,
     seed: int = 0,
     limit: int | None = None,
-    portfolio: Sequence[Mapping[str, Any]] = PORTFOLIO,
+    portfolio: Sequence[Mapping[str, Any]] | None = None,
     progress: Tell | None = None,
     **fields: Any,
 ) -> Advice:
@@ -60,8 +61,8 @@ def advise(
     is kept apart for that. ``tolerance``: loss against the network, in points, up to which the fastest deployment is
     chosen. ``out``: folder of the results, with which the same call goes on where it stopped. ``calibration`` and
     ``seed``: number and choice of the images that calibrate. ``limit``: test images (default: as many as the budget
-    allows).
-    ``fields``: further fields of :class:`spikec.deployment.Configuration` for all deployments, such as ``bits=4``.
+    allows). ``portfolio``: what is tried, see :mod:`spikec.advising.portfolio`. ``fields``: further fields of
+    :class:`spikec.deployment.Configuration` for all deployments, such as ``bits=4``.
     ``progress``: see :data:`spikec.advising.racing.Tell`.
 
     Raises ``UnsupportedOperation`` where the network cannot be converted, ``DataError`` for images and labels that do
@@ -74,7 +75,7 @@ def advise(
     given = {**fields, "model": f"{kind.__module__}:{kind.__qualname__}", "data": _ARRAYS}
     given |= {"calibration": calibration, "seed": seed}
     found = get_chip(chip)
-    subject = subject_of(given, model.eval(), training, tested)
+    subject = subject_of(given, copy.deepcopy(model).eval(), training, tested)
     return _advise(
         subject, found, spent, tolerance, out, limit=limit, portfolio=portfolio, progress=progress, named=False
     )
@@ -88,7 +89,7 @@ def advise_on(
     tolerance: float = 0.5,
     out: str | Path | None = None,
     limit: int | None = None,
-    portfolio: Sequence[Mapping[str, Any]] = PORTFOLIO,
+    portfolio: Sequence[Mapping[str, Any]] | None = None,
     progress: Tell | None = None,
 ) -> Advice:
     """:func:`advise` on a network and data named by ``given`` fields of a configuration, as ``spikec export`` takes
@@ -108,12 +109,12 @@ def _advise(
     out: str | Path | None,
     *,
     limit: int | None,
-    portfolio: Sequence[Mapping[str, Any]],
+    portfolio: Sequence[Mapping[str, Any]] | None,
     progress: Tell | None,
     named: bool,
 ) -> Advice:
     shared = {**_for_chip(subject.given, chip), **subject.given}
-    trials = trials_of(portfolio, shared)
+    trials = trials_of(PORTFOLIO if portfolio is None else portfolio, shared)
     with _folder(out) as folder:
         store = Store(folder)
         store.prepare()
@@ -164,10 +165,12 @@ def _folder(out: str | Path | None) -> Iterator[Path]:
 
 
 def _rows(race: Race) -> tuple[Row, ...]:
-    measured = [t for t in race.trials if usable(race.standing.get(t.id))]
-    results = [race.standing[t.id] for t in measured]
-    best = front([(loss(found), found["latency_steps"], joules(found)) for found in results])
-    on_front = {trial.id for trial, flag in zip(measured, best, strict=True) if flag}
+    on_front: set[str] = set()
+    for purpose in PURPOSES:
+        measured = [t for t in race.trials if t.purpose == purpose and usable(race.standing.get(t.id))]
+        results = [race.standing[t.id] for t in measured]
+        best = front([(loss(found), found["latency_steps"], joules(found)) for found in results])
+        on_front |= {trial.id for trial, flag in zip(measured, best, strict=True) if flag}
     rows = []
     for trial in race.trials:
         result = race.standing.get(trial.id)

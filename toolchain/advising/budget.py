@@ -16,7 +16,7 @@ class Budget:
     """``seconds`` from now on."""
 
     seconds: float
-    start: float = field(default_factory=time.monotonic)
+    start: float = field(default_factory=lambda: time.monotonic())
 
     @property
     def spent(self) -> float:

@@ -22,7 +22,7 @@ _COLOURS = {"streaming": "#2563c9", "lossless": "#14805a", "graded": "#c2620b"}
 #: Losses beyond this many points are drawn at the bottom, as triangles.
 _DEEPEST = 10.0
 _STYLE = (
-    "text{fill:#1b1f24}.back{fill:#fff}.grid{stroke:#e4e7eb}.axis{fill:#5a636e}.front{fill:none;stroke:#aab2bd;"
+    "text{fill:#1b1f24}.back{fill:#fff}.grid{stroke:#e4e7eb}.axis{fill:#5a636e}.front{fill:none;stroke-opacity:.5;"
     "stroke-dasharray:4 3}.network{stroke:#1b1f24;stroke-width:1.2}.ring{fill:none;stroke:#1b1f24;stroke-width:1.6}"
     ".title{font-weight:600}.label{font-weight:600;paint-order:stroke;stroke:#fff;stroke-width:3px}"
 )
@@ -104,9 +104,12 @@ def _panel(
     points = [
         (value, 100 * loss(row.result)) for row, value in zip(rows, values, strict=True) if row.result is not None
     ]
-    ahead = sorted(point for point, best in zip(points, front(points), strict=True) if best)
-    line = " ".join(f"{x(value)},{y(lost):.1f}" for value, lost in ahead)
-    parts.append(tag("polyline", points=line, class_="front"))
+    for purpose, colour in _COLOURS.items():
+        own = [point for row, point in zip(rows, points, strict=True) if row.trial.purpose == purpose]
+        ahead = sorted(dict.fromkeys(point for point, best in zip(own, front(own), strict=True) if best))
+        line = " ".join(f"{x(value)},{y(lost):.1f}" for value, lost in ahead)
+        if len(ahead) > 1:
+            parts.append(tag("polyline", points=line, class_="front", stroke=colour))
     chosen = {each.trial.id for each in advice.recommendations.values()}
     for row, (value, lost) in zip(rows, points, strict=True):
         if row.result is not None:
@@ -163,7 +166,7 @@ def _labels(found: Sequence[tuple[str, float, float]], left: float) -> list[Html
     parts: list[Html] = []
     taken: list[tuple[float, float, float]] = []
     for text, x, y in sorted(found, key=lambda item: item[2]):
-        wide = 6.6 * len(text)
+        wide = 7.3 * len(text)
         start = min(max(left, x - wide / 2), left + _PANEL - wide)
         height = y - 14
         while any(abs(height - other) < 14 and start < last and start + wide > first for first, last, other in taken):

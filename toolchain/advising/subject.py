@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 from torch import nn
 
 from spikec import defaults
@@ -66,6 +67,7 @@ def subject_of(
     if model is None:
         model = trained_model(configuration, training)
     canonicalize(model, training.images(slice(2)))
+    _check_labels(model, training, test)
     given = _with_calibration(given, configuration, training)
     drawn = int(given.get("calibration", defaults.CALIBRATION_IMAGES))
     rest = training.undrawn(drawn, configuration.seed)
@@ -86,6 +88,14 @@ def _with_calibration(given: Mapping[str, Any], configuration: Configuration, tr
     """At most half of the training images calibrate, since the choice needs others."""
     half = len(training) // 2
     return {**given, "calibration": half} if configuration.calibration > half else dict(given)
+
+
+def _check_labels(model: nn.Module, training: Dataset, test: Dataset | None) -> None:
+    with torch.inference_mode():
+        classes = int(model(training.images(slice(2))).shape[-1])
+    for data in (training, test):
+        if data is not None and int(data.labels.max()) >= classes:
+            raise DataError(f"the network knows {classes} classes, {data.name} has label {data.labels.max()}")
 
 
 def _same(test: Dataset, training: Dataset) -> bool:

@@ -65,7 +65,7 @@ def _table(advice: Advice) -> str:
     ]
     notes = [
         "On held-out images. minus network: points, with a 95 % interval from pairs of answers to the same images.",
-        "latency: steps from image to answer. * : no other is better in accuracy, latency and energy at once.",
+        "latency: steps from image to answer. *: no other for the same purpose is better in accuracy, latency and energy.",
     ]
     return "\n".join([*text, *notes])
 
@@ -127,7 +127,8 @@ def _picture(advice: Advice) -> str:
     names = ", ".join(f"{purpose[0]} {purpose}" for purpose in PURPOSES)
     first, last = f"{min(map(_latency, found))} steps", f"{max(map(_latency, found))} steps"
     axis = f"{'':>6} +{'-' * _WIDTH}\n{'':>8}{first}{last.rjust(_WIDTH - len(first))}"
-    return "\n".join([f"points lost against latency: {names}; capital letters are recommended", *lines, axis])
+    deep = f"; the lowest line: {_DEEPEST:g} points and more" if deepest == _DEEPEST else ""
+    return "\n".join([f"points lost against latency: {names}; capital letters are recommended{deep}", *lines, axis])
 
 
 def _recommendations(advice: Advice) -> list[str]:
