@@ -84,7 +84,7 @@ def test_energy_of_a_sample_leaves_accuracy_of_all(monkeypatch, configurations):
 
 
 def test_pairs_and_latency(configurations):
-    """Against the network's own answers, one image at a time; the latency of four layers that start one after another."""
+    """Against the network's own answers, image by image; and the latency of layers that start one after another."""
     (one,) = configurations(limit=100, timesteps=1, schedule="layerwise", per="channel")
     found = measure(one)
     test = open_dataset("digits").subset(slice(100))
@@ -99,7 +99,7 @@ def test_pairs_and_latency(configurations):
 
 
 def test_held_out_images_are_training_images_that_do_not_calibrate(configurations):
-    (one,) = configurations(limit=None, timesteps=1, split="held-out", calibration=1000, seed=2)
+    (one,) = configurations(limit=1000, timesteps=1, split="held-out", calibration=1000, seed=2)
     training = open_dataset("digits", split="train")
     order = np.random.default_rng(2).permutation(1348)
     found, graph = measure(one), deploy(one).graph

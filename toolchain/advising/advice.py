@@ -19,8 +19,8 @@ from spikec.words import unknown
 @dataclass(frozen=True)
 class Row:
     """A line of the portfolio. ``result``: on held-out training images, None where it was not tried; ``why`` then says
-    why, and also where it was refused or failed. ``best``: no other for the same purpose is at least as good in accuracy,
-    latency and energy and better in one."""
+    why, and also where it was refused or failed. ``best``: no other for the same purpose is at least as good in
+    accuracy, latency and energy and better in one."""
 
     trial: Trial
     result: Result | None

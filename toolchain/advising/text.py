@@ -65,7 +65,7 @@ def _table(advice: Advice) -> str:
     ]
     notes = [
         "On held-out images. minus network: points, with a 95 % interval from pairs of answers to the same images.",
-        "latency: steps from image to answer. *: no other for the same purpose is better in accuracy, latency and energy.",
+        "latency: steps from image to answer. *: no other for its purpose is better in accuracy, latency and energy.",
     ]
     return "\n".join([*text, *notes])
 
