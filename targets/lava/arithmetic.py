@@ -42,6 +42,16 @@ def sum_pool(x: Array, kernel: tuple[int, int], stride: tuple[int, int]) -> Arra
     return sums
 
 
+def max_pool(x: Array, columns: Array, rows: Array) -> Array:
+    """The largest value of every window of a (W, H, C) map. ``columns``, ``rows``: places of each window along an axis,
+    int64 [windows, taps]; negative ones do not exist."""
+    for axis, places in enumerate((columns, rows)):
+        first = places.max(axis=1)  # a place that exists: it stands in for those that do not
+        taps = (np.where(tap < 0, first, tap) for tap in places.T)
+        x = np.maximum.reduce([x.take(tap, axis=axis) for tap in taps])
+    return x
+
+
 class Kernel:
     """Cross-correlation with integer ``weight`` [O, kW, kH, C / groups]; zero padding on both sides of each axis.
 

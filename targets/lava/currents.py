@@ -15,7 +15,7 @@ import numpy.typing as npt
 import spikec.ir as ig
 from spikec.errors import MissingImplementation
 from spikec.implementations import Implementations
-from spikec.targets.lava.arithmetic import Kernel, lava_layout, product, sum_pool
+from spikec.targets.lava.arithmetic import Kernel, lava_layout, max_pool, product, sum_pool
 
 Array = npt.NDArray[Any]
 
@@ -65,6 +65,12 @@ def _affine(node: ig.Affine, total: Array | None) -> Array:
 def _sum_pool(node: ig.SumPool, total: Array | None) -> Array | None:
     pool = node.kernel[::-1], node.stride[::-1]
     return None if total is None else np.stack([sum_pool(x, *pool) for x in total])
+
+
+@LAVA_CURRENTS.register(ig.MaxPool)
+def _max_pool(node: ig.MaxPool, total: Array | None) -> Array | None:
+    rows, columns = node.places
+    return None if total is None else np.stack([max_pool(x, columns, rows) for x in total])
 
 
 @LAVA_CURRENTS.register(ig.Flatten)

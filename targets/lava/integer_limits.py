@@ -77,6 +77,12 @@ def _sum_pool(node: ig.SumPool, low: Array, high: Array) -> Interval:
     return low * node.window, high * node.window
 
 
+@LAVA_LIMITS.register(ig.MaxPool)
+def _max_pool(node: ig.MaxPool, low: Array, high: Array) -> Interval:
+    """In one step the largest sum gains no more than the emission that gains most, and no less than the least."""
+    return low, high
+
+
 @LAVA_LIMITS.register(ig.Flatten)
 def _flatten(node: ig.Flatten, low: Array, high: Array) -> Interval:
     repeat = int(np.prod(node.input_shape[1:]))

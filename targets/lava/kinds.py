@@ -15,7 +15,7 @@ import numpy as np
 from spikec.errors import DoesNotFit, GraphError
 from spikec.implementations import Implementations
 from spikec.ir.graph import IntegerGraph, Population
-from spikec.ir.kinds import IF, BitSerialIF, CalibratedIF, GradedIF, Kind, SignedIF
+from spikec.ir.kinds import IF, BitSerialIF, CalibratedIF, GradedIF, Kind, Maximum, SignedIF
 from spikec.ir.types import Int64
 
 #: ``module:class`` of the process.
@@ -26,6 +26,7 @@ LAVA_PROCESSES.register(IF)("spikec.targets.lava.processes.stepping:SoftResetIF"
 LAVA_PROCESSES.register(SignedIF)("spikec.targets.lava.processes.stepping:SignedIF")
 LAVA_PROCESSES.register(CalibratedIF)("spikec.targets.lava.processes.calibrated:CalibratedIF")
 LAVA_PROCESSES.register(BitSerialIF)("spikec.targets.lava.processes.levels:BitSerialIF")
+LAVA_PROCESSES.register(Maximum)("spikec.targets.lava.processes.maxima:Maximum")
 LAVA_PROCESSES.register(GradedIF)("spikec.targets.lava.processes.levels:GradedIF")
 
 
@@ -39,6 +40,8 @@ def emit_delay(graph: IntegerGraph, node: Population) -> int:
     if graph.schedule not in kind.schedules:
         known = " or ".join(f"'{schedule}'" for schedule in kind.schedules)
         raise DoesNotFit(f"{node.name}: {kind.name} neurons run with the schedule {known} only")
+    if isinstance(kind, Maximum):
+        return 0  # it passes on what it gains
     if graph.schedule == "layerwise":
         if kind.rehearsal:
             raise DoesNotFit(f"{node.name}: {kind.name} neurons rehearse; Lava's processes do so pipelined only")

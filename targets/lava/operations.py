@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from spikec.errors import DoesNotFit
 from spikec.implementations import Implementations
-from spikec.ir.operations import Affine, Convolution, Flatten, Operation, SumPool
-from spikec.targets.lava.paths import CONV, DENSE, SUM_POOL
+from spikec.ir.operations import Affine, Convolution, Flatten, MaxPool, Operation, SumPool
+from spikec.targets.lava.paths import CONV, DENSE, MAX_POOL, SUM_POOL
 
 Array = npt.NDArray[Any]
 
@@ -21,11 +21,15 @@ _INT8 = 127
 
 @dataclass(frozen=True)
 class Part:
-    """What makes a Lava process: its path (``module:class``), scalar parameters, arrays in Lava's layout."""
+    """What makes a Lava process: its path (``module:class``), scalar parameters, arrays in Lava's layout.
+
+    ``follows``: it follows what is sent in each window, and gets the settings for that.
+    """
 
     path: str
     parameters: dict[str, Any] = field(default_factory=dict)
     arrays: dict[str, Array] = field(default_factory=dict)
+    follows: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,13 @@ def _sum_pool(node: SumPool) -> Part:
         "stride": node.stride[::-1],
     }
     return Part(SUM_POOL, settings)
+
+
+@LAVA_OPERATIONS.register(MaxPool)
+def _max_pool(node: MaxPool) -> Part:
+    rows, columns = node.places
+    settings = {"input_shape": node.input_shape[::-1], "output_shape": node.output_shape[::-1]}
+    return Part(MAX_POOL, settings, {"columns": columns, "rows": rows}, follows=True)
 
 
 @LAVA_OPERATIONS.register(Affine)

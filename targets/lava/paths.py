@@ -21,6 +21,7 @@ LIF = "lava.proc.lif.process:LIF"
 
 #: Connections that are not synapses.
 SUM_POOL = f"{_OURS}.wiring:SumPool"
+MAX_POOL = f"{_OURS}.maxima:MaxPool"
 RELAY = f"{_OURS}.wiring:Relay"
 
 #: Where numbers enter and leave.

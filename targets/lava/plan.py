@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 import spikec.ir as ig
 from spikec.errors import MissingImplementation
+from spikec.ir.kinds import Maximum
 from spikec.targets.lava import kinds
 from spikec.targets.lava.arithmetic import lava_layout
 from spikec.targets.lava.operations import LAVA_OPERATIONS, Reading
@@ -24,6 +25,7 @@ from spikec.targets.lava.paths import (
     CURRENT_SOURCE,
     IMAGE_SOURCE,
     INTEGRATOR,
+    MAX_POOL,
     RELAY,
     SPIKE_RECORDER,
     InputCoding,
@@ -35,7 +37,7 @@ Array = npt.NDArray[Any]
 CURRENT, RECORDER = ":current", ":spikes"
 #: Lava's neurons hold a weight of 1 as 64.
 _ATRLIF_UNIT = 64
-_WINDOWED = frozenset({INTEGRATOR, IMAGE_SOURCE, CURRENT_SOURCE})
+_WINDOWED = frozenset({INTEGRATOR, IMAGE_SOURCE, CURRENT_SOURCE, MAX_POOL})
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,8 @@ class _Planner:
         if isinstance(made, Reading):
             self._readings[node.name] = made
         else:
-            spec = ProcessSpec(made.path, node.name, self._join(node), made.parameters, made.arrays)
+            windowed = {"radix": self._radix} if made.follows else {}
+            spec = ProcessSpec(made.path, node.name, self._join(node), made.parameters | windowed, made.arrays)
             self._add(spec, node.output_shape, 1)
 
     def _add(self, spec: ProcessSpec, shape: tuple[int, ...], delay: int) -> None:
@@ -223,6 +226,8 @@ class _Planner:
             "count_steps": self._graph.timing.counted_steps,
             **numbers,
         }
+        if isinstance(node.neuron, Maximum):
+            settings["radix"] = self._radix
         values = {"theta": node.theta, "v_init": node.v_init, **per_neuron}
         arrays = {key: lava_layout(value) for key, value in values.items()}
         low, high = node.neuron.emission

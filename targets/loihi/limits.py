@@ -19,14 +19,15 @@ _FOLDER = Path(__file__).parent
 class Limits:
     """All limits of one chip. A limit that is not published has no key.
 
-    ``binary_spikes_only``: an emission is a spike or none, without sign or payload. ``weight_widths``: the numbers of
-    bits that a stored weight may have. ``form``: the number format.
+    ``binary_spikes_only``: an emission is a spike or none, without sign or payload. ``programmable``: neurons run a
+    program of their own. ``weight_widths``: the numbers of bits that a stored weight may have. ``form``: the number format.
     """
 
     name: str
     title: str
     binary_spikes_only: bool
     soft_reset: bool
+    programmable: bool
     weight_widths: tuple[int, ...]
     form: NumberFormat
     limits: Mapping[str, Limit]
@@ -58,6 +59,7 @@ def load_limits(name: str) -> Limits:
         title=data["title"],
         binary_spikes_only=bool(data["binary_spikes_only"]),
         soft_reset=bool(data["soft_reset"]),
+        programmable=bool(data["programmable"]),
         weight_widths=tuple(data["weight_widths"]),
         form=load_format(name),
         limits=limits,

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from spikec.analysis.widths import signed_bits
 from spikec.ir.graph import IntegerGraph, Population, Readout
-from spikec.ir.operations import Synapse
+from spikec.ir.operations import MaxPool, Synapse
 from spikec.ir.operations.boxes import Box, hull, volume
 from spikec.targets.loihi.axons import Reach, entering, places
 from spikec.targets.loihi.boxes import Path, paths
@@ -110,7 +110,12 @@ class Demand:
             synapses = [(node, outputs) for node, outputs in path.nodes if isinstance(node, Synapse)]
             together = len(synapses) == 1 and synapses[0][0].name in self.entering
             (fed_by_population if together else fed_by).setdefault(path.origin, []).append(path.box)
-            if not synapses:  # identities and pools: one axon per target neuron, one synapse of one bit
+            pool = next((node for node, _ in path.nodes if isinstance(node, MaxPool)), None)
+            if pool is not None and path.origin != layer.name:  # every source has an axon and a bit of its own
+                lists[layer.name] = (volume(path.box), path.box)
+                table += volume(box) * pool.most_in_a_window
+                continue
+            if not synapses:  # identities and sum pools: one axon per target neuron, one synapse of one bit
                 lists[layer.name] = (volume(box), box)
                 continue
             node, outputs = synapses[0]

@@ -20,6 +20,8 @@ from spikec.errors import DoesNotFit
 from spikec.ir import as_integer
 from spikec.ir.graph import IntegerGraph
 from spikec.ir.kinds import kinds
+from spikec.ir.operations import MaxPool
+from spikec.ir.pools import memoryless
 from spikec.ir.walks import depths, origins
 from spikec.targets.chips import Placement
 from spikec.targets.loihi.facts import Facts, Rule, recalled, severity
@@ -88,6 +90,22 @@ def soft_reset(facts: Facts) -> Iterator[Violation]:
     if not facts.limits.soft_reset and facts.net.populations:
         hint = "it takes a second compartment per neuron, which the placement counts; loihi2 has programmable neurons"
         yield Violation("reset", "", "subtract the threshold", "to zero", "warning", hint)
+
+
+def max_pools(facts: Facts) -> Iterator[Violation]:
+    """Max pools that have to remember what each neuron of a window has sent. Those that are the OR of spikes need no
+    memory: a plain neuron with threshold 1 does it."""
+    for layer in facts.net.populations:
+        window = facts.net.nodes[layer.sources[0]]
+        if not isinstance(window, MaxPool) or memoryless(facts.net, layer):
+            continue
+        kept = window.most_in_a_window
+        other = "with schedule='layerwise' and one spike per step it is the OR of spikes; or --max-pool average"
+        if facts.limits.programmable:
+            hint = f"it takes a neuron program that keeps a sum for each of its {kept} sources (not verified); {other}"
+            yield Violation("max pool", layer.name, f"{kept} sums per neuron", "1 sum", "warning", hint)
+        else:
+            yield Violation("max pool", layer.name, f"{kept} sums per neuron", "1 sum", "error", other)
 
 
 def weights(facts: Facts) -> Iterator[Violation]:
@@ -167,6 +185,7 @@ RULES: tuple[Rule, ...] = (
     neuron_kind,
     graded_payload,
     soft_reset,
+    max_pools,
     weights,
     bias,
     threshold,

@@ -10,7 +10,7 @@ import numpy as np
 
 from spikec.errors import DoesNotFit
 from spikec.implementations import Implementations
-from spikec.ir import Affine, Convolution, Flatten, Int64, IntegerGraph, Operation, Population, SumPool
+from spikec.ir import Affine, Convolution, Flatten, Int64, IntegerGraph, MaxPool, Operation, Population, SumPool
 
 #: int64 [synapses, 2]: flat input and flat output of every existing synapse.
 PAIRS: Implementations[Callable[[Any], Int64]] = Implementations("list of synapses", f"{__name__}.PAIRS", Operation)
@@ -20,6 +20,7 @@ CELLS: Implementations[Callable[[Any], Int64]] = Implementations("map of cells",
 PAIRS.refuse(
     lambda name: DoesNotFit(f"{name} leads straight into neurons; SANA-FE needs a synapse before every neuron"),
     SumPool,
+    MaxPool,
     Flatten,
 )
 CELLS.refuse(
@@ -27,6 +28,7 @@ CELLS.refuse(
     Convolution,
     Affine,
 )
+CELLS.refuse(lambda name: DoesNotFit(f"{name} keeps sums of what arrived; SANA-FE has no synapse that does"), MaxPool)
 
 
 @PAIRS.register(Affine)

@@ -10,7 +10,8 @@ from helpers.cases import random_kind
 from helpers.nodes import windows
 from spikec.ir.coding import InputNode
 from spikec.ir.graph import IntegerGraph, Population, Readout
-from spikec.ir.operations import Affine, Convolution, Flatten, SumPool
+from spikec.ir.kinds import Maximum
+from spikec.ir.operations import Affine, Convolution, Flatten, MaxPool, SumPool
 
 
 class Builder:
@@ -91,6 +92,22 @@ class Builder:
         self.nodes[name] = SumPool(name, (source,), (c, h, w), shape, kernel, kernel)
         return name
 
+    def max_window(self, source):
+        """A max pool without neurons: any kernel, stride, padding, dilation, partial windows; or adaptive."""
+        c, h, w = shape = self._shape(source)
+        name, rng = self._name("window"), self.rng
+        self.nodes[name] = MaxPool(name, (source,), shape, *random_windows(rng, c, h, w))
+        return name
+
+    def max_pool(self, source):
+        """A max pool of a population, with its neurons."""
+        kind = Maximum(self.nodes[source].neuron)
+        window = self.max_window(source)
+        shape, name = self._shape(window), self._name("maximum")
+        one = np.ones(shape, np.int64)
+        self.nodes[name] = Population(name, (window,), shape, kind, one, 0 * one)
+        return name
+
     def flatten(self, source):
         shape = self._shape(source)
         name = self._name("flatten")
@@ -121,21 +138,53 @@ class Builder:
         return "readout"
 
 
+def random_windows(rng, channels, height, width):
+    """Output shape, kernel, stride, padding, dilation and ``adaptive`` of a random max pool."""
+    if rng.random() < 0.2:
+        outputs = tuple(int(rng.integers(1, n + 1)) for n in (height, width))
+        kernels = tuple(
+            max(-(-(y + 1) * n // m) - y * n // m for y in range(m))
+            for n, m in ((height, outputs[0]), (width, outputs[1]))
+        )
+        return (channels, *outputs), kernels, kernels, (0, 0), (1, 1), True
+    axes = []
+    for size in (height, width):
+        while True:
+            kernel, stride, dilation = (int(rng.integers(1, n)) for n in (4, 4, 3))
+            padding = int(rng.integers(0, kernel // 2 + 1))
+            room = size + 2 * padding - dilation * (kernel - 1) - 1
+            outputs = room // stride + 1
+            if rng.random() < 0.3 and room >= 0:  # a partial window at the end, if it starts inside
+                outputs = -(-room // stride) + 1
+                outputs -= (outputs - 1) * stride >= size + padding
+            taps = [[y * stride - padding + u * dilation for u in range(kernel)] for y in range(outputs)]
+            if outputs > 0 and all(any(0 <= i < size for i in window) for window in taps):
+                break
+        axes.append((outputs, kernel, stride, padding, dilation))
+    outputs, *geometry = zip(*axes, strict=True)
+    return (channels, *outputs), *geometry, False
+
+
 def random_graph(
-    rng, *, kind="if", schedule="pipelined", timesteps=4, drain=0, small=True, spikes=None
+    rng, *, kind="if", schedule="pipelined", timesteps=4, drain=0, small=True, spikes=None, maxima=False
 ) -> IntegerGraph:
     """A random sound graph of one neuron kind with pools, chains, residuals and branches.
 
     ``rng``: numpy Generator. ``small`` keeps numbers small, so that ties occur; otherwise weights use all of int8.
-    ``spikes``: the most in a step, for kinds that have such a field; random if left out.
+    ``spikes``: the most in a step, for kinds that have such a field; random if left out. ``maxima``: with max pools, of
+    the image too.
     """
     b = Builder(rng, kind, small=small, spikes=spikes)
     shape = tuple(int(n) for n in rng.integers((1, 3, 3), (4, 8, 8)))
     image = b.input(shape, str(rng.choice(["uint8", "int8"])))
+    if maxima and rng.random() < 0.3:
+        image = b.max_window(image)
     current = b.conv(image)
     if rng.random() < 0.4:
         current = b.pool(current)  # conv, pool, neuron: the bias passes the pool
     current = b.population(current)
+    if maxima:
+        current = b.max_pool(current)
     if rng.random() < 0.7:  # residual: two consumers, fan-in of two or three
         channels = b.nodes[current].output_shape[0]
         branches = [b.conv(current, channels, same=True)]
@@ -148,12 +197,16 @@ def random_graph(
             inner = b.population(branches[0])
             branches[0] = b.conv(inner, channels, same=True)
         current = b.population(*branches)
+        if maxima and rng.random() < 0.5:
+            current = b.max_pool(b.max_pool(current))
     if rng.random() < 0.5:
         current = b.pool(current)
     if rng.random() < 0.3:
         current = b.conv(current)  # a chain of two linear nodes
     if rng.random() < 0.5:
         current = b.population(b.conv(current))
+        if maxima and rng.random() < 0.5:
+            current = b.max_pool(current)
     current = b.flatten(current)
     if rng.random() < 0.5:
         current = b.population(b.affine(current, int(rng.integers(1, 6))))

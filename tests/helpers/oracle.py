@@ -10,7 +10,7 @@ import numpy as np
 
 from spikec.ir.coding import InputNode
 from spikec.ir.graph import Population, Readout
-from spikec.ir.operations import Affine, Convolution, Flatten, SumPool
+from spikec.ir.operations import Affine, Convolution, Flatten, MaxPool, SumPool
 
 # --- synapses ----------------------------------------------------------------------------------------------------
 
@@ -42,6 +42,40 @@ def sum_pool(node, x):
     return z
 
 
+def window_places(node, axis, index):
+    """The rows (axis 0) or columns (axis 1) that a window of a max pool holds, one tap after the other."""
+    size = node.input_shape[axis + 1]
+    if node.adaptive:
+        outputs = node.output_shape[axis + 1]
+        return [i for i in range(size) if i * outputs < (index + 1) * size and (i + 1) * outputs > index * size]
+    taps = (index * node.stride[axis] - node.padding[axis] + u * node.dilation[axis] for u in range(node.kernel[axis]))
+    return [i for i in taps if 0 <= i < size]
+
+
+def largest(node, x):
+    """Window after window of a max pool: the largest of ``x`` [*input_shape]."""
+    found = np.zeros(node.output_shape, np.int64)
+    for row, column in np.ndindex(*node.output_shape[1:]):
+        rows, columns = window_places(node, 0, row), window_places(node, 1, column)
+        found[:, row, column] = x[:, rows][:, :, columns].max(axis=(1, 2))
+    return found
+
+
+def pooled(node, emissions, base):
+    """What a max pool sends at every step, and the largest sums behind it, from what its source sends at each step.
+
+    ``base``: how much more an emission is worth than one of the next step.
+    """
+    sums, before, sent, maxima = 0, 0, [], []
+    for emission in emissions:
+        sums = base * sums + emission
+        now = largest(node, sums)
+        sent.append(now - base * before)
+        maxima.append(now)
+        before = now
+    return sent, maxima
+
+
 def operate(node, x, *, bias):
     """What an operation sends for the input ``x`` [*input_shape]; ``bias``: with its bias."""
     if isinstance(node, Convolution):
@@ -50,6 +84,8 @@ def operate(node, x, *, bias):
         return (node.weight * x).sum(1) + (node.bias if bias else 0)
     if isinstance(node, SumPool):
         return sum_pool(node, x)
+    if isinstance(node, MaxPool):  # of an image; what a pool of spikes sends depends on the steps before
+        return largest(node, x)
     if isinstance(node, Flatten):
         return x.reshape(-1)
     raise AssertionError(f"the oracle does not know the operation {type(node).__name__}: write it in {__name__}")
@@ -163,6 +199,12 @@ class _Neurons:
         return s
 
 
+def _window(graph, node):
+    """The max pool that a population of kind ``max_pool`` reads, and the population that this pool reads."""
+    window = graph.nodes[node.sources[0]]
+    return window, window.sources[0]
+
+
 def _rho(node):
     """Steps of the first pass, 0 for neurons that have none."""
     return node.neuron.rho if node.neuron.name == "calibrated_if" else 0
@@ -175,11 +217,16 @@ def _pipelined(graph, image):
     """All layers step together, except that a calibrated layer first sees its input of rho steps (pass 1)."""
     if any(_rho(p) for p in graph.populations):
         return _calibrated(graph, image)
-    state = {p.name: _Neurons(p, graph.timesteps) for p in graph.populations}
+    fired = [p for p in graph.populations if p.neuron.name != "max_pool"]
+    state = {p.name: _Neurons(p, graph.timesteps) for p in fired}
     trains = {p.name: [] for p in graph.populations}
     v, curve = graph.readout.v_init.copy(), []
 
     def emit(node, z):
+        if node.neuron.name == "max_pool":
+            window, source = _window(graph, node)
+            trains[node.name].append(pooled(window, trains[source], 1)[0][-1])
+            return trains[node.name][-1]
         s = state[node.name].step(z)
         trains[node.name].append(s)
         return s
@@ -188,7 +235,7 @@ def _pipelined(graph, image):
         into = _inputs(graph, image, emit, on=step < graph.timesteps)
         v = v + into[graph.readout.name]
         curve.append(v)
-    return trains, {name: n.m for name, n in state.items()}, np.array(curve)
+    return trains, trains | {name: n.m for name, n in state.items()}, np.array(curve)
 
 
 def _calibrated(graph, image):
@@ -206,6 +253,10 @@ def _calibrated(graph, image):
         return [_inputs(graph, image, partial(sent, t=t), on=True)[name] for t in range(steps)]
 
     for node in graph.populations:
+        if node.neuron.name == "max_pool":
+            window, source = _window(graph, node)
+            trains[node.name] = membranes[node.name] = pooled(window, trains[source], 1)[0]
+            continue
         currents = inputs_of(node.name)
         second = _Neurons(node, graph.timesteps)
         membranes[node.name] = []
@@ -249,6 +300,11 @@ def _layerwise(graph, image):
         return total
 
     for node in graph.populations:
+        if node.neuron.name == "max_pool":
+            window, source = _window(graph, node)
+            trains[node.name], maxima = pooled(window, trains[source], 2 if bit_serial else 1)
+            membranes[node.name] = maxima[-1:]
+            continue
         state = _Neurons(node, steps)
         state.v = state.v + received(node.name)
         powers = [2 ** (steps - k) if bit_serial else 1 for k in range(1, steps + 1)]

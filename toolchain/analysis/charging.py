@@ -7,6 +7,7 @@ arrives before the first emission.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import reduce
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from spikec.analysis.intervals import Interval
 from spikec.errors import GraphError
 from spikec.implementations import Implementations
 from spikec.ir.graph import Population
-from spikec.ir.kinds import IF, BitSerialIF, CalibratedIF, GradedIF, Kind, SignedIF, Timing
+from spikec.ir.kinds import IF, BitSerialIF, CalibratedIF, GradedIF, Kind, Maximum, SignedIF, Timing
 from spikec.ir.types import Int64
 
 #: Range of all membranes before reset, from their start values and the current of every step.
@@ -35,11 +36,17 @@ CHARGING.refuse(
 )
 
 
-@EMPTYING.register(IF, SignedIF, BitSerialIF, GradedIF)
+@EMPTYING.register(IF, SignedIF, BitSerialIF, GradedIF, Maximum)
 def emptied(node: Population, gathered: Interval) -> Interval:
     """Firing takes a membrane down towards zero and not beyond, and none of these kinds takes a spike back in the
     layerwise schedule: no membrane leaves the range of what was gathered."""
     return gathered
+
+
+@CHARGING.register(Maximum)
+def passed_on(node: Population, start: Interval, currents: Sequence[Interval], timing: Timing) -> Interval:
+    """What arrives leaves in the same step."""
+    return reduce(Interval.union, currents)
 
 
 @CHARGING.register(IF)

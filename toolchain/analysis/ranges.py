@@ -23,7 +23,8 @@ from spikec.analysis.widths import signed_bits
 from spikec.errors import GraphError
 from spikec.ir.coding import InputNode
 from spikec.ir.graph import IntegerGraph, Node, Population, Readout
-from spikec.ir.operations import Operation, Synapse
+from spikec.ir.operations import MaxPool, Operation, Synapse
+from spikec.ir.pools import pool_problems
 from spikec.ir.types import MEMBRANE_MAX, Int64
 
 
@@ -110,7 +111,7 @@ def bounds(graph: IntegerGraph) -> Ranges:
 
     Raises ``RangeError`` where a sum may leave 62 bits, ``GraphError`` for kinds that cannot run as the graph says.
     """
-    problems = graph.kind_problems()
+    problems = [*graph.kind_problems(), *pool_problems(graph)]
     if problems:
         raise GraphError("; ".join(problems))
     flows: dict[str, _Flow] = {}
@@ -138,6 +139,10 @@ def bounds(graph: IntegerGraph) -> Ranges:
         else:
             flow = flows[node.name] = _through(node, arriving)
             magnitudes[node.name] = factor * flow.partial
+            if isinstance(node, MaxPool):  # it compares what its sources have sent in all steps
+                sent = graph.nodes[node.sources[0]]
+                total = sent.neuron.reach(graph.emission_steps) if isinstance(sent, Population) else 0
+                magnitudes[node.name] = max(magnitudes[node.name], total)
             accumulators[node.name], sums[node.name] = flow.bounds(node.name)
     return Ranges(accumulators, sums, membranes, magnitudes)
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, fx, nn
 
 from spikec.conversion.neurons import Neuron
 from spikec.errors import ConversionError, DataError
-from spikec.frontend import ChannelAffine, Convolution, Dense
+from spikec.frontend import ChannelAffine, Convolution, Dense, MaxPool
 from spikec.ir.coding import InputRange
 from spikec.ir.types import Schedule
 
@@ -106,6 +106,14 @@ def _is_call(node: fx.Node) -> bool:
 NeuronCall = Callable[[str, Neuron, Tensor], Tensor]
 
 
+def _pooled(pool: MaxPool, x: Tensor, steps: int) -> Tensor:
+    """What the largest sums of the windows gain in each step. Sums of few values are exact in float64."""
+    if steps == 1:
+        return cast(Tensor, pool(x))
+    sent = x.reshape(steps, -1, *x.shape[1:]).double()
+    return pool.window.apply_to_steps(sent, None, 1).to(x.dtype).flatten(0, 1)
+
+
 def run_steps(network: SpikingNetwork, images: Tensor, call: NeuronCall | None = None) -> Tensor:
     """Output of every step [S * N, classes], steps outermost; ``call`` may replace what neurons do."""
     steps, n = network.steps, images.shape[0]
@@ -113,21 +121,23 @@ def run_steps(network: SpikingNetwork, images: Tensor, call: NeuronCall | None =
     drain_starts = (steps - network.drain) * n
     if network.drain:
         x[drain_starts:] = 0
-    output: Tensor = _StepRunner(network.graph, drain_starts, call).run(x)
+    output: Tensor = _StepRunner(network.graph, steps, drain_starts, call).run(x)
     return output
 
 
 class _StepRunner(fx.Interpreter):
     """Runs the graph on all steps at once; rows from ``constant`` on are drain steps, in which biases are off."""
 
-    def __init__(self, graph: fx.GraphModule, constant: int, call: NeuronCall | None) -> None:
+    def __init__(self, graph: fx.GraphModule, steps: int, constant: int, call: NeuronCall | None) -> None:
         super().__init__(graph)
-        self.constant, self.call = constant, call
+        self.steps, self.constant, self.call = steps, constant, call
 
     def call_module(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         module = self.fetch_attr(target)
         if self.call is not None and isinstance(module, Neuron):
             return self.call(str(target), module, args[0])
+        if isinstance(module, MaxPool):
+            return _pooled(module, args[0], self.steps)
         result = super().call_module(target, args, kwargs)
         if isinstance(module, Convolution | Dense | ChannelAffine) and result.shape[0] > self.constant:
             result[self.constant :] -= module(torch.zeros_like(args[0][:1]))

@@ -19,7 +19,17 @@ from spikec.conversion.offsets.tuned import LARGEST_SET, class_scores, tune_offs
 from spikec.conversion.thresholds import calibrate
 from spikec.defaults import CALIBRATION_IMAGES_MAX
 from spikec.errors import ConversionError, DataError
-from spikec.frontend import AveragePool, ChannelAffine, Convolution, Dense, Rectifier, canonicalize, is_activation
+from spikec.frontend import (
+    AveragePool,
+    ChannelAffine,
+    Convolution,
+    Dense,
+    MaxPool,
+    Rectifier,
+    canonicalize,
+    is_activation,
+    measure_lifts,
+)
 from spikec.ir.coding import InputRange
 
 _KEPT_EXAMPLES = 64
@@ -47,6 +57,7 @@ def convert(ann: nn.Module, method: Method, *, example: Any, calibration: Any = 
         )
     graph = canonicalize(ann, images[:2])
     check_structure(graph)
+    measure_lifts(graph, training[:CALIBRATION_IMAGES_MAX])
     offsets = method.calibrated_offsets()
     data, tuning = training[:CALIBRATION_IMAGES_MAX], training[:LARGEST_SET]
     if calibration is None:
@@ -140,6 +151,8 @@ def _passes_linear(graph: fx.GraphModule, node: fx.Node) -> bool:
         module = graph.get_submodule(str(node.target))
         if isinstance(module, Convolution | Dense | AveragePool | ChannelAffine):
             return True
+        if isinstance(module, MaxPool):  # identity synapses carry what it sends; an image has none
+            return bool(node.all_input_nodes[0].op != "placeholder")
         if is_activation(module):
             return False
     elif len(node.all_input_nodes) > 1:

@@ -11,7 +11,7 @@ import torch
 
 from spikec.ir.coding import InputNode
 from spikec.ir.graph import IntegerGraph, Population
-from spikec.ir.operations import Operation
+from spikec.ir.operations import MaxPool, Operation
 from spikec.ir.types import Int64
 
 #: Integers [N, *shape] by population (and input).
@@ -44,4 +44,6 @@ def _output(net: IntegerGraph, emitted: Emitted, name: str, weights: Mapping[str
         return np.zeros((len(next(iter(emitted.values()))), *node.output_shape))
     assert isinstance(node, Operation)  # nothing comes behind the readout
     entering = np.asarray(sum(_output(net, emitted, source, weights) for source in node.sources))
+    if isinstance(node, MaxPool):  # what it sends is known as the emissions of the neurons behind it
+        return np.asarray(node.delivered(torch.from_numpy(np.ascontiguousarray(entering))).numpy(), np.float64)
     return passed(node, entering, weights.get(name))

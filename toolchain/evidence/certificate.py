@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from spikec.errors import DataError, GraphError
 from spikec.ir.graph import IntegerGraph, Node, Population, Readout
-from spikec.ir.kinds import GradedIF
+from spikec.ir.kinds import GradedIF, Maximum
 from spikec.ir.operations import Synapse
 from spikec.ir.profile.decode import as_integer
 from spikec.ir.walks import constant_nodes, depth, weighted
@@ -123,7 +123,8 @@ def quantised_network(graph: IntegerGraph) -> IntegerGraph:
             factor = repeats if first else 1
             nodes[name] = replace(node, weight=node.weight * factor, bias=node.bias * repeats)
         elif isinstance(node, Population):
-            nodes[name] = replace(node, neuron=GradedIF(levels=node.neuron.reach(graph.timesteps)))
+            graded = GradedIF(levels=node.neuron.reach(graph.timesteps))
+            nodes[name] = replace(node, neuron=Maximum(graded) if isinstance(node.neuron, Maximum) else graded)
         else:
             nodes[name] = node
     return replace(graph, nodes=nodes, timesteps=1, schedule="layerwise", drain=0)

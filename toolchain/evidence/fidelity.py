@@ -14,7 +14,7 @@ import spikec.ir as ig
 from spikec.conversion.network import SpikingNetwork
 from spikec.conversion.to_spiking import activations, as_images
 from spikec.errors import ConversionError
-from spikec.frontend import canonicalize
+from spikec.frontend import canonicalize, measure_lifts
 from spikec.ir import as_integer
 from spikec.simulation.golden import simulate
 from spikec.simulation.sent import levels_sent
@@ -86,6 +86,7 @@ def fidelity(ann: nn.Module, converted: Stage, images: Any, *, against: Stage | 
     """
     data = as_images(images, "images")
     traced = canonicalize(ann, data[:2])
+    measure_lifts(traced, data)
     trained = activations(traced)
     spiking, wanted = _Emitting.of(converted), None if against is None else _Emitting.of(against)
     for stage in (spiking, *([wanted] if wanted else [])):

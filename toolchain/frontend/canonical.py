@@ -9,13 +9,15 @@ import torch
 from torch import Tensor, fx, nn
 
 import spikec.frontend.arithmetic
+import spikec.frontend.max_pool_handlers
 import spikec.frontend.module_handlers
 import spikec.frontend.refusals
 import spikec.frontend.shapes  # noqa: F401  (importing registers the handlers)
 from spikec.errors import ConversionError
 from spikec.frontend.builder import FUNCTIONS, METHODS, MODULES, Builder, Call, Handler, RefusalError, lifted
 from spikec.frontend.equivalence import require_equal
-from spikec.frontend.modules import Lift, Rectifier
+from spikec.frontend.max_places import settle_max_pools
+from spikec.frontend.modules import Lift
 from spikec.frontend.obstacles import refuse
 from spikec.frontend.relays import insert_relays
 from spikec.frontend.tracing import is_trained_activation, trace, where
@@ -43,6 +45,7 @@ def canonicalize(model: nn.Module, example: Tensor) -> fx.GraphModule:
     refuse(builder.obstacles)
     graph: fx.GraphModule = fx.GraphModule(builder.root, builder.graph).eval()
     graph.graph.eliminate_dead_code()
+    settle_max_pools(graph, example)
     insert_relays(graph)
     require_equal(raw, graph, example)
     return graph
@@ -164,8 +167,3 @@ def _output(b: Builder, value: Any) -> fx.Node:
         raise ConversionError(f"the network returns {found}; it must return one tensor of logits")
     result: fx.Node = b.graph.output(value)
     return result
-
-
-def is_activation(module: nn.Module | None) -> bool:
-    """Whether a canonical module becomes a population of neurons."""
-    return module is not None and (isinstance(module, Rectifier) or is_trained_activation(module))

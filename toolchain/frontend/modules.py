@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from spikec.ir import operations as ig
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -74,6 +76,17 @@ class AveragePool(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return F.avg_pool2d(x, self.kernel, self.kernel)
+
+
+class MaxPool(nn.Module):
+    """The largest value of every window, as ``window`` describes them; no place of a window lies on the padding."""
+
+    def __init__(self, window: ig.MaxPool) -> None:
+        super().__init__()
+        self.window = window
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.window.apply(x)
 
 
 class ChannelAffine(nn.Module):

@@ -12,27 +12,13 @@ from torch import nn
 from spikec.frontend.builder import Builder, Call, RefusalError, handles
 
 _ACTIVATION = "use ReLU, ReLU6 or tc.ClipFloorShift and fine-tune"
-_POOL = "use average pooling (tc.replace_max_pool rewrites a network) and fine-tune"
 _NORM = "use BatchNorm, which folds into the layer before it"
 _RECURRENT = "only feed-forward networks are converted"
 _UPSAMPLE = "classification networks without upsampling are converted"
 
 
 _REFUSED: dict[str, tuple[tuple[Any, ...], str]] = {
-    "max pooling": (
-        (
-            nn.MaxPool1d,
-            nn.MaxPool2d,
-            nn.MaxPool3d,
-            nn.AdaptiveMaxPool1d,
-            nn.AdaptiveMaxPool2d,
-            F.max_pool1d,
-            F.max_pool2d,
-            F.adaptive_max_pool2d,
-            torch.max_pool2d,
-        ),
-        f"the maximum of spike trains is no linear operation: {_POOL}",
-    ),
+    "a 3-d max pool": ((nn.MaxPool3d, nn.AdaptiveMaxPool3d), "use MaxPool2d"),
     "sigmoid": (
         (nn.Sigmoid, nn.Hardsigmoid, nn.LogSigmoid, torch.sigmoid, F.sigmoid, F.hardsigmoid, "sigmoid"),
         _ACTIVATION,
@@ -126,16 +112,14 @@ _REFUSED: dict[str, tuple[tuple[Any, ...], str]] = {
             torch.min,
             torch.maximum,
             torch.minimum,
-            torch.amax,
             torch.amin,
             torch.topk,
             "max",
             "min",
-            "amax",
             "amin",
             "topk",
         ),
-        "no linear operation gives it: use ReLU, average pooling or torch.cat",
+        "use a max pool, ReLU, average pooling or torch.cat; for a global maximum x.amax((2, 3))",
     ),
     "argmax": ((torch.argmax, "argmax"), "let the network end in logits; take the argmax outside it"),
     "a sum over an axis": ((torch.sum, "sum"), "use x.mean([2, 3]) or average pooling, times a constant"),

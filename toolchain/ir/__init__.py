@@ -3,7 +3,7 @@
 from spikec.ir.coding import InputNode, InputRange
 from spikec.ir.graph import IntegerGraph, Node, Population, Readout
 from spikec.ir.kinds import Kind, Timing
-from spikec.ir.operations import Affine, Convolution, Flatten, Linear, Operation, SumPool, Synapse
+from spikec.ir.operations import Affine, Convolution, Flatten, Linear, MaxPool, Operation, SumPool, Synapse
 from spikec.ir.profile.build import build
 from spikec.ir.profile.decode import as_integer, decode
 from spikec.ir.profile.diff import diff
@@ -23,6 +23,7 @@ __all__ = [
     "IntegerGraph",
     "Kind",
     "Linear",
+    "MaxPool",
     "Node",
     "Operation",
     "Population",

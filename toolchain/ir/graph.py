@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from spikec.errors import GraphError
 from spikec.ir.coding import InputNode
-from spikec.ir.kinds import Kind
+from spikec.ir.kinds import Kind, Maximum
 from spikec.ir.kinds.together import facts_problems, settings_problems
 from spikec.ir.operations import Operation, Synapse
 from spikec.ir.timing import Timing
@@ -116,7 +116,8 @@ class IntegerGraph:
     def kind_problems(self) -> list[str]:
         """Why its kinds cannot run like this, one sentence each: schedule, T, drain, kinds beside them, own facts."""
         found = [p.neuron for p in self.populations]
-        settings = settings_problems({type(kind) for kind in found}, self.schedule, self.timesteps, self.drain)
+        fired = {type(kind) for kind in found if not isinstance(kind, Maximum)}  # a maximum is of one of these
+        settings = settings_problems(fired, self.schedule, self.timesteps, self.drain)
         return [*settings, *facts_problems(found, self.timing)]
 
     @property

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from spikec.ir.coding import InputNode
-from spikec.ir.graph import IntegerGraph, Population, Readout
+from spikec.ir.graph import IntegerGraph, Node, Population, Readout
+from spikec.ir.kinds import Maximum
 from spikec.ir.operations import Operation, Synapse
 
 
 def depths(graph: IntegerGraph) -> dict[str, int]:
-    """Populations on the longest path to each node, itself included."""
+    """Populations on the longest path to each node, itself included. Neurons behind a max pool are none: they pass on
+    at once what others fire."""
     found: dict[str, int] = {}
     for node in graph:
-        found[node.name] = max((found[s] for s in node.sources), default=0) + isinstance(node, Population)
+        found[node.name] = max((found[s] for s in node.sources), default=0) + fires(node)
     return found
+
+
+def fires(node: Node) -> bool:
+    """Whether a node integrates and fires: a population that is not behind a max pool."""
+    return isinstance(node, Population) and not isinstance(node.neuron, Maximum)
 
 
 def depth(graph: IntegerGraph) -> int:
@@ -31,9 +38,11 @@ def longest_way(graph: IntegerGraph) -> tuple[str, ...]:
 
 def latency_steps(graph: IntegerGraph) -> int:
     """Steps from the first of an image until its last output is there, the steps of rehearsal included."""
-    deep, steps = len(longest_way(graph)), graph.emission_steps
+    way, steps = [graph.nodes[name] for name in longest_way(graph)], graph.emission_steps
+    deep = len(way)
+    passing = sum(isinstance(node, Population) and not fires(node) for node in way)  # max pools pass on at once
     rehearsal = sum(p.neuron.rehearsal for p in graph.populations)
-    return (deep * steps if graph.schedule == "layerwise" else steps + deep) + rehearsal
+    return ((deep - passing) * steps + passing if graph.schedule == "layerwise" else steps + deep) + rehearsal
 
 
 def origins(graph: IntegerGraph, name: str) -> set[str]:

@@ -30,10 +30,13 @@ class Choice:
     units: Units
 
 
-def source_gains(network: SpikingNetwork) -> dict[str, Float64]:
+def source_gains(network: SpikingNetwork, wires: Wiring) -> dict[str, Float64]:
     """Real value of one unit that each source sends: one number, or one per channel."""
     gains = {"input": np.array([network.input_range.scale])}
-    return gains | {name: np.atleast_1d(float64(module.unit)) for name, module in network.neurons.items()}
+    gains |= {name: np.atleast_1d(float64(module.unit)) for name, module in network.neurons.items()}
+    for name, (source, _) in wires.pools.items():
+        gains[name] = gains[source]
+    return gains
 
 
 def choose(
@@ -46,7 +49,7 @@ def choose(
     if isinstance(precision, Int8):
         precision.check_names(list(dict.fromkeys(n for name, c in wires.currents.items() for n in _layers(name, c))))
         given = precision.units
-    sources_seen = activity(network) if precision.scale == "spikes" and not given else None
+    sources_seen = activity(network, wires) if precision.scale == "spikes" and not given else None
     for name, current in wires.currents.items():
         neuron = neurons.get(name)
         terms = [apply_gain(term, gains[term.source]) for term in current.terms]

@@ -13,7 +13,8 @@ from torch import Tensor, fx
 from spikec.conversion.network import SpikingNetwork
 from spikec.conversion.neurons import Neuron
 from spikec.errors import ConversionError
-from spikec.frontend import AveragePool, ChannelAffine, Convolution, Dense, FlattenAll, Lift
+from spikec.frontend import AveragePool, ChannelAffine, Convolution, Dense, FlattenAll, Lift, MaxPool
+from spikec.ir import operations as ig
 from spikec.quantization import maps
 from spikec.quantization.kernels import Float64, Kernel, NotComposableError, compose
 from spikec.quantization.maps import Current
@@ -23,10 +24,12 @@ READOUT = "readout"
 
 @dataclass(frozen=True)
 class Wiring:
-    """``currents`` of every population, in network order, and of the readout; ``input_shape`` (C, H, W)."""
+    """``currents`` of every population, in network order, and of the readout; ``input_shape`` (C, H, W). ``pools``: the
+    max pools by name, in network order, each with the population, pool or image that it reads."""
 
     currents: dict[str, Current]
     input_shape: tuple[int, ...]
+    pools: dict[str, tuple[str, ig.MaxPool]]
 
 
 def float64(tensor: Tensor) -> Float64:
@@ -41,6 +44,7 @@ def wiring(network: SpikingNetwork) -> Wiring:
     """
     values: dict[fx.Node, Current] = {}
     currents: dict[str, Current] = {}
+    pools: dict[str, tuple[str, ig.MaxPool]] = {}
     shape: tuple[int, ...] = ()
     for node in network.graph.graph.nodes:
         if node.op == "placeholder":
@@ -50,14 +54,18 @@ def wiring(network: SpikingNetwork) -> Wiring:
             currents[READOUT] = maps.settled(values[node.args[0]])
         else:
             try:
-                values[node] = _apply(network, node, values, currents)
+                values[node] = _apply(network, node, values, currents, pools)
             except NotComposableError as error:
                 raise ConversionError(f"{node.meta['where']}: {error}") from error
-    return Wiring(currents, shape)
+    return Wiring(currents, shape, pools)
 
 
 def _apply(
-    network: SpikingNetwork, node: fx.Node, values: dict[fx.Node, Current], currents: dict[str, Current]
+    network: SpikingNetwork,
+    node: fx.Node,
+    values: dict[fx.Node, Current],
+    currents: dict[str, Current],
+    pools: dict[str, tuple[str, ig.MaxPool]],
 ) -> Current:
     sources = [values[source] for source in node.all_input_nodes]
     if node.op == "call_function":
@@ -73,6 +81,10 @@ def _apply(
         case Neuron():
             currents[name] = maps.settled(current)
             return maps.from_source(name, tuple(node.meta["shape"]))
+        case MaxPool():
+            (term,) = current.terms  # it stands right behind neurons or at the image
+            pools[name] = term.source, module.window
+            return maps.from_source(name, module.window.output_shape)
         case Convolution():
             kernel = Kernel(float64(module.weight), module.stride, module.pads, module.dilation, module.groups)
             return maps.convolve(current, kernel, float64(module.bias), name)

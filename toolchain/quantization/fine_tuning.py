@@ -81,8 +81,8 @@ def finetune_quantised(
     wires = wiring(network)
     if ones_needed(wires.currents):
         raise ConversionError("fine-tuning in integers cannot hold a bias before padding: fold the normalisation")
-    choices = list(choose(network, wires, source_gains(network), precision, form))
-    with _in_integers(model, _layers(model, network, choices, example[:2]), example[:8]):
+    choices = list(choose(network, wires, source_gains(network, wires), precision, form))
+    with _in_integers(model, _layers(model, network, source_gains(network, wires), choices, example[:2]), example[:8]):
         result = fit(
             model,
             train,
@@ -108,10 +108,11 @@ class _Layer:
     norm: str | None
 
 
-def _layers(model: nn.Module, network: SpikingNetwork, choices: list[Choice], example: Tensor) -> list[_Layer]:
+def _layers(
+    model: nn.Module, network: SpikingNetwork, gains: Mapping[str, Float64], choices: list[Choice], example: Tensor
+) -> list[_Layer]:
     """A stand-in for every layer with weights, in network order. Raises :class:`ConversionError`."""
     norms = _norms(model, example)
-    gains = source_gains(network)
     found: dict[str, _Layer] = {}
     for choice in choices:
         for branch, term in enumerate(choice.terms):

@@ -20,6 +20,7 @@ from spikec.quantization.choices import choose, source_gains
 from spikec.quantization.currents import READOUT, float64, wiring
 from spikec.quantization.kernels import Float64
 from spikec.quantization.maps import Current
+from spikec.quantization.max_pools import pool_nodes
 from spikec.quantization.ones import ones_needed, ones_population
 from spikec.quantization.scales import Int8, Precision, Units
 from spikec.quantization.synapses import Names, synapse_nodes
@@ -74,9 +75,10 @@ def integer_graph(network: SpikingNetwork, precision: Precision, form: NumberFor
     """The integer graph of a converted network, before anything is checked."""
     wires = wiring(network)
     coding = network.input_range
-    names = Names({"input", "output", READOUT, *network.neurons})
+    names = Names({"input", "output", READOUT, *network.neurons, *wires.pools})
     nodes: list[ig.Node] = [ig.InputNode("input", wires.input_shape, coding.dtype, coding.scale)]
-    gains = source_gains(network)
+    nodes += pool_nodes(wires, nodes[0], names)
+    gains = source_gains(network, wires)
     for shape in ones_needed(wires.currents):
         synapse, population = ones_population(shape, wires.input_shape, network, names)
         nodes += [synapse, population]
@@ -85,11 +87,11 @@ def integer_graph(network: SpikingNetwork, precision: Precision, form: NumberFor
         current, units, neuron = choice.current, choice.units, choice.neuron
         sources, made = synapse_nodes(choice.name, choice.terms, current, units, form, names)
         nodes += made
-        nodes.append(
-            _population(choice.name, neuron, current, units, sources)
-            if neuron
-            else _readout(network, current, units, sources)
-        )
+        if neuron is None:
+            nodes.append(_readout(network, current, units, sources))
+            continue
+        population = _population(choice.name, neuron, current, units, sources)
+        nodes += [population, *pool_nodes(wires, population, names)]
     return ig.IntegerGraph(
         nodes={node.name: node for node in nodes},
         timesteps=network.timesteps,

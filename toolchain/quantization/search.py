@@ -15,6 +15,7 @@ import torch.nn.functional as F
 
 from spikec.conversion.network import SpikingNetwork
 from spikec.ir.coding import integers
+from spikec.quantization.currents import Wiring
 from spikec.quantization.kernels import Float64
 from spikec.quantization.maps import Term
 from spikec.quantization.scales import Request, Units, choose_units
@@ -22,14 +23,17 @@ from spikec.quantization.scales import Request, Units, choose_units
 _RATIOS = np.array([1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5, 0.45, 0.4, 0.35, 0.3])
 
 
-def activity(network: SpikingNetwork) -> dict[str, torch.Tensor]:
+def activity(network: SpikingNetwork, wires: Wiring) -> dict[str, torch.Tensor]:
     """Mean emission per step of every source on the example images, float64 [N, *shape]; the input in integers."""
     coding = network.input_range
     images = torch.from_numpy(integers(coding, network.example.cpu().numpy())).double()
     images = images.unsqueeze(2) if images.ndim == 3 else images
     counts = network.counts(network.example)
     neurons = network.neurons
-    return {"input": images} | {name: counts[name].double() / neurons[name].averaged for name in counts}
+    seen = {"input": images} | {name: counts[name].double() / neurons[name].averaged for name in counts}
+    for name, (source, window) in wires.pools.items():
+        seen[name] = window.apply(seen[source])
+    return seen
 
 
 def search(

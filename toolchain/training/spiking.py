@@ -14,6 +14,7 @@ from spikec.errors import ConversionError, GraphError, ToolchainError
 from spikec.implementations import Implementations
 from spikec.ir.kinds import IF, BitSerialIF, CalibratedIF, GradedIF, Kind, SignedIF, kind_named, kinds
 from spikec.training.activations import ClipFloorShift
+from spikec.training.max_pools import PoolsOfSums
 from spikec.training.modes import evaluating, standing_in
 from spikec.training.surrogate import fire, signed_spikes
 
@@ -126,7 +127,11 @@ def spiking_logits(model: nn.Module, neurons: dict[str, SpikingForward], images:
     """Mean output over ``timesteps`` steps with the constant input ``images`` [N, C, H, W]; inside :func:`spiking`."""
     for neuron in neurons.values():
         neuron.reset(timesteps)
-    logits: Tensor = sum((model(images) for _ in range(timesteps)), start=torch.zeros(()))
+    pools, logits = PoolsOfSums(), torch.zeros(())
+    for _ in range(timesteps):
+        pools.begin()
+        with pools:
+            logits = logits + model(images)
     for name, neuron in neurons.items():
         if neuron.steps != timesteps:
             raise ConversionError(

@@ -14,6 +14,7 @@ from lava.magma.core.model.py.type import LavaPyType
 
 from spikec.targets.lava.processes.calibrated import PyCalibratedIF
 from spikec.targets.lava.processes.levels import PyBitSerialIF, PyGradedIF
+from spikec.targets.lava.processes.maxima import PyMaximum, PyMaxPool
 from spikec.targets.lava.processes.readout import PyIntegrator
 from spikec.targets.lava.processes.source import PyImageSource
 from spikec.targets.lava.processes.stepping import PySignedIF, PySoftResetIF
@@ -69,6 +70,10 @@ class PyGradedIFFloat(FloatingNeuron, PyGradedIF):
     """Kind ``graded``."""
 
 
+class PyMaximumFloat(FloatingNeuron, PyMaximum):
+    """Kind ``max_pool``."""
+
+
 class PyIntegratorFloat(Floating, PyIntegrator):
     """The readout."""
 
@@ -86,6 +91,10 @@ class PyImageSourceFloat(Floating, PyImageSource):
 
 class PySumPoolFloat(FloatingWire, PySumPool):
     """Sums of a window."""
+
+
+class PyMaxPoolFloat(FloatingWire, PyMaxPool):
+    """Maxima of a window."""
 
 
 class PyRelayFloat(FloatingWire, PyRelay):

@@ -13,7 +13,7 @@ from spikec.errors import UnsupportedOperation
 from spikec.implementations import Implementations
 from spikec.ir.graph import Population
 from spikec.ir.kinds import IF, Kind
-from spikec.ir.operations import Affine, Convolution, Flatten, Operation, SumPool, Synapse
+from spikec.ir.operations import Affine, Convolution, Flatten, MaxPool, Operation, SumPool, Synapse
 
 _MAC, _AC = 4.6e-12, 0.9e-12  # float32 operations, whatever the weights are
 
@@ -85,7 +85,7 @@ def _synapses(seen: Seen, node: Operation, biases: int) -> tuple[float, float]:
     return 0.0, float(per_call * layer.steps)
 
 
-@OPERATIONS.register(SumPool)
+@OPERATIONS.register(SumPool, MaxPool)
 def _pool(seen: Seen, pool: Operation) -> tuple[float, float]:
     per_call = math.prod(pool.input_shape) * seen.counts.images
     source = seen.net.nodes[pool.sources[0]]

@@ -10,6 +10,7 @@ from spikec.ir.kinds.signed_if import SignedIF
 from spikec.ir.kinds.calibrated_if import CalibratedIF
 from spikec.ir.kinds.bit_serial_if import BitSerialIF
 from spikec.ir.kinds.graded_if import GradedIF
+from spikec.ir.kinds.maximum import Maximum
 from spikec.ir.timing import Timing
 # isort: on
 
@@ -21,6 +22,7 @@ __all__ = [
     "CalibratedIF",
     "GradedIF",
     "Kind",
+    "Maximum",
     "SignedIF",
     "Stored",
     "Timing",

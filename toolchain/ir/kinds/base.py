@@ -29,6 +29,7 @@ class Kind:
     - ``extends``: a run of more steps begins with exactly the run of fewer steps;
     - ``constant_once``: image and biases enter once for all steps, instead of at every step;
     - ``one_number``: its emissions of T steps together code one number, which the next layers receive as a whole;
+    - ``spikes_first``: layerwise, all spikes of a neuron come before its pauses (False unless stated);
     - ``requirement``: what a reader of the file must know (an item of ``requires``), None for nothing.
     """
 
@@ -40,6 +41,7 @@ class Kind:
     extends: ClassVar[bool]
     constant_once: ClassVar[bool]
     one_number: ClassVar[bool]
+    spikes_first: ClassVar[bool] = False
     requirement: ClassVar[str | None]
 
     @property

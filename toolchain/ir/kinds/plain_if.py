@@ -38,6 +38,7 @@ class IF(Kind):
     extends: ClassVar[bool] = True
     constant_once: ClassVar[bool] = False
     one_number: ClassVar[bool] = False
+    spikes_first: ClassVar[bool] = True
     requirement: ClassVar[str | None] = None
 
     spikes: int = spikes_per_step()

@@ -35,6 +35,7 @@ class SignedIF(Kind):
     extends: ClassVar[bool] = False
     constant_once: ClassVar[bool] = False
     one_number: ClassVar[bool] = False
+    spikes_first: ClassVar[bool] = True
     requirement: ClassVar[str | None] = "signed_spikes"
 
     theta_neg: Int64 | None = stored(

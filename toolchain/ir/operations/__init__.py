@@ -5,6 +5,7 @@ from spikec.ir.operations.base import OPERATIONS, Linear, Operation, Synapse, op
 from spikec.ir.operations.convolution import Convolution
 from spikec.ir.operations.flatten import Flatten
 from spikec.ir.operations.groups import expand_groups
+from spikec.ir.operations.max_pool import MaxPool
 from spikec.ir.operations.sum_pool import SumPool
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Convolution",
     "Flatten",
     "Linear",
+    "MaxPool",
     "Operation",
     "SumPool",
     "Synapse",

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spikec.errors import GraphError, MissingImplementation, RangeError
+from spikec.ir.metadata import metadata_of, text_of
 from spikec.ir.operations.boxes import Box
 from spikec.ir.types import Int64, Shape
 
@@ -30,7 +31,8 @@ class Operation:
     A subclass states as class attributes:
 
     - ``nir_node``: the NIR node that holds it; ``hashed``: fields of that node which the content hash covers;
-      ``exact``: those that hold whole numbers as floats;
+      ``exact``: those that hold whole numbers as floats; ``variant``: where another operation has the same NIR node, the
+      text in the metadata field ``op`` that tells them apart;
     - ``word`` for it in reports;
     - ``adds``: whether its outputs are sums, which need an accumulator;
     - ``rearranges``: whether each output is one input, in another order or shape.
@@ -45,6 +47,7 @@ class Operation:
     output_shape: Shape
 
     nir_node: ClassVar[type]
+    variant: ClassVar[str] = ""
     hashed: ClassVar[tuple[str, ...]]
     exact: ClassVar[tuple[str, ...]]
     word: ClassVar[str]
@@ -60,6 +63,11 @@ class Operation:
         """
         raise self._lacks("application")
 
+    def apply_to_steps(self, x: Tensor, weight: Tensor | None, radix: int) -> Tensor:
+        """The operation, as in :meth:`apply`, on what its sources send in each step: [S, N, *input_shape] to
+        [S, N, *output_shape]. ``radix``: how much more an emission is worth than one of the next step."""
+        raise self._lacks("application to steps")
+
     def interval(self, low: Int64, high: Int64) -> tuple[Int64, Int64, int]:
         """Lowest and highest output without bias over all inputs from ``low`` to ``high``, int64 of the shapes, and a
         bound on the magnitude of any partial sum. Raises ``RangeError`` beyond 62 bits."""
@@ -69,6 +77,11 @@ class Operation:
         """Carry a map over the outputs to the inputs: each input gets the sum over its connections. ``mask``, like the
         weights of a synapse, says which of them exist."""
         raise self._lacks("pull-back")
+
+    def delivered(self, events: Tensor, mask: Tensor | None = None) -> Tensor:
+        """How many events reach each output [N, *output_shape], from those that each input sends [N, *input_shape]: the
+        sum over its connections. The other direction of :meth:`pull_back`."""
+        raise self._lacks("delivery")
 
     def field(self, box: Box) -> Box:
         """The box of inputs that feed the outputs in ``box``; with strides or dilation it may hold others too."""
@@ -116,7 +129,13 @@ class Operation:
 
 @dataclass(frozen=True)
 class Linear(Operation):
-    """An operation that is linear in its input, apart from a bias. Its ranges follow from ``apply``."""
+    """An operation that is linear in its input, apart from a bias. Its ranges and steps follow from ``apply``."""
+
+    def apply_to_steps(self, x: Tensor, weight: Tensor | None, radix: int) -> Tensor:
+        return self.apply(x.flatten(0, 1), weight).view(*x.shape[:2], *self.output_shape)
+
+    def delivered(self, events: Tensor, mask: Tensor | None = None) -> Tensor:
+        return self.apply(events, mask)
 
     def interval(self, low: Int64, high: Int64) -> tuple[Int64, Int64, int]:
         """With centre c and half-width r of the input, the output ranges over w*c -+ |w|*r. Both are computed doubled,
@@ -234,8 +253,8 @@ class Synapse(Linear):
         return f"w {span(self.mantissas)}{exponent}, bias {span(self.bias)}"
 
 
-#: Operations by the NIR node that holds them, filled by :func:`register`.
-OPERATIONS: dict[type, type[Operation]] = {}
+#: Operations by the NIR node that holds them and their variant, filled by :func:`register`.
+OPERATIONS: dict[tuple[type, str], type[Operation]] = {}
 Made = TypeVar("Made", bound="type[Operation]")
 
 
@@ -247,21 +266,25 @@ def register(cls: Made) -> Made:
     for fact in ("nir_node", "hashed", "exact", "word", "adds", "rearranges"):
         if not hasattr(cls, fact):
             raise TypeError(f"the operation {cls.__name__} does not state {fact}")
-    held = OPERATIONS.get(cls.nir_node, cls)
+    key = cls.nir_node, cls.variant
+    held = OPERATIONS.get(key, cls)
     if (held.__module__, held.__qualname__) != (cls.__module__, cls.__qualname__):
         raise TypeError(f"the operation {cls.__name__} takes the NIR node of {held.__module__}.{held.__qualname__}")
-    OPERATIONS[cls.nir_node] = cls
+    OPERATIONS[key] = cls
     return cls
 
 
 def forget(cls: type[Operation]) -> None:
     """Undo :func:`register`."""
-    OPERATIONS.pop(cls.nir_node, None)
+    OPERATIONS.pop((cls.nir_node, cls.variant), None)
 
 
 def operation_of(node: Any) -> type[Operation] | None:
     """The operation that a NIR node holds, None for other nodes."""
-    return OPERATIONS.get(type(node))
+    found = {variant: cls for (held, variant), cls in OPERATIONS.items() if held is type(node)}
+    if not any(found):
+        return found.get("")
+    return found.get(text_of(metadata_of(node), "op"), found.get(""))
 
 
 def float32(values: npt.ArrayLike) -> npt.NDArray[np.float32]:

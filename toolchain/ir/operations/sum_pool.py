@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import nir
 import numpy as np
 
-from spikec.ir.metadata import KEY
+from spikec.ir.metadata import KEY, metadata_of, shown, text_of
 from spikec.ir.operations.base import Linear, Mask, misfit, pair, register, whole_numbers
 from spikec.ir.operations.boxes import Box
 from spikec.ir.operations.windows import output_size
@@ -88,6 +88,8 @@ class SumPool(Linear):
 
     @classmethod
     def problems(cls, node: Any, typed: bool) -> Iterator[str]:
+        if op := text_of(metadata_of(node), "op"):
+            yield f"op is {shown(op)}: a pool is a sum, which has none, or of another kind that this version knows"
         if not all(
             whole_numbers(value, low) for value, low in ((node.kernel_size, 1), (node.stride, 1), (node.padding, 0))
         ):

@@ -12,9 +12,9 @@ import numpy.typing as npt
 from spikec.errors import MissingImplementation
 from spikec.ir.coding import InputNode
 from spikec.ir.graph import IntegerGraph, Node, Population, Readout
-from spikec.ir.kinds import MAX_SPIKES
+from spikec.ir.kinds import MAX_SPIKES, Maximum
 from spikec.ir.metadata import KEY, OUTPUT, SCHEMA, TYPE_CHECK_OFF
-from spikec.ir.operations import Operation
+from spikec.ir.operations import MaxPool, Operation
 from spikec.ir.operations.base import float32
 from spikec.ir.profile.hashes import content_sha256
 
@@ -45,6 +45,13 @@ def _population(node: Population) -> nir.IF:
     return nir.IF(r=zeros + 1, v_threshold=float32(node.theta), v_reset=zeros, metadata={KEY: metadata})
 
 
+def _maximum(node: Population) -> nir.Threshold:
+    metadata: dict[str, Any] = {"kind": node.neuron.name}
+    if node.scale is not None:
+        metadata["scale"] = np.atleast_1d(np.asarray(node.scale, dtype=np.float64))
+    return nir.Threshold(threshold=float32(node.theta), metadata={KEY: metadata})
+
+
 def _readout(node: Readout) -> nir.I:
     metadata = {"kind": "integrator", "v_init_int": int32(node.v_init), "scale": float(node.scale)}
     return nir.I(r=np.ones(node.shape, dtype=np.float32), metadata={KEY: metadata})
@@ -61,6 +68,8 @@ def _node(node: Node) -> nir.NIRNode:
             return _input(node)
         case Operation():
             return node.to_nir()
+        case Population(neuron=Maximum()):
+            return _maximum(node)
         case Population():
             return _population(node)
         case Readout():
@@ -79,6 +88,8 @@ def requirements(graph: IntegerGraph) -> list[str]:
             needs.add("per_neuron_threshold")
     if graph.drain:
         needs.add("drain")
+    if any(isinstance(node, MaxPool) for node in graph):
+        needs.add(str(Maximum.requirement))
     if any(isinstance(node, Operation) and not node.passes_type_check for node in graph):
         needs.add(TYPE_CHECK_OFF)
     return sorted(needs)

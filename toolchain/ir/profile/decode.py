@@ -11,9 +11,11 @@ import numpy as np
 from spikec.errors import GraphError
 from spikec.ir.coding import InputNode, InputType
 from spikec.ir.graph import IntegerGraph, Node, Population, Readout
+from spikec.ir.kinds import Maximum
 from spikec.ir.kinds.reading import full, kind_of
 from spikec.ir.metadata import float_of, int_of, metadata_of, text_of
-from spikec.ir.operations import operation_of
+from spikec.ir.operations import MaxPool, operation_of
+from spikec.ir.pools import pool_problems
 from spikec.ir.profile.rules_graph import topological_order
 from spikec.ir.profile.verify import verify
 from spikec.ir.types import Schedule, Shape
@@ -51,11 +53,16 @@ def decode(graph: nir.NIRGraph) -> IntegerGraph:
         if len(shapes) > 1:
             listed = ", ".join(f"{s} {nodes[s].output_shape}" for s in ordered)
             raise GraphError(f"{name}: its sources have different shapes: {listed}")
-        nodes[name] = _decode_node(name, node, ordered, next(iter(shapes), ()))
+        shape = next(iter(shapes), ())
+        nodes[name] = (
+            _decode_maximum(name, node, ordered, shape, nodes)
+            if isinstance(node, nir.Threshold)
+            else _decode_node(name, node, ordered, shape)
+        )
     if problems:
         raise GraphError(_sentence(problems))
     info = {str(k): str(v) for k, v in json.loads(text_of(metadata, "info", "{}")).items()}
-    return IntegerGraph(
+    found = IntegerGraph(
         nodes=nodes,
         timesteps=int_of(metadata, "timesteps", 1),
         schedule=cast(Schedule, text_of(metadata, "schedule")),
@@ -66,6 +73,10 @@ def decode(graph: nir.NIRGraph) -> IntegerGraph:
         format=info.pop("format", ""),
         info=info,
     )
+    problems = list(pool_problems(found))
+    if problems:
+        raise GraphError(_sentence(problems))
+    return found
 
 
 def _sentence(problems: list[str]) -> str:
@@ -110,6 +121,27 @@ def _decode_node(name: str, node: nir.NIRNode, sources: tuple[str, ...], shape: 
             v_init = full(metadata.get("v_init_int", 0), shape)
             return Readout(name, sources, shape, v_init, float_of(metadata, "scale"))
     raise GraphError(f"{name}: node type {type(node).__name__} is not part of the profile")
+
+
+def _decode_maximum(
+    name: str, node: nir.Threshold, sources: tuple[str, ...], shape: Shape, nodes: dict[str, Node]
+) -> Population:
+    """Neurons behind a max pool; their kind is that of the population which the pool reads."""
+    _same_shape(name, np.shape(node.threshold), shape)
+    window = nodes[sources[0]]
+    fired = nodes[window.sources[0]] if isinstance(window, MaxPool) else window
+    if not isinstance(fired, Population):
+        raise GraphError(f"{name}: a Threshold takes the maximum of the spikes of one population; it reads none")
+    metadata = metadata_of(node)
+    return Population(
+        name=name,
+        sources=sources,
+        shape=shape,
+        neuron=Maximum(fired.neuron),
+        theta=full(node.threshold, shape),
+        v_init=np.zeros(shape, dtype=np.int64),
+        scale=np.asarray(metadata["scale"], dtype=np.float64) if "scale" in metadata else None,
+    )
 
 
 def _same_shape(name: str, own: Shape, source: Shape) -> None:

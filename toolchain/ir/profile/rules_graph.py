@@ -15,7 +15,7 @@ import nir
 import numpy as np
 
 from spikec.errors import GraphError
-from spikec.ir.kinds import Kind, Timing, kinds
+from spikec.ir.kinds import Kind, Maximum, Timing, kinds
 from spikec.ir.kinds.reading import kind_of
 from spikec.ir.kinds.together import facts_problems, settings_problems
 from spikec.ir.metadata import (
@@ -37,7 +37,7 @@ from spikec.ir.types import TIMESTEPS_MAX, Schedule
 
 _NAME = re.compile(r"[A-Za-z0-9_.]+")
 #: Nodes beside the operations.
-_NODES = (nir.Input, nir.IF, nir.I, nir.Output)
+_NODES = (nir.Input, nir.IF, nir.Threshold, nir.I, nir.Output)
 #: What a reader may have to know beside the kinds.
 _REQUIREMENTS = {
     "drain",
@@ -47,6 +47,7 @@ _REQUIREMENTS = {
     "schedule=layerwise",
     "spike_cmp=ge",
     "v_init",
+    str(Maximum.requirement),
 }
 
 

@@ -12,7 +12,7 @@ import nir
 import numpy as np
 
 from spikec.ir.coding import INPUT_TYPES
-from spikec.ir.kinds import MAX_SPIKES, Kind, kinds
+from spikec.ir.kinds import MAX_SPIKES, Kind, Maximum, kinds
 from spikec.ir.metadata import INPUT, OUTPUT, TYPE_CHECK_OFF, float_of, int_of, list_of, metadata_of, shown, text_of
 from spikec.ir.operations import Synapse, operation_of
 from spikec.ir.operations.base import whole_numbers
@@ -22,7 +22,7 @@ _EXACT = 2**24
 
 def _arrays(node: nir.NIRNode) -> Iterator[tuple[str, Any]]:
     operation = operation_of(node)
-    for field in ("r", "v_threshold", "v_reset") if operation is None else operation.exact:
+    for field in ("r", "v_threshold", "v_reset", "threshold") if operation is None else operation.exact:
         if hasattr(node, field):
             yield field, np.asarray(getattr(node, field))
 
@@ -120,13 +120,30 @@ def neurons(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
         if (np.asarray(node.v_threshold) < 1).any():
             yield name, "thresholds must be at least 1"
         yield from _state(name, node, metadata, "v_init_int")
-        if "scale" in metadata:
-            scale = np.asarray(metadata["scale"])
-            legal = scale.dtype.kind == "f" and scale.shape in ((1,), np.shape(node.r)[:1])
-            if not legal or not np.isfinite(scale).all() or (scale <= 0).any():
-                yield name, "scale must be one positive real value, or one per channel"
+        yield from _scale(name, metadata, np.shape(node.r))
         if kind in kinds():
             yield from _fields(name, node, metadata, kinds()[kind])
+
+
+def maxima(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
+    """Threshold nodes are the neurons behind a max pool: kind, threshold 1, scale."""
+    for name, node in graph.nodes.items():
+        if not isinstance(node, nir.Threshold):
+            continue
+        kind = text_of(metadata_of(node), "kind")
+        if kind != Maximum.name:
+            yield name, f"kind is {shown(kind)}, a Threshold node must be of kind {Maximum.name!r}"
+        if (np.asarray(node.threshold) != 1).any():
+            yield name, "the threshold behind a max pool must be 1"
+        yield from _scale(name, metadata_of(node), np.shape(node.threshold))
+
+
+def _scale(name: str, metadata: dict[str, Any], shape: tuple[int, ...]) -> Iterator[tuple[str, str]]:
+    if "scale" in metadata:
+        scale = np.asarray(metadata["scale"])
+        legal = scale.dtype.kind == "f" and scale.shape in ((1,), shape[:1])
+        if not legal or not np.isfinite(scale).all() or (scale <= 0).any():
+            yield name, "scale must be one positive real value, or one per channel"
 
 
 def _fields(name: str, node: nir.IF, metadata: dict[str, Any], kind: type[Kind]) -> Iterator[tuple[str, str]]:

@@ -37,6 +37,7 @@ RULES: tuple[Rule, ...] = (
     rules_nodes.exact_integers,
     rules_nodes.redundant,
     rules_nodes.neurons,
+    rules_nodes.maxima,
     rules_graph.combinations,
     rules_graph.fresh_hash,
 )

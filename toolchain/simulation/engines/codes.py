@@ -12,7 +12,7 @@ from torch import Tensor
 from spikec.errors import GraphError
 from spikec.implementations import Implementations
 from spikec.ir.graph import IntegerGraph, Population
-from spikec.ir.kinds import IF, BitSerialIF, CalibratedIF, GradedIF, Kind, SignedIF
+from spikec.ir.kinds import IF, BitSerialIF, CalibratedIF, GradedIF, Kind, Maximum, SignedIF
 from spikec.simulation.emission import Emission, separate_events
 from spikec.simulation.kernels.int8 import U8_MAX, channels_last
 
@@ -57,6 +57,11 @@ def _spikes_first(kind: Kind, number: Tensor, timesteps: int) -> Tensor:
     return (number > steps).long() if most == 1 else (number - most * steps).clamp_(0, most)
 
 
+def _origin(kind: Kind) -> Kind:
+    assert isinstance(kind, Maximum)
+    return kind.origin
+
+
 #: Spikes first, as many as go into a step, pauses last.
 CODES.register(IF, SignedIF)(Code(counts=lambda _, value, __: value, events=_spiking_steps, raster=_spikes_first))
 #: Bits, most significant first.
@@ -65,6 +70,14 @@ CODES.register(BitSerialIF)(
         counts=_ones,
         events=_ones,
         raster=lambda _, number, timesteps: (number >> (timesteps - 1 - _steps(number, timesteps))) & 1,
+    )
+)
+#: The largest of several numbers is written like each of them.
+CODES.register(Maximum)(
+    Code(
+        counts=lambda kind, value, steps: CODES(_origin(kind)).counts(_origin(kind), value, steps),
+        events=lambda kind, value, steps: CODES(_origin(kind)).events(_origin(kind), value, steps),
+        raster=lambda kind, number, steps: CODES(_origin(kind)).raster(_origin(kind), number, steps),
     )
 )
 #: One payload.

@@ -14,8 +14,9 @@ from torch import Tensor
 from spikec.errors import MissingImplementation
 from spikec.implementations import Implementations
 from spikec.ir.graph import Population
-from spikec.ir.kinds import IF, BitSerialIF, CalibratedIF, GradedIF, Kind, SignedIF, Timing
-from spikec.ir.operations import Flatten, Operation, SumPool
+from spikec.ir.kinds import IF, BitSerialIF, CalibratedIF, GradedIF, Kind, Maximum, SignedIF, Timing
+from spikec.ir.operations import Flatten, MaxPool, Operation, SumPool
+from spikec.ir.operations.max_pool import repeated
 from spikec.ir.types import Int64
 
 
@@ -23,12 +24,14 @@ from spikec.ir.types import Int64
 class Counting:
     """How a kind counts. ``top``: largest accumulated count, payload or number. ``shifts``: what is added to the
     accumulated input for the quotient q and, where r differs from q, for r. ``takes_back``: counts may fall.
-    ``beside_restarts``: counts follow in the same way in a network where other layers start over."""
+    ``beside_restarts``: counts follow in the same way in a network where other layers start over. ``passes``: the
+    quotient is the count that arrives."""
 
     top: Callable[[Kind, Timing], int]
     shifts: Callable[[Population], Sequence[Int64]]
     takes_back: bool = False
     beside_restarts: bool = False
+    passes: bool = False
 
 
 def _slow(kind: str) -> MissingImplementation:
@@ -65,6 +68,15 @@ COUNTING.register(IF, CalibratedIF)(Counting(_in_driven_steps, _none, beside_res
 COUNTING.register(SignedIF)(Counting(_in_timesteps, _below_zero, takes_back=True))
 COUNTING.register(BitSerialIF, GradedIF)(Counting(_in_timesteps, _none))
 
+
+def _of_source(kind: Kind, timing: Timing) -> int:
+    assert isinstance(kind, Maximum)
+    return COUNTING(kind.of).top(kind.of, timing)
+
+
+#: Their count is the largest of the counts they read, whichever way that goes.
+COUNTING.register(Maximum)(Counting(_of_source, _none, takes_back=True, beside_restarts=True, passes=True))
+
 OnCounts = Callable[[Operation, Tensor], Tensor]
 
 #: Operations on counts u8 [N, *shape] that stay in u8; others compute in float32.
@@ -89,3 +101,14 @@ def _pooled(node: Operation, x: Tensor) -> Tensor:
     pixels = x.permute(0, 2, 3, 1)
     rows = reduce(torch.add, (pixels[:, i : height * kh : kh] for i in range(kh)))
     return reduce(torch.add, (rows[:, :, i : width * kw : kw] for i in range(kw))).permute(0, 3, 1, 2)
+
+
+@ON_COUNTS.register(MaxPool)
+def _largest(node: Operation, x: Tensor) -> Tensor:
+    """Window maxima of u8 [N, C, H, W] in channels-last memory, rows first: long contiguous runs."""
+    assert isinstance(node, MaxPool)
+    pixels = x.permute(0, 2, 3, 1)
+    for axis, places in enumerate(node.places, start=1):
+        taps = (torch.from_numpy(tap) for tap in repeated(places).T)
+        pixels = reduce(torch.maximum, (pixels.index_select(axis, tap) for tap in taps))
+    return pixels.permute(0, 3, 1, 2)

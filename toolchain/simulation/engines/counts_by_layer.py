@@ -116,6 +116,9 @@ class CountsByLayer(CountsByStep):
                 if node.name in self._stages:
                     inputs = arriving or [clipped(image[self.graph.input.name], U8_MAX, keep=True)]
                     counts = self._staged(node, len(integers), inputs)
+                elif COUNTING(node.neuron).passes:
+                    arrived = flat(self._sum(node, arriving)).view(self._steps, len(integers), -1)
+                    counts = self._count(node, [arrived], _no_membranes)
                 else:
                     counts = self._divided(node, self._membranes(node, len(integers), arriving, image))
                 sent[node.name] = self._send(node, counts, emissions[node.name], rows)
@@ -201,7 +204,7 @@ class CountsByLayer(CountsByStep):
 
 
 def _no_membranes(index: Tensor) -> Tensor:
-    raise AssertionError("stages of neurons that start over are exact as a whole")
+    raise AssertionError("these neurons do not start over, or their stages are exact as a whole")
 
 
 def _accumulated(q: Tensor) -> Tensor:

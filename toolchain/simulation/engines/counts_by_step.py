@@ -280,6 +280,8 @@ class CountsByStep:
         """q, and r where that is another number, u8 [N or 1, *shape], clipped at 255 or lower."""
         if node.name in self._stages:
             return self._stages[node.name](step, arriving)
+        if COUNTING(node.neuron).passes:
+            return [self._sum(node, arriving)]
         theta = channels_last(torch.as_tensor(node.theta).float()[None])
         u = self._accumulated(node, step, arriving, steady)
         return divided(u, theta, self._shift[node.name], self._highest[node.name])

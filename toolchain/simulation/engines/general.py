@@ -130,8 +130,7 @@ class Network:
         weight = self._weight.get(node.name)
         driven = None
         if x.driven is not None:
-            steps, images = x.driven.shape[:2]
-            driven = node.apply(x.driven.flatten(0, 1), weight).view(steps, images, *node.output_shape)
+            driven = node.apply_to_steps(x.driven, weight, self._radix)
         return Signal(driven, None if x.image is None else node.apply(x.image, weight))
 
     def _steady(self, node: Population | Readout, x: Signal) -> Tensor:

@@ -16,7 +16,7 @@ from torch import Tensor
 from spikec.errors import GraphError
 from spikec.implementations import Implementations
 from spikec.ir.graph import Population, Readout
-from spikec.ir.kinds import IF, BitSerialIF, CalibratedIF, GradedIF, Kind, SignedIF, Timing
+from spikec.ir.kinds import IF, BitSerialIF, CalibratedIF, GradedIF, Kind, Maximum, SignedIF, Timing
 from spikec.simulation.registers import Watch
 
 
@@ -130,6 +130,15 @@ def _signed(p: Parameters, currents: Currents, watch: Watch, images: int, timing
     return spikes
 
 
+@FIRE.register(Maximum)
+def _gained(p: Parameters, currents: Currents, watch: Watch, images: int, timing: Timing) -> Tensor:
+    """What the max pool before it gains in each step."""
+    assert currents.driven is not None  # it reads one max pool of spikes
+    for gained in currents.driven:
+        watch.see(gained)
+    return currents.driven
+
+
 @FIRE.register(CalibratedIF)
 def _calibrated(p: Parameters, currents: Currents, watch: Watch, images: int, timing: Timing) -> Tensor:
     return _unsigned(p, currents, watch, _calibrated_start(p, currents, watch, images))
@@ -172,6 +181,12 @@ def _by_place_value(p: Parameters, v: Tensor, timing: Timing, watch: Watch) -> T
         v.addcmul_(s, p.theta, value=-weight)
         value.add_(s, alpha=weight)
     return value
+
+
+@EMIT_ALL.register(Maximum)
+def _largest(p: Parameters, v: Tensor, timing: Timing, watch: Watch) -> Tensor:
+    watch.see(v)
+    return v
 
 
 @EMIT_ALL.register(GradedIF)

@@ -1,0 +1,180 @@
+"""Brings every max pool to a place where it can act on spikes: right behind neurons, or at the image.
+
+A maximum of spike trains is exact (:class:`spikec.ir.operations.MaxPool`), one of currents is not possible: neurons have
+to fire first. Activations and normalisations that keep the order commute with a maximum, and a maximum is taken channel
+by channel, so pools can move. Where nothing fires on either side of a pool, neurons are put before it.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, fx
+
+from spikec.frontend.modules import ChannelAffine, Lift, MaxPool, Rectifier
+from spikec.frontend.nodes import insert, is_activation, module_of, not_negative
+from spikec.ir.operations import MaxPool as Window
+
+#: Images run at once to measure the least value before a pool.
+_BATCH = 64
+
+
+class Raise(ChannelAffine):
+    """``y = x + shift``, so that neurons can send what a max pool compares; undone behind it by ``lower``.
+
+    ``shift`` [C] is what the channel lacks to be positive: minus its least value on the images measured.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(torch.ones(channels), torch.zeros(channels))
+        self.lower = ChannelAffine(torch.ones(channels), torch.zeros(channels))
+
+    def set(self, least: Tensor) -> None:
+        """Make ``least`` [C] the value that becomes zero."""
+        self.shift, self.lower.shift = -least, least.clone()
+
+
+def settle_max_pools(graph: fx.GraphModule, example: Tensor) -> None:
+    """Move every max pool of a canonical graph to neurons or to the image, or put neurons before it.
+
+    ``example`` [N, C, H, W]: images on which values before such neurons are measured. Without other activations, a pool
+    whose channels hold negative values gets :class:`Raise` and :class:`Rectifier` before it.
+    """
+    for node in list(graph.graph.nodes):
+        if isinstance(module_of(graph, node), MaxPool):
+            _settle(graph, node)
+    graph.graph.eliminate_dead_code()
+    graph.recompile()
+    measure_lifts(graph, example)
+
+
+def measure_lifts(graph: fx.GraphModule, images: Tensor) -> None:
+    """Set the shifts of all :class:`Raise` modules from the least values on ``images`` [N, C, H, W]."""
+    lifts = {str(n.target): m for n in graph.graph.nodes if isinstance(m := module_of(graph, n), Raise)}
+    if not lifts:
+        return
+    for name, lift in lifts.items():  # in network order: a shift has no effect on what comes before it
+        least: Tensor | None = None
+        for batch in torch.split(images, _BATCH):
+            found = _input_of(graph, name, batch).transpose(0, 1).flatten(1).amin(1)
+            least = found if least is None else torch.minimum(least, found)
+        assert least is not None
+        lift.set(least)
+
+
+def _input_of(graph: fx.GraphModule, name: str, images: Tensor) -> Tensor:
+    seen: list[Tensor] = []
+    handle = graph.get_submodule(name).register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    try:
+        with torch.no_grad():
+            graph(images)
+    finally:
+        handle.remove()
+    return seen[0]
+
+
+def _settle(graph: fx.GraphModule, pool: fx.Node) -> None:
+    while _swap_with_reader(graph, pool) or _swap_with_source(graph, pool):
+        pass
+    (source,) = pool.all_input_nodes
+    if _sends(graph, source) or _is_image(graph, source):
+        _drop_rectifiers(graph, pool)
+        return
+    if source.target is torch.cat:
+        _split(graph, pool, source)
+        return
+    if not_negative(graph, source):
+        neurons = insert(graph, Rectifier(), f"{pool.target}_neurons", source)
+        pool.args = (neurons,)
+        return
+    lift = Raise(source.meta["shape"][0])
+    raised = insert(graph, lift, f"{pool.target}_raised", source)
+    neurons = insert(graph, Rectifier(), f"{pool.target}_neurons", raised)
+    pool.args = (neurons,)
+    lowered = insert(graph, lift.lower, f"{pool.target}_lowered", pool)
+    pool.replace_all_uses_with(lowered, delete_user_cb=lambda user: user is not lowered)
+
+
+def _drop_rectifiers(graph: fx.GraphModule, pool: fx.Node) -> None:
+    """Leave out ReLUs behind a pool of values that are not negative: they change nothing."""
+    for reader in list(pool.users):
+        module = module_of(graph, reader)
+        if isinstance(module, Rectifier) and module.bound is None and not_negative(graph, pool):
+            reader.replace_all_uses_with(pool)
+            graph.graph.erase_node(reader)
+
+
+def _sends(graph: fx.GraphModule, node: fx.Node) -> bool:
+    """Whether a node will be neurons that fire, or a max pool of some."""
+    module = module_of(graph, node)
+    return is_activation(module) or (isinstance(module, MaxPool) and _sends(graph, node.all_input_nodes[0]))
+
+
+def _is_image(graph: fx.GraphModule, node: fx.Node) -> bool:
+    """Whether a node is the image, as it is or pooled."""
+    module = module_of(graph, node)
+    return node.op == "placeholder" or (
+        isinstance(module, Lift | MaxPool) and _is_image(graph, node.all_input_nodes[0])
+    )
+
+
+def _keeps_order(module: object) -> bool:
+    return isinstance(module, ChannelAffine) and bool((module.scale > 0).all())
+
+
+def _swap_with_reader(graph: fx.GraphModule, pool: fx.Node) -> bool:
+    """Move what keeps the order from behind the pool to before it, unless neurons are there already."""
+    source, readers = pool.all_input_nodes[0], list(pool.users)
+    if len(readers) != 1 or _sends(graph, source) or _is_image(graph, source):
+        return False
+    (reader,) = readers
+    module = module_of(graph, reader)
+    if not (is_activation(module) or _keeps_order(module)):
+        return False
+    pool.prepend(reader)
+    reader.args, pool.args = (source,), (reader,)
+    reader.replace_all_uses_with(pool, delete_user_cb=lambda user: user is not pool)
+    reader.meta["shape"] = source.meta["shape"]
+    return True
+
+
+def _swap_with_source(graph: fx.GraphModule, pool: fx.Node) -> bool:
+    """Move what keeps the order from before the pool to behind it, if neurons or the image come before that."""
+    source = pool.all_input_nodes[0]
+    if not _keeps_order(module_of(graph, source)):
+        return False
+    (first,) = source.all_input_nodes
+    if not (_sends(graph, first) or _is_image(graph, first)):
+        return False
+    affine = insert(graph, module_of(graph, source), f"{source.target}", pool)
+    pool.args = (first,)
+    pool.replace_all_uses_with(affine, delete_user_cb=lambda user: user is not affine)
+    return True
+
+
+def _split(graph: fx.GraphModule, pool: fx.Node, source: fx.Node) -> None:
+    """The pool of a concatenation as the concatenation of pools."""
+    window: Window = graph.get_submodule(str(pool.target)).window  # type: ignore[assignment]
+    parts = []
+    for part in source.args[0]:  # type: ignore[union-attr]
+        channels, *size = part.meta["shape"]  # type: ignore[union-attr]
+        own = Window(
+            "",
+            (),
+            (channels, *size),
+            (channels, *window.output_shape[1:]),
+            window.kernel,
+            window.stride,
+            window.padding,
+            window.dilation,
+            window.adaptive,
+        )
+        made = insert(graph, MaxPool(own), str(pool.target), part)  # type: ignore[arg-type]
+        made.meta.update(shape=own.output_shape, where=pool.meta["where"])
+        parts.append(made)
+    with graph.graph.inserting_after(pool):
+        joined = graph.graph.call_function(torch.cat, (parts, source.args[1]))
+    joined.meta.update(pool.meta)
+    pool.replace_all_uses_with(joined)
+    graph.graph.erase_node(pool)
+    for made in parts:
+        _settle(graph, made)
