@@ -4,6 +4,7 @@ import pytest
 
 from spikec.advising.budget import seconds_of
 from spikec.advising.choosing import choose, contenders, unpromising
+from spikec.advising.numbers import verdict
 from spikec.advising.pareto import front
 from spikec.advising.portfolio import PORTFOLIO
 from spikec.advising.trials import PURPOSES, trials_of
@@ -77,6 +78,19 @@ def test_a_family_puts_off_what_it_makes_unlikely(made):
     trials, standing = _known(made("measured", lost=200, levels=8))
     assert "already loses 20.0 points" in unpromising(coarser.trial, trials, standing, TOLERANCE)
     assert unpromising(finer.trial, trials, standing, TOLERANCE) is None
+
+
+@pytest.mark.parametrize(
+    ("lost", "images", "says"),
+    [
+        (0, 5000, "within 0.5 points of the network"),
+        (2, 1000, "within 0.5 points on these images, but the interval reaches a loss of 0."),
+        (6, 1000, "not within 0.5 points on these images, though the interval does not rule it out"),
+        (30, 1000, "not within 0.5 points of the network"),
+    ],
+)
+def test_a_verdict_says_no_more_than_was_measured(made, lost, images, says):
+    assert verdict(made("a", lost=lost, images=images).result, TOLERANCE).startswith(says)
 
 
 def test_front_is_what_nothing_beats():

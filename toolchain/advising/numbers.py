@@ -53,7 +53,7 @@ def verdict(result: Result, tolerance: float) -> str:
     if high <= tolerance:
         return f"within {allowed} of the network"
     if loss(result) <= tolerance:
-        return f"within {allowed} on these images, but the interval reaches a loss of {100 * high:.1f}"
+        return f"within {allowed} on these images, but the interval reaches a loss of {100 * high:.2f}"
     if low <= tolerance:
         return f"not within {allowed} on these images, though the interval does not rule it out"
     return f"not within {allowed} of the network"
