@@ -23,7 +23,7 @@ Tell = Callable[[str, int, int, float], None]
 
 #: Share of the budget for the choice; the rest is for the test images.
 _CHOICE = 0.7
-#: Numbers of test images, of which the largest that the budget allows is taken.
+#: Numbers of test images, of which each chosen trial gets the largest that its share of the time allows.
 _TEST_IMAGES = (200, 500, 1000, 2000, 5000)
 #: What a trial costs that was not measured yet is known from others only, and those that came first paid for starting
 #: up. So it may begin where this share of that cost is left.
@@ -78,17 +78,17 @@ class Race:
         return any(result["state"] == DONE for result in self.standing.values())
 
     def _further_rounds(self) -> None:
-        """As long as time allows, the contender that was measured on the fewest images gets the next number of them."""
+        """As long as time allows, the contender for which it costs least is measured on the next number of images."""
         while True:
-            open_: list[tuple[int, int, Trial]] = []
+            found: list[tuple[float, int, Trial]] = []
             for purpose in PURPOSES:
-                for rank, trial in enumerate(contenders(self.trials, self.standing, purpose, self.tolerance)):
+                for trial in contenders(self.trials, self.standing, purpose, self.tolerance):
                     size = self._next_size(trial)
                     if size is not None and self._affords(trial, size):
-                        open_.append((size, rank, trial))
-            if not open_:
+                        found.append((self.cost(trial, size), size, trial))
+            if not found:
                 return
-            size, _, trial = min(open_, key=lambda item: item[:2])
+            _, size, trial = min(found, key=lambda item: item[:2])
             self._measure(trial, size)
 
     def _next_size(self, trial: Trial) -> int | None:
@@ -121,29 +121,25 @@ class Race:
         return float(scale * (deploying + images * timing["seconds_per_image"]))
 
     def _test(self, limit: int | None) -> None:
-        chosen = list(self.chosen().values())
-        if not chosen:
-            return
-        images = self._test_images(chosen, limit)
-        for trial in chosen:
+        """Measure the chosen trials on test images; each has an equal share of the time that is left."""
+        chosen = sorted(self.chosen().values(), key=lambda trial: self.cost(trial, _TEST_IMAGES[0]))
+        for number, trial in enumerate(chosen):
+            images = self._test_images(trial, self.budget.left() / (len(chosen) - number), limit)
             label = f"{trial.label} on {images} test images"
             self._tell(label, len(self.standing), len(self.trials), self.budget.left())
             found = self.bench.test(trial, images)
             if found["state"] == DONE:
                 self.tested[trial.id] = found
 
-    def _test_images(self, chosen: Sequence[Trial], limit: int | None) -> int:
+    def _test_images(self, trial: Trial, seconds: float, limit: int | None) -> int:
+        """The largest number of test images whose result is known or takes at most ``seconds``."""
         most = len(self.bench.subject.test)
         if limit is not None:
             return min(limit, most)
         sizes = sorted({min(size, most) for size in (*_TEST_IMAGES, most)}, reverse=True)
-
-        def cost(images: int) -> float:
-            missing = [trial for trial in chosen if self.bench.tested(trial, images) is None]
-            network = self.bench.network_cost("test", images) if missing else 0.0
-            return network + sum(self.cost(trial, images) for trial in missing)
-
-        return next((size for size in sizes if cost(size) <= max(self.budget.left(), 0.0)), sizes[-1])
+        known = (size for size in sizes if self.bench.tested(trial, size) is not None)
+        fast = (s for s in sizes if self.cost(trial, s) + self.bench.network_cost("test", s) <= seconds)
+        return max(next(known, 0), next(fast, sizes[-1]))
 
 
 def _unlike(one: Trial, other: Trial) -> tuple[bool, bool, bool, float]:
