@@ -129,7 +129,7 @@ def _points(text: str) -> float:
 
 
 class _Trials(Progress):
-    """``advise 5/16 deployments, at most 3 min left: graded levels=31 T=1 on 128 held-out images``."""
+    """``advise 5/16 deployments, 3 min of the budget left: graded levels=31 T=1 on 128 held-out images``."""
 
     def __init__(self) -> None:
         super().__init__("advise", 0, "deployments")
@@ -137,5 +137,5 @@ class _Trials(Progress):
     def comes(self, what: str, done: int, total: int, left: float) -> None:
         """``what`` is measured next, ``done`` of ``total`` deployments are, and the budget ends in ``left`` seconds."""
         self.total, self.done = total, done
-        self.unit = f"deployments, about {duration(max(left, 0))} left: {what}"
+        self.unit = f"deployments, {duration(max(left, 0))} of the budget left: {what}"
         self.advance(0)
