@@ -14,6 +14,14 @@ from spikec.evidence.intervals import paired_difference, wilson
 from spikec.models.data import load
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _few_images():
+    """Two small rounds: what is tested here does not depend on how many images they have."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("spikec.advising.bench.ROUNDS", (50, 100))
+        yield
+
+
 @pytest.fixture(scope="session")
 def digits_as_vectors():
     """(images float32 [600, 64], labels int64 [600]) of the training digits, and 200 of the test digits."""

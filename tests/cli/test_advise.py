@@ -19,8 +19,9 @@ SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "advice.schema.json").
 
 @pytest.fixture
 def three(monkeypatch):
-    """Only three deployments are tried, so that no budget ends."""
+    """Only three deployments are tried, on few images, so that no budget ends."""
     monkeypatch.setattr("spikec.advising.advising.PORTFOLIO", PORTFOLIO)
+    monkeypatch.setattr("spikec.advising.bench.ROUNDS", (50, 100))
 
 
 @pytest.mark.usefixtures("three")
