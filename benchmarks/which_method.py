@@ -45,9 +45,10 @@ def main() -> int:
 
 
 def _head(found: Advice) -> str:
-    untried = [row.trial.label for row in found.rows if not row.usable]
-    left = f" Not measured, because others of their kind made it pointless or for time: {', '.join(untried)}."
-    return f"{found.model}, {found.precision}. {provenance(found)}{left if untried else ''}"
+    missing = [
+        f"- `{row.trial.label}`: {row.why or 'a membrane leaves its register'}" for row in found.rows if not row.usable
+    ]
+    return "\n".join([f"{found.model}, {found.precision}. {provenance(found)}", *([""] if missing else []), *missing])
 
 
 def _measured(found: Advice) -> str:
@@ -56,7 +57,7 @@ def _measured(found: Advice) -> str:
     rows.sort(key=lambda item: (order.index(item[0].trial.purpose), item[1]["latency_steps"]))
     lines = [
         (
-            f"`{row.trial.label}`" + " *" * row.best,
+            f"`{row.trial.label}`" + " *" * row.best + ", does not fit the chip" * (not result["chip"]["fits"]),
             row.trial.purpose,
             str(result["latency_steps"]),
             grouped(result["images"]),

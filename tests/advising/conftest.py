@@ -54,7 +54,12 @@ def made():
             "state": "done",
             "images": images,
             "overflows": {},
-            "paired": {"gained": 0, "lost": lost, "interval": list(paired_difference(0, lost, images))},
+            "paired": {
+                "agree": images - lost,
+                "gained": 0,
+                "lost": lost,
+                "interval": list(paired_difference(0, lost, images)),
+            },
             "interval": list(wilson(images - lost, images)),
             "latency_steps": steps,
             "energy": {"loihi2": {"p50": joule}},

@@ -24,7 +24,13 @@ def test_the_fastest_within_the_tolerance_is_chosen(made):
     assert choose(trials, standing, "graded", TOLERANCE) is None
 
 
-def test_where_all_lose_more_the_most_accurate_is_chosen(made):
+def test_what_is_gained_does_not_hide_what_is_lost(made):
+    close, lucky = made("close", lost=20), made("lucky", lost=30)
+    lucky.result["paired"].update(gained=15, agree=955)
+    assert choose(*_known(close, lucky), "streaming", TOLERANCE) is close.trial
+
+
+def test_where_all_lose_more_the_closest_is_chosen(made):
     found = made("a", lost=30, steps=5), made("b", lost=20, steps=10), made("c", lost=20, steps=9)
     assert choose(*_known(*found), "streaming", TOLERANCE) is found[2].trial
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from spikec.advising import document, picture, text
-from spikec.advising.choosing import loss, usable
+from spikec.advising.choosing import disagreement, loss, usable
 from spikec.advising.trials import PURPOSES, Trial
 from spikec.deployment import Deployment
 from spikec.errors import ToolchainError
@@ -83,14 +83,14 @@ class Advice:
 
     @property
     def best(self) -> Recommendation | None:
-        """The recommendation for whoever has no purpose in mind: the fastest of those within the tolerance, else the
-        most accurate; decided on held-out images. None where there is no recommendation."""
+        """The recommendation for whoever has no purpose in mind: the fastest of those within the tolerance, else the one
+        that agrees with the network most often. Decided on held-out images. None where there is no recommendation."""
         found = list(self.recommendations.values())
         fits = [each for each in found if each.chosen["chip"]["fits"]] or found
         within = [each for each in fits if loss(each.chosen) <= self.tolerance]
         if within:
             return min(within, key=lambda each: each.chosen["latency_steps"])
-        return min(fits, key=lambda each: loss(each.chosen), default=None)
+        return min(fits, key=lambda each: disagreement(each.chosen), default=None)
 
     def recommendation(self, purpose: str | None = None) -> Recommendation:
         """That for ``purpose``, by default :attr:`best`. Raises ``ToolchainError`` where there is none."""

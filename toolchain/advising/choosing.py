@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from spikec.advising.trials import Trial
+from spikec.evidence.intervals import wilson
 from spikec.sweeping.store import DONE, Result
 
 #: Results on held-out images, by the id of the trial.
@@ -26,6 +27,12 @@ def loss_interval(result: Result) -> tuple[float, float]:
     return -high, -low
 
 
+def disagreement(result: Result) -> float:
+    """Share of the images to which the two give different classes. It varies less between samples than the loss, where
+    what is gained hides what is lost, so it tells sooner which of two deployments is closer to the network."""
+    return 1.0 - float(result["paired"]["agree"]) / float(result["images"])
+
+
 def usable(result: Result | None) -> bool:
     """Whether it was measured, and no membrane left its register."""
     return result is not None and result["state"] == DONE and not result["overflows"]
@@ -40,8 +47,8 @@ def choose(trials: Iterable[Trial], standing: Standing, purpose: str, tolerance:
     """The trial to recommend; None where none was measured.
 
     Of the trials that fit the chip, and that lose no more than is tolerated, it is the one with the fewest steps from
-    image to answer, then with the least energy; where all lose more, the one that loses least. Trials that do not fit
-    the chip are considered only if none of the purpose fits.
+    image to answer, then with the least energy; where all lose more, the one that agrees with the network most often.
+    Trials that do not fit the chip are considered only if none of the purpose fits.
     """
     measured = [t for t in trials if t.purpose == purpose and usable(standing.get(t.id))]
     fitting = [t for t in measured if standing[t.id]["chip"]["fits"]] or measured
@@ -50,12 +57,12 @@ def choose(trials: Iterable[Trial], standing: Standing, purpose: str, tolerance:
     good = [t for t in fitting if loss(standing[t.id]) <= tolerated(purpose, tolerance)]
     if good:
         return min(good, key=lambda t: _cost(standing[t.id]))
-    return min(fitting, key=lambda t: (loss(standing[t.id]), *_cost(standing[t.id])))
+    return min(fitting, key=lambda t: (disagreement(standing[t.id]), *_cost(standing[t.id])))
 
 
 def contenders(trials: Iterable[Trial], standing: Standing, purpose: str, tolerance: float) -> list[Trial]:
     """The chosen trial, then those that its results do not yet rule out: cheaper ones whose loss may be tolerable, and
-    where the chosen one's is not, all whose loss may be smaller."""
+    where the chosen one's is not, all that may agree with the network more often."""
     trials = list(trials)
     chosen = choose(trials, standing, purpose, tolerance)
     if chosen is None:
@@ -63,7 +70,7 @@ def contenders(trials: Iterable[Trial], standing: Standing, purpose: str, tolera
     best, allowed = standing[chosen.id], tolerated(purpose, tolerance)
     rivals: Callable[[Result], bool] = lambda r: _cost(r) < _cost(best) and loss_interval(r)[0] <= allowed  # noqa: E731
     if loss(best) > allowed:
-        rivals = lambda r: loss_interval(r)[0] < loss(best)  # noqa: E731
+        rivals = lambda r: 1.0 - wilson(r["paired"]["agree"], r["images"])[1] < disagreement(best)  # noqa: E731
     others = [t for t in trials if t.purpose == purpose and t.id != chosen.id and usable(standing.get(t.id))]
     fits = best["chip"]["fits"]
     return [chosen, *(t for t in others if standing[t.id]["chip"]["fits"] == fits and rivals(standing[t.id]))]
