@@ -43,21 +43,19 @@ def main() -> int:
     load_weights(model, args.weights)
     test = test.draw(args.limit or len(test), args.seed)
     calibration = training.draw(args.calibration, args.seed).images()
-    correct = _correct_ann(model, test)
+    correct = correct_ann(model, test)
     ann = correct / len(test)
     print(f"{len(test)} test images, {len(calibration)} calibration images, int8 per {args.per}")
     options = "".join(f", {name}={value}" for name, value in args.option)
     print(f"method {args.method}{options}, schedule {args.schedule}")
-    print(f"ANN: {_interval(correct, len(test))}\n\n  T   accuracy (95 % interval)     minus ANN", flush=True)
+    print(f"ANN: {interval(correct, len(test))}\n\n  T   accuracy (95 % interval)     minus ANN", flush=True)
     rows = []
     for timesteps in sorted(args.timesteps):
         method = METHODS[args.method](timesteps, schedule=args.schedule, **dict(args.option))
         deployment = deploy_network(model, method, calibration, tc.Int8(per=args.per))
         curve = _correct_snn(deployment.graph, test)
         rows.append({"timesteps": timesteps, "correct": curve[-1], "accuracy": curve[-1] / len(test), "curve": curve})
-        print(
-            f"{timesteps:3d}   {_interval(curve[-1], len(test))}   {_points(curve[-1] / len(test) - ann)}", flush=True
-        )
+        print(f"{timesteps:3d}   {interval(curve[-1], len(test))}   {_points(curve[-1] / len(test) - ann)}", flush=True)
     if len(rows[-1]["curve"]) > 1:
         print(f"\nthe network of T = {rows[-1]['timesteps']} after fewer steps\n  t   accuracy")
         for row in rows:
@@ -104,7 +102,7 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _correct_ann(model: nn.Module, test: Dataset) -> int:
+def correct_ann(model: nn.Module, test: Dataset) -> int:
     with torch.no_grad():
         return sum(int((model(images).argmax(1) == labels).sum()) for images, labels in test.batches(BATCH))
 
@@ -124,7 +122,7 @@ def _correct_snn(graph: Any, test: Dataset) -> list[int]:
     return [int(n) for n in correct]
 
 
-def _interval(correct: int, trials: int) -> str:
+def interval(correct: int, trials: int) -> str:
     low, high = wilson(correct, trials)
     return f"{correct / trials:.2%} ({low:.2%} to {high:.2%})"
 

@@ -14,15 +14,15 @@ import spikec
 import spikec.models
 import spikec.targets
 from spikec.implementations import TABLES, Implementations
-from spikec.ir.kinds import IF, BitSerialIF, CalibratedIF, GradedIF, Kind, SignedIF, kinds
-from spikec.ir.operations import OPERATIONS, Affine, Convolution, Flatten, Operation, SumPool
+from spikec.ir.kinds import IF, BitSerialIF, CalibratedIF, GradedIF, Kind, Maximum, SignedIF, kinds
+from spikec.ir.operations import OPERATIONS, Affine, Convolution, Flatten, MaxPool, Operation, SumPool
 
 #: Tables of software that knows a closed set, or of shortcuts: what they have. Everything else they refuse by name.
 CLOSED: dict[str, set[type]] = {
-    "spikec.simulation.engines.counting.COUNTING": {IF, SignedIF, CalibratedIF, BitSerialIF, GradedIF},
-    "spikec.simulation.engines.counting.ON_COUNTS": {Flatten, SumPool},
+    "spikec.simulation.engines.counting.COUNTING": {IF, SignedIF, CalibratedIF, BitSerialIF, GradedIF, Maximum},
+    "spikec.simulation.engines.counting.ON_COUNTS": {Flatten, MaxPool, SumPool},
     "spikec.ir.profile.portable.PLAIN": {IF},
-    "spikec.energy.conventions.syops.OPERATIONS": {Affine, Convolution, Flatten, SumPool},
+    "spikec.energy.conventions.syops.OPERATIONS": {Affine, Convolution, Flatten, MaxPool, SumPool},
     "spikec.energy.conventions.syops.NEURONS": {IF},
     "spikec.targets.interop.plain.PLAIN_NEURONS": {IF},
     "spikec.targets.lava.atrlif.ATRLIF_FITS": {IF},
@@ -53,7 +53,7 @@ def tables() -> list[Implementations]:
 
 
 def _types(table: Implementations) -> list[type]:
-    known = [*kinds().values(), *OPERATIONS.values()]
+    known = [*kinds().values(), Maximum, *OPERATIONS.values()]
     found = [each for each in known if issubclass(each, table.of)]
     assert found, f"{table.place} is for {table.of}, which is neither a kind nor an operation"
     return found

@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 _EXPORTS = {
     "ClipFloorShift": "spikec.training",
     "fit": "spikec.training",
+    "choose_spikes": "spikec.deployment",
     "convert": "spikec.conversion",
     "fidelity": "spikec.evidence.fidelity",
     "ErrorCompensation": "spikec.conversion",
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
     from spikec.conversion import SpikingNetwork as SpikingNetwork
     from spikec.conversion import convert as convert
     from spikec.conversion.from_nir.importing import import_nir as import_nir
+    from spikec.deployment import choose_spikes as choose_spikes
     from spikec.energy.estimate import estimate as estimate
     from spikec.errors import ConversionError as ConversionError
     from spikec.errors import DataError as DataError

@@ -20,7 +20,8 @@ class Limits:
     """All limits of one chip. A limit that is not published has no key.
 
     ``binary_spikes_only``: an emission is a spike or none, without sign or payload. ``programmable``: neurons run a
-    program of their own. ``weight_widths``: the numbers of bits that a stored weight may have. ``form``: the number format.
+    program of their own. ``weight_widths``: the numbers of bits that a stored weight may have. ``form``: the number
+    format.
     """
 
     name: str

@@ -90,9 +90,47 @@ def test_several_spikes_per_step_in_lava(spikec, words):
     assert "identical" in result.out
 
 
+def test_export_within_a_spike_budget(spikec):
+    """K per layer is printed and stored; what it measured is what the file sends."""
+    words = ("--method", "error-compensation", "-T", 2, "--option", "spikes=3", "--calibration", 40)
+    result = spikec("export", "digits-cnn", *words, "--spike-budget", 2100, "--json", "-o", "net.nir")
+    assert result.code == 0, result.err
+    found = json.loads(result.out)["spikes"]
+    assert found["measured"] <= found["budget"] == 2100
+    graph = as_integer(load("net.nir"))
+    assert found["layers"] == {p.name: p.neuron.spikes for p in graph.populations}
+    assert graph.info["spike_budget"] == "2100"
+    images = open_dataset("digits", split="train").draw(40, 0).images().numpy()
+    events = simulate(graph, images, counts="totals").event_totals.values()
+    assert sum(int(total.sum()) for total in events) / 40 == found["measured"]
+
+
+@pytest.mark.lava
+@pytest.mark.skipif(LavaTarget.available() is not None, reason="Lava is not installed")
+def test_spikes_by_layer_in_lava(spikec):
+    given = ("--option", "spikes=*=2,3=5,13=1")
+    result = spikec("export", "digits-cnn", "--method", "error-compensation", "-T", 2, *given, "-o", "net.nir")
+    assert result.code == 0, result.err
+    assert [p.neuron.spikes for p in as_integer(load("net.nir")).populations] == [2, 5, 2, 1]
+    result = spikec("verify", "net.nir", "--target", "lava", "--limit", 4)
+    assert result.code == 0, result.err
+    assert "identical" in result.out
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
+        (
+            ("digits-cnn", "--spike-budget", "0", "--calibration", "8"),
+            "a budget of 0 spikes per image cannot be met: the smallest number",
+        ),
+        (("digits-cnn", "--spike-budget", "9", "--method", "graded"), "take qcfs or error-compensation"),
+        (("digits-cnn", "--spike-budget", "many"), "invalid float value: 'many'"),
+        (
+            ("digits-cnn", "--option", "spikes=classifier=3"),
+            "spikes 'classifier' is the name of no layer; layers: 0, 2",
+        ),
+        (("digits-cnn", "--option", "spikes=two"), "numbers by layer such as"),
         (("digits-cn",), "did you mean 'digits-cnn'?"),
         (("lenet5",), "lenet5 comes without weights: train it with spikec train, then give them with --weights"),
         (("digits-cnn", "--method", "qfcs"), "did you mean 'qcfs'?"),

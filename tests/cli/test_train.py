@@ -31,7 +31,6 @@ import torch
 from torch import nn
 def relu(): return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(64, 2))
 def mlp(): return nn.Sequential(nn.Linear(36, 8), nn.ReLU(), nn.Linear(8, 2))
-def max_pool(): return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(16, 2))
 def one_class(): return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(64, 1))
 class Functional(nn.Module):
     def __init__(self):
@@ -183,7 +182,6 @@ def test_reduced_precision_trains_and_is_recorded_in_the_recipe(place: Path) -> 
     [
         (["net.py:relu", "--device", "nonsense"], "device 'nonsense' cannot be used"),
         (["net.py:Functional"], "no nn.ReLU modules"),
-        (["net.py:max_pool"], "MaxPool2d|max_pool|max pool"),
         (["net.py:relu", "--recipe", "missing.toml"], "missing.toml"),
         (["net.py:relu", "--method", "qfcs"], "did you mean 'qcfs'"),
         (["net.py:relu", "--method", "error-free"], "1, 3, 7"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+import spikec as tc
 from spikec.frontend import AveragePool, canonicalize
 
 
@@ -225,3 +227,20 @@ def test_optional_arguments_keep_their_defaults(images, assert_equal):
 def test_closed_list_has_two_functions(network, images):
     graph = canonicalize(network(lambda n, x: n.head(n.conv(x) + x)), images)
     assert {node.target for node in graph.graph.nodes if node.op == "call_function"} == {operator.add}
+
+
+@pytest.mark.parametrize(
+    ("size", "wanted"), [((1, 1), (7, 7)), ((1, 6), (3, 3)), ((4, 1), (2, 5)), ((1, 1), (1, 1)), ((6, 4), (3, 2))]
+)
+def test_an_adaptive_mean_may_repeat_a_single_value(size, wanted):
+    """As in torchvision's VGG on images of 32x32."""
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        nn.Conv2d(2, 3, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(wanted), nn.Flatten(), nn.Linear(3 * math.prod(wanted), 4)
+    ).eval()
+    nn.init.constant_(network[0].bias, 1.0)
+    images = torch.rand(4, 2, *size)
+    torch.testing.assert_close(canonicalize(network, images)(images), network(images))
+    graph = tc.lower(tc.convert(network, tc.ErrorFree(timesteps=8), example=images, calibration=images))
+    logits = torch.as_tensor(tc.simulate(graph, images).logits)
+    assert float((logits - network(images)).detach().abs().max()) < 0.02

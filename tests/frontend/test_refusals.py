@@ -10,18 +10,10 @@ from torch import nn
 import spikec as tc
 
 _ACTIVATION = "use ReLU, ReLU6 or tc.ClipFloorShift and fine-tune"
-_POOL = (
-    "the maximum of spike trains is no linear operation: use average pooling (tc.replace_max_pool rewrites a network) "
-    "and fine-tune"
-)
 _NORM = "use BatchNorm, which folds into the layer before it"
 
 #: hint: {name: (operation, forward pass, layer)}
 _REFUSED = {
-    _POOL: {
-        "MaxPool2d": ("max pooling", lambda n, x: n.head(n.layer(n.conv(x))), nn.MaxPool2d(1)),
-        "AdaptiveMaxPool2d": ("max pooling", lambda n, x: n.small(n.layer(x).flatten(1)), nn.AdaptiveMaxPool2d(1)),
-    },
     _ACTIVATION: {
         "Sigmoid": ("sigmoid", lambda n, x: n.head(n.layer(n.conv(x))), nn.Sigmoid()),
         "Tanh": ("tanh", lambda n, x: n.head(n.layer(n.conv(x))), nn.Tanh()),

@@ -19,16 +19,9 @@ def _branch(n, x):
 
 
 _ACTIVATION = "use ReLU, ReLU6 or tc.ClipFloorShift and fine-tune"
-_POOL = (
-    "the maximum of spike trains is no linear operation: use average pooling (tc.replace_max_pool rewrites a network) "
-    "and fine-tune"
-)
 
 #: hint: {name: (operation, forward pass, layer)}
 _REFUSED = {
-    _POOL: {
-        "F.max_pool2d": ("max pooling", lambda n, x: n.small(F.max_pool2d(n.conv(x), (8, 6)).flatten(1))),
-    },
     _ACTIVATION: {
         "torch.sigmoid": ("sigmoid", lambda n, x: n.head(torch.sigmoid(n.conv(x)))),
         "tanh method": ("tanh", lambda n, x: n.head(n.conv(x).tanh())),
@@ -102,7 +95,7 @@ _REFUSED = {
         "square": ("a nonlinear function", lambda n, x: n.head(n.conv(x) ** 2)),
         "absolute value": ("a nonlinear function", lambda n, x: n.head(torch.abs(n.conv(x)))),
     },
-    "no linear operation gives it: use ReLU, average pooling or torch.cat": {
+    "use a max pool, ReLU, average pooling or torch.cat; for a global maximum x.amax((2, 3))": {
         "maximum": ("a maximum or minimum", lambda n, x: n.head(torch.maximum(n.conv(x), x))),
     },
     "select with ReLU or a clip instead": {

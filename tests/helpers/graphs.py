@@ -18,10 +18,12 @@ class Builder:
     """Adds random nodes to a graph; every method returns the name of the node it added.
 
     ``small``: small weights and thresholds, so that ties and multiples of a threshold are common. ``spikes``: the most
-    in a step, for kinds that have such a field; random if left out.
+    in a step, for kinds that have such a field; several numbers to draw from for each layer; random if left out.
     """
 
-    def __init__(self, rng: np.random.Generator, kind: str, *, small: bool, spikes: int | None = None) -> None:
+    def __init__(
+        self, rng: np.random.Generator, kind: str, *, small: bool, spikes: int | tuple[int, ...] | None = None
+    ) -> None:
         self.rng, self.kind, self.small, self.spikes = rng, kind, small, spikes
         self.nodes = {}
 
@@ -128,7 +130,9 @@ class Builder:
         name = self._name(self.kind)
         neuron = random_kind(self.kind, rng, shape, top)
         if self.spikes is not None:
-            neuron = replace(neuron, spikes=self.spikes)
+            neuron = replace(
+                neuron, spikes=int(rng.choice(self.spikes)) if isinstance(self.spikes, tuple) else self.spikes
+            )
         self.nodes[name] = Population(name, sources, shape, neuron, theta, v_init)
         return name
 
@@ -171,8 +175,8 @@ def random_graph(
     """A random sound graph of one neuron kind with pools, chains, residuals and branches.
 
     ``rng``: numpy Generator. ``small`` keeps numbers small, so that ties occur; otherwise weights use all of int8.
-    ``spikes``: the most in a step, for kinds that have such a field; random if left out. ``maxima``: with max pools, of
-    the image too.
+    ``spikes``: the most in a step, for kinds that have such a field; several numbers to draw from for each layer;
+    random if left out. ``maxima``: with max pools, of the image too.
     """
     b = Builder(rng, kind, small=small, spikes=spikes)
     shape = tuple(int(n) for n in rng.integers((1, 3, 3), (4, 8, 8)))

@@ -49,6 +49,34 @@ def pool(node, x):
     return z
 
 
+def windows_of(graph, node, shape):
+    """Rows and columns of every window of a max pool whose input has ``shape`` (C, H, W)."""
+    own = node.metadata["spikec"]
+    found = []
+    for axis, size in enumerate(shape[1:]):
+        outputs = int(np.broadcast_to(own["output_size"], 2)[axis])
+        kernel, stride, padding = (
+            int(np.broadcast_to(value, 2)[axis]) for value in (node.kernel_size, node.stride, node.padding)
+        )
+        dilation = int(np.broadcast_to(own.get("dilation", 1), 2)[axis])
+        if int(own.get("adaptive", 0)):
+            windows = [range(y * size // outputs, -(-(y + 1) * size // outputs)) for y in range(outputs)]
+        else:
+            starts = range(-padding, outputs * stride - padding, stride)
+            windows = [range(start, start + kernel * dilation, dilation) for start in starts]
+        found.append([[i for i in window if 0 <= i < size] for window in windows])
+    return found
+
+
+def largest(graph, node, x):
+    """Maxima of the windows of ``x`` [N, C, H, W]."""
+    rows, columns = windows_of(graph, node, x.shape[1:])
+    z = np.zeros((*x.shape[:2], len(rows), len(columns)), np.int64)
+    for y, c in np.ndindex(len(rows), len(columns)):
+        z[:, :, y, c] = x[:, :, rows[y]][:, :, :, columns[c]].max((2, 3))
+    return z
+
+
 class Executor:
     def __init__(self, graph, integers):
         self.graph, self.image = graph, integers
@@ -82,7 +110,7 @@ class Executor:
         node = self.graph.nodes[name]
         if isinstance(node, nir.Input):
             return self.image if on else np.zeros_like(self.image)
-        if isinstance(node, nir.IF):
+        if isinstance(node, nir.IF | nir.Threshold):
             emitted = self.train(name)[step]
             return emitted if spikes else np.zeros_like(emitted)
         x = self.into(name, step, on, spikes)
@@ -91,15 +119,29 @@ class Executor:
         if isinstance(node, nir.Affine):
             return x @ whole(node.weight).T + (whole(node.bias) if on else 0)
         if isinstance(node, nir.SumPool2d):
-            return pool(node, x)
+            return largest(self.graph, node, x) if str(self.own[name].get("op")) == "max_pool" else pool(node, x)
         assert isinstance(node, nir.Flatten)
         return x.reshape(len(x), -1)
 
     def train(self, name):
         """All emissions of a population, [steps, N, *shape]."""
         if name not in self.trains:
-            self.trains[name] = self._fire(name)
+            maxima = isinstance(self.graph.nodes[name], nir.Threshold)
+            self.trains[name] = self._gain(name) if maxima else self._fire(name)
         return self.trains[name]
+
+    def _gain(self, name):
+        """What the maxima of a pool gain at every step."""
+        (window,) = self.sources(name)
+        (source,) = self.sources(window)
+        bits = "bit_serial" in {str(own.get("kind")) for own in self.own.values()}
+        sums, before, gained = 0, 0, []
+        for emitted in self.train(source):
+            sums = (2 if bits else 1) * sums + emitted
+            now = largest(self.graph, self.graph.nodes[window], sums)
+            gained.append(now - (2 if bits else 1) * before)
+            before = now
+        return np.array(gained)
 
     def _state(self, name, key, default=0):
         return np.broadcast_to(whole(self.own[name].get(key, default)), np.shape(self.graph.nodes[name].r))
@@ -178,7 +220,7 @@ def execute_nir(graph, images):
     """``spikes`` {population: [N, T + drain, *shape]}, ``counts``, ``output`` [N, classes]; all int64."""
     executor = Executor(graph, encoded(graph, images))
     counted = executor.timesteps + executor.drain
-    names = [name for name, node in graph.nodes.items() if isinstance(node, nir.IF)]
+    names = [name for name, node in graph.nodes.items() if isinstance(node, nir.IF | nir.Threshold)]
     spikes = {name: np.moveaxis(executor.train(name)[:counted], 0, 1) for name in names}
     return SimpleNamespace(
         spikes=spikes, counts={name: s.sum(1) for name, s in spikes.items()}, output=executor.readout()
@@ -198,11 +240,15 @@ def integer_levels(graph, images):
             return executor.image * steps
         if isinstance(node, nir.IF):
             return levels[name]
+        if isinstance(node, nir.Threshold):
+            return total(name)
         x = total(name)
         if isinstance(node, nir.Conv2d):
             return convolution(node, x) + steps * whole(node.bias).reshape(-1, 1, 1)
         if isinstance(node, nir.Affine):
             return x @ whole(node.weight).T + steps * whole(node.bias)
+        if str(executor.own[name].get("op")) == "max_pool":
+            return largest(graph, node, x)
         return pool(node, x) if isinstance(node, nir.SumPool2d) else x.reshape(len(x), -1)
 
     def total(name):

@@ -9,9 +9,10 @@ import numpy as np
 from hypothesis import assume
 from hypothesis import strategies as st
 
+from helpers.graphs import random_windows
 from helpers.nodes import affine, convolution, windows
 from helpers.oracle import operate
-from spikec.ir.operations import Flatten, SumPool, Synapse
+from spikec.ir.operations import Flatten, MaxPool, SumPool, Synapse
 
 _PAIRS = st.tuples(st.integers(1, 2), st.integers(1, 2))
 
@@ -63,8 +64,17 @@ def flattens(draw):
     return Flatten("node", ("a",), shape, (math.prod(shape),))
 
 
+@st.composite
+def max_pools(draw):
+    """Any kernel, stride, padding, dilation, partial windows, adaptive."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    shape = (draw(st.integers(1, 3)), draw(st.integers(1, 7)), draw(st.integers(1, 7)))
+    return MaxPool("node", ("a",), shape, *random_windows(rng, *shape))
+
+
 SYNAPSES = st.one_of(convolutions(), affines())
-ALL = st.one_of(convolutions(), affines(), sum_pools(), flattens())
+LINEAR = st.one_of(convolutions(), affines(), sum_pools(), flattens())
+ALL = st.one_of(LINEAR, max_pools())
 
 
 def matrix(node):

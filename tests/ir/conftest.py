@@ -37,6 +37,25 @@ class _Network(nn.Module):
         return self.classes(self.last(self.hidden(torch.flatten(self.pool(x), 1))))
 
 
+class _Maxima(nn.Module):
+    """Max pools: of the image, with partial windows, dilated, adaptive; one that reads another."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.MaxPool2d(2, 1)
+        self.conv = nn.Conv2d(2, 4, 3, padding=1)
+        self.spikes = tc.ClipFloorShift(levels=4, threshold=0.5)
+        self.pool = nn.MaxPool2d(2, ceil_mode=True)
+        self.dilated = nn.MaxPool2d(2, 1, dilation=2)
+        self.adaptive = nn.AdaptiveMaxPool2d((3, 2))
+        self.classes = nn.Linear(28, 3)
+
+    def forward(self, x):
+        x = self.spikes(self.conv(self.first(x)))
+        y = self.pool(x)
+        return self.classes(torch.cat([self.dilated(y).flatten(1), self.adaptive(x).flatten(1)], 1))
+
+
 _METHODS = {
     "qcfs": tc.QCFS(timesteps=3),
     "layerwise": tc.QCFS(timesteps=3, schedule="layerwise"),
@@ -61,10 +80,14 @@ def _deployments(images):
         nn.Conv2d(2, 3, (2, 3)), tc.ClipFloorShift(levels=4, threshold=0.5), nn.Flatten(), nn.Linear(60, 3)
     ).eval()
     spiking = tc.convert(rectangular, _METHODS["qcfs"], example=images)
-    return graphs | {"rectangular": tc.lower(spiking, tc.Int8(per="channel"))}
+    maxima = tc.convert(_Maxima().eval(), tc.ErrorCompensation(timesteps=3), example=images)
+    return graphs | {
+        "rectangular": tc.lower(spiking, tc.Int8(per="channel")),
+        "maxima": tc.lower(maxima, tc.Int8(per="channel")),
+    }
 
 
-DEPLOYMENTS = [*_METHODS, "rectangular"]
+DEPLOYMENTS = [*_METHODS, "rectangular", "maxima"]
 
 
 @pytest.fixture(params=DEPLOYMENTS)

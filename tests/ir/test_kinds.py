@@ -15,6 +15,7 @@ from helpers.networks import one_layer
 from helpers.oracle import LARGEST_LEVELS, level_sent, oracle
 
 from spikec.errors import GraphError, MissingImplementation
+from spikec.ir.graph import Population
 from spikec.ir.kinds import (
     IF,
     BitSerialIF,
@@ -231,17 +232,26 @@ def test_several_spikes_per_step(kind):
     assert seven.lossless(Timing(1, "pipelined"), 1)
 
 
-@pytest.mark.parametrize("value", [0, -1, 2**15, 1.5, True, None, "3"])
+@pytest.mark.parametrize(
+    "value", [0, -1, 2**15, 1.5, True, np.True_, None, "3", np.array([1, 2]), np.array(3)], ids=repr
+)
 def test_spikes_per_step_are_checked(value):
+    """Also where a graph is built by hand: no such layer is simulated or saved."""
     assert list(IF(spikes=2**15 - 1).problems()) == []
     (problem,) = IF(spikes=value).problems()
     assert problem.startswith("max_spikes_per_step ")
     assert "between 1 and 32767" in problem
+    for kind in (IF(spikes=value), SignedIF(spikes=value)):
+        with pytest.raises(GraphError) as caught:
+            Population("hidden", ("a",), (2,), kind, np.array([3, 3]), np.array([1, 1]))
+        assert str(caught.value) == f"hidden: {problem}"
 
 
 def test_negative_thresholds_are_checked():
     assert list(SignedIF().problems()) == list(SignedIF(np.array([1, 2])).problems()) == []
     assert list(SignedIF(np.array([1, 0])).problems()) == ["negative thresholds must be at least 1"]
+    (problem,) = SignedIF(np.array([1.5, 2])).problems()
+    assert problem.startswith("negative thresholds must be whole numbers of at least 1, not array")
 
 
 @dataclass(frozen=True)

@@ -8,24 +8,36 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from helpers.nodes import affine, windows
-from helpers.operations import ALL, SYNAPSES, around, boxes, connected, inside, matrix
-from helpers.oracle import operate
+from helpers.operations import ALL, LINEAR, SYNAPSES, around, boxes, connected, inside, matrix, max_pools
+from helpers.oracle import operate, pooled
 from helpers.same import same
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from spikec.errors import MissingImplementation, RangeError
-from spikec.ir.operations import OPERATIONS, Affine, Convolution, Flatten, Operation, SumPool, Synapse, operation_of
+from spikec.ir.operations import (
+    OPERATIONS,
+    Affine,
+    Convolution,
+    Flatten,
+    MaxPool,
+    Operation,
+    SumPool,
+    Synapse,
+    operation_of,
+)
 from spikec.ir.operations.base import forget, register
 from spikec.ir.operations.boxes import hull, volume, whole
+from spikec.ir.operations.max_pool import adaptive_places
 from spikec.ir.operations.windows import output_size, taps, taps_met
 
 _SETTINGS = settings(max_examples=60, deadline=None)
 
 
 def test_every_operation_is_drawn():
-    assert set(OPERATIONS.values()) == {Convolution, Affine, SumPool, Flatten}
+    assert set(OPERATIONS.values()) == {Convolution, Affine, SumPool, MaxPool, Flatten}
 
 
 def images(node, seed, n=2, largest=100):
@@ -94,7 +106,7 @@ def test_application_is_that_of_plain_loops(node, seed):
 
 
 @_SETTINGS
-@given(node=ALL, seed=st.integers(0, 2**32))
+@given(node=LINEAR, seed=st.integers(0, 2**32))
 def test_pull_back_is_the_adjoint_of_the_application(node, seed):
     """<after, A x> = <A* after, x>."""
     rng = np.random.default_rng(seed)
@@ -107,6 +119,80 @@ def test_pull_back_is_the_adjoint_of_the_application(node, seed):
 
 @_SETTINGS
 @given(node=ALL, seed=st.integers(0, 2**32))
+def test_connections_are_carried_both_ways(node, seed):
+    rng = np.random.default_rng(seed)
+    after, events = rng.integers(-9, 10, node.output_shape), rng.integers(0, 9, node.input_shape)
+    mask = node.structure() if isinstance(node, Synapse) else None
+    reached = connected(node).astype(np.int64)
+    if isinstance(node, Synapse):
+        reached = matrix(replace(node, weight=mask))
+    np.testing.assert_array_equal(node.pull_back(after, mask).reshape(-1), after.reshape(-1) @ reached)
+    given_mask = None if mask is None else torch.from_numpy(mask).double()
+    delivered = node.delivered(torch.from_numpy(events)[None].double(), given_mask)[0].numpy()
+    np.testing.assert_array_equal(delivered.reshape(-1), reached @ events.reshape(-1))
+
+
+@_SETTINGS
+@given(node=ALL, seed=st.integers(0, 2**32), radix=st.sampled_from([1, 2]), steps=st.integers(1, 4))
+def test_steps_are_those_of_plain_loops(node, seed, radix, steps):
+    """``radix`` 2: bits, most significant first."""
+    rng = np.random.default_rng(seed)
+    low = 0 if radix == 2 else -2
+    x = rng.integers(low, 2, (steps, 2, *node.input_shape))
+    weight = torch.from_numpy(node.weight).double() if isinstance(node, Synapse) else None
+    found = node.apply_to_steps(torch.from_numpy(x).double(), weight, radix).numpy()
+    for image in range(2):
+        if isinstance(node, MaxPool):
+            expected, _ = pooled(node, x[:, image], radix)
+        else:
+            expected = [operate(node, step, bias=False) for step in x[:, image]]
+        np.testing.assert_array_equal(found[:, image], expected)
+    lowest, highest, largest = node.interval(np.full(node.input_shape, low), np.ones(node.input_shape, np.int64))
+    assert (found >= lowest).all()
+    assert (found <= highest).all()
+    assert abs(found).max(initial=0) <= largest
+
+
+@_SETTINGS
+@given(node=max_pools(), seed=st.integers(0, 2**32))
+def test_interval_of_a_maximum(node, seed):
+    rng = np.random.default_rng(seed)
+    low = rng.integers(-20, 20, node.input_shape)
+    high = low + rng.integers(0, 30, node.input_shape)
+    lowest, highest, largest = node.interval(low, high)
+    np.testing.assert_array_equal(lowest, -operate(node, -low, bias=False))
+    np.testing.assert_array_equal(highest, operate(node, high, bias=False))
+    assert largest == max(abs(lowest).max(), abs(highest).max())
+
+
+@_SETTINGS
+@given(node=max_pools(), seed=st.integers(0, 2**32))
+def test_a_regular_pool_is_that_of_torch(node, seed):
+    assume(not node.adaptive)
+    x = torch.from_numpy(images(node, seed)).double()
+    shape = node.output_shape[1:]
+    pads = [
+        max(0, (m - 1) * s - p + (k - 1) * d + 1 - n)
+        for n, m, k, s, p, d in zip(
+            node.input_shape[1:], shape, node.kernel, node.stride, node.padding, node.dilation, strict=True
+        )
+    ]
+    padded = F.pad(x, (node.padding[1], pads[1], node.padding[0], pads[0]), value=-torch.inf)
+    expected = F.max_pool2d(padded, node.kernel, node.stride, 0, node.dilation)[..., : shape[0], : shape[1]]
+    np.testing.assert_array_equal(node.apply(x).numpy(), expected.numpy())
+
+
+@given(shape=st.tuples(*[st.integers(1, 9)] * 4))
+def test_adaptive_windows_are_those_of_torch(shape):
+    height, width, rows, columns = shape
+    x = torch.arange(height * width).double().reshape(1, 1, height, width)
+    kernel = adaptive_places(height, rows).shape[1], adaptive_places(width, columns).shape[1]
+    node = MaxPool("a", ("x",), (1, height, width), (1, rows, columns), kernel, kernel, adaptive=True)
+    np.testing.assert_array_equal(node.apply(x).numpy(), F.adaptive_max_pool2d(x, (rows, columns)).numpy())
+
+
+@_SETTINGS
+@given(node=LINEAR, seed=st.integers(0, 2**32))
 def test_interval_is_attained_and_never_left(node, seed):
     rng = np.random.default_rng(seed)
     low = rng.integers(-20, 20, node.input_shape)
@@ -228,10 +314,11 @@ def test_survives_the_form_of_files(node):
 
 @given(node=ALL)
 def test_says_what_it_is(node):
-    assert node.title.startswith({"convolution": "conv", "sum pool": "sumpool"}.get(node.word, node.word))
+    short = {"convolution": "conv", "sum pool": "sumpool", "max pool": "maxpool"}
+    assert node.title.startswith(short.get(node.word, node.word))
     assert isinstance(node.numbers, str)
     reached = connected(node)
-    assert node.adds == (not isinstance(node, Flatten))
+    assert node.adds == (not isinstance(node, Flatten | MaxPool))
     assert not node.rearranges or (reached.sum(1) == 1).all()
     if isinstance(node, Synapse):
         assert node.described() == node.described("*").replace("*", "x")

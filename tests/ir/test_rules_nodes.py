@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
+import nir
 import numpy as np
 import pytest
 
 import spikec as tc
+from spikec.analysis.ranges import bounds
 from spikec.ir import decode, verify
+from spikec.ir.kinds import IF, Maximum
 from spikec.ir.profile import rules_nodes
 from spikec.ir.profile.verify import RULES
 
@@ -32,7 +36,27 @@ _BROKEN = {
         ),
         ("qcfs", ("set", "decode", "rate", "output"), "output", "decode 'rate' is not 'membrane'"),
     ],
+    "maxima": [
+        ("maxima", ("set", "kind", "if", "pool"), "pool", "kind is 'if', a Threshold node must be of kind 'max_pool'"),
+        ("maxima", ("array", "pool", "threshold", 0, 2), "pool", "the threshold behind a max pool must be 1"),
+        ("maxima", ("set", "scale", np.zeros(1), "pool"), "pool", "scale must be one positive real value"),
+    ],
     "linear_nodes": [
+        ("maxima", ("set", "op", "min_pool", "pool.window"), "pool.window", "op is 'min_pool': a pool is a sum"),
+        ("maxima", ("drop", "output_size", "first"), "first", "metadata 'output_size' must be one or two integers"),
+        (
+            "maxima",
+            ("set", "dilation", np.zeros(2, np.int32), "dilated.window"),
+            "dilated.window",
+            "metadata 'dilation' must be one or two integers",
+        ),
+        ("maxima", ("set", "adaptive", 2, "adaptive.window"), "adaptive.window", "metadata 'adaptive' must be 0 or 1"),
+        (
+            "maxima",
+            ("field", "pool.window", "stride", (0, 1)),
+            "pool.window",
+            "kernel_size, stride and padding must be one or two integers each",
+        ),
         ("qcfs", ("field", "stem", "groups", 2), "stem", "groups must be 1 in the node, with the weights expanded"),
         (
             "qcfs",
@@ -274,3 +298,61 @@ def test_shapes_that_disagree_are_refused(name, edited):
     edit, message = _SHAPES[name]
     with pytest.raises(tc.GraphError, match=message):
         decode(edited("qcfs", edit))
+
+
+def _maxima_of(shape):
+    return nir.Threshold(np.ones(shape, np.float32), metadata={"spikec": {"kind": "max_pool"}})
+
+
+#: What is wrong with the place of a max pool, by an edit of the deployment "maxima".
+_PLACES = {
+    "geometry": (
+        ("set", "output_size", np.array([9, 9], np.int32), "pool.window"),
+        r"pool\.window: a 2x2 max pool to 9x9 does not fit its source of shape \(4, 5, 5\)",
+    ),
+    "pixels with neurons": (
+        (
+            "all",
+            ("disconnect", ("first", "conv")),
+            ("add", "neurons", _maxima_of((2, 5, 5)), ("first", "neurons"), ("neurons", "conv")),
+            ("drop", "node_order"),
+        ),
+        r"neurons: a Threshold takes the maximum of the spikes of one population; it reads none",
+    ),
+    "spikes without neurons": (
+        (
+            "all",
+            ("disconnect", ("adaptive.window", "adaptive")),
+            ("add", "other", _maxima_of((4, 3, 2)), ("adaptive.window", "other")),
+        ),
+        "nothing reads this node|nothing feeds this node",
+    ),
+    "a sum": (
+        ("connect", ("spikes", "dilated.window")),
+        r"sources have different shapes|reads one population or the image, not the sum of 2 nodes",
+    ),
+    "neurons of a synapse": (
+        ("all", ("disconnect", ("pool.window", "pool")), ("connect", ("spikes", "pool"))),
+        "nothing reads this node",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", _PLACES)
+def test_max_pools_in_wrong_places_are_refused(name, edited):
+    edit, message = _PLACES[name]
+    with pytest.raises(tc.GraphError, match=message):
+        decode(edited("maxima", edit))
+
+
+def test_what_a_maximum_is_of_must_be_what_the_pool_reads(deployment):
+    graph = decode(deployment("maxima"))
+    pool = graph.nodes["pool"]
+    for changed, message in (
+        (replace(pool, neuron=Maximum(IF())), "pool: the maximum of if emissions, but spikes sends signed_if"),
+        (replace(pool, theta=pool.theta + 1), "pool: neurons of kind max_pool have threshold 1 and start at 0"),
+        (replace(pool, v_init=pool.v_init + 1), "pool: neurons of kind max_pool have threshold 1 and start at 0"),
+        (replace(pool, sources=("conv",)), "pool: neurons of kind max_pool read one max pool"),
+    ):
+        with pytest.raises(tc.GraphError, match=message):
+            bounds(replace(graph, nodes={**graph.nodes, "pool": changed}))

@@ -34,6 +34,9 @@ CASES = [
     (45, {"kind": "signed_if", "spikes": 7, "drain": 3, "small": False}, {"input": "graded", "stock": True}),
     (46, {"kind": "signed_if", "spikes": 200, "drain": 2}, {}),
     (47, {"kind": "signed_if", "spikes": 2, "schedule": "layerwise", "small": False}, {}),
+    (54, {"kind": "if", "spikes": (1, 2, 7)}, {"input": "graded"}),  # differs by layer
+    (50, {"kind": "signed_if", "spikes": (1, 2, 7), "drain": 2}, {}),
+    (52, {"kind": "if", "spikes": (1, 2, 7), "schedule": "layerwise"}, {}),
     (61, {"kind": "if", "spikes": 1, "maxima": True}, {"input": "graded"}),
     (62, {"kind": "if", "spikes": 3, "schedule": "layerwise", "maxima": True}, {"stock": True}),
     (63, {"kind": "signed_if", "spikes": 1, "drain": 2, "maxima": True, "small": False}, {}),

@@ -59,6 +59,11 @@ def test_files_say_where_neurons_send_several_spikes(feedforward, tmp_path):
             stored = [layer["neuron"] for layer in file["layer"].values() if "neuron" in layer]
             assert any("maxSpikes" in group for group in stored) == (spikes > 1)
         assert {p.neuron.spikes for p in read(path).populations} == {spikes}
+    graphs = (feedforward(rng, spikes=(1, 2, 5)) for _ in range(100))
+    graph = next(graph for graph in graphs if len({p.neuron.spikes for p in graph.populations}) > 1)
+    write(graph, tmp_path / "mixed.hdf5")
+    found = read(tmp_path / "mixed.hdf5")
+    assert [p.neuron.spikes for p in found.populations] == [p.neuron.spikes for p in graph.populations]
 
 
 def test_hard_reset_has_one_spike_per_step(feedforward, tmp_path):

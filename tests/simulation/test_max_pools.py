@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from spikec.analysis.ranges import bounds
 from spikec.simulation import simulate
 from spikec.simulation.engines import counts_by_layer as layers
+from spikec.simulation.engines.counts_by_step import CountsByStep
 from spikec.simulation.golden import GoldenModel
 
 SEEDS = st.integers(0, 2**32)
@@ -36,7 +37,7 @@ def equals(trace, graph, expected, *, membranes=True):
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=SEEDS, timesteps=st.integers(1, 5), small=st.booleans())
 def test_both_engines_are_plain_loops(random_graph, random_images, oracle, case, seed, timesteps, small):
     rng = np.random.default_rng(seed)
@@ -53,3 +54,13 @@ def test_both_engines_are_plain_loops(random_graph, random_images, oracle, case,
     stepwise = simulate(graph, images, record="spikes", measure=True, overflow="wrap")  # its partial sums are seen too
     if bounds(graph).fits:
         equals(stepwise, graph, expected, membranes=False)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_the_fast_path_runs_them(random_graph, case):
+    kind, schedule, drain = case
+    steps = steps_of(kind, 3)
+    graph = random_graph(
+        np.random.default_rng(0), kind=kind, schedule=schedule, timesteps=steps, drain=drain, maxima=True
+    )
+    assert isinstance(GoldenModel(graph)._engine, CountsByStep)

@@ -12,6 +12,7 @@ from spikec.models.data import open_dataset
 from spikec.simulation import simulate
 from spikec.sweeping import read_grid
 from spikec.sweeping.measure import _model, measure
+from spikec.sweeping.summary import row
 
 
 @pytest.fixture
@@ -57,6 +58,27 @@ def test_the_same_as_export_run_and_energy(spikec, tmp_path):
         assert {q: found["energy"][profile][q] for q in ("p5", "p50", "p95")} == {
             q: energy["total"][q] for q in ("p5", "p50", "p95")
         }
+
+
+def test_a_spike_budget(spikec, tmp_path):
+    """The number of spikes per layer is chosen as ``export`` does it; runs without a budget have an empty column."""
+    grid = {
+        "model": "digits-cnn",
+        "timesteps": 1,
+        "limit": 20,
+        "calibration": 16,
+        "method": {"name": "qcfs", "spikes": 2},
+    }
+    found = measure(read_grid({"run": [{**grid, "spike_budget": 1800}]}).runs[0].configuration)
+    assert found["state"] == "done", found["error"]
+    words = ["-T", 1, "--option", "spikes=2", "--calibration", 16, "--spike-budget", 1800]
+    exported = spikec("export", "digits-cnn", *words, "-o", tmp_path / "net.nir")
+    assert found["content_sha256"] == exported["content_sha256"]
+    assert exported["spikes"]["measured"] <= 1800
+    by_table = {"name": "qcfs", "spikes": {"*": 2, "5": 1}}
+    without = measure(read_grid({"run": [{**grid, "method": by_table}]}).runs[0].configuration)
+    assert [row(each)["spike_budget"] for each in (found, without)] == [1800, None]
+    assert row(without)["options"] == "spikes=*=2,5=1"
 
 
 def test_weights_that_were_fine_tuned_for_a_precision_keep_it(spikec, tmp_path):

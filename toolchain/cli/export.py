@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from spikec.cli import parser, plain_nir
-from spikec.cli.output import emit, note
+from spikec.cli.output import Progress, emit, note
 from spikec.cli.parser import Parser, UsageError, keep_inputs, output_path
 from spikec.cli.precision import overrides
 from spikec.cli.ranges import check_format
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def add_parser(commands: Any) -> Parser:
     command = parser.command(commands, "export", "a trained network to an integer NIR file")
-    add_settings(command, "model", "weights", "method", "options", "timesteps", "schedule")
+    add_settings(command, "model", "weights", "method", "options", "timesteps", "schedule", "spike_budget")
     add_settings(command, "bits", "per", "override", "scale", "format", "force")
     command.add_argument("--fidelity", action="store_true", help="print each layer's error and its causes")
     add_settings(command, "max_pool", "data", "data_root", "calibration", "seed")
@@ -36,7 +36,8 @@ def run(args: argparse.Namespace) -> int:
     plain = plain_nir.check(args)
     check_format(args.format)
     configuration = _configuration(args, plain)
-    made = deploy(configuration)
+    with Progress("sensitivity of the output to", 0, "layers") as progress:
+        made = deploy(configuration, progress=progress.reach)
     for remark in made.remarks:
         note(remark)
     plain_nir.save(made.nir, args)
@@ -64,6 +65,9 @@ def run(args: argparse.Namespace) -> int:
         f"{graph.info['weights']}, T = {graph.timesteps}, {graph.schedule}, {method}\n"
         f"content sha256 {graph.content_sha256}"
     )
+    if made.spikes is not None:
+        document["spikes"] = made.spikes.document()
+        text = f"{text}\n{made.spikes.text()}"
     if args.fidelity and made.model is not None:
         from dataclasses import asdict
 

@@ -74,6 +74,11 @@ class Progress:
         self.stream.flush()
         self._open_line = self.terminal
 
+    def reach(self, done: int, total: int) -> None:
+        """``done`` of ``total`` units are done."""
+        self.total = total
+        self.advance(done - self.done)
+
     def __enter__(self) -> Progress:
         return self
 

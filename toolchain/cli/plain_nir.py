@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 #: Options a plain file needs, and those that belong to trained networks.
 _NEEDED = ("reset", "v_init", "timesteps")
-_FOR_NETWORKS = ("weights", "method", "options", "schedule", "max_pool", "fidelity")
+_FOR_NETWORKS = ("weights", "method", "options", "schedule", "spike_budget", "max_pool", "fidelity")
 _FOR_PLAIN = tuple(name for name, about in SETTINGS.items() if about.group)
 
 

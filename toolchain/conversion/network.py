@@ -106,6 +106,10 @@ def _is_call(node: fx.Node) -> bool:
 NeuronCall = Callable[[str, Neuron, Tensor], Tensor]
 
 
+#: Values of the nodes of the traced graph, [S * N, ...] each.
+Values = dict[fx.Node, Any]
+
+
 def _pooled(pool: MaxPool, x: Tensor, steps: int) -> Tensor:
     """What the largest sums of the windows gain in each step. Sums of few values are exact in float64."""
     if steps == 1:
@@ -114,22 +118,26 @@ def _pooled(pool: MaxPool, x: Tensor, steps: int) -> Tensor:
     return pool.window.apply_to_steps(sent, None, 1).to(x.dtype).flatten(0, 1)
 
 
-def run_steps(network: SpikingNetwork, images: Tensor, call: NeuronCall | None = None) -> Tensor:
-    """Output of every step [S * N, classes], steps outermost; ``call`` may replace what neurons do."""
+def run_steps(
+    network: SpikingNetwork, images: Tensor, call: NeuronCall | None = None, values: Values | None = None
+) -> Tensor:
+    """Output of every step [S * N, classes], steps outermost; ``call`` may replace what neurons do. ``values``: those
+    of nodes that are known already and not computed again; all others are added to it."""
     steps, n = network.steps, images.shape[0]
     x = images.repeat(steps, *([1] * (images.ndim - 1)))
     drain_starts = (steps - network.drain) * n
     if network.drain:
         x[drain_starts:] = 0
-    output: Tensor = _StepRunner(network.graph, steps, drain_starts, call).run(x)
+    runner = _StepRunner(network.graph, steps, drain_starts, call, keep=values is not None)
+    output: Tensor = runner.run(x, initial_env=values)
     return output
 
 
 class _StepRunner(fx.Interpreter):
     """Runs the graph on all steps at once; rows from ``constant`` on are drain steps, in which biases are off."""
 
-    def __init__(self, graph: fx.GraphModule, steps: int, constant: int, call: NeuronCall | None) -> None:
-        super().__init__(graph)
+    def __init__(self, graph: fx.GraphModule, steps: int, constant: int, call: NeuronCall | None, keep: bool) -> None:
+        super().__init__(graph, garbage_collect_values=not keep)
         self.steps, self.constant, self.call = steps, constant, call
 
     def call_module(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

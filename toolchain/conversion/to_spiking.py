@@ -29,6 +29,7 @@ from spikec.frontend import (
     canonicalize,
     is_activation,
     measure_lifts,
+    module_of,
 )
 from spikec.ir.coding import InputRange
 
@@ -63,12 +64,15 @@ def convert(ann: nn.Module, method: Method, *, example: Any, calibration: Any = 
     if calibration is None:
         _warn_of_examples(graph, offsets, len(tuning if offsets == "tuned" else data))
     levels = {name: getattr(module, "levels", None) for name, module in activations(graph).items()}
-    thresholds = _thresholds(graph, method, levels, data)
+    names = layer_names(graph)
+    method.check_layers(names)
+    by_layer = {name: method.at(names[name]) for name in levels}
+    thresholds = _thresholds(graph, by_layer, levels, data)
     means = activation_means(graph, list(levels), data) if offsets else {}
     scores = class_scores(graph, tuning) if offsets == "tuned" else None
     seen = images if calibration is None else torch.cat([images, data])
     for name in levels:
-        spec = neuron_of(method, levels[name])
+        spec = neuron_of(by_layer[name], levels[name])
         neuron = Neuron(spec, thresholds[name], method.timesteps, method.schedule, method.drain_steps())
         _replace(graph, name, neuron.to(thresholds[name].device))
     network = SpikingNetwork(
@@ -117,6 +121,25 @@ def activations(graph: fx.GraphModule) -> dict[str, nn.Module]:
             module = graph.get_submodule(str(node.target))
             if is_activation(module):
                 found[str(node.target)] = module
+    return found
+
+
+def layer_names(graph: fx.GraphModule) -> dict[str, tuple[str, ...]]:
+    """For every activation: the layers whose weights lead into it, in network order, then the activation itself."""
+    order = {node: place for place, node in enumerate(graph.graph.nodes)}
+    found = {}
+    for name in activations(graph):
+        node = next(each for each in order if each.target == name)
+        behind, waiting = set(), list(node.all_input_nodes)
+        while waiting:
+            source = waiting.pop()
+            module = module_of(graph, source)
+            if source in behind or source.op == "placeholder" or (module is not None and is_activation(module)):
+                continue
+            behind.add(source)
+            waiting += source.all_input_nodes
+        weighted = [each for each in behind if isinstance(module_of(graph, each), Convolution | Dense)]
+        found[name] = (*(str(each.target) for each in sorted(weighted, key=order.__getitem__)), name)
     return found
 
 
@@ -173,12 +196,12 @@ def _warn_of_examples(graph: fx.GraphModule, offsets: Offsets | None, images: in
 
 
 def _thresholds(
-    graph: fx.GraphModule, method: Method, levels: Mapping[str, int | None], images: Tensor
+    graph: fx.GraphModule, methods: Mapping[str, Method], levels: Mapping[str, int | None], images: Tensor
 ) -> dict[str, Tensor]:
     """Threshold of every activation, float32 [] or [C]: the trained one; for a ReLU, calibrated on ``images``."""
     found = activations(graph)
     rectified = [name for name, module in found.items() if isinstance(module, Rectifier)]
-    measured = calibrate(graph, images, {name: method.resolution(levels[name]) for name in rectified})
+    measured = calibrate(graph, images, {name: methods[name].resolution(levels[name]) for name in rectified})
     thresholds = {}
     for name, module in found.items():
         value = torch.tensor(measured[name]) if name in measured else module.threshold

@@ -14,13 +14,17 @@ if TYPE_CHECKING:
     from spikec.deployment.deploying import deploy as deploy
     from spikec.deployment.deploying import deploy_network as deploy_network
     from spikec.deployment.filling import fill as fill
+    from spikec.deployment.spike_budget import SpikeChoice as SpikeChoice
+    from spikec.deployment.spike_budget import choose_spikes as choose_spikes
     from spikec.deployment.weights_file import WeightsFile as WeightsFile
     from spikec.deployment.weights_file import weights_file as weights_file
 
 _PLACES = {
     "Configuration": "configuration",
     "Deployment": "deploying",
+    "SpikeChoice": "spike_budget",
     "WeightsFile": "weights_file",
+    "choose_spikes": "spike_budget",
     "deploy": "deploying",
     "deploy_network": "deploying",
     "fill": "filling",

@@ -47,6 +47,10 @@ def number(value: Any) -> str | None:
     return None if real else f"must be a number, not {value!r}"
 
 
+def positive(value: Any) -> str | None:
+    return number(value) or (None if 0 < value < float("inf") else f"must be more than 0, not {value!r}")
+
+
 def text(value: Any) -> str | None:
     return None if isinstance(value, str) and value else f"must be a text, not {value!r}"
 

@@ -80,6 +80,15 @@ class Configuration:
     schedule: str | None = setting(
         None, "when a layer starts (default: the method's)", choices=("pipelined", "layerwise"), derived=True
     )
+    spike_budget: float | None = setting(
+        None,
+        "choose the most spikes per step for each layer, so that an image takes at most S spikes (messages, as "
+        "spikec energy counts them)",
+        metavar="S",
+        number=True,
+        check=checks.positive,
+        identity="unless default",
+    )
     per: str = setting(
         defaults.PER,
         "one weight scale per layer (default) or channel",

@@ -12,8 +12,10 @@ from torch import Tensor, nn
 
 from spikec import defaults
 from spikec.conversion import Method, SpikingNetwork, convert
+from spikec.conversion.sensitivity import Progress
 from spikec.deployment.configuration import Configuration
 from spikec.deployment.filling import method_of
+from spikec.deployment.spike_budget import SpikeChoice, choose_spikes
 from spikec.deployment.weights_file import SpikingTraining, weights_file
 from spikec.errors import DataError
 from spikec.ir import IntegerGraph, as_integer
@@ -28,7 +30,8 @@ class Deployment:
 
     ``network``: in float. ``nir``: the content of a deployment file. ``precision`` of the weights; ``images`` that
     chose thresholds and units, float32 [N, *input shape]; the trained ``model``, None for a plain NIR file;
-    ``configuration``: None if it was made from these directly. ``remarks``: notes for whoever asked for it.
+    ``configuration``: None if it was made from these directly. ``remarks``: notes for whoever asked for it. ``spikes``:
+    the choice for a spike budget.
     """
 
     network: SpikingNetwork
@@ -38,6 +41,7 @@ class Deployment:
     model: nn.Module | None = field(default=None, repr=False)
     configuration: Configuration | None = None
     remarks: tuple[str, ...] = ()
+    spikes: SpikeChoice | None = None
 
     @cached_property
     def graph(self) -> IntegerGraph:
@@ -46,12 +50,17 @@ class Deployment:
 
 
 def deploy(
-    configuration: Configuration, *, model: nn.Module | None = None, training: Dataset | None = None
+    configuration: Configuration,
+    *,
+    model: nn.Module | None = None,
+    training: Dataset | None = None,
+    progress: Progress | None = None,
 ) -> Deployment:
     """The deployment of a configuration that :func:`spikec.deployment.fill` filled in.
 
-    ``model`` and ``training``: the trained network and its training images, if the caller has them already. Raises
-    ``DataError``, ``ConversionError``, ``UnsupportedOperation``, ``DoesNotFit``, ``RangeError``.
+    ``model`` and ``training``: the trained network and its training images, if the caller has them already.
+    ``progress(done, total)`` is called while layers are measured for a spike budget. Raises ``DataError``,
+    ``ConversionError``, ``UnsupportedOperation``, ``DoesNotFit``, ``RangeError``.
     """
     if training is None:
         training = open_dataset(configuration.data, configuration.data_root, "train")
@@ -59,19 +68,24 @@ def deploy(
         model = trained_model(configuration, training)
     images = training.draw(configuration.calibration, configuration.seed).images()
     options: dict[str, Any] = {"format": configuration.format, "force": configuration.force}
+    precision, choice = precision_of(configuration), None
     if model is None:
         network = _plain_network(configuration, images)
+    elif configuration.spike_budget is not None:
+        method, budget = method_of(configuration), configuration.spike_budget
+        choice = choose_spikes(model, method, images, budget, precision, progress=progress, **options)
+        network = choice.network
     else:
         network = _convert(model, method_of(configuration), images)
-    precision = precision_of(configuration)
     return Deployment(
         network,
-        lower(network, precision, **options),
+        lower(network, precision, **options) if choice is None else choice.nir,
         precision,
         images,
         model,
         configuration,
         tuple(_remarks(configuration, network)),
+        choice,
     )
 
 

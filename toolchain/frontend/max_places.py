@@ -1,18 +1,20 @@
 """Brings every max pool to a place where it can act on spikes: right behind neurons, or at the image.
 
-A maximum of spike trains is exact (:class:`spikec.ir.operations.MaxPool`), one of currents is not possible: neurons have
-to fire first. Activations and normalisations that keep the order commute with a maximum, and a maximum is taken channel
-by channel, so pools can move. Where nothing fires on either side of a pool, neurons are put before it.
+A maximum of spike trains is exact (:class:`spikec.ir.operations.MaxPool`), one of currents is not possible: neurons
+have to fire first. Activations and normalisations that keep the order commute with a maximum, and a maximum is taken
+channel by channel, so pools can move. Where nothing fires on either side of a pool, neurons are put before it.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TypeGuard, cast
+
 import torch
-from torch import Tensor, fx
+from torch import Tensor, fx, nn
 
 from spikec.frontend.modules import ChannelAffine, Lift, MaxPool, Rectifier
 from spikec.frontend.nodes import insert, is_activation, module_of, not_negative
-from spikec.ir.operations import MaxPool as Window
 
 #: Images run at once to measure the least value before a pool.
 _BATCH = 64
@@ -111,13 +113,11 @@ def _sends(graph: fx.GraphModule, node: fx.Node) -> bool:
 
 def _is_image(graph: fx.GraphModule, node: fx.Node) -> bool:
     """Whether a node is the image, as it is or pooled."""
-    module = module_of(graph, node)
-    return node.op == "placeholder" or (
-        isinstance(module, Lift | MaxPool) and _is_image(graph, node.all_input_nodes[0])
-    )
+    passes = isinstance(module_of(graph, node), Lift | MaxPool)
+    return node.op == "placeholder" or (passes and _is_image(graph, node.all_input_nodes[0]))
 
 
-def _keeps_order(module: object) -> bool:
+def _keeps_order(module: nn.Module | None) -> TypeGuard[ChannelAffine]:
     return isinstance(module, ChannelAffine) and bool((module.scale > 0).all())
 
 
@@ -140,12 +140,13 @@ def _swap_with_reader(graph: fx.GraphModule, pool: fx.Node) -> bool:
 def _swap_with_source(graph: fx.GraphModule, pool: fx.Node) -> bool:
     """Move what keeps the order from before the pool to behind it, if neurons or the image come before that."""
     source = pool.all_input_nodes[0]
-    if not _keeps_order(module_of(graph, source)):
+    module = module_of(graph, source)
+    if not _keeps_order(module):
         return False
     (first,) = source.all_input_nodes
     if not (_sends(graph, first) or _is_image(graph, first)):
         return False
-    affine = insert(graph, module_of(graph, source), f"{source.target}", pool)
+    affine = insert(graph, module, f"{source.target}", pool)
     pool.args = (first,)
     pool.replace_all_uses_with(affine, delete_user_cb=lambda user: user is not affine)
     return True
@@ -153,22 +154,13 @@ def _swap_with_source(graph: fx.GraphModule, pool: fx.Node) -> bool:
 
 def _split(graph: fx.GraphModule, pool: fx.Node, source: fx.Node) -> None:
     """The pool of a concatenation as the concatenation of pools."""
-    window: Window = graph.get_submodule(str(pool.target)).window  # type: ignore[assignment]
+    module = module_of(graph, pool)
+    assert isinstance(module, MaxPool)
     parts = []
-    for part in source.args[0]:  # type: ignore[union-attr]
-        channels, *size = part.meta["shape"]  # type: ignore[union-attr]
-        own = Window(
-            "",
-            (),
-            (channels, *size),
-            (channels, *window.output_shape[1:]),
-            window.kernel,
-            window.stride,
-            window.padding,
-            window.dilation,
-            window.adaptive,
-        )
-        made = insert(graph, MaxPool(own), str(pool.target), part)  # type: ignore[arg-type]
+    for part in cast(list[fx.Node], source.args[0]):
+        shape = part.meta["shape"]
+        own = replace(module.window, input_shape=shape, output_shape=(shape[0], *module.window.output_shape[1:]))
+        made = insert(graph, MaxPool(own), str(pool.target), part)
         made.meta.update(shape=own.output_shape, where=pool.meta["where"])
         parts.append(made)
     with graph.graph.inserting_after(pool):

@@ -13,6 +13,7 @@ from spikec.frontend.module_handlers import pair
 from spikec.frontend.modules import FlattenAll, MaxPool
 from spikec.ir import operations as ig
 from spikec.ir.operations.max_pool import adaptive_places
+from spikec.ir.types import Shape
 
 _INDICES = RefusalError("max pooling with indices", "spikes carry no indices: use return_indices=False")
 
@@ -93,7 +94,7 @@ def _adaptive(b: Builder, call: Call, x: Any) -> Any:
     return b.emit(call, MaxPool(_covering(b.shape(x), call.shape)), x)
 
 
-def _covering(inputs: ig.Shape, outputs: ig.Shape) -> ig.MaxPool:
+def _covering(inputs: Shape, outputs: Shape) -> ig.MaxPool:
     """Windows that cover an image; regular ones where the sizes divide."""
     kernel = [adaptive_places(n, m).shape[1] for n, m in zip(inputs[1:], outputs[1:], strict=True)]
     irregular = any(n % m for n, m in zip(inputs[1:], outputs[1:], strict=True))

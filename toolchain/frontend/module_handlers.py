@@ -273,12 +273,20 @@ def _adaptive(b: Builder, call: Call, x: Any, size: Any) -> Any:
     _, height, width = b.shape(x)
     wanted = (size, size) if isinstance(size, int) or size is None else tuple(size)
     rows, cols = (n if m is None else int(m) for n, m in zip((height, width), wanted, strict=True))
-    if height % rows or width % cols:
+    wider = rows if height == 1 else 1, cols if width == 1 else 1  # one value becomes several equal ones
+    if height % rows * (height > 1) or width % cols * (width > 1):
         raise RefusalError(
             f"adaptive average pooling of {height}x{width} to {rows}x{cols}",
             "choose sizes that divide the input evenly",
         )
-    return _average(b, call, x, (height // rows, width // cols), None, 0, False, True)
+    if wider == (1, 1):
+        return _average(b, call, x, (height // rows, width // cols), None, 0, False, True)
+    channels = b.shape(x)[0]
+    window = (height // rows or 1, width // cols or 1)
+    if window != (1, 1):
+        x = b.emit(call, AveragePool(window), x, (channels, height // window[0], width // window[1]))
+    pads = (wider[0] - 1, wider[0] - 1, wider[1] - 1, wider[1] - 1)
+    return b.emit(call, Convolution(torch.ones(channels, 1, *wider), pads=pads, groups=channels), x)
 
 
 @handles(nn.AdaptiveAvgPool2d)

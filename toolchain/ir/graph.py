@@ -41,6 +41,8 @@ class Population:
     def __post_init__(self) -> None:
         if not isinstance(self.neuron, Kind):
             raise GraphError(f"{self.name}: its neurons are {self.neuron!r}; give a kind, such as spikec.ir.kinds.IF()")
+        for problem in self.neuron.problems():
+            raise GraphError(f"{self.name}: {problem}")
 
     @property
     def output_shape(self) -> Shape:

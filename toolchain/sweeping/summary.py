@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from spikec.deployment.configuration import SETTINGS, own
+from spikec.deployment.configuration import DEFAULTS, SETTINGS, own
 from spikec.reporting.numbers import engineering, grouped, percent
 from spikec.sweeping.store import DONE, Result
 from spikec.whole_files import write_text
@@ -21,7 +21,7 @@ _REASON = 60
 def row(result: Result) -> dict[str, Any]:
     """Flat: a setting or a number per column; None where there is none."""
     configuration = result["configuration"]
-    settings = {name: _flat(configuration[name]) for name in _SETTINGS}
+    settings = {name: _flat(configuration.get(name, DEFAULTS.get(name))) for name in _SETTINGS}
     low, high = result.get("interval") or (None, None)
     energy: dict[str, Any] = {}
     for profile, found in result.get("energy", {}).items():

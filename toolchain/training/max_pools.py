@@ -23,7 +23,7 @@ class PoolsOfSums(TorchFunctionMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.reset()
 
     def reset(self) -> None:

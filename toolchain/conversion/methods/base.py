@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
 from importlib.metadata import entry_points
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, cast, get_args
 
 from spikec.arguments import whole_number
 from spikec.conversion.neurons import NeuronSpec
+from spikec.conversion.per_layer import number_for, unmatched
 from spikec.errors import ConversionError
 from spikec.ir.kinds import Kind
 from spikec.ir.types import Schedule
@@ -35,6 +37,7 @@ class Method:
       no default, see :func:`training_of`;
     - ``unsaid``: options that files and reports name only if they differ from the default, because they are newer than
       files without them;
+    - ``by_layer``: options that may differ by layer, held as :mod:`spikec.conversion.per_layer` writes them;
     - ``trains_spikes``: the neuron kind that ``spikec train --through-spikes`` trains for it, None where it cannot.
     """
 
@@ -47,6 +50,7 @@ class Method:
     reason: ClassVar[str] = ""
     training: ClassVar[str]
     unsaid: ClassVar[tuple[str, ...]] = ()
+    by_layer: ClassVar[tuple[str, ...]] = ()
     trains_spikes: ClassVar[type[Kind] | None] = None
 
     def __post_init__(self) -> None:
@@ -69,6 +73,25 @@ class Method:
     def calibrated_offsets(self) -> Offsets | None:
         """Whether and how calibration images give every neuron an initial membrane of its own."""
         return None
+
+    def at(self, names: Iterable[str]) -> Method:
+        """This method as it is for one layer: options that differ by layer have the number for it. ``names``: of the
+        layers whose weights lead into its neurons, and of the neurons."""
+        known = list(names)
+        found: dict[str, Any] = {
+            each.name: number_for(getattr(self, each.name), known, cast(int, each.default))
+            for each in fields(self)
+            if each.name in self.by_layer and isinstance(getattr(self, each.name), str)
+        }
+        return replace(self, **found) if found else self
+
+    def check_layers(self, names: Mapping[str, Iterable[str]]) -> None:
+        """Raise :class:`ConversionError` for a pattern that is the name of no layer. ``names``: of every layer, as for
+        :meth:`at`, by that of its neurons."""
+        known = list(dict.fromkeys(name for several in names.values() for name in several))
+        for option in self.by_layer:
+            for pattern in unmatched(getattr(self, option), known):
+                raise ConversionError(f"{option} {pattern!r} is the name of no layer; layers: {', '.join(known)}")
 
     def neuron(self, levels: int | None) -> NeuronSpec:
         """The neuron for an activation trained with ``levels`` quantisation levels (None: plain ReLU)."""

@@ -11,6 +11,7 @@ from typing import ClassVar, get_args
 
 from spikec.arguments import real_number, whole_number
 from spikec.conversion.methods.base import Method, NeuronSpec, Offsets, register
+from spikec.conversion.per_layer import PerLayer, one_number, per_layer
 from spikec.errors import ConversionError
 from spikec.ir.kinds import LARGEST, Kind, SignedIF
 
@@ -28,23 +29,26 @@ class ErrorCompensation(Method):
     ``drain``: steps run after T with input and biases off, so that late corrections still arrive; with drain = T a
     neuron's count is exactly the quantised activation for its own input. ``spikes``: K, the most spikes in a step, each
     worth threshold / K (``spikec.ir.kinds.SignedIF``; a form of ours). This distinguishes K T levels.
+    K may differ by layer: a mapping from patterns of layer names to K, or its text
+    (:mod:`spikec.conversion.per_layer`); layers that match none have K = 1.
     """
 
     negative: float = 0.0
     offsets: Offsets | None = None
     drain: int = 0
-    spikes: int = 1
+    spikes: PerLayer = 1
 
     name: ClassVar[str] = "error-compensation"
     source: ClassVar[str] = "reconstruction, inspired by Liu et al., ICML 2025, arXiv 2506.01968"
     training: ClassVar[str] = "qcfs"
     unsaid: ClassVar[tuple[str, ...]] = ("spikes",)
+    by_layer: ClassVar[tuple[str, ...]] = ("spikes",)
     trains_spikes: ClassVar[type[Kind] | None] = SignedIF
 
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "drain", whole_number("drain", self.drain, 0, 2**15 - 1))
-        object.__setattr__(self, "spikes", whole_number("spikes", self.spikes, 1, LARGEST))
+        object.__setattr__(self, "spikes", per_layer("spikes", self.spikes, 1, LARGEST))
         object.__setattr__(self, "negative", real_number("negative", self.negative))
         if not 0 <= self.negative <= 1:
             raise ConversionError(f"negative must be a fraction of the threshold in [0, 1], not {self.negative!r}")
@@ -60,4 +64,4 @@ class ErrorCompensation(Method):
         return self.drain
 
     def neuron(self, levels: int | None) -> NeuronSpec:
-        return NeuronSpec(SignedIF(spikes=self.spikes), negative=self.negative)
+        return NeuronSpec(SignedIF(spikes=one_number(self.spikes)), negative=self.negative)

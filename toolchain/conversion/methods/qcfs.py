@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from spikec.arguments import whole_number
 from spikec.conversion.methods.base import Method, NeuronSpec, register
+from spikec.conversion.per_layer import PerLayer, one_number, per_layer
 from spikec.ir.kinds import IF, LARGEST, Kind
 
 
@@ -26,19 +26,22 @@ class QCFS(Method):
 
     ``spikes``: K, the most spikes in a step, each worth threshold / K: ``s = clip(floor(m K / threshold), 0, K)``,
     after group neurons (arXiv 2402.19061) and burst spikes (AdaFire, arXiv 2412.16219). This distinguishes K T levels.
+    K may differ by layer: a mapping from patterns of layer names to K, or its text
+    (:mod:`spikec.conversion.per_layer`); layers that match none have K = 1.
     """
 
-    spikes: int = 1
+    spikes: PerLayer = 1
 
     name: ClassVar[str] = "qcfs"
     source: ClassVar[str] = "Bu et al., ICLR 2022, arXiv 2303.04347"
     training: ClassVar[str] = "qcfs"
     unsaid: ClassVar[tuple[str, ...]] = ("spikes",)
+    by_layer: ClassVar[tuple[str, ...]] = ("spikes",)
     trains_spikes: ClassVar[type[Kind] | None] = IF
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "spikes", whole_number("spikes", self.spikes, 1, LARGEST))
+        object.__setattr__(self, "spikes", per_layer("spikes", self.spikes, 1, LARGEST))
 
     def neuron(self, levels: int | None) -> NeuronSpec:
-        return NeuronSpec(IF(spikes=self.spikes))
+        return NeuronSpec(IF(spikes=one_number(self.spikes)))

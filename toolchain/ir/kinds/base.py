@@ -159,10 +159,7 @@ class Kind:
         """What is wrong with the fields, one phrase each."""
         for name, about in self.stored_fields().items():
             value = getattr(self, name)
-            whole = isinstance(value, int | np.integer | np.ndarray) and not isinstance(value, bool)
             if value is None and about.per == "neuron" and about.default is not None:
                 continue
-            if not whole:
-                yield f"{about.title} must be a whole number between {about.low} and {about.high}, not {value!r}"
-            elif problem := about.problem(value):
+            if problem := about.problem(value):
                 yield problem

@@ -33,13 +33,21 @@ class Stored:
     requirement: str | None = None
 
     def problem(self, value: Any) -> str | None:
-        """What is wrong with a value, as a phrase."""
-        array = np.asarray(value)
-        if array.size and int(array.min()) >= self.low and (self.high is None or int(array.max()) <= self.high):
+        """What is wrong with a value, as a phrase. One number for every neuron may be given as an array."""
+        whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+        if self.per == "neuron" and isinstance(value, np.ndarray):
+            whole = value.dtype.kind in "iu" and value.size > 0
+        if not whole:
+            return f"{self.title} must be {'' if self.per == 'neuron' else 'a '}{self._allowed()}, not {value!r}"
+        if int(np.min(value)) >= self.low and (self.high is None or int(np.max(value)) <= self.high):
             return None
         if self.per == "neuron":
             return f"{self.title} must be at least {self.low}"
         return f"{self.title} is {value}, it must be between {self.low} and {self.high}"
+
+    def _allowed(self) -> str:
+        span = f"of at least {self.low}" if self.high is None else f"between {self.low} and {self.high}"
+        return f"whole number{'s' if self.per == 'neuron' else ''} {span}"
 
 
 def stored(

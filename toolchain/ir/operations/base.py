@@ -31,8 +31,8 @@ class Operation:
     A subclass states as class attributes:
 
     - ``nir_node``: the NIR node that holds it; ``hashed``: fields of that node which the content hash covers;
-      ``exact``: those that hold whole numbers as floats; ``variant``: where another operation has the same NIR node, the
-      text in the metadata field ``op`` that tells them apart;
+      ``exact``: those that hold whole numbers as floats; ``variant``: where another operation has the same NIR node,
+      the text in the metadata field ``op`` that tells them apart;
     - ``word`` for it in reports;
     - ``adds``: whether its outputs are sums, which need an accumulator;
     - ``rearranges``: whether each output is one input, in another order or shape.

@@ -64,12 +64,6 @@ class MaxPool(Operation):
         return np.where((found >= 0) & (found < inputs), found, -1)
 
     @property
-    def connections(self) -> int:
-        """Places of all windows of all channels."""
-        rows, columns = ((places >= 0).sum() for places in self.places)
-        return int(rows * columns) * self.output_shape[0]
-
-    @property
     def most_in_a_window(self) -> int:
         """Places of the largest window."""
         rows, columns = ((places >= 0).sum(axis=1).max() for places in self.places)
@@ -162,7 +156,7 @@ class MaxPool(Operation):
         for axis, (places, inputs) in enumerate(zip(made.places, shape[1:], strict=True)):
             largest = int((places >= 0).sum(axis=1).max())
             if (places < 0).all(axis=1).any() or (adaptive and (size[axis] > inputs or largest != kernel[axis])):
-                shown = f"a {shown_pair(kernel)} max pool to {size[0]}x{size[1]}"
+                shown = f"a {kernel[0]}x{kernel[1]} max pool to {size[0]}x{size[1]}"
                 raise misfit(name, f"{shown} does not fit its source of shape {shape}")
         return made
 
