@@ -84,7 +84,7 @@ class Advice:
     @property
     def best(self) -> Recommendation | None:
         """The recommendation for whoever has no purpose in mind: the fastest of those within the tolerance, or else
-        that which agrees with the network most often. Decided on held-out images. None where there is no recommendation."""
+        that which agrees with the network most often. Decided on held-out images; None where nothing was measured."""
         found = list(self.recommendations.values())
         fits = [each for each in found if each.chosen["chip"]["fits"]] or found
         within = [each for each in fits if loss(each.chosen) <= self.tolerance]
