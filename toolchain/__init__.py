@@ -49,6 +49,7 @@ _EXPORTS = {
     "place": "spikec.targets.chips",
     "report": "spikec.reporting",
     "sweep": "spikec.sweeping",
+    "advise": "spikec.advising",
     "ToolchainError": "spikec.errors",
     "UnsupportedOperation": "spikec.errors",
     "ConversionError": "spikec.errors",
@@ -60,6 +61,7 @@ _EXPORTS = {
 }
 
 if TYPE_CHECKING:
+    from spikec.advising import advise as advise
     from spikec.conversion import QCFS as QCFS
     from spikec.conversion import SRP as SRP
     from spikec.conversion import Calibration as Calibration

@@ -70,6 +70,12 @@ class Dataset:
         """``number`` images drawn at random with ``seed``, in their stored order; all images if there are no more."""
         return self.subset(np.sort(np.random.default_rng(seed).permutation(len(self))[:number]))
 
+    def undrawn(self, number: int, seed: int) -> Dataset | None:
+        """All images that ``draw(number, seed)`` leaves, in random order: the first n of them are a sample. None where
+        it leaves none."""
+        left = np.random.default_rng(seed).permutation(len(self))[number:]
+        return self.subset(left) if len(left) else None
+
     def split(self, fraction: float, seed: int) -> tuple[Dataset, Dataset]:
         """Split at random with ``seed``. The second set holds ``fraction`` of every class, at least one image each."""
         if not 0 < fraction < 1:

@@ -4,87 +4,17 @@ from __future__ import annotations
 
 import copy
 import json
-import re
 from pathlib import Path
 
 import nir
 import numpy as np
 import pytest
+from helpers.json_schema import errors
 
 import spikec as tc
 
 _DOCS = Path(__file__).parents[2] / "docs"
 _SCHEMA = json.loads((_DOCS / "nir-profile.schema.json").read_text())
-_TYPES = {"object": dict, "array": list, "string": str, "integer": int, "number": int | float}
-
-
-def _errors(schema, value, path="$"):
-    """Violations of the part of JSON Schema that the file uses; an unknown keyword is an error of the file."""
-    known = {"$schema", "$id", "$defs", "title", "description", "contentMediaType", "x-dtype", "if", "then"}
-    for keyword, wanted in schema.items():
-        if keyword not in known and keyword not in _KEYWORDS:
-            yield f"{path}: keyword {keyword} is not implemented"
-        elif keyword in _KEYWORDS:
-            yield from _KEYWORDS[keyword](schema, wanted, value, path)
-    if "if" in schema and not list(_errors(schema["if"], value, path)):
-        yield from _errors(schema["then"], value, path)
-
-
-def _when(fails, message, kind=object):
-    """A keyword that holds or fails as a whole; it says nothing of values that are not of ``kind``."""
-
-    def check(schema, wanted, value, path):
-        return [f"{path}: {message} {wanted!r}"] if isinstance(value, kind) and fails(wanted, value) else []
-
-    return check
-
-
-def _properties(schema, wanted, value, path):
-    for key, part in wanted.items():
-        if isinstance(value, dict) and key in value:
-            yield from _errors(part, value[key], f"{path}.{key}")
-
-
-def _additional(schema, wanted, value, path):
-    for key in set(value if isinstance(value, dict) else ()) - set(schema.get("properties", {})):
-        if wanted is False:
-            yield f"{path}: {key} is not known"
-        else:
-            yield from _errors(wanted, value[key], f"{path}.{key}")
-
-
-def _reference(schema, wanted, value, path):
-    return _errors(_SCHEMA["$defs"][wanted.removeprefix("#/$defs/")], value, path)
-
-
-def _list(value):
-    return value if isinstance(value, list) else []
-
-
-def _matching(options, value):
-    return sum(not list(_errors(option, value)) for option in options)
-
-
-_KEYWORDS = {
-    "type": _when(lambda t, v: not isinstance(v, _TYPES[t]) or isinstance(v, bool), "not of type"),
-    "const": _when(lambda c, v: v != c, "not"),
-    "enum": _when(lambda options, v: v not in options, "none of"),
-    "pattern": _when(lambda p, v: not re.search(p, v), "does not match", str),
-    "minimum": _when(lambda low, v: v < low, "below", int | float),
-    "maximum": _when(lambda high, v: v > high, "above", int | float),
-    "exclusiveMinimum": _when(lambda low, v: v <= low, "not above", int | float),
-    "minItems": _when(lambda n, v: len(v) < n, "fewer items than", list),
-    "maxItems": _when(lambda n, v: len(v) > n, "more items than", list),
-    "required": _when(lambda keys, v: not set(keys) <= set(v), "lacks one of", dict),
-    "oneOf": _when(lambda options, v: _matching(options, v) != 1, "not exactly one of"),
-    "anyOf": _when(lambda options, v: not _matching(options, v), "none of"),
-    "allOf": lambda schema, parts, value, path: [e for part in parts for e in _errors(part, value, path)],
-    "items": lambda schema, part, value, path: [e for v in _list(value) for e in _errors(part, v, f"{path}[]")],
-    "propertyNames": lambda schema, part, value, path: [e for k in value for e in _errors(part, k, f"{path}.{k}")],
-    "properties": _properties,
-    "additionalProperties": _additional,
-    "$ref": _reference,
-}
 
 
 def _plain(value, shown=None):
@@ -104,13 +34,13 @@ def _document(graph, shown=None):
 
 
 def test_schema_describes_what_is_built(any_deployment):
-    assert list(_errors(_SCHEMA, _document(any_deployment))) == []
+    assert list(errors(_SCHEMA, _document(any_deployment))) == []
 
 
 def test_schema_describes_what_is_read(deployment, tmp_path):
     loaded = tc.load(tc.save(deployment("signed"), tmp_path / "net.nir"))
     document = json.loads(json.dumps(_document(loaded), default=lambda value: value.decode()))
-    assert list(_errors(_SCHEMA, document)) == []
+    assert list(errors(_SCHEMA, document)) == []
     assert "metadata_sha256" in document["graph"]
 
 
@@ -164,7 +94,7 @@ def test_schema_refuses_other_metadata(name, deployment):
         node = path[0] == "nodes" and len(path) == 2 and path[1] not in ("input", "output")
         pool = path[-1] == "spikec" and "pool" in path[1]
         allowed = edit == "removed" and (path[-1] in _OPTIONAL or node or pool)
-        assert allowed or list(_errors(_SCHEMA, edited)), (path, edit)
+        assert allowed or list(errors(_SCHEMA, edited)), (path, edit)
 
 
 def test_schema_knows_several_spikes_per_step(deployment):
@@ -173,7 +103,7 @@ def test_schema_knows_several_spikes_per_step(deployment):
         for node in document["nodes"].values():
             if "max_spikes_per_step" in node.get("spikec", {}):
                 node["spikec"]["max_spikes_per_step"] = 3
-        assert (not list(_errors(_SCHEMA, document))) == right, name
+        assert (not list(errors(_SCHEMA, document))) == right, name
 
 
 def test_page_names_every_key_and_node_type(any_deployment):

@@ -2,10 +2,11 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from spikec.errors import DataError
-from spikec.evidence.intervals import Z95, wilson
+from spikec.evidence.intervals import Z95, paired_difference, wilson
 
 
 @pytest.mark.parametrize(
@@ -37,3 +38,31 @@ def test_ends_are_exact():
 def test_nonsense_is_refused(successes, trials):
     with pytest.raises(DataError, match="no proportion"):
         wilson(successes, trials)
+
+
+@pytest.mark.parametrize(("gained", "lost", "trials"), [(0, 0, 128), (3, 10, 500), (60, 5, 100), (0, 7, 7)])
+def test_paired_interval_is_that_of_a_table_with_half_a_trial_more_in_each_cell(gained, lost, trials):
+    """From the variance of the mean of trials that count +1, -1 and 0, one by one."""
+    outcomes = [1.0] * (2 * gained + 1) + [-1.0] * (2 * lost + 1) + [0.0] * (2 * (trials - gained - lost) + 2)
+    mean = sum(outcomes) / len(outcomes)  # each stands for half a trial
+    variance = sum((x - mean) ** 2 for x in outcomes) / len(outcomes)
+    half = Z95 * math.sqrt(variance / (len(outcomes) / 2))
+    expected = max(-1.0, mean - half), min(1.0, mean + half)
+    assert paired_difference(gained, lost, trials) == pytest.approx(expected)
+    assert expected[0] <= (gained - lost) / trials <= expected[1]
+
+
+def test_paired_interval_covers():
+    """Of 2,000 samples of 200 pairs, 95 % of the intervals hold the true difference, give or take chance."""
+    draws = np.random.default_rng(0).multinomial(200, [0.03, 0.06, 0.91], size=2000)
+    held = 0
+    for gained, lost, _ in draws:
+        low, high = paired_difference(int(gained), int(lost), 200)
+        held += low <= -0.03 <= high
+    assert 0.93 <= held / 2000 <= 0.98
+
+
+@pytest.mark.parametrize(("gained", "lost", "trials"), [(0, 0, 0), (3, 3, 5), (-1, 1, 5)])
+def test_impossible_pairs_are_refused(gained, lost, trials):
+    with pytest.raises(DataError, match="no pairs"):
+        paired_difference(gained, lost, trials)

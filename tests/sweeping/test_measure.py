@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from spikec.cli import main
+from spikec.deployment import deploy
 from spikec.models import pretrained
 from spikec.models.data import open_dataset
+from spikec.simulation import simulate
 from spikec.sweeping import read_grid
 from spikec.sweeping.measure import _model, measure
 from spikec.sweeping.summary import row
@@ -101,6 +103,33 @@ def test_energy_of_a_sample_leaves_accuracy_of_all(monkeypatch, configurations):
     for key in ("accuracy", "accuracy_by_timestep", "spikes_per_image", "synops_per_image"):
         assert split[key] == whole[key]
     assert split["energy"]["loihi2"]["images"] == 10
+
+
+def test_pairs_and_latency(configurations):
+    """Against the network's own answers, image by image; and the latency of layers that start one after another."""
+    (one,) = configurations(limit=100, timesteps=1, schedule="layerwise", per="channel")
+    found = measure(one)
+    test = open_dataset("digits").subset(slice(100))
+    network = pretrained("digits-cnn")(test.images()).argmax(1).numpy()
+    spiking = deploy(one).graph
+    predicted = simulate(spiking, test.images()).predictions
+    pairs = [(s == label, n == label) for s, n, label in zip(predicted, network, test.labels, strict=True)]
+    assert found["paired"]["gained"] == sum(s and not n for s, n in pairs)
+    assert found["paired"]["lost"] == sum(n and not s for s, n in pairs)
+    assert found["paired"]["agree"] == sum(s == n for s, n in zip(predicted, network, strict=True))
+    assert found["latency_steps"] == len(spiking.layers)
+
+
+def test_held_out_images_are_training_images_that_do_not_calibrate(configurations):
+    (one,) = configurations(limit=1000, timesteps=1, split="held-out", calibration=1000, seed=2)
+    training = open_dataset("digits", split="train")
+    order = np.random.default_rng(2).permutation(1348)
+    found, graph = measure(one), deploy(one).graph
+    assert found["images"] == 348
+    predicted = simulate(graph, training.images(order[1000:])).predictions
+    assert found["correct"] == int((predicted == training.labels[order[1000:]]).sum())
+    (none,) = configurations(split="held-out", calibration=1348)
+    assert "all training images calibrate" in measure(none)["error"]["message"]
 
 
 def test_the_trained_network_stands_beside(configurations):

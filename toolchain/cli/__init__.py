@@ -38,6 +38,7 @@ COMMANDS = (
     "report",
     "netx",
     "sweep",
+    "advise",
     "doctor",
 )
 

@@ -96,3 +96,10 @@ def note(text: str) -> None:
 
 def percent(value: float) -> str:
     return f"{100 * value:.2f} %"
+
+
+def duration(seconds: float) -> str:
+    """``45 s``, ``12 min``, ``3.5 h``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spikec.cli import parser
-from spikec.cli.output import Progress, emit, note
+from spikec.cli.output import Progress, duration, emit, note
 from spikec.cli.parser import Parser, UsageError, at_least
 
 if TYPE_CHECKING:
@@ -144,14 +144,8 @@ class _Runs(Progress):
         left = (time.monotonic() - self.start) / done * (total - done)
         failed = f", {self.failed} failed" if self.failed else ""
         last = "" if self.terminal else f" ({configuration.label}: {state})"  # a terminal's line must not wrap
-        self.unit = f"runs{failed}, about {_duration(left)} left{last}"
+        self.unit = f"runs{failed}, about {duration(left)} left{last}"
         self.advance(1)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _option(text: str) -> tuple[str, str]:

@@ -30,7 +30,8 @@ class Configuration:
     :func:`spikec.deployment.fill` fills in what the network, its weights and the method decide.
 
     ``options``: the method's fields beside T and schedule. A filled ``schedule`` is None only if the method refused its
-    settings or the model is a plain NIR file. ``limit``: test images (None: all). ``energy``: profiles to estimate.
+    settings or the model is a plain NIR file. ``limit``: images measured on (None: all), ``split``: of the test set, or
+    of the training images that are ``held-out`` from calibration, in random order. ``energy``: profiles to estimate.
     ``as_trained``: weights keep the units they were fine-tuned with. ``data_assumed``: nobody named the data, and the
     default stands; not kept in JSON. ``max_pool``: None keeps max pools. ``files``: SHA-256 of the files named
     (weights, a model's Python file, an archive of images, a format, a profile), so that a changed file makes another
@@ -139,6 +140,7 @@ class Configuration:
         check=checks.format,
     )
     limit: int | None = setting(None, least=1, command=False)
+    split: str = setting("test", choices=("test", "held-out"), command=False, column=False, identity="unless default")
     calibration: int = setting(
         defaults.CALIBRATION_IMAGES,
         "training images used (default {default})",

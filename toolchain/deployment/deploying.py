@@ -81,9 +81,7 @@ def deploy(
         network = _plain_network(configuration, images)
     elif configuration.spike_budget is not None:
         if calibration_of(configuration.calibrate) != Calibration():
-            raise DataError(
-                "a spike budget chooses K beside thresholds alone: leave --calibrate out, or --spike-budget"
-            )
+            raise DataError("a spike budget chooses K with thresholds alone: leave out --calibrate or --spike-budget")
         method, budget = method_of(configuration), configuration.spike_budget
         choice = choose_spikes(model, method, images, budget, precision, progress=progress, **options)
         network = choice.network

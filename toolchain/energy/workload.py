@@ -10,8 +10,8 @@ import numpy as np
 from spikec.energy.counts import Counts, SynapseCounts
 from spikec.energy.sampling import Samples, bootstrap_means
 from spikec.errors import ToolchainError
-from spikec.ir.graph import IntegerGraph, Population
-from spikec.ir.walks import fires, layers_reached, longest_way
+from spikec.ir.graph import IntegerGraph
+from spikec.ir.walks import latency_steps, layers_reached
 from spikec.simulation.trace import Trace
 
 FirstLayer = Literal["bias_current", "direct_mac", "direct_mac_every_step", "host_encoded", "event_camera"]
@@ -161,13 +161,9 @@ def _assemble(
                 targets=tuple(sorted(layers_reached(graph, layer.name))),
             )
         )
-    way = [graph.nodes[name] for name in longest_way(graph)]
-    depth = len(way)
-    passing = sum(isinstance(node, Population) and not fires(node) for node in way)  # max pools pass on at once
     calibration = sum(p.neuron.rehearsal for p in graph.populations)
-    latency = (depth - passing) * counts.steps + passing if graph.schedule == "layerwise" else counts.steps + depth
     host = sum(s.dense_macs for s in counts.synapses.values() if s.input_fed) if first_layer == "bias_current" else 0
-    return Workload(tuple(work), counts.steps + calibration, latency + calibration, first_layer, host)
+    return Workload(tuple(work), counts.steps + calibration, latency_steps(graph), first_layer, host)
 
 
 def _first_layer_reached(graph: IntegerGraph, name: str) -> str:

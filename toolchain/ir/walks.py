@@ -36,6 +36,15 @@ def longest_way(graph: IntegerGraph) -> tuple[str, ...]:
     return best[graph.readout.name]
 
 
+def latency_steps(graph: IntegerGraph) -> int:
+    """Steps from the first of an image until its last output is there, the steps of rehearsal included."""
+    way, steps = [graph.nodes[name] for name in longest_way(graph)], graph.emission_steps
+    deep = len(way)
+    passing = sum(isinstance(node, Population) and not fires(node) for node in way)  # max pools pass on at once
+    rehearsal = sum(p.neuron.rehearsal for p in graph.populations)
+    return ((deep - passing) * steps + passing if graph.schedule == "layerwise" else steps + deep) + rehearsal
+
+
 def origins(graph: IntegerGraph, name: str) -> set[str]:
     """Populations, or the input, that a node gets its values from through operations alone."""
     sources = [graph.nodes[source] for source in graph.nodes[name].sources]

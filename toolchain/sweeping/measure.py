@@ -5,10 +5,13 @@ from __future__ import annotations
 import time
 import traceback
 import warnings
+from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from spikec.defaults import SPREAD_IMAGES
@@ -17,8 +20,9 @@ from spikec.deployment.deploying import trained_model
 from spikec.energy import count, estimate
 from spikec.errors import ConversionError, DataError, DoesNotFit, RangeError, UnsupportedOperation
 from spikec.evidence.accuracy import Evaluation, golden_trace
-from spikec.evidence.intervals import wilson
+from spikec.evidence.intervals import paired_difference, wilson
 from spikec.ir import IntegerGraph
+from spikec.ir.walks import latency_steps
 from spikec.simulation import Trace
 from spikec.sweeping.store import DONE, FAILED, REFUSED, Result, failure, result
 
@@ -31,16 +35,23 @@ if TYPE_CHECKING:
 _REFUSALS = (ConversionError, UnsupportedOperation, DoesNotFit, RangeError)
 _BATCH = 256
 
+Predictions = npt.NDArray[np.int64]
+
 
 def measure(configuration: Configuration) -> Result:
     """The result of a configuration; an exception gives a result too, only the death of this process does not."""
+    return guarded(configuration, lambda: _measured(configuration))
+
+
+def guarded(configuration: Configuration, work: Callable[[], dict[str, Any]]) -> Result:
+    """The result with what ``work`` measures; where it raises, a result that says so."""
     start = time.monotonic()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", FutureWarning)
         try:
-            found = result(configuration, DONE, **_measured(configuration))
+            found = result(configuration, DONE, **work())
         except Exception as error:
             state = REFUSED if isinstance(error, _REFUSALS) else FAILED
             more = {"traceback": traceback.format_exc()} if state == FAILED else {}
@@ -54,17 +65,24 @@ def measure(configuration: Configuration) -> Result:
 
 def _measured(run: Configuration) -> dict[str, Any]:
     trained = _Network(run)
-    test = _dataset(run.data, run.data_root, "test").subset(slice(run.limit))
-    graph = deploy(run, model=_model(trained), training=_dataset(run.data, run.data_root, "train")).graph
-    classes = graph.readout.v_init.size
-    if int(test.labels.max()) >= classes:
-        raise DataError(f"{run.model} knows {classes} classes, {run.data} has label {test.labels.max()}")
+    training = _dataset(run.data, run.data_root, "train")
+    graph = deploy(run, model=_model(trained), training=training).graph
+    return figures(run, graph, _images(run), _predictions(trained, run.split, run.calibration, run.seed, run.limit))
 
-    sample = golden_trace(test.subset(slice(SPREAD_IMAGES)), graph, counts=True) if run.energy else None
-    trace = sample if sample is not None and len(test) <= SPREAD_IMAGES else golden_trace(test, graph)
+
+def figures(run: Configuration, graph: IntegerGraph, images: Dataset, network: Predictions) -> dict[str, Any]:
+    """What a result says of a deployment, measured on ``images``. ``network``: the classes that the trained network
+    itself gives them."""
+    classes = graph.readout.v_init.size
+    if int(images.labels.max()) >= classes:
+        raise DataError(f"{run.model} knows {classes} classes, {run.data} has label {images.labels.max()}")
+    sample = golden_trace(images.subset(slice(SPREAD_IMAGES)), graph, counts=True) if run.energy else None
+    trace = sample if sample is not None and len(images) <= SPREAD_IMAGES else golden_trace(images, graph)
     seen = Evaluation()
-    seen.add(trace, test.labels)
-    ann = _ann_correct(trained, run.limit)
+    seen.add(trace, images.labels)
+    right, network_right = trace.predictions == images.labels, network == images.labels
+    gained, lost = int((right & ~network_right).sum()), int((network_right & ~right).sum())
+    ann = int(network_right.sum())
     return {
         "content_sha256": graph.content_sha256,
         "images": seen.images,
@@ -72,10 +90,18 @@ def _measured(run: Configuration) -> dict[str, Any]:
         "accuracy": seen.accuracy,
         "interval": list(seen.interval),
         "accuracy_by_timestep": seen.curve,
-        "ann": {"correct": ann, "accuracy": ann / len(test), "interval": list(wilson(ann, len(test)))},
+        "ann": {"correct": ann, "accuracy": ann / len(images), "interval": list(wilson(ann, len(images)))},
+        "paired": {
+            "agree": int((trace.predictions == network).sum()),
+            "gained": gained,
+            "lost": lost,
+            "difference": (gained - lost) / seen.images,
+            "interval": list(paired_difference(gained, lost, seen.images)),
+        },
         "spikes_per_image": sum(seen.events.values()) / seen.images,
         "spikes_per_image_by_layer": {name: events / seen.images for name, events in seen.events.items()},
         "synops_per_image": count(graph, trace).synops / seen.images,
+        "latency_steps": latency_steps(graph),
         "layers": len(graph.populations),
         "neurons": sum(population.theta.size for population in graph.populations),
         "weights": sum(synapse.weight.size for synapse in graph.synapses),
@@ -100,6 +126,8 @@ def _energy(graph: IntegerGraph, sample: Trace, profile: str) -> dict[str, Any]:
         "evidence": found.evidence,
         "images": sample.images,
         "placed": placement is not None,
+        "cores": found.total_cores,
+        "chips": found.chips,
     }
 
 
@@ -133,11 +161,25 @@ def _model(network: _Network) -> nn.Module:
     return trained_model(run, _dataset(run.data, run.data_root, "train"))
 
 
+def _images(run: Configuration) -> Dataset:
+    """The images that a configuration is measured on."""
+    if run.split == "test":
+        return _dataset(run.data, run.data_root, "test").subset(slice(run.limit))
+    found = _dataset(run.data, run.data_root, "train").undrawn(run.calibration, run.seed)
+    if found is None:
+        raise DataError(
+            f"{run.data}: all training images calibrate, so that none are held out; give a smaller calibration"
+        )
+    return found.subset(slice(run.limit))
+
+
 @lru_cache(maxsize=8)
-def _ann_correct(network: _Network, limit: int | None) -> int:
-    """Number of test images that the trained network itself classifies correctly."""
-    model = _model(network)
-    test = _dataset(network.run.data, network.run.data_root, "test").subset(slice(limit))
+def _predictions(network: _Network, split: str, calibration: int, seed: int, limit: int | None) -> Predictions:
+    run = replace(network.run, split=split, calibration=calibration, seed=seed, limit=limit)
+    return predictions(_model(network), _images(run))
+
+
+def predictions(model: nn.Module, images: Dataset) -> Predictions:
+    """The class that the trained network gives each image, int64 [N]."""
     with torch.inference_mode():
-        hits = [int((np.argmax(model(x).numpy(), axis=1) == y.numpy()).sum()) for x, y in test.batches(_BATCH)]
-    return sum(hits)
+        return np.concatenate([np.argmax(model(x).numpy(), axis=1) for x, _ in images.batches(_BATCH)])

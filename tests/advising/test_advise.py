@@ -1,0 +1,179 @@
+"""``tc.advise`` on networks given as objects: what it measures, where it goes on, and what it refuses."""
+
+import itertools
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import torch
+from helpers.json_schema import errors
+from torch import nn
+
+import spikec as tc
+from spikec.advising.portfolio import _line
+from spikec.sweeping import measure as measuring
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "advice.schema.json").read_text())
+PORTFOLIO = [
+    _line("error-free", 6),
+    _line("graded", 1, levels=31),
+    _line("error-compensation", 8),
+    _line("srp", 4),
+]
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    return tmp_path_factory.mktemp("results")
+
+
+@pytest.fixture(scope="module")
+def advice(mlp, digits_as_vectors, results):
+    training, test = digits_as_vectors
+    return tc.advise(mlp, *training, test=test, portfolio=PORTFOLIO, budget="1h", calibration=64, out=results)
+
+
+def test_each_purpose_gets_the_deployment_that_was_measured(advice, mlp, digits_as_vectors, tmp_path):
+    assert list(advice.recommendations) == ["streaming", "lossless", "graded"]
+    test = torch.from_numpy(digits_as_vectors[1][0])
+    for purpose, found in advice.recommendations.items():
+        graph = tc.load(advice.export(tmp_path / f"{purpose}.nir", purpose))
+        n = found.tested["images"]
+        trace = tc.simulate(graph, digits_as_vectors[1][0][:n])
+        right = trace.predictions == digits_as_vectors[1][1][:n]
+        network = mlp(test[:n]).argmax(1).numpy()
+        network_right = network == digits_as_vectors[1][1][:n]
+        assert tc.decode(graph).content_sha256 == found.tested["content_sha256"]
+        assert found.tested["correct"] == right.sum()
+        assert found.tested["ann"]["correct"] == network_right.sum()
+        pairs = found.tested["paired"]
+        assert pairs["gained"] == (right & ~network_right).sum()
+        assert pairs["lost"] == (~right & network_right).sum()
+        assert pairs["agree"] == (trace.predictions == network).sum()
+        assert found.command is None  # an object has no name that a command could take
+
+
+def test_calibration_choice_and_test_share_no_image(mlp, digits_as_vectors, advice):
+    from spikec.advising.advising import _dataset
+    from spikec.advising.subject import subject_of
+
+    (images, labels), _ = digits_as_vectors
+    subject = subject_of({"model": "m:m", "data": "d", "calibration": 64, "seed": 3}, mlp, _dataset(images, labels))
+    parts = (subject.training.draw(64, 3), subject.held_out, subject.test)
+    rows = [set(map(bytes, part.stored)) for part in parts]
+    assert [len(part) for part in parts] == [64, (len(images) - 64) // 2, len(images) - 64 - (len(images) - 64) // 2]
+    assert not rows[0] & rows[1]
+    assert not rows[0] & rows[2]
+    assert not rows[1] & rows[2]
+    assert subject.apart
+    assert not advice.apart
+
+
+def test_the_choice_does_not_see_the_test_set(mlp, digits_as_vectors, advice):
+    """With other labels on the test images, the same deployments are chosen."""
+    training, (images, labels) = digits_as_vectors
+    wrong = (images, (labels + 1) % 10)
+    other = tc.advise(mlp, *training, test=wrong, portfolio=PORTFOLIO, budget="1h", calibration=64)
+    chosen = {purpose: found.trial.label for purpose, found in advice.recommendations.items()}
+    assert {purpose: found.trial.label for purpose, found in other.recommendations.items()} == chosen
+    assert all(found.tested["accuracy"] < 0.2 for found in other.recommendations.values())
+
+
+def test_it_goes_on_where_it_stopped(mlp, digits_as_vectors, results, advice, monkeypatch):
+    training, test = digits_as_vectors
+    monkeypatch.setattr(measuring, "golden_trace", None)  # nothing may be measured again
+    monkeypatch.setattr("spikec.advising.bench.deploy", None)
+    again = tc.advise(mlp, *training, test=test, portfolio=PORTFOLIO, budget="1h", calibration=64, out=results)
+    assert again.rows == advice.rows
+    assert again.recommendations == advice.recommendations
+
+
+def test_other_weights_or_images_are_measured_anew(mlp, digits_as_vectors, results, advice):
+    training, test = digits_as_vectors
+    before = len(list((results / "runs").iterdir()))
+    portfolio = [_line("error-free", 6)]
+    settings = {"portfolio": portfolio, "budget": "1h", "calibration": 64, "limit": 20}
+    tc.advise(mlp, training[0], training[1][::-1].copy(), test=test, out=results, **settings)
+    middle = len(list((results / "runs").iterdir()))
+    changed = nn.Sequential(*mlp, nn.Linear(10, 10)).eval()
+    tc.advise(changed, *training, test=test, out=results, **settings)
+    assert before < middle < len(list((results / "runs").iterdir()))
+
+
+def test_text_and_picture_say_what_was_measured_on_what(advice):
+    text = str(advice)
+    assert "Chosen on training images that calibrate nothing" in text
+    assert "which decided nothing" in text
+    assert "200 test images" in text
+    assert "srp T=4: refused" in text
+    assert "* " in text
+    svg = advice.svg()
+    assert svg.startswith("<svg xmlns")
+    assert svg.count('class="ring"') == 6  # three recommendations in two panels
+    assert ElementTree.fromstring(svg).tag.endswith("svg")
+
+
+def test_json_is_what_the_schema_says(advice):
+    document = json.loads(json.dumps(advice.to_json(), allow_nan=False))
+    assert list(errors(SCHEMA, document)) == []
+    states = {each["label"]: each["state"] for each in document["deployments"]}
+    assert states["srp T=4"] == "refused"
+    document["deployments"][0]["held_out"]["accuracy"] = 1.5
+    document["best"] = 3
+    assert len(list(errors(SCHEMA, document))) == 2
+
+
+def test_a_short_budget_still_gives_an_answer(mlp, digits_as_vectors, monkeypatch):
+    """On a clock that goes on by 50 ms each time somebody looks."""
+    training, _ = digits_as_vectors
+    ticks = itertools.count()
+    monkeypatch.setattr("spikec.advising.budget.time", SimpleNamespace(monotonic=lambda: next(ticks) / 20))
+    found = tc.advise(mlp, *training, budget="0.5s", calibration=64, limit=20)
+    assert found.recommendations
+    assert found.spent < 5
+    assert any("not tried: no time left" in row.why for row in found.rows)
+    assert found.apart
+    assert "kept apart" in str(found)
+    assert "-o FOLDER keeps results" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"labels": np.zeros(600)}, "labels must be one whole number"),
+        ({"labels": np.zeros((600, 2), dtype=int)}, "labels must be one whole number"),
+        ({"labels": np.zeros(7, dtype=int)}, "600 images but labels"),
+        ({"labels": np.full(600, 11)}, "knows 10 classes"),
+        ({"images": np.array(["a"] * 600)}, "images must be numbers"),
+        ({"chip": "loihi3"}, "loihi1 or loihi2"),
+        ({"budget": "soon"}, "is not a time"),
+        ({"budget": 1e-6}, "no time: the budget"),
+        ({"first": 60}, "too few"),
+        ({"portfolio": [_line("srp", 4)]}, "no deployment of .* could be measured"),
+    ],
+)
+def test_what_it_refuses(mlp, digits_as_vectors, change, says):
+    images, labels = digits_as_vectors[0]
+    first = change.pop("first", None)
+    given = {"images": images[:first], "labels": labels[:first], "budget": "1h", "portfolio": PORTFOLIO[:1], **change}
+    with pytest.raises(tc.ToolchainError, match=says):
+        tc.advise(mlp, **given)
+
+
+def test_a_network_that_cannot_be_converted_is_refused_at_once(digits_as_vectors):
+    images, labels = digits_as_vectors[0]
+    model = nn.Sequential(nn.Linear(64, 10), nn.Tanh(), nn.Linear(10, 10))
+    with pytest.raises(tc.UnsupportedOperation, match="tanh"):
+        tc.advise(model, images, labels)
+
+
+def test_a_chip_without_signed_spikes_or_payloads_gets_what_fits(mlp, digits_as_vectors):
+    training, _ = digits_as_vectors
+    portfolio = [_line("graded", 1, levels=15), _line("qcfs", 4), _line("error-compensation", 4)]
+    found = tc.advise(mlp, *training, portfolio=portfolio, chip="loihi1", bits=3, budget="1h", limit=20)
+    assert found.recommendations["streaming"].trial.configuration.method == "qcfs"
+    assert found.rows[0].trial.configuration.format == "loihi1"
+    assert "does not fit loihi1" in str(found)

@@ -1,0 +1,124 @@
+"""Advice as a value: what was tried, what came out, and one recommendation for each purpose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from spikec.advising import document, picture, text
+from spikec.advising.choosing import disagreement, loss, usable
+from spikec.advising.trials import PURPOSES, Trial
+from spikec.deployment import Deployment
+from spikec.errors import ToolchainError
+from spikec.sweeping.store import Result
+from spikec.words import unknown
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the portfolio. ``result``: on held-out training images, None where it was not tried; ``why`` then says
+    why, and also where it was refused or failed. ``best``: no other for the same purpose is at least as good in
+    accuracy, latency and energy and better in one."""
+
+    trial: Trial
+    result: Result | None
+    why: str
+    best: bool
+
+    @property
+    def usable(self) -> bool:
+        return usable(self.result)
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """``chosen``: the result on held-out images that decided; ``tested``: on test images, None where that failed.
+
+    ``command``: the ``spikec export`` that writes exactly this deployment; None for a network given as an object.
+    ``train``: a command, and ``gain``: the most that training can win back, a share of the images; both only where more
+    than a point is lost.
+    """
+
+    purpose: str
+    trial: Trial
+    chosen: Result
+    tested: Result | None
+    command: str | None
+    train: str | None = None
+    gain: float | None = None
+
+    @property
+    def final(self) -> Result:
+        """The result that its figures are taken from: on test images where there is one."""
+        return self.tested or self.chosen
+
+
+@dataclass(frozen=True)
+class Advice:
+    """Which deployment of ``model`` to take. ``str()`` gives the table and the recommendations.
+
+    ``calibration``, ``held_out``, ``test``: numbers of images in the three parts; ``apart``: the test images are
+    training images kept apart, since the data have no test set. ``tolerance``: share of the images. ``folder``: of the
+    results, None where they were not kept. ``seconds``: ``budget`` and ``spent``.
+    """
+
+    model: str
+    data: str
+    chip: str
+    title: str
+    precision: str
+    calibration: int
+    held_out: int
+    test: int
+    apart: bool
+    tolerance: float
+    budget: float
+    spent: float
+    folder: Path | None
+    rows: tuple[Row, ...]
+    recommendations: Mapping[str, Recommendation]
+    _deploy: Callable[[Trial], Deployment] = field(repr=False)
+
+    @property
+    def best(self) -> Recommendation | None:
+        """The recommendation for whoever has no purpose in mind: the fastest of those within the tolerance, or else
+        that which agrees with the network most often. Decided on held-out images; None where nothing was measured."""
+        found = list(self.recommendations.values())
+        fits = [each for each in found if each.chosen["chip"]["fits"]] or found
+        within = [each for each in fits if loss(each.chosen) <= self.tolerance]
+        if within:
+            return min(within, key=lambda each: each.chosen["latency_steps"])
+        return min(fits, key=lambda each: disagreement(each.chosen), default=None)
+
+    def recommendation(self, purpose: str | None = None) -> Recommendation:
+        """That for ``purpose``, by default :attr:`best`. Raises ``ToolchainError`` where there is none."""
+        if purpose is not None and purpose not in PURPOSES:
+            raise ToolchainError(f"purpose: {unknown(purpose, PURPOSES)}")
+        found = self.best if purpose is None else self.recommendations.get(purpose)
+        if found is None:
+            what = "nothing" if purpose is None else f"nothing for {purpose}"
+            raise ToolchainError(f"there is {what} to recommend: no deployment could be measured; the table says why")
+        return found
+
+    def export(self, path: str | Path, purpose: str | None = None) -> Path:
+        """Write the deployment recommended for ``purpose`` (default: :attr:`best`) as a NIR file."""
+        from spikec.ir import save
+
+        return save(self._deploy(self.recommendation(purpose).trial).nir, path)
+
+    def text(self) -> str:
+        """Table, picture and recommendations for a terminal."""
+        return text.written(self)
+
+    def svg(self) -> str:
+        """The table as a drawing: accuracy against latency and against energy."""
+        return picture.drawn(self)
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON types only; ``docs/advice.schema.json``."""
+        return document.document(self)
+
+    def __str__(self) -> str:
+        return self.text()

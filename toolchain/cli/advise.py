@@ -1,0 +1,141 @@
+"""``spikec advise``: the deployments worth having, measured without training; a recommendation for each purpose."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spikec.cli import parser
+from spikec.cli.output import Progress, duration, emit, note
+from spikec.cli.parser import Parser, UsageError, at_least, keep_inputs, output_path
+from spikec.cli.precision import overrides
+from spikec.cli.ranges import check_format
+from spikec.cli.settings import add_settings, given
+from spikec.words import unknown
+
+if TYPE_CHECKING:
+    pass
+
+#: Stated here too, since the command line starts without torch; a test holds it to ``spikec.advising.trials``.
+PURPOSES = ("streaming", "lossless", "graded")
+
+
+def add_parser(commands: Any) -> Parser:
+    command = parser.command(commands, "advise", "which method, which T: measured on your network, without training")
+    add_settings(command, "model", "weights", "data", "data_root", "max_pool")
+    command.add_argument("--chip", default="loihi2", metavar="CHIP", help="loihi2 (default) or another known chip")
+    command.add_argument("--budget", default="5min", metavar="TIME", help="such as 90s, 5min (default) or 1h")
+    command.add_argument(
+        "--tolerance",
+        type=_points,
+        default=0.5,
+        metavar="POINTS",
+        help="loss of accuracy up to which the fastest deployment is chosen (default 0.5 points)",
+    )
+    command.add_argument("-o", "--out", type=Path, metavar="DIR", help="keep results here; the same command goes on")
+    command.add_argument("--svg", type=output_path, metavar="advice.svg", help="draw accuracy, latency and energy")
+    command.add_argument("--write", type=output_path, metavar="net.nir", help="export the recommended deployment")
+    command.add_argument(
+        "--purpose", choices=PURPOSES, help="which one --write exports (default: the fastest within the tolerance)"
+    )
+    command.add_argument(
+        "--limit", type=at_least(1), metavar="N", help="the first N test images (default: as many as the time allows)"
+    )
+    command.add_argument("--threads", type=at_least(1), metavar="N", help="threads of torch (default: all cores)")
+    add_settings(command, "calibration", "seed", "bits", "override", "scale")
+    add_settings(command, "per", help="one weight scale per layer or channel (default: channel where the chip can)")
+    add_settings(command, "format", help="number format of the target (default: that of the chip)")
+    command.set_defaults(format=None)
+    return command
+
+
+def run(args: argparse.Namespace) -> int:
+    from spikec.advising.budget import Budget, seconds_of
+
+    seconds = seconds_of(args.budget)
+    keep_inputs(args, args.svg, args.write)
+    if args.purpose and not args.write:
+        raise UsageError("--purpose says which deployment --write exports: give --write net.nir too")
+    _check_chip(args.chip)
+    from spikec.advising import advise_on
+    from spikec.whole_files import write_text
+
+    budget = Budget(seconds)  # from here on, so that starting Python and torch is not in it
+    if args.threads is not None:
+        import torch
+
+        torch.set_num_threads(args.threads)
+    fields = _fields(args)
+    progress = _Trials()
+    with progress:
+        try:
+            advice = advise_on(
+                fields,
+                chip=args.chip,
+                budget=budget,
+                tolerance=args.tolerance,
+                out=args.out,
+                limit=args.limit,
+                progress=progress.comes,
+            )
+        except KeyboardInterrupt:
+            if args.out is not None:
+                note(f"\n{args.out}: finished measurements are kept, the same command goes on")
+            raise
+    drawing = args.svg or (args.out / "advice.svg" if args.out is not None else None)
+    if drawing is not None:
+        write_text(drawing, advice.svg())
+    lines = [advice.text()] + ([f"drawing: {drawing}"] if drawing is not None else [])
+    document = {**advice.to_json(), "svg": drawing, "written": None}
+    if args.write is not None:
+        document["written"] = str(advice.export(args.write, args.purpose))
+        lines.append(f"{args.write}: {advice.recommendation(args.purpose).trial.label}")
+    emit(args, document, "\n".join(lines))
+    return 0
+
+
+def _fields(args: argparse.Namespace) -> dict[str, Any]:
+    """The fields of a configuration that the user stated; those left at their default need not be repeated."""
+    from spikec.deployment.configuration import DEFAULTS
+    from spikec.deployment.filling import fill
+
+    fields = {name: value for name, value in given(args).items() if value != DEFAULTS.get(name) or name == "data"}
+    if args.override:
+        fields["override"] = overrides(args.override)
+    if fields["model"].endswith(".nir"):
+        raise UsageError(f"{fields['model']} is a NIR file; advice needs the trained network")
+    if args.format is not None:
+        check_format(args.format)
+        fields["format"] = args.format
+    return {**fields, "data": fill(fields)[0].data}
+
+
+def _check_chip(name: str) -> None:
+    from spikec.targets.chips import chip_names
+
+    if name not in chip_names():
+        raise UsageError(f"--chip: {unknown(name, chip_names())}")
+
+
+def _points(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 100:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of points between 0 and 100")
+    return value
+
+
+class _Trials(Progress):
+    """``advise 5/16 deployments, 3 min of the budget left: graded levels=31 T=1 on 128 held-out images``."""
+
+    def __init__(self) -> None:
+        super().__init__("advise", 0, "deployments")
+
+    def comes(self, what: str, done: int, total: int, left: float) -> None:
+        """``what`` is measured next, ``done`` of ``total`` deployments are, and the budget ends in ``left`` seconds."""
+        self.total, self.done = total, done
+        self.unit = f"deployments, {duration(max(left, 0))} of the budget left: {what}"
+        self.advance(0)
