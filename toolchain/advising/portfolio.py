@@ -17,23 +17,27 @@ def _line(method: str, timesteps: int, fields: Fields | None = None, **options: 
     return {"method": method, "timesteps": timesteps, "options": options, **(fields or {})}
 
 
-_LAYERWISE = {"schedule": "layerwise"}
+_FULL = {"calibrate": "full"}
+_LAYERWISE = {"schedule": "layerwise"} | _FULL
 
 PORTFOLIO: tuple[Fields, ...] = (
-    _line("error-free", 6),
-    _line("graded", 1, levels=31),
-    _line("error-compensation", 4, offsets="static", spikes=7),
-    _line("error-compensation", 8, offsets="static"),
-    _line("error-free", 5),
-    _line("graded", 1, levels=15),
-    _line("error-compensation", 2, offsets="static", spikes=7),
+    _line("error-free", 5, _FULL),
+    _line("graded", 1, _FULL, levels=15),
+    _line("error-compensation", 4, _FULL, offsets="static", spikes=7),
+    _line("error-compensation", 8, _FULL, offsets="static"),
+    _line("error-free", 4, _FULL),
+    _line("graded", 1, _FULL, levels=31),
+    _line("error-compensation", 2, _FULL, offsets="static", spikes=7),
     _line("qcfs", 8, _LAYERWISE),
-    _line("error-free", 8),
-    _line("error-free", 4),
+    _line("error-free", 6, _FULL),
+    _line("error-compensation", 16, _FULL, offsets="static"),
+    _line("error-free", 8, _FULL),
+    _line("graded", 1, _FULL, levels=63),
+    _line("error-compensation", 4, _FULL, offsets="static"),
+    _line("qcfs", 16, _LAYERWISE),
+    # The trained weights as they are, should fitting them again not suit a network.
+    _line("error-free", 6),
     _line("graded", 1, levels=63),
     _line("error-compensation", 16, offsets="static"),
-    _line("error-compensation", 4, offsets="static"),
-    _line("qcfs", 16, _LAYERWISE),
-    _line("qcfs", 4, _LAYERWISE),
     _line("graded", 1, levels=255),
 )
