@@ -70,7 +70,7 @@ def test_functional_network_with_log_softmax(spikec, trained):
     made, report = three_commands(
         spikec,
         "train.py:Net",
-        *("--weights", "net.pt", "--max-pool", "average", "-T", 8, "--data", "digits"),
+        *("--weights", "net.pt", "-T", 8, "--data", "digits"),
         images=449,
         target="lava" if lava else "golden",
     )
@@ -121,9 +121,7 @@ def test_residual_network_of_torchvision(spikec, tmp_path):
     (tmp_path / "net.py").write_text(RESNET)
     rng = np.random.default_rng(0)
     np.savez(tmp_path / "set.npz", x=rng.integers(0, 256, (8, 3, 16, 16), dtype=np.uint8), y=np.arange(8) % 10)
-    made, report = three_commands(
-        spikec, "net.py:net", "--data", "npz:set.npz", "--max-pool", "average", "-T", 2, "--per", "channel", images=4
-    )
+    made, report = three_commands(spikec, "net.py:net", "--data", "npz:set.npz", "-T", 2, "--per", "channel", images=4)
     assert "npz:set.npz has no test images" in made.err
     assert report.json["loss"]["images"] == 4
     assert {"relu", "layer1.0.relu", "layer1.0.relu_1"} <= {row["name"] for row in report.json["populations"]}

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import spikec as tc
-from spikec.frontend import canonicalize, is_activation
+from spikec.frontend import MaxPool, canonicalize, is_activation
 from spikec.models.zoo import REGISTRY
 from spikec.models.zoo.resnet import ResNet
 from spikec.training import ClipFloorShift
@@ -69,7 +69,8 @@ def torchvision_network(name: str) -> nn.Module:
         from torchvision import models
     except (ImportError, RuntimeError) as error:  # RuntimeError: built for another torch
         pytest.skip(f"torchvision is not usable here: {error}")
-    options = {"init_weights": False} if name.startswith("vgg") else {}
+    options = {"init_weights": False} if name.startswith(("vgg", "googlenet")) else {}
+    options |= {"aux_logits": False} if name == "googlenet" else {}
     network: nn.Module = getattr(models, name)(weights=None, **options)
     return network
 
@@ -92,6 +93,24 @@ def test_torchvision_networks_fold(
     said = [str(w.message) for w in recwarn if "average pool now" in str(w.message)]
     assert [text.split()[0] for text in said] == ([str(pools)] if pools else [])
     assert_folds(randomized(model), torch.randn(2, 3, size, size))
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "pools"),
+    [
+        ("vgg16", 32, 5),
+        ("resnet18", 64, 1),
+        ("resnet50", 64, 1),
+        ("squeezenet1_1", 64, 5),
+        ("googlenet", 64, 43),
+    ],
+)
+def test_torchvision_networks_keep_their_max_pools(randomized: Randomized, name: str, size: int, pools: int) -> None:
+    """As they are; the pool of a concatenation is one for each of its parts."""
+    model, images = randomized(torchvision_network(name)), torch.randn(2, 3, size, size)
+    assert_folds(model, images)
+    modules = canonicalize(model, images).modules()
+    assert sum(isinstance(module, MaxPool) for module in modules) == pools
 
 
 def activations(graph: Any) -> list[str]:

@@ -45,6 +45,7 @@ def settle_max_pools(graph: fx.GraphModule, example: Tensor) -> None:
         if isinstance(module_of(graph, node), MaxPool):
             _settle(graph, node)
     graph.graph.eliminate_dead_code()
+    graph.delete_all_unused_submodules()
     graph.recompile()
     measure_lifts(graph, example)
 
