@@ -106,8 +106,7 @@ class ChannelAffine(nn.Module):
 
 
 class Measured(ChannelAffine):
-    """``y = x + shift``, where ``shift`` [C] follows from images: until they have run, and for other images, its sign is
-    not known."""
+    """``y = x + shift``, where ``shift`` [C] follows from images: its sign is not known until they have run."""
 
     def __init__(self, channels: int) -> None:
         super().__init__(torch.ones(channels), torch.zeros(channels))
