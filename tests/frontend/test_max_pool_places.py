@@ -52,6 +52,14 @@ _NETWORKS = {
     ),
     "of an average": (lambda n, x: F.max_pool2d(F.avg_pool2d(F.relu(n.conv(x)), 2), 2), ["neurons"]),
     "of a sum": (lambda n, x: n.layer(n.conv(x) + F.relu(n.conv(x))), ["neurons"]),
+    "of a sum of pools without any": (
+        lambda n, x: n.layer(n.layer(n.conv(x) - 1) + n.layer(n.conv(x))),
+        ["neurons", "neurons", "neurons"],
+    ),
+    "of an average of a pool without any": (
+        lambda n, x: n.layer(F.avg_pool2d(n.layer(n.conv(x) - 1), 2)),
+        ["neurons", "neurons"],
+    ),
     "adaptive": (lambda n, x: F.adaptive_max_pool2d(F.relu(n.conv(x)), (3, 2)), ["neurons"]),
     "global": (lambda n, x: F.relu(n.conv(x)).amax((2, 3)), ["neurons"]),
     "read twice": (lambda n, x: (lambda y: y + F.relu(y))(n.layer(n.conv(x))), ["neurons"]),

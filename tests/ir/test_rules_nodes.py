@@ -306,6 +306,17 @@ def _maxima_of(shape):
 
 #: What is wrong with the place of a max pool, by an edit of the deployment "maxima".
 _PLACES = {
+    **{
+        f"{field} {number}": (
+            ("field", "pool.window", field, np.array([number, 2]))
+            if field == "kernel_size"
+            else ("set", field, np.array([number, 2]), "pool.window"),
+            r"pool\.window: a \d+x2 max pool to \d+x\d does not fit its source of shape \(4, 5, 5\)",
+        )
+        for field in ("kernel_size", "output_size", "dilation")
+        for number in (10**8, 2**40, 2**62)
+        if field != "dilation" or number > 2**31
+    },
     "geometry": (
         ("set", "output_size", np.array([9, 9], np.int32), "pool.window"),
         r"pool\.window: a 2x2 max pool to 9x9 does not fit its source of shape \(4, 5, 5\)",

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
@@ -190,3 +191,36 @@ def test_residual_noise_sets_sigma_and_survives_training_mode(model: nn.Sequenti
 def test_mistakes_are_one_sentence(model: nn.Sequential, data: Any, call: Callable[..., object], message: str) -> None:
     with pytest.raises(ToolchainError, match=message):
         call(model, data)
+
+
+@pytest.mark.parametrize(
+    "pool",
+    [
+        nn.MaxPool2d(3, 2, 1),
+        nn.AdaptiveMaxPool2d((3, 2)),
+        lambda x: F.max_pool2d(kernel_size=2, input=x, ceil_mode=True),
+        lambda x: torch.max_pool2d(x, 3),
+        lambda x: x.amax((2, 3), keepdim=True),
+    ],
+)
+@pytest.mark.parametrize("method", [tc.QCFS, tc.ErrorCompensation])
+def test_max_pools_behind_activations_send_what_those_of_the_converted_network_send(
+    pool: Callable[[torch.Tensor], torch.Tensor], method: type[Method]
+) -> None:
+    torch.manual_seed(0)
+    parts = [nn.Conv2d(1, 4, 3), ClipFloorShift(4, 0.6), nn.Conv2d(4, 5, 3, padding=1), ClipFloorShift(4, 0.2)]
+
+    class Pooled(nn.Sequential):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = F.max_pool2d(self[1](self[0](x)), 3, 1, 1)
+            return self[4](pool(self[3](self[2](x))).flatten(1))
+
+    images = torch.rand(6, 1, 8, 7).mul(255).round() / 255
+    size = pool(torch.zeros(1, 5, 6, 5)).numel()
+    model = Pooled(*parts, nn.Linear(size, 3)).eval()
+    spiking_network = tc.convert(model, method(timesteps=4), example=images)
+    kind = next(iter(spiking_network.neurons.values())).spec.kind.name
+    with spiking(model, kind) as neurons:
+        logits = spiking_logits(model, neurons, images, 4)
+    torch.testing.assert_close(logits, spiking_network(images), rtol=1e-4, atol=1e-5)
+    assert any(neuron.count.any() for neuron in neurons.values())

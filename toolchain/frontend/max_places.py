@@ -13,22 +13,22 @@ from typing import TypeGuard, cast
 import torch
 from torch import Tensor, fx, nn
 
-from spikec.frontend.modules import ChannelAffine, Lift, MaxPool, Rectifier
+from spikec.frontend.modules import ChannelAffine, Lift, MaxPool, Measured, Rectifier
 from spikec.frontend.nodes import insert, is_activation, module_of, not_negative
 
 #: Images run at once to measure the least value before a pool.
 _BATCH = 64
 
 
-class Raise(ChannelAffine):
+class Raise(Measured):
     """``y = x + shift``, so that neurons can send what a max pool compares; undone behind it by ``lower``.
 
     ``shift`` [C] is what the channel lacks to be positive: minus its least value on the images measured.
     """
 
     def __init__(self, channels: int) -> None:
-        super().__init__(torch.ones(channels), torch.zeros(channels))
-        self.lower = ChannelAffine(torch.ones(channels), torch.zeros(channels))
+        super().__init__(channels)
+        self.lower = Measured(channels)
 
     def set(self, least: Tensor) -> None:
         """Make ``least`` [C] the value that becomes zero."""

@@ -105,6 +105,13 @@ class ChannelAffine(nn.Module):
         return x * self.scale.reshape(shape) + self.shift.reshape(shape)
 
 
+class Measured(ChannelAffine):
+    """``y = x + shift``, where ``shift`` [C] follows from images: its sign is not known until they have run."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(torch.ones(channels), torch.zeros(channels))
+
+
 class FlattenAll(nn.Module):
     """(N, C, H, W) to (N, C*H*W)."""
 

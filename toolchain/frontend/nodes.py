@@ -15,6 +15,7 @@ from spikec.frontend.modules import (
     FlattenAll,
     Lift,
     MaxPool,
+    Measured,
     Rectifier,
 )
 from spikec.frontend.tracing import is_trained_activation
@@ -39,6 +40,8 @@ def not_negative(graph: fx.GraphModule, node: fx.Node) -> bool:
         return False
     if isinstance(module, Convolution | Dense):
         return bool((module.weight >= 0).all()) and bool((module.bias >= 0).all())
+    if isinstance(module, Measured):
+        return False
     if isinstance(module, ChannelAffine):
         return bool((module.scale >= 0).all()) and bool((module.shift >= 0).all())
     return isinstance(module, AveragePool | MaxPool | FlattenAll | Lift) or node.target in (operator.add, torch.cat)

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 Pair = tuple[int, int]
 
+#: The most places of all windows along an axis, and the largest number in the geometry, that a file may ask for.
+_PLACES_MAX, _NUMBER_MAX = 2**24, 2**31 - 1
+
 
 @register
 @dataclass(frozen=True)
@@ -153,12 +156,23 @@ class MaxPool(Operation):
         if len(shape) != 3:
             raise misfit(name, f"a max pool needs a source of shape (channels, rows, columns), not {shape}")
         made = cls(name, sources, shape, (shape[0], *size), kernel, stride, padding, dilation, adaptive)
-        for axis, (places, inputs) in enumerate(zip(made.places, shape[1:], strict=True)):
-            largest = int((places >= 0).sum(axis=1).max())
-            if (places < 0).all(axis=1).any() or (adaptive and (size[axis] > inputs or largest != kernel[axis])):
-                shown = f"a {kernel[0]}x{kernel[1]} max pool to {size[0]}x{size[1]}"
-                raise misfit(name, f"{shown} does not fit its source of shape {shape}")
+        if not made._listable or not all(made._sound(axis) for axis in (0, 1)):
+            shown = f"a {kernel[0]}x{kernel[1]} max pool to {size[0]}x{size[1]}"
+            raise misfit(name, f"{shown} does not fit its source of shape {shape}")
         return made
+
+    @property
+    def _listable(self) -> bool:
+        """Whether the places of all windows can be written down: a file may hold any numbers."""
+        sizes = zip(self.input_shape[1:], self.output_shape[1:], self.kernel, self.stride, self.padding, strict=True)
+        if max(*self.kernel, *self.stride, *self.padding, *self.dilation) > _NUMBER_MAX:
+            return False
+        return all(n * k <= _PLACES_MAX and (self.adaptive or (n - 1) * s - p < x) for x, n, k, s, p in sizes)
+
+    def _sound(self, axis: int) -> bool:
+        """Whether every window along an axis has a place, and adaptive windows the size that ``kernel`` says."""
+        existing = (self.places[axis] >= 0).sum(axis=1)
+        return bool(existing.min() > 0) and (not self.adaptive or int(existing.max()) == self.kernel[axis])
 
     @classmethod
     def problems(cls, node: Any, typed: bool) -> Iterator[str]:
