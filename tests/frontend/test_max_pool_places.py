@@ -46,6 +46,10 @@ _NETWORKS = {
         lambda n, x: n.layer(torch.cat([F.relu(n.conv(x)), F.relu(n.other(x))], 1)),
         ["neurons", "neurons"],
     ),
+    "of a concatenation, a needless ReLU behind": (
+        lambda n, x: F.relu(n.layer(torch.cat([F.relu(n.conv(x)), F.relu(n.other(x))], 1))),
+        ["neurons", "neurons"],
+    ),
     "of a concatenation of currents": (
         lambda n, x: F.relu(n.layer(torch.cat([n.conv(x), n.other(x)], 1))),
         ["neurons"],
