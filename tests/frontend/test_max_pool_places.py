@@ -46,6 +46,10 @@ _NETWORKS = {
         lambda n, x: n.layer(torch.cat([F.relu(n.conv(x)), F.relu(n.other(x))], 1)),
         ["neurons", "neurons"],
     ),
+    "of a concatenation, a needless ReLU behind": (
+        lambda n, x: F.relu(n.layer(torch.cat([F.relu(n.conv(x)), F.relu(n.other(x))], 1))),
+        ["neurons", "neurons"],
+    ),
     "of a concatenation of currents": (
         lambda n, x: F.relu(n.layer(torch.cat([n.conv(x), n.other(x)], 1))),
         ["neurons"],
@@ -145,3 +149,17 @@ def test_what_has_no_maximum_is_refused(pool, message):
         network(x)
     with pytest.raises(tc.UnsupportedOperation, match=message):
         canonicalize(network.eval(), x)
+
+
+def test_many_sums_before_a_pool_take_no_longer():
+    def sums(n, x):
+        y = F.relu(n.conv(x))
+        for _ in range(40):
+            y = y * 0.5 + F.avg_pool2d(y, 1) * 0.5
+        return n.layer(y)
+
+    network, x = Net(sums), torch.rand(2, 2, 6, 6)
+    with torch.no_grad():
+        network(x)
+    graph = canonicalize(network.eval(), x)
+    assert any(isinstance(module_of(graph, node), MaxPool) for node in graph.graph.nodes)

@@ -87,6 +87,7 @@ def _input_of(graph: fx.GraphModule, name: str, images: Tensor) -> Tensor:
 
 
 def _settle(graph: fx.GraphModule, pool: fx.Node) -> None:
+    _drop_rectifiers(graph, pool)
     while _swap_with_reader(graph, pool) or _swap_with_source(graph, pool):
         pass
     (source,) = pool.all_input_nodes

@@ -31,12 +31,20 @@ def is_activation(module: nn.Module | None) -> bool:
     return module is not None and (isinstance(module, Rectifier) or is_trained_activation(module))
 
 
-def not_negative(graph: fx.GraphModule, node: fx.Node) -> bool:
-    """Whether the values of ``node`` cannot be negative, whatever the image."""
+def not_negative(graph: fx.GraphModule, node: fx.Node, known: dict[fx.Node, bool] | None = None) -> bool:
+    """Whether the values of ``node`` cannot be negative, whatever the image. ``known``: answers for nodes that were
+    asked before; more are added. Without them the time would double with every sum of two ways."""
+    known = {} if known is None else known
+    if node not in known:
+        known[node] = _not_negative(graph, node, known)
+    return known[node]
+
+
+def _not_negative(graph: fx.GraphModule, node: fx.Node, known: dict[fx.Node, bool]) -> bool:
     module = module_of(graph, node)
     if is_activation(module):
         return True
-    if not node.all_input_nodes or not all(not_negative(graph, source) for source in node.all_input_nodes):
+    if not node.all_input_nodes or not all(not_negative(graph, source, known) for source in node.all_input_nodes):
         return False
     if isinstance(module, Convolution | Dense):
         return bool((module.weight >= 0).all()) and bool((module.bias >= 0).all())
