@@ -76,6 +76,9 @@ def plain(graph: ig.IntegerGraph) -> PlainNetwork:
             f"a sum may reach {reach}, beyond the exact halves of float32 (2^23): these simulators would round it; "
             "use fewer weight bits or timesteps"
         )
+    for pool in graph:
+        if isinstance(pool, ig.MaxPool):
+            raise DoesNotFit(f"{pool.name}: simulators that read NIR have no max pool; use --max-pool average")
     built = build(graph)
     for name, node in built.nodes.items():
         if not isinstance(node, (*NODES, nir.Input, nir.I, nir.Output)):

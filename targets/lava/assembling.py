@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from spikec.ir.graph import IntegerGraph
+from spikec.ir.pools import pooled_images
 from spikec.simulation.trace import TargetSteps, Trace
 from spikec.targets.lava.arithmetic import lava_layout
 from spikec.targets.lava.job import Results
@@ -48,6 +50,10 @@ def assemble(
         membrane={name: (int(r[:, 0].min()), int(r[:, 1].max())) for name, r in ranges.items()},
         overflows={name: int(r[:, 2].sum()) for name, r in ranges.items()},
         input_events=(integers != 0).sum(axis=0, dtype=np.int32),
+        pooled_events={
+            name: (pixels != 0).sum(0).to(torch.int32).numpy()
+            for name, pixels in pooled_images(graph, torch.from_numpy(integers)).items()
+        },
         count_totals={name: array.sum(axis=0, dtype=np.int64) for name, array in counts.items()},
         event_totals={name: array.sum(axis=0, dtype=np.int64) for name, array in events.items()},
         timesteps=graph.timesteps,

@@ -111,7 +111,7 @@ class Demand:
             together = len(synapses) == 1 and synapses[0][0].name in self.entering
             (fed_by_population if together else fed_by).setdefault(path.origin, []).append(path.box)
             pool = next((node for node, _ in path.nodes if isinstance(node, MaxPool)), None)
-            if pool is not None and path.origin != layer.name:  # every source has an axon and a bit of its own
+            if pool is not None:  # every source has an axon and a bit of its own
                 lists[layer.name] = (volume(path.box), path.box)
                 table += volume(box) * pool.most_in_a_window
                 continue

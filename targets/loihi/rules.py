@@ -22,7 +22,7 @@ from spikec.ir.graph import IntegerGraph
 from spikec.ir.kinds import kinds
 from spikec.ir.operations import MaxPool
 from spikec.ir.pools import memoryless
-from spikec.ir.walks import depths, origins
+from spikec.ir.walks import depths, fires, origins
 from spikec.targets.chips import Placement
 from spikec.targets.loihi.facts import Facts, Rule, recalled, severity
 from spikec.targets.loihi.limits import load_limits
@@ -63,7 +63,7 @@ def neuron_kind(facts: Facts) -> Iterator[Violation]:
     """Emissions the chip's spikes cannot carry."""
     carried = [name for name, kind in kinds().items() if facts.limits.carries(kind.widest())]
     for layer in facts.net.populations:
-        if not facts.limits.carries(layer.neuron):
+        if fires(layer) and not facts.limits.carries(layer.neuron):  # a max pool sends what those before it send
             hint = "use a method with binary spikes (QCFS, OffsetSpikes), or a chip with graded spikes (loihi2)"
             actual = layer.neuron.name
             if actual in carried:  # with other fields than these
@@ -80,7 +80,7 @@ def graded_payload(facts: Facts) -> Iterator[Violation]:
     limit = facts.limits["payload_bits"]
     for layer in facts.net.populations:
         bits = layer.neuron.payload_bits
-        if bits > limit.value:
+        if fires(layer) and bits > limit.value:
             hint = "fewer levels" + recalled(limit)
             yield Violation("graded payload", layer.name, bits, limit.value, severity(limit), hint)
 

@@ -36,7 +36,8 @@ class LayerRules:
 
 def no_layer(name: str) -> DoesNotFit:
     """The error for an operation that lava-dl does not know."""
-    return DoesNotFit(f"netx has no layer for {name}")
+    instead = "; use --max-pool average" if name == ig.MaxPool.__name__ else ""
+    return DoesNotFit(f"netx has no layer for {name}{instead}")
 
 
 #: Synapses that netx has layers for.

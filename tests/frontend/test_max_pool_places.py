@@ -17,7 +17,7 @@ class Net(nn.Module):
         torch.manual_seed(0)
         kind = nn.Conv2d if images else nn.Conv1d
         self.conv, self.other = kind(2, 3, 3, padding=1), kind(2, 4, 3, padding=1)
-        self.norm = nn.BatchNorm2d(3)
+        self.norm, self.one = nn.BatchNorm2d(3), kind(1, 3, 3)
         self.norm.weight.data = torch.tensor([0.5, 1.0, 2.0])
         self.norm.bias.data = torch.tensor([-0.2, 0.1, 0.3])
         self.turned = nn.BatchNorm2d(3)
@@ -64,6 +64,9 @@ _NETWORKS = {
         lambda n, x: n.layer(F.avg_pool2d(n.layer(n.conv(x) - 1), 2)),
         ["neurons", "neurons"],
     ),
+    "of a slice of channels": (lambda n, x: n.layer(F.relu(n.conv(x))[:, 1:3]), ["neurons"]),
+    "of a slice of the image": (lambda n, x: F.relu(n.one(n.layer(x[:, 1:]))), ["image"]),
+    "behind a turned slice": (lambda n, x: F.max_pool2d(F.relu(n.conv(x))[:, ::2] * 2, 2), ["neurons"]),
     "adaptive": (lambda n, x: F.adaptive_max_pool2d(F.relu(n.conv(x)), (3, 2)), ["neurons"]),
     "global": (lambda n, x: F.relu(n.conv(x)).amax((2, 3)), ["neurons"]),
     "read twice": (lambda n, x: (lambda y: y + F.relu(y))(n.layer(n.conv(x))), ["neurons"]),

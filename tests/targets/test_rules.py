@@ -124,7 +124,9 @@ def test_the_hint_says_what_fewer_bits_save(network, monkeypatch):
 
 
 def test_payloads_memory_and_chips(network, monkeypatch):
-    net = network(kind="graded", levels=2**25, timesteps=1, schedule="layerwise")
+    net = network(kind="graded", levels=2**15 - 1, timesteps=1, schedule="layerwise")
+    narrow = limits_with("loihi2", payload_bits=14)
+    monkeypatch.setattr("spikec.targets.loihi.rules.load_limits", lambda name: narrow)
     assert [v.layer for v in check(net, "loihi2") if v.rule == "graded payload"] == ["if1", "if2"]
     small = limits_with("loihi1", synapse_bits_per_core=100, axons_out_per_core=10, chips_per_system=1)
     monkeypatch.setattr("spikec.targets.loihi.rules.load_limits", lambda name: small)

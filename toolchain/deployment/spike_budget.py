@@ -167,7 +167,7 @@ def _text(layers: dict[str, int]) -> str:
 
 
 def _predicted(seen: Sensitivity, options: Sequence[int]) -> float:
-    return (seen.full + int(seen.costs()[range(len(options)), options].sum())) / seen.images
+    return max(0, seen.full + int(seen.costs()[range(len(options)), options].sum())) / seen.images
 
 
 def _loss(seen: Sensitivity, options: Sequence[int]) -> float:

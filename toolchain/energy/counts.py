@@ -16,9 +16,9 @@ import numpy.typing as npt
 
 from spikec.energy.fanout import FanOut, direct_fan_outs, fan_outs
 from spikec.errors import DataError
-from spikec.ir.coding import InputNode
 from spikec.ir.graph import IntegerGraph, Population, Readout
 from spikec.ir.operations import Synapse
+from spikec.ir.pools import image_pools
 from spikec.ir.types import Int64
 from spikec.simulation.trace import Trace
 
@@ -136,6 +136,8 @@ def count(graph: IntegerGraph, trace: Trace) -> Counts:
     totals = {p.name: _event_totals(p, trace) for p in graph.populations}
     assert trace.input_events is not None
     totals[graph.input.name] = trace.input_events.astype(np.int64) * applied
+    for pool in image_pools(graph):
+        totals[pool.name] = trace.pooled_events[pool.name].astype(np.int64) * applied
     maps: dict[str, dict[str, FanOut]] = {name: {} for name in totals}
     synapses = {}
     for node in graph.synapses:
@@ -160,6 +162,9 @@ def _check(graph: IntegerGraph, trace: Trace) -> None:
         raise DataError(
             "the trace holds no input events, so the first layer cannot be counted; use the trace of simulate()"
         )
+    lacking = [pool.name for pool in image_pools(graph) if pool.name not in trace.pooled_events]
+    if lacking:
+        raise DataError(f"the trace holds no events of the pooled image {lacking[0]!r}; use the trace of simulate()")
     if tuple(trace.input_events.shape) != graph.input.shape:
         raise DataError(
             f"the trace's input has shape {tuple(trace.input_events.shape)}, the graph's {graph.input.shape}; "
@@ -199,8 +204,8 @@ def _synapse(
         origin: tuple(_charged(totals[origin], m) for m in (fan.synapses, fan.nonzero, fan.entering))
         for origin, fan in reach.items()
     }
-    zero = (0, 0, 0)
-    from_input = per_origin.get(graph.input.name, zero)
+    pixels = [values for origin, values in per_origin.items() if not isinstance(graph.nodes[origin], Population)]
+    from_input = [sum(values[i] for values in pixels) for i in range(3)]
     synops, synops_nonzero, events = (sum(values[i] for values in per_origin.values()) for i in range(3))
     mac = sum(values[0] for origin, values in per_origin.items() if _multiplies(graph, origin))
     every, stored = node.structure(), node.nonzero()
@@ -216,7 +221,7 @@ def _synapse(
         input_synops=from_input[0],
         input_synops_nonzero=from_input[1],
         input_events=from_input[2],
-        input_fed=graph.input.name in reach,
+        input_fed=bool(pixels),
         dense_macs=int(node.fan_out(every).sum()),
         dense_macs_nonzero=int(node.fan_out(stored).sum()),
         padded_macs=node.padded_macs,
@@ -230,7 +235,7 @@ def _synapse(
 
 def _multiplies(graph: IntegerGraph, origin: str) -> bool:
     node = graph.nodes[origin]
-    return isinstance(node, InputNode) or (isinstance(node, Population) and node.neuron.multiplied)
+    return not isinstance(node, Population) or node.neuron.multiplied  # pixels, or payloads
 
 
 def _population(

@@ -13,7 +13,8 @@ import numpy as np
 
 from spikec.ir.coding import InputNode
 from spikec.ir.graph import IntegerGraph, Node, Population, Readout
-from spikec.ir.operations import Synapse
+from spikec.ir.operations import MaxPool, Synapse
+from spikec.ir.pools import of_image
 from spikec.ir.types import Int64
 
 
@@ -36,8 +37,9 @@ class FanOut:
 def fan_outs(graph: IntegerGraph, node: Synapse) -> dict[str, FanOut]:
     """Fan-out into ``node`` of every neuron (or pixel) that can reach it without passing another neuron.
 
-    Keys are names of populations and of the input. An operation between origin and synapse passes on one copy of an
-    event per connection (a pool: one per window), so a pooled cell's fan-out is charged for each of its events.
+    Keys are names of populations, of the input and of max pools of the input. An operation between origin and synapse
+    passes on one copy of an event per connection (a sum pool: one per window): a pooled cell's fan-out is charged for
+    each of its events.
     """
     every, stored = node.structure(), node.nonzero()
     local = FanOut(np.ones(node.input_shape, dtype=np.int64), node.fan_out(every), node.fan_out(stored))
@@ -50,7 +52,7 @@ def fan_outs(graph: IntegerGraph, node: Synapse) -> dict[str, FanOut]:
 def _walk(graph: IntegerGraph, node: Node, after: FanOut, found: dict[str, FanOut]) -> None:
     if isinstance(node, Readout):
         return
-    if isinstance(node, InputNode | Population):
+    if isinstance(node, InputNode | Population | MaxPool):  # a pool here is one of the image: its pixels leave it
         found[node.name] = found[node.name] + after if node.name in found else after
         return
     every, stored = (node.structure(), node.nonzero()) if isinstance(node, Synapse) else (None, None)
@@ -71,7 +73,7 @@ def direct_fan_outs(graph: IntegerGraph, node: Population | Readout) -> dict[str
     found: dict[str, Int64] = {}
 
     def walk(source: Node, after: Int64) -> None:
-        if isinstance(source, InputNode | Population):
+        if isinstance(source, InputNode | Population) or (isinstance(source, MaxPool) and of_image(graph, source)):
             found[source.name] = found.get(source.name, np.zeros_like(after)) + after
         elif not isinstance(source, Synapse | Readout):
             before = source.pull_back(after)

@@ -13,7 +13,7 @@ from typing import TypeGuard, cast
 import torch
 from torch import Tensor, fx, nn
 
-from spikec.frontend.modules import ChannelAffine, Lift, MaxPool, Measured, Rectifier
+from spikec.frontend.modules import ChannelAffine, Convolution, Lift, MaxPool, Measured, Rectifier
 from spikec.frontend.nodes import insert, is_activation, module_of, not_negative
 
 #: Images run at once to measure the least value before a pool.
@@ -88,9 +88,12 @@ def _input_of(graph: fx.GraphModule, name: str, images: Tensor) -> Tensor:
 
 def _settle(graph: fx.GraphModule, pool: fx.Node) -> None:
     _drop_rectifiers(graph, pool)
-    while _swap_with_reader(graph, pool) or _swap_with_source(graph, pool):
+    while _swap_with_source(graph, pool) or _swap_with_reader(graph, pool):
         pass
     (source,) = pool.all_input_nodes
+    if _selects(graph, source):
+        _settle(graph, _before_selection(graph, pool, source))
+        return
     if _sends(graph, source) or _is_image(graph, source):
         _drop_rectifiers(graph, pool)
         return
@@ -163,6 +166,35 @@ def _swap_with_source(graph: fx.GraphModule, pool: fx.Node) -> bool:
     pool.args = (first,)
     pool.replace_all_uses_with(affine, delete_user_cb=lambda user: user is not affine)
     return True
+
+
+def _selects(graph: fx.GraphModule, node: fx.Node) -> bool:
+    """Whether each output channel of a node is one channel of neurons or of the image, times a number of at least 0, or
+    zero: a slice of channels."""
+    module = module_of(graph, node)
+    if not isinstance(module, Convolution) or module.weight.shape[2:] != (1, 1) or module.groups > 1:
+        return False
+    plain = module.stride == (1, 1) and not any(module.pads) and not bool(module.bias.any())
+    one = bool((module.weight >= 0).all()) and bool(((module.weight != 0).flatten(1).sum(1) <= 1).all())
+    (first,) = node.all_input_nodes
+    return plain and one and (_sends(graph, first) or _is_image(graph, first))
+
+
+def _before_selection(graph: fx.GraphModule, pool: fx.Node, selection: fx.Node) -> fx.Node:
+    """Take the maximum of all channels, then select some of them; returns the pool of all."""
+    module, chosen = module_of(graph, pool), module_of(graph, selection)
+    assert isinstance(module, MaxPool)
+    assert isinstance(chosen, Convolution)
+    (first,) = selection.all_input_nodes
+    shape = first.meta["shape"]
+    own = replace(module.window, input_shape=shape, output_shape=(shape[0], *module.window.output_shape[1:]))
+    made = insert(graph, MaxPool(own), str(pool.target), first)
+    made.meta.update(shape=own.output_shape, where=pool.meta["where"])
+    selected = insert(graph, chosen, str(selection.target), made)
+    selected.meta.update(pool.meta)
+    pool.replace_all_uses_with(selected)
+    graph.graph.erase_node(pool)
+    return made
 
 
 def _split(graph: fx.GraphModule, pool: fx.Node, source: fx.Node) -> None:

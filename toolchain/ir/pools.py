@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,6 +11,9 @@ from spikec.ir.coding import InputNode
 from spikec.ir.graph import IntegerGraph, Population
 from spikec.ir.kinds import Maximum
 from spikec.ir.operations import MaxPool
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def pool_problems(graph: IntegerGraph) -> Iterator[str]:
@@ -29,6 +33,19 @@ def of_image(graph: IntegerGraph, node: MaxPool) -> bool:
     """Whether a pool takes the maximum of pixels, itself or behind other pools."""
     source = graph.nodes[node.sources[0]]
     return isinstance(source, InputNode) or (isinstance(source, MaxPool) and of_image(graph, source))
+
+
+def image_pools(graph: IntegerGraph) -> tuple[MaxPool, ...]:
+    """Max pools that take the maximum of pixels, in network order."""
+    return tuple(node for node in graph if isinstance(node, MaxPool) and of_image(graph, node))
+
+
+def pooled_images(graph: IntegerGraph, integers: Tensor) -> dict[str, Tensor]:
+    """The largest pixels [N, *shape] of each pool of the image, by its name; ``integers`` [N, *input shape]."""
+    found: dict[str, Tensor] = {graph.input.name: integers}
+    for node in image_pools(graph):
+        found[node.name] = node.apply(found[node.sources[0]])
+    return {name: value for name, value in found.items() if name != graph.input.name}
 
 
 def _window_problems(graph: IntegerGraph, node: MaxPool) -> Iterator[str]:

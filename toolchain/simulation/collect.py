@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from spikec.ir.graph import IntegerGraph
+from spikec.ir.pools import image_pools, pooled_images
 from spikec.simulation.emission import Result, separate_events
 from spikec.simulation.registers import Watch
 from spikec.simulation.trace import Trace
@@ -55,10 +56,13 @@ class Collector:
         self._output, self._curve, self._steps = Rows(total), Rows(total), Rows(total)
         self._early = False
         self._input_events = np.zeros(graph.input.shape, np.int32)
+        self._pooled_events = {pool.name: np.zeros(pool.output_shape, np.int32) for pool in image_pools(graph)}
 
     def add(self, result: Result, integers: Tensor) -> None:
         """Append one chunk; ``integers`` [N, *input shape] are the images it ran."""
         self._input_events += torch.count_nonzero(integers, dim=0).cpu().numpy().astype(np.int32)
+        for name, pixels in pooled_images(self._graph, integers).items():
+            self._pooled_events[name] += torch.count_nonzero(pixels, dim=0).cpu().numpy().astype(np.int32)
         self._output.add(result.readout[-1], np.int64)
         if result.steps is not None:
             self._early = True
@@ -97,6 +101,7 @@ class Collector:
             first_overflow={name: watch.first for name, watch in watches.items() if watch.first is not None},
             steps=self._steps.array() if self._early else None,
             input_events=self._input_events,
+            pooled_events=self._pooled_events,
             count_totals=self._count_totals,
             event_totals={**self._count_totals, **self._event_totals},
             timesteps=self._graph.timesteps,

@@ -44,9 +44,10 @@ class Trace:
       beyond 24 bits;
     - ``steps`` int64 [N], with early exit: steps that each image ran. Its output, counts, events and rasters are those
       up to there; later entries of a raster are 0, later ones of the curve repeat the output;
-    - ``input_events`` int32 [*input shape]: number of images in which the pixel is not zero; ``extra_steps``: drain or
-      calibration steps beyond T, per layer; ``info``: what the target says about the run, in words; ``target_steps``:
-      the steps of the target itself, where it has its own.
+    - ``input_events`` int32 [*input shape]: number of images in which the pixel is not zero; ``pooled_events``: the
+      same for each max pool of the image, by name; ``extra_steps``: drain or calibration steps beyond T, per layer;
+      ``info``: what the target says about the run, in words; ``target_steps``: the steps of the target itself, where
+      it has its own.
 
     With drain, ``counts``, ``spikes`` and ``output_curve`` cover the T + drain steps. ``seconds`` of wall clock and
     ``target`` are not compared.
@@ -65,6 +66,7 @@ class Trace:
     membrane: dict[str, tuple[int, int]] = field(default_factory=dict)
     overflows: dict[str, int] = field(default_factory=dict)
     input_events: npt.NDArray[np.int32] | None = None
+    pooled_events: dict[str, npt.NDArray[np.int32]] = field(default_factory=dict)
     timesteps: int = 0
     extra_steps: int = 0
     target: str = "golden"

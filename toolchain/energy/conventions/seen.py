@@ -124,10 +124,12 @@ class Seen:
 
 def _layer(seen: Seen, node: Synapse) -> Layer:
     net, counts = seen.net, seen.counts
-    origins = tuple(origin for origin, reached in counts.fan_out.items() if node.name in reached)
+    reaching = [origin for origin, reached in counts.fan_out.items() if node.name in reached]
+    events = sum(int(counts.events[origin].sum()) for origin in reaching)
+    neurons = sum(counts.events[origin].size for origin in reaching)
+    pixels = (origin if isinstance(net.nodes[origin], Population) else net.input.name for origin in reaching)
+    origins = tuple(dict.fromkeys(pixels))  # a pooled image is seen from its pixels on
     spiking = [origin for origin in map(net.nodes.__getitem__, origins) if isinstance(origin, Population)]
-    neurons = sum(counts.events[origin].size for origin in origins)
-    events = sum(int(counts.events[origin].sum()) for origin in origins)
     between = [net.nodes[name] for name in operations_before(net, node.name)]
     window = math.prod(x.window for x in between if isinstance(x, Operation) and not isinstance(x, Synapse))
     chained = any(isinstance(other, Synapse) for other in between)

@@ -22,6 +22,7 @@ from spikec.implementations import Implementations
 from spikec.ir.graph import IntegerGraph
 from spikec.ir.kinds import IF, Kind
 from spikec.ir.metadata import INPUT, KEY, TYPE_CHECK_OFF
+from spikec.ir.operations import MaxPool
 from spikec.ir.profile.build import build, requirements
 from spikec.ir.profile.decode import as_integer
 from spikec.ir.types import Shape
@@ -80,6 +81,9 @@ def _check(graph: IntegerGraph) -> None:
     kinds = sorted({p.neuron.name for p in graph.populations if p.neuron not in PLAIN})
     if kinds:
         raise _not_plain(", ".join(kinds))
+    for node in graph:
+        if isinstance(node, MaxPool):
+            raise GraphError(f"{node.name}: plain NIR has no max pool; use --max-pool average")
     for population in graph.populations:
         if population.neuron.multiplied:
             most = population.neuron.emission[1]
