@@ -14,6 +14,7 @@ from torch import Tensor, fx, nn
 
 from spikec.conversion.network import SpikingNetwork
 from spikec.conversion.to_spiking import activations
+from spikec.defaults import CALIBRATION_IMAGES_MAX
 from spikec.errors import ConversionError, GraphError
 from spikec.evidence.accuracy import golden_trace, parts
 from spikec.evidence.certificate import quantised_network
@@ -261,6 +262,8 @@ def remedies(graph: IntegerGraph) -> dict[str, str]:
     finer = "more steps (-T)" if graph.timesteps > 1 or not one_number else "more levels (--option levels=L)"
     if several:
         finer += " or several spikes per step (--option spikes=K)"
+    if "calibrate" not in graph.info:
+        finer = f"--calibrate full --calibration {CALIBRATION_IMAGES_MAX}, {finer}"
     found = {
         "clipping": f"thresholds cut off large activations, since levels are few: {finer}",
         "levels": finer,
