@@ -105,12 +105,13 @@ def test_there_are_tables_for_both(tables):
 
 
 def test_no_kind_is_named_as_text_outside_its_home():
-    """Names of kinds stand in ``ir/kinds`` alone. Homonyms: a method called as its kind, and Lava's input coding."""
+    """Names of kinds stand in ``ir/kinds`` alone. Homonyms: methods and purposes, Lava's input coding."""
     root = Path(spikec.__file__).parent
     pattern = re.compile("|".join(f"[\"']{name}[\"']" for name in kinds()))
     homonyms = {"toolchain/conversion/methods/graded.py", "targets/lava/plan.py", "targets/lava/options.py"}
     homonyms |= {"targets/lava/paths.py", "targets/lava/program.py"}
-    homonyms |= {"targets/netx/program.py"}
+    homonyms |= {"targets/netx/program.py", "toolchain/cli/advise.py"}
+    homonyms |= {f"toolchain/advising/{name}.py" for name in ("picture", "portfolio", "trials")}  # a purpose
     found = []
     for folder in (root, root.parent / "targets", root.parent / "models"):
         if not folder.is_dir():  # installed from a wheel: all in one
