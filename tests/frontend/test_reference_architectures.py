@@ -78,8 +78,8 @@ def torchvision_network(name: str) -> nn.Module:
 @pytest.mark.parametrize(
     ("name", "size", "pools"),
     [
-        ("vgg11_bn", 224, 5),
-        ("vgg16_bn", 224, 5),
+        ("vgg11_bn", 32, 5),
+        ("vgg16_bn", 32, 5),
         ("resnet18", 64, 1),
         ("resnet34", 64, 1),
         ("resnet50", 64, 1),

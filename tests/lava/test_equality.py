@@ -38,12 +38,10 @@ CASES = [
     (50, {"kind": "signed_if", "spikes": (1, 2, 7), "drain": 2}, {}),
     (52, {"kind": "if", "spikes": (1, 2, 7), "schedule": "layerwise"}, {}),
     (61, {"kind": "if", "spikes": 1, "maxima": True}, {"input": "graded"}),
-    (62, {"kind": "if", "spikes": 3, "schedule": "layerwise", "maxima": True}, {"stock": True}),
     (63, {"kind": "signed_if", "spikes": 1, "drain": 2, "maxima": True, "small": False}, {}),
     (64, {"kind": "signed_if", "spikes": 5, "maxima": True}, {"input": "graded"}),
     (65, {"kind": "calibrated_if", "maxima": True}, {}),
     (66, {"kind": "bit_serial", "schedule": "layerwise", "maxima": True}, {"input": "graded"}),
-    (67, {"kind": "bit_serial", "schedule": "layerwise", "maxima": True, "small": False}, {}),
     (68, {"kind": "graded", "schedule": "layerwise", "timesteps": 1, "maxima": True}, {"input": "graded"}),
 ]
 
@@ -57,7 +55,6 @@ FLOATING = [
     (36, {"kind": "if", "spikes": 5}, {}),
     (37, {"kind": "signed_if", "drain": 2, "spikes": 5}, {"input": "graded"}),
     (38, {"kind": "signed_if", "drain": 1, "maxima": True}, {"input": "graded"}),
-    (39, {"kind": "bit_serial", "schedule": "layerwise", "maxima": True}, {}),
 ]
 
 

@@ -37,7 +37,7 @@ def equals(trace, graph, expected, *, membranes=True):
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=SEEDS, timesteps=st.integers(1, 5), small=st.booleans())
 def test_both_engines_are_plain_loops(random_graph, random_images, oracle, case, seed, timesteps, small):
     rng = np.random.default_rng(seed)
