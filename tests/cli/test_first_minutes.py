@@ -118,6 +118,7 @@ def test_vectors(spikec, tmp_path):
 
 def test_residual_network_of_torchvision(spikec, tmp_path):
     """ResNet-18 with one of its blocks, which uses one ReLU twice."""
+    pytest.importorskip("torchvision")
     (tmp_path / "net.py").write_text(RESNET)
     rng = np.random.default_rng(0)
     np.savez(tmp_path / "set.npz", x=rng.integers(0, 256, (8, 3, 16, 16), dtype=np.uint8), y=np.arange(8) % 10)
@@ -129,6 +130,7 @@ def test_residual_network_of_torchvision(spikec, tmp_path):
 
 def test_a_relu_that_is_used_twice_is_trained(spikec, tmp_path):
     """Each use gets a threshold of its own, also when the weights are read again."""
+    pytest.importorskip("torchvision")
     (tmp_path / "net.py").write_text(RESNET)
     (tmp_path / "r.toml").write_text("data = 'npz:set.npz'\nthreshold = 0.5\n[fit]\nepochs = 1\n")
     rng = np.random.default_rng(0)
