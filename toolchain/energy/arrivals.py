@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from spikec.ir.coding import InputNode
 from spikec.ir.graph import IntegerGraph, Population
-from spikec.ir.operations import MaxPool, Operation
+from spikec.ir.operations import Operation
 from spikec.ir.types import Int64
 
 #: Integers [N, *shape] by population (and input).
@@ -28,11 +29,17 @@ def arriving(net: IntegerGraph, emitted: Emitted, name: str, weights: Mapping[st
     return np.asarray(found).astype(np.int64)
 
 
-def passed(node: Operation, entering: npt.NDArray[np.float64], weight: Int64 | None = None) -> npt.NDArray[np.float64]:
+def passed(node: Operation, entering: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Output of an operation without its bias, float64 [N, *output shape]."""
+    return _through(node.apply, entering, None)
+
+
+def _through(
+    form: Callable[[Tensor, Tensor | None], Tensor], entering: npt.NDArray[np.float64], weight: Int64 | None
+) -> npt.NDArray[np.float64]:
     x = torch.from_numpy(np.ascontiguousarray(entering))
     mask = None if weight is None else torch.from_numpy(weight.astype(np.float64))
-    output: npt.NDArray[np.float64] = node.apply(x, mask).numpy()
+    output: npt.NDArray[np.float64] = form(x, mask).numpy()
     return output
 
 
@@ -44,6 +51,4 @@ def _output(net: IntegerGraph, emitted: Emitted, name: str, weights: Mapping[str
         return np.zeros((len(next(iter(emitted.values()))), *node.output_shape))
     assert isinstance(node, Operation)  # nothing comes behind the readout
     entering = np.asarray(sum(_output(net, emitted, source, weights) for source in node.sources))
-    if isinstance(node, MaxPool):  # what it sends is known as the emissions of the neurons behind it
-        return np.asarray(node.delivered(torch.from_numpy(np.ascontiguousarray(entering))).numpy(), np.float64)
-    return passed(node, entering, weights.get(name))
+    return _through(node.delivered, entering, weights.get(name))

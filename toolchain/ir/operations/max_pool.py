@@ -78,9 +78,13 @@ class MaxPool(Operation):
 
     def apply(self, x: Tensor, weight: Tensor | None = None) -> Tensor:
         """The largest value of every window: of cumulative emissions, or of an image."""
+        return self.largest(x, -2, -1)
+
+    def largest(self, x: Tensor, rows: int, columns: int) -> Tensor:
+        """The same on a tensor whose rows and columns lie along these axes."""
         import torch
 
-        for axis, places in zip((-2, -1), self.places, strict=True):
+        for axis, places in zip((rows, columns), self.places, strict=True):
             taps = (torch.from_numpy(tap).to(x.device) for tap in repeated(places).T)
             x = reduce(torch.maximum, (x.index_select(axis, tap) for tap in taps))
         return x

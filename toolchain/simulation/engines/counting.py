@@ -16,7 +16,6 @@ from spikec.implementations import Implementations
 from spikec.ir.graph import Population
 from spikec.ir.kinds import IF, BitSerialIF, CalibratedIF, GradedIF, Kind, Maximum, SignedIF, Timing
 from spikec.ir.operations import Flatten, MaxPool, Operation, SumPool
-from spikec.ir.operations.max_pool import repeated
 from spikec.ir.types import Int64
 
 
@@ -107,8 +106,4 @@ def _pooled(node: Operation, x: Tensor) -> Tensor:
 def _largest(node: Operation, x: Tensor) -> Tensor:
     """Window maxima of u8 [N, C, H, W] in channels-last memory, rows first: long contiguous runs."""
     assert isinstance(node, MaxPool)
-    pixels = x.permute(0, 2, 3, 1)
-    for axis, places in enumerate(node.places, start=1):
-        taps = (torch.from_numpy(tap) for tap in repeated(places).T)
-        pixels = reduce(torch.maximum, (pixels.index_select(axis, tap) for tap in taps))
-    return pixels.permute(0, 3, 1, 2)
+    return node.largest(x.permute(0, 2, 3, 1), 1, 2).permute(0, 3, 1, 2)
