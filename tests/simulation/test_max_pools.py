@@ -7,6 +7,7 @@ from unittest import mock
 import numpy as np
 import pytest
 from helpers.cases import CASES, steps_of
+from helpers.traces import equals_loops
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,23 +18,6 @@ from spikec.simulation.engines.counts_by_step import CountsByStep
 from spikec.simulation.golden import GoldenModel
 
 SEEDS = st.integers(0, 2**32)
-
-
-def equals(trace, graph, expected, *, membranes=True):
-    np.testing.assert_array_equal(trace.output, expected.output)
-    if expected.curve is not None:
-        np.testing.assert_array_equal(trace.output_curve, expected.curve)
-    ranges = bounds(graph)
-    for name, spikes in expected.spikes.items():
-        np.testing.assert_array_equal(trace.spikes[name], spikes, err_msg=name)
-        np.testing.assert_array_equal(trace.counts[name], expected.counts[name], err_msg=name)
-        np.testing.assert_array_equal(trace.events[name], expected.events[name], err_msg=name)
-        low, high = graph.nodes[name].neuron.emission
-        assert low <= spikes.min() <= spikes.max() <= high
-    for name, (low, high) in expected.membrane.items():
-        assert ranges.membranes[name].low <= low <= high <= ranges.membranes[name].high, name
-        if trace.membrane and membranes:
-            assert trace.membrane[name] == (low, high), name
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -49,11 +33,11 @@ def test_both_engines_are_plain_loops(random_graph, random_images, oracle, case,
     images = integers * graph.input.scale
     for few in (layers._FEW, 0):  # layer after layer, and step after step
         with mock.patch.object(layers, "_FEW", few):
-            equals(GoldenModel(graph).run(images, record="spikes"), graph, expected)
-    equals(simulate(graph, images, record="spikes", measure=True), graph, expected)
+            equals_loops(GoldenModel(graph).run(images, record="spikes"), graph, expected)
+    equals_loops(simulate(graph, images, record="spikes", measure=True), graph, expected)
     stepwise = simulate(graph, images, record="spikes", measure=True, overflow="wrap")  # its partial sums are seen too
     if bounds(graph).fits:
-        equals(stepwise, graph, expected, membranes=False)
+        equals_loops(stepwise, graph, expected, membranes=False)
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
