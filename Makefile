@@ -8,6 +8,8 @@
 # The first call makes .venv (Python 3.10, everything installed); later calls start at once.
 
 PYTHON := .venv/bin/python
+# Tests run side by side, on up to four cores.
+PARALLEL := -n auto --maxprocesses 4
 
 .PHONY: demo test check bench interop counts sanafe test-core
 .DELETE_ON_ERROR:
@@ -16,7 +18,7 @@ demo: .venv/.installed
 	$(PYTHON) -m spikec demo
 
 test: .venv/.installed
-	$(PYTHON) -m pytest -q
+	$(PYTHON) -m pytest -q $(PARALLEL)
 
 check: .venv/.installed
 	$(PYTHON) -m ruff check .
@@ -41,7 +43,7 @@ sanafe: .venv/.installed
 
 # The core must also run on current Python, torch and numpy, where Lava cannot be installed.
 test-core: .venv-core/.installed
-	.venv-core/bin/python -m pytest -q -m "not lava"
+	.venv-core/bin/python -m pytest -q $(PARALLEL) -m "not lava"
 
 .venv/.installed: pyproject.toml constraints/py310-lava.txt
 	@.ci/environment .venv 3.10 constraints/py310-lava.txt --editable '.[lava,dev]'
