@@ -18,7 +18,7 @@ from spikec.analysis.violations import Violation
 from spikec.analysis.widths import signed_bits
 from spikec.errors import DoesNotFit
 from spikec.ir import as_integer
-from spikec.ir.graph import IntegerGraph
+from spikec.ir.graph import IntegerGraph, Population
 from spikec.ir.kinds import kinds
 from spikec.ir.operations import MaxPool
 from spikec.ir.pools import memoryless
@@ -87,7 +87,7 @@ def graded_payload(facts: Facts) -> Iterator[Violation]:
 
 def soft_reset(facts: Facts) -> Iterator[Violation]:
     """Reset by subtraction on neurons that reset to zero."""
-    if not facts.limits.soft_reset and facts.net.populations:
+    if not facts.limits.soft_reset and any(layer.neuron.subtracts for layer in facts.net.populations):
         hint = "it takes a second compartment per neuron, which the placement counts; loihi2 has programmable neurons"
         yield Violation("reset", "", "subtract the threshold", "to zero", "warning", hint)
 
@@ -169,7 +169,8 @@ def delay(facts: Facts) -> Iterator[Violation]:
     net, limit = facts.net, facts.limits["delay"]
     depth = depths(net)
     for layer in facts.layers:
-        spiking = [depth[origin] for origin in origins(net, layer.name) if origin != net.input.name]
+        before = [net.nodes[origin] for origin in origins(net, layer.name)]
+        spiking = [depth[node.name] for node in before if isinstance(node, Population)]  # feedback waits a step anyway
         window = net.emission_steps if net.schedule == "layerwise" else 1
         waits = (max(spiking) - min(spiking)) * window if spiking else 0
         if waits > limit.value:

@@ -59,9 +59,10 @@ class Collector:
         self._pooled_events = {pool.name: np.zeros(pool.output_shape, np.int32) for pool in image_pools(graph)}
 
     def add(self, result: Result, integers: Tensor) -> None:
-        """Append one chunk; ``integers`` [N, *input shape] are the images it ran."""
-        self._input_events += torch.count_nonzero(integers, dim=0).cpu().numpy().astype(np.int32)
-        for name, pixels in pooled_images(self._graph, integers).items():
+        """Append one chunk; ``integers`` [N, *input shape] are the images it ran, with steps after N in sequences."""
+        frames = integers.flatten(0, 1) if self._graph.sequences else integers
+        self._input_events += torch.count_nonzero(frames, dim=0).cpu().numpy().astype(np.int32)
+        for name, pixels in pooled_images(self._graph, frames).items():
             self._pooled_events[name] += torch.count_nonzero(pixels, dim=0).cpu().numpy().astype(np.int32)
         self._output.add(result.readout[-1], np.int64)
         if result.steps is not None:

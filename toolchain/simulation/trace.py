@@ -42,9 +42,11 @@ class Trace:
       and events summed over the images, also where the arrays per image were not kept;
     - ``membrane`` per population and readout: (lowest, highest) membrane seen before reset; ``overflows``: neuron-steps
       beyond 24 bits;
-    - ``steps`` int64 [N], with early exit: steps that each image ran. Its output, counts, events and rasters are those
-      up to there; later entries of a raster are 0, later ones of the curve repeat the output;
-    - ``input_events`` int32 [*input shape]: number of images in which the pixel is not zero; ``pooled_events``: the
+    - ``steps`` int64 [N], with early exit or with sequences of different lengths: steps that each image ran. Its
+      output, counts, events and rasters are those up to there; later entries of a raster are 0, later ones of the curve
+      repeat the output;
+    - ``input_events`` int32 [*input shape]: number of images, or of all frames of sequences, in which the pixel is not
+      zero; ``pooled_events``: the
       same for each max pool of the image, by name; ``extra_steps``: drain or calibration steps beyond T, per layer;
       ``info``: what the target says about the run, in words; ``target_steps``: the steps of the target itself, where
       it has its own.
