@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spikec.errors import DataError, TargetUnavailable
-from spikec.evidence.accuracy import Progress, batch_size, parts
+from spikec.evidence.accuracy import Progress, batch_size, parts, taken
 from spikec.ir import IntegerGraph, as_integer
 from spikec.simulation import Trace, compare
 from spikec.simulation.compare import Difference
@@ -86,11 +86,14 @@ def crosscheck(
     program = where.compile(graph, **chosen)
     difference: Difference | None = None
     compared: tuple[str, ...] = ()
-    for part in parts(len(data), batch_size(integer, where.name, chosen.get("chunk"))):
-        batch = np.asarray(data.images(part))
+    size = batch_size(integer, where.name, chosen.get("chunk"))
+    steps = 0
+    for part in parts(len(data), size):
+        batch = taken(data, part)
         found = program.run(batch, record="spikes")
         if watch is not None:
             watch(found)
+        steps = max(steps, found.timesteps)
         expected = reference.run(batch, record="spikes", **(golden or {}))
         compared = _told(expected, found)
         first = compare(expected, found)
@@ -100,15 +103,15 @@ def crosscheck(
         if progress is not None:
             progress(part.stop)
     name = target if isinstance(target, str) else where.name
-    return Crosscheck(name, len(data), len(integer.populations), integer.timesteps, difference, compared)
+    return Crosscheck(name, len(data), len(integer.populations), steps, difference, compared)
 
 
 class _Arrays:
     """Images of an array or a tensor, as a data set gives them."""
 
     def __init__(self, images: Any) -> None:
-        self._images = images if hasattr(images, "shape") else np.asarray(images)
-        if not len(self._images.shape) or not len(self._images):
+        self._images = images if hasattr(images, "shape") or isinstance(images, list) else np.asarray(images)
+        if getattr(self._images, "shape", True) == () or not len(self._images):
             raise DataError("there are no images to compare on")
 
     def __len__(self) -> int:

@@ -12,7 +12,7 @@ from spikec import defaults
 from spikec.analysis.formats import NumberFormat, format_names, load_format
 from spikec.analysis.widths import signed_bits
 from spikec.errors import DataError, RangeError, ToolchainError
-from spikec.ir.graph import IntegerGraph, Population, Readout
+from spikec.ir.graph import IntegerGraph, Population, Readout, leak_of
 from spikec.ir.operations import Operation
 from spikec.ir.types import MEMBRANE_MAX
 
@@ -116,7 +116,8 @@ class Registers:
     def watches(self, graph: IntegerGraph) -> dict[str, Watch]:
         """One per membrane, by node name, and one per accumulator, by :func:`accumulator` of the name."""
         neurons = [node for node in graph if isinstance(node, Population | Readout)]
-        found = {node.name: Watch(node.name, self.membrane) for node in neurons}
+        leaking = {node.name for node in neurons if leak_of(node) is not None}  # a register of their own holds them
+        found = {node.name: Watch(node.name, Register() if node.name in leaking else self.membrane) for node in neurons}
         if self.accumulators:
             found |= {accumulator(name): Watch(name, self.accumulator, "accumulator") for name in adders(graph)}
         return found
