@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 #: Options a plain file of images needs, those for sequences alone, and those that belong to trained networks.
 _NEEDED = ("reset", "v_init", "timesteps")
 _FOR_SEQUENCES = ("integration", "reading")
-_FOR_NETWORKS = ("weights", "method", "options", "schedule", "spike_budget", "max_pool", "fidelity")
+_FOR_NETWORKS = ("weights", "method", "options", "schedule", "spike_budget", "max_pool")
 _FOR_PLAIN = tuple(name for name, about in SETTINGS.items() if about.group)
 
 
@@ -54,6 +54,8 @@ def _check_plain(args: argparse.Namespace) -> None:
                 f"start at 0; leave out {' and '.join(useless)}"
             )
         return
+    if args.fidelity:
+        raise UsageError("--fidelity: for trained networks and for NIR files that run on sequences")
     missing = [_flag(name) for name in _NEEDED if getattr(args, name) is None]
     if missing:
         raise UsageError(f"{args.model}: NIR does not say how it is meant to run; give {' and '.join(missing)}")

@@ -64,9 +64,23 @@ class Watch:
     high: int | None = None
     overflows: int = 0
     first: Place | None = None
+    kept: list[Tensor] | None = None
 
     def see(self, m: Tensor) -> None:
-        """Record the numbers ``m`` [N, *shape] of one step, and change them in place to what the register holds."""
+        """Record the numbers ``m`` [N, *shape] of one step, and change them in place to what the register holds. A list
+        in ``kept`` gets them all."""
+        self._see(m)
+        if self.kept is not None:
+            self.kept.append(m.to("cpu", torch.int64))
+
+    def take(self) -> Tensor:
+        """What ``kept`` holds, int64 [N, S, *shape], and start anew."""
+        assert self.kept
+        found = torch.stack(self.kept, dim=1)
+        self.kept.clear()
+        return found
+
+    def _see(self, m: Tensor) -> None:
         low, high = (int(x) for x in torch.aminmax(m))
         self.low = low if self.low is None else min(self.low, low)
         self.high = high if self.high is None else max(self.high, high)
