@@ -67,7 +67,7 @@ def main() -> int:
         )
     differ, spikes = lowered_spikes(folder)
     print(
-        f"\nAs spikec lowers lif_norse.nir (int8, steps of 0.1 ms): {differ} steps differ from float64; {spikes} spikes."
+        f"\nLowered by spikec from lif_norse.nir (int8, 0.1 ms): {differ} steps differ from float64; {spikes} spikes."
     )
     return int(any(about.spikes or about.elsewhere for about in found.values()))
 

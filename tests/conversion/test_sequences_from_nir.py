@@ -195,7 +195,8 @@ def test_convolutions_pools_and_scale():
     conv = nir.Conv2d((6, 6), rng.normal(size=(4, 1, 3, 3)), 1, 1, 1, 2, rng.normal(size=4) / 5)
     two = np.array([2, 2])
     nodes = (conv, lif((4, 6, 6), r=6.0), nir.SumPool2d(two, two, 0 * two),
-             nir.Scale(np.full((4, 3, 3), 0.5)), nir.Conv2d((3, 3), rng.normal(size=(3, 4, 3, 3)), 1, 0, 1, 1, np.zeros(3)),
+             nir.Scale(np.full((4, 3, 3), 0.5)),
+             nir.Conv2d((3, 3), rng.normal(size=(3, 4, 3, 3)), 1, 0, 1, 1, np.zeros(3)),
              lif((3, 1, 1), r=6.0), nir.Flatten({"input": np.array([3, 1, 1])}, 0, -1), dense(rng, 2, 3))  # fmt: skip
     example = rng.integers(0, 3, (4, 30, 2, 6, 6)).astype(float)
     network = import_sequences(chain(*nodes, shape=(2, 6, 6)), example=example, dt=DT)

@@ -26,8 +26,8 @@ class LayerAgreement:
     """How far the spikes of one layer agree, over all sequences, steps and neurons.
 
     ``spikes``: those of the float network, ``integer_spikes`` those of the deployment. ``differ``: neuron-steps in
-    which only one of the two fires; ``shifted``: those of them that are one spike, a step earlier or later. ``first``: the
-    first step in which any neuron of any sequence differs, None if none does. ``membrane``: mean difference of the
+    which only one of the two fires; ``shifted``: those of them that are one spike, a step earlier or later. ``first``:
+    the first step in which any neuron of any sequence differs, None if none does. ``membrane``: mean difference of the
     membranes before the first spike that differs in a sequence, as a fraction of the threshold.
     """
 
@@ -128,13 +128,13 @@ def _agreement(
         spikes=int(exact.sum()),
         integer_spikes=int(found.sum()),
         differ=int(differ.sum()),
-        shifted=_shifted(exact, found),
+        shifted=shifted(exact, found),
         first=int(steps[0]) if len(steps) else None,
         membrane=float(kept.mean()) if kept.size else 0.0,
     )
 
 
-def _shifted(exact: Raster, found: Raster) -> int:
+def shifted(exact: Raster, found: Raster) -> int:
     """Neuron-steps that differ because one spike comes a step earlier or later. Each spike is paired once."""
     lacking, extra = (exact & ~found), (found & ~exact)
     early = lacking[:, 1:] & extra[:, :-1]  # the integers fire a step before
