@@ -44,9 +44,13 @@ def check(args: argparse.Namespace) -> bool:
 
 def _check_plain(args: argparse.Namespace) -> None:
     from spikec.conversion.from_nir.sequences import needs_sequences
+    from spikec.ir.metadata import metadata_of
     from spikec.ir.profile.files import read_nir
 
-    if needs_sequences(read_nir(args.model)):
+    graph = read_nir(args.model)
+    if metadata_of(graph):
+        raise UsageError(f"{args.model} is a deployment already; spikec run, verify and report take it as it is")
+    if needs_sequences(graph):
         useless = [_flag(name) for name in ("v_init", "timesteps") if getattr(args, name) is not None]
         if useless:
             raise UsageError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import nir
 import numpy as np
 
 import spikec.ir as ig
@@ -12,68 +11,51 @@ from spikec.analysis.formats import NumberFormat
 from spikec.conversion.from_nir.dynamics import Dynamics
 from spikec.conversion.from_nir.running import FloatRun, run_float
 from spikec.conversion.from_nir.sequences import SequenceNetwork
-from spikec.conversion.from_nir.shapes import pads_of, pair
-from spikec.errors import ConversionError, RangeError
+from spikec.errors import RangeError
 from spikec.ir.graph import Decode
 from spikec.ir.kinds import CubaLIF
 from spikec.ir.leak import CURRENT_MAX, UNIT, UNITY, Leak
 from spikec.ir.types import MEMBRANE_MAX
-from spikec.quantization import maps
 from spikec.quantization.currents import READOUT, apply_gain
-from spikec.quantization.kernels import Float64, Kernel, NotComposableError
+from spikec.quantization.decays import BIAS_EXPONENT, BIAS_MANTISSA, as_mantissa, du_of, dv_of, rounded
+from spikec.quantization.kernels import Float64
 from spikec.quantization.maps import Current
+from spikec.quantization.nir_currents import nir_currents
 from spikec.quantization.scales import Precision, Request, Units, choose_units
 from spikec.quantization.synapses import Names, channel_bias, output_weights, synapse_nodes
+from spikec.simulation import simulate
 
 #: Currents of the example sequences may take this part of their register: beyond it they wrap. A membrane that is too
 #: high has fired anyway, and one that is too low stays at the edge.
 _ROOM = 0.5
-#: How much larger than need be a unit may be, for weights that round well.
-_TRIED = np.linspace(1.0, 1.25, 51)
+#: How many units are tried for each branch, and how much larger than need be one may be, for weights that round well.
+_TRIED, _COARSEST = 25, 1.25
 #: Units become at most 2**6 times finer than one weight.
 _FINEST = 6
 #: Largest threshold of Loihi's neuron, in units of 64.
 _THRESHOLD_MAX = 2**17 - 1
-#: Its bias: a mantissa of 13 bits with sign, times a power of two.
-_BIAS_MANTISSA, _BIAS_EXPONENT = 4095, 7
 _DECODES: dict[str, Decode] = {"last": "membrane", "sum": "sum", "maximum": "maximum"}
 
 
-def rounded(neurons: Dynamics) -> Dynamics:
-    """The same neurons with decays in whole 4096ths. Gains and drive change with the decay, so that what a steady input
-    leads to stays the same; of the time constant, 1 / 8192 of a step at most is lost or gained."""
-    keep_u = np.where(neurons.keep_u == 0, 0, UNITY - 1 - _du(neurons)) / UNITY
-    keep_v = 1 - _dv(neurons) / UNITY
-
-    def scaled(before: Float64, after: Float64) -> Float64:
-        found: Float64 = np.where(before < 1, (1 - after) / np.where(before < 1, 1 - before, 1), 1)
-        return found
-
-    membrane = scaled(neurons.keep_v, keep_v)
-    return replace(
-        neurons,
-        keep_u=keep_u,
-        gain_u=neurons.gain_u * scaled(neurons.keep_u, keep_u),
-        keep_v=keep_v,
-        gain_v=neurons.gain_v * membrane,
-        drive=neurons.drive * membrane,
-    )
-
-
-def _du(neurons: Dynamics) -> Float64:
-    found: Float64 = np.clip(np.rint(UNITY * (1 - neurons.keep_u)) - 1, 0, UNITY - 1)
-    return found
-
-
-def _dv(neurons: Dynamics) -> Float64:
-    """At least 1 where the membrane leaks at all."""
-    least = np.where(neurons.keep_v < 1, 1, 0)
-    found: Float64 = np.clip(np.rint(UNITY * (1 - neurons.keep_v)), least, UNITY)
-    return found
-
-
 def sequence_graph(network: SequenceNetwork, precision: Precision, form: NumberFormat) -> ig.IntegerGraph:
-    """The integer graph of a network that runs on sequences.
+    """The integer graph of a network that runs on sequences: of the two ways to round decays (:func:`rounded`) the one
+    that changes fewer spikes of the example sequences. For errors see :func:`rounded_graph`."""
+    seen = run_float(network, network.example)
+    made = [rounded_graph(network, precision, form, seen, steady=steady) for steady in (True, False)]
+    changed = [_changed(graph, network.example, seen) for graph in made]
+    return made[changed.index(min(changed))]
+
+
+def _changed(graph: ig.IntegerGraph, sequences: Float64, seen: FloatRun) -> int:
+    """Neuron-steps in which the integers fire and the float network does not, or the other way round."""
+    found = simulate(graph, sequences, record="spikes")
+    return sum(int(((found.spikes[name] == 1) != raster).sum()) for name, raster in seen.spikes.items())
+
+
+def rounded_graph(
+    network: SequenceNetwork, precision: Precision, form: NumberFormat, seen: FloatRun, *, steady: bool
+) -> ig.IntegerGraph:
+    """The integer graph of a network that runs on sequences; ``seen``: its float run of the example sequences.
 
     Weights take in the gains of current and membrane; a membrane is counted from the value it is reset to. The unit of
     a layer follows from its weights, as for other networks. It is made coarser where currents of the example sequences
@@ -81,8 +63,8 @@ def sequence_graph(network: SequenceNetwork, precision: Precision, form: NumberF
     operations cannot share a synapse, and where neurons of one channel differ in their gain; ``RangeError`` where a
     bias or a threshold does not fit its register.
     """
-    seen = run_float(network, network.example)
-    network = replace(network, neurons={name: rounded(neurons) for name, neurons in network.neurons.items()})
+    neurons_of = {name: rounded(neurons, steady=steady) for name, neurons in network.neurons.items()}
+    network = replace(network, neurons=neurons_of)
     names = Names({"input", "output", READOUT, *network.neurons})
     nodes: list[ig.Node] = [
         ig.InputNode(
@@ -90,7 +72,7 @@ def sequence_graph(network: SequenceNetwork, precision: Precision, form: NumberF
         )
     ]
     gains = {"input": np.array([network.coding.scale])}
-    for name, current in _currents(network).items():
+    for name, current in nir_currents(network).items():
         neurons = network.neurons.get(network.readout or "") if name == READOUT else network.neurons[name]
         layer = _Layer(name, neurons, current, gains, precision, form, seen, network.readout or READOUT)
         for of in sorted({a for a, _ in network.feedback}):
@@ -112,108 +94,6 @@ def sequence_graph(network: SequenceNetwork, precision: Precision, form: NumberF
     )
 
 
-def _currents(network: SequenceNetwork) -> dict[str, Current]:
-    """What enters each layer of neurons, and the readout, as sums of linear maps of what sources send."""
-    values: dict[str, Current] = {}
-    found: dict[str, Current] = {}
-    for name, node in network.nodes.items():
-        shape = network.shapes[name]
-        if isinstance(node, nir.Input):
-            values[name] = maps.from_source("input", shape)
-            continue
-        parts = [
-            maps.from_source(ig.Feedback.named(a, ()).name, network.shapes[a])
-            if (a, name) in network.feedback
-            else values[a]
-            for a in network.sources[name]
-        ]
-        total = parts[0]
-        for part in parts[1:]:
-            total = maps.add(total, part)
-        try:
-            if isinstance(node, nir.Output):
-                if network.readout is None:
-                    found[READOUT] = maps.settled(maps.flatten(total))
-            elif name == network.readout:
-                found[READOUT] = _charged(name, maps.flatten(total), _flat(network.neurons[name]))
-                values[name] = total  # what the output reads
-            elif name in network.neurons:
-                found[name] = _charged(name, total, network.neurons[name])
-                values[name] = maps.from_source(name, shape)
-            else:
-                values[name] = _mapped(name, node, total)
-        except NotComposableError as error:
-            raise ConversionError(f"NIR node {name}: {error}") from error
-    return found
-
-
-def _mapped(name: str, node: nir.NIRNode, current: Current) -> Current:
-    match node:
-        case nir.Affine() | nir.Linear():
-            weight = np.asarray(node.weight, dtype=np.float64)
-            bias = np.broadcast_to(np.asarray(getattr(node, "bias", 0.0), dtype=np.float64).reshape(-1), (len(weight),))
-            return maps.dense(current, weight, bias, name)
-        case nir.Conv2d():
-            weight = np.asarray(node.weight, dtype=np.float64)
-            groups = int(np.asarray(node.groups))
-            kernel = Kernel(weight, pair(node.stride), pads_of(node), pair(node.dilation), groups)
-            bias = np.broadcast_to(np.asarray(node.bias, dtype=np.float64).reshape(-1), (len(weight),))
-            return maps.convolve(current, kernel, bias, name)
-        case nir.Scale():
-            return maps.scale(current, *_per_channel(name, node.scale, current.shape), name)
-        case nir.SumPool2d() | nir.AvgPool2d():
-            return _pooled(name, node, current)
-        case nir.Flatten():
-            rank = len(current.shape)
-            start, end = int(np.asarray(node.start_dim)) % rank, int(np.asarray(node.end_dim)) % rank
-            return current if start >= end else maps.flatten(current)
-    raise ConversionError(f"NIR node {name}: {type(node).__name__} cannot be lowered")
-
-
-def _pooled(name: str, node: nir.SumPool2d | nir.AvgPool2d, current: Current) -> Current:
-    kernel, stride, padding = pair(node.kernel_size), pair(node.stride), pair(node.padding)
-    channels, area = current.shape[0], kernel[0] * kernel[1]
-    summing = isinstance(node, nir.SumPool2d)
-    if kernel == stride and not any(padding):
-        pooled = maps.average(current, kernel)
-        return maps.scale(pooled, np.full(channels, float(area)), np.zeros(channels), name) if summing else pooled
-    weight = np.full((channels, 1, *kernel), 1.0 if summing else 1.0 / area)
-    pads = (padding[0], padding[0], padding[1], padding[1])
-    return maps.convolve(current, Kernel(weight, stride, pads, groups=channels), np.zeros(channels), name)
-
-
-def _charged(name: str, current: Current, neurons: Dynamics) -> Current:
-    """What enters, times the gains of current and membrane."""
-    factor, shift = _per_channel(name, neurons.gain_u * neurons.gain_v, current.shape)
-    return maps.settled(maps.scale(current, factor, shift, ""))
-
-
-def _per_channel(name: str, values: object, shape: ig.Shape) -> tuple[Float64, Float64]:
-    """One factor per channel of maps, or per element of a vector, and zeros. Raises ``ConversionError`` where neurons
-    of one channel differ."""
-    rows = np.broadcast_to(np.asarray(values, dtype=np.float64), shape).reshape(shape[0], -1)
-    if (rows != rows[:, :1]).any():
-        raise ConversionError(
-            f"NIR node {name}: gains differ within a channel, and a convolution has one for each channel"
-        )
-    return rows[:, 0].copy(), np.zeros(shape[0])
-
-
-def _flat(neurons: Dynamics) -> Dynamics:
-    arrays = {
-        field: getattr(neurons, field).reshape(-1)
-        for field in ("keep_u", "gain_u", "keep_v", "gain_v", "drive", "reset")
-    }
-    return replace(neurons, **arrays)
-
-
-def _as_mantissa(bias: Float64) -> ig.Int64:
-    """Every bias as the nearest mantissa of 13 bits times the smallest power of two that it needs."""
-    exponent = np.ceil(np.log2(np.maximum(np.abs(np.rint(bias)) / _BIAS_MANTISSA, 1)))
-    found: ig.Int64 = (np.rint(bias / 2**exponent) * 2**exponent).astype(np.int64)
-    return found
-
-
 class _Layer:
     """A layer of neurons, or the readout, on its way to integers."""
 
@@ -229,7 +109,7 @@ class _Layer:
         original: str,
     ) -> None:
         self._name, self._form, self._current = name, form, current
-        self._neurons = _flat(neurons) if neurons is not None and name == READOUT else neurons
+        self._neurons = neurons.flat() if neurons is not None and name == READOUT else neurons
         self._terms = [apply_gain(term, gains.get(term.source, np.ones(1))) for term in current.terms]
         weights = [output_weights(term) for term in self._terms]
         channels = weights[0].shape[0]
@@ -247,7 +127,13 @@ class _Layer:
     def _closest(self, request: Request) -> Units:
         """Of units up to a quarter larger than need be, those that change weights and threshold least: a layer with few
         weights then often has none changed."""
-        found = [choose_units(replace(request, coarser=float(c))) for c in _TRIED]
+        finest = choose_units(request)
+        tried = [1.0]
+        for i, weight in enumerate(request.branches):
+            peak = float(np.abs(weight).max(initial=0)) / (float(finest.unit.max()) * 2.0 ** finest.exponents[i])
+            whole = np.arange(max(int(peak), 1), 0, -1)[:_TRIED]  # those in which the largest weight is exact
+            tried += [c for c in peak / whole if 1 <= c <= _COARSEST]
+        found = [choose_units(replace(request, coarser=c)) for c in tried]
         return min(found, key=lambda units: self._error(request, units))
 
     def _error(self, request: Request, units: Units) -> float:
@@ -315,7 +201,7 @@ class _Layer:
             return 0.0
         n = self._neurons
         constant = float(np.abs(n.drive - (1 - n.keep_v) * n.reset).max()) + float(np.abs(self._bias).max(initial=0))
-        bias = constant / (_BIAS_MANTISSA << _BIAS_EXPONENT)
+        bias = constant / (BIAS_MANTISSA << BIAS_EXPONENT)
         return max(seen.currents[label] / CURRENT_MAX / _ROOM, seen.depths[label] / MEMBRANE_MAX, bias) * UNIT
 
     def _neuron_units(self) -> Float64:
@@ -338,17 +224,17 @@ class _Layer:
         n = self._neurons
         assert n is not None
         unit = self._neuron_units() / UNIT
-        du, dv = np.where(n.keep_u == 0, UNITY - 1, _du(n)), _dv(n)
+        du, dv = np.where(n.keep_u == 0, UNITY - 1, du_of(n)), dv_of(n)
         constant = n.drive - (1 - n.keep_v) * n.reset
         if not self._keeps_bias:
             spread = np.repeat(self._bias, int(np.prod(n.shape)) // len(self._bias)).reshape(n.shape)
             constant = constant + spread
         bias = constant / unit
-        if np.abs(bias).max(initial=0) > _BIAS_MANTISSA << _BIAS_EXPONENT:
+        if np.abs(bias).max(initial=0) > BIAS_MANTISSA << BIAS_EXPONENT:
             raise RangeError(
                 f"{self._name}: its bias reaches {np.abs(bias).max():.3g}, beyond what a neuron's bias holds"
             )
-        return Leak(du.astype(np.int64), dv.astype(np.int64), _as_mantissa(bias))
+        return Leak(du.astype(np.int64), dv.astype(np.int64), as_mantissa(bias))
 
     def population(self, sources: tuple[str, ...]) -> ig.Population:
         """Neurons that fire."""

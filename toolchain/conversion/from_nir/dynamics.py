@@ -11,8 +11,8 @@ is exact where the input stays the same within a step.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal, get_args
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args
 
 import nir
 import numpy as np
@@ -50,6 +50,12 @@ class Dynamics:
     def remembers_current(self) -> bool:
         """Whether any current lasts longer than a step."""
         return bool(self.keep_u.any())
+
+    def flat(self) -> Dynamics:
+        """The same neurons as a vector."""
+        given: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(self)}
+        flat: dict[str, Any] = {k: v.reshape(-1) if isinstance(v, np.ndarray) else v for k, v in given.items()}
+        return Dynamics(**flat)
 
 
 def needs_dt(node: nir.NIRNode) -> bool:
