@@ -177,3 +177,11 @@ def test_a_chip_without_signed_spikes_or_payloads_gets_what_fits(mlp, digits_as_
     assert found.recommendations["streaming"].trial.configuration.method == "qcfs"
     assert found.rows[0].trial.configuration.format == "loihi1"
     assert "does not fit loihi1" in str(found)
+
+
+def test_a_chip_with_one_threshold_per_layer_gets_calibration_that_it_can_hold(mlp, digits_as_vectors):
+    training, _ = digits_as_vectors
+    portfolio = [_line("qcfs", 4, {"calibrate": "full"}), _line("error-free", 4, {"calibrate": "light"})]
+    found = tc.advise(mlp, *training, portfolio=portfolio, chip="loihi1", bits=3, budget="1h", limit=20)
+    assert [row.why for row in found.rows] == ["", ""]
+    assert [row.trial.given["calibrate"] for row in found.rows] == ["full,per=layer", "thresholds,shifts=channel"]

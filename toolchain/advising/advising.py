@@ -21,7 +21,7 @@ from spikec.advising.budget import Budget, seconds_of
 from spikec.advising.choosing import joules, loss, usable
 from spikec.advising.commands import export_command, train_command
 from spikec.advising.pareto import front
-from spikec.advising.portfolio import PORTFOLIO
+from spikec.advising.portfolio import PORTFOLIO, one_threshold_per_layer
 from spikec.advising.racing import Race, Tell
 from spikec.advising.subject import Subject, subject_of
 from spikec.advising.trials import PURPOSES, Trial, trials_of
@@ -114,7 +114,10 @@ def _advise(
     named: bool,
 ) -> Advice:
     shared = {**_for_chip(subject.given, chip), **subject.given}
-    trials = trials_of(PORTFOLIO if portfolio is None else portfolio, shared)
+    lines = PORTFOLIO if portfolio is None else portfolio
+    if chip.form.threshold_per == "layer":
+        lines = [one_threshold_per_layer(line) for line in lines]
+    trials = trials_of(lines, shared)
     with _folder(out) as folder:
         store = Store(folder)
         store.prepare()

@@ -7,7 +7,10 @@ line. The order is that of expected value, so that a short budget still gives an
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
+
+from spikec.conversion.calibration.choice import calibration_of
 
 Fields = Mapping[str, Any]
 
@@ -41,3 +44,10 @@ PORTFOLIO: tuple[Fields, ...] = (
     _line("error-compensation", 16, offsets="static"),
     _line("graded", 1, levels=255),
 )
+
+
+def one_threshold_per_layer(line: Fields) -> Fields:
+    """The line for a chip whose neurons of a layer share one threshold."""
+    if line.get("calibrate") is None:
+        return line
+    return {**line, "calibrate": str(replace(calibration_of(line["calibrate"]), per="layer"))}
