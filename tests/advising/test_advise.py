@@ -53,6 +53,9 @@ def test_each_purpose_gets_the_deployment_that_was_measured(advice, mlp, digits_
         assert pairs["gained"] == (right & ~network_right).sum()
         assert pairs["lost"] == (~right & network_right).sum()
         assert pairs["agree"] == (trace.predictions == network).sum()
+        stored = tc.decode(graph).measured
+        assert stored.correct["network"][:n].tolist() == network_right.tolist()
+        assert stored.correct["spiking"][:n].tolist() == right.tolist()
         assert found.command is None  # an object has no name that a command could take
 
 

@@ -146,6 +146,7 @@ def _advise(
             purpose: _recommended(race, purpose, trial, named) for purpose, trial in race.chosen().items()
         },
         _deploy=bench.deployment,
+        _test=None if named else subject.test,
     )
 
 

@@ -68,9 +68,10 @@ def sensitivity(
 ) -> Sensitivity:
     """Measure it on ``images`` float [N, ...], without labels.
 
-    ``method``: one that has the option ``spikes``. ``calibration`` and ``calibrate``: as for :func:`spikec.convert`, but
-    thresholds only. ``candidates``: numbers of spikes, ascending. The float network runs once for every layer and
-    candidate, from that layer on. Raises what :func:`spikec.convert` raises, and ``ConversionError`` for a network with less than two classes.
+    ``method``: one that has the option ``spikes``. ``calibration`` and ``calibrate``: as for :func:`spikec.convert`,
+    but thresholds only. ``candidates``: numbers of spikes, ascending. The float network runs once for every layer and
+    candidate, from that layer on. Raises what :func:`spikec.convert` raises, and ``ConversionError`` for a network with
+    less than two classes.
     """
     data = as_images(images, "images")
     alike: list[dict[str, Any]] = [{"spikes": k} for k in candidates]
