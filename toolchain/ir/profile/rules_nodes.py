@@ -15,7 +15,7 @@ from spikec.ir.coding import INPUT_TYPES
 from spikec.ir.kinds import MAX_SPIKES, Kind, Maximum, kinds
 from spikec.ir.metadata import INPUT, OUTPUT, TYPE_CHECK_OFF, float_of, int_of, list_of, metadata_of, shown, text_of
 from spikec.ir.operations import Synapse, operation_of
-from spikec.ir.operations.base import whole_numbers
+from spikec.ir.operations.fields import whole_numbers
 
 _EXACT = 2**24
 
