@@ -64,6 +64,8 @@ def subject_of(
     if training is None:
         training = open_dataset(configuration.data, configuration.data_root, "train")
         test = open_dataset(configuration.data, configuration.data_root, "test")
+    if len(training) < 2 * LEAST_IMAGES:
+        raise _too_few(training, test)
     if model is None:
         model = trained_model(configuration, training)
     canonicalize(model, training.images(slice(2)))
@@ -77,11 +79,16 @@ def subject_of(
         middle = len(rest) // 2
         rest, test = rest.subset(slice(middle)), rest.subset(slice(middle, None))
     if min(len(rest), len(test)) < LEAST_IMAGES:
-        raise DataError(
-            f"{training.name}: {len(training)} training and {len(test)} test images are too few; advice needs at least "
-            f"{LEAST_IMAGES} each to calibrate, to choose and to test"
-        )
+        raise _too_few(training, test)
     return Subject(given, model, training, rest, test, apart, _hashes(model, training, test))
+
+
+def _too_few(training: Dataset, test: Dataset | None) -> DataError:
+    tested = f"training and {len(test)} test images" if test is not None else "images"
+    return DataError(
+        f"{training.name}: {len(training)} {tested} are too few; advice needs at least {LEAST_IMAGES} each to "
+        "calibrate, to choose and to test"
+    )
 
 
 def _with_calibration(given: Mapping[str, Any], configuration: Configuration, training: Dataset) -> dict[str, Any]:
@@ -93,6 +100,11 @@ def _with_calibration(given: Mapping[str, Any], configuration: Configuration, tr
 def _check_labels(model: nn.Module, training: Dataset, test: Dataset | None) -> None:
     with torch.inference_mode():
         classes = int(model(training.images(slice(2))).shape[-1])
+    if classes < 2:
+        raise DataError("the network has one output; accuracy, which advice compares, needs one for each class")
+    if test is not None and test.shape != training.shape:
+        sizes = ("x".join(map(str, data.shape)) for data in (training, test))
+        raise DataError("{}: training images are of {}, test images of {}".format(training.name, *sizes))
     for data in (training, test):
         if data is not None and int(data.labels.max()) >= classes:
             raise DataError(f"the network knows {classes} classes, {data.name} has label {data.labels.max()}")
