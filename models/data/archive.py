@@ -22,10 +22,13 @@ def load_archive(path: Path, split: str) -> Dataset:
     [N, F] for networks that take vectors. C is recognised by its size, 1, 3 or 4; a four-axis array that fits both
     layouts, or neither, is refused. Without ``x_test``, ``x`` and ``y`` serve both splits.
     """
-    arrays = _arrays(path)
+    arrays, names = _arrays(path)
     suffix = "_test" if split == "test" and "x_test" in arrays else ""
     if f"x{suffix}" not in arrays or f"y{suffix}" not in arrays:
-        raise DataError(f"{path} holds {', '.join(sorted(arrays)) or 'nothing'}; expected x{suffix} and y{suffix}")
+        raise DataError(
+            f"{path} holds {', '.join(sorted(names)) or 'nothing'}; expected x{suffix} and y{suffix}"
+            + ("" if suffix else ", and x_test and y_test where there are test images")
+        )
     images, scale = _images(path, arrays[f"x{suffix}"])
     every_label = [_labels(path, arrays[k]) for k in ("y", "y_test") if k in arrays]
     count = 1 + max((int(labels.max()) for labels in every_label if labels.size), default=0)
@@ -33,13 +36,14 @@ def load_archive(path: Path, split: str) -> Dataset:
     return Dataset(f"npz:{path}", images, labels, scale, tuple(map(str, range(count))))
 
 
-def _arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
+def _arrays(path: Path) -> tuple[dict[str, npt.NDArray[Any]], list[str]]:
+    """The arrays that are of use, and the names of all."""
     try:
         archive = np.load(path, allow_pickle=False)
         if isinstance(archive, np.ndarray):
             raise DataError(f"{path} is a single array; save x and y with numpy.savez")
         with archive:
-            return {k: archive[k] for k in ("x", "y", "x_test", "y_test") if k in archive.files}
+            return {k: archive[k] for k in ("x", "y", "x_test", "y_test") if k in archive.files}, list(archive.files)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"cannot read {path} as a numpy archive: {error}") from error
 

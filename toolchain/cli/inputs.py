@@ -33,9 +33,10 @@ def open_images(args: argparse.Namespace, graph: IntegerGraph | None = None) -> 
 
     dataset = open_dataset(args.data, args.data_root, "test")
     if graph is not None and dataset.shape != graph.input.shape:
+        known = "" if graph.measured is None else f" ({graph.measured.data} when it was exported)"
         raise DataError(
             f"{args.graph} takes images of {_by(graph.input.shape)}, {args.data} has {_by(dataset.shape)}: "
-            "give the data set it was made for with --data"
+            f"give the data set it was made for with --data{known}"
         )
     if graph is not None and int(dataset.labels.max()) >= graph.readout.v_init.size:
         raise DataError(

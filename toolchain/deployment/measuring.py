@@ -30,7 +30,12 @@ def measured(
             return None, [f"accuracy is not measured: {error}"]
     classes = made.graph.readout.v_init.size
     if test.shape != tuple(made.images.shape[1:]):
-        return None, []  # random pixels: deploying has said so
+        if configuration.data_assumed:
+            return None, []  # random pixels: deploying has said so
+        size = "x".join(map(str, test.shape))
+        return None, [f"accuracy is not measured: test images of {test.name} are of {size}, training images are not"]
+    if classes < 2:
+        return None, ["accuracy is not measured: the network has one output, where accuracy needs one for each class"]
     if int(test.labels.max()) >= classes:
         return None, [
             f"accuracy is not measured: {test.name} has label {test.labels.max()}, the network {classes} classes"
