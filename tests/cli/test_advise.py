@@ -76,9 +76,14 @@ def test_vectors_from_an_archive_without_a_test_set(spikec):
         (["net.nir"], "advice needs the trained network"),
         (["lenet5"], "comes without weights"),
         (["digits-cnn", "--data", "npz:absent.npz"], "absent.npz"),
+        (["resnet20-normalized", "--weights", "x"], "there is no file x"),
+        (["vectors.py:net"], "takes vectors of 12 numbers (its first layer, 0), digits has 1x8x8; give the data set"),
     ],
 )
 def test_mistakes_get_a_sentence(spikec, words, says):
+    Path("vectors.py").write_text(
+        "from torch import nn\ndef net(): return nn.Sequential(nn.Linear(12, 3), nn.ReLU())\n"
+    )
     found = spikec("advise", *words)
     assert found.code == 1
     assert says in found.err

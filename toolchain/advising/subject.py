@@ -14,6 +14,7 @@ from torch import nn
 from spikec import defaults
 from spikec.deployment.configuration import Configuration, sha256
 from spikec.deployment.deploying import trained_model
+from spikec.deployment.example_images import misfit
 from spikec.deployment.filling import fill
 from spikec.errors import DataError
 from spikec.frontend import canonicalize
@@ -66,8 +67,12 @@ def subject_of(
         test = open_dataset(configuration.data, configuration.data_root, "test")
     if len(training) < 2 * LEAST_IMAGES:
         raise _too_few(training, test)
+    named = model is None
     if model is None:
         model = trained_model(configuration, training)
+    problem = misfit(configuration.model, model, training, training.images(slice(2)))
+    if problem is not None:
+        raise DataError(f"{problem}; give the data set it was trained on with --data" if named else problem)
     canonicalize(model, training.images(slice(2)))
     _check_labels(model, training, test)
     given = _with_calibration(given, configuration, training)
