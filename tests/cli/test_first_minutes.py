@@ -260,3 +260,16 @@ def test_an_archive_with_other_names_says_what_it_holds_and_what_is_wanted(spike
     said = spikec("export", "net.py:mlp", "--data", "npz:set.npz", "-o", "net.nir")
     assert said.code == 1
     assert "holds x_test, x_train, y_train; expected x and y, and x_test and y_test" in said.err
+
+
+@pytest.mark.parametrize("kind", ["double", "half"])
+def test_weights_of_other_precision_are_taken_as_floats(spikec, tmp_path, monkeypatch, kind):
+    monkeypatch.chdir(tmp_path)
+    Path("net.py").write_text(
+        "import torch\nfrom torch import nn\ndef net():\n    torch.manual_seed(0)\n"
+        f"    return nn.Sequential(nn.Linear(12, 16), nn.ReLU(), nn.Linear(16, 3)).{kind}()\n"
+    )
+    np.savez("set.npz", x=np.random.default_rng(0).random((30, 12)), y=np.arange(30) % 3)
+    made = spikec("export", "net.py:net", "--data", "npz:set.npz", "-o", "net.nir", "--json")
+    assert made.code == 0, made.err
+    assert made.json["accuracy"]["images"] == 30
