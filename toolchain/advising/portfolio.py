@@ -26,8 +26,8 @@ _LAYERWISE = {"schedule": "layerwise"} | _FULL
 PORTFOLIO: tuple[Fields, ...] = (
     _line("error-free", 5, _FULL),
     _line("graded", 1, _FULL, levels=15),
-    _line("error-compensation", 4, _FULL, offsets="static", spikes=7),
     _line("error-compensation", 8, _FULL, offsets="static"),
+    _line("error-compensation", 4, _FULL, offsets="static", spikes=7),
     _line("error-free", 4, _FULL),
     _line("graded", 1, _FULL, levels=31),
     _line("error-compensation", 2, _FULL, offsets="static", spikes=7),
