@@ -49,6 +49,21 @@ class GoldenProgram:
         return self.model.run(images, record=record, **options)
 
 
+@dataclass(frozen=True)
+class GoldenSequences:
+    """A graph whose runs are as long as their sequences; ``settings``: options of :func:`spikec.simulation.simulate`
+    that were given to ``compile``."""
+
+    graph: IntegerGraph
+    settings: dict[str, Any]
+
+    def run(self, sequences: npt.ArrayLike, *, record: str | None = None, **options: Any) -> Trace:
+        """Run numbers [N, steps, *input shape], or a list of sequences of different lengths."""
+        from spikec.simulation import simulate
+
+        return simulate(self.graph, sequences, record=record, **self.settings, **options)
+
+
 class GoldenTarget:
     """Always available. It has no limits, so every graph of the profile compiles."""
 
@@ -89,7 +104,7 @@ class GoldenTarget:
         overflow: Overflow = "exact",
         format: NumberFormat | str | None = None,
         device: str = "cpu",
-    ) -> GoldenProgram:
+    ) -> GoldenProgram | GoldenSequences:
         """Verify and prepare ``graph``. Raises ``GraphError``.
 
         ``measure``: also watch membranes that are proven to fit. ``overflow``, ``format`` and ``device``: as for
@@ -100,5 +115,8 @@ class GoldenTarget:
         from spikec.simulation.registers import registers
 
         integer = as_integer(graph)
+        if integer.sequences:
+            settings = {"measure": measure, "overflow": overflow, "format": format, "device": device}
+            return GoldenSequences(integer, settings)
         chosen = registers(overflow, format, integer)
         return GoldenProgram(integer, GoldenModel(integer, measure=measure, registers=chosen, device=device))

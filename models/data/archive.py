@@ -22,11 +22,11 @@ def load_archive(path: Path, split: str) -> Dataset:
     [N, F] for networks that take vectors. C is recognised by its size, 1, 3 or 4; a four-axis array that fits both
     layouts, or neither, is refused. Without ``x_test``, ``x`` and ``y`` serve both splits.
     """
-    arrays, names = _arrays(path)
+    arrays = read_arrays(path, ("x", "y", "x_test", "y_test"))
     suffix = "_test" if split == "test" and "x_test" in arrays else ""
     if f"x{suffix}" not in arrays or f"y{suffix}" not in arrays:
         raise DataError(
-            f"{path} holds {', '.join(sorted(names)) or 'nothing'}; expected x{suffix} and y{suffix}"
+            f"{path} holds {', '.join(sorted(_names(path))) or 'nothing'}; expected x{suffix} and y{suffix}"
             + ("" if suffix else ", and x_test and y_test where there are test images")
         )
     images, scale = _images(path, arrays[f"x{suffix}"])
@@ -36,16 +36,21 @@ def load_archive(path: Path, split: str) -> Dataset:
     return Dataset(f"npz:{path}", images, labels, scale, tuple(map(str, range(count))))
 
 
-def _arrays(path: Path) -> tuple[dict[str, npt.NDArray[Any]], list[str]]:
-    """The arrays that are of use, and the names of all."""
+def read_arrays(path: Path, names: tuple[str, ...]) -> dict[str, npt.NDArray[Any]]:
+    """Those of the arrays called ``names`` that an archive holds. Raises :class:`DataError`."""
     try:
         archive = np.load(path, allow_pickle=False)
         if isinstance(archive, np.ndarray):
             raise DataError(f"{path} is a single array; save x and y with numpy.savez")
         with archive:
-            return {k: archive[k] for k in ("x", "y", "x_test", "y_test") if k in archive.files}, list(archive.files)
+            return {name: archive[name] for name in names if name in archive.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"cannot read {path} as a numpy archive: {error}") from error
+
+
+def _names(path: Path) -> list[str]:
+    with np.load(path, allow_pickle=False) as archive:
+        return list(archive.files)
 
 
 def _images(path: Path, x: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ import torch
 
 from spikec.ir.graph import IntegerGraph
 from spikec.ir.pools import pooled_images
+from spikec.ir.types import Int64
+from spikec.simulation.emission import Emission, Result
 from spikec.simulation.trace import TargetSteps, Trace
 from spikec.targets.lava.arithmetic import lava_layout
 from spikec.targets.lava.job import Results
@@ -25,41 +28,62 @@ def assemble(
     info: dict[str, str],
     target_steps: TargetSteps,
     unseen: frozenset[str] = frozenset(),
+    *,
+    lengths: Int64 | None = None,
+    spikes: bool = True,
 ) -> Trace:
-    """Join the results of all chunks, in the layout of the graph. ``unseen``: populations with unknown membranes."""
+    """Join the results of all chunks, in the layout of the graph.
+
+    ``integers``: the images, or sequences with steps after N. ``unseen``: populations with unknown membranes.
+    ``lengths`` [N]: where sequences end early; they need rasters, which are kept if ``spikes``.
+    """
 
     def joined(name: str, key: str) -> Array:
         return np.concatenate([r.arrays[name][key] for r in results])
 
     names = [p.name for p in graph.populations]
     readout = graph.readout
-    curve = joined(readout.name, "curve")
+    emissions = {name: _emission(joined, name, rasters="spikes" in results[0].arrays[name]) for name in names}
+    found = Result(emissions, torch.from_numpy(joined(readout.name, "curve")).transpose(0, 1))
+    if lengths is not None:
+        found = found.until(torch.from_numpy(lengths), spikes=spikes)
+    curve = np.ascontiguousarray(found.readout.transpose(0, 1).numpy())
     seen = [n for n in (*names, readout.name) if n not in unseen]
     ranges = {name: joined(name, "membrane") for name in seen}
-    recorded = "spikes" in results[0].arrays[names[0]] if names else False
     output = np.ascontiguousarray(curve[:, -1])
-    counts = {name: lava_layout(joined(name, "counts"), leading=1).astype(np.int32) for name in names}
-    events = {name: lava_layout(joined(name, "events"), leading=1).astype(np.int32) for name in names}
+    counts = {name: e.counts.numpy().astype(np.int32) for name, e in found.emissions.items()}
+    events = {name: e.events.numpy().astype(np.int32) for name, e in found.emissions.items() if e.events is not None}
+    frames = integers.reshape(-1, *integers.shape[2:]) if graph.sequences else integers
     return Trace(
         output=output,
         logits=(output * readout.scale).astype(np.float32),
         counts=counts,
         events=events,
-        spikes={name: lava_layout(joined(name, "spikes"), leading=2) for name in names} if recorded else {},
+        spikes={name: e.raster.numpy() for name, e in found.emissions.items() if e.raster is not None},
         output_curve=curve if graph.schedule == "pipelined" else None,
         membrane={name: (int(r[:, 0].min()), int(r[:, 1].max())) for name, r in ranges.items()},
         overflows={name: int(r[:, 2].sum()) for name, r in ranges.items()},
-        input_events=(integers != 0).sum(axis=0, dtype=np.int32),
+        input_events=(frames != 0).sum(axis=0, dtype=np.int32),
         pooled_events={
             name: (pixels != 0).sum(0).to(torch.int32).numpy()
-            for name, pixels in pooled_images(graph, torch.from_numpy(integers)).items()
+            for name, pixels in pooled_images(graph, torch.from_numpy(frames)).items()
         },
         count_totals={name: array.sum(axis=0, dtype=np.int64) for name, array in counts.items()},
         event_totals={name: array.sum(axis=0, dtype=np.int64) for name, array in events.items()},
         timesteps=graph.timesteps,
         extra_steps=graph.emission_steps - graph.timesteps,
+        steps=lengths,
         target="lava",
         seconds=seconds,
         info=info,
         target_steps=target_steps,
     )
+
+
+def _emission(joined: Callable[[str, str], Array], name: str, *, rasters: bool) -> Emission:
+    """What a population sent, in the layout of the graph."""
+
+    def found(key: str, leading: int) -> torch.Tensor:
+        return torch.from_numpy(lava_layout(joined(name, key), leading=leading))
+
+    return Emission(found("counts", 1), found("events", 1), found("spikes", 2) if rasters else None)

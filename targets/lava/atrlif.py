@@ -17,11 +17,17 @@ from spikec.analysis.ranges import bounds
 from spikec.errors import DoesNotFit
 from spikec.implementations import Implementations
 from spikec.ir.kinds import IF, Kind
+from spikec.targets.lava.arithmetic import lava_layout
+from spikec.targets.lava.operations import Part
+from spikec.targets.lava.paths import ATRLIF
 
 #: |running sum| in units of weights: 24 bits with sign, 6 of them behind the point.
 SUM_MAX = 2**17 - 1
 #: The base threshold is a uint16.
 HALF_THETA_MAX = 2**16 - 1
+
+#: It holds a weight of 1 as 64.
+_UNIT = 64
 
 #: Why ``ATRLIF`` cannot replace a population that receives ``lowest`` to ``highest`` in a step; empty if it can.
 ATRLIF_FITS: Implementations[Callable[[ig.IntegerGraph, ig.Population, ig.Int64, ig.Int64], str]] = Implementations(
@@ -32,11 +38,20 @@ ATRLIF_FITS: Implementations[Callable[[ig.IntegerGraph, ig.Population, ig.Int64,
 )
 
 
-def unfit(graph: ig.IntegerGraph) -> dict[str, str]:
-    """Populations that ``ATRLIF`` cannot replace, each with the first reason."""
+def unfit(graph: ig.IntegerGraph, *, pace: int) -> dict[str, str]:
+    """Populations that ``ATRLIF`` cannot replace, each with the first reason. ``pace``: Lava steps of a step."""
+    if pace > 1:
+        reason = f"a step takes {pace} Lava steps, since a cycle passes as many synapses, and ATRLIF may fire at each"
+        return {p.name: reason for p in graph.populations}
     ranges = bounds(graph).accumulators
     found = {p.name: _reason(graph, p, ranges[p.name].lowest, ranges[p.name].highest) for p in graph.populations}
     return {name: reason for name, reason in found.items() if reason}
+
+
+def part(node: ig.Population) -> Part:
+    """The process of a population that fits."""
+    half = int(node.theta.flat[0]) // 2
+    return Part(ATRLIF, {"half_theta": half}, {"v": (lava_layout(node.v_init) - half) * _UNIT})
 
 
 def _reason(graph: ig.IntegerGraph, node: ig.Population, lowest: ig.Int64, highest: ig.Int64) -> str:

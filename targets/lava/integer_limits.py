@@ -34,6 +34,7 @@ def check_ranges(graph: ig.IntegerGraph, *, image_is_sent: bool) -> None:
     ``image_is_sent``: the image enters as graded spikes, not as a current computed on the host.
     """
     sent: dict[str, Interval] = {}
+    emitted = {p.name: p.neuron.emission for p in graph.populations}
     for node in graph:
         low, high = _sum([sent[s] for s in node.sources], node)
         if not isinstance(node, ig.InputNode):
@@ -43,7 +44,10 @@ def check_ranges(graph: ig.IntegerGraph, *, image_is_sent: bool) -> None:
                 bounds = (min(node.low, 0), node.high) if image_is_sent else (0, 0)
                 sent[node.name] = _filled(node, *bounds)
             case ig.Population():
-                lowest, highest = node.neuron.emission
+                lowest, highest = emitted[node.name]
+                sent[node.name] = _filled(node, min(lowest, 0), highest)
+            case ig.Feedback():
+                lowest, highest = emitted[node.of]
                 sent[node.name] = _filled(node, min(lowest, 0), highest)
             case ig.Operation():
                 sent[node.name] = LAVA_LIMITS(node)(node, low, high)

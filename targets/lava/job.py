@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spikec.targets.lava.paths import IMAGE_SOURCE, INTEGRATOR, LIF
+from spikec.targets.lava.paths import FRAME_SOURCE, IMAGE_SOURCE, LIF, READOUTS
 from spikec.targets.lava.plan import CURRENT, RECORDER, Plan, ProcessSpec
 
 Array = npt.NDArray[Any]
@@ -33,7 +33,7 @@ class Job:
     plan: Plan
     images: int
     currents: Mapping[str, Array]
-    sent: Array | None  # graded input: int64 [N, *shape in Lava's layout]
+    sent: Array | None  # graded input: int64 [N, *shape in Lava's layout], sequences with steps after N
     raster: bool
     models: Mapping[str, str] = field(default_factory=dict)
     worker: str = "spikec.targets.lava.worker"
@@ -57,13 +57,13 @@ def write_job(folder: Path, job: Job) -> None:
         settings: dict[str, Any] = dict(spec.parameters)
         if spec.windowed:
             settings |= {"index": index, "images": job.images, "offset": spec.arrival}
-            settings |= {"steps": plan.steps, "stride": plan.stride}
+            settings |= {"steps": plan.steps, "stride": plan.stride, "pace": plan.pace}
         for key, array in spec.arrays.items():
             np.save(folder / f"{index}.{key}.npy", array)
         driven = spec.name.removesuffix(CURRENT)
         if driven in job.currents:
             np.save(folder / f"{index}.current.npy", _narrow(job.currents[driven]))
-        if spec.path == IMAGE_SOURCE and job.sent is not None:
+        if spec.path in (IMAGE_SOURCE, FRAME_SOURCE) and job.sent is not None:
             np.save(folder / f"{index}.images.npy", job.sent.astype(np.int16))
         for key, (shape, dtype) in _outputs(spec, job).items():
             path = folder / f"{index}.{key}.npy"
@@ -107,7 +107,8 @@ def result_bytes(plan: Plan, *, raster: bool, current_neurons: int) -> int:
         for spec in plan.processes
         for shape, dtype in _outputs(spec, job).values()
     ]
-    return sum(sizes) + 4 * current_neurons
+    frames = sum(int(np.prod(s.parameters["shape"])) for s in plan.processes if s.path == FRAME_SOURCE)
+    return sum(sizes) + 4 * current_neurons + 2 * plan.steps * frames
 
 
 def _outputs(spec: ProcessSpec, job: Job) -> dict[str, tuple[tuple[int, ...], type[np.generic]]]:
@@ -119,7 +120,7 @@ def _outputs(spec: ProcessSpec, job: Job) -> dict[str, tuple[tuple[int, ...], ty
     n = job.images
     if spec.path == LIF:
         return {"v": ((n, *spec.arrays["v_init"].shape), np.int64)}
-    if spec.path == INTEGRATOR:
+    if spec.path in READOUTS:
         curve = (n, spec.parameters["count_steps"], *spec.arrays["v_init"].shape)
         return {"curve": (curve, np.int64), "membrane": ((n, 3), np.int64)}
     if not spec.emits:

@@ -15,7 +15,7 @@ import numpy as np
 from spikec.errors import DoesNotFit, GraphError
 from spikec.implementations import Implementations
 from spikec.ir.graph import IntegerGraph, Population
-from spikec.ir.kinds import IF, BitSerialIF, CalibratedIF, GradedIF, Kind, Maximum, SignedIF
+from spikec.ir.kinds import IF, BitSerialIF, CalibratedIF, CubaLIF, GradedIF, Kind, Maximum, SignedIF
 from spikec.ir.types import Int64
 
 #: ``module:class`` of the process.
@@ -28,10 +28,11 @@ LAVA_PROCESSES.register(CalibratedIF)("spikec.targets.lava.processes.calibrated:
 LAVA_PROCESSES.register(BitSerialIF)("spikec.targets.lava.processes.levels:BitSerialIF")
 LAVA_PROCESSES.register(Maximum)("spikec.targets.lava.processes.maxima:Maximum")
 LAVA_PROCESSES.register(GradedIF)("spikec.targets.lava.processes.levels:GradedIF")
+LAVA_PROCESSES.register(CubaLIF)("spikec.targets.lava.processes.leaky:CubaLIF")
 
 
 def emit_delay(graph: IntegerGraph, node: Population) -> int:
-    """Lava steps from the first input of a window to the first emission.
+    """Steps from the first input of a window to the first emission.
 
     A population that must see several steps first begins to emit at the last of them. Raises ``DoesNotFit`` for a
     schedule that the kind, or its Lava process, does not run in.

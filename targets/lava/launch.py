@@ -19,7 +19,7 @@ import numpy as np
 
 from spikec.errors import ToolchainError
 from spikec.targets.lava.job import Job, Results, read_results, write_job
-from spikec.targets.lava.paths import INTEGRATOR
+from spikec.targets.lava.paths import READOUTS
 from spikec.targets.lava.status import read_failure, read_state
 from spikec.targets.lava.system import has_ended, kill_group, remove_shared_memory
 
@@ -104,7 +104,7 @@ def _watch(
     progress: Progress,
 ) -> None:
     beats = np.load(folder / "beats.npy", mmap_mode="r")
-    readout = next(i for i, p in enumerate(job.plan.processes) if p.path == INTEGRATOR)
+    readout = next(i for i, p in enumerate(job.plan.processes) if p.path in READOUTS)
     arrival = job.plan.processes[readout].arrival
     seen: object = None
     since = alive = time.monotonic()

@@ -5,25 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from spikec.errors import ToolchainError
 from spikec.targets.lava.paths import InputCoding
 from spikec.targets.options import option
+
+#: Which neurons are Lava's own.
+Neuron = Literal["lif", "soft_reset", "atrlif"]
 
 
 @dataclass(frozen=True)
 class LavaOptions:
     """How a graph is run. None of the options changes a result.
 
-    ``neuron``: "soft_reset" (our process) or "atrlif" (an independent cross-check: Lava's own ``ATRLIF`` for every
-    population that it can replace; runs one image at a time and does not see the membranes of these populations).
+    ``neuron``: "lif" (Lava's own ``LIFReset`` for every population of leaky neurons that it can replace, our processes
+    for all others), "soft_reset" (our processes everywhere) or "atrlif" (an independent cross-check: Lava's own
+    ``ATRLIF`` for every population that it can replace, ours elsewhere; runs one image at a time). Membranes of Lava's
+    own neurons are not seen.
     ``precision``: the tag of the process models; "floating_pt" computes the same integers in float64, with Lava's own
     ``Conv`` and ``Dense``. ``input``: "current" (the host computes the first layer's integer current; its neurons add
-    it) or "graded" (the image is sent as graded spikes). ``stock``: Lava's own models of ``Conv`` and ``Dense`` instead
-    of the fast ones. ``models``: drop-in models by Process class, ``{"SoftResetIF": "module:class"}``. ``workers``:
-    interpreters that share the images. ``chunk``: images per interpreter start; by default, as many as 256 MiB of files
-    hold.
+    it) or "graded" (the image is sent as graded spikes, as sequences always are). ``stock``: Lava's own models of
+    ``Conv`` and ``Dense`` instead of the fast ones. ``models``: drop-in models by Process class,
+    ``{"SoftResetIF": "module:class"}``. ``workers``: interpreters that share the images. ``chunk``: images per
+    interpreter start; by default, as many as 256 MiB of files hold.
     ``stall_seconds``: give up if no process advances for so long (at least a minute while starting).
     ``resume_dir``: a folder for the results of finished chunks (50 images by default); those already there are reused.
     ``progress``: called with (images done, images).
@@ -32,8 +37,11 @@ class LavaOptions:
     input: InputCoding = option(
         "current", "first layer on the host (default) or in Lava", choices=("current", "graded")
     )
-    neuron: Literal["soft_reset", "atrlif"] = option(
-        "soft_reset", "Lava's own ATRLIF where a layer can be one", choices=("soft_reset", "atrlif")
+    neuron: Neuron = option(
+        "lif",
+        "Lava's own LIF where a leaky layer can be one (default), our processes only, or Lava's own ATRLIF where a "
+        "layer can be one",
+        choices=get_args(Neuron),
     )
     precision: Literal["fixed_pt", "floating_pt"] = option(
         "fixed_pt", "tag of the process models", choices=("fixed_pt", "floating_pt")
@@ -51,8 +59,8 @@ class LavaOptions:
     def __post_init__(self) -> None:
         if self.input not in ("current", "graded"):
             raise ToolchainError(f"input is {self.input!r}; give 'current' or 'graded'")
-        if self.neuron not in ("soft_reset", "atrlif"):
-            raise ToolchainError(f"neuron is {self.neuron!r}; give 'soft_reset' or 'atrlif'")
+        if self.neuron not in get_args(Neuron):
+            raise ToolchainError(f"neuron is {self.neuron!r}; give 'lif', 'soft_reset' or 'atrlif'")
         if self.precision not in ("fixed_pt", "floating_pt"):
             raise ToolchainError(f"precision is {self.precision!r}; give 'fixed_pt' or 'floating_pt'")
         if self.neuron == "atrlif" and self.precision == "floating_pt":

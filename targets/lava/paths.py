@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-#: How the image enters: as the current of the first layer, or sent as graded spikes.
+#: How the image enters: as the current of the first layer, or sent as graded spikes. Sequences are always sent.
 InputCoding = Literal["current", "graded"]
 
 _OURS = "spikec.targets.lava.processes"
@@ -18,14 +18,19 @@ CONV = "lava.proc.conv.process:Conv"
 DENSE = "lava.proc.dense.process:Dense"
 ATRLIF = "lava.proc.atrlif.process:ATRLIF"
 LIF = "lava.proc.lif.process:LIF"
+LIF_RESET = "lava.proc.lif.process:LIFReset"
 
 #: Connections that are not synapses.
 SUM_POOL = f"{_OURS}.wiring:SumPool"
 MAX_POOL = f"{_OURS}.maxima:MaxPool"
 RELAY = f"{_OURS}.wiring:Relay"
+FEEDBACK = f"{_OURS}.feedback:Feedback"
 
 #: Where numbers enter and leave.
 IMAGE_SOURCE = f"{_OURS}.source:ImageSource"
+FRAME_SOURCE = f"{_OURS}.source:FrameSource"
 CURRENT_SOURCE = f"{_OURS}.beside:CurrentSource"
 SPIKE_RECORDER = f"{_OURS}.beside:SpikeRecorder"
 INTEGRATOR = f"{_OURS}.readout:Integrator"
+LEAKY_INTEGRATOR = f"{_OURS}.leaky:LeakyIntegrator"
+READOUTS = frozenset({INTEGRATOR, LEAKY_INTEGRATOR})

@@ -2,13 +2,14 @@
 
 Time. A population or relay receives and sends within one step; every synapse and pool sends what it computed the step
 before. A population that must see several steps first (all T of them with ``layerwise``, or a rehearsal) begins to emit
-at the last of those steps. The *arrival* of a node is the Lava step at which it receives logical step 0 of its input.
-Where branches meet, relays delay the earlier ones until the latest arrival. Windows then need no other alignment, and
-the result is that of a network without delays.
+at the last of those steps. The *arrival* of a node is the Lava step at which it receives logical step 0 of its input
+(:mod:`spikec.targets.lava.alignment`). Where branches meet, relays delay the earlier ones until the latest arrival.
+Windows then need no other alignment, and the result is that of a network without delays.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,15 +18,21 @@ import numpy.typing as npt
 import spikec.ir as ig
 from spikec.errors import MissingImplementation
 from spikec.ir.kinds import Maximum
-from spikec.targets.lava import kinds
+from spikec.targets.lava import atrlif, kinds, lif
+from spikec.targets.lava.alignment import Alignment, align
 from spikec.targets.lava.arithmetic import lava_layout
-from spikec.targets.lava.operations import LAVA_OPERATIONS, Reading
+from spikec.targets.lava.currents import constant_currents
+from spikec.targets.lava.operations import Reading
 from spikec.targets.lava.paths import (
     ATRLIF,
     CURRENT_SOURCE,
+    FEEDBACK,
+    FRAME_SOURCE,
     IMAGE_SOURCE,
     INTEGRATOR,
+    LEAKY_INTEGRATOR,
     MAX_POOL,
+    READOUTS,
     RELAY,
     SPIKE_RECORDER,
     InputCoding,
@@ -35,9 +42,7 @@ Array = npt.NDArray[Any]
 
 #: Suffixes of the processes beside a stock neuron.
 CURRENT, RECORDER = ":current", ":spikes"
-#: Lava's neurons hold a weight of 1 as 64.
-_ATRLIF_UNIT = 64
-_WINDOWED = frozenset({INTEGRATOR, IMAGE_SOURCE, CURRENT_SOURCE, MAX_POOL})
+_WINDOWED = READOUTS | {IMAGE_SOURCE, FRAME_SOURCE, CURRENT_SOURCE, MAX_POOL, FEEDBACK}
 
 
 @dataclass(frozen=True)
@@ -79,10 +84,11 @@ class Connection:
 @dataclass(frozen=True)
 class Plan:
     """All processes in topological order, all connections, and ``tail``: the Lava steps that the last window, once it
-    has entered, needs to leave. N images take ``N * steps + tail`` Lava steps.
+    has entered, needs to leave. N images take ``N * steps * pace + tail`` Lava steps, where a logical step takes
+    ``pace`` of them.
 
-    Stock neurons do not reset themselves. With them, an image enters only when the one before has left and ``tail + 1``
-    steps without any spike have passed, so that no synapse holds a sum any more.
+    ``ATRLIF`` does not reset itself. With such neurons, an image enters only when the one before has left and
+    ``tail + 1`` steps without any spike have passed, so that no synapse holds a sum any more.
     """
 
     processes: tuple[ProcessSpec, ...]
@@ -91,37 +97,49 @@ class Plan:
     tail: int
     input_coding: InputCoding
     one_by_one: bool = False
+    pace: int = 1
 
     @property
     def stride(self) -> int:
         """Lava steps from the start of one image to the start of the next."""
-        return sum(self.pieces) if self.one_by_one else self.steps
+        return sum(self.pieces) if self.one_by_one else self.steps * self.pace
 
     @property
     def pieces(self) -> tuple[int, int]:
         """With one image at a time: Lava steps until it has left, and silent Lava steps after it."""
-        return self.steps + self.tail, self.tail + 1
+        return self.steps * self.pace + self.tail, self.tail + 1
 
     @property
     def latency(self) -> int:
         """Lava steps from an image's first step to its output."""
-        readout = next(p for p in self.processes if p.path == INTEGRATOR)
-        return int(readout.arrival + readout.parameters["count_steps"])
+        readout = next(p for p in self.processes if p.path in READOUTS)
+        return int(readout.arrival + self.pace * (readout.parameters["count_steps"] - 1) + 1)
 
     def lava_steps(self, images: int) -> int:
         """Lava steps for a number of images."""
-        return images * self.stride if self.one_by_one else images * self.steps + self.tail
+        return images * self.stride + (0 if self.one_by_one else self.tail)
 
 
-def make_plan(graph: ig.IntegerGraph, input_coding: InputCoding, *, atrlif: frozenset[str] = frozenset()) -> Plan:
-    """Map a graph; populations named in ``atrlif`` become Lava's own neurons, with a source of their constant current
-    and a recorder beside them. Raises ``DoesNotFit`` where Lava's processes cannot hold the graph."""
-    return _Planner(graph, input_coding, atrlif).plan()
+def make_plan(
+    graph: ig.IntegerGraph,
+    input_coding: InputCoding,
+    *,
+    stock: Mapping[str, str] | None = None,
+    alignment: Alignment | None = None,
+) -> Plan:
+    """Map a graph. Raises ``DoesNotFit`` where Lava's processes cannot hold it.
+
+    ``stock``: populations that become neurons of Lava's own, each with the path of its process; beside them there is a
+    recorder, and a source of their constant current where there is one. ``alignment``: that of the graph, where known.
+    """
+    return _Planner(graph, input_coding, stock or {}, alignment or align(graph, input_coding)).plan()
 
 
 class _Planner:
-    def __init__(self, graph: ig.IntegerGraph, input_coding: InputCoding, atrlif: frozenset[str]) -> None:
-        self._graph, self._coding, self._atrlif = graph, input_coding, atrlif
+    def __init__(
+        self, graph: ig.IntegerGraph, input_coding: InputCoding, stock: Mapping[str, str], alignment: Alignment
+    ) -> None:
+        self._graph, self._coding, self._stock, self._alignment = graph, input_coding, stock, alignment
         self._processes: list[ProcessSpec] = []
         self._connections: list[Connection] = []
         self._leaving: dict[str, int] = {}  # process name -> Lava step at which its logical step 0 leaves
@@ -136,31 +154,50 @@ class _Planner:
     def plan(self) -> Plan:
         for node in self._graph:
             self._place(node)
-        tail = max(self._leaving.values(), default=0)
-        steps, alone = self._graph.emission_steps, bool(self._atrlif)
-        return Plan(tuple(self._processes), tuple(self._connections), steps, tail, self._coding, alone)
+        return Plan(
+            tuple(self._processes),
+            tuple(self._connections),
+            steps=self._graph.emission_steps,
+            tail=max(self._leaving.values(), default=0),
+            input_coding=self._coding,
+            one_by_one=ATRLIF in self._stock.values(),
+            pace=self._alignment.pace,
+        )
 
     def _place(self, node: ig.Node) -> None:
         match node:
             case ig.InputNode():
                 if self._coding == "graded":
-                    settings = {"shape": node.shape[::-1], **self._input_window}
-                    self._add(ProcessSpec(IMAGE_SOURCE, node.name, 0, settings), node.shape, 0)
+                    self._add(self._source(node), node.shape, 0)
+            case ig.Feedback():
+                sender = self._graph.nodes[node.of]
+                assert isinstance(sender, ig.Population)
+                listens = self._alignment.arrivals[node.of] + self._alignment.delay(self._graph, sender)
+                settings = {"shape": node.shape[::-1]}
+                # It passes on at once what counts as the input of one step later.
+                self._add(ProcessSpec(FEEDBACK, node.name, listens, settings), node.shape, -self._alignment.pace)
+                self._connections.append(Connection(node.of, node.name))
             case ig.Operation():
-                if self._origins(node):  # else: computed on the host, part of the constant current
+                if node.name in self._alignment.operations:  # else: computed on the host, part of the constant current
                     self._operation(node)
-            case ig.Population() if node.name in self._atrlif:
+            case ig.Population() if node.name in self._stock:
                 self._stock_population(node, self._join(node))
             case ig.Population():
-                delay = kinds.emit_delay(self._graph, node)
+                delay = self._alignment.delay(self._graph, node)
                 self._add(self._population(node, self._join(node), delay), node.shape, delay)
             case ig.Readout():
                 self._add(self._readout(node, self._join(node)), node.shape, 0)
             case _:
                 raise MissingImplementation(f"{type(node).__name__} has no place in a Lava network")
 
+    def _source(self, node: ig.InputNode) -> ProcessSpec:
+        settings = {"shape": node.shape[::-1]}
+        if self._graph.sequences:
+            return ProcessSpec(FRAME_SOURCE, node.name, 0, settings)
+        return ProcessSpec(IMAGE_SOURCE, node.name, 0, settings | self._input_window)
+
     def _operation(self, node: ig.Operation) -> None:
-        made = LAVA_OPERATIONS(node)(node)
+        made = self._alignment.operations[node.name]
         if isinstance(made, Reading):
             self._readings[node.name] = made
         else:
@@ -188,7 +225,7 @@ class _Planner:
     def _join(self, node: ig.Node) -> int:
         """Connect the sources of a node, aligned in time. Returns their common arrival."""
         origins = self._origins(node)
-        arrival = max((self._leaving[c.source] for c in origins), default=0)
+        arrival = self._alignment.arrivals[node.name]
         taken: set[str] = set()
         for number, connection in enumerate(origins):
             slack = arrival - self._leaving[connection.source]
@@ -205,16 +242,24 @@ class _Planner:
         return arrival
 
     def _stock_population(self, node: ig.Population, arrival: int) -> None:
-        half = int(node.theta.flat[0]) // 2
         settings = {"shape": node.shape[::-1]}
+        if self._stock[node.name] == ATRLIF:
+            made = atrlif.part(node)
+        else:
+            made = lif.part(node, arrival, self._graph.emission_steps)
         current = ProcessSpec(CURRENT_SOURCE, f"{node.name}{CURRENT}", arrival, settings)
-        arrays = {"v": (lava_layout(node.v_init) - half) * _ATRLIF_UNIT}
-        neurons = ProcessSpec(ATRLIF, node.name, arrival, {"half_theta": half}, arrays)
+        neurons = ProcessSpec(made.path, node.name, arrival, made.parameters, made.arrays)
         count_steps = {"count_steps": self._graph.timing.counted_steps}
         recorder = ProcessSpec(SPIKE_RECORDER, f"{node.name}{RECORDER}", arrival, settings | count_steps, emits=1)
-        for spec in (current, neurons, recorder):
+        driven = [current] if self._is_driven(node) else []
+        for spec in (*driven, neurons, recorder):
             self._add(spec, node.shape, 0)
-        self._connections += [Connection(current.name, node.name), Connection(node.name, recorder.name)]
+        self._connections += [Connection(spec.name, node.name) for spec in driven]
+        self._connections.append(Connection(node.name, recorder.name))
+
+    def _is_driven(self, node: ig.Population) -> bool:
+        """Whether a constant current can reach a population."""
+        return self._coding == "current" or bool(constant_currents(self._graph, None)[node.name].any())
 
     def _population(self, node: ig.Population, arrival: int, delay: int) -> ProcessSpec:
         numbers, per_neuron = kinds.fields(node)
@@ -239,6 +284,11 @@ class _Planner:
             "schedule": self._graph.schedule,
             "radix": self._radix,
             "count_steps": self._graph.timing.counted_steps,
+            "decode": node.decode,
             **self._input_window,
         }
-        return ProcessSpec(INTEGRATOR, node.name, arrival, settings, {"v_init": lava_layout(node.v_init)})
+        arrays = {"v_init": lava_layout(node.v_init)}
+        if node.leak is None:
+            return ProcessSpec(INTEGRATOR, node.name, arrival, settings, arrays)
+        arrays |= {name: lava_layout(getattr(node.leak, name)) for name in ("du", "dv", "bias")}
+        return ProcessSpec(LEAKY_INTEGRATOR, node.name, arrival, settings, arrays)

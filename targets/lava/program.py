@@ -12,18 +12,21 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from spikec.errors import DataError, ToolchainError
-from spikec.ir import IntegerGraph
-from spikec.simulation.encode import encode
+from spikec.errors import ToolchainError
+from spikec.ir import Int64, IntegerGraph
+from spikec.ir.kinds import CubaLIF
+from spikec.simulation.encode import as_sequences, encode
 from spikec.simulation.trace import TargetSteps, Trace
+from spikec.targets.lava import atrlif, lif
+from spikec.targets.lava.alignment import align
 from spikec.targets.lava.arithmetic import lava_layout
 from spikec.targets.lava.assembling import assemble
-from spikec.targets.lava.atrlif import unfit
 from spikec.targets.lava.currents import constant_currents
 from spikec.targets.lava.integer_limits import check_ranges
 from spikec.targets.lava.job import Job, Results, result_bytes
 from spikec.targets.lava.launch import CancelledError, naming_a_full_disk, run_job
 from spikec.targets.lava.options import LavaOptions
+from spikec.targets.lava.paths import ATRLIF, LIF_RESET, InputCoding
 from spikec.targets.lava.plan import Plan, make_plan
 from spikec.targets.lava.resume import load_chunk, save_chunk
 
@@ -41,40 +44,69 @@ def mapped(graph: IntegerGraph, options: LavaOptions) -> LavaProgram:
     Raises ``DoesNotFit`` (Lava has no process for it) or ``RangeError`` (a sum could leave the integers of a Lava
     process).
     """
-    check_ranges(graph, image_is_sent=options.input == "graded")
-    ours = unfit(graph) if options.neuron == "atrlif" else {}
-    stock = frozenset(p.name for p in graph.populations if options.neuron == "atrlif" and p.name not in ours)
-    return LavaProgram(graph, make_plan(graph, options.input, atrlif=stock), options, stock, ours)
+    coding: InputCoding = "graded" if graph.sequences else options.input
+    check_ranges(graph, image_is_sent=coding == "graded")
+    alignment = align(graph, coding)
+    stock, ours = _neurons(graph, options, alignment.pace)
+    plan = make_plan(graph, coding, stock=stock, alignment=alignment)
+    return LavaProgram(graph, plan, options, frozenset(stock), ours)
+
+
+def _neurons(graph: IntegerGraph, options: LavaOptions, pace: int) -> tuple[dict[str, str], dict[str, str]]:
+    """Populations that become Lava's own neurons, with the path of the process; those that were meant to and cannot,
+    each with the reason."""
+    match options.neuron:
+        case "soft_reset":
+            return {}, {}
+        case "atrlif":
+            meant, path = [p.name for p in graph.populations], ATRLIF
+            ours = atrlif.unfit(graph, pace=pace)
+        case "lif":
+            meant, path = [p.name for p in graph.populations if isinstance(p.neuron, CubaLIF)], LIF_RESET
+            if options.precision == "fixed_pt":
+                ours = lif.unfit(graph, pace=pace)
+            else:
+                ours = dict.fromkeys(meant, "Lava's floating-point LIF does not round")
+    return {name: path for name in meant if name not in ours}, ours
 
 
 @dataclass(frozen=True)
 class LavaProgram:
-    """A mapped graph. ``plan`` lists the Lava processes, their connections and delays.
+    """A mapped graph. ``plan`` lists the Lava processes, their connections and delays; that of a graph that reads
+    sequences is made anew for the length of those that are run.
 
-    If Lava's own neurons were asked for, ``atrlif`` names the populations that run as such, and ``not_atrlif`` the
-    others, each with the reason.
+    ``stock`` names the populations that run as Lava's own neurons, ``not_stock`` those that the option ``neuron`` is
+    about and that cannot, each with the reason.
     """
 
     graph: IntegerGraph
     plan: Plan
     options: LavaOptions
-    atrlif: frozenset[str] = frozenset()
-    not_atrlif: Mapping[str, str] = field(default_factory=dict)
+    stock: frozenset[str] = frozenset()
+    not_stock: Mapping[str, str] = field(default_factory=dict)
 
     def run(self, images: npt.ArrayLike, *, record: str | None = None) -> Trace:
-        """Run float images [N, *input shape]; ``record="spikes"`` keeps the rasters.
+        """Run float images [N, *input shape]; ``record="spikes"`` keeps the rasters. Where the input is a sequence:
+        numbers [N, steps, *input shape], or a list of sequences of different lengths.
 
         Raises ``DataError`` for images the network cannot take and
         :class:`~spikec.targets.lava.launch.LavaError` when Lava fails, dies or hangs.
         """
         if record not in (None, "spikes"):
             raise ToolchainError(f"record is {record!r}; give 'spikes' or nothing")
-        integers = encode(self.graph.input, images)
-        if not len(integers):
-            raise DataError("there are no images")
+        if not self.graph.sequences:
+            return self._run(encode(self.graph.input, images), None, spikes=record is not None)
+        sequences, lengths = as_sequences(self.graph.input, images)
+        integers = encode(self.graph.input, sequences)
+        lasting = mapped(self.graph.lasting(integers.shape[1]), self.options)
+        return lasting._run(integers, lengths, spikes=record is not None)
+
+    def _run(self, integers: Int64, lengths: Int64 | None, *, spikes: bool) -> Trace:
+        """``lengths`` [N]: where sequences end early."""
         started = time.monotonic()
-        chunks = self._chunks(len(integers), raster=record is not None)
-        results = self._run_chunks([integers[c] for c in chunks], raster=record is not None)
+        raster = spikes or lengths is not None  # what comes after the end of a sequence is cut off its raster
+        chunks = self._chunks(len(integers), raster=raster)
+        results = self._run_chunks([integers[c] for c in chunks], raster=raster)
         seconds = time.monotonic() - started
         steps = sum(self.plan.lava_steps(c.stop - c.start) for c in chunks)
         lava_seconds = sum(r.seconds for r in results)
@@ -82,12 +114,15 @@ class LavaProgram:
         info = {
             "models": "fast" if "Conv" in self.models else "stock",
             "precision": self.options.precision,
-            "input": self.options.input,
+            "input": self.plan.input_coding,
         }
-        if self.options.neuron == "atrlif":
-            info["atrlif"] = ", ".join(p.name for p in self.graph.populations if p.name in self.atrlif) or "none"
-            info["not_atrlif"] = "; ".join(f"{name}: {why}" for name, why in self.not_atrlif.items()) or "none"
-        return assemble(self.graph, integers, results, seconds, info, target_steps, self.atrlif)
+        if self.stock or self.not_stock:
+            named = self.options.neuron
+            info[named] = ", ".join(p.name for p in self.graph.populations if p.name in self.stock) or "none"
+            info[f"not_{named}"] = "; ".join(f"{name}: {why}" for name, why in self.not_stock.items()) or "none"
+        return assemble(
+            self.graph, integers, results, seconds, info, target_steps, self.stock, lengths=lengths, spikes=spikes
+        )
 
     @property
     def models(self) -> dict[str, str]:
@@ -102,7 +137,7 @@ class LavaProgram:
         size = self.options.chunk or min(fitting, -(-images // self.options.workers))
         return [slice(start, min(start + size, images)) for start in range(0, images, size)]
 
-    def _run_chunks(self, parts: list[npt.NDArray[np.int64]], *, raster: bool) -> list[Results]:
+    def _run_chunks(self, parts: list[Int64], *, raster: bool) -> list[Results]:
         """Results in the order of ``parts``; the first failure ends all."""
         cancel, lock = threading.Event(), threading.Lock()
         done = [0] * len(parts)
@@ -142,8 +177,8 @@ class LavaProgram:
                 raise failure
         return [f.result() for f in futures]
 
-    def _job(self, integers: npt.NDArray[np.int64], *, raster: bool) -> Job:
-        graded = self.options.input == "graded"
+    def _job(self, integers: Int64, *, raster: bool) -> Job:
+        graded = self.plan.input_coding == "graded"
         currents = constant_currents(self.graph, None if graded else integers)
-        sent = lava_layout(integers, leading=1) if graded else None
+        sent = lava_layout(integers, leading=1 + self.graph.sequences) if graded else None
         return Job(self.plan, len(integers), currents, sent, raster, self.models, precision=self.options.precision)

@@ -53,7 +53,17 @@ def _fingerprint(job: Job) -> str:
             digest.update(b"\0")
 
     plan = job.plan
-    add(plan.steps, plan.tail, plan.one_by_one, job.images, job.raster, job.precision, dict(job.models), job.worker)
+    add(
+        plan.steps,
+        plan.tail,
+        plan.pace,
+        plan.one_by_one,
+        job.images,
+        job.raster,
+        job.precision,
+        dict(job.models),
+        job.worker,
+    )
     for spec in plan.processes:
         add(spec.path, spec.name, spec.arrival, spec.parameters)
         for key, array in spec.arrays.items():

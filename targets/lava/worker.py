@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from spikec.targets.lava.paths import ATRLIF, CONV, DENSE
+from spikec.targets.lava.paths import ATRLIF, CONV, DENSE, LIF_RESET
 from spikec.targets.lava.status import write_failure, write_state
 
 #: Graded messages: with 0 bits Lava's synapses take every non-zero input as 1.
@@ -105,11 +105,17 @@ def _atrlif(name: str, arrays: dict[str, Any], settings: dict[str, Any], precisi
     )
 
 
+def _lif_reset(name: str, arrays: dict[str, Any], settings: dict[str, Any], precision: str) -> Any:
+    """Lava's own leaky neuron: see ``spikec.targets.lava.lif``."""
+    return load(LIF_RESET)(**arrays, **settings, name=name)
+
+
 #: Lava's own processes, which take their settings in their own way.
 _STOCK: dict[str, Callable[[str, dict[str, Any], dict[str, Any], str], Any]] = {
     CONV: _conv,
     DENSE: _dense,
     ATRLIF: _atrlif,
+    LIF_RESET: _lif_reset,
 }
 
 

@@ -18,13 +18,14 @@ from spikec.analysis.violations import Violation
 from spikec.analysis.widths import signed_bits
 from spikec.errors import DoesNotFit
 from spikec.ir import as_integer
-from spikec.ir.graph import IntegerGraph
+from spikec.ir.graph import IntegerGraph, Population, leak_of
 from spikec.ir.kinds import kinds
 from spikec.ir.operations import MaxPool
 from spikec.ir.pools import memoryless
 from spikec.ir.walks import depths, fires, origins
 from spikec.targets.chips import Placement
 from spikec.targets.loihi.facts import Facts, Rule, recalled, severity
+from spikec.targets.loihi.leaky_rules import leaky_neurons, synaptic_current
 from spikec.targets.loihi.limits import load_limits
 from spikec.targets.loihi.needs import Demand
 from spikec.targets.loihi.placement import place
@@ -87,7 +88,7 @@ def graded_payload(facts: Facts) -> Iterator[Violation]:
 
 def soft_reset(facts: Facts) -> Iterator[Violation]:
     """Reset by subtraction on neurons that reset to zero."""
-    if not facts.limits.soft_reset and facts.net.populations:
+    if not facts.limits.soft_reset and any(layer.neuron.subtracts for layer in facts.net.populations):
         hint = "it takes a second compartment per neuron, which the placement counts; loihi2 has programmable neurons"
         yield Violation("reset", "", "subtract the threshold", "to zero", "warning", hint)
 
@@ -159,7 +160,7 @@ def membrane(facts: Facts) -> Iterator[Violation]:
     limit = facts.limits.form.membrane_max
     for layer in facts.layers:
         reached = _magnitude(facts.ranges.membranes[layer.name])
-        if reached > limit:
+        if leak_of(layer) is None and reached > limit:  # leaky neurons are the chip's own: their membranes saturate
             hint = "worst case over all images; the membrane range of a trace tells what the data reach"
             yield Violation("membrane", layer.name, reached, limit, "warning", hint)
 
@@ -169,7 +170,8 @@ def delay(facts: Facts) -> Iterator[Violation]:
     net, limit = facts.net, facts.limits["delay"]
     depth = depths(net)
     for layer in facts.layers:
-        spiking = [depth[origin] for origin in origins(net, layer.name) if origin != net.input.name]
+        before = [net.nodes[origin] for origin in origins(net, layer.name)]
+        spiking = [depth[node.name] for node in before if isinstance(node, Population)]  # feedback waits a step anyway
         window = net.emission_steps if net.schedule == "layerwise" else 1
         waits = (max(spiking) - min(spiking)) * window if spiking else 0
         if waits > limit.value:
@@ -192,6 +194,8 @@ RULES: tuple[Rule, ...] = (
     threshold_configurations,
     step_input,
     membrane,
+    leaky_neurons,
+    synaptic_current,
     delay,
     fan_in,
     fan_out,

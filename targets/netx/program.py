@@ -117,7 +117,7 @@ def _hard_plan(graph: ig.IntegerGraph) -> Plan:
     for spec in plan.processes[1:]:
         if spec.emits:
             settings = {"schedule": "pipelined", "radix": 1, "count_steps": graph.timesteps}
-            settings |= {"first_step": 0, "input_steps": 0}
+            settings |= {"decode": "membrane", "first_step": 0, "input_steps": 0}
             silence = {"v_init": np.zeros_like(spec.arrays["v_init"])}
             processes.append(ProcessSpec(INTEGRATOR, spec.name, spec.arrival, settings, silence))
         elif spec.path == INTEGRATOR:

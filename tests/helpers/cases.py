@@ -30,6 +30,8 @@ def kind_cases(drain: int = 3, *, without: tuple[str, ...] = ()) -> list[Case]:
 #: Every kind in every schedule, with and without a drain of three steps.
 CASES = kind_cases()
 KINDS = list(kinds())
+#: Kinds whose emissions write no level of a quantised network.
+UNLEVELLED = tuple(name for name, kind in kinds().items() if not kind.quantises)
 #: Kinds that run step by step through all layers.
 PIPELINED = [name for name, kind in kinds().items() if "pipelined" in kind.schedules]
 
@@ -71,7 +73,8 @@ def random_kind(
         if about.default is not None and not complete and rng.random() >= 0.7:
             continue
         if about.per == "neuron":
-            values[field] = rng.integers(about.low, top + 1, shape).astype(np.int64)
+            high = top if about.high is None else min(about.high, 16 * top)
+            values[field] = rng.integers(max(about.low, -top), high + 1, shape).astype(np.int64)
         else:
             highest = min(_HIGHEST.get(field, 8), about.high or 8)
             values[field] = int(rng.integers(about.low, highest + 1))

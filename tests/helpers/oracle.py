@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from helpers.leaky import fields_of, leaky
 from spikec.ir.coding import InputNode
 from spikec.ir.graph import Population, Readout
 from spikec.ir.operations import Affine, Convolution, Flatten, MaxPool, SumPool
@@ -149,6 +150,7 @@ RULES = {
     "calibrated_if": _fire,
     "bit_serial": _fire,
     "graded": _level,
+    "cuba_lif": None,
 }
 
 
@@ -159,6 +161,7 @@ LARGEST_LEVELS = {
     "calibrated_if": lambda _, timesteps: timesteps,
     "bit_serial": lambda _, timesteps: 2**timesteps - 1,
     "graded": lambda neuron, _: neuron.levels,
+    "cuba_lif": lambda _, timesteps: timesteps,
 }
 REPEATS = {
     "if": lambda timesteps: timesteps,
@@ -166,12 +169,13 @@ REPEATS = {
     "calibrated_if": lambda timesteps: timesteps,
     "bit_serial": lambda _: 1,
     "graded": lambda _: 1,
+    "cuba_lif": lambda timesteps: timesteps,
 }
 
 
 def level_sent(neuron, train):
     """The number that emissions [T, ...] of one image write."""
-    base = {"if": 1, "signed_if": 1, "calibrated_if": 1, "bit_serial": 2, "graded": 1}[neuron.name]
+    base = {"if": 1, "signed_if": 1, "calibrated_if": 1, "bit_serial": 2, "graded": 1, "cuba_lif": 1}[neuron.name]
     return sum(base ** (len(train) - 1 - t) * emission.astype(int) for t, emission in enumerate(train))
 
 
@@ -180,6 +184,7 @@ class _Neurons:
 
     def __init__(self, node, timesteps):
         name = node.neuron.name
+        self.u = np.zeros(node.shape, np.int64)
         if name not in RULES:
             raise AssertionError(f"the oracle does not know the neuron kind {name}: write its rule in {__name__}")
         self.rule, self.node, self.timesteps = RULES[name], node, timesteps
@@ -189,6 +194,8 @@ class _Neurons:
 
     def step(self, z, scale=1):
         node, s = self.node, np.zeros(self.node.shape, np.int64)
+        if node.neuron.name == "cuba_lif":
+            return self._leak_and_fire(z)
         m = self.v + z
         self.m.append(m.copy())
         for i in np.ndindex(*node.shape):
@@ -196,6 +203,16 @@ class _Neurons:
             s[i] = self.rule(node.neuron, i, int(m[i]), theta, int(self.c[i]), self.timesteps)
             self.v[i] = m[i] - s[i] * theta
         self.c += s
+        return s
+
+    def _leak_and_fire(self, z):
+        node, fields = self.node, fields_of(self.node.neuron, self.node.shape)
+        s, m = np.zeros(node.shape, np.int64), np.zeros(node.shape, np.int64)
+        for i in np.ndindex(*node.shape):
+            self.u[i], m[i] = leaky(fields, i, int(self.u[i]), int(self.v[i]), int(np.broadcast_to(z, node.shape)[i]))
+            s[i] = int(m[i] > 64 * node.theta[i])
+            self.v[i] = (m[i] - 64 * node.theta[i] if node.neuron.subtract else 0) if s[i] else m[i]
+        self.m.append(m)
         return s
 
 

@@ -115,7 +115,7 @@ def test_lavas_own_neurons(lava, random_graph, random_images, oracle, seed, kwar
     graph = replace(graph, nodes={name: even(node, rng) for name, node in graph.nodes.items()})
     integers = random_images(rng, graph, 3)
     program = lava.compile(graph, neuron="atrlif", **options)
-    assert program.atrlif
+    assert program.stock
     trace = program.run(integers * graph.input.scale, record="spikes")
-    equal_to_oracle(trace, oracle(graph, integers), [p.name for p in graph.populations], unseen=program.atrlif)
-    assert set(trace.info["atrlif"].split(", ")) == program.atrlif
+    equal_to_oracle(trace, oracle(graph, integers), [p.name for p in graph.populations], unseen=program.stock)
+    assert set(trace.info["atrlif"].split(", ")) == program.stock

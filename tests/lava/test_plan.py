@@ -17,6 +17,7 @@ from spikec.targets.lava.arithmetic import Kernel, lava_layout, product, sum_poo
 from spikec.targets.lava.atrlif import unfit
 from spikec.targets.lava.currents import constant_currents
 from spikec.targets.lava.integer_limits import check_ranges
+from spikec.targets.lava.paths import ATRLIF
 from spikec.targets.lava.plan import Connection, make_plan
 from spikec.targets.lava.processes.window import Window
 
@@ -279,9 +280,9 @@ def test_missing_lava_is_said(monkeypatch):
 def test_what_lavas_own_neuron_can_be(changes, reason):
     graph = residual()
     graph.nodes["p0"] = dataclasses.replace(graph.nodes["p0"], **changes)
-    found = unfit(graph).get("p0")
+    found = unfit(graph, pace=1).get("p0")
     assert found is None if reason is None else reason in found
-    assert unfit(dataclasses.replace(graph, schedule="layerwise"))["p0"] in (
+    assert unfit(dataclasses.replace(graph, schedule="layerwise"), pace=1)["p0"] in (
         "the schedule is layerwise",
         "its neurons are of kind signed_if",
         "its neurons fire up to 3 times in a step",
@@ -290,7 +291,7 @@ def test_what_lavas_own_neuron_can_be(changes, reason):
 
 def test_lavas_own_neurons_take_one_image_at_a_time():
     graph = residual()
-    plan = make_plan(graph, "current", atrlif=frozenset({"p1"}))
+    plan = make_plan(graph, "current", stock={"p1": ATRLIF})
     assert plan.tail == 3
     assert plan.pieces == (4 + 3, 3 + 1)
     assert plan.stride == 11

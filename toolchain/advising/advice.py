@@ -13,6 +13,7 @@ from spikec.advising.choosing import disagreement, loss, usable
 from spikec.advising.trials import PURPOSES, Trial
 from spikec.deployment import Deployment
 from spikec.errors import ToolchainError
+from spikec.evidence.loss import Progress
 from spikec.models.data import Dataset
 from spikec.sweeping.store import Result
 from spikec.words import unknown
@@ -105,15 +106,16 @@ class Advice:
             raise ToolchainError(f"there is {what} to recommend: no deployment could be measured; the table says why")
         return found
 
-    def export(self, path: str | Path, purpose: str | None = None) -> Path:
+    def export(self, path: str | Path, purpose: str | None = None, progress: Progress | None = None) -> Path:
         """Write the deployment recommended for ``purpose`` (default: :attr:`best`) as a NIR file, with what it and the
-        network get right of the test images: the file that its command writes."""
+        network get right of the test images: the file that its command writes. ``progress``: see
+        :data:`spikec.evidence.loss.Progress`."""
         from spikec.deployment.measuring import measured
         from spikec.ir import save
         from spikec.ir.profile.build import with_measured
 
         made = self._deploy(self.recommendation(purpose).trial)
-        found, _ = measured(made, defaults.MEASURED_IMAGES, lambda *_: None, self._test)
+        found, _ = measured(made, defaults.MEASURED_IMAGES, progress or (lambda *_: None), self._test)
         return save(made.nir if found is None else with_measured(made.nir, found), path)
 
     def text(self) -> str:

@@ -12,10 +12,11 @@ from functools import reduce
 import numpy as np
 
 from spikec.analysis.intervals import Interval
+from spikec.analysis.leaking import leaked_and_fired
 from spikec.errors import GraphError
 from spikec.implementations import Implementations
 from spikec.ir.graph import Population
-from spikec.ir.kinds import IF, BitSerialIF, CalibratedIF, GradedIF, Kind, Maximum, SignedIF, Timing
+from spikec.ir.kinds import IF, BitSerialIF, CalibratedIF, CubaLIF, GradedIF, Kind, Maximum, SignedIF, Timing
 from spikec.ir.types import Int64
 
 #: Range of all membranes before reset, from their start values and the current of every step.
@@ -30,7 +31,7 @@ Empty = Callable[[Population, Interval], Interval]
 EMPTYING: Implementations[Empty] = Implementations(
     "range of its membranes while it emits what it has gathered", "spikec.analysis.charging.EMPTYING", Kind
 )
-EMPTYING.refuse(lambda kind: GraphError(f"{kind} neurons do not run layerwise"), CalibratedIF)
+EMPTYING.refuse(lambda kind: GraphError(f"{kind} neurons do not run layerwise"), CalibratedIF, CubaLIF)
 CHARGING.refuse(
     lambda kind: GraphError(f"{kind} neurons have no membranes step by step: they run layerwise"), BitSerialIF, GradedIF
 )
@@ -47,6 +48,12 @@ def emptied(node: Population, gathered: Interval) -> Interval:
 def passed_on(node: Population, start: Interval, currents: Sequence[Interval], timing: Timing) -> Interval:
     """What arrives leaves in the same step."""
     return reduce(Interval.union, currents)
+
+
+@CHARGING.register(CubaLIF)
+def charged_and_leaked(node: Population, start: Interval, currents: Sequence[Interval], timing: Timing) -> Interval:
+    """Leak, fire, reset."""
+    return leaked_and_fired(node, start, currents)
 
 
 @CHARGING.register(IF)

@@ -19,10 +19,12 @@ import numpy as np
 from spikec.analysis.branches import merged_branches
 from spikec.analysis.charging import CHARGING, EMPTYING
 from spikec.analysis.intervals import Interval, constant
+from spikec.analysis.leaking import leaked
 from spikec.analysis.widths import signed_bits
 from spikec.errors import GraphError
 from spikec.ir.coding import InputNode
-from spikec.ir.graph import IntegerGraph, Node, Population, Readout
+from spikec.ir.graph import Feedback, IntegerGraph, Node, Population, Readout
+from spikec.ir.kinds import CubaLIF
 from spikec.ir.operations import MaxPool, Operation, Synapse
 from spikec.ir.pools import pool_problems
 from spikec.ir.types import MEMBRANE_MAX, Int64
@@ -124,6 +126,12 @@ def bounds(graph: IntegerGraph) -> Ranges:
         if isinstance(node, InputNode):
             flows[node.name] = _input_flow(node)
             continue
+        if isinstance(node, Feedback):
+            sender = graph.nodes[node.of]
+            assert isinstance(sender, Population)  # the rules of the profile
+            flows[node.name] = _emitted(sender)
+            magnitudes[node.name] = max(map(abs, sender.neuron.emission))
+            continue
         arriving = _arriving(graph, node, flows)
         if isinstance(node, Population | Readout):
             accumulators[node.name], sums[node.name] = arriving.bounds(node.name)
@@ -131,8 +139,12 @@ def bounds(graph: IntegerGraph) -> Ranges:
             membranes[node.name] = Bound(node.name, membrane.low, membrane.high)
             charge = (max(graph.emission_steps, factor) + 1) * arriving.partial
             magnitudes[node.name] = charge + membrane.magnitude
+            if isinstance(node, Readout):
+                magnitudes[node.name] *= graph.emission_steps if node.decode == "sum" else 1
+                magnitudes[node.name] *= 1 if node.leak is None else CubaLIF.inflation
             if isinstance(node, Population):
                 magnitudes[node.name] += int(node.theta.max())
+                magnitudes[node.name] *= node.neuron.inflation
                 if node.neuron.multiplied:  # counts are kept in the numbers of membranes
                     magnitudes[node.name] = max(magnitudes[node.name], node.neuron.reach(graph.timesteps))
                 flows[node.name] = _emitted(node)
@@ -197,6 +209,8 @@ def _membrane(graph: IntegerGraph, node: Population | Readout, flow: _Flow) -> I
         return received if isinstance(node, Readout) else EMPTYING(node.neuron)(node, received)
     steps = graph.timesteps if isinstance(node, Readout) else graph.timing.driven_steps
     currents = [flow.step] * steps + [flow.driven] * graph.drain
+    if isinstance(node, Readout) and node.leak is not None:
+        return leaked(node.leak, start, currents)
     if isinstance(node, Readout):
         return start + reduce(Interval.__add__, (c.with_zero for c in currents))
     return CHARGING(node.neuron)(node, start, currents, graph.timing)

@@ -57,6 +57,7 @@ class Speed:
             return []
         step = "" if self.ms_per_step is None else f", {self.ms_per_step:.2f} ms per Lava step"
         lines = [f"{self.images_per_second:.1f} images/s{step}"]
-        if "atrlif" in self.info:
-            lines += [f"Lava's own neurons: {self.info['atrlif']}", f"ours: {self.info['not_atrlif']}"]
+        for own in ("lif", "atrlif"):
+            if own in self.info:
+                lines += [f"Lava's own neurons: {self.info[own]}", f"ours: {self.info[f'not_{own}']}"]
         return lines

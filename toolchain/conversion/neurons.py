@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from spikec.arguments import real_number, whole_number
 from spikec.errors import ConversionError, GraphError
 from spikec.implementations import Implementations
-from spikec.ir.kinds import IF, BitSerialIF, CalibratedIF, GradedIF, Kind, Maximum, SignedIF, kind_named
+from spikec.ir.kinds import IF, BitSerialIF, CalibratedIF, CubaLIF, GradedIF, Kind, Maximum, SignedIF, kind_named
 from spikec.ir.types import Schedule
 from spikec.training.surrogate import fire, signed_spikes
 
@@ -154,6 +154,9 @@ FloatNeuron: TypeAlias = Callable[[Neuron, Tensor, Tensor], Tensor]
 FLOAT_NEURONS: Implementations[FloatNeuron] = Implementations("float neuron", f"{__name__}.FLOAT_NEURONS", Kind)
 FLOAT_NEURONS.refuse(
     lambda kind: ConversionError(f"{kind} neurons stand for no activation: a max pool has them"), Maximum
+)
+FLOAT_NEURONS.refuse(
+    lambda kind: ConversionError(f"{kind} neurons stand for no activation: they come from NIR files"), CubaLIF
 )
 
 

@@ -131,8 +131,10 @@ class Counts:
 
 def count(graph: IntegerGraph, trace: Trace) -> Counts:
     """Exact counts of ``trace``, an execution of ``graph``; ``DataError`` when the two do not belong together."""
+    graph = graph.lasting(trace.timesteps) if graph.sequences else graph
     _check(graph, trace)
-    steps, applied = graph.emission_steps, graph.constant_steps
+    steps = graph.emission_steps
+    applied = 1 if graph.sequences else graph.constant_steps  # a trace of sequences counts every frame
     totals = {p.name: _event_totals(p, trace) for p in graph.populations}
     assert trace.input_events is not None
     totals[graph.input.name] = trace.input_events.astype(np.int64) * applied
@@ -144,9 +146,15 @@ def count(graph: IntegerGraph, trace: Trace) -> Counts:
         reach = fan_outs(graph, node)
         for origin, value in reach.items():
             maps[origin][node.name] = value
-        synapses[node.name] = _synapse(graph, node, reach, totals, applied * trace.images)
-    populations = {node.name: _population(graph, node, totals, trace, steps) for node in graph.layers}
+        synapses[node.name] = _synapse(graph, node, reach, totals, _all_steps(graph, trace, graph.constant_steps))
+    possible = _all_steps(graph, trace, steps)
+    populations = {node.name: _population(graph, node, totals, possible) for node in graph.layers}
     return Counts(trace.images, graph.timesteps, steps, applied, synapses, populations, maps, totals)
+
+
+def _all_steps(graph: IntegerGraph, trace: Trace, steps: int) -> int:
+    """Steps of all images together, ``steps`` each; those of sequences as far as they go."""
+    return steps * trace.images if trace.steps is None else int(trace.steps.sum())
 
 
 def _check(graph: IntegerGraph, trace: Trace) -> None:
@@ -156,7 +164,7 @@ def _check(graph: IntegerGraph, trace: Trace) -> None:
             f"the trace ran {ran[0]} steps and {ran[1]} beyond, the graph runs {runs[0]} and {runs[1]}; "
             "pass the graph the trace was made with"
         )
-    if trace.steps is not None:
+    if trace.steps is not None and not graph.sequences:
         raise DataError("images of this trace stopped early, but counts need all steps: run without early_exit")
     if trace.input_events is None:
         raise DataError(
@@ -239,11 +247,11 @@ def _multiplies(graph: IntegerGraph, origin: str) -> bool:
 
 
 def _population(
-    graph: IntegerGraph, node: Population | Readout, totals: dict[str, Int64], trace: Trace, steps: int
+    graph: IntegerGraph, node: Population | Readout, totals: dict[str, Int64], possible: int
 ) -> PopulationCounts:
+    """``possible``: steps of all images together."""
     neurons = int(np.prod(node.shape))
     direct = sum(_charged(totals[origin], fan) for origin, fan in direct_fan_outs(graph, node).items())
-    possible = steps * trace.images
     if isinstance(node, Readout):
         return PopulationCounts(node.name, "integrator", neurons, neurons * possible, 0, direct, 0, 0, 0)
     events = totals[node.name]

@@ -79,8 +79,9 @@ def certify(graph: nir.NIRGraph | IntegerGraph, images: npt.ArrayLike) -> Certif
     integer = as_integer(graph)
     if isinstance(images, Iterator):
         raise DataError("certify runs the images twice; give an array, not an iterator")
+    levels_network = quantised_network(integer)
     spiking = simulate(integer, images, record="spikes" if integer.weighted else None)
-    quantised = simulate(quantised_network(integer), images)
+    quantised = simulate(levels_network, images)
     layers = []
     for population in integer.populations:
         counts, levels = levels_sent(integer, population, spiking), quantised.counts[population.name]
@@ -99,7 +100,13 @@ def quantised_network(graph: IntegerGraph) -> IntegerGraph:
 
     If image and biases enter at every step, biases and the weights that read the image are multiplied by T.
     """
+    if graph.sequences:
+        raise GraphError("the input is a sequence, and a quantised network has no time")
     for population in graph.populations:
+        if not population.neuron.quantises:
+            raise GraphError(
+                f"{population.name}: what {population.neuron.name} neurons send is no level of a quantised network"
+            )
         if population.neuron.least(graph.timesteps) < 0:
             raise GraphError(
                 f"{population.name}: {population.neuron.name} neurons can send numbers below 0, which no level of the "

@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from spikec.errors import DataError, TargetUnavailable
-from spikec.evidence.accuracy import Progress, batch_size, parts
+from spikec.evidence.accuracy import Progress, batch_size, parts, taken
 from spikec.ir import IntegerGraph, as_integer
 from spikec.simulation import Trace, compare
 from spikec.simulation.compare import Difference
+from spikec.simulation.encode import as_sequences
 from spikec.targets.base import Target, get_target
 from spikec.training.images import Images
 
@@ -26,6 +27,7 @@ class Crosscheck:
     """The first difference or None, and what was compared; unpacks into ``difference, compared``.
 
     ``images``: how many were given; the comparison ends at the first difference. ``layers``: number of populations.
+    ``timesteps``: T, or the length of the longest sequence.
     ``compared``: what both executions recorded: ``spikes`` (of every step), ``counts``, ``events``, ``curve`` (the
     readout after every step) and ``output``.
     """
@@ -72,7 +74,8 @@ def crosscheck(
     progress: Progress | None = None,
     watch: Callable[[Trace], None] | None = None,
 ) -> Crosscheck:
-    """Run ``images``, float [N, *input shape] or a data set, on the golden model and on ``target``, and compare.
+    """Run ``images``, float [N, *input shape] or a data set, on the golden model and on ``target``, and compare. Where
+    the input is a sequence: numbers [N, steps, *input shape], or a list of sequences of different lengths.
 
     ``options`` are those of the target's ``compile``, ``golden`` those of ``tc.simulate``. The batch size follows from
     the memory that rasters take and from ``options["chunk"]``. ``progress`` is called with the number of images done,
@@ -80,14 +83,18 @@ def crosscheck(
 
     Raises ``TargetUnavailable``, ``DoesNotFit``, ``DataError``.
     """
-    data: Any = images if hasattr(images, "targets") else _Arrays(images)
     integer, chosen = as_integer(graph), dict(options or {})
+    data: Any = images
+    if not hasattr(images, "targets"):
+        data = _Sequences(integer, images) if integer.sequences else _Arrays(images)
+    if integer.sequences:
+        integer = integer.lasting(data.steps)
     reference, where = get_target("golden").compile(graph), _ready(target)
     program = where.compile(graph, **chosen)
     difference: Difference | None = None
     compared: tuple[str, ...] = ()
     for part in parts(len(data), batch_size(integer, where.name, chosen.get("chunk"))):
-        batch = np.asarray(data.images(part))
+        batch = taken(data, part)
         found = program.run(batch, record="spikes")
         if watch is not None:
             watch(found)
@@ -116,6 +123,22 @@ class _Arrays:
 
     def images(self, part: slice) -> Any:
         return self._images[part]
+
+
+class _Sequences:
+    """Sequences for a graph, as a data set gives images; the batches are lists. Raises ``DataError`` for what the graph
+    cannot take."""
+
+    def __init__(self, graph: IntegerGraph, sequences: Any) -> None:
+        self._whole, lengths = as_sequences(graph.input, sequences)
+        self.steps = self._whole.shape[1]
+        self._lengths = [self.steps] * len(self._whole) if lengths is None else lengths.tolist()
+
+    def __len__(self) -> int:
+        return len(self._whole)
+
+    def images(self, part: slice) -> list[npt.NDArray[Any]]:
+        return [frames[:n] for frames, n in zip(self._whole[part], self._lengths[part], strict=True)]
 
 
 def _ready(target: str | Target) -> Target:

@@ -1,8 +1,9 @@
 """The intermediate representation: integer NIR, its verifier, and the integer graph that everything computes with."""
 
 from spikec.ir.coding import InputNode, InputRange
-from spikec.ir.graph import IntegerGraph, Node, Population, Readout
+from spikec.ir.graph import Feedback, IntegerGraph, Node, Population, Readout
 from spikec.ir.kinds import Kind, Timing
+from spikec.ir.leak import Leak
 from spikec.ir.operations import Affine, Convolution, Flatten, Linear, MaxPool, Operation, SumPool, Synapse
 from spikec.ir.profile.build import build
 from spikec.ir.profile.decode import as_integer, decode
@@ -16,12 +17,14 @@ __all__ = [
     "MEMBRANE_MAX",
     "Affine",
     "Convolution",
+    "Feedback",
     "Flatten",
     "InputNode",
     "InputRange",
     "Int64",
     "IntegerGraph",
     "Kind",
+    "Leak",
     "Linear",
     "MaxPool",
     "Node",

@@ -12,6 +12,9 @@ from spikec.ir.types import Int64, Shape
 
 InputType = Literal["int8", "uint8"]
 INPUT_TYPES: tuple[InputType, ...] = get_args(InputType)
+#: What a network is given: one image, applied at every step, or a sequence, one frame for each step.
+Encoding = Literal["constant", "sequence"]
+ENCODINGS: tuple[Encoding, ...] = get_args(Encoding)
 
 
 def lowest(dtype: InputType) -> int:
@@ -42,13 +45,18 @@ class InputRange:
 
 @dataclass(frozen=True)
 class InputNode:
-    """The image, applied at every step, in the integers of :class:`InputRange`."""
+    """What the network is given, in the integers of :class:`InputRange`.
+
+    ``encoding``: ``constant``, an image that is applied at every step; ``sequence``, frames of ``shape``, one for each
+    step. The length of a run is then that of the sequence.
+    """
 
     name: str
     shape: Shape
     dtype: InputType
     scale: float
     sources: tuple[str, ...] = ()
+    encoding: Encoding = "constant"
 
     @property
     def output_shape(self) -> Shape:

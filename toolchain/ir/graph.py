@@ -8,15 +8,17 @@ and whose nodes are in topological order. Simulators, targets, counters and rule
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from spikec.errors import GraphError
 from spikec.ir.coding import InputNode
-from spikec.ir.kinds import Kind, Maximum
+from spikec.ir.kinds import CubaLIF, Kind, Maximum
 from spikec.ir.kinds.together import facts_problems, settings_problems
+from spikec.ir.leak import Leak
 from spikec.ir.measured import Measured
 from spikec.ir.operations import Operation, Synapse
 from spikec.ir.timing import Timing
@@ -50,28 +52,69 @@ class Population:
         return self.shape
 
 
+#: How the membranes of a readout become its output.
+Decode = Literal["membrane", "sum", "maximum"]
+DECODES: tuple[Decode, ...] = get_args(Decode)
+
+
 @dataclass(frozen=True)
 class Readout:
-    """The integrator before the output: ``v += z``; real logit = v * scale."""
+    """The integrator before the output: ``v += z``; real logit = output * scale.
+
+    ``leak``: its current and membrane decay as those of ``cuba_lif``, without firing; None: they do not. ``decode``:
+    the output is the ``membrane`` after the last step, or the ``sum`` or the ``maximum`` over all steps.
+    """
 
     name: str
     sources: tuple[str, ...]
     shape: Shape
     v_init: Int64
     scale: float
+    leak: Leak | None = None
+    decode: Decode = "membrane"
 
     @property
     def output_shape(self) -> Shape:
         return self.shape
 
 
-Node = InputNode | Operation | Population | Readout
+@dataclass(frozen=True)
+class Feedback:
+    """What the population ``of`` emitted one step before; nothing, at the first step. It closes a cycle."""
+
+    name: str
+    of: str
+    shape: Shape
+    sources: tuple[str, ...] = ()
+
+    @classmethod
+    def named(cls, of: str, shape: Shape) -> Feedback:
+        """Its name cannot be that of a node in a file."""
+        return cls(f"{of}:before", of, shape)
+
+    @property
+    def output_shape(self) -> Shape:
+        return self.shape
+
+
+Node = InputNode | Operation | Population | Readout | Feedback
+
+
+def leak_of(node: Node) -> Leak | None:
+    """How current and membrane of a population or readout decay; None where they do not, and for other nodes. Membranes
+    that leak are in 64ths of the unit of weights and thresholds, and hold 24 bits whatever the number format."""
+    if isinstance(node, Readout):
+        return node.leak
+    if isinstance(node, Population) and isinstance(node.neuron, CubaLIF):
+        return Leak.of(node.neuron, node.shape)
+    return None
 
 
 @dataclass(frozen=True)
 class IntegerGraph:
     """A verified deployment. ``nodes`` is in topological order and contains input and readout; the input of a node
-    is the sum of the outputs of its ``sources``. ``format``: name of the number format it was lowered for, empty where
+    is the sum of the outputs of its ``sources``. Where the input is a sequence, ``timesteps`` is only the length of
+    the sequences at hand (:meth:`lasting`). ``format``: name of the number format it was lowered for, empty where
     none is known; ``info``: further settings of the conversion, for people; ``measured``: what the trained network and
     the graph got right when it was exported."""
 
@@ -89,6 +132,19 @@ class IntegerGraph:
     @property
     def input(self) -> InputNode:
         return next(n for n in self.nodes.values() if isinstance(n, InputNode))
+
+    @property
+    def feedback(self) -> tuple[Feedback, ...]:
+        return tuple(n for n in self.nodes.values() if isinstance(n, Feedback))
+
+    @property
+    def sequences(self) -> bool:
+        """Whether the input is a sequence of frames, one for each step."""
+        return self.input.encoding == "sequence"
+
+    def lasting(self, steps: int) -> IntegerGraph:
+        """The same graph for sequences of ``steps`` steps."""
+        return replace(self, timesteps=steps)
 
     @property
     def readout(self) -> Readout:

@@ -14,8 +14,8 @@ from spikec.ir.types import Schedule
 KEY = "spikec"
 SCHEMA = "spikec.nir/1"
 INPUT, OUTPUT = "input", "output"
-#: Of the graph: what was measured at export.
-MEASURED = "measured"
+#: Of the graph: what was measured at export, and the edges that carry what was emitted one step before.
+MEASURED, FEEDBACK = "measured", "feedback"
 SCHEDULES = get_args(Schedule)
 #: The item of ``requires`` for a file that NIR's own type check would refuse.
 TYPE_CHECK_OFF = "nir_type_check=off"
@@ -60,6 +60,22 @@ def float_of(metadata: dict[str, Any], key: str) -> float:
     if value.size != 1 or value.dtype.kind not in "iuf" or not np.isfinite(value[0]):
         raise GraphError(f"metadata {key!r} must be one finite number, not {shown(metadata.get(key))}")
     return float(value[0])
+
+
+def edges_of(metadata: dict[str, Any]) -> set[tuple[str, str]]:
+    """The edges of the graph that carry what was emitted one step before. Raises :class:`GraphError` where they are
+    anything but a JSON list of pairs of names."""
+    raw = text_of(metadata, FEEDBACK, "[]")
+    try:
+        value = json.loads(raw)
+    except json.JSONDecodeError:
+        value = None
+    pairs = isinstance(value, list) and all(
+        isinstance(pair, list) and len(pair) == 2 and all(isinstance(end, str) for end in pair) for pair in value
+    )
+    if not pairs:
+        raise GraphError(f"metadata {FEEDBACK!r} must be a JSON list of pairs of node names, not {shown(raw)}")
+    return {(source, target) for source, target in value}
 
 
 def list_of(metadata: dict[str, Any], key: str) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from spikec.ir.coding import InputNode
-from spikec.ir.graph import IntegerGraph, Node, Population, Readout
+from spikec.ir.graph import Feedback, IntegerGraph, Node, Population, Readout
 from spikec.ir.kinds import Maximum
 from spikec.ir.operations import Operation, Synapse
 
@@ -43,6 +43,44 @@ def latency_steps(graph: IntegerGraph) -> int:
     passing = sum(isinstance(node, Population) and not fires(node) for node in way)  # max pools pass on at once
     rehearsal = sum(p.neuron.rehearsal for p in graph.populations)
     return ((deep - passing) * steps + passing if graph.schedule == "layerwise" else steps + deep) + rehearsal
+
+
+def groups(graph: IntegerGraph) -> list[tuple[Node, ...]]:
+    """The nodes in groups that can be computed one after the other, for all steps at once: each node on its own, but
+    those of one cycle together. Within a group they are in the order of the graph."""
+    after = {node.name: {n.name for n in graph.consumers(node.name)} for node in graph}
+    for feedback in graph.feedback:
+        after[feedback.of].add(feedback.name)
+    reached = {name: _reached(after, name) for name in graph.nodes}
+    waiting: list[list[str]] = []
+    for name in graph.nodes:
+        home = next((g for g in waiting if g[0] in reached[name] and name in reached[g[0]]), None)
+        if home is None:
+            waiting.append([name])
+        else:
+            home.append(name)
+    found: list[tuple[Node, ...]] = []
+    while waiting:
+        blocked = {name for group in waiting for name in group}
+        ready = next(g for g in waiting if not any(_needs(graph, name) & (blocked - set(g)) for name in g))
+        waiting.remove(ready)
+        found.append(tuple(graph.nodes[name] for name in ready))
+    return found
+
+
+def _needs(graph: IntegerGraph, name: str) -> set[str]:
+    node = graph.nodes[name]
+    return {node.of} if isinstance(node, Feedback) else set(node.sources)
+
+
+def _reached(after: dict[str, set[str]], name: str) -> set[str]:
+    """What can be reached from a node; itself only if it lies on a cycle."""
+    found: set[str] = set()
+    frontier = set(after[name])
+    while frontier:
+        found |= frontier
+        frontier = set().union(*(after[each] for each in frontier)) - found
+    return found
 
 
 def origins(graph: IntegerGraph, name: str) -> set[str]:

@@ -44,7 +44,8 @@ class Collector:
     def __init__(
         self, graph: IntegerGraph, total: int | None, *, spikes: bool, counts: bool | Literal["totals"]
     ) -> None:
-        self._graph = graph
+        self._graph, self._total = graph, total
+        self._membranes: dict[str, Rows] = {}
         names = [p.name for p in graph.populations]
         signed = [p.name for p in graph.populations if separate_events(graph, p)]
         self._spikes = {name: Rows(total) for name in (names if spikes else ())}
@@ -59,9 +60,10 @@ class Collector:
         self._pooled_events = {pool.name: np.zeros(pool.output_shape, np.int32) for pool in image_pools(graph)}
 
     def add(self, result: Result, integers: Tensor) -> None:
-        """Append one chunk; ``integers`` [N, *input shape] are the images it ran."""
-        self._input_events += torch.count_nonzero(integers, dim=0).cpu().numpy().astype(np.int32)
-        for name, pixels in pooled_images(self._graph, integers).items():
+        """Append one chunk; ``integers`` [N, *input shape] are the images it ran, with steps after N in sequences."""
+        frames = integers.flatten(0, 1) if self._graph.sequences else integers
+        self._input_events += torch.count_nonzero(frames, dim=0).cpu().numpy().astype(np.int32)
+        for name, pixels in pooled_images(self._graph, frames).items():
             self._pooled_events[name] += torch.count_nonzero(pixels, dim=0).cpu().numpy().astype(np.int32)
         self._output.add(result.readout[-1], np.int64)
         if result.steps is not None:
@@ -76,6 +78,14 @@ class Collector:
                 self._add_counts(node.name, emission.events, self._event_totals, self._events)
             if emission.raster is not None:
                 self._spikes[node.name].add(emission.raster, node.neuron.emission_type)
+
+    def add_membranes(self, membranes: dict[str, Tensor], ends: Tensor | None) -> None:
+        """Append the membranes [N, S, *shape] of the layers in one chunk; 0 behind the end of a sequence."""
+        for name, values in membranes.items():
+            if ends is not None:
+                running = torch.arange(values.shape[1]) < ends[:, None]
+                values = values * running.view(*running.shape, *[1] * (values.dim() - 2))
+            self._membranes.setdefault(name, Rows(self._total)).add(values, np.int64)
 
     @staticmethod
     def _add_counts(name: str, counts: Tensor, totals: dict[str, npt.NDArray[np.int64]], rows: dict[str, Rows]) -> None:
@@ -94,6 +104,7 @@ class Collector:
             counts=counts,
             events={**counts, **{name: rows.array() for name, rows in self._events.items()}},
             spikes={name: rows.array() for name, rows in self._spikes.items()},
+            membranes={name: rows.array() for name, rows in self._membranes.items()},
             output_curve=self._curve.array() if self._graph.schedule == "pipelined" else None,
             membrane=_seen(watches, "membrane"),
             accumulator=_seen(watches, "accumulator"),

@@ -8,8 +8,6 @@ source can send. Class p is decided once, for every o, v_p - v_o exceeds what al
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -20,7 +18,7 @@ from spikec.ir.coding import InputNode
 from spikec.ir.graph import IntegerGraph, Population
 from spikec.ir.operations import Affine, Synapse
 from spikec.ir.types import Int64
-from spikec.simulation.emission import Emission, Result
+from spikec.simulation.emission import Result
 
 #: The proven form.
 MARGIN = "margin"
@@ -69,18 +67,7 @@ class EarlyExit:
         steps = torch.full((result.readout.shape[1],), total)
         for step in reversed(range(total - 1)):
             steps[self.decided(result.readout[step], step)] = step + 1
-        kept = torch.minimum(torch.arange(total)[:, None], steps - 1)
-        readout = result.readout[kept, torch.arange(len(steps))]
-        emissions = {name: _until(emission, steps, spikes=spikes) for name, emission in result.emissions.items()}
-        return replace(result, emissions=emissions, readout=readout, steps=steps)
-
-
-def _until(emission: Emission, steps: Tensor, *, spikes: bool) -> Emission:
-    assert emission.raster is not None  # the caller asked for rasters
-    running = torch.arange(emission.raster.shape[1]) < steps[:, None]
-    raster = emission.raster * running.view(*running.shape, *[1] * (emission.raster.dim() - 2))
-    events = None if emission.events is None else torch.count_nonzero(raster, dim=1)
-    return Emission(raster.sum(1), events, raster if spikes else None)
+        return result.until(steps, spikes=spikes)
 
 
 def early_exit_of(graph: IntegerGraph, ranges: Ranges, option: str | float | None) -> EarlyExit | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from spikec.ir.graph import IntegerGraph, Population
@@ -19,6 +20,14 @@ class Emission:
     events: Tensor | None = None
     raster: Tensor | None = None
 
+    def until(self, steps: Tensor, *, spikes: bool) -> Emission:
+        """The same, had each image stopped after ``steps`` [N]. ``spikes``: whether the raster is kept."""
+        assert self.raster is not None  # the caller asked for rasters
+        running = torch.arange(self.raster.shape[1], device=self.raster.device) < steps[:, None]
+        raster = self.raster * running.view(*running.shape, *[1] * (self.raster.dim() - 2))
+        events = None if self.events is None else torch.count_nonzero(raster, dim=1)
+        return Emission(raster.sum(1), events, raster if spikes else None)
+
 
 @dataclass
 class Result:
@@ -28,6 +37,13 @@ class Result:
     emissions: dict[str, Emission]
     readout: Tensor
     steps: Tensor | None = None
+
+    def until(self, steps: Tensor, *, spikes: bool) -> Result:
+        """The same, had each image stopped after ``steps`` int64 [N]: its output stays what it was then."""
+        kept = torch.minimum(torch.arange(len(self.readout), device=steps.device)[:, None], steps - 1)
+        readout = self.readout[kept, torch.arange(len(steps), device=steps.device)]
+        emissions = {name: emission.until(steps, spikes=spikes) for name, emission in self.emissions.items()}
+        return Result(emissions, readout, steps)
 
 
 def separate_events(graph: IntegerGraph, node: Population) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,8 @@ def as_images(node: InputNode, images: npt.ArrayLike | torch.Tensor) -> npt.NDAr
         raise DataError("images: not a rectangular array; give one float array [N, ...]") from error
     except (TypeError, RuntimeError) as error:  # sparse, quantised, nested and meta tensors
         raise DataError("images: not a dense tensor of numbers; give one float array [N, ...]") from error
+    if node.encoding == "sequence":
+        return as_sequences(node, images)[0]
     if len(node.shape) == 3 and node.shape[1] == 1 and array.shape[1:] == (node.shape[0], node.shape[2]):
         array = array[:, :, None, :]  # signals run as images of height one
     wanted = f"[N, {', '.join(map(str, node.shape))}]"
@@ -40,6 +43,46 @@ def as_images(node: InputNode, images: npt.ArrayLike | torch.Tensor) -> npt.NDAr
         )
     if array.shape[0] == 0:
         raise DataError(f"there are no images; give at least one, {wanted}")
+    return array
+
+
+def as_sequences(node: InputNode, sequences: Any) -> tuple[npt.NDArray[np.floating[Any]], Int64 | None]:
+    """``sequences`` as a floating-point array [N, steps, *node.shape], and the length of each, int64 [N], where they
+    differ (None where they do not). ``sequences``: one array, or a list of arrays [steps, *node.shape]; shorter ones
+    are filled up with zeros.
+
+    Numbers of any type are taken: frames often hold counts of events. Raises ``DataError`` for another shape or dtype,
+    no sequences and sequences without steps.
+    """
+    wanted = f"[N, steps, {', '.join(map(str, node.shape))}]"
+    if isinstance(sequences, Iterator):
+        raise DataError(f"sequences come as one array {wanted} or as a list, not as an iterator")
+    try:
+        arrays = [_numbers(part) for part in sequences]
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise DataError(f"sequences: not arrays of numbers; give one array {wanted}, or a list of sequences") from error
+    if not arrays:
+        raise DataError(f"there are no sequences; give at least one, {wanted}")
+    for number, array in enumerate(arrays):
+        if array.shape[1:] != node.shape or array.ndim != len(node.shape) + 1:
+            raise DataError(f"sequence {number} has shape {list(array.shape)}, the network takes {wanted}")
+        if len(array) == 0:
+            raise DataError(f"sequence {number} has no steps")
+    lengths = np.array([len(array) for array in arrays], dtype=np.int64)
+    whole = np.zeros((len(arrays), int(lengths.max()), *node.shape), np.result_type(*arrays, np.float32))
+    for row, array in zip(whole, arrays, strict=True):
+        row[: len(array)] = array
+    return whole, None if (lengths == lengths[0]).all() else lengths
+
+
+def _numbers(values: npt.ArrayLike | torch.Tensor) -> npt.NDArray[Any]:
+    """An array of numbers. Raises ``TypeError`` for anything else."""
+    if isinstance(values, torch.Tensor):
+        dtype = torch.float32 if values.dtype is torch.bfloat16 else values.dtype
+        values = values.detach().to("cpu", dtype).numpy()
+    array = np.asarray(values)
+    if array.dtype.kind not in "biuf":
+        raise TypeError
     return array
 
 

@@ -25,10 +25,11 @@ from spikec.errors import DataError, RangeError
 from spikec.ir.graph import IntegerGraph, Population
 from spikec.ir.kinds import Kind
 from spikec.ir.profile.decode import as_integer
+from spikec.ir.types import Int64
 from spikec.simulation.collect import Collector
 from spikec.simulation.early_exit import EarlyExit, early_exit_of
 from spikec.simulation.emission import Result
-from spikec.simulation.encode import as_images, encode
+from spikec.simulation.encode import as_images, as_sequences, encode
 from spikec.simulation.engines.counts_by_layer import CountsByLayer
 from spikec.simulation.engines.counts_by_step import CountsByStep, supports
 from spikec.simulation.engines.general import Network
@@ -68,7 +69,10 @@ def simulate(
     """Run a deployment on ``images`` in exact integers.
 
     ``images``: float [N, *input shape] as the trained network takes them, or an iterator of such batches (streamed).
-    ``record="spikes"`` keeps every raster. ``counts=False`` keeps no spike counts. ``counts="totals"`` keeps only their
+    Where the input is a sequence: numbers [N, steps, *input shape], or a list of sequences [steps, *input shape] of
+    different lengths. A run has as many steps as the longest; ``Trace.steps`` then holds the length of each.
+    ``record="spikes"`` keeps every raster, ``record="membranes"`` the membranes of every step too (``pipelined`` only).
+    ``counts=False`` keeps no spike counts. ``counts="totals"`` keeps only their
     sums over the images (``Trace.count_totals``, ``Trace.event_totals``), so the trace of a whole test set stays small;
     ``counts=True`` keeps these and the counts per image. ``memory`` ("500MB", "2GB", or bytes) bounds the working set
     of one chunk of images; ``batch`` sets the number of images per chunk directly. ``threads`` is the number of torch
@@ -95,10 +99,16 @@ def simulate(
     ``GraphError`` for a graph that breaks the profile.
     """
     integer = as_integer(graph)
+    lengths = None
+    if integer.sequences:
+        if early_exit is not None:
+            raise DataError("early_exit needs an image that stays the same; leave it out for sequences")
+        images, lengths = as_sequences(integer.input, images)
+        integer = integer.lasting(images.shape[1])
     if strict and overflow not in ("exact", "strict"):
         raise DataError(f"strict=True contradicts overflow={overflow!r}; give only one of them")
     chosen = registers("strict" if strict else overflow, format, integer)
-    return _prepared(integer, measure, chosen, device).run(
+    return _prepared(integer, measure or record == "membranes", chosen, device).run(
         images,
         record=record,
         counts=counts,
@@ -107,6 +117,7 @@ def simulate(
         threads=threads,
         early_exit=early_exit,
         progress=progress,
+        lengths=lengths,
     )
 
 
@@ -147,28 +158,34 @@ class GoldenModel:
         threads: int | None = None,
         early_exit: str | float | None = None,
         progress: Progress | None = None,
+        lengths: Int64 | None = None,
     ) -> Trace:
-        """Run ``images``; the options and errors of :func:`simulate`."""
+        """Run ``images``; the options and errors of :func:`simulate`. ``lengths`` [N]: where sequences end early."""
         _check_options(record, counts, batch, threads)
         rule = early_exit_of(self._graph, self._ranges, early_exit)
         started = time.perf_counter()
         threads = None if threads is None else int(threads)  # numbers of numpy may be too narrow to count in
-        affordable = parse_memory(memory) // self._bytes_per_image(bool(rule or record))
+        cut = rule is not None or lengths is not None
+        affordable = parse_memory(memory) // self._bytes_per_image(cut or record is not None)
         size = int(batch or 0) or max(1, min(_LARGEST_BATCH, affordable))
         stream, total = _batches(self._graph, images)
-        collector = Collector(self._graph, total, spikes=record == "spikes", counts=counts)
+        collector = Collector(self._graph, total, spikes=record is not None, counts=counts)
         if rule is not None and not isinstance(self._engine, CountsByStep) and not self._registers.keep:
             raise DataError(
                 "early_exit is not proven for registers that wrap or saturate; use overflow='exact' or 'strict'"
             )
         watches = self._registers.watches(self._graph)
+        if record == "membranes":
+            self._keep_membranes(watches)
         done = 0
         with exact_arithmetic(threads, self._device):
             for part in stream:
                 for first in range(0, len(part), size):
                     integers = torch.as_tensor(encode(self._graph.input, part[first : first + size], first=done))
-                    result = self._run(integers, watches, rule, events=bool(counts), spikes=record == "spikes")
+                    ends = None if lengths is None else torch.as_tensor(lengths[done : done + len(integers)])
+                    result = self._run(integers, watches, rule, ends, events=bool(counts), spikes=record is not None)
                     collector.add(result, integers)
+                    collector.add_membranes({w.layer: w.take() for w in watches.values() if w.kept is not None}, ends)
                     done += len(integers)
                     for watch in watches.values():
                         watch.first_image = done
@@ -178,16 +195,36 @@ class GoldenModel:
             raise DataError("the iterator of images gave no batch; give at least one image")
         return collector.trace(watches, time.perf_counter() - started)
 
+    def _keep_membranes(self, watches: dict[str, Watch]) -> None:
+        if self._graph.schedule != "pipelined" or self._graph.timing.rehearsal or not isinstance(self._engine, Network):
+            raise DataError(
+                "record='membranes' follows membranes step by step: it needs the schedule 'pipelined', no calibration "
+                "pass, and a model made with measure=True"
+            )
+        for watch in watches.values():
+            if watch.what == "membrane":
+                watch.kept = []
+
     def _bytes_per_image(self, rasters: bool) -> int:
         neurons = sum(p.theta.size for p in self._graph.populations)
         return self._engine.bytes_per_image + rasters * 8 * self._graph.emission_steps * neurons
 
     def _run(
-        self, integers: torch.Tensor, watches: dict[str, Watch], rule: EarlyExit | None, *, events: bool, spikes: bool
+        self,
+        integers: torch.Tensor,
+        watches: dict[str, Watch],
+        rule: EarlyExit | None,
+        ends: torch.Tensor | None,
+        *,
+        events: bool,
+        spikes: bool,
     ) -> Result:
         if isinstance(self._engine, CountsByStep):
             return self._engine.run(integers, watches, events=events, spikes=spikes, early_exit=rule)
-        result = self._engine.run(integers, watches, events=events, spikes=spikes or rule is not None)
+        cut = rule is not None or ends is not None
+        result = self._engine.run(integers, watches, events=events, spikes=spikes or cut)
+        if ends is not None:
+            return result.until(ends, spikes=spikes)
         return result if rule is None else rule.cut(result, spikes=spikes)
 
 
@@ -221,8 +258,8 @@ def fingerprint(graph: IntegerGraph) -> bytes:
 
 
 def _check_options(record: str | None, counts: Counts, batch: int | None, threads: int | None) -> None:
-    if record not in (None, "spikes"):
-        raise DataError(f"record={record!r} is not known; leave it out or use record='spikes'")
+    if record not in (None, "spikes", "membranes"):
+        raise DataError(f"record={record!r} is not known; leave it out or use record='spikes' or 'membranes'")
     if counts not in (True, False, "totals"):
         raise DataError(f"counts={counts!r} is not known; use True, False or 'totals'")
     numbers: dict[str, Any] = {"batch": batch, "threads": threads}

@@ -40,11 +40,14 @@ class Trace:
       emissions over all steps emitted (T + drain, or max(T, rho)); ``spikes`` int8 (int16 where payloads need it)
       [N, T, *shape]: emissions of T steps, when recorded; ``count_totals`` and ``event_totals`` int64 [*shape]: counts
       and events summed over the images, also where the arrays per image were not kept;
+    - ``membranes`` int64 [N, T, *shape] per population and readout: those of every step before reset, when recorded;
     - ``membrane`` per population and readout: (lowest, highest) membrane seen before reset; ``overflows``: neuron-steps
       beyond 24 bits;
-    - ``steps`` int64 [N], with early exit: steps that each image ran. Its output, counts, events and rasters are those
-      up to there; later entries of a raster are 0, later ones of the curve repeat the output;
-    - ``input_events`` int32 [*input shape]: number of images in which the pixel is not zero; ``pooled_events``: the
+    - ``steps`` int64 [N], with early exit or with sequences of different lengths: steps that each image ran. Its
+      output, counts, events and rasters are those up to there; later entries of a raster are 0, later ones of the curve
+      repeat the output;
+    - ``input_events`` int32 [*input shape]: number of images, or of all frames of sequences, in which the pixel is not
+      zero; ``pooled_events``: the
       same for each max pool of the image, by name; ``extra_steps``: drain or calibration steps beyond T, per layer;
       ``info``: what the target says about the run, in words; ``target_steps``: the steps of the target itself, where
       it has its own.
@@ -62,6 +65,7 @@ class Trace:
     counts: dict[str, npt.NDArray[np.int32]]
     events: dict[str, npt.NDArray[np.int32]]
     spikes: dict[str, Array] = field(default_factory=dict)
+    membranes: dict[str, npt.NDArray[np.int64]] = field(default_factory=dict)
     output_curve: npt.NDArray[np.int64] | None = None
     membrane: dict[str, tuple[int, int]] = field(default_factory=dict)
     overflows: dict[str, int] = field(default_factory=dict)

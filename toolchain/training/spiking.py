@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from spikec.errors import ConversionError, GraphError, ToolchainError
 from spikec.implementations import Implementations
-from spikec.ir.kinds import IF, BitSerialIF, CalibratedIF, GradedIF, Kind, Maximum, SignedIF, kind_named, kinds
+from spikec.ir.kinds import IF, BitSerialIF, CalibratedIF, CubaLIF, GradedIF, Kind, Maximum, SignedIF, kind_named, kinds
 from spikec.training.activations import ClipFloorShift
 from spikec.training.max_pools import PoolsOfSums
 from spikec.training.modes import evaluating, standing_in
@@ -44,7 +44,8 @@ def _untrained(name: object) -> ToolchainError:
 
 
 # Bit-serial and graded neurons send the levels that the ANN computes anyway; calibrated ones rehearse before step one.
-SPIKING_ACTIVATIONS.refuse(_untrained, CalibratedIF, BitSerialIF, GradedIF, Maximum)
+# Leaky ones stand for no activation.
+SPIKING_ACTIVATIONS.refuse(_untrained, CalibratedIF, BitSerialIF, GradedIF, Maximum, CubaLIF)
 
 
 def trained_kind(name: object) -> Kind:

@@ -38,7 +38,7 @@ class PyCurrentSource(PyLoihiProcessModel):  # type: ignore[misc]
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         get = proc_params.get
-        self._window = Window(get("offset"), get("steps"), get("images"), get("stride"))
+        self._window = Window.of(get)
         self._currents = np.load(Path(get("job")) / f"{get('index')}.current.npy", mmap_mode="r")
         self._silence = np.zeros(get("shape"), np.int32)
         self._beat = Heartbeat(get("job"), get("index"))
@@ -70,7 +70,7 @@ class PySpikeRecorder(PyLoihiProcessModel):  # type: ignore[misc]
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         get = proc_params.get
-        self._window = Window(get("offset"), get("steps"), get("images"), get("stride"))
+        self._window = Window.of(get)
         self._emissions = Emissions(get("job"), get("index"), get("count_steps"))
         self._beat = Heartbeat(get("job"), get("index"))
 

@@ -13,10 +13,12 @@ from lava.magma.core.model.py.ports import PyInPort, PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
 
 from spikec.targets.lava.processes.calibrated import PyCalibratedIF
+from spikec.targets.lava.processes.feedback import PyFeedback
+from spikec.targets.lava.processes.leaky import PyCubaLIF, PyLeakyIntegrator
 from spikec.targets.lava.processes.levels import PyBitSerialIF, PyGradedIF
 from spikec.targets.lava.processes.maxima import PyMaximum, PyMaxPool
 from spikec.targets.lava.processes.readout import PyIntegrator
-from spikec.targets.lava.processes.source import PyImageSource
+from spikec.targets.lava.processes.source import PyFrameSource, PyImageSource
 from spikec.targets.lava.processes.stepping import PySignedIF, PySoftResetIF
 from spikec.targets.lava.processes.wiring import PyRelay, PySumPool
 
@@ -39,6 +41,15 @@ class FloatingNeuron(Floating):
     v: Any = LavaPyType(np.ndarray, float)
     v_init: Any = LavaPyType(np.ndarray, float)
     theta: Any = LavaPyType(np.ndarray, float)
+
+
+class FloatingLeak(Floating):
+    """State of what decays."""
+
+    u: Any = LavaPyType(np.ndarray, float)
+    du: Any = LavaPyType(np.ndarray, float)
+    dv: Any = LavaPyType(np.ndarray, float)
+    bias: Any = LavaPyType(np.ndarray, float)
 
 
 class FloatingWire(Floating):
@@ -74,6 +85,10 @@ class PyMaximumFloat(FloatingNeuron, PyMaximum):
     """Kind ``max_pool``."""
 
 
+class PyCubaLIFFloat(FloatingLeak, FloatingNeuron, PyCubaLIF):
+    """Kind ``cuba_lif``."""
+
+
 class PyIntegratorFloat(Floating, PyIntegrator):
     """The readout."""
 
@@ -83,8 +98,23 @@ class PyIntegratorFloat(Floating, PyIntegrator):
     v_init: Any = LavaPyType(np.ndarray, float)
 
 
+class PyLeakyIntegratorFloat(FloatingLeak, Floating, PyLeakyIntegrator):
+    """The readout that leaks."""
+
+    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
+    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+    v: Any = LavaPyType(np.ndarray, float)
+    v_init: Any = LavaPyType(np.ndarray, float)
+
+
 class PyImageSourceFloat(Floating, PyImageSource):
     """Integer images as floats."""
+
+    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+
+
+class PyFrameSourceFloat(Floating, PyFrameSource):
+    """Integer frames as floats."""
 
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
 
@@ -99,3 +129,7 @@ class PyMaxPoolFloat(FloatingWire, PyMaxPool):
 
 class PyRelayFloat(FloatingWire, PyRelay):
     """Delays a branch."""
+
+
+class PyFeedbackFloat(FloatingWire, PyFeedback):
+    """Feedback within a window."""

@@ -61,7 +61,7 @@ class PyMaxPool(PyLoihiProcessModel):  # type: ignore[misc]
         super().__init__(proc_params)
         get = proc_params.get
         self._radix: int = get("radix")
-        self._window = Window(get("offset"), get("steps"), get("images"), get("stride"))
+        self._window = Window.of(get)
         self._sums = np.zeros(get("input_shape"), np.int64)
         self._sent = np.zeros(get("output_shape"), np.int64)
         self._gained = np.zeros(get("output_shape"), self.message)

@@ -1,7 +1,7 @@
 """What every spiking population shares: ports, windows, the constant current, recording.
 
-A population receives the synaptic input of its window, and ``emit_delay`` steps later begins to emit. Update rules:
-``docs/semantics.md``.
+A population receives the synaptic input of its window, and ``emit_delay`` Lava steps later begins to emit. Update
+rules: ``docs/semantics.md``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ class Population(AbstractProcess):  # type: ignore[misc]
     """Neurons with ports ``a_in`` (synaptic input) and ``s_out`` (emissions), and Vars ``v``, ``theta``, ``v_init``.
 
     ``settings`` (ints and strings) reach the model as process parameters: ``job``, ``index``, ``images``, ``steps``,
-    ``stride``, ``offset``, ``emit_delay``, ``timesteps``, ``input_steps``, ``count_steps`` and what a kind adds.
+    ``stride``, ``pace``, ``offset``, ``emit_delay``, ``timesteps``, ``input_steps``, ``count_steps`` and what a
+    kind adds.
     """
 
     def __init__(self, *, name: str, theta: Int64, v_init: Int64, **settings: Any) -> None:
@@ -61,9 +62,8 @@ class PopulationModel(PyLoihiProcessModel):  # type: ignore[misc]
         self.label: str = get("name")
         self.timesteps: int = get("timesteps")
         self.input_steps: int = get("input_steps")
-        windows = get("steps"), get("images"), get("stride")
-        self._receiving = Window(get("offset"), *windows)
-        self._emitting = Window(get("offset") + get("emit_delay"), *windows)
+        self._receiving = Window.of(get)
+        self._emitting = Window.of(get, get("emit_delay"))
         self._currents = np.load(Path(job) / f"{index}.current.npy", mmap_mode="r")
         self._current = np.zeros(self._currents.shape[1:], self.number)
         self._emissions = Emissions(job, index, get("count_steps"))

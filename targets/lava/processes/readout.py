@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -27,7 +28,8 @@ class Integrator(AbstractProcess):  # type: ignore[misc]
     """Sums its input over the first ``count_steps`` steps of a window, from ``v_init``.
 
     With ``radix`` 2 (after ``bit_serial`` layers) it doubles the sum before each step and takes the constant current
-    once, at the last. ``s_out`` carries the membrane after every step, for whoever listens.
+    once, at the last. ``decode``: what is put out is the ``membrane``, or the ``sum`` or ``maximum`` of those so far.
+    ``s_out`` carries the membrane after every step, for whoever listens.
     """
 
     def __init__(self, *, name: str, v_init: Int64, **settings: Any) -> None:
@@ -37,11 +39,8 @@ class Integrator(AbstractProcess):  # type: ignore[misc]
         self.v_init = Var(shape=v_init.shape, init=v_init)
 
 
-@implements(proc=Integrator, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("fixed_pt")
-class PyIntegrator(PyLoihiProcessModel):  # type: ignore[misc]
-    """Writes the membrane after every step (``curve``) and per image its range."""
+class ReadoutModel(PyLoihiProcessModel):  # type: ignore[misc]
+    """Writes the output after every step (``curve``) and per image the range of the membranes."""
 
     number: ClassVar[Any] = np.int64
     message: ClassVar[Any] = np.int32
@@ -55,15 +54,14 @@ class PyIntegrator(PyLoihiProcessModel):  # type: ignore[misc]
         super().__init__(proc_params)
         get = proc_params.get
         job, index = Path(get("job")), get("index")
-        self._window = Window(get("offset"), get("steps"), get("images"), get("stride"))
+        self._window = Window.of(get)
         self._count_steps: int = get("count_steps")
         self._input_steps = range(get("first_step"), get("input_steps"))
-        self._radix: int = get("radix")
+        self._decode = _DECODES[get("decode")]
         self._pipelined = get("schedule") == "pipelined"
         self._currents = np.load(job / f"{index}.current.npy", mmap_mode="r")
         self._curve = np.load(job / f"{index}.curve.npy", mmap_mode="r+")
         self._ranges = np.load(job / f"{index}.membrane.npy", mmap_mode="r+")
-        self._sum = np.zeros(self._currents.shape[1:], self.number)
         self._membrane = Membrane()
         self._beat = Heartbeat(str(job), index)
 
@@ -78,17 +76,45 @@ class PyIntegrator(PyLoihiProcessModel):  # type: ignore[misc]
 
     def integrate(self, image: int, step: int, synaptic: Int64) -> None:
         """Add the input of a logical step, and record."""
+        z = synaptic + self._currents[image % len(self._currents)] if step in self._input_steps else synaptic
+        self.v = self.charged(step, z)
         if step == 0:
-            self._sum[...] = 0
             self._membrane.clear()
-        self._sum = self._radix * self._sum + synaptic
-        if step in self._input_steps:
-            self._sum += self._currents[image % len(self._currents)]
-        self.v = self.v_init + self._sum
+            self._output = self.v
+        else:
+            self._output = self._decode(self._output, self.v)
         last = step == self._count_steps - 1
         if self._pipelined or last:  # layerwise, partial sums are no membranes of the model
             self._membrane.observe(self.v)
-        self._curve[image, step] = self.v
+        self._curve[image, step] = self._output
         if last:
             m = self._membrane
             self._ranges[image] = m.lowest, m.highest, m.overflows
+
+    def charged(self, step: int, z: Int64) -> Int64:
+        """The membranes after the input ``z`` of a logical step."""
+        raise NotImplementedError
+
+
+#: The output so far from that of the step before and the membranes.
+_DECODES: dict[str, Callable[[Int64, Int64], Int64]] = {
+    "membrane": lambda _, v: v,
+    "sum": np.add,
+    "maximum": np.maximum,
+}
+
+
+@implements(proc=Integrator, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class PyIntegrator(ReadoutModel):
+    """``v += z``."""
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self._radix: int = proc_params.get("radix")
+        self._sum = np.zeros(self._currents.shape[1:], self.number)
+
+    def charged(self, step: int, z: Int64) -> Int64:
+        self._sum = self._radix * self._sum + z if step else z
+        return self.v_init + self._sum

@@ -1,4 +1,4 @@
-"""Where the image enters as graded spikes (input coding ``graded``)."""
+"""Where images, or the frames of sequences, enter as graded spikes (input coding ``graded``)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.model.py.model import PyLoihiProcessModel
 from lava.magma.core.model.py.ports import PyOutPort
@@ -30,11 +31,16 @@ class ImageSource(AbstractProcess):  # type: ignore[misc]
         self.s_out = OutPort(shape=shape)
 
 
-@implements(proc=ImageSource, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("fixed_pt")
-class PyImageSource(PyLoihiProcessModel):  # type: ignore[misc]
-    """Reads the images from the job folder."""
+class FrameSource(AbstractProcess):  # type: ignore[misc]
+    """Sends frame t of the sequence of a window at its logical step t, else zeros."""
+
+    def __init__(self, *, name: str, shape: tuple[int, ...], **settings: Any) -> None:
+        super().__init__(name=name, shape=shape, **settings)
+        self.s_out = OutPort(shape=shape)
+
+
+class SourceModel(PyLoihiProcessModel):  # type: ignore[misc]
+    """Reads what it sends from the job folder; subclasses say what that is."""
 
     message: ClassVar[Any] = np.int32
 
@@ -43,15 +49,42 @@ class PyImageSource(PyLoihiProcessModel):  # type: ignore[misc]
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         get = proc_params.get
-        self._window = Window(0, get("steps"), get("images"), get("stride"))
-        self._steps = range(get("first_step"), get("input_steps"))
-        self._images = np.load(Path(get("job")) / f"{get('index')}.images.npy", mmap_mode="r")
+        self._window = Window.of(get)
+        self.images = np.load(Path(get("job")) / f"{get('index')}.images.npy", mmap_mode="r")
         self._silence = np.zeros(get("shape"), self.message)
         self._beat = Heartbeat(get("job"), get("index"))
 
     def run_spk(self) -> None:
         """One Lava step."""
         at = self._window.at(self.time_step)
-        shown = at is not None and at[1] in self._steps
-        self.s_out.send(self._images[at[0]].astype(self.message) if at and shown else self._silence)
+        shown = None if at is None else self.shown(*at)
+        self.s_out.send(self._silence if shown is None else shown.astype(self.message))
         self._beat(self.time_step)
+
+    def shown(self, image: int, step: int) -> npt.NDArray[np.int16] | None:
+        """What is sent at a logical step of a window; None for nothing."""
+        raise NotImplementedError
+
+
+@implements(proc=ImageSource, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class PyImageSource(SourceModel):
+    """One image per window."""
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self._steps = range(proc_params.get("first_step"), proc_params.get("input_steps"))
+
+    def shown(self, image: int, step: int) -> npt.NDArray[np.int16] | None:
+        return self.images[image] if step in self._steps else None
+
+
+@implements(proc=FrameSource, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class PyFrameSource(SourceModel):
+    """One frame per step."""
+
+    def shown(self, image: int, step: int) -> npt.NDArray[np.int16] | None:
+        return self.images[image, step] if step < self.images.shape[1] else None

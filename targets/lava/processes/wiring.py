@@ -82,6 +82,9 @@ class PyRelay(PyLoihiProcessModel):  # type: ignore[misc]
         self._waiting: list[npt.NDArray[Any]] = [np.zeros(shape, self.message) for _ in range(self._delay)]
 
     def run_spk(self) -> None:
-        """One Lava step."""
-        self._waiting.append(self.s_in.recv())
+        """One Lava step. On a cycle, whoever delays must send before it waits for what it receives."""
+        if not self._delay:
+            self.a_out.send(self.s_in.recv())
+            return
         self.a_out.send(self._waiting.pop(0))
+        self._waiting.append(self.s_in.recv())

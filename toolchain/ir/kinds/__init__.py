@@ -10,6 +10,7 @@ from spikec.ir.kinds.signed_if import SignedIF
 from spikec.ir.kinds.calibrated_if import CalibratedIF
 from spikec.ir.kinds.bit_serial_if import BitSerialIF
 from spikec.ir.kinds.graded_if import GradedIF
+from spikec.ir.kinds.cuba_lif import CubaLIF
 from spikec.ir.kinds.maximum import Maximum
 from spikec.ir.timing import Timing
 # isort: on
@@ -20,6 +21,7 @@ __all__ = [
     "MAX_SPIKES",
     "BitSerialIF",
     "CalibratedIF",
+    "CubaLIF",
     "GradedIF",
     "Kind",
     "Maximum",

@@ -30,6 +30,9 @@ class Kind:
     - ``constant_once``: image and biases enter once for all steps, instead of at every step;
     - ``one_number``: its emissions of T steps together code one number, which the next layers receive as a whole;
     - ``spikes_first``: layerwise, all spikes of a neuron come before its pauses (False unless stated);
+    - ``quantises``: its emissions write a level of a quantised activation (True unless stated);
+    - ``inflation``: how many times larger than a membrane, and than what arrives, the numbers inside an update may be
+      (1 unless stated);
     - ``requirement``: what a reader of the file must know (an item of ``requires``), None for nothing.
     """
 
@@ -42,6 +45,8 @@ class Kind:
     constant_once: ClassVar[bool]
     one_number: ClassVar[bool]
     spikes_first: ClassVar[bool] = False
+    quantises: ClassVar[bool] = True
+    inflation: ClassVar[int] = 1
     requirement: ClassVar[str | None]
 
     @property
@@ -84,6 +89,11 @@ class Kind:
         """Whether emissions of different steps stand for different numbers. Only T from 2 to 4 are tried."""
         most = min(4, self.timesteps[1])
         return any(len({self.place_value(step, t) for step in range(t)}) > 1 for t in range(2, most + 1))
+
+    @property
+    def subtracts(self) -> bool:
+        """Whether a spike takes the threshold off the membrane (True unless stated), rather than setting it to 0."""
+        return True
 
     @property
     def binary(self) -> bool:

@@ -42,7 +42,8 @@ class Stored:
         if int(np.min(value)) >= self.low and (self.high is None or int(np.max(value)) <= self.high):
             return None
         if self.per == "neuron":
-            return f"{self.title} must be at least {self.low}"
+            end = f"at least {self.low}" if self.high is None else f"between {self.low} and {self.high}"
+            return f"{self.title} must be {end}"
         return f"{self.title} is {value}, it must be between {self.low} and {self.high}"
 
     def _allowed(self) -> str:

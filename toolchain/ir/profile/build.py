@@ -11,10 +11,11 @@ import numpy.typing as npt
 
 from spikec.errors import MissingImplementation
 from spikec.ir.coding import InputNode
-from spikec.ir.graph import IntegerGraph, Node, Population, Readout
-from spikec.ir.kinds import MAX_SPIKES, Maximum
+from spikec.ir.graph import Feedback, IntegerGraph, Node, Population, Readout
+from spikec.ir.kinds import MAX_SPIKES, CubaLIF, Maximum
+from spikec.ir.leak import UNIT, Leak
 from spikec.ir.measured import Measured
-from spikec.ir.metadata import KEY, MEASURED, OUTPUT, SCHEMA, TYPE_CHECK_OFF, metadata_of
+from spikec.ir.metadata import FEEDBACK, KEY, MEASURED, OUTPUT, SCHEMA, TYPE_CHECK_OFF, metadata_of
 from spikec.ir.operations import MaxPool, Operation
 from spikec.ir.operations.fields import float32
 from spikec.ir.profile.hashes import content_sha256
@@ -53,13 +54,41 @@ def _maximum(node: Population) -> nir.Threshold:
     return nir.Threshold(threshold=float32(node.theta), metadata={KEY: metadata})
 
 
-def _readout(node: Readout) -> nir.I:
+def _leaky(node: Population, kind: CubaLIF) -> nir.CubaLIF:
+    leak = Leak.of(kind, node.shape)
+    metadata: dict[str, Any] = {
+        "kind": kind.name,
+        "v_threshold_int": int32(node.theta),
+        "v_init_int": int32(node.v_init),
+        "reset": "subtract" if kind.subtract else "zero",
+        "spike_cmp": "gt",
+        "subtract": kind.subtract,
+        **leak.metadata(),
+    }
+    if node.scale is not None:
+        metadata["scale"] = np.atleast_1d(np.asarray(node.scale, dtype=np.float64))
+    return nir.CubaLIF(
+        **leak.nir_fields(),
+        v_threshold=float32(node.theta * UNIT),
+        v_reset=np.zeros(node.shape, dtype=np.float32),
+        metadata={KEY: metadata},
+    )
+
+
+def _leaky_readout(node: Readout, leak: Leak) -> nir.CubaLI:
+    metadata = {"kind": "leaky", "v_init_int": int32(node.v_init), "scale": float(node.scale), **leak.metadata()}
+    return nir.CubaLI(**leak.nir_fields(), metadata={KEY: metadata})
+
+
+def _readout(node: Readout) -> nir.I | nir.CubaLI:
+    if node.leak is not None:
+        return _leaky_readout(node, node.leak)
     metadata = {"kind": "integrator", "v_init_int": int32(node.v_init), "scale": float(node.scale)}
     return nir.I(r=np.ones(node.shape, dtype=np.float32), metadata={KEY: metadata})
 
 
 def _input(node: InputNode) -> nir.Input:
-    metadata = {"encoding": "constant", "dtype": node.dtype, "scale": float(node.scale)}
+    metadata = {"encoding": node.encoding, "dtype": node.dtype, "scale": float(node.scale)}
     return nir.Input(input_type={"input": np.array(node.shape)}, metadata={KEY: metadata})
 
 
@@ -71,6 +100,8 @@ def _node(node: Node) -> nir.NIRNode:
             return node.to_nir()
         case Population(neuron=Maximum()):
             return _maximum(node)
+        case Population(neuron=CubaLIF() as kind):
+            return _leaky(node, kind)
         case Population():
             return _population(node)
         case Readout():
@@ -80,7 +111,13 @@ def _node(node: Node) -> nir.NIRNode:
 
 def requirements(graph: IntegerGraph) -> list[str]:
     """What a reader must honour beyond the NIR nodes to reproduce the spikes, sorted."""
-    needs = {"reset=subtract", "spike_cmp=ge", "v_init"}
+    needs = {"v_init"}
+    if any(not isinstance(population.neuron, CubaLIF) for population in graph.populations):
+        needs |= {"reset=subtract", "spike_cmp=ge"}
+    if graph.sequences:
+        needs.add("input=sequence")
+    if graph.feedback:
+        needs.add(FEEDBACK)
     if graph.schedule == "layerwise":
         needs.add("schedule=layerwise")
     for population in graph.populations:
@@ -98,10 +135,15 @@ def requirements(graph: IntegerGraph) -> list[str]:
 
 def build(graph: IntegerGraph) -> nir.NIRGraph:
     """The NIR graph of the profile for an integer graph; ``spikec.ir.profile.decode`` is its inverse."""
-    nodes = {name: _node(node) for name, node in graph.nodes.items()}
+    nodes = {name: _node(node) for name, node in graph.nodes.items() if not isinstance(node, Feedback)}
+    order = [*nodes, OUTPUT]
     readout = graph.readout
-    nodes[OUTPUT] = nir.Output(output_type={"output": np.array(readout.shape)}, metadata={KEY: {"decode": "membrane"}})
-    edges = [(source, node.name) for node in graph for source in node.sources] + [(readout.name, OUTPUT)]
+    decode = {KEY: {"decode": readout.decode}}
+    nodes[OUTPUT] = nir.Output(output_type={"output": np.array(readout.shape)}, metadata=decode)
+    before = {node.name: node.of for node in graph.feedback}
+    edges = [(before.get(source, source), node.name) for node in graph for source in node.sources]
+    edges.append((readout.name, OUTPUT))
+    fed_back = sorted((before[source], node.name) for node in graph for source in node.sources if source in before)
     requires = requirements(graph)
     metadata: dict[str, Any] = {
         "schema": SCHEMA,
@@ -111,10 +153,12 @@ def build(graph: IntegerGraph) -> nir.NIRGraph:
         "drain": graph.drain,
         "dt": 1.0,
         "numeric": "int",
-        "node_order": json.dumps([*graph.nodes, OUTPUT]),
+        "node_order": json.dumps(order),
         "requires": json.dumps(requires),
         "source_sha256": graph.source_sha256,
     }
+    if fed_back:
+        metadata[FEEDBACK] = json.dumps(fed_back)
     info = settings_of(graph)
     if info:
         metadata["info"] = json.dumps(info, sort_keys=True)

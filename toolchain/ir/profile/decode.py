@@ -9,17 +9,18 @@ import nir
 import numpy as np
 
 from spikec.errors import GraphError
-from spikec.ir.coding import InputNode, InputType
-from spikec.ir.graph import IntegerGraph, Node, Population, Readout
+from spikec.ir.coding import Encoding, InputNode, InputType
+from spikec.ir.graph import Decode, Feedback, IntegerGraph, Node, Population, Readout
 from spikec.ir.kinds import Maximum
 from spikec.ir.kinds.reading import full, kind_of
+from spikec.ir.leak import UNIT, Leak
 from spikec.ir.measured import Measured
-from spikec.ir.metadata import MEASURED, float_of, int_of, metadata_of, text_of
+from spikec.ir.metadata import MEASURED, OUTPUT, edges_of, float_of, int_of, metadata_of, text_of
 from spikec.ir.operations import MaxPool, operation_of
 from spikec.ir.pools import pool_problems
 from spikec.ir.profile.rules_graph import topological_order
 from spikec.ir.profile.verify import verify
-from spikec.ir.types import Schedule, Shape
+from spikec.ir.types import Int64, Schedule, Shape
 
 _SHOWN = 5
 
@@ -41,11 +42,16 @@ def decode(graph: nir.NIRGraph) -> IntegerGraph:
     metadata = metadata_of(graph)
     order = topological_order(graph)
     assert order is not None  # verify refuses cycles
+    fed_back = edges_of(metadata)
     edges = [(str(a), str(b)) for a, b in graph.edges]
     nodes: dict[str, Node] = {}
+    decode = cast(Decode, text_of(metadata_of(graph.nodes[OUTPUT]), "decode", "membrane"))
     for name in order:
-        sources = tuple(a for a, b in edges if b == name)
-        ordered = tuple(sorted(sources, key=order.index))
+        now = sorted((a for a, b in edges if b == name and (a, b) not in fed_back), key=order.index)
+        before = sorted((a for a, b in edges if b == name and (a, b) in fed_back), key=order.index)
+        delayed = [Feedback.named(of, np.shape(graph.nodes[of].v_threshold)) for of in before]
+        nodes |= {each.name: each for each in delayed}
+        ordered = (*now, *(each.name for each in delayed))
         node = graph.nodes[name]
         if isinstance(node, nir.Output):
             problems += _check_output(nodes[ordered[0]], node)
@@ -58,7 +64,7 @@ def decode(graph: nir.NIRGraph) -> IntegerGraph:
         nodes[name] = (
             _decode_maximum(name, node, ordered, shape, nodes)
             if isinstance(node, nir.Threshold)
-            else _decode_node(name, node, ordered, shape)
+            else _decode_node(name, node, ordered, shape, decode)
         )
     if problems:
         raise GraphError(_sentence(problems))
@@ -95,7 +101,7 @@ def _shape(value: Any) -> Shape:
     return tuple(int(n) for n in np.asarray(value).reshape(-1))
 
 
-def _decode_node(name: str, node: nir.NIRNode, sources: tuple[str, ...], shape: Shape) -> Node:
+def _decode_node(name: str, node: nir.NIRNode, sources: tuple[str, ...], shape: Shape, decode: Decode) -> Node:
     metadata = metadata_of(node)
     operation = operation_of(node)
     if operation is not None:
@@ -103,26 +109,39 @@ def _decode_node(name: str, node: nir.NIRNode, sources: tuple[str, ...], shape: 
     match node:
         case nir.Input():
             dtype = cast(InputType, text_of(metadata, "dtype"))
-            return InputNode(name, _shape(node.input_type["input"]), dtype, float_of(metadata, "scale"))
+            encoding = cast(Encoding, text_of(metadata, "encoding"))
+            return InputNode(
+                name, _shape(node.input_type["input"]), dtype, float_of(metadata, "scale"), encoding=encoding
+            )
         case nir.IF():
             _same_shape(name, np.shape(node.r), shape)
             theta = full(node.v_threshold, shape)
-            return Population(
-                name=name,
-                sources=sources,
-                shape=shape,
-                neuron=kind_of(metadata, shape),
-                theta=theta,
-                v_init=full(metadata.get("v_init_int", theta // 2), shape),
-                scale=np.asarray(metadata["scale"], dtype=np.float64) if "scale" in metadata else None,
-            )
-        case nir.I():
+            return _population(name, node, sources, theta, theta // 2)
+        case nir.CubaLIF():
+            _same_shape(name, np.shape(node.v_threshold), shape)
+            return _population(name, node, sources, full(node.v_threshold, shape) // UNIT, 0)
+        case nir.I() | nir.CubaLI():
             _same_shape(name, np.shape(node.r), shape)
             if len(shape) != 1:
                 raise GraphError(f"{name}: the readout must be flat (one value per class), its shape is {shape}")
             v_init = full(metadata.get("v_init_int", 0), shape)
-            return Readout(name, sources, shape, v_init, float_of(metadata, "scale"))
+            leak = Leak.read(metadata, shape) if isinstance(node, nir.CubaLI) else None
+            return Readout(name, sources, shape, v_init, float_of(metadata, "scale"), leak, decode)
     raise GraphError(f"{name}: node type {type(node).__name__} is not part of the profile")
+
+
+def _population(name: str, node: nir.NIRNode, sources: tuple[str, ...], theta: Int64, start: Int64 | int) -> Population:
+    """Neurons whose thresholds are ``theta``; they begin at ``start`` where the file does not say."""
+    metadata = metadata_of(node)
+    return Population(
+        name=name,
+        sources=sources,
+        shape=theta.shape,
+        neuron=kind_of(metadata, theta.shape),
+        theta=theta,
+        v_init=full(metadata.get("v_init_int", start), theta.shape),
+        scale=np.asarray(metadata["scale"], dtype=np.float64) if "scale" in metadata else None,
+    )
 
 
 def _decode_maximum(

@@ -8,8 +8,9 @@ from typing import Any
 import nir
 import numpy as np
 
-from spikec.ir.graph import IntegerGraph, Node, Population
+from spikec.ir.graph import IntegerGraph, Node, Population, Readout
 from spikec.ir.kinds import kinds
+from spikec.ir.leak import Leak
 from spikec.ir.profile.build import settings_of
 from spikec.ir.profile.decode import as_integer
 
@@ -63,6 +64,9 @@ def _values(node: Node) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for each in fields(node):
         value = getattr(node, each.name)
+        if isinstance(node, Readout) and each.name == "leak":
+            found |= {part.name: None if value is None else getattr(value, part.name) for part in fields(Leak)}
+            continue
         if not isinstance(node, Population):
             found[each.name] = value
             continue

@@ -15,7 +15,7 @@ from spikec.ir.operations import OPERATIONS
 HASH_KEY = "metadata_sha256"
 
 #: Numeric fields of neurons that the content hash covers.
-_OF_NEURONS = ("r", "threshold", "v_reset", "v_threshold")
+_OF_NEURONS = ("r", "tau_mem", "tau_syn", "threshold", "v_leak", "v_reset", "v_threshold", "w_in")
 
 
 def hashed_fields() -> list[str]:

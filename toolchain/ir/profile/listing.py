@@ -9,13 +9,17 @@ import numpy as np
 
 from spikec.errors import GraphError
 from spikec.ir.coding import InputNode
-from spikec.ir.graph import IntegerGraph, Node, Population, Readout
+from spikec.ir.graph import Feedback, IntegerGraph, Node, Population, Readout
+from spikec.ir.leak import Leak
 from spikec.ir.measured import STAGES
 from spikec.ir.operations import Operation, Synapse
 from spikec.ir.operations.fields import span
 from spikec.ir.profile.build import settings_of
 from spikec.ir.profile.decode import as_integer
 from spikec.ir.types import Int64, Shape
+
+#: The output, by the way a readout is decoded.
+_DECODED = {"membrane": "output", "sum": "sum over steps", "maximum": "maximum over steps"}
 
 
 def text(
@@ -47,8 +51,8 @@ def _header(graph: IntegerGraph) -> list[str]:
     lines = [
         "spikec.nir/1",
         f"T {graph.timesteps}, {graph.schedule}{drain}",
-        f"input {graph.input.dtype} = clip(round(real / {graph.input.scale:.9g})), constant; "
-        f"logits = output * {graph.readout.scale:.9g}",
+        f"input {graph.input.dtype} = clip(round(real / {graph.input.scale:.9g})), {graph.input.encoding}; "
+        f"logits = {_DECODED[graph.readout.decode]} * {graph.readout.scale:.9g}",
     ]
     lines += [f"{key} {value}" for key, value in settings_of(graph).items()]
     if graph.measured is not None:
@@ -81,7 +85,9 @@ def _kind(node: Node) -> str:
         case Population():
             return node.neuron.name
         case Readout():
-            return "integrator"
+            return "integrator" if node.leak is None else "leaky integrator"
+        case Feedback():
+            return "feedback"
 
 
 def _numbers(node: Node) -> str:
@@ -93,7 +99,14 @@ def _numbers(node: Node) -> str:
         case Population():
             return _population_numbers(node)
         case Readout():
-            return f"v_init {span(node.v_init)}"
+            leak = "" if node.leak is None else f", {_leak_numbers(node.leak)}"
+            return f"v_init {span(node.v_init)}{leak}"
+        case Feedback():
+            return f"{node.of}, one step before"
+
+
+def _leak_numbers(leak: Leak) -> str:
+    return f"du {span(leak.du)}, dv {span(leak.dv)}, bias {span(leak.bias)}"
 
 
 def _population_numbers(node: Population) -> str:

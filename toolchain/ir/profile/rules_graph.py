@@ -19,11 +19,13 @@ from spikec.ir.kinds import Kind, Maximum, Timing, kinds
 from spikec.ir.kinds.reading import kind_of
 from spikec.ir.kinds.together import facts_problems, settings_problems
 from spikec.ir.metadata import (
+    FEEDBACK,
     INPUT,
     OUTPUT,
     SCHEDULES,
     SCHEMA,
     TYPE_CHECK_OFF,
+    edges_of,
     float_of,
     int_of,
     list_of,
@@ -37,10 +39,14 @@ from spikec.ir.types import TIMESTEPS_MAX, Schedule
 
 _NAME = re.compile(r"[A-Za-z0-9_.]+")
 #: Nodes beside the operations.
-_NODES = (nir.Input, nir.IF, nir.Threshold, nir.I, nir.Output)
+_NODES = (nir.Input, nir.IF, nir.CubaLIF, nir.Threshold, nir.I, nir.CubaLI, nir.Output)
+#: Neurons that fire, and integrators before the output.
+_NEURONS, _READOUTS = (nir.IF, nir.CubaLIF), (nir.I, nir.CubaLI)
 #: What a reader may have to know beside the kinds.
 _REQUIREMENTS = {
     "drain",
+    FEEDBACK,
+    "input=sequence",
     TYPE_CHECK_OFF,
     "per_neuron_threshold",
     "reset=subtract",
@@ -99,9 +105,9 @@ def names(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
     for name in (INPUT, OUTPUT):
         if name not in graph.nodes:
             yield "", f"there is no node {name!r}"
-    readouts = [name for name, node in graph.nodes.items() if isinstance(node, nir.I)]
+    readouts = [name for name, node in graph.nodes.items() if isinstance(node, _READOUTS)]
     if len(readouts) != 1:
-        yield "", f"there must be one integrator (I) node before the output, found {len(readouts)}"
+        yield "", f"there must be one integrator (I or CubaLI) node before the output, found {len(readouts)}"
 
 
 def edges(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
@@ -126,23 +132,41 @@ def edges(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
                 name,
                 "the output feeds nothing" if isinstance(node, nir.Output) else "nothing reads this node",
             )
-        if isinstance(node, nir.I) and readers[name] != [OUTPUT]:
+        if isinstance(node, _READOUTS) and readers[name] != [OUTPUT]:
             yield name, "the integrator feeds the output and nothing else"
-        if isinstance(node, nir.Output) and not all(isinstance(graph.nodes.get(s), nir.I) for s in sources[name]):
+        if isinstance(node, nir.Output) and not all(isinstance(graph.nodes.get(s), _READOUTS) for s in sources[name]):
             yield name, "the output must read the integrator alone"
     if topological_order(graph) is None:
         yield "", "the graph has a cycle"
 
 
+def feedback(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
+    """Edges that carry what was emitted one step before exist, leave neurons that fire, and leave the readout alone."""
+    pairs = {(str(a), str(b)) for a, b in graph.edges}
+    fed_back = edges_of(metadata_of(graph))
+    for source, target in sorted(fed_back):
+        if (source, target) not in pairs:
+            yield "", f"{FEEDBACK} names the edge {source} -> {target}, which does not exist"
+        elif not isinstance(graph.nodes.get(source), _NEURONS):
+            yield source, f"the edge to {target} is in {FEEDBACK}; only neurons that fire are fed back"
+    if fed_back and text_of(metadata_of(graph), "schedule") != "pipelined":
+        yield "", f"{FEEDBACK} needs the schedule 'pipelined'"
+
+
 def topological_order(graph: nir.NIRGraph) -> list[str] | None:
-    """Node names with every source before its readers, ties broken by ``node_order`` then name; None for a cycle."""
+    """Node names with every source before its readers, ties broken by ``node_order`` then name; None for a cycle. Edges
+    that carry what was emitted one step before do not count."""
     try:
         stored = list_of(metadata_of(graph), "node_order")
     except GraphError:
         stored = []
+    try:
+        fed_back = edges_of(metadata_of(graph))
+    except GraphError:
+        fed_back = set()
     rank = {name: i for i, name in enumerate(stored)}
     key = lambda name: (rank.get(name, len(rank)), name)  # noqa: E731
-    pairs = {(str(a), str(b)) for a, b in graph.edges}
+    pairs = {(str(a), str(b)) for a, b in graph.edges} - fed_back
     waiting = {name: {a for a, b in pairs if b == name and a in graph.nodes} for name in graph.nodes}
     order: list[str] = []
     while waiting:
@@ -166,8 +190,13 @@ def node_order(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
     inner = [name for name in stored if name not in ends]
     if sorted(inner) != sorted(set(graph.nodes) - ends) or not ends.issuperset(set(stored) - set(graph.nodes)):
         yield "", "node_order does not list exactly the nodes of the graph"
-    elif any(stored.index(str(a)) > stored.index(str(b)) for a, b in graph.edges if a in stored and b in stored):
+    elif any(stored.index(a) > stored.index(b) for a, b in _now(graph) if a in stored and b in stored):
         yield "", "node_order puts a node before one of its sources"
+
+
+def _now(graph: nir.NIRGraph) -> set[tuple[str, str]]:
+    """Edges that carry what is emitted in the same step."""
+    return {(str(a), str(b)) for a, b in graph.edges} - edges_of(metadata_of(graph))
 
 
 def requires(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
@@ -182,7 +211,7 @@ def combinations(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
     metadata = metadata_of(graph)
     schedule, steps = text_of(metadata, "schedule"), int_of(metadata, "timesteps", 1)
     known = kinds()
-    populations = [node for node in graph.nodes.values() if isinstance(node, nir.IF)]
+    populations = [node for node in graph.nodes.values() if isinstance(node, _NEURONS)]
     named = {text_of(metadata_of(node), "kind") for node in populations}
     drain = int_of(metadata, "drain", 0)
     if schedule not in SCHEDULES or not 1 <= steps <= TIMESTEPS_MAX or drain < 0:
@@ -195,11 +224,11 @@ def combinations(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
     yield from (("", problem) for problem in facts_problems(neurons, timing))
 
 
-def _readable(populations: list[nir.IF]) -> Iterator[Kind]:
+def _readable(populations: list[nir.IF | nir.CubaLIF]) -> Iterator[Kind]:
     """The kinds of those populations whose fields can be read; other rules report what is wrong with the rest."""
     for node in populations:
         try:
-            yield kind_of(metadata_of(node), np.shape(node.r))
+            yield kind_of(metadata_of(node), np.shape(node.v_threshold))
         except (GraphError, TypeError, ValueError):
             continue
 

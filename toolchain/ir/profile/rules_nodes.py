@@ -11,17 +11,21 @@ from typing import Any
 import nir
 import numpy as np
 
-from spikec.ir.coding import INPUT_TYPES
-from spikec.ir.kinds import MAX_SPIKES, Kind, Maximum, kinds
+from spikec.ir.coding import ENCODINGS, INPUT_TYPES
+from spikec.ir.graph import DECODES
+from spikec.ir.kinds import MAX_SPIKES, CubaLIF, Kind, Maximum, kinds
 from spikec.ir.metadata import INPUT, OUTPUT, TYPE_CHECK_OFF, float_of, int_of, list_of, metadata_of, shown, text_of
 from spikec.ir.operations import Synapse, operation_of
 from spikec.ir.operations.fields import whole_numbers
+from spikec.ir.types import Shape
 
 _EXACT = 2**24
 
 
 def _arrays(node: nir.NIRNode) -> Iterator[tuple[str, Any]]:
     operation = operation_of(node)
+    if isinstance(node, nir.CubaLIF | nir.CubaLI):
+        return  # time constants are fractions; rules_leaky checks them
     for field in ("r", "v_threshold", "v_reset", "threshold") if operation is None else operation.exact:
         if hasattr(node, field):
             yield field, np.asarray(getattr(node, field))
@@ -105,8 +109,10 @@ def neurons(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
                 yield name, f"kind is {shown(kind)}, an I node must be an 'integrator'"
             if float_of(metadata, "scale") <= 0:
                 yield name, "scale must be positive"
-            yield from _state(name, node, metadata, "v_init_int")
+            yield from state(name, np.shape(node.r), metadata, "v_init_int")
             continue
+        if kind == CubaLIF.name:
+            yield name, f"kind is {kind!r}, which a CubaLIF node holds, not an IF node"
         if not (np.asarray(node.v_reset) == 0).all():
             yield name, "v_reset must be 0 (soft reset is stated in the metadata)"
         if kind not in kinds():
@@ -119,10 +125,10 @@ def neurons(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
             yield name, f"{MAX_SPIKES} must be 1"
         if (np.asarray(node.v_threshold) < 1).any():
             yield name, "thresholds must be at least 1"
-        yield from _state(name, node, metadata, "v_init_int")
-        yield from _scale(name, metadata, np.shape(node.r))
+        yield from state(name, np.shape(node.r), metadata, "v_init_int")
+        yield from scale(name, metadata, np.shape(node.r))
         if kind in kinds():
-            yield from _fields(name, node, metadata, kinds()[kind])
+            yield from kind_fields(name, np.shape(node.r), metadata, kinds()[kind])
 
 
 def maxima(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
@@ -135,32 +141,34 @@ def maxima(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
             yield name, f"kind is {shown(kind)}, a Threshold node must be of kind {Maximum.name!r}"
         if (np.asarray(node.threshold) != 1).any():
             yield name, "the threshold behind a max pool must be 1"
-        yield from _scale(name, metadata_of(node), np.shape(node.threshold))
+        yield from scale(name, metadata_of(node), np.shape(node.threshold))
 
 
-def _scale(name: str, metadata: dict[str, Any], shape: tuple[int, ...]) -> Iterator[tuple[str, str]]:
+def scale(name: str, metadata: dict[str, Any], shape: Shape) -> Iterator[tuple[str, str]]:
+    """The scale of a population of ``shape``, where it has one."""
     if "scale" in metadata:
-        scale = np.asarray(metadata["scale"])
-        legal = scale.dtype.kind == "f" and scale.shape in ((1,), shape[:1])
-        if not legal or not np.isfinite(scale).all() or (scale <= 0).any():
+        values = np.asarray(metadata["scale"])
+        legal = values.dtype.kind == "f" and values.shape in ((1,), shape[:1])
+        if not legal or not np.isfinite(values).all() or (values <= 0).any():
             yield name, "scale must be one positive real value, or one per channel"
 
 
-def _fields(name: str, node: nir.IF, metadata: dict[str, Any], kind: type[Kind]) -> Iterator[tuple[str, str]]:
+def kind_fields(name: str, shape: Shape, metadata: dict[str, Any], kind: type[Kind]) -> Iterator[tuple[str, str]]:
     """The fields of a kind are present and within their bounds; keys of other kinds are ignored."""
     for about in kind.stored_fields().values():
         if about.key not in metadata:
             if about.default is None:
                 yield name, f"metadata {about.key!r} is missing, kind {kind.name!r} needs it"
         elif about.per == "neuron":
-            yield from _state(name, node, metadata, about.key)
+            yield from state(name, shape, metadata, about.key)
             if problem := about.problem(metadata[about.key]):
                 yield name, problem
         elif problem := about.problem(int_of(metadata, about.key, 0)):
             yield name, problem
 
 
-def _state(name: str, node: nir.IF | nir.I, metadata: dict[str, Any], key: str) -> Iterator[tuple[str, str]]:
+def state(name: str, shape: Shape, metadata: dict[str, Any], key: str) -> Iterator[tuple[str, str]]:
+    """One whole number, or one for each neuron of ``shape``, where the metadata holds the key."""
     if key not in metadata:
         return
     value = np.asarray(metadata[key])
@@ -168,11 +176,11 @@ def _state(name: str, node: nir.IF | nir.I, metadata: dict[str, Any], key: str) 
         yield name, f"metadata {key!r} must hold integers of int32, it is {value.dtype}"
         return
     try:
-        np.broadcast_to(value, np.shape(node.r))
+        np.broadcast_to(value, shape)
     except ValueError:
         yield (
             name,
-            f"metadata {key!r} has shape {value.shape}, which does not fit the neurons {np.shape(node.r)}",
+            f"metadata {key!r} has shape {value.shape}, which does not fit the neurons {shape}",
         )
 
 
@@ -181,8 +189,8 @@ def input_output(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
     node = graph.nodes.get(INPUT)
     if isinstance(node, nir.Input):
         metadata = metadata_of(node)
-        if text_of(metadata, "encoding") != "constant":
-            yield INPUT, f"encoding {shown(text_of(metadata, 'encoding'))} is not 'constant'"
+        if text_of(metadata, "encoding") not in ENCODINGS:
+            yield INPUT, f"encoding {shown(text_of(metadata, 'encoding'))} is none of {', '.join(ENCODINGS)}"
         if text_of(metadata, "dtype") not in INPUT_TYPES:
             yield INPUT, f"dtype {shown(text_of(metadata, 'dtype'))} is neither int8 nor uint8"
         if float_of(metadata, "scale") <= 0:
@@ -190,8 +198,8 @@ def input_output(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
         if not whole_numbers(node.input_type.get("input"), 1, (1, 3)):
             yield INPUT, "shape must be one integer (features) or three (channels, rows, columns)"
     node = graph.nodes.get(OUTPUT)
-    if isinstance(node, nir.Output) and text_of(metadata_of(node), "decode", "membrane") != "membrane":
-        yield OUTPUT, f"decode {shown(text_of(metadata_of(node), 'decode'))} is not 'membrane'"
+    if isinstance(node, nir.Output) and text_of(metadata_of(node), "decode", "membrane") not in DECODES:
+        yield OUTPUT, f"decode {shown(text_of(metadata_of(node), 'decode'))} is none of {', '.join(DECODES)}"
 
 
 def linear_nodes(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import nir
 
 from spikec.errors import GraphError
-from spikec.ir.profile import rules_graph, rules_nodes
+from spikec.ir.profile import rules_graph, rules_leaky, rules_nodes
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ RULES: tuple[Rule, ...] = (
     rules_graph.graph_fields,
     rules_graph.names,
     rules_graph.edges,
+    rules_graph.feedback,
     rules_graph.node_order,
     rules_graph.requires,
     rules_nodes.input_output,
@@ -37,6 +38,7 @@ RULES: tuple[Rule, ...] = (
     rules_nodes.exact_integers,
     rules_nodes.redundant,
     rules_nodes.neurons,
+    rules_leaky.leaky,
     rules_nodes.maxima,
     rules_graph.combinations,
     rules_graph.fresh_hash,

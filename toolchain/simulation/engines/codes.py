@@ -12,7 +12,7 @@ from torch import Tensor
 from spikec.errors import GraphError
 from spikec.implementations import Implementations
 from spikec.ir.graph import IntegerGraph, Population
-from spikec.ir.kinds import IF, BitSerialIF, CalibratedIF, GradedIF, Kind, Maximum, SignedIF
+from spikec.ir.kinds import IF, BitSerialIF, CalibratedIF, CubaLIF, GradedIF, Kind, Maximum, SignedIF
 from spikec.simulation.emission import Emission, separate_events
 from spikec.simulation.kernels.int8 import U8_MAX, channels_last
 
@@ -33,7 +33,7 @@ class Code:
 CODES: Implementations[Code] = Implementations(
     "way to write a number in emissions", "spikec.simulation.engines.codes.CODES", Kind
 )
-CODES.refuse(lambda kind: GraphError(f"{kind} neurons do not run layerwise"), CalibratedIF)
+CODES.refuse(lambda kind: GraphError(f"{kind} neurons do not run layerwise"), CalibratedIF, CubaLIF)
 
 
 def _steps(number: Tensor, timesteps: int) -> Tensor:

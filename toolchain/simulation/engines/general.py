@@ -14,12 +14,13 @@ from torch import Tensor
 from spikec.analysis.ranges import Ranges
 from spikec.errors import GraphError, RangeError
 from spikec.ir.coding import InputNode
-from spikec.ir.graph import IntegerGraph, Node, Population, Readout
+from spikec.ir.graph import Feedback, IntegerGraph, Node, Population, Readout
 from spikec.ir.operations import Operation
+from spikec.ir.walks import groups
 from spikec.simulation.emission import Emission, Result
 from spikec.simulation.engines.biases import bias_currents
 from spikec.simulation.engines.codes import from_raster, from_value, raster_of
-from spikec.simulation.engines.neurons import EMIT_ALL, FIRE, Currents, Parameters, integrate
+from spikec.simulation.engines.neurons import BEGIN, EMIT_ALL, FIRE, Currents, Neurons, Parameters, integrate
 from spikec.simulation.registers import EXACT, Registers, Watch, accumulator
 
 
@@ -46,14 +47,17 @@ class Network:
         self.graph = graph
         self._superposed = not registers.accumulators
         self._pipelined = graph.schedule == "pipelined"
-        self._last_use = {source: node.name for node in graph for source in node.sources}
+        self._groups = groups(graph)
+        # With cycles, nodes are not computed in the order of the graph: nothing is dropped then.
+        last_use = {source: node.name for node in graph for source in node.sources}
+        self._last_use = {} if graph.feedback else last_use
         # The image enters once, beside the emissions, where those have place values of their own; at T = 1 too, since
         # what is summed in one register must not depend on T.
         self._once = graph.weighted or (graph.constant_steps == 1 and graph.timesteps > 1)
         self._radix = _radix(graph)
         self._dtype = {n.name: _dtype(n, ranges) for n in graph}
         self._weight = {n.name: torch.as_tensor(n.weight).to(self._dtype[n.name]) for n in graph.synapses}
-        self._parameters = {p.name: Parameters.of(p, self._dtype[p.name]) for p in graph.populations}
+        self.parameters = {p.name: Parameters.of(p, self._dtype[p.name]) for p in graph.populations}
         self._bias = bias_currents(graph, self._dtype)
 
     @property
@@ -75,14 +79,20 @@ class Network:
         signals: dict[str, Signal] = {}
         emissions: dict[str, Emission] = {}
         readout = torch.empty(0)
-        for node in self.graph:
+        for group in self._groups:
+            if len(group) > 1:
+                for name, signal in Cycle(self, group, len(integers), watches).run(signals).items():
+                    signals[name], sender = signal, self.graph.nodes[name]
+                    if isinstance(sender, Population) and signal.driven is not None:
+                        emissions[name] = from_raster(self.graph, sender, signal.driven, spikes=spikes)
+                continue
+            node = group[0]
             if isinstance(node, InputNode):
                 signals[node.name] = self._image(integers)
                 continue
-            arriving = self._gather(node, [signals[source] for source in node.sources])
-            adder = watches.get(accumulator(node.name))
-            if adder is not None and isinstance(node, Population | Readout):
-                _hold(arriving, adder)
+            arriving = self.gather(node, [signals[source] for source in node.sources], watches)
+            if isinstance(node, Feedback):
+                raise GraphError(f"{node.name}: nothing on a cycle reads it")
             if isinstance(node, Population):
                 watch = watches[node.name]
                 if self._pipelined:
@@ -90,22 +100,22 @@ class Network:
                     emissions[node.name] = from_raster(self.graph, node, sent, spikes=spikes)
                 else:
                     received = self._received(node, arriving, len(integers), watch)
-                    value = EMIT_ALL(node.neuron)(self._parameters[node.name], received, self.graph.timing, watch)
+                    value = EMIT_ALL(node.neuron)(self.parameters[node.name], received, self.graph.timing, watch)
                     emissions[node.name] = from_value(self.graph, node, value, spikes=spikes)
                     sent = value[None] if self._superposed else raster_of(self.graph, node, value).transpose(0, 1)
                 signals[node.name] = Signal(sent)
             elif isinstance(node, Readout):
                 readout = self._read(node, arriving, len(integers), watches[node.name])
             else:
-                signals[node.name] = self._apply(node, arriving)
-                if adder is not None:
-                    _hold(signals[node.name], adder)
+                signals[node.name] = self.apply(node, arriving, watches)
             for source in node.sources:
-                if self._last_use[source] == node.name:
+                if self._last_use.get(source) == node.name:
                     del signals[source]
         return Result(emissions, readout)
 
     def _image(self, integers: Tensor) -> Signal:
+        if self.graph.sequences:
+            return Signal(integers.transpose(0, 1))
         if self._superposed or self._once:
             return Signal(image=integers)
         steps = self.graph.emission_steps if self._pipelined else self.graph.timesteps
@@ -115,25 +125,32 @@ class Network:
             driven[steps - self.graph.drain :] = 0
         return Signal(driven)
 
-    def _gather(self, node: Node, flows: Sequence[Signal]) -> Signal:
+    def gather(self, node: Node, flows: Sequence[Signal], watches: Mapping[str, Watch]) -> Signal:
+        """The sum of what the sources of a node send; ``flows``: one signal each."""
         dtype = self._dtype[node.name]
 
         def total(parts: list[Tensor]) -> Tensor | None:
             return reduce(torch.add, (part.to(dtype) for part in parts)) if parts else None
 
-        return Signal(
+        found = Signal(
             total([flow.driven for flow in flows if flow.driven is not None]),
             total([flow.image for flow in flows if flow.image is not None]),
         )
+        if isinstance(node, Population | Readout):
+            _hold(found, watches.get(accumulator(node.name)))
+        return found
 
-    def _apply(self, node: Operation, x: Signal) -> Signal:
+    def apply(self, node: Operation, x: Signal, watches: Mapping[str, Watch]) -> Signal:
+        """What an operation sends, without its biases."""
         weight = self._weight.get(node.name)
         driven = None
         if x.driven is not None:
             driven = node.apply_to_steps(x.driven, weight, self._radix)
-        return Signal(driven, None if x.image is None else node.apply(x.image, weight))
+        found = Signal(driven, None if x.image is None else node.apply(x.image, weight))
+        _hold(found, watches.get(accumulator(node.name)))
+        return found
 
-    def _steady(self, node: Population | Readout, x: Signal) -> Tensor:
+    def steady(self, node: Population | Readout, x: Signal) -> Tensor:
         """Image and bias current of one step, [N or 1, *shape]."""
         bias = self._bias[node.name]
         if bias is None:
@@ -144,7 +161,7 @@ class Network:
         """Layerwise: the membrane after all T steps arrived, plus the constant part as often as the kind takes it."""
         if not self._superposed:
             return self._received_stepwise(node, x, images, watch)
-        constant = self.graph.constant_steps * self._steady(node, x)
+        constant = self.graph.constant_steps * self.steady(node, x)
         v = torch.as_tensor(node.v_init).to(self._dtype[node.name]) + constant
         return (v if x.driven is None else v + x.driven[0]).expand(images, *node.shape).clone()
 
@@ -152,7 +169,7 @@ class Network:
         """The same, step by step in a register whose watch sees every partial sum. Where steps have place values, each
         step first multiplies what came before, and the constant part enters last."""
         start = torch.as_tensor(node.v_init).to(self._dtype[node.name]).expand(images, *node.shape)
-        steady = self._steady(node, x)
+        steady = self.steady(node, x)
         steps = self.graph.timesteps
         v = torch.zeros_like(start) if self._once else start.clone()
         for step in range(steps):
@@ -169,8 +186,8 @@ class Network:
 
     def _fire(self, node: Population, x: Signal, images: int, watch: Watch) -> Tensor:
         steps = self.graph.emission_steps
-        currents = Currents(x.driven, self._steady(node, x), steps, steps - self.graph.drain)
-        return FIRE(node.neuron)(self._parameters[node.name], currents, watch, images, self.graph.timing)
+        currents = Currents(x.driven, self.steady(node, x), steps, steps - self.graph.drain)
+        return FIRE(node.neuron)(self.parameters[node.name], currents, watch, images, self.graph.timing)
 
     def _read(self, node: Readout, x: Signal, images: int, watch: Watch) -> Tensor:
         if not self._pipelined:
@@ -178,12 +195,15 @@ class Network:
             watch.see(v)
             return v[None]
         steps = self.graph.timesteps + self.graph.drain
-        currents = Currents(x.driven, self._steady(node, x), steps, self.graph.timesteps)
+        currents = Currents(x.driven, self.steady(node, x), steps, self.graph.timesteps)
         return integrate(node, currents, watch, images, self._dtype[node.name])
 
 
-def _hold(signal: Signal, watch: Watch) -> None:
-    """Put the sums of every step, and those of the image, through the register of an accumulator, in place."""
+def _hold(signal: Signal, watch: Watch | None) -> None:
+    """Put the sums of every step, and those of the image, through the register of an accumulator, in place, if it is
+    watched."""
+    if watch is None:
+        return
     for sums in (*(() if signal.driven is None else signal.driven), *(() if signal.image is None else (signal.image,))):
         watch.see(sums)
 
@@ -211,3 +231,58 @@ def _dtype(node: Node, ranges: Ranges) -> torch.dtype:
     if magnitude < 2**61:
         return torch.int64
     raise RangeError(f"{node.name}: a value may reach {magnitude}, beyond 62 bits; use fewer steps or smaller weights")
+
+
+class Cycle:
+    """One run of the nodes of a cycle, step by step: what a population emits enters the feedback of the next step."""
+
+    def __init__(self, network: Network, group: tuple[Node, ...], images: int, watches: Mapping[str, Watch]) -> None:
+        self._network, self._group, self._watches = network, group, watches
+        self._neurons: dict[str, Neurons] = {}
+        self._emitted: dict[str, Tensor] = {}
+        self._steps = network.graph.emission_steps
+        for node in group:
+            if isinstance(node, Population):
+                begin, parameters = BEGIN(node.neuron), network.parameters[node.name]
+                neurons = self._neurons[node.name] = begin(parameters, images, network.graph.timing)
+                self._emitted[node.name] = neurons.v.new_zeros((self._steps, *neurons.v.shape))
+
+    def run(self, outside: Mapping[str, Signal]) -> dict[str, Signal]:
+        """What the nodes send in all steps; ``outside``: what other nodes sent."""
+        sent: dict[str, list[Signal]] = {node.name: [] for node in self._group if isinstance(node, Operation)}
+        own = {node.name for node in self._group}
+        needed = {source for node in self._group for source in node.sources} - own
+        for step in range(self._steps):
+            now = {name: _at(outside[name], step) for name in needed}
+            for node in self._group:
+                now[node.name] = self._step(node, step, now)
+                if node.name in sent:
+                    sent[node.name].append(now[node.name])
+        whole = {name: Signal(raster) for name, raster in self._emitted.items()}
+        return whole | {name: _joined(signals) for name, signals in sent.items()}
+
+    def _step(self, node: Node, step: int, now: Mapping[str, Signal]) -> Signal:
+        if isinstance(node, Feedback):
+            emitted = self._emitted[node.of]
+            return Signal(emitted[step - 1 : step] if step else torch.zeros_like(emitted[:1]))
+        arriving = self._network.gather(node, [now[source] for source in node.sources], self._watches)
+        if isinstance(node, Operation):
+            return self._network.apply(node, arriving, self._watches)
+        assert isinstance(node, Population)  # neither input nor readout lies on a cycle
+        terms = [] if arriving.driven is None else [arriving.driven[0]]
+        if step < self._steps - self._network.graph.drain:
+            terms.append(self._network.steady(node, arriving))
+        out = self._emitted[node.name][step]
+        self._neurons[node.name].step(terms, self._watches[node.name], out)
+        return Signal(out[None])
+
+
+def _at(signal: Signal, step: int) -> Signal:
+    """The part of a signal that belongs to one step."""
+    return Signal(None if signal.driven is None else signal.driven[step : step + 1], signal.image)
+
+
+def _joined(signals: Sequence[Signal]) -> Signal:
+    """Signals of single steps as one."""
+    driven = [signal.driven for signal in signals if signal.driven is not None]
+    return Signal(torch.cat(driven) if driven else None, signals[0].image)

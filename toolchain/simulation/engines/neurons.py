@@ -7,8 +7,9 @@ emission steps, ``N`` images.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -16,7 +17,9 @@ from torch import Tensor
 from spikec.errors import GraphError
 from spikec.implementations import Implementations
 from spikec.ir.graph import Population, Readout
-from spikec.ir.kinds import IF, BitSerialIF, CalibratedIF, GradedIF, Kind, Maximum, SignedIF, Timing
+from spikec.ir.kinds import IF, BitSerialIF, CalibratedIF, CubaLIF, GradedIF, Kind, Maximum, SignedIF, Timing
+from spikec.ir.leak import UNIT, Leak
+from spikec.simulation.engines.leaking import Leaking
 from spikec.simulation.registers import Watch
 
 
@@ -66,35 +69,71 @@ def _start(p: Parameters, images: int) -> Tensor:
     return p.v_init.expand(images, *p.theta.shape).clone()
 
 
+class Neurons(Protocol):
+    """Neurons between two steps: what they keep of one for the next."""
+
+    v: Tensor
+
+    def step(self, terms: Sequence[Tensor], watch: Watch, out: Tensor) -> None:
+        """Take in the sum of ``terms`` and write what they emit to ``out`` [N, *shape]."""
+
+
+#: The neurons of a population before the first step, from its parameters, the number of images and the timing.
+Begin = Callable[[Parameters, int, Timing], Neurons]
 #: Emissions [S, N, *shape] of a pipelined population, from its currents.
 Fire = Callable[[Parameters, Currents, Watch, int, Timing], Tensor]
 #: The number that the emissions write, from the membrane [N, *shape] after everything arrived (consumed).
 EmitAll = Callable[[Parameters, Tensor, Timing, Watch], Tensor]
 
+BEGIN: Implementations[Begin] = Implementations(
+    "state from step to step", "spikec.simulation.engines.neurons.BEGIN", Kind
+)
 FIRE: Implementations[Fire] = Implementations("rule to fire by", "spikec.simulation.engines.neurons.FIRE", Kind)
 EMIT_ALL: Implementations[EmitAll] = Implementations(
     "rule to emit by once all input is there", "spikec.simulation.engines.neurons.EMIT_ALL", Kind
 )
 FIRE.refuse(lambda kind: GraphError(f"{kind} neurons do not run pipelined"), BitSerialIF, GradedIF)
-EMIT_ALL.refuse(lambda kind: GraphError(f"{kind} neurons do not run layerwise"), CalibratedIF)
+EMIT_ALL.refuse(lambda kind: GraphError(f"{kind} neurons do not run layerwise"), CalibratedIF, CubaLIF)
 
 
-@FIRE.register(IF)
-def _plain(p: Parameters, currents: Currents, watch: Watch, images: int, timing: Timing) -> Tensor:
-    return _unsigned(p, currents, watch, _start(p, images))
+BEGIN.refuse(lambda kind: GraphError(f"{kind} neurons do not run step by step"), BitSerialIF, GradedIF)
+BEGIN.refuse(
+    lambda kind: GraphError(f"{kind} neurons start over after a rehearsal, so no later layer can feed them back"),
+    CalibratedIF,
+)
+BEGIN.refuse(lambda kind: GraphError(f"{kind} neurons take all steps at once, so they cannot lie on a cycle"), Maximum)
 
 
-def _unsigned(p: Parameters, currents: Currents, watch: Watch, v: Tensor) -> Tensor:
-    """``if``: m = v + z; s = clip(floor(m / theta), 0, K); v = m - s*theta. ``v`` is consumed."""
-    most = p.node.neuron.emission[1]
-    spikes = v.new_empty((currents.steps, *v.shape))
+@FIRE.register(IF, SignedIF, CubaLIF)
+def _by_steps(p: Parameters, currents: Currents, watch: Watch, images: int, timing: Timing) -> Tensor:
+    return _run(BEGIN(p.node.neuron)(p, images, timing), currents, watch)
+
+
+def _run(neurons: Neurons, currents: Currents, watch: Watch) -> Tensor:
+    """Emissions [S, N, *shape] over all steps of ``currents``."""
+    spikes = neurons.v.new_empty((currents.steps, *neurons.v.shape))
     for s, terms in zip(spikes, currents, strict=True):
-        for z in terms:
-            v += z
-        watch.see(v)
-        _thresholds_in(v, p.theta, most, out=s)
-        v.addcmul_(s, p.theta, value=-1)
+        neurons.step(terms, watch, s)
     return spikes
+
+
+class _Plain:
+    """``if``: m = v + z; s = clip(floor(m / theta), 0, K); v = m - s*theta."""
+
+    def __init__(self, p: Parameters, v: Tensor) -> None:
+        self.v, self._theta, self._most = v, p.theta, p.node.neuron.emission[1]
+
+    def step(self, terms: Sequence[Tensor], watch: Watch, out: Tensor) -> None:
+        for z in terms:
+            self.v += z
+        watch.see(self.v)
+        _thresholds_in(self.v, self._theta, self._most, out=out)
+        self.v.addcmul_(out, self._theta, value=-1)
+
+
+@BEGIN.register(IF)
+def _plain(p: Parameters, images: int, timing: Timing) -> Neurons:
+    return _Plain(p, _start(p, images))
 
 
 def _thresholds_in(v: Tensor, theta: Tensor, most: int, *, out: Tensor | None = None) -> Tensor:
@@ -104,30 +143,50 @@ def _thresholds_in(v: Tensor, theta: Tensor, most: int, *, out: Tensor | None = 
     return torch.div(v, theta, rounding_mode="floor", out=out).clamp_(0, most)
 
 
-@FIRE.register(SignedIF)
-def _signed(p: Parameters, currents: Currents, watch: Watch, images: int, timing: Timing) -> Tensor:
+@BEGIN.register(SignedIF)
+class _Signed:
     """``signed_if``, with c the net spikes so far and K the most in a step: as many thresholds as m holds, at most
     K T - c, when m >= theta; as many back as it lacks, at most c, when m <= -theta_neg."""
-    most, negative = p.node.neuron.emission[1], p.fields["theta_neg"]
-    v = _start(p, images)
-    count = torch.zeros_like(v)
-    spikes = v.new_empty((currents.steps, *v.shape))
-    for s, terms in zip(spikes, currents, strict=True):
+
+    def __init__(self, p: Parameters, images: int, timing: Timing) -> None:
+        self.v, self._theta, self._negative = _start(p, images), p.theta, p.fields["theta_neg"]
+        self._most, self._timesteps = p.node.neuron.emission[1], timing.timesteps
+        self._count = torch.zeros_like(self.v)
+
+    def step(self, terms: Sequence[Tensor], watch: Watch, out: Tensor) -> None:
+        v, most, count = self.v, self._most, self._count
         for z in terms:
             v += z
         watch.see(v)
         if most == 1:  # the same numbers without a division
-            torch.ge(v, p.theta, out=s)
-            s *= count < timing.timesteps
-            s -= ((v <= -negative) & (count > 0)).to(s.dtype)
+            torch.ge(v, self._theta, out=out)
+            out *= count < self._timesteps
+            out -= ((v <= -self._negative) & (count > 0)).to(out.dtype)
         else:  # floor(m / theta), which is -ceil(-m / theta)
-            torch.div(v, p.theta, rounding_mode="floor", out=s).clamp_(-most, most)
-            torch.minimum(s, most * timing.timesteps - count, out=s)
-            torch.maximum(s, -count, out=s)
-            s.masked_fill_((v < 0) & (v > -negative), 0)
-        v.addcmul_(s, p.theta, value=-1)
-        count += s
-    return spikes
+            torch.div(v, self._theta, rounding_mode="floor", out=out).clamp_(-most, most)
+            torch.minimum(out, most * self._timesteps - count, out=out)
+            torch.maximum(out, -count, out=out)
+            out.masked_fill_((v < 0) & (v > -self._negative), 0)
+        v.addcmul_(out, self._theta, value=-1)
+        count += out
+
+
+@BEGIN.register(CubaLIF)
+class _Leaky:
+    """``cuba_lif``: fires strictly above 64 theta; v = 0 then, or 64 theta less."""
+
+    def __init__(self, p: Parameters, images: int, timing: Timing) -> None:
+        assert isinstance(p.node.neuron, CubaLIF)
+        self._charged = Leaking(Leak.of(p.node.neuron, p.node.shape), _start(p, images))
+        self.v, self._theta, self._subtract = self._charged.v, p.theta * UNIT, p.node.neuron.subtract
+
+    def step(self, terms: Sequence[Tensor], watch: Watch, out: Tensor) -> None:
+        self._charged.charge(terms, watch)
+        torch.gt(self.v, self._theta, out=out)
+        if self._subtract:
+            self.v.addcmul_(out, self._theta, value=-1)
+        else:
+            self.v.mul_(1 - out)
 
 
 @FIRE.register(Maximum)
@@ -141,7 +200,7 @@ def _gained(p: Parameters, currents: Currents, watch: Watch, images: int, timing
 
 @FIRE.register(CalibratedIF)
 def _calibrated(p: Parameters, currents: Currents, watch: Watch, images: int, timing: Timing) -> Tensor:
-    return _unsigned(p, currents, watch, _calibrated_start(p, currents, watch, images))
+    return _run(_Plain(p, _calibrated_start(p, currents, watch, images)), currents, watch)
 
 
 def _calibrated_start(p: Parameters, currents: Currents, watch: Watch, images: int) -> Tensor:
@@ -196,12 +255,22 @@ def _payload(p: Parameters, v: Tensor, timing: Timing, watch: Watch) -> Tensor:
 
 
 def integrate(node: Readout, currents: Currents, watch: Watch, images: int, dtype: torch.dtype) -> Tensor:
-    """The readout's membrane [S, N, *shape] after every step: v += z."""
+    """What the readout puts out [S, N, *shape] so far, after each step: its membrane, or the sum or maximum of them."""
     v = torch.as_tensor(node.v_init).to(dtype).expand(images, *node.shape).clone()
+    leaking = None if node.leak is None else Leaking(node.leak, v)
     curve = v.new_empty((currents.steps, *v.shape))
     for out, terms in zip(curve, currents, strict=True):
-        for z in terms:
-            v += z
-        watch.see(v)
+        if leaking is not None:
+            leaking.charge(terms, watch)
+        else:
+            for z in terms:
+                v += z
+            watch.see(v)
         out.copy_(v)
-    return curve
+    match node.decode:
+        case "membrane":
+            return curve
+        case "sum":
+            return curve.cumsum(0)
+        case "maximum":
+            return curve.cummax(0).values

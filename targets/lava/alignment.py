@@ -1,0 +1,109 @@
+"""When logical step 0 reaches every node, in Lava steps.
+
+A feedback carries the emission of the step before, so it leaves one logical step before the population it listens to.
+Where a cycle passes more synapses than that leaves time for (two layers that feed each other take two Lava steps),
+every logical step takes as many Lava steps as the slowest cycle needs: the *pace*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import count
+
+import spikec.ir as ig
+from spikec.errors import DoesNotFit, MissingImplementation
+from spikec.ir.walks import groups
+from spikec.targets.lava import kinds
+from spikec.targets.lava.operations import LAVA_OPERATIONS, Part, Reading
+from spikec.targets.lava.paths import InputCoding
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """``pace``: Lava steps of a logical step. ``arrivals``: the Lava step at which each node that receives messages
+    receives those of logical step 0; a synapse behind a feedback may have -1. ``operations``: what the operations that
+    receive messages become in Lava."""
+
+    pace: int
+    arrivals: Mapping[str, int]
+    operations: Mapping[str, Part | Reading]
+
+    def delay(self, graph: ig.IntegerGraph, node: ig.Population) -> int:
+        """Lava steps from the first input of a population to its first emission."""
+        return self.pace * kinds.emit_delay(graph, node)
+
+
+def align(graph: ig.IntegerGraph, coding: InputCoding) -> Alignment:
+    """Raises ``DoesNotFit`` where Lava's processes cannot hold an operation, or a kind cannot lie on a cycle."""
+    _check_cycles(graph)
+    sending = _sending(graph, coding)
+    operations = {n.name: LAVA_OPERATIONS(n)(n) for n in graph if isinstance(n, ig.Operation) and n.name in sending}
+    for pace in count(1):  # ends: no cycle takes longer than all its delays together
+        alignment = Alignment(pace, {}, operations)
+        arrivals = _arrivals(graph, sending, alignment)
+        if arrivals is not None:
+            return Alignment(pace, arrivals, operations)
+    raise AssertionError
+
+
+def _check_cycles(graph: ig.IntegerGraph) -> None:
+    for group in groups(graph) if graph.feedback else ():
+        for node in group:
+            if len(group) > 1 and isinstance(node, ig.Population) and kinds.emit_delay(graph, node):
+                raise DoesNotFit(
+                    f"{node.name}: {node.neuron.name} neurons see several steps before they fire, so nothing that they "
+                    "emit can be fed back one step later"
+                )
+
+
+def _sending(graph: ig.IntegerGraph, coding: InputCoding) -> set[str]:
+    """Nodes that send messages in Lava. The others are computed on the host: they are part of a constant current."""
+    found: set[str] = set()
+    for node in graph:
+        match node:
+            case ig.InputNode():
+                sends = coding == "graded"
+            case ig.Population() | ig.Feedback():
+                sends = True
+            case ig.Operation():
+                sends = any(source in found for source in node.sources)
+            case ig.Readout():
+                sends = False
+            case _:
+                raise MissingImplementation(f"{type(node).__name__} has no place in a Lava network")
+        if sends:
+            found.add(node.name)
+    return found
+
+
+def _arrivals(graph: ig.IntegerGraph, sending: set[str], alignment: Alignment) -> dict[str, int] | None:
+    """The earliest arrivals at a pace; None if some cycle is too slow for it."""
+    back = {feedback.name: -alignment.pace for feedback in graph.feedback}
+    for _ in range(len(back) + 1):
+        arrivals, leaving = _forwards(graph, sending, alignment, back)
+        later = {feedback.name: leaving[feedback.of] - alignment.pace for feedback in graph.feedback}
+        if later == back:
+            return arrivals
+        back = later
+    return None
+
+
+def _forwards(
+    graph: ig.IntegerGraph, sending: set[str], alignment: Alignment, back: Mapping[str, int]
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Arrivals of the nodes and when their own step 0 leaves, given when that of each feedback leaves."""
+    arrivals: dict[str, int] = {}
+    leaving = dict(back)
+    for node in graph:
+        if isinstance(node, ig.Feedback) or (isinstance(node, ig.Operation) and node.name not in sending):
+            continue
+        arriving = [leaving[source] for source in node.sources if source in sending]
+        if isinstance(node, ig.Operation):
+            arrivals[node.name] = max(arriving)
+            delay = int(isinstance(alignment.operations[node.name], Part))
+        else:
+            arrivals[node.name] = max([0, *arriving])
+            delay = alignment.delay(graph, node) if isinstance(node, ig.Population) else 0
+        leaving[node.name] = arrivals[node.name] + delay
+    return arrivals, leaving

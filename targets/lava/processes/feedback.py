@@ -1,0 +1,54 @@
+"""What a population emitted one step before, on its way back into the network."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.model.py.model import PyLoihiProcessModel
+from lava.magma.core.model.py.ports import PyInPort, PyOutPort
+from lava.magma.core.model.py.type import LavaPyType
+from lava.magma.core.process.ports.ports import InPort, OutPort
+from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+
+from spikec.targets.lava.processes.recording import Heartbeat
+from spikec.targets.lava.processes.window import Window
+
+
+class Feedback(AbstractProcess):  # type: ignore[misc]
+    """Passes on, without delay, what the population it listens to emits within a window, except at the last step: what
+    was emitted then must not reach the first step of the next window."""
+
+    def __init__(self, *, name: str, shape: tuple[int, ...], **settings: Any) -> None:
+        super().__init__(name=name, shape=shape, **settings)
+        self.s_in, self.a_out = InPort(shape=shape), OutPort(shape=shape)
+
+
+@implements(proc=Feedback, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class PyFeedback(PyLoihiProcessModel):  # type: ignore[misc]
+    """A gate; Lava's own neurons also fire outside windows, and that stays behind it."""
+
+    message: ClassVar[Any] = np.int32
+
+    s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
+    a_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        get = proc_params.get
+        self._window = Window.of(get)
+        self._silence = np.zeros(get("shape"), self.message)
+        self._beat = Heartbeat(get("job"), get("index"))
+
+    def run_spk(self) -> None:
+        """One Lava step."""
+        emitted = self.s_in.recv()
+        at = self._window.at(self.time_step)
+        passes = at is not None and at[1] < self._window.steps - 1
+        self.a_out.send(emitted.astype(self.message, copy=False) if passes else self._silence)
+        self._beat(self.time_step)

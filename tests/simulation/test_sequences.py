@@ -1,0 +1,147 @@
+"""Sequences, leaky neurons and feedback in the golden model, against plain loops over Python integers."""
+
+import numpy as np
+import pytest
+from helpers.sequences import random_sequence_graph, sequence_oracle
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import spikec as tc
+from spikec.analysis.ranges import bounds
+from spikec.errors import DataError, GraphError
+from spikec.ir import Affine, Feedback, IntegerGraph, Population, Readout, build, decode, diff
+from spikec.ir.coding import InputNode
+from spikec.ir.kinds import IF, CubaLIF, Maximum
+from spikec.ir.operations import Flatten, MaxPool
+
+
+def frames(rng, graph, lengths, extreme=False):
+    size = 128 if extreme else 4
+    return [rng.integers(-size, size, (steps, *graph.input.shape)) for steps in lengths]
+
+
+@given(
+    st.integers(0, 2**32 - 1),
+    st.booleans(),
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from([("cuba_lif",), ("cuba_lif", "if"), ("if", "signed_if", "cuba_lif")]),
+)
+@settings(max_examples=40, deadline=None)
+def test_equals_the_oracle(seed, extreme, feedback, image, kinds):
+    rng = np.random.default_rng(seed)
+    graph = random_sequence_graph(rng, feedback=feedback, kinds=kinds, extreme=extreme, image=image)
+    lengths = [int(rng.integers(1, 12))] * 3 if "signed_if" in kinds else rng.integers(1, 12, 3)
+    sequences = frames(rng, graph, lengths, extreme)
+    trace = tc.simulate(graph, sequences, record="spikes", measure=True)
+    expected = sequence_oracle(graph, sequences)
+    for name, spikes in expected.spikes.items():
+        np.testing.assert_array_equal(trace.spikes[name], spikes, err_msg=name)
+        np.testing.assert_array_equal(trace.counts[name], expected.counts[name])
+        np.testing.assert_array_equal(trace.events[name], expected.events[name])
+    np.testing.assert_array_equal(trace.output, expected.output)
+    np.testing.assert_array_equal(trace.output_curve, expected.curve)
+    ranges = bounds(graph.lasting(max(map(len, sequences)))).membranes
+    for name, seen in expected.membranes.items():
+        if len(set(map(len, sequences))) == 1:
+            assert trace.membrane[name] == (seen.min(), seen.max())
+        assert (ranges[name].lowest <= seen.min(0)).all()
+        assert (seen.max(0) <= ranges[name].highest).all()
+
+
+@given(st.integers(0, 2**32 - 1), st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_a_file_holds_the_whole_graph(tmp_path_factory, seed, image):
+    rng = np.random.default_rng(seed)
+    graph = random_sequence_graph(rng, kinds=("cuba_lif", "if"), image=image)
+    path = tmp_path_factory.mktemp("files") / "net.nir"
+    tc.save(build(graph), path)
+    again = decode(tc.load(path))
+    assert diff(graph, again) == []
+    assert [(n.name, n.sources) for n in again if isinstance(n, Feedback)] == [
+        (n.name, n.sources) for n in graph if isinstance(n, Feedback)
+    ]
+    sequences = frames(rng, graph, [7, 7])
+    first, second = (tc.simulate(g, sequences, record="spikes") for g in (graph, again))
+    assert tc.compare(first, second) is None
+    np.testing.assert_array_equal(first.output_curve, second.output_curve)
+
+
+def one_neuron(**fields):
+    """A graph of one neuron behind a weight of 1, read out by its spikes."""
+    size = {"input_shape": (1,), "output_shape": (1,), "weight": np.ones((1, 1), int), "bias": np.zeros(1, int)}
+    neuron = CubaLIF(**{name: np.array([value]) if name != "subtract" else value for name, value in fields.items()})
+    nodes = {
+        "input": InputNode("input", (1,), "int8", 1.0, encoding="sequence"),
+        "w": Affine("w", ("input",), **size),
+        "lif": Population("lif", ("w",), (1,), neuron, np.array([2]), np.zeros(1, int)),
+        "copy": Affine("copy", ("lif",), **size),
+        "readout": Readout("readout", ("copy",), (1,), np.zeros(1, int), 1.0),
+    }
+    return IntegerGraph(nodes, 1, "pipelined")
+
+
+def spikes_of(graph, values):
+    return tc.simulate(graph, np.array(values)[None, :, None], record="spikes").spikes["lif"][0, :, 0].tolist()
+
+
+def test_fires_strictly_above_the_threshold_and_resets_to_zero():
+    assert spikes_of(one_neuron(), [2, 0, 1, 0]) == [0, 0, 1, 0]
+    assert spikes_of(one_neuron(), [100, 0, 0]) == [1, 0, 0]
+    assert spikes_of(one_neuron(subtract=1), [100, 0, 0]) == [1, 1, 1]
+
+
+def test_rounds_towards_zero():
+    halved = one_neuron(dv=2048, bias=0)
+    trace = tc.simulate(halved, np.array([-1, 0, 0, 0, 0, 0, 0, 0])[None, :, None], measure=True)
+    assert trace.membrane["lif"] == (-64, 0)  # -64, -32, ..., -1, 0: never stuck at -1
+
+
+def test_readout_of_spikes_and_lengths():
+    graph = one_neuron()
+    trace = tc.simulate(graph, [np.full((5, 1), 3), np.full((2, 1), 3), np.zeros((4, 1))], record="spikes")
+    assert trace.output[:, 0].tolist() == [5, 2, 0]
+    assert trace.steps.tolist() == [5, 2, 4]
+    assert trace.spikes["lif"][1, :, 0].tolist() == [1, 1, 0, 0, 0]
+    assert trace.timesteps == 5
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (np.zeros((2, 3)), "the network takes"),
+        (np.zeros((0, 3, 1)), "no sequences"),
+        ([np.zeros((0, 1))], "no steps"),
+        ([np.zeros((3, 2))], "the network takes"),
+        (np.array([[["a"]]]), "not arrays of numbers"),
+        (iter([np.zeros((1, 3, 1))]), "iterator"),
+        (np.full((1, 2, 1), np.nan), "finite"),
+    ],
+)
+def test_refuses_what_is_no_sequence(given, words):
+    with pytest.raises(DataError, match=words):
+        tc.simulate(one_neuron(), given)
+
+
+def test_refuses_early_exit():
+    with pytest.raises(DataError, match="early_exit"):
+        tc.simulate(one_neuron(), np.zeros((1, 2, 1)), early_exit="margin")
+
+
+def test_a_max_pool_cannot_lie_on_a_cycle():
+    shape = (1, 2, 2)
+    before = Feedback.named("pooled", shape)
+    nodes = {
+        "input": InputNode("input", shape, "int8", 1.0, encoding="sequence"),
+        before.name: before,
+        "neurons": Population(
+            "neurons", ("input", before.name), shape, IF(), np.ones(shape, int), np.zeros(shape, int)
+        ),
+        "pool": MaxPool("pool", ("neurons",), shape, shape, (1, 1), (1, 1), (0, 0), (1, 1)),
+        "pooled": Population("pooled", ("pool",), shape, Maximum(IF()), np.ones(shape, int), np.zeros(shape, int)),
+        "flat": Flatten("flat", ("pooled",), shape, (4,)),
+        "out": Affine("out", ("flat",), (4,), (1,), np.ones((1, 4), int), np.zeros(1, int)),
+        "readout": Readout("readout", ("out",), (1,), np.zeros(1, int), 1.0),
+    }
+    with pytest.raises(GraphError, match="cannot lie on a cycle"):
+        tc.simulate(IntegerGraph(nodes, 1, "pipelined"), np.zeros((1, 2, *shape)))
