@@ -52,13 +52,7 @@ BATCH = 100
 
 def main() -> int:
     args = _arguments()
-    torch.set_num_threads(args.threads)
-    test = open_dataset(args.data, args.data_root, "test")
-    training = open_dataset(args.data, args.data_root, "train")
-    model = resolve("resnet20-normalized", num_classes=len(test.classes), activation=nn.ReLU)
-    load_weights(model, args.weights)
-    test = test.draw(args.limit or len(test), args.seed)
-    calibration = training.draw(args.calibration, args.seed).images()
+    model, test, calibration = set_up(args)
     correct = correct_ann(model, test)
     ann = correct / len(test)
     precision = tc.Int8(per=args.per, bits=args.bits, rounding=args.rounding)
@@ -98,6 +92,34 @@ def main() -> int:
     return 0 if passed else 1
 
 
+def set_up(args: argparse.Namespace) -> tuple[nn.Module, Dataset, torch.Tensor]:
+    """The trained network, the test images, and the training images that calibrate."""
+    torch.set_num_threads(args.threads)
+    test = open_dataset(args.data, args.data_root, "test")
+    training = open_dataset(args.data, args.data_root, "train")
+    model = resolve("resnet20-normalized", num_classes=len(test.classes), activation=nn.ReLU)
+    load_weights(model, args.weights)
+    return model, test.draw(args.limit or len(test), args.seed), training.draw(args.calibration, args.seed).images()
+
+
+def add_set_up(parser: argparse.ArgumentParser) -> None:
+    """The arguments that :func:`set_up` reads, and where to write."""
+    parser.add_argument("--weights", type=Path, required=True, help="resnet20 of akamaster/pytorch_resnet_cifar10")
+    parser.add_argument("--data", default="cifar10", help="cifar10 (with --data-root) or folder:PATH")
+    parser.add_argument("--data-root", type=Path)
+    parser.add_argument("--limit", type=int, metavar="N", help="test images, drawn with --seed (default all)")
+    parser.add_argument(
+        "--calibration",
+        type=int,
+        default=defaults.CALIBRATION_IMAGES_MAX,
+        metavar="N",
+        help="training images (default %(default)s)",
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--output", type=Path, metavar="F.json", help="also write the numbers")
+
+
 def _table(args: argparse.Namespace, model: nn.Module, test: Dataset, calibration: torch.Tensor, ann: float) -> int:
     """Prints the rows of TABLE; 1 where one loses more than it may."""
     precision = tc.Int8(per=args.per, bits=args.bits, rounding=args.rounding)
@@ -117,9 +139,7 @@ def _table(args: argparse.Namespace, model: nn.Module, test: Dataset, calibratio
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--weights", type=Path, required=True, help="resnet20 of akamaster/pytorch_resnet_cifar10")
-    parser.add_argument("--data", default="cifar10", help="cifar10 (with --data-root) or folder:PATH")
-    parser.add_argument("--data-root", type=Path)
+    add_set_up(parser)
     parser.add_argument("--timesteps", type=int, nargs="+", default=[4, 8, 16, 32, 64, 128], metavar="T")
     parser.add_argument("--method", choices=tuple(METHODS), default="qcfs", help="default qcfs")
     parser.add_argument(
@@ -134,17 +154,6 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--table", action="store_true", help="the table of methods, instead of one method")
     parser.add_argument("--rows", type=int, nargs="+", metavar="N", help="rows of the table, from 1 (default all)")
-    parser.add_argument("--limit", type=int, metavar="N", help="test images, drawn with --seed (default all)")
-    parser.add_argument(
-        "--calibration",
-        type=int,
-        default=defaults.CALIBRATION_IMAGES_MAX,
-        metavar="N",
-        help="training images (default %(default)s)",
-    )
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--output", type=Path, metavar="F.json", help="also write the numbers")
     return parser.parse_args()
 
 

@@ -15,34 +15,22 @@ import json
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-import torch
-from torch import nn
-
 import spikec as tc
-from benchmarks.resnet20_untrained import BATCH, correct_ann, interval
-from spikec import defaults
+from benchmarks.resnet20_untrained import BATCH, add_set_up, correct_ann, interval, set_up
 from spikec.cli.settings import option
 from spikec.conversion import METHODS
 from spikec.deployment import deploy_network
 from spikec.deployment.spike_budget import MEASURED, choose_spikes
 from spikec.ir import as_integer
-from spikec.models import load_weights, resolve
-from spikec.models.data import Dataset, open_dataset
+from spikec.models.data import Dataset
 from spikec.whole_files import replacing
 
 
 def main() -> int:
     args = _arguments()
-    torch.set_num_threads(args.threads)
-    test = open_dataset(args.data, args.data_root, "test")
-    training = open_dataset(args.data, args.data_root, "train")
-    model = resolve("resnet20-normalized", num_classes=len(test.classes), activation=nn.ReLU)
-    load_weights(model, args.weights)
-    test = test.draw(args.limit or len(test), args.seed)
-    images = training.draw(args.calibration, args.seed).images()
+    model, test, images = set_up(args)
     method = METHODS[args.method](args.timesteps, schedule=args.schedule, **dict(args.option))
     precision = tc.Int8(per=args.per)
     options = "".join(f", {name}={value}" for name, value in args.option)
@@ -90,9 +78,7 @@ def _row(name: str, spikes: float, graph: Any, test: Dataset) -> dict[str, Any]:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--weights", type=Path, required=True, help="resnet20 of akamaster/pytorch_resnet_cifar10")
-    parser.add_argument("--data", default="cifar10", help="cifar10 (with --data-root) or folder:PATH")
-    parser.add_argument("--data-root", type=Path)
+    add_set_up(parser)
     parser.add_argument("--timesteps", type=int, default=2, metavar="T")
     parser.add_argument("--method", choices=("qcfs", "error-compensation"), default="error-compensation")
     parser.add_argument(
@@ -101,11 +87,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--schedule", choices=("pipelined", "layerwise"), default="pipelined")
     parser.add_argument("--per", choices=("layer", "channel"), default="channel")
     parser.add_argument("--uniform", type=int, nargs="+", default=[1, 2, 3, 5, 7], metavar="K")
-    parser.add_argument("--limit", type=int, metavar="N", help="test images, drawn with --seed (default all)")
-    parser.add_argument("--calibration", type=int, default=defaults.CALIBRATION_IMAGES_MAX, metavar="N")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--output", type=Path, metavar="F.json", help="also write the numbers")
     return parser.parse_args()
 
 

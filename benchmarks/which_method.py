@@ -20,9 +20,9 @@ import torch
 from benchmarks.marked import write
 from spikec.advising import Advice, advise_on
 from spikec.advising.budget import Budget, seconds_of
-from spikec.advising.numbers import accuracy, agreement, cores, distance, energy, verdict
+from spikec.advising.columns import COLUMNS, measured
+from spikec.advising.numbers import accuracy, distance, verdict
 from spikec.advising.text import provenance
-from spikec.advising.trials import PURPOSES
 from spikec.reporting.numbers import grouped
 
 
@@ -51,28 +51,29 @@ def _head(found: Advice) -> str:
     return "\n".join([f"{found.model}, {found.precision}. {provenance(found)}", *([""] if missing else []), *missing])
 
 
+#: Heads of the page's table by the columns of the terminal's.
+_HEADS = {
+    "for": "for",
+    "latency": "latency, steps",
+    "images": "images",
+    "minus network": "points above the network (95 %)",
+    "agree": "same class",
+    "spikes": "spikes",
+    "SynOps": "SynOps",
+    "energy per image": "energy (90 %)",
+    "cores": "cores",
+}
+
+
 def _measured(found: Advice) -> str:
-    order = list(PURPOSES)
-    rows = [(row, row.result) for row in found.rows if row.usable and row.result is not None]
-    rows.sort(key=lambda item: (order.index(item[0].trial.purpose), item[1]["latency_steps"]))
     lines = [
         (
             f"`{row.trial.label}`" + " *" * row.best + ", does not fit the chip" * (not result["chip"]["fits"]),
-            row.trial.purpose,
-            str(result["latency_steps"]),
-            grouped(result["images"]),
-            distance(result),
-            agreement(result),
-            grouped(result["spikes_per_image"]),
-            grouped(result["synops_per_image"]),
-            energy(result),
-            cores(result),
+            *(COLUMNS[name](row.trial, result) for name in _HEADS),
         )
-        for row, result in rows
+        for row, result in measured(found.rows)
     ]
-    head = ("deployment", "for", "latency, steps", "images", "points above the network (95 %)", "same class", "spikes",
-            "SynOps", "energy (90 %)", "cores")  # fmt: skip
-    return _table([head, *lines])
+    return _table([("deployment", *_HEADS.values()), *lines])
 
 
 def _recommended(found: Advice) -> str:

@@ -28,7 +28,8 @@ def resolve(
     """An untrained module for a zoo name, ``package.module:callable`` or ``file.py:callable``.
 
     ``num_classes``, ``in_channels`` (default: the architecture's) and ``activation`` (default: its recipe's) apply to
-    zoo names only. A callable is called without arguments and returns the module; a module instance is taken as it is.
+    zoo names only. A callable is called without arguments and returns the module; a module instance is taken as it is,
+    but with parameters in float32, which is what images are in.
     Raises :class:`DataError`.
     """
     if spec in REGISTRY:
@@ -42,7 +43,7 @@ def resolve(
     found = getattr(_import(place), name, None)
     if found is None:
         raise DataError(f"{place} has no {name!r}")
-    return _module(spec, found)
+    return _module(spec, found).float()
 
 
 def _import(place: str) -> ModuleType:

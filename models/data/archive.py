@@ -25,7 +25,10 @@ def load_archive(path: Path, split: str) -> Dataset:
     arrays = read_arrays(path, ("x", "y", "x_test", "y_test"))
     suffix = "_test" if split == "test" and "x_test" in arrays else ""
     if f"x{suffix}" not in arrays or f"y{suffix}" not in arrays:
-        raise DataError(f"{path} holds {', '.join(sorted(arrays)) or 'nothing'}; expected x{suffix} and y{suffix}")
+        raise DataError(
+            f"{path} holds {', '.join(sorted(_names(path))) or 'nothing'}; expected x{suffix} and y{suffix}"
+            + ("" if suffix else ", and x_test and y_test where there are test images")
+        )
     images, scale = _images(path, arrays[f"x{suffix}"])
     every_label = [_labels(path, arrays[k]) for k in ("y", "y_test") if k in arrays]
     count = 1 + max((int(labels.max()) for labels in every_label if labels.size), default=0)
@@ -43,6 +46,11 @@ def read_arrays(path: Path, names: tuple[str, ...]) -> dict[str, npt.NDArray[Any
             return {name: archive[name] for name in names if name in archive.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"cannot read {path} as a numpy archive: {error}") from error
+
+
+def _names(path: Path) -> list[str]:
+    with np.load(path, allow_pickle=False) as archive:
+        return list(archive.files)
 
 
 def _images(path: Path, x: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], float]:

@@ -53,15 +53,20 @@ def test_each_purpose_gets_the_deployment_that_was_measured(advice, mlp, digits_
         assert pairs["gained"] == (right & ~network_right).sum()
         assert pairs["lost"] == (~right & network_right).sum()
         assert pairs["agree"] == (trace.predictions == network).sum()
+        stored = tc.decode(graph).measured
+        assert stored.correct["network"][:n].tolist() == network_right.tolist()
+        assert stored.correct["spiking"][:n].tolist() == right.tolist()
         assert found.command is None  # an object has no name that a command could take
 
 
 def test_calibration_choice_and_test_share_no_image(mlp, digits_as_vectors, advice):
-    from spikec.advising.advising import _dataset
+    from spikec.advising.checks import dataset_of
     from spikec.advising.subject import subject_of
 
     (images, labels), _ = digits_as_vectors
-    subject = subject_of({"model": "m:m", "data": "d", "calibration": 64, "seed": 3}, mlp, _dataset(images, labels))
+    subject = subject_of(
+        {"model": "m:m", "data": "d", "calibration": 64, "seed": 3}, mlp, dataset_of("arrays", images, labels)
+    )
     parts = (subject.training.draw(64, 3), subject.held_out, subject.test)
     rows = [set(map(bytes, part.stored)) for part in parts]
     assert [len(part) for part in parts] == [64, (len(images) - 64) // 2, len(images) - 64 - (len(images) - 64) // 2]
@@ -152,6 +157,24 @@ def test_a_short_budget_still_gives_an_answer(mlp, digits_as_vectors, monkeypatc
         ({"budget": "soon"}, "is not a time"),
         ({"budget": 1e-6}, "no time: the budget"),
         ({"first": 60}, "too few"),
+        ({"first": 1}, "too few"),
+        ({"model": "digits-cnn"}, "expected a torch.nn.Module, got str"),
+        ({"images": np.where(np.eye(600, 64) > 0, np.nan, 1.0)}, "images holds values that are not finite"),
+        ({"images": [[1.0], [1.0, 2.0]]}, "images are no array"),
+        ({"test": (np.zeros((40, 9)), np.zeros(40, int))}, "training images are of 64, test images of 9"),
+        ({"test": (np.full((40, 64), np.inf), np.zeros(40, int))}, "not finite"),
+        ({"bitz": 4}, "advise: unknown 'bitz', did you mean 'bits'"),
+        ({"bits": 9}, "advise: bits must be a whole number between 2 and 8, not 9"),
+        ({"override": "a=4"}, "advise: override must be names and their values"),
+        ({"calibration": 0}, "calibration must be a whole number of at least 1"),
+        ({"seed": "a"}, "seed must be a whole number"),
+        ({"limit": 0}, "limit must be a whole number of at least 1"),
+        ({"tolerance": -1}, "tolerance is a number of points between 0 and 100, not -1"),
+        ({"tolerance": "little"}, "tolerance must be a number"),
+        ({"portfolio": []}, "portfolio: it has no line"),
+        ({"portfolio": ["qcfs"]}, "portfolio, line 1: expected fields of a configuration, not 'qcfs'"),
+        ({"portfolio": [{"method": "qfcs"}]}, "portfolio, line 1: method: unknown 'qfcs'"),
+        ({"portfolio": [{"steps": 4}]}, "portfolio, line 1: unknown 'steps'"),
         ({"portfolio": [_line("srp", 4)]}, "no deployment of .* could be measured"),
     ],
 )
@@ -160,7 +183,14 @@ def test_what_it_refuses(mlp, digits_as_vectors, change, says):
     first = change.pop("first", None)
     given = {"images": images[:first], "labels": labels[:first], "budget": "1h", "portfolio": PORTFOLIO[:1], **change}
     with pytest.raises(tc.ToolchainError, match=says):
-        tc.advise(mlp, **given)
+        tc.advise(**{"model": mlp, **given})
+
+
+def test_a_network_with_one_output_has_no_accuracy(digits_as_vectors):
+    images, labels = digits_as_vectors[0]
+    model = nn.Sequential(nn.Linear(64, 10), nn.ReLU(), nn.Linear(10, 1))
+    with pytest.raises(tc.DataError, match="the network has one output"):
+        tc.advise(model, images, 0 * labels, portfolio=PORTFOLIO[:1])
 
 
 def test_a_network_that_cannot_be_converted_is_refused_at_once(digits_as_vectors):
@@ -177,3 +207,11 @@ def test_a_chip_without_signed_spikes_or_payloads_gets_what_fits(mlp, digits_as_
     assert found.recommendations["streaming"].trial.configuration.method == "qcfs"
     assert found.rows[0].trial.configuration.format == "loihi1"
     assert "does not fit loihi1" in str(found)
+
+
+def test_a_chip_with_one_threshold_per_layer_gets_calibration_that_it_can_hold(mlp, digits_as_vectors):
+    training, _ = digits_as_vectors
+    portfolio = [_line("qcfs", 4, {"calibrate": "full"}), _line("error-free", 4, {"calibrate": "light"})]
+    found = tc.advise(mlp, *training, portfolio=portfolio, chip="loihi1", bits=3, budget="1h", limit=20)
+    assert [row.why for row in found.rows] == ["", ""]
+    assert [row.trial.given["calibrate"] for row in found.rows] == ["full,per=layer", "thresholds,shifts=channel"]

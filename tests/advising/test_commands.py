@@ -5,7 +5,8 @@ import shlex
 import pytest
 
 from spikec.advising.commands import export_command, train_command
-from spikec.advising.trials import trials_of
+from spikec.advising.portfolio import PORTFOLIO
+from spikec.advising.trials import PURPOSES, trials_of
 from spikec.cli import _parser
 from spikec.cli.parser import parse
 from spikec.cli.settings import given
@@ -48,3 +49,8 @@ def test_training_for_a_trial_takes_its_network_and_its_levels(tmp_path):
     args = _read(train_command(trial, str(tmp_path / "t.safetensors")))
     assert (args.model, str(args.weights), args.data, args.max_pool) == tuple(shared.values())
     assert (args.method, args.levels) == ("error-free", 3)
+
+
+def test_a_short_budget_tries_something_for_each_purpose_first():
+    first = trials_of(PORTFOLIO[: len(PURPOSES)], {"model": "digits-cnn"})
+    assert {trial.purpose for trial in first} == set(PURPOSES)

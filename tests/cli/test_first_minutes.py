@@ -222,3 +222,54 @@ def test_weights_name_their_data(spikec, tmp_path):
     assert result.json["data"] == "npz:rgb.npz"
     assert as_integer(load("net.nir")).input.shape == (3, 12, 12)
     assert json.loads(load("net.nir").metadata["spikec"]["measured"])["images"] == 40
+
+
+@pytest.mark.parametrize(
+    ("last", "test", "says"),
+    [
+        ("nn.Linear(16, 1), nn.Sigmoid()", {}, "the network has one output, where accuracy needs one for each class"),
+        ("nn.Linear(16, 3)", {"x_test": np.ones((9, 5)), "y_test": np.zeros(9, int)}, "npz:set.npz are of 5"),
+    ],
+)
+def test_what_cannot_be_measured_is_said(spikec, tmp_path, monkeypatch, last, test, says):
+    monkeypatch.chdir(tmp_path)
+    Path("net.py").write_text(
+        f"from torch import nn\ndef net(): return nn.Sequential(nn.Linear(12, 16), nn.ReLU(), {last})"
+    )
+    np.savez("set.npz", x=np.random.default_rng(0).random((30, 12)), y=np.zeros(30, int), **test)
+    made = spikec("export", "net.py:net", "--data", "npz:set.npz", "-o", "net.nir")
+    assert made.code == 0, made.err
+    assert says in made.err
+    assert as_integer(load("net.nir")).measured is None
+
+
+def test_other_images_than_at_export_are_refused_with_the_name_of_those(spikec, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("net.py").write_text(MLP)
+    np.savez("set.npz", x=np.random.default_rng(0).random((30, 12)), y=np.arange(30) % 3)
+    assert spikec("export", "net.py:mlp", "--data", "npz:set.npz", "-o", "net.nir").code == 0
+    said = spikec("verify", "net.nir", "--target", "golden")
+    assert said.code == 1
+    assert "with --data (npz:set.npz when it was exported)" in said.err
+
+
+def test_an_archive_with_other_names_says_what_it_holds_and_what_is_wanted(spikec, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("net.py").write_text(MLP)
+    np.savez("set.npz", x_train=np.ones((30, 12)), y_train=np.arange(30) % 3, x_test=np.ones((3, 12)))
+    said = spikec("export", "net.py:mlp", "--data", "npz:set.npz", "-o", "net.nir")
+    assert said.code == 1
+    assert "holds x_test, x_train, y_train; expected x and y, and x_test and y_test" in said.err
+
+
+@pytest.mark.parametrize("kind", ["double", "half"])
+def test_weights_of_other_precision_are_taken_as_floats(spikec, tmp_path, monkeypatch, kind):
+    monkeypatch.chdir(tmp_path)
+    Path("net.py").write_text(
+        "import torch\nfrom torch import nn\ndef net():\n    torch.manual_seed(0)\n"
+        f"    return nn.Sequential(nn.Linear(12, 16), nn.ReLU(), nn.Linear(16, 3)).{kind}()\n"
+    )
+    np.savez("set.npz", x=np.random.default_rng(0).random((30, 12)), y=np.arange(30) % 3)
+    made = spikec("export", "net.py:net", "--data", "npz:set.npz", "-o", "net.nir", "--json")
+    assert made.code == 0, made.err
+    assert made.json["accuracy"]["images"] == 30

@@ -121,9 +121,10 @@ def test_spikes_by_layer_in_lava(spikec):
     ("words", "says"),
     [
         (
-            ("digits-cnn", "--spike-budget", "0", "--calibration", "8"),
-            "a budget of 0 spikes per image cannot be met: the smallest number",
+            ("digits-cnn", "--spike-budget", "1", "--calibration", "8"),
+            "a budget of 1 spikes per image cannot be met: the smallest number",
         ),
+        (("digits-cnn", "--spike-budget", "0"), "the spike budget must be more than 0 spikes per image, it is 0"),
         (("digits-cnn", "--spike-budget", "9", "--method", "graded"), "take qcfs or error-compensation"),
         (("digits-cnn", "--spike-budget", "many"), "invalid float value: 'many'"),
         (

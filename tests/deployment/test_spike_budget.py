@@ -70,7 +70,7 @@ def test_what_cannot_be_met_is_refused_with_what_can(plenty, images):
         choose_spikes(model, tc.QCFS(2), images, 10, seen=plenty.seen)
     smallest = int(str(caught.value).split("found is ")[1].split(";")[0].replace(",", ""))
     assert choose_spikes(model, tc.QCFS(2), images, smallest, seen=plenty.seen).measured <= smallest
-    with pytest.raises(tc.ConversionError, match="cannot be met"):
+    with pytest.raises(tc.ConversionError, match="must be more than 0 spikes per image, it is -5"):
         choose_spikes(model, tc.QCFS(2), images, -5, seen=plenty.seen)
 
 
@@ -113,3 +113,18 @@ def test_a_configuration_with_a_budget():
     assert max(p.neuron.spikes for p in made.graph.populations) <= 3
     assert configuration.id != fill({**given, "spike_budget": 2000})[0].id
     assert Configuration.from_json(configuration.to_json()) == configuration
+
+
+@pytest.mark.parametrize("calibrate", ["light", "full"])
+def test_a_budget_holds_with_calibration_layer_after_layer(calibrate):
+    """Shifts, and weights with ``full``, are those of the chosen K, and the budget holds on the integers they give."""
+    given = {"model": "digits-cnn", "timesteps": 2, "calibration": 48, "options": {"spikes": 3}, "calibrate": calibrate}
+    plain = deploy(fill({**given, "spike_budget": 1e6})[0])
+    made = deploy(fill({**given, "spike_budget": 0.9 * plain.spikes.measured})[0])
+    assert made.spikes.measured == messages(made.graph, made.images) <= 0.9 * plain.spikes.measured
+    assert made.graph.info["calibrate"] == calibrate
+    again = tc.convert(
+        made.model, made.spikes.method, example=made.images[:1], calibration=made.images, calibrate=calibrate
+    )
+    assert as_integer(tc.lower(again)).content_sha256 == made.graph.content_sha256
+    assert made.spikes.layers != plain.spikes.layers

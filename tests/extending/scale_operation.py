@@ -10,8 +10,9 @@ import nir
 import numpy as np
 
 from spikec.ir.operations import Linear, register
-from spikec.ir.operations.base import Mask, float32, int64
+from spikec.ir.operations.base import Mask
 from spikec.ir.operations.boxes import Box
+from spikec.ir.operations.fields import float32, int64
 from spikec.ir.types import Int64, Shape
 
 if TYPE_CHECKING:

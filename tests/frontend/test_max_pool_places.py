@@ -154,6 +154,16 @@ def test_what_has_no_maximum_is_refused(pool, message):
         canonicalize(network.eval(), x)
 
 
+@pytest.mark.parametrize("pool", [lambda x: x.max(-1).values, lambda x: x.amax(1)])
+def test_the_way_out_for_a_signal_works(pool):
+    """``x.amax(2)`` is what :func:`test_signals` converts."""
+    network, x = Net(lambda n, x: pool(F.relu(n.conv(x))), images=False), torch.rand(2, 2, 8)
+    with torch.no_grad():
+        network(x)
+    with pytest.raises(tc.UnsupportedOperation, match=r"signal.* x\.amax\(2\)"):
+        canonicalize(network.eval(), x)
+
+
 def test_many_sums_before_a_pool_take_no_longer():
     def sums(n, x):
         y = F.relu(n.conv(x))

@@ -96,7 +96,7 @@ _REFUSED = {
         "square": ("a nonlinear function", lambda n, x: n.head(n.conv(x) ** 2)),
         "absolute value": ("a nonlinear function", lambda n, x: n.head(torch.abs(n.conv(x)))),
     },
-    "use a max pool, ReLU, average pooling or torch.cat; for a global maximum x.amax((2, 3))": {
+    "use a max or average pool, ReLU or torch.cat; for a global maximum x.amax((2, 3)), of a signal x.amax(2)": {
         "maximum": ("a maximum or minimum", lambda n, x: n.head(torch.maximum(n.conv(x), x))),
     },
     "select with ReLU or a clip instead": {

@@ -195,7 +195,11 @@ _REFUSED = {
     ),
     "a norm before the layer": (
         lambda: [nn.BatchNorm2d(2), nn.Conv2d(2, 3, 3), _SPIKES(4), nn.Flatten(), nn.Linear(48, 2)],
-        "fine-tuning in integers needs",
+        "right behind the layer it belongs to: 0 is behind input",
+    ),
+    "a norm behind a max pool": (
+        lambda: [nn.Conv2d(2, 3, 3), nn.MaxPool2d(2), nn.BatchNorm2d(3), _SPIKES(4), nn.Flatten(), nn.Linear(12, 2)],
+        "right behind the layer it belongs to: 2 is behind 1; let it follow the Conv2d or Linear",
     ),
 }
 

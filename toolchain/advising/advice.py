@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from spikec import defaults
 from spikec.advising import document, picture, text
 from spikec.advising.choosing import disagreement, loss, usable
 from spikec.advising.trials import PURPOSES, Trial
 from spikec.deployment import Deployment
 from spikec.errors import ToolchainError
+from spikec.evidence.loss import Progress
+from spikec.models.data import Dataset
 from spikec.sweeping.store import Result
 from spikec.words import unknown
 
@@ -80,6 +83,7 @@ class Advice:
     rows: tuple[Row, ...]
     recommendations: Mapping[str, Recommendation]
     _deploy: Callable[[Trial], Deployment] = field(repr=False)
+    _test: Dataset | None = field(repr=False)  # where no data set is named
 
     @property
     def best(self) -> Recommendation | None:
@@ -102,11 +106,17 @@ class Advice:
             raise ToolchainError(f"there is {what} to recommend: no deployment could be measured; the table says why")
         return found
 
-    def export(self, path: str | Path, purpose: str | None = None) -> Path:
-        """Write the deployment recommended for ``purpose`` (default: :attr:`best`) as a NIR file."""
+    def export(self, path: str | Path, purpose: str | None = None, progress: Progress | None = None) -> Path:
+        """Write the deployment recommended for ``purpose`` (default: :attr:`best`) as a NIR file, with what it and the
+        network get right of the test images: the file that its command writes. ``progress``: see
+        :data:`spikec.evidence.loss.Progress`."""
+        from spikec.deployment.measuring import measured
         from spikec.ir import save
+        from spikec.ir.profile.build import with_measured
 
-        return save(self._deploy(self.recommendation(purpose).trial).nir, path)
+        made = self._deploy(self.recommendation(purpose).trial)
+        found, _ = measured(made, defaults.MEASURED_IMAGES, progress or (lambda *_: None), self._test)
+        return save(made.nir if found is None else with_measured(made.nir, found), path)
 
     def text(self) -> str:
         """Table, picture and recommendations for a terminal."""

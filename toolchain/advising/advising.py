@@ -9,32 +9,27 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-import torch
 from torch import nn
 
 from spikec import defaults
 from spikec.advising.advice import Advice, Recommendation, Row
 from spikec.advising.bench import Bench
 from spikec.advising.budget import Budget, seconds_of
+from spikec.advising.checks import Array, check_fields, check_model, check_numbers, check_portfolio, dataset_of
 from spikec.advising.choosing import joules, loss, usable
 from spikec.advising.commands import export_command, train_command
 from spikec.advising.pareto import front
-from spikec.advising.portfolio import PORTFOLIO
+from spikec.advising.portfolio import PORTFOLIO, one_threshold_per_layer
 from spikec.advising.racing import Race, Tell
 from spikec.advising.subject import Subject, subject_of
 from spikec.advising.trials import PURPOSES, Trial, trials_of
-from spikec.errors import ConversionError, DataError
-from spikec.models.data import Dataset
+from spikec.errors import ConversionError
 from spikec.sweeping.store import DONE, Store
 from spikec.targets.chips import Chip, get_chip
 
 #: Training is suggested where a recommendation loses more than this.
 _POINT = 0.01
 _ARRAYS = "images given as arrays"
-
-Array = npt.ArrayLike | torch.Tensor
 
 
 def advise(
@@ -66,11 +61,14 @@ def advise(
     ``progress``: see :data:`spikec.advising.racing.Tell`.
 
     Raises ``UnsupportedOperation`` where the network cannot be converted, ``DataError`` for images and labels that do
-    not go together, ``ToolchainError`` for an unknown chip or a budget that is no time.
+    not go together, ``ToolchainError`` for an unknown chip or field, and for numbers that make no sense.
     """
     spent = Budget(seconds_of(budget))
-    training = _dataset(images, labels)
-    tested = None if test is None else _dataset(*test)
+    check_model(model)
+    check_numbers(tolerance, limit)
+    check_fields({**fields, "calibration": calibration, "seed": seed}, "advise")
+    training = dataset_of(_ARRAYS, images, labels)
+    tested = None if test is None else dataset_of(_ARRAYS, *test)
     kind = type(model)
     given = {**fields, "model": f"{kind.__module__}:{kind.__qualname__}", "data": _ARRAYS}
     given |= {"calibration": calibration, "seed": seed}
@@ -114,7 +112,11 @@ def _advise(
     named: bool,
 ) -> Advice:
     shared = {**_for_chip(subject.given, chip), **subject.given}
-    trials = trials_of(PORTFOLIO if portfolio is None else portfolio, shared)
+    lines = PORTFOLIO if portfolio is None else portfolio
+    check_portfolio(lines)
+    if chip.form.threshold_per == "layer":
+        lines = [one_threshold_per_layer(line) for line in lines]
+    trials = trials_of(lines, shared)
     with _folder(out) as folder:
         store = Store(folder)
         store.prepare()
@@ -143,6 +145,7 @@ def _advise(
             purpose: _recommended(race, purpose, trial, named) for purpose, trial in race.chosen().items()
         },
         _deploy=bench.deployment,
+        _test=None if named else subject.test,
     )
 
 
@@ -199,14 +202,3 @@ def _recommended(race: Race, purpose: str, trial: Trial, named: bool) -> Recomme
 def _precision(trials: Sequence[Trial]) -> str:
     first = trials[0].configuration
     return f"int{first.bits} weights per {first.per}, format {first.format}"
-
-
-def _dataset(images: Array, labels: Array) -> Dataset:
-    stored = np.asarray(images.detach().cpu() if isinstance(images, torch.Tensor) else images)
-    given = np.asarray(labels.detach().cpu() if isinstance(labels, torch.Tensor) else labels)
-    if not np.issubdtype(stored.dtype, np.number):
-        raise DataError(f"images must be numbers as the network takes them, not {stored.dtype}")
-    if given.ndim != 1 or not np.issubdtype(given.dtype, np.integer):
-        raise DataError(f"labels must be one whole number per image, not {given.dtype} of shape {list(given.shape)}")
-    classes = tuple(map(str, range(1 + max(map(int, given), default=0))))
-    return Dataset(_ARRAYS, stored.astype(np.float32), given.astype(np.int64), 1.0, classes)

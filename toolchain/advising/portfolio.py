@@ -7,7 +7,10 @@ line. The order is that of expected value, so that a short budget still gives an
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
+
+from spikec.conversion.calibration.choice import calibration_of
 
 Fields = Mapping[str, Any]
 
@@ -23,8 +26,8 @@ _LAYERWISE = {"schedule": "layerwise"} | _FULL
 PORTFOLIO: tuple[Fields, ...] = (
     _line("error-free", 5, _FULL),
     _line("graded", 1, _FULL, levels=15),
-    _line("error-compensation", 4, _FULL, offsets="static", spikes=7),
     _line("error-compensation", 8, _FULL, offsets="static"),
+    _line("error-compensation", 4, _FULL, offsets="static", spikes=7),
     _line("error-free", 4, _FULL),
     _line("graded", 1, _FULL, levels=31),
     _line("error-compensation", 2, _FULL, offsets="static", spikes=7),
@@ -41,3 +44,10 @@ PORTFOLIO: tuple[Fields, ...] = (
     _line("error-compensation", 16, offsets="static"),
     _line("graded", 1, levels=255),
 )
+
+
+def one_threshold_per_layer(line: Fields) -> Fields:
+    """The line for a chip whose neurons of a layer share one threshold."""
+    if line.get("calibrate") is None:
+        return line
+    return {**line, "calibrate": str(replace(calibration_of(line["calibrate"]), per="layer"))}

@@ -14,6 +14,7 @@ from torch import nn
 from spikec import defaults
 from spikec.deployment.configuration import Configuration, sha256
 from spikec.deployment.deploying import trained_model
+from spikec.deployment.example_images import misfit
 from spikec.deployment.filling import fill
 from spikec.errors import DataError
 from spikec.frontend import canonicalize
@@ -64,8 +65,14 @@ def subject_of(
     if training is None:
         training = open_dataset(configuration.data, configuration.data_root, "train")
         test = open_dataset(configuration.data, configuration.data_root, "test")
+    if len(training) < 2 * LEAST_IMAGES:
+        raise _too_few(training, test)
+    named = model is None
     if model is None:
         model = trained_model(configuration, training)
+    problem = misfit(configuration.model, model, training, training.images(slice(2)))
+    if problem is not None:
+        raise DataError(f"{problem}; give the data set it was trained on with --data" if named else problem)
     canonicalize(model, training.images(slice(2)))
     _check_labels(model, training, test)
     given = _with_calibration(given, configuration, training)
@@ -77,11 +84,16 @@ def subject_of(
         middle = len(rest) // 2
         rest, test = rest.subset(slice(middle)), rest.subset(slice(middle, None))
     if min(len(rest), len(test)) < LEAST_IMAGES:
-        raise DataError(
-            f"{training.name}: {len(training)} training and {len(test)} test images are too few; advice needs at least "
-            f"{LEAST_IMAGES} each to calibrate, to choose and to test"
-        )
+        raise _too_few(training, test)
     return Subject(given, model, training, rest, test, apart, _hashes(model, training, test))
+
+
+def _too_few(training: Dataset, test: Dataset | None) -> DataError:
+    tested = f"training and {len(test)} test images" if test is not None else "images"
+    return DataError(
+        f"{training.name}: {len(training)} {tested} are too few; advice needs at least {LEAST_IMAGES} each to "
+        "calibrate, to choose and to test"
+    )
 
 
 def _with_calibration(given: Mapping[str, Any], configuration: Configuration, training: Dataset) -> dict[str, Any]:
@@ -93,6 +105,11 @@ def _with_calibration(given: Mapping[str, Any], configuration: Configuration, tr
 def _check_labels(model: nn.Module, training: Dataset, test: Dataset | None) -> None:
     with torch.inference_mode():
         classes = int(model(training.images(slice(2))).shape[-1])
+    if classes < 2:
+        raise DataError("the network has one output; accuracy, which advice compares, needs one for each class")
+    if test is not None and test.shape != training.shape:
+        sizes = ("x".join(map(str, data.shape)) for data in (training, test))
+        raise DataError("{}: training images are of {}, test images of {}".format(training.name, *sizes))
     for data in (training, test):
         if data is not None and int(data.labels.max()) >= classes:
             raise DataError(f"the network knows {classes} classes, {data.name} has label {data.labels.max()}")

@@ -6,16 +6,17 @@ import math
 from typing import TYPE_CHECKING
 
 from spikec.advising.choosing import loss
-from spikec.advising.numbers import accuracy, agreement, cores, cores_in_words, distance, energy, verdict
+from spikec.advising.columns import COLUMNS, measured
+from spikec.advising.numbers import accuracy, cores_in_words, distance, energy, verdict
 from spikec.advising.trials import PURPOSES
 from spikec.reporting.numbers import grouped
+from spikec.sweeping.store import Result
 
 if TYPE_CHECKING:
     from spikec.advising.advice import Advice, Recommendation, Row
 
-_HEADER = ("", "deployment", "for", "T", "latency", "images", "accuracy", "minus network", "agree", "spikes", "SynOps",
-           "energy per image", "cores", "")  # fmt: skip
-_LEFT = (0, 1, 2, 13)
+_HEADER = ("", "deployment", *COLUMNS, "")
+_LEFT = (0, 1, 2, len(_HEADER) - 1)
 _REASON = 100
 _WIDTH, _HEIGHT = 56, 10
 #: Losses beyond this many points are drawn at the bottom.
@@ -50,11 +51,7 @@ def _head(advice: Advice) -> str:
 
 
 def _table(advice: Advice) -> str:
-    measured = [row for row in advice.rows if row.usable]
-    order = list(PURPOSES)
-    assert all(row.result is not None for row in measured)
-    measured.sort(key=lambda row: (order.index(row.trial.purpose), _latency(row)))
-    lines: list[tuple[str, ...]] = [_HEADER, *(_cells(row) for row in measured)]
+    lines: list[tuple[str, ...]] = [_HEADER, *(_cells(row, result) for row, result in measured(advice.rows))]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     text = [
         "  ".join(
@@ -74,25 +71,9 @@ def _latency(row: Row) -> int:
     return 0 if row.result is None else int(row.result["latency_steps"])
 
 
-def _cells(row: Row) -> tuple[str, ...]:
-    result = row.result
-    assert result is not None
-    return (
-        "*" if row.best else "",
-        row.trial.label,
-        row.trial.purpose,
-        str(row.trial.configuration.timesteps),
-        str(result["latency_steps"]),
-        grouped(result["images"]),
-        accuracy(result),
-        distance(result),
-        agreement(result),
-        grouped(result["spikes_per_image"]),
-        grouped(result["synops_per_image"]),
-        energy(result),
-        cores(result),
-        "" if result["chip"]["fits"] else f"does not fit {result['chip']['name']}",
-    )
+def _cells(row: Row, result: Result) -> tuple[str, ...]:
+    fits = "" if result["chip"]["fits"] else f"does not fit {result['chip']['name']}"
+    return ("*" if row.best else "", row.trial.label, *(cell(row.trial, result) for cell in COLUMNS.values()), fits)
 
 
 def _untried(advice: Advice) -> list[str]:

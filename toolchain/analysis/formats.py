@@ -107,7 +107,9 @@ def misfits(graph: IntegerGraph, form: NumberFormat, ranges: Ranges) -> list[str
             found += _synapse_misfits(node, form)
         if isinstance(node, Population):
             if form.threshold_per == "layer" and np.unique(node.theta).size > 1:
-                found.append(f"{node.name}: {np.unique(node.theta).size} thresholds; one per layer (use per='layer')")
+                where = ", also in what calibrates: full,per=layer" if "calibrate" in graph.info else ""
+                several = f"{np.unique(node.theta).size} thresholds; one per layer"
+                found.append(f"{node.name}: {several} (use per='layer'{where})")
             found += _over(f"{node.name}: threshold", int(node.theta.max()), form.threshold_max)
         if isinstance(node, Population | Readout):
             found += _input_misfits(node.name, form, ranges)

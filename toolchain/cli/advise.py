@@ -89,7 +89,10 @@ def run(args: argparse.Namespace) -> int:
     lines = [advice.text()] + ([f"drawing: {drawing}"] if drawing is not None else [])
     document = {**advice.to_json(), "svg": drawing, "written": None}
     if args.write is not None:
-        document["written"] = str(advice.export(args.write, args.purpose))
+        from spikec.cli.evaluate import measuring
+
+        with measuring() as measured:
+            document["written"] = str(advice.export(args.write, args.purpose, measured))
         lines.append(f"{args.write}: {advice.recommendation(args.purpose).trial.label}")
     emit(args, document, "\n".join(lines))
     return 0

@@ -36,9 +36,10 @@ def open_images(args: argparse.Namespace, graph: IntegerGraph | None = None) -> 
     dataset: Dataset | Sequences = opened(args.data, args.data_root, "test")
     what = "frames" if graph is not None and graph.sequences else "images"
     if graph is not None and dataset.shape != graph.input.shape:
+        known = "" if graph.measured is None else f" ({graph.measured.data} when it was exported)"
         raise DataError(
             f"{args.graph} takes {what} of {_by(graph.input.shape)}, {args.data} has {_by(dataset.shape)}: "
-            "give the data set it was made for with --data"
+            f"give the data set it was made for with --data{known}"
         )
     if graph is not None and int(dataset.labels.max()) >= graph.readout.v_init.size:
         raise DataError(

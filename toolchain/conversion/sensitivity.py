@@ -17,6 +17,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, fx, nn
 
+from spikec.conversion.calibration.choice import Calibration
 from spikec.conversion.methods.base import Method
 from spikec.conversion.network import SpikingNetwork, Values, run_steps
 from spikec.conversion.neurons import Neuron
@@ -62,17 +63,22 @@ def sensitivity(
     candidates: Sequence[int],
     images: Any,
     progress: Progress | None = None,
+    *,
+    calibrate: Calibration | None = None,
 ) -> Sensitivity:
     """Measure it on ``images`` float [N, ...], without labels.
 
-    ``method``: one that has the option ``spikes``. ``calibration``: as for :func:`spikec.convert`. ``candidates``:
-    numbers of spikes, ascending. The float network runs once for every layer and candidate, from that layer on.
-    Raises what :func:`spikec.convert` raises, and ``ConversionError`` for a network with less than two classes.
+    ``method``: one that has the option ``spikes``. ``calibration`` and ``calibrate``: as for :func:`spikec.convert`,
+    but thresholds only. ``candidates``: numbers of spikes, ascending. The float network runs once for every layer and
+    candidate, from that layer on. Raises what :func:`spikec.convert` raises, and ``ConversionError`` for a network with
+    less than two classes.
     """
     data = as_images(images, "images")
     alike: list[dict[str, Any]] = [{"spikes": k} for k in candidates]
     uniform = {
-        each["spikes"]: convert(model, replace(method, **each), example=data[:1], calibration=calibration)
+        each["spikes"]: convert(
+            model, replace(method, **each), example=data[:1], calibration=calibration, calibrate=calibrate
+        )
         for each in alike
     }
     full = uniform[candidates[-1]]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from spikec import defaults
 from spikec.conversion import Method, SpikingNetwork, convert
-from spikec.conversion.calibration.choice import Calibration, calibration_of
+from spikec.conversion.calibration.choice import Calibration
 from spikec.conversion.from_nir.sequences import SequenceNetwork, import_sequences
 from spikec.conversion.sensitivity import Progress
 from spikec.deployment.configuration import Configuration
@@ -84,10 +84,9 @@ def deploy(
     if model is None:
         network = _plain_network(configuration, images)
     elif configuration.spike_budget is not None:
-        if calibration_of(configuration.calibrate) != Calibration():
-            raise DataError("a spike budget chooses K with thresholds alone: leave out --calibrate or --spike-budget")
         method, budget = method_of(configuration), configuration.spike_budget
-        choice = choose_spikes(model, method, images, budget, precision, progress=progress, **options)
+        options |= {"calibrate": configuration.calibrate, "progress": progress}
+        choice = choose_spikes(model, method, images, budget, precision, **options)
         network = choice.network
     else:
         network = _convert(model, method_of(configuration), images, configuration.calibrate)

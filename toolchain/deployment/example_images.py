@@ -25,7 +25,7 @@ def example_images(configuration: Configuration, model: nn.Module, training: Dat
     images. Else raises ``DataError`` that says what the network takes.
     """
     images = training.draw(configuration.calibration, configuration.seed).images()
-    problem = _misfit(configuration.model, model, training, images[:2])
+    problem = misfit(configuration.model, model, training, images[:2])
     if problem is None:
         said = f"no --data: thresholds and ranges come from the 8 x 8 {defaults.DATA}, the default"
         return images, [said] if configuration.data_assumed else []
@@ -45,7 +45,7 @@ def example_images(configuration: Configuration, model: nn.Module, training: Dat
     ]
 
 
-def _misfit(name: str, model: nn.Module, training: Dataset, images: Tensor) -> str | None:
+def misfit(name: str, model: nn.Module, training: Dataset, images: Tensor) -> str | None:
     """Why images of this shape cannot be meant for the network; None where it takes them."""
     shape = "x".join(map(str, training.shape))
     found = first_layer(model)
@@ -54,7 +54,7 @@ def _misfit(name: str, model: nn.Module, training: Dataset, images: Tensor) -> s
     try:
         with torch.no_grad():
             model(images.clone())
-    except (RuntimeError, ValueError, IndexError) as error:
+    except Exception as error:  # the user's code may raise anything
         reason = " ".join(str(error).split())
         return f"{name} fails on images of {training.name}, {shape} ({reason})"
     return None

@@ -12,22 +12,31 @@ from spikec.ir.measured import Measured
 from spikec.models.data import Dataset, open_dataset
 
 
-def measured(made: Deployment, most: int, progress: Progress) -> tuple[Measured | None, list[str]]:
+def measured(
+    made: Deployment, most: int, progress: Progress, test: Dataset | None = None
+) -> tuple[Measured | None, list[str]]:
     """What ``made`` and its network get right of at most ``most`` test images, and remarks.
 
-    Fewer where the network is large (:func:`spikec.evidence.loss.image_count`). None, with a remark that says why,
-    where there are no test images that fit.
+    ``test``: these images, if the configuration does not name their data set. Fewer where the network is large
+    (:func:`spikec.evidence.loss.image_count`). None, with a remark that says why, where there are no test images that
+    fit.
     """
     configuration = made.configuration
     if made.model is None or configuration is None:
         return None, []
-    try:
-        test = open_dataset(configuration.data, configuration.data_root, "test")
-    except DataError as error:
-        return None, [f"accuracy is not measured: {error}"]
+    if test is None:
+        try:
+            test = open_dataset(configuration.data, configuration.data_root, "test")
+        except DataError as error:
+            return None, [f"accuracy is not measured: {error}"]
     classes = made.graph.readout.v_init.size
     if test.shape != tuple(made.images.shape[1:]):
-        return None, []  # random pixels: deploying has said so
+        if configuration.data_assumed:
+            return None, []  # random pixels: deploying has said so
+        size = "x".join(map(str, test.shape))
+        return None, [f"accuracy is not measured: test images of {test.name} are of {size}, training images are not"]
+    if classes < 2:
+        return None, ["accuracy is not measured: the network has one output, where accuracy needs one for each class"]
     if int(test.labels.max()) >= classes:
         return None, [
             f"accuracy is not measured: {test.name} has label {test.labels.max()}, the network {classes} classes"

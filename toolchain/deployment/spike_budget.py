@@ -22,6 +22,7 @@ from spikec import defaults
 from spikec.arguments import real_number, whole_number
 from spikec.conversion import Method, SpikingNetwork, convert
 from spikec.conversion.allocation import least_loss
+from spikec.conversion.calibration.choice import Calibration, calibration_of
 from spikec.conversion.per_layer import text_of
 from spikec.conversion.sensitivity import Progress, Sensitivity, sensitivity
 from spikec.conversion.to_spiking import as_images
@@ -83,6 +84,7 @@ def choose_spikes(
     seen: Sensitivity | None = None,
     format: str = defaults.FORMAT,
     force: bool = False,
+    calibrate: str | Calibration | None = None,
     progress: Progress | None = None,
 ) -> SpikeChoice:
     """Choose K for each layer of a trained network, so that it sends at most ``budget`` spikes per image.
@@ -91,21 +93,25 @@ def choose_spikes(
     ErrorCompensation, ResidualError or another with an option ``spikes``; a number there is the largest K tried, 1
     stands for 15. ``images``: calibration images, float [N, ...]; labels are not used. ``candidates``: the numbers
     tried, by default 1, 2, 3, 5, 7, 10 and 15. ``seen``: what a choice for another budget measured, so that it is not
-    measured again. ``progress(done, total)`` is called as layers are measured. The other arguments are those of
-    :func:`spikec.lower`.
+    measured again. ``calibrate``: as for :func:`spikec.convert`; sensitivities are measured with its thresholds, and
+    what it does layer after layer is done for each choice that is measured. ``progress(done, total)`` is called as
+    layers are measured. The other arguments are those of :func:`spikec.lower`.
 
     Raises ``ConversionError`` for a method without ``spikes`` and for a budget below the smallest number of spikes that
     the method reaches, which the message names; and what ``convert`` and ``lower`` raise.
     """
     wanted, numbers = real_number("the spike budget", budget), _candidates(method, candidates)
-    data = as_images(images, "images")
-    found = seen or sensitivity(model, method, data, numbers, data[:MEASURED], progress)
+    data, chosen_with = as_images(images, "images"), calibration_of(calibrate)
+    if wanted <= 0:
+        raise ConversionError(f"the spike budget must be more than 0 spikes per image, it is {wanted:g}")
+    thresholds = replace(chosen_with, shifts="none", scales=False, weights=False)
+    found = seen or sensitivity(model, method, data, numbers, data[:MEASURED], progress, calibrate=thresholds)
 
     def made(options: list[int]) -> SpikeChoice:
         layers = {name: found.candidates[option] for name, option in zip(found.layers, options, strict=True)}
         by_layer: dict[str, Any] = {"spikes": _text(layers)}
         chosen = replace(method, **by_layer)
-        network = convert(model, chosen, example=data[:1], calibration=data)
+        network = convert(model, chosen, example=data[:1], calibration=data, calibrate=chosen_with)
         network.provenance.settings["spike_budget"] = f"{wanted:g}"
         lowered = lower(network, precision, format=format, force=force)
         images = data[:MEASURED]

@@ -18,6 +18,7 @@ from spikec.defaults import CALIBRATION_IMAGES_MAX
 from spikec.errors import ConversionError, GraphError
 from spikec.evidence.accuracy import golden_trace, parts
 from spikec.evidence.certificate import quantised_network
+from spikec.evidence.intervals import paired_difference
 from spikec.frontend import canonicalize, take_lifts
 from spikec.ir.graph import IntegerGraph, Population
 from spikec.ir.kinds import MAX_SPIKES
@@ -152,12 +153,9 @@ class Loss:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """95 % interval of :attr:`points` for paired results (Agresti and Min, Statistics in Medicine 24, 2005: half an
-        image is added to each cell of the table)."""
-        n, b, c = self.images + 2, self.only_spiking + 0.5, self.only_network + 0.5
-        middle = (b - c) / n
-        half = 1.96 * math.sqrt((b + c) / n - middle**2) / math.sqrt(n)
-        return 100 * max(middle - half, -1.0), 100 * min(middle + half, 1.0)
+        """95 % interval of :attr:`points`."""
+        low, high = paired_difference(self.only_spiking, self.only_network, self.images)
+        return 100 * low, 100 * high
 
     @property
     def causes(self) -> dict[str, float]:

@@ -108,7 +108,8 @@ def global_maximum(b: Builder, call: Call) -> Any:
     rank = 3 if call.signal else 4
     chosen = {axis % rank for axis in ([axes] if isinstance(axes, int) else axes)}
     if len(b.shape(x)) != 3 or chosen != set(range(2, rank)):
-        raise RefusalError("a maximum over these axes", "take the maximum over both image axes: x.amax((2, 3))")
+        way = "all places of the signal: x.amax(2)" if call.signal else "both image axes: x.amax((2, 3))"
+        raise RefusalError("a maximum over these axes", f"take the maximum over {way}")
     channels = b.shape(x)[0]
     pooled = x
     if b.shape(x)[1:] != (1, 1):

@@ -119,7 +119,7 @@ _REFUSED: dict[str, tuple[tuple[Any, ...], str]] = {
             "amin",
             "topk",
         ),
-        "use a max pool, ReLU, average pooling or torch.cat; for a global maximum x.amax((2, 3))",
+        "use a max or average pool, ReLU or torch.cat; for a global maximum x.amax((2, 3)), of a signal x.amax(2)",
     ),
     "argmax": ((torch.argmax, "argmax"), "let the network end in logits; take the argmax outside it"),
     "a sum over an axis": ((torch.sum, "sum"), "use x.mean([2, 3]) or average pooling, times a constant"),

@@ -144,6 +144,12 @@ def _layers(
             )
             found[term.name] = _Layer(term.name, stand_in, norms.get(term.name))
             stand_in.bias.requires_grad_(layer.bias is not None or term.name in norms)
+    for source, norm in norms.items():
+        if source not in found:
+            raise ConversionError(
+                f"fine-tuning in integers needs every normalisation right behind the layer it belongs to: {norm} is "
+                f"behind {source}; let it follow the Conv2d or Linear, and train again"
+            )
     return list(found.values())
 
 
@@ -155,14 +161,15 @@ def _module(model: nn.Module, name: str) -> nn.Module | None:
 
 
 def _norms(model: nn.Module, example: Tensor) -> dict[str, str]:
-    """Names of batch norms by the name of the layer they read, where nothing else reads that layer."""
+    """Names of batch norms by the name of what they read, a layer or a traced call, where nothing else reads that."""
     graph = trace(model, example)
     modules = dict(graph.named_modules())
     found: dict[str, str] = {}
     for node in graph.graph.nodes:
         norm = isinstance(modules.get(str(node.target)), nn.BatchNorm2d | nn.BatchNorm1d)
         if node.op == "call_module" and norm and len(node.all_input_nodes[0].users) == 1:
-            found[str(node.all_input_nodes[0].target)] = str(node.target)
+            (source,) = node.all_input_nodes
+            found[str(source.target) if source.op == "call_module" else source.name] = str(node.target)
     return found
 
 

@@ -3,7 +3,8 @@
 from spikec.training.activations import ClipFloorShift, clip_floor_shift
 from spikec.training.bit_count import BitCountPenalty
 from spikec.training.config import FitConfig
-from spikec.training.fit import FitResult, evaluate, fit
+from spikec.training.evaluation import evaluate
+from spikec.training.fit import FitResult, fit
 from spikec.training.from_relu import fold_normalisation, initialise_thresholds, replace_relu
 from spikec.training.residual import ResidualNoise, residual_errors
 from spikec.training.spiking import spiking, spiking_logits

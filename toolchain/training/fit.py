@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,16 +15,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from spikec.arguments import whole_number
 from spikec.errors import ConversionError, DataError
-from spikec.ir.kinds import IF
 from spikec.training.activations import ClipFloorShift
 from spikec.training.augment import augment
 from spikec.training.checkpoint import KEYS, load_checkpoint, save_checkpoint
 from spikec.training.checks import file_path, fitting_network, images_of, usable_device
 from spikec.training.config import FitConfig
+from spikec.training.evaluation import evaluate
 from spikec.training.images import Images
-from spikec.training.modes import evaluating
+from spikec.training.max_pools import pools_of_currents
 from spikec.training.progress import EpochRecord, Progress
 from spikec.training.spiking import spiking, spiking_logits
 
@@ -81,40 +81,11 @@ def fit(
     device = usable_device(device)
     with torch.random.fork_rng(devices=[]):
         fitting_network(model.to(device), {"train": train, "validation": validation}, device)
+        if config.spiking_steps:
+            _warn_of_pools(model, train, device)
         torch.manual_seed(config.seed)
         run = _Run(model, train, validation, config, device, after_epoch, penalty, identity or {})
         return run.run(files[0], resume, files[1])
-
-
-@torch.no_grad()
-def evaluate(
-    model: nn.Module,
-    data: Images,
-    batch: int = 500,
-    device: str = "cpu",
-    timesteps: int = 0,
-    neuron: str = IF.name,
-) -> tuple[float, float]:
-    """(mean cross entropy, fraction of images classified correctly) in eval mode; the mode of every module is restored.
-
-    With ``timesteps`` T > 0 the network runs as a spiking network of ``neuron`` for T steps, see :func:`spiking`.
-    """
-    images_of("data", data)
-    timesteps, batch = whole_number("timesteps", timesteps, 0), whole_number("batch", batch, 1)
-    device = usable_device(device)
-    loss, correct = 0.0, 0
-    with evaluating(model):
-        for start in range(0, len(data), batch):
-            chosen = slice(start, start + batch)
-            images, labels = data.images(chosen).to(device), data.targets(chosen).to(device)
-            if timesteps:
-                with spiking(model, neuron) as neurons:
-                    logits = spiking_logits(model, neurons, images, timesteps)
-            else:
-                logits = model(images)
-            loss += float(F.cross_entropy(logits, labels, reduction="sum"))
-            correct += int((logits.argmax(1) == labels).sum())
-    return loss / len(data), correct / len(data)
 
 
 class _Run:
@@ -287,6 +258,16 @@ class _Run:
             activation.sigma = sigma
         self.generator.set_state(state["generator"])
         torch.set_rng_state(state["global_generator"])
+
+
+def _warn_of_pools(model: nn.Module, train: Images, device: str) -> None:
+    pools = pools_of_currents(model, train.images(slice(0, 2)).to(device))
+    if pools:
+        warnings.warn(
+            f"max pools {', '.join(pools)}: no activation stands before them; they are trained as they are written, "
+            "but deployed with neurons before them. Write each behind its activation to train what is deployed",
+            stacklevel=3,
+        )
 
 
 def _optimizer(model: nn.Module, config: FitConfig) -> torch.optim.Optimizer:

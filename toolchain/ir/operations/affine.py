@@ -10,8 +10,9 @@ import nir
 import numpy as np
 
 from spikec.ir.metadata import KEY, int_of, metadata_of
-from spikec.ir.operations.base import Mask, Synapse, float32, int64, misfit, register
+from spikec.ir.operations.base import Mask, Synapse, register
 from spikec.ir.operations.boxes import Box, volume, whole
+from spikec.ir.operations.fields import float32, int64, misfit
 from spikec.ir.types import Int64, Shape
 
 if TYPE_CHECKING:

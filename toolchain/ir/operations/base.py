@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import nir
 import numpy as np
-import numpy.typing as npt
 
-from spikec.errors import GraphError, MissingImplementation, RangeError
+from spikec.errors import MissingImplementation, RangeError
 from spikec.ir.metadata import metadata_of, text_of
 from spikec.ir.operations.boxes import Box
+from spikec.ir.operations.fields import span
 from spikec.ir.types import Int64, Shape
 
 if TYPE_CHECKING:
@@ -285,42 +284,3 @@ def operation_of(node: Any) -> type[Operation] | None:
     if not any(found):
         return found.get("")
     return found.get(text_of(metadata_of(node), "op"), found.get(""))
-
-
-def float32(values: npt.ArrayLike) -> npt.NDArray[np.float32]:
-    """Integers as NIR stores them."""
-    return np.asarray(values, dtype=np.float32)
-
-
-def int64(values: Any) -> Int64:
-    return np.asarray(values).astype(np.int64)
-
-
-def pair(value: Any) -> tuple[int, int]:
-    """One number for both axes, or one for each."""
-    first, second = np.broadcast_to(np.asarray(value), 2)
-    return int(first), int(second)
-
-
-def whole_numbers(value: Any, low: int, sizes: tuple[int, ...] = (1, 2)) -> bool:
-    """Whether ``value`` holds integers of at least ``low``, as many as one of ``sizes``."""
-    array = np.asarray(value)
-    return array.dtype.kind in "iu" and array.ndim <= 1 and array.size in sizes and bool((array >= low).all())
-
-
-def span(values: Int64) -> str:
-    """``7``, or ``[-3, 7]`` for values that differ."""
-    low, high = int(values.min()), int(values.max())
-    return f"{low}" if low == high else f"[{low}, {high}]"
-
-
-def shown_pair(values: tuple[int, int], times: str = "x") -> str:
-    return f"{values[0]}" if values[0] == values[1] else f"{values[0]}{times}{values[1]}"
-
-
-def flat_size(shape: Shape) -> int:
-    return math.prod(shape)
-
-
-def misfit(name: str, message: str) -> GraphError:
-    return GraphError(f"{name}: {message}")

@@ -11,18 +11,10 @@ import nir
 import numpy as np
 
 from spikec.ir.metadata import KEY, int_of, metadata_of
-from spikec.ir.operations.base import (
-    Mask,
-    Synapse,
-    float32,
-    int64,
-    misfit,
-    pair,
-    register,
-    shown_pair,
-)
+from spikec.ir.operations.base import Mask, Synapse, register
 from spikec.ir.operations.boxes import Box
 from spikec.ir.operations.convolution_rules import problems
+from spikec.ir.operations.fields import float32, int64, misfit, pair, shown_pair
 from spikec.ir.operations.groups import expand_groups, take_groups
 from spikec.ir.operations.windows import output_size, positions, taps, taps_met
 from spikec.ir.types import Int64, Shape

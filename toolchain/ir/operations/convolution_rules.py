@@ -9,7 +9,7 @@ import nir
 import numpy as np
 
 from spikec.ir.metadata import int_of, metadata_of, shown
-from spikec.ir.operations.base import whole_numbers
+from spikec.ir.operations.fields import whole_numbers
 
 
 def problems(node: Any, typed: bool) -> Iterator[str]:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import nir
 import numpy as np
 
-from spikec.ir.operations.base import Linear, Mask, flat_size, misfit, register
+from spikec.ir.operations.base import Linear, Mask, register
 from spikec.ir.operations.boxes import Box, unflattened
+from spikec.ir.operations.fields import flat_size, misfit
 from spikec.ir.types import Int64, Shape
 
 if TYPE_CHECKING:

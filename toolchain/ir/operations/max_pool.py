@@ -11,8 +11,9 @@ import nir
 import numpy as np
 
 from spikec.ir.metadata import KEY, int_of, metadata_of
-from spikec.ir.operations.base import Mask, Operation, misfit, pair, register, shown_pair, whole_numbers
+from spikec.ir.operations.base import Mask, Operation, register
 from spikec.ir.operations.boxes import Box
+from spikec.ir.operations.fields import misfit, pair, shown_pair, whole_numbers
 from spikec.ir.operations.windows import output_size, positions
 from spikec.ir.types import Int64, Shape
 

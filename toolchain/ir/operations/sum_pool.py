@@ -10,8 +10,9 @@ import nir
 import numpy as np
 
 from spikec.ir.metadata import KEY, metadata_of, shown, text_of
-from spikec.ir.operations.base import Linear, Mask, misfit, pair, register, whole_numbers
+from spikec.ir.operations.base import Linear, Mask, register
 from spikec.ir.operations.boxes import Box
+from spikec.ir.operations.fields import misfit, pair, whole_numbers
 from spikec.ir.operations.windows import output_size
 from spikec.ir.types import Int64, Shape
 

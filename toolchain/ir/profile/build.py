@@ -17,7 +17,7 @@ from spikec.ir.leak import UNIT, Leak
 from spikec.ir.measured import Measured
 from spikec.ir.metadata import FEEDBACK, KEY, MEASURED, OUTPUT, SCHEMA, TYPE_CHECK_OFF, metadata_of
 from spikec.ir.operations import MaxPool, Operation
-from spikec.ir.operations.base import float32
+from spikec.ir.operations.fields import float32
 from spikec.ir.profile.hashes import content_sha256
 
 PRODUCER = "spikec"

@@ -13,7 +13,7 @@ from spikec.ir.graph import Feedback, IntegerGraph, Node, Population, Readout
 from spikec.ir.leak import Leak
 from spikec.ir.measured import STAGES
 from spikec.ir.operations import Operation, Synapse
-from spikec.ir.operations.base import span
+from spikec.ir.operations.fields import span
 from spikec.ir.profile.build import settings_of
 from spikec.ir.profile.decode import as_integer
 from spikec.ir.types import Int64, Shape

@@ -16,7 +16,7 @@ from spikec.ir.graph import DECODES
 from spikec.ir.kinds import MAX_SPIKES, CubaLIF, Kind, Maximum, kinds
 from spikec.ir.metadata import INPUT, OUTPUT, TYPE_CHECK_OFF, float_of, int_of, list_of, metadata_of, shown, text_of
 from spikec.ir.operations import Synapse, operation_of
-from spikec.ir.operations.base import whole_numbers
+from spikec.ir.operations.fields import whole_numbers
 from spikec.ir.types import Shape
 
 _EXACT = 2**24
