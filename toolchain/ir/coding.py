@@ -29,18 +29,20 @@ def highest(dtype: InputType) -> int:
 
 @dataclass(frozen=True)
 class InputRange:
-    """How real pixels become integers: ``integer = clip(round_half_even(real / scale), range of dtype)``."""
+    """How real pixels become integers: ``integer = clip(round_half_even(real / scale), range of dtype)``. ``limit``: the
+    largest magnitude that may come, where that is less than the dtype holds."""
 
     dtype: InputType
     scale: float
+    limit: int | None = None
 
     @property
     def low(self) -> int:
-        return lowest(self.dtype)
+        return lowest(self.dtype) if self.limit is None else max(lowest(self.dtype), -self.limit)
 
     @property
     def high(self) -> int:
-        return highest(self.dtype)
+        return highest(self.dtype) if self.limit is None else min(highest(self.dtype), self.limit)
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,8 @@ class InputNode:
     """What the network is given, in the integers of :class:`InputRange`.
 
     ``encoding``: ``constant``, an image that is applied at every step; ``sequence``, frames of ``shape``, one for each
-    step. The length of a run is then that of the sequence.
+    step. The length of a run is then that of the sequence. ``limit``: the largest magnitude of its integers, where
+    that is less than the dtype holds, as with events of 0 and 1; ranges then are proven for these only.
     """
 
     name: str
@@ -57,18 +60,23 @@ class InputNode:
     scale: float
     sources: tuple[str, ...] = ()
     encoding: Encoding = "constant"
+    limit: int | None = None
 
     @property
     def output_shape(self) -> Shape:
         return self.shape
 
     @property
+    def coding(self) -> InputRange:
+        return InputRange(self.dtype, self.scale, self.limit)
+
+    @property
     def low(self) -> int:
-        return lowest(self.dtype)
+        return self.coding.low
 
     @property
     def high(self) -> int:
-        return highest(self.dtype)
+        return self.coding.high
 
 
 def integers(coding: InputNode | InputRange, real: npt.NDArray[np.floating[Any]]) -> Int64:

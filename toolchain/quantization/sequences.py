@@ -68,7 +68,12 @@ def rounded_graph(
     names = Names({"input", "output", READOUT, *network.neurons})
     nodes: list[ig.Node] = [
         ig.InputNode(
-            "input", network.shapes[network.input], network.coding.dtype, network.coding.scale, encoding="sequence"
+            "input",
+            network.shapes[network.input],
+            network.coding.dtype,
+            network.coding.scale,
+            encoding="sequence",
+            limit=network.coding.limit,
         )
     ]
     gains = {"input": np.array([network.coding.scale])}

@@ -99,4 +99,12 @@ def encode(node: InputNode, images: npt.ArrayLike | torch.Tensor, *, first: int 
         index = tuple(int(i) for i in np.argwhere(~finite)[0])
         number, position = first + index[0], list(index[1:])
         raise DataError(f"image {number} holds {array[index]} at {position}; every value must be finite")
+    if node.limit is not None:
+        beyond = np.abs(np.rint(array / node.scale)) > node.limit
+        if beyond.any():
+            index = tuple(int(i) for i in np.argwhere(beyond)[0])
+            raise DataError(
+                f"sequence {first + index[0]} holds {array[index]} at {list(index[1:])}, and the network was made for at "
+                f"most {node.limit * node.scale:g}: export it with sequences that hold such values"
+            )
     return integers(node, array)

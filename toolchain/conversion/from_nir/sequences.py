@@ -154,12 +154,12 @@ def import_sequences(
 
 
 def sequence_range(sequences: Float64) -> InputRange:
-    """The 8-bit coding of a sequence's frames: whole numbers that fit stay as they are, others are scaled by the
-    largest."""
+    """The 8-bit coding of a sequence's frames: whole numbers that fit stay as they are, up to twice the largest; others
+    are scaled by the largest."""
     low, high = float(sequences.min(initial=0)), float(sequences.max(initial=0))
     kind: Literal["int8", "uint8"] = "int8" if low < 0 else "uint8"
     if (sequences == np.rint(sequences)).all() and lowest(kind) <= low and high <= highest(kind):
-        return InputRange(kind, 1.0)
+        return InputRange(kind, 1.0, min(max(2 * int(max(high, -low)), 1), highest(kind)))
     return InputRange(kind, max(high, -low) / highest(kind))
 
 

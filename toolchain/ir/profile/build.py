@@ -89,6 +89,8 @@ def _readout(node: Readout) -> nir.I | nir.CubaLI:
 
 def _input(node: InputNode) -> nir.Input:
     metadata = {"encoding": node.encoding, "dtype": node.dtype, "scale": float(node.scale)}
+    if node.limit is not None:
+        metadata["limit"] = node.limit
     return nir.Input(input_type={"input": np.array(node.shape)}, metadata={KEY: metadata})
 
 

@@ -110,9 +110,9 @@ def _decode_node(name: str, node: nir.NIRNode, sources: tuple[str, ...], shape: 
         case nir.Input():
             dtype = cast(InputType, text_of(metadata, "dtype"))
             encoding = cast(Encoding, text_of(metadata, "encoding"))
-            return InputNode(
-                name, _shape(node.input_type["input"]), dtype, float_of(metadata, "scale"), encoding=encoding
-            )
+            limit = int_of(metadata, "limit", 0) if "limit" in metadata else None
+            shape = _shape(node.input_type["input"])
+            return InputNode(name, shape, dtype, float_of(metadata, "scale"), encoding=encoding, limit=limit)
         case nir.IF():
             _same_shape(name, np.shape(node.r), shape)
             theta = full(node.v_threshold, shape)

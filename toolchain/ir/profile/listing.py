@@ -51,7 +51,7 @@ def _header(graph: IntegerGraph) -> list[str]:
     lines = [
         "spikec.nir/1",
         f"T {graph.timesteps}, {graph.schedule}{drain}",
-        f"input {graph.input.dtype} = clip(round(real / {graph.input.scale:.9g})), {graph.input.encoding}; "
+        f"input {graph.input.dtype} = clip(round(real / {graph.input.scale:.9g})), {_input(graph)}; "
         f"logits = {_DECODED[graph.readout.decode]} * {graph.readout.scale:.9g}",
     ]
     lines += [f"{key} {value}" for key, value in settings_of(graph).items()]
@@ -64,6 +64,11 @@ def _header(graph: IntegerGraph) -> list[str]:
     if graph.source_sha256:
         lines.append(f"source  {graph.source_sha256}")
     return lines
+
+
+def _input(graph: IntegerGraph) -> str:
+    limit = "" if graph.input.limit is None else f" of at most {graph.input.limit}"
+    return f"{graph.input.encoding}{limit}"
 
 
 def _totals(graph: IntegerGraph) -> list[str]:

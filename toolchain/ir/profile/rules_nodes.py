@@ -195,6 +195,8 @@ def input_output(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
             yield INPUT, f"dtype {shown(text_of(metadata, 'dtype'))} is neither int8 nor uint8"
         if float_of(metadata, "scale") <= 0:
             yield INPUT, "scale must be positive"
+        if "limit" in metadata and not 1 <= int_of(metadata, "limit", 0) <= 255:
+            yield INPUT, f"limit is {int_of(metadata, 'limit', 0)}, it must be between 1 and 255"
         if not whole_numbers(node.input_type.get("input"), 1, (1, 3)):
             yield INPUT, "shape must be one integer (features) or three (channels, rows, columns)"
     node = graph.nodes.get(OUTPUT)
