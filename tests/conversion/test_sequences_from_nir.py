@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import spikec as tc
+from spikec.analysis.ranges import bounds
 from spikec.conversion.from_nir.feedback import feedback_edges
 from spikec.conversion.from_nir.flattening import flattened
 from spikec.conversion.from_nir.running import run_float
@@ -367,6 +368,18 @@ def test_what_needs_sequences(graph, expected):
 def test_the_coding_of_frames(values, dtype, scale):
     found = sequence_range(np.array(values, float))
     assert (found.dtype, found.scale) == (dtype, pytest.approx(scale))
+    assert found.limit == (2 * int(np.abs(values).max()) if scale == 1 else None)
+
+
+def test_larger_events_than_the_export_saw_are_refused():
+    network = import_sequences(chain(nir.Linear(np.ones((2, 3))), lif((2,))), example=np.ones((1, 4, 3)), dt=DT)
+    graph = tc.lower(network)
+    assert decode(graph).input.limit == 2
+    assert tc.simulate(graph, np.full((1, 4, 3), 2)).images == 1
+    with pytest.raises(DataError, match="made for values up to 2"):
+        tc.simulate(graph, np.full((1, 4, 3), 3))
+    low, high = bounds(decode(graph)).accumulators["n0"].low, bounds(decode(graph)).accumulators["n0"].high
+    assert (low, high) == (0, 3 * 2 * int(decode(graph).nodes["n0"].weight.max()))
 
 
 def test_populations_keep_the_shape_of_the_file():

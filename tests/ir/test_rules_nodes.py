@@ -28,6 +28,7 @@ _BROKEN = {
         ("qcfs", ("set", "scale", -1.0, "input"), "input", "scale must be positive"),
         ("qcfs", ("set", "scale", np.inf, "input"), "", "metadata 'scale' must be one finite number, not inf"),
         ("qcfs", ("drop", "scale", "input"), "", "metadata 'scale' must be one finite number, not None"),
+        ("qcfs", ("set", "limit", 0, "input"), "input", "limit is 0, it must be between 1 and 255"),
         (
             "qcfs",
             ("shape", "input", (2, 6)),

@@ -29,8 +29,8 @@ def highest(dtype: InputType) -> int:
 
 @dataclass(frozen=True)
 class InputRange:
-    """How real pixels become integers: ``integer = clip(round_half_even(real / scale), range of dtype)``. ``limit``: the
-    largest magnitude that may come, where that is less than the dtype holds."""
+    """How real pixels become integers: ``integer = clip(round_half_even(real / scale), range of dtype)``. ``limit``:
+    the largest magnitude that may come, where that is less than the dtype holds."""
 
     dtype: InputType
     scale: float

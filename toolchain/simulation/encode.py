@@ -104,7 +104,7 @@ def encode(node: InputNode, images: npt.ArrayLike | torch.Tensor, *, first: int 
         if beyond.any():
             index = tuple(int(i) for i in np.argwhere(beyond)[0])
             raise DataError(
-                f"sequence {first + index[0]} holds {array[index]} at {list(index[1:])}, and the network was made for at "
-                f"most {node.limit * node.scale:g}: export it with sequences that hold such values"
+                f"sequence {first + index[0]} holds {array[index]} at {list(index[1:])}; the network was made for values up "
+                f"to {node.limit * node.scale:g}: export it with sequences that hold larger ones"
             )
     return integers(node, array)
