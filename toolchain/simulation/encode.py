@@ -103,8 +103,9 @@ def encode(node: InputNode, images: npt.ArrayLike | torch.Tensor, *, first: int 
         beyond = np.abs(np.rint(array / node.scale)) > node.limit
         if beyond.any():
             index = tuple(int(i) for i in np.argwhere(beyond)[0])
+            value, place = array[index], list(index[1:])
             raise DataError(
-                f"sequence {first + index[0]} holds {array[index]} at {list(index[1:])}; the network was made for values up "
-                f"to {node.limit * node.scale:g}: export it with sequences that hold larger ones"
+                f"sequence {first + index[0]} holds {value} at {place}; the network was made for values up to "
+                f"{node.limit * node.scale:g}: export it with sequences that hold larger ones"
             )
     return integers(node, array)
