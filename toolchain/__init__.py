@@ -34,6 +34,8 @@ _EXPORTS = {
     "lower": "spikec.quantization",
     "decode": "spikec.ir",
     "import_nir": "spikec.conversion.from_nir.importing",
+    "import_sequences": "spikec.conversion.from_nir.sequences",
+    "sequence_fidelity": "spikec.evidence.sequence_fidelity",
     "load": "spikec.ir",
     "portable": "spikec.ir.profile.portable",
     "save": "spikec.ir",
@@ -73,6 +75,7 @@ if TYPE_CHECKING:
     from spikec.conversion import SpikingNetwork as SpikingNetwork
     from spikec.conversion import convert as convert
     from spikec.conversion.from_nir.importing import import_nir as import_nir
+    from spikec.conversion.from_nir.sequences import import_sequences as import_sequences
     from spikec.deployment import choose_spikes as choose_spikes
     from spikec.energy.estimate import estimate as estimate
     from spikec.errors import ConversionError as ConversionError
@@ -87,6 +90,7 @@ if TYPE_CHECKING:
     from spikec.evidence.crosscheck import crosscheck as crosscheck
     from spikec.evidence.fidelity import fidelity as fidelity
     from spikec.evidence.range_report import check_ranges as check_ranges
+    from spikec.evidence.sequence_fidelity import sequence_fidelity as sequence_fidelity
     from spikec.frontend import replace_max_pool as replace_max_pool
     from spikec.ir import load as load
     from spikec.ir import save as save

@@ -14,11 +14,12 @@ from spikec.models.data.dataset import Dataset
 from spikec.models.data.digits import load_digits
 from spikec.models.data.fashion_mnist import load_fashion_mnist
 from spikec.models.data.folder import load_folder
+from spikec.models.data.sequences import Sequences, load_sequences
 from spikec.words import did_you_mean
 
 NAMES = ("digits", "fashion-mnist", "cifar10", "cifar100")
 
-__all__ = ["NAMES", "Dataset", "load", "open_dataset"]
+__all__ = ["NAMES", "Dataset", "Sequences", "load", "open_dataset", "open_sequences"]
 
 
 def open_dataset(name: str, root: str | PathLike[str] | None = None, split: str = "test") -> Dataset:
@@ -42,6 +43,15 @@ def open_dataset(name: str, root: str | PathLike[str] | None = None, split: str 
         return load_cifar(name, folder, split)
     hint = did_you_mean(name, NAMES, "known: {}, folder:PATH, npz:PATH")
     raise DataError(f"unknown data set {name!r}; {hint}")
+
+
+def open_sequences(name: str, root: str | PathLike[str] | None = None, split: str = "test") -> Sequences:
+    """The split ``train`` or ``test`` of sequences: ``npz:PATH`` with x [N, steps, ...]. Raises :class:`DataError`."""
+    kind, _, path = name.partition(":")
+    if kind != "npz" or not path:
+        raise DataError(f"the network takes sequences, and {name!r} are images: give npz:PATH with x [N, steps, ...]")
+    place = Path(path) if root is None else Path(root) / path
+    return load_sequences(place, split)
 
 
 def load(name: str, root: str | PathLike[str] | None = None, split: str = "train") -> tuple[Tensor, Tensor]:

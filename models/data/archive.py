@@ -22,7 +22,7 @@ def load_archive(path: Path, split: str) -> Dataset:
     [N, F] for networks that take vectors. C is recognised by its size, 1, 3 or 4; a four-axis array that fits both
     layouts, or neither, is refused. Without ``x_test``, ``x`` and ``y`` serve both splits.
     """
-    arrays = _arrays(path)
+    arrays = read_arrays(path, ("x", "y", "x_test", "y_test"))
     suffix = "_test" if split == "test" and "x_test" in arrays else ""
     if f"x{suffix}" not in arrays or f"y{suffix}" not in arrays:
         raise DataError(f"{path} holds {', '.join(sorted(arrays)) or 'nothing'}; expected x{suffix} and y{suffix}")
@@ -33,13 +33,14 @@ def load_archive(path: Path, split: str) -> Dataset:
     return Dataset(f"npz:{path}", images, labels, scale, tuple(map(str, range(count))))
 
 
-def _arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
+def read_arrays(path: Path, names: tuple[str, ...]) -> dict[str, npt.NDArray[Any]]:
+    """Those of the arrays called ``names`` that an archive holds. Raises :class:`DataError`."""
     try:
         archive = np.load(path, allow_pickle=False)
         if isinstance(archive, np.ndarray):
             raise DataError(f"{path} is a single array; save x and y with numpy.savez")
         with archive:
-            return {k: archive[k] for k in ("x", "y", "x_test", "y_test") if k in archive.files}
+            return {name: archive[name] for name in names if name in archive.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"cannot read {path} as a numpy archive: {error}") from error
 

@@ -34,8 +34,8 @@ def paths(graph: IntegerGraph, layer: Population | Readout, box: Box) -> Iterato
     def walk(name: str, box: Box, nodes: tuple[tuple[Operation, Box], ...]) -> Iterator[Path]:
         node = graph.nodes[name]
         if isinstance(node, Feedback):
-            node, name = graph.nodes[node.of], node.of
-        if isinstance(node, InputNode | Population):
+            yield Path(node.of, box, nodes)
+        elif isinstance(node, InputNode | Population):
             yield Path(name, box, nodes)
         elif isinstance(node, Operation):
             for source in node.sources:

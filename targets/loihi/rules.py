@@ -18,13 +18,14 @@ from spikec.analysis.violations import Violation
 from spikec.analysis.widths import signed_bits
 from spikec.errors import DoesNotFit
 from spikec.ir import as_integer
-from spikec.ir.graph import IntegerGraph, Population
+from spikec.ir.graph import IntegerGraph, Population, leak_of
 from spikec.ir.kinds import kinds
 from spikec.ir.operations import MaxPool
 from spikec.ir.pools import memoryless
 from spikec.ir.walks import depths, fires, origins
 from spikec.targets.chips import Placement
 from spikec.targets.loihi.facts import Facts, Rule, recalled, severity
+from spikec.targets.loihi.leaky_rules import leaky_neurons, synaptic_current
 from spikec.targets.loihi.limits import load_limits
 from spikec.targets.loihi.needs import Demand
 from spikec.targets.loihi.placement import place
@@ -159,7 +160,7 @@ def membrane(facts: Facts) -> Iterator[Violation]:
     limit = facts.limits.form.membrane_max
     for layer in facts.layers:
         reached = _magnitude(facts.ranges.membranes[layer.name])
-        if reached > limit:
+        if leak_of(layer) is None and reached > limit:  # leaky neurons are the chip's own: their membranes saturate
             hint = "worst case over all images; the membrane range of a trace tells what the data reach"
             yield Violation("membrane", layer.name, reached, limit, "warning", hint)
 
@@ -193,6 +194,8 @@ RULES: tuple[Rule, ...] = (
     threshold_configurations,
     step_input,
     membrane,
+    leaky_neurons,
+    synaptic_current,
     delay,
     fan_in,
     fan_out,

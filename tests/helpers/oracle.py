@@ -161,6 +161,7 @@ LARGEST_LEVELS = {
     "calibrated_if": lambda _, timesteps: timesteps,
     "bit_serial": lambda _, timesteps: 2**timesteps - 1,
     "graded": lambda neuron, _: neuron.levels,
+    "cuba_lif": lambda _, timesteps: timesteps,
 }
 REPEATS = {
     "if": lambda timesteps: timesteps,
@@ -168,12 +169,13 @@ REPEATS = {
     "calibrated_if": lambda timesteps: timesteps,
     "bit_serial": lambda _: 1,
     "graded": lambda _: 1,
+    "cuba_lif": lambda timesteps: timesteps,
 }
 
 
 def level_sent(neuron, train):
     """The number that emissions [T, ...] of one image write."""
-    base = {"if": 1, "signed_if": 1, "calibrated_if": 1, "bit_serial": 2, "graded": 1}[neuron.name]
+    base = {"if": 1, "signed_if": 1, "calibrated_if": 1, "bit_serial": 2, "graded": 1, "cuba_lif": 1}[neuron.name]
     return sum(base ** (len(train) - 1 - t) * emission.astype(int) for t, emission in enumerate(train))
 
 

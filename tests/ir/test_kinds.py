@@ -20,6 +20,7 @@ from spikec.ir.kinds import (
     IF,
     BitSerialIF,
     CalibratedIF,
+    CubaLIF,
     GradedIF,
     Kind,
     SignedIF,
@@ -42,6 +43,7 @@ _FACTS = {
     "calibrated_if": (CalibratedIF(6), (0, 1), 0, (1, 1, 1, 1), 6, False, False, "kind=calibrated_if"),
     "bit_serial": (BitSerialIF(), (0, 1), 0, (8, 4, 2, 1), 0, True, True, "kind=bit_serial"),
     "graded": (GradedIF(9), (0, 9), 4, (1,), 0, True, True, "kind=graded"),
+    "cuba_lif": (CubaLIF(), (0, 1), 0, (1, 1, 1, 1), 0, False, False, "kind=cuba_lif"),
 }
 _EXAMPLES = {name: row[0] for name, row in _FACTS.items()}
 
@@ -213,6 +215,7 @@ def test_the_widest_of_a_kind_is_what_files_may_hold():
         "calibrated_if": CalibratedIF(2**15 - 1),
         "bit_serial": BitSerialIF(),
         "graded": GradedIF(2**15 - 1),
+        "cuba_lif": CubaLIF(),
     }
 
 

@@ -15,7 +15,7 @@ import pytest
 import spikec.ir as ig
 from spikec.cli import main
 from spikec.ir import build, diff, save
-from spikec.ir.kinds import IF, BitSerialIF, CalibratedIF, GradedIF, SignedIF, kinds
+from spikec.ir.kinds import IF, BitSerialIF, CalibratedIF, CubaLIF, GradedIF, SignedIF, kinds
 
 _FOLDER = Path(__file__).parent / "listings"
 
@@ -26,6 +26,7 @@ _NEURONS = {
     "calibrated_if": lambda _: CalibratedIF(rho=6),
     "bit_serial": lambda _: BitSerialIF(),
     "graded": lambda _: GradedIF(levels=5),
+    "cuba_lif": lambda shape: CubaLIF(np.full(shape, 1842), np.full(shape, 410), np.full(shape, -7)),
 }
 
 
@@ -71,6 +72,7 @@ _KINDS = {
     "calibrated_if": {"kind": "calibrated_if"},
     "bit_serial": {"kind": "bit_serial", "schedule": "layerwise"},
     "graded": {"kind": "graded", "schedule": "layerwise", "timesteps": 1},
+    "cuba_lif": {"kind": "cuba_lif"},
 }
 
 

@@ -61,7 +61,7 @@ _BROKEN = {
             "qcfs",
             ("add", "second", nir.I(np.ones(3), metadata={"spikec": {"kind": "integrator", "scale": 1.0}})),
             "",
-            r"there must be one integrator \(I\) node before the output, found 2",
+            r"there must be one integrator \(I or CubaLI\) node before the output, found 2",
         ),
     ],
     "edges": [
@@ -94,6 +94,18 @@ _BROKEN = {
     "requires": [
         ("qcfs", ("requires", *_BASE, "delays"), "", "the graph requires 'delays', which this version does not know"),
         ("qcfs", ("set", "requires", "v_init"), "", "metadata 'requires' must be a JSON list of strings, not 'v_init'"),
+    ],
+    "feedback": [
+        ("qcfs", ("set", "feedback", "[1]"), "", "metadata 'feedback' must be a JSON list of pairs of node names"),
+        ("qcfs", ("set", "feedback", "no"), "", "metadata 'feedback' must be a JSON list of pairs of node names"),
+        ("qcfs", ("set", "feedback", '[["a", "b"]]'), "", "feedback names the edge a -> b, which does not exist"),
+        (
+            "qcfs",
+            ("set", "feedback", '[["classes", "readout"]]'),
+            "classes",
+            "the edge to readout is in feedback; only neurons that fire are fed back",
+        ),
+        ("bits", ("set", "feedback", '[["hidden", "last"]]'), "", "feedback needs the schedule 'pipelined'"),
     ],
     "combinations": [
         ("bits", ("set", "schedule", "pipelined"), "", "kind 'bit_serial' needs the schedule 'layerwise'"),

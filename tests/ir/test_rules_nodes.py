@@ -21,8 +21,8 @@ _BASE = ("reset=subtract", "spike_cmp=ge", "v_init")
 #: rule: deployment, edit (see ``conftest.py``), node that is named, message.
 _BROKEN = {
     "input_output": [
-        ("qcfs", ("set", "encoding", "rate", "input"), "input", "encoding 'rate' is not 'constant'"),
-        ("qcfs", ("drop", "encoding", "input"), "input", "encoding '' is not 'constant'"),
+        ("qcfs", ("set", "encoding", "rate", "input"), "input", "encoding 'rate' is none of constant, sequence"),
+        ("qcfs", ("drop", "encoding", "input"), "input", "encoding '' is none of constant, sequence"),
         ("qcfs", ("set", "dtype", "int16", "input"), "input", "dtype 'int16' is neither int8 nor uint8"),
         ("qcfs", ("set", "scale", 0.0, "input"), "input", "scale must be positive"),
         ("qcfs", ("set", "scale", -1.0, "input"), "input", "scale must be positive"),
@@ -34,7 +34,7 @@ _BROKEN = {
             "input",
             r"shape must be one integer \(features\) or three \(channels, rows, columns\)",
         ),
-        ("qcfs", ("set", "decode", "rate", "output"), "output", "decode 'rate' is not 'membrane'"),
+        ("qcfs", ("set", "decode", "rate", "output"), "output", "decode 'rate' is none of membrane, sum, maximum"),
     ],
     "maxima": [
         ("maxima", ("set", "kind", "if", "pool"), "pool", "kind is 'if', a Threshold node must be of kind 'max_pool'"),

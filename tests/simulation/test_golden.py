@@ -6,7 +6,7 @@ from unittest import mock
 import numpy as np
 import pytest
 import torch
-from helpers.cases import CASES, PIPELINED, random_kind, steps_of
+from helpers.cases import CASES, PIPELINED, UNLEVELLED, random_kind, steps_of
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -98,7 +98,7 @@ def test_synapse_quantises_sums_far_beyond_its_threshold(one_layer, oracle, seed
         np.testing.assert_array_equal(trace.spikes["neurons"], expected.spikes["neurons"])
 
 
-@pytest.mark.parametrize("kind", PIPELINED)
+@pytest.mark.parametrize("kind", [kind for kind in PIPELINED if kind not in UNLEVELLED])  # those of the fast path
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32), largest=st.sampled_from([3, 60, 5000]))
 def test_every_neuron_has_its_own_start(oracle, kind, seed, largest):

@@ -6,7 +6,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from helpers.cases import CASES, steps_of
+from helpers.cases import CASES, UNLEVELLED, kind_cases, steps_of
 from helpers.traces import equals_loops
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -40,7 +40,7 @@ def test_both_engines_are_plain_loops(random_graph, random_images, oracle, case,
         equals_loops(stepwise, graph, expected, membranes=False)
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", kind_cases(without=UNLEVELLED), ids=str)
 def test_the_fast_path_runs_them(random_graph, case):
     kind, schedule, drain = case
     steps = steps_of(kind, 3)

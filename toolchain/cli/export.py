@@ -40,6 +40,10 @@ def add_parser(commands: Any) -> Parser:
 
 
 def run(args: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    import spikec as tc
+    from spikec.conversion.from_nir.sequences import SequenceNetwork
     from spikec.deployment import deploy
     from spikec.ir.profile.build import with_measured
 
@@ -86,11 +90,11 @@ def run(args: argparse.Namespace) -> int:
             f"\nnetwork {percent['network']:.2f}, spiking {percent['spiking']:.2f}, "
             f"{percent['spiking'] - percent['network']:+.2f} points on {len(found.images)} test images of {found.data}"
         )
+    if args.fidelity and isinstance(made.network, SequenceNetwork):
+        agreement = tc.sequence_fidelity(made.network, made.nir, made.images.numpy())
+        document["fidelity"] = asdict(agreement)
+        text = f"{text}\n{agreement.text()}"
     if args.fidelity and made.model is not None:
-        from dataclasses import asdict
-
-        import spikec as tc
-
         errors = tc.fidelity(made.model, made.nir, made.images)
         document["fidelity"] = asdict(errors)
         text = f"{text}\n{errors.text()}"

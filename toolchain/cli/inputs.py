@@ -13,7 +13,7 @@ from spikec.words import unknown
 if TYPE_CHECKING:
     import nir
 
-    from spikec.models.data import Dataset
+    from spikec.models.data import Dataset, Sequences
     from spikec.targets.base import Target
 
 
@@ -27,14 +27,17 @@ def read_graph(path: Path) -> tuple[nir.NIRGraph, IntegerGraph]:
     return graph, as_integer(graph)
 
 
-def open_images(args: argparse.Namespace, graph: IntegerGraph | None = None) -> Dataset:
-    """The first ``--limit`` test images of ``--data``; refused if their shape or labels do not fit ``graph``."""
-    from spikec.models.data import open_dataset
+def open_images(args: argparse.Namespace, graph: IntegerGraph | None = None) -> Dataset | Sequences:
+    """The first ``--limit`` test images, or sequences, of ``--data``; refused if their shape or labels do not fit
+    ``graph``."""
+    from spikec.models.data import open_dataset, open_sequences
 
-    dataset = open_dataset(args.data, args.data_root, "test")
+    opened = open_sequences if graph is not None and graph.sequences else open_dataset
+    dataset: Dataset | Sequences = opened(args.data, args.data_root, "test")
+    what = "frames" if graph is not None and graph.sequences else "images"
     if graph is not None and dataset.shape != graph.input.shape:
         raise DataError(
-            f"{args.graph} takes images of {_by(graph.input.shape)}, {args.data} has {_by(dataset.shape)}: "
+            f"{args.graph} takes {what} of {_by(graph.input.shape)}, {args.data} has {_by(dataset.shape)}: "
             "give the data set it was made for with --data"
         )
     if graph is not None and int(dataset.labels.max()) >= graph.readout.v_init.size:
@@ -42,6 +45,13 @@ def open_images(args: argparse.Namespace, graph: IntegerGraph | None = None) -> 
             f"{args.graph} knows {graph.readout.v_init.size} classes, {args.data} has label {dataset.labels.max()}"
         )
     return dataset.subset(slice(args.limit)) if args.limit else dataset
+
+
+def lasting(graph: IntegerGraph, dataset: Dataset | Sequences) -> IntegerGraph:
+    """The graph with as many steps as the longest sequence; unchanged where it takes images."""
+    from spikec.models.data import Sequences
+
+    return graph.lasting(dataset.steps) if isinstance(dataset, Sequences) else graph
 
 
 def find_target(name: str) -> Target:

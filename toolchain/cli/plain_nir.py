@@ -13,9 +13,10 @@ from spikec.deployment.settings import flag
 if TYPE_CHECKING:
     import nir
 
-#: Options a plain file needs, and those that belong to trained networks.
+#: Options a plain file of images needs, those for sequences alone, and those that belong to trained networks.
 _NEEDED = ("reset", "v_init", "timesteps")
-_FOR_NETWORKS = ("weights", "method", "options", "schedule", "spike_budget", "max_pool", "fidelity")
+_FOR_SEQUENCES = ("integration", "reading")
+_FOR_NETWORKS = ("weights", "method", "options", "schedule", "spike_budget", "max_pool")
 _FOR_PLAIN = tuple(name for name, about in SETTINGS.items() if about.group)
 
 
@@ -33,14 +34,38 @@ def check(args: argparse.Namespace) -> bool:
     if plain:
         if not Path(args.model).is_file():
             raise UsageError(f"no file {args.model}")
-        missing = [_flag(name) for name in _NEEDED if getattr(args, name) is None]
-        if missing:
-            raise UsageError(f"{args.model}: NIR does not say how it is meant to run; give {' and '.join(missing)}")
+        _check_plain(args)
     useless = [name for name in (_FOR_NETWORKS if plain else _FOR_PLAIN) if _given(args, name)]
     if useless:
         only = "for trained networks, not for a NIR file" if plain else "for a plain NIR file as MODEL"
         raise UsageError(f"{', '.join(map(_flag, useless))}: only {only}")
     return plain
+
+
+def _check_plain(args: argparse.Namespace) -> None:
+    from spikec.conversion.from_nir.sequences import needs_sequences
+    from spikec.ir.metadata import metadata_of
+    from spikec.ir.profile.files import read_nir
+
+    graph = read_nir(args.model)
+    if metadata_of(graph):
+        raise UsageError(f"{args.model} is a deployment already; spikec run, verify and report take it as it is")
+    if needs_sequences(graph):
+        useless = [_flag(name) for name in ("v_init", "timesteps") if getattr(args, name) is not None]
+        if useless:
+            raise UsageError(
+                f"{args.model} has leaky neurons or a cycle, so it runs on sequences: T is their length and membranes "
+                f"start at 0; leave out {' and '.join(useless)}"
+            )
+        return
+    if args.fidelity:
+        raise UsageError("--fidelity: for trained networks and for NIR files that run on sequences")
+    missing = [_flag(name) for name in _NEEDED if getattr(args, name) is None]
+    if missing:
+        raise UsageError(f"{args.model}: NIR does not say how it is meant to run; give {' and '.join(missing)}")
+    useless = [_flag(name) for name in _FOR_SEQUENCES if getattr(args, name) is not None]
+    if useless:
+        raise UsageError(f"{args.model} runs on images; {', '.join(useless)}: only for files that run on sequences")
 
 
 def save(graph: nir.NIRGraph, args: argparse.Namespace) -> Any:

@@ -40,14 +40,17 @@ def add_parser(commands: Any) -> Parser:
 def run(args: argparse.Namespace) -> int:
     from spikec.cli.inputs import open_images, read_graph
     from spikec.evidence.range_report import check_ranges, summary
+    from spikec.models.data import Dataset
     from spikec.simulation.registers import format_of
 
     check_format(args.format)
     _, graph = read_graph(args.graph)
     form = format_of(graph, args.format)
+    if graph.sequences and args.data is not None:
+        raise UsageError(f"{args.graph} reads sequences; their ranges are proven, not measured: leave out --data")
     dataset = open_images(args, graph) if args.data is not None else None
     layers = check_ranges(graph, format=form)
-    if dataset is not None and any(layer.status == "unproven" for layer in layers):
+    if isinstance(dataset, Dataset) and any(layer.status == "unproven" for layer in layers):
         with Progress("ranges", len(dataset)) as progress:
 
             def batches() -> Any:

@@ -53,6 +53,7 @@ def run(args: argparse.Namespace) -> int:
     from spikec.cli.evaluate import golden_trace
     from spikec.cli.inputs import open_images, read_graph
     from spikec.cli.verify import crosscheck
+    from spikec.evidence.accuracy import taken
     from spikec.reporting import report
     from spikec.reporting.fits import estimates_of, fits_of
     from spikec.targets.base import get_target
@@ -72,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     fits, placements = fits_of(graph)
     made = report(
         nir_graph,
-        images=dataset.images().numpy(),
+        images=taken(dataset, slice(0, len(dataset))),
         labels=dataset.labels,
         trace=trace,
         estimates=estimates_of(graph, sample, placements),

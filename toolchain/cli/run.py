@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: Lava simulates every process at every step; a whole test set takes hours there.
 LAVA_LIMIT = 100
+#: Steps whose accuracy is printed; a JSON document has all of them.
+_SHOWN_STEPS = 32
 
 
 def add_parser(commands: Any) -> Parser:
@@ -45,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     import numpy as np
 
     from spikec.cli.evaluate import batches, golden_trace
-    from spikec.cli.inputs import find_target, open_images, read_graph
+    from spikec.cli.inputs import find_target, lasting, open_images, read_graph
     from spikec.cli.trace_file import TraceFile
     from spikec.evidence.accuracy import Evaluation
     from spikec.evidence.loss import loss, loss_document
@@ -61,6 +63,7 @@ def run(args: argparse.Namespace) -> int:
         note(f"lava: the first {LAVA_LIMIT} test images (--limit chooses)")
         args.limit = LAVA_LIMIT
     dataset = open_images(args, graph)
+    graph = lasting(graph, dataset)
     result, speed = Evaluation(), Speed()
     if args.target == "golden" and not args.out:
         trace = golden_trace(dataset, graph, **options, **running)
@@ -116,7 +119,9 @@ def _text(args: argparse.Namespace, timesteps: int, result: Evaluation, speed: S
     ]
     lines += [] if cost is None else cost.sentences
     if result.curve is not None:
-        lines.append("against T: " + ", ".join(f"T={t} {percent(a)}" for t, a in enumerate(result.curve, 1)))
+        every = -(-len(result.curve) // _SHOWN_STEPS)
+        shown = [(t, a) for t, a in enumerate(result.curve, 1) if t % every == 0 or t == len(result.curve)]
+        lines.append("against T: " + ", ".join(f"T={t} {percent(a)}" for t, a in shown))
     if result.mean_steps is not None:
         lines.append(f"stopped early: {result.mean_steps:.2f} of {timesteps} steps per image on average")
     lines.append(f"{sum(result.events.values()) / result.images:.1f} spikes per image")

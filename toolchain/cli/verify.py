@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from spikec.evidence.crosscheck import Crosscheck
-    from spikec.models.data import Dataset
+    from spikec.models.data import Dataset, Sequences
     from spikec.simulation import Trace
 
 
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
 def crosscheck(
     target: str,
     graph: nir.NIRGraph,
-    dataset: Dataset,
+    dataset: Dataset | Sequences,
     options: Mapping[str, Any] | None = None,
     golden: Mapping[str, Any] | None = None,
     watch: Callable[[Trace], None] | None = None,

@@ -36,7 +36,8 @@ class Configuration:
     default stands; not kept in JSON. ``max_pool``: None keeps max pools. ``files``: SHA-256 of the files named
     (weights, a model's Python file, an archive of images, a format, a profile), so that a changed file makes another
     configuration.
-    ``reset``, ``v_init`` and ``dt`` are for plain NIR files as the model, for which method and weights mean nothing.
+    ``reset``, ``v_init``, ``dt``, ``integration`` and ``reading`` are for plain NIR files as the model, for which
+    method and weights mean nothing. A file with leaky neurons or cycles runs on sequences, whose length is T.
     """
 
     model: str = setting(
@@ -169,16 +170,46 @@ class Configuration:
         column=False,
         identity="unless default",
     )
-    reset: str | None = setting(None, "how its neurons reset: subtract the threshold", choices=("subtract",), **_PLAIN)
-    v_init: str | None = setting(
-        None, "where its membranes start: half the threshold, or 0", choices=("half", "zero"), **_PLAIN
+    reset: str | None = setting(
+        None,
+        "how its neurons reset: subtract the threshold (images need it; sequences: else as the file says)",
+        choices=("subtract",),
+        **_PLAIN,
     )
-    dt: float | None = setting(None, "length of a step, needed where r is not 1", metavar="S", number=True, **_PLAIN)
+    v_init: str | None = setting(
+        None,
+        "images only: where its membranes start, half the threshold or 0",
+        choices=("half", "zero"),
+        **_PLAIN,
+    )
+    dt: float | None = setting(
+        None, "length of a step, needed for time constants and where r is not 1", metavar="S", number=True, **_PLAIN
+    )
+    integration: str | None = setting(
+        None,
+        "sequences only: decay by forward Euler (default), as frameworks step, or exponential",
+        choices=("euler", "exponential"),
+        **_PLAIN,
+    )
+    reading: str | None = setting(
+        None,
+        "sequences only: what counts of an integrator at the end, its last membrane (default), their sum or maximum",
+        choices=("last", "sum", "maximum"),
+        **_PLAIN,
+    )
 
     @property
     def plain(self) -> bool:
         """Whether the model is a plain NIR file instead of a trained network."""
         return self.model.endswith(".nir")
+
+    @property
+    def sequences(self) -> bool:
+        """Whether the model is a plain NIR file that runs on sequences. Raises ``GraphError`` for a damaged file."""
+        from spikec.conversion.from_nir.sequences import needs_sequences
+        from spikec.ir.profile.files import read_nir
+
+        return self.plain and needs_sequences(read_nir(self.model))
 
     @property
     def id(self) -> str:

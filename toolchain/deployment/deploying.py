@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import nir
+import torch
 from torch import Tensor, nn
 
 from spikec import defaults
 from spikec.conversion import Method, SpikingNetwork, convert
 from spikec.conversion.calibration.choice import Calibration, calibration_of
+from spikec.conversion.from_nir.sequences import SequenceNetwork, import_sequences
 from spikec.conversion.sensitivity import Progress
 from spikec.deployment.configuration import Configuration
 from spikec.deployment.example_images import example_images
@@ -22,7 +24,7 @@ from spikec.deployment.weights_file import SpikingTraining, weights_file
 from spikec.errors import DataError
 from spikec.ir import IntegerGraph, as_integer
 from spikec.models import trained
-from spikec.models.data import Dataset, open_dataset
+from spikec.models.data import Dataset, open_dataset, open_sequences
 from spikec.models.zoo import REGISTRY
 from spikec.quantization import Int8, Precision, lower
 
@@ -32,12 +34,12 @@ class Deployment:
     """A spiking network in integers and what it was made of.
 
     ``network``: in float. ``nir``: the content of a deployment file. ``precision`` of the weights; ``images`` that
-    chose thresholds and units, float32 [N, *input shape]; the trained ``model``, None for a plain NIR file;
-    ``configuration``: None if it was made from these directly. ``remarks``: notes for whoever asked for it. ``spikes``:
-    the choice for a spike budget.
+    chose thresholds and units, float32 [N, *input shape], or sequences [N, steps, *input shape]; the trained ``model``,
+    None for a plain NIR file; ``configuration``: None if it was made from these directly. ``remarks``: notes for
+    whoever asked for it. ``spikes``: the choice for a spike budget.
     """
 
-    network: SpikingNetwork
+    network: SpikingNetwork | SequenceNetwork
     nir: nir.NIRGraph
     precision: Precision
     images: Tensor = field(repr=False)
@@ -65,6 +67,8 @@ def deploy(
     ``progress(done, total)`` is called while layers are measured for a spike budget. Raises ``DataError``,
     ``ConversionError``, ``UnsupportedOperation``, ``DoesNotFit``, ``RangeError``.
     """
+    if configuration.sequences:
+        return _sequence_deployment(configuration)
     if training is None:
         training = open_dataset(configuration.data, configuration.data_root, "train")
     if model is None and not configuration.plain:
@@ -97,6 +101,25 @@ def deploy(
         tuple(remarks + _remarks(configuration, network)),
         choice,
     )
+
+
+def _sequence_deployment(configuration: Configuration) -> Deployment:
+    """The deployment of a NIR file that runs on sequences, calibrated on some of the training sequences."""
+    data = open_sequences(configuration.data, configuration.data_root, "train")
+    chosen = data.draw(configuration.calibration, configuration.seed)
+    frames = chosen.frames[:, : chosen.steps]
+    about: Any = configuration
+    network = import_sequences(
+        configuration.model,
+        example=frames,
+        dt=configuration.dt,
+        integration=about.integration or "euler",
+        subtract=configuration.reset is not None,
+        reading=about.reading or "last",
+    )
+    precision = precision_of(configuration)
+    lowered = lower(network, precision, format=configuration.format, force=configuration.force)
+    return Deployment(network, lowered, precision, torch.as_tensor(frames), configuration=configuration)
 
 
 def deploy_network(

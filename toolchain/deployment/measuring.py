@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from spikec.conversion.network import SpikingNetwork
 from spikec.deployment.deploying import Deployment
 from spikec.errors import DataError
 from spikec.evidence.loss import Progress, image_count, measure
@@ -36,6 +37,7 @@ def measured(made: Deployment, most: int, progress: Progress) -> tuple[Measured 
     train = open_dataset(configuration.data, configuration.data_root, "train") if test.name.startswith("npz:") else None
     if train is not None and np.array_equal(train.stored, test.stored):
         remarks.append(f"{test.name} has no test images: accuracy is that on the images thresholds were chosen with")
+    assert isinstance(made.network, SpikingNetwork)  # what a model becomes
     return measure(made.model, made.network, made.graph, data, configuration.data, progress), remarks
 
 

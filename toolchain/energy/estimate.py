@@ -18,7 +18,7 @@ from spikec.energy.counts import Counts, count
 from spikec.energy.profile import Profile, load_profile, profile_names
 from spikec.energy.sampling import Quantiles, Samples, draw_constants, nominal
 from spikec.energy.value import EnergyItem, Estimate, Reference, Routing, Sensitivity
-from spikec.energy.workload import Workload, check_first_layer, workload
+from spikec.energy.workload import OF_EVENTS, FirstLayer, Workload, check_first_layer, workload
 from spikec.errors import DataError
 from spikec.ir import as_integer
 from spikec.ir.graph import IntegerGraph
@@ -49,7 +49,8 @@ def estimate(
     ``profile``: a name (``loihi1``, ``loihi2``, ``cmos45``) or the path of a profile file; ``book``: one of its sets
     of constants. ``placement``: where neurons are computed (``tc.place``); without it, cores are assigned by capacity.
     ``first_layer`` says who computes the layer that the image enters, see
-    :func:`spikec.energy.workload.first_layer_synops`; by default the profile's choice (``bias_current`` on Loihi).
+    :func:`spikec.energy.workload.first_layer_synops`; by default the profile's choice (``bias_current`` on Loihi), and
+    ``event_camera`` for sequences.
     ``step_seconds``: the measured wall clock per step; without it the chip's own bound, which leaves out input and
     output. Raises ``DataError`` when trace, placement and graph do not belong together, ``ToolchainError`` for an
     unknown profile, book or mode.
@@ -61,7 +62,7 @@ def estimate(
     if step_seconds is not None and not real_number("step_seconds", step_seconds) > 0:
         raise DataError(f"step_seconds must be positive, it is {step_seconds}")
     chosen = load_profile(profile, book)
-    mode = check_first_layer(first_layer or chosen.data["first_layer"])
+    mode = _first_layer(net, first_layer, chosen)
     counts = count(net, trace)
     rng = np.random.default_rng(seed)
     nonzero_only = chosen.data["charges"] == "nonzero"
@@ -112,6 +113,19 @@ def estimate(
         reference=reference,
         neurobench=neurobench(net, trace, counts),
     )
+
+
+def _first_layer(net: IntegerGraph, asked: str | None, profile: Profile) -> FirstLayer:
+    """Who computes the layer that the input enters. Frames of a sequence are events at every step, whatever the
+    profile's choice for images. Raises ``DataError`` for what only an image that stays the same allows."""
+    if not net.sequences:
+        return check_first_layer(asked or profile.data["first_layer"])
+    mode = check_first_layer(asked or OF_EVENTS[0])
+    if mode not in OF_EVENTS:
+        raise DataError(
+            f"first_layer={mode!r} needs an image that stays the same; sequences are {' or '.join(OF_EVENTS)}"
+        )
+    return mode
 
 
 def _check_placement(net: IntegerGraph, placement: Placement, profile: Profile) -> None:

@@ -15,6 +15,8 @@ from spikec.ir.walks import latency_steps, layers_reached
 from spikec.simulation.trace import Trace
 
 FirstLayer = Literal["bias_current", "direct_mac", "direct_mac_every_step", "host_encoded", "event_camera"]
+#: Those in which what is not 0 enters as events, step by step.
+OF_EVENTS: tuple[FirstLayer, ...] = ("event_camera", "host_encoded")
 _BATCH = 1 << 22  # neuron counts converted to float64 at a time
 
 

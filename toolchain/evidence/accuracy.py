@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor
 
 from spikec.evidence.intervals import wilson
 from spikec.ir import IntegerGraph
@@ -91,13 +92,20 @@ def golden_trace(
     if progress is not None:
         tell = progress
         options["progress"] = lambda done, _: tell(done)
+    given = (taken(dataset, part) for part in parts(len(dataset), _IMAGES_AT_ONCE))
     return simulate(
         graph,
-        (dataset.images(part).numpy() for part in parts(len(dataset), _IMAGES_AT_ONCE)),
+        taken(dataset, slice(0, len(dataset))) if graph.sequences else given,
         counts=counts,
         measure=measure,
         **options,
     )
+
+
+def taken(dataset: Images, part: slice) -> Any:
+    """Images of a data set as an array; sequences as they are."""
+    images = dataset.images(part)
+    return images.numpy() if isinstance(images, Tensor) else images
 
 
 def batch_size(graph: IntegerGraph, target: str, least: int | None = None) -> int:
@@ -110,10 +118,12 @@ def batch_size(graph: IntegerGraph, target: str, least: int | None = None) -> in
 def batches(
     dataset: Images, graph: IntegerGraph, target: str, least: int | None = None, progress: Progress | None = None
 ) -> Iterator[tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]]:
-    """(images float32 [n, C, H, W], labels int64 [n]) in order, :func:`batch_size` at a time."""
-    for part in parts(len(dataset), batch_size(graph, target, least)):
+    """(images float32 [n, C, H, W], labels int64 [n]) in order, :func:`batch_size` at a time; all sequences at once,
+    since their traces are as long as the longest."""
+    size = len(dataset) if graph.sequences else batch_size(graph, target, least)
+    for part in parts(len(dataset), size):
         labels = dataset.targets(part).numpy()
-        yield dataset.images(part).numpy(), labels
+        yield taken(dataset, part), labels
         if progress is not None:
             progress(part.start + len(labels))
 

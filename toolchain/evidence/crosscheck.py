@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spikec.errors import DataError, TargetUnavailable
-from spikec.evidence.accuracy import Progress, batch_size, parts
+from spikec.evidence.accuracy import Progress, batch_size, parts, taken
 from spikec.ir import IntegerGraph, as_integer
 from spikec.simulation import Trace, compare
 from spikec.simulation.compare import Difference
@@ -87,15 +87,14 @@ def crosscheck(
     data: Any = images
     if not hasattr(images, "targets"):
         data = _Sequences(integer, images) if integer.sequences else _Arrays(images)
-    if isinstance(data, _Sequences):
-        integer = integer.lasting(data.longest)
+    if integer.sequences:
+        integer = integer.lasting(data.steps)
     reference, where = get_target("golden").compile(graph), _ready(target)
     program = where.compile(graph, **chosen)
     difference: Difference | None = None
     compared: tuple[str, ...] = ()
     for part in parts(len(data), batch_size(integer, where.name, chosen.get("chunk"))):
-        batch = data.images(part)
-        batch = batch if isinstance(batch, list) else np.asarray(batch)
+        batch = taken(data, part)
         found = program.run(batch, record="spikes")
         if watch is not None:
             watch(found)
@@ -132,8 +131,8 @@ class _Sequences:
 
     def __init__(self, graph: IntegerGraph, sequences: Any) -> None:
         self._whole, lengths = as_sequences(graph.input, sequences)
-        self.longest = self._whole.shape[1]
-        self._lengths = [self.longest] * len(self._whole) if lengths is None else lengths.tolist()
+        self.steps = self._whole.shape[1]
+        self._lengths = [self.steps] * len(self._whole) if lengths is None else lengths.tolist()
 
     def __len__(self) -> int:
         return len(self._whole)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from spikec.analysis.ranges import bounds
 from spikec.ir import IntegerGraph, as_integer
+from spikec.ir.graph import leak_of
+from spikec.ir.types import MEMBRANE_MAX
 from spikec.simulation.golden import GoldenModel
 from spikec.simulation.registers import Register, Registers, accumulator, adders, format_of
 
@@ -84,7 +86,8 @@ def check_ranges(
         if node.name in adding:
             found.append(_layer("accumulator", ranges.sums[node.name], registers.accumulator.maximum, trace))
         if node.name in ranges.membranes:
-            found.append(_layer("membrane", ranges.membranes[node.name], registers.membrane.maximum, trace))
+            limit = registers.membrane.maximum if leak_of(node) is None else MEMBRANE_MAX
+            found.append(_layer("membrane", ranges.membranes[node.name], limit, trace))
     return tuple(found)
 
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from spikec.errors import GraphError
 from spikec.ir.coding import InputNode
-from spikec.ir.kinds import Kind, Maximum
+from spikec.ir.kinds import CubaLIF, Kind, Maximum
 from spikec.ir.kinds.together import facts_problems, settings_problems
 from spikec.ir.leak import Leak
 from spikec.ir.measured import Measured
@@ -98,6 +98,16 @@ class Feedback:
 
 
 Node = InputNode | Operation | Population | Readout | Feedback
+
+
+def leak_of(node: Node) -> Leak | None:
+    """How current and membrane of a population or readout decay; None where they do not, and for other nodes. Membranes
+    that leak are in 64ths of the unit of weights and thresholds, and hold 24 bits whatever the number format."""
+    if isinstance(node, Readout):
+        return node.leak
+    if isinstance(node, Population) and isinstance(node.neuron, CubaLIF):
+        return Leak.of(node.neuron, node.shape)
+    return None
 
 
 @dataclass(frozen=True)

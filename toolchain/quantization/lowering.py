@@ -15,6 +15,7 @@ import spikec.ir as ig
 from spikec import defaults
 from spikec.analysis.formats import NumberFormat, load_format, require
 from spikec.analysis.ranges import Ranges, bounds
+from spikec.conversion.from_nir.sequences import SequenceNetwork
 from spikec.conversion.network import SpikingNetwork
 from spikec.conversion.neurons import Neuron
 from spikec.errors import ConversionError, DoesNotFit, RangeError
@@ -28,6 +29,7 @@ from spikec.quantization.ones import ones_needed, ones_population
 from spikec.quantization.rounding import on_data, to_nearest
 from spikec.quantization.scales import Int8, Precision, Units
 from spikec.quantization.search import activity
+from spikec.quantization.sequences import sequence_graph
 from spikec.quantization.synapses import Names, synapse_nodes
 from spikec.simulation import simulate
 
@@ -40,7 +42,7 @@ _ROUNDED_ANEW = (
 
 
 def lower(
-    network: SpikingNetwork,
+    network: SpikingNetwork | SequenceNetwork,
     precision: Precision | None = None,
     *,
     format: str = defaults.FORMAT,
@@ -58,6 +60,8 @@ def lower(
     and does on the network's example images, even with coarser units, which are tried, with a warning; and
     ``ConversionError`` where operations cannot share a synapse.
     """
+    if isinstance(network, SequenceNetwork):
+        return _lower_sequences(network, precision or Int8(), load_format(format), force)
     if not isinstance(network, SpikingNetwork):
         raise ConversionError(f"expected a network made by tc.convert, got {type(network).__name__}")
     if precision is None:
@@ -87,6 +91,19 @@ def lower(
             f"coarser ({listed}) and weights there have fewer bits",
             stacklevel=2,
         )
+    built = build(graph)
+    decode(built)
+    return built
+
+
+def _lower_sequences(network: SequenceNetwork, precision: Precision, form: NumberFormat, force: bool) -> nir.NIRGraph:
+    graph = sequence_graph(network, precision, form)
+    try:
+        require(graph, form, bounds(graph))
+    except DoesNotFit as error:
+        if not force:
+            raise
+        warnings.warn(f"written all the same: {error}", stacklevel=3)
     built = build(graph)
     decode(built)
     return built

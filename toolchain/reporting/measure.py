@@ -23,6 +23,7 @@ from spikec.reporting.provenance import provenance
 from spikec.reporting.sentences import SIMULATED
 from spikec.reporting.value import Fit, Report
 from spikec.simulation import simulate
+from spikec.simulation.encode import as_sequences
 from spikec.simulation.trace import Trace
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ def report(
     page, with the suffix ``.json``). ``path=None`` writes nothing. The files depend on the arguments and the installed
     versions only.
 
-    ``images``: float [N, *input shape], as the ANN takes them; ``labels`` [N]. ``trace``: the execution of exactly
+    ``images``: float [N, *input shape], as the ANN takes them, or sequences as ``tc.simulate`` takes them; ``labels``
+    [N]. ``trace``: the execution of exactly
     these images; without one the golden model runs here. Membranes are shown if the trace was made with
     ``simulate(..., measure=True)``. ``curve_timesteps``: how far the accuracy curve goes. It goes beyond T only if a
     longer run starts with the same steps: in the ``pipelined`` schedule without drain, with neurons that do not depend
@@ -69,10 +71,14 @@ def report(
     belong together.
     """
     integer = as_integer(graph)
-    pixels = np.asarray(images)
+    pixels = np.asarray(as_sequences(integer.input, images)[0] if integer.sequences else images)
+    if integer.sequences:
+        if curve_timesteps is not None:
+            raise DataError("curve_timesteps needs an image that stays the same; a sequence ends with its last frame")
+        integer = integer.lasting(pixels.shape[1])
     number = len(pixels) if pixels.ndim else 0
     classes = collect.class_labels(labels, number, integer.readout.v_init.size)
-    made = trace if trace is not None else _run(integer, pixels)
+    made = trace if trace is not None else _run(integer, images)
     if made.images != number:
         raise DataError(f"the trace holds {made.images} images, {number} were given; pass those it was made with")
     if fits is None or estimates is None:
@@ -120,7 +126,7 @@ class _Labelled:
         return self._labels[indices]
 
 
-def _run(graph: IntegerGraph, images: npt.NDArray[Any]) -> Trace:
+def _run(graph: IntegerGraph, images: Any) -> Trace:
     """A run with all that the page shows; no counts per image beyond ``SPREAD_IMAGES``: they would fill the memory."""
     return simulate(graph, images, counts=True if len(images) <= SPREAD_IMAGES else "totals", measure=True)
 

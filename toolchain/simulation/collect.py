@@ -44,7 +44,8 @@ class Collector:
     def __init__(
         self, graph: IntegerGraph, total: int | None, *, spikes: bool, counts: bool | Literal["totals"]
     ) -> None:
-        self._graph = graph
+        self._graph, self._total = graph, total
+        self._membranes: dict[str, Rows] = {}
         names = [p.name for p in graph.populations]
         signed = [p.name for p in graph.populations if separate_events(graph, p)]
         self._spikes = {name: Rows(total) for name in (names if spikes else ())}
@@ -78,6 +79,14 @@ class Collector:
             if emission.raster is not None:
                 self._spikes[node.name].add(emission.raster, node.neuron.emission_type)
 
+    def add_membranes(self, membranes: dict[str, Tensor], ends: Tensor | None) -> None:
+        """Append the membranes [N, S, *shape] of the layers in one chunk; 0 behind the end of a sequence."""
+        for name, values in membranes.items():
+            if ends is not None:
+                running = torch.arange(values.shape[1]) < ends[:, None]
+                values = values * running.view(*running.shape, *[1] * (values.dim() - 2))
+            self._membranes.setdefault(name, Rows(self._total)).add(values, np.int64)
+
     @staticmethod
     def _add_counts(name: str, counts: Tensor, totals: dict[str, npt.NDArray[np.int64]], rows: dict[str, Rows]) -> None:
         if name in totals:
@@ -95,6 +104,7 @@ class Collector:
             counts=counts,
             events={**counts, **{name: rows.array() for name, rows in self._events.items()}},
             spikes={name: rows.array() for name, rows in self._spikes.items()},
+            membranes={name: rows.array() for name, rows in self._membranes.items()},
             output_curve=self._curve.array() if self._graph.schedule == "pipelined" else None,
             membrane=_seen(watches, "membrane"),
             accumulator=_seen(watches, "accumulator"),

@@ -71,7 +71,8 @@ def simulate(
     ``images``: float [N, *input shape] as the trained network takes them, or an iterator of such batches (streamed).
     Where the input is a sequence: numbers [N, steps, *input shape], or a list of sequences [steps, *input shape] of
     different lengths. A run has as many steps as the longest; ``Trace.steps`` then holds the length of each.
-    ``record="spikes"`` keeps every raster. ``counts=False`` keeps no spike counts. ``counts="totals"`` keeps only their
+    ``record="spikes"`` keeps every raster, ``record="membranes"`` the membranes of every step too (``pipelined`` only).
+    ``counts=False`` keeps no spike counts. ``counts="totals"`` keeps only their
     sums over the images (``Trace.count_totals``, ``Trace.event_totals``), so the trace of a whole test set stays small;
     ``counts=True`` keeps these and the counts per image. ``memory`` ("500MB", "2GB", or bytes) bounds the working set
     of one chunk of images; ``batch`` sets the number of images per chunk directly. ``threads`` is the number of torch
@@ -107,7 +108,7 @@ def simulate(
     if strict and overflow not in ("exact", "strict"):
         raise DataError(f"strict=True contradicts overflow={overflow!r}; give only one of them")
     chosen = registers("strict" if strict else overflow, format, integer)
-    return _prepared(integer, measure, chosen, device).run(
+    return _prepared(integer, measure or record == "membranes", chosen, device).run(
         images,
         record=record,
         counts=counts,
@@ -168,20 +169,23 @@ class GoldenModel:
         affordable = parse_memory(memory) // self._bytes_per_image(cut or record is not None)
         size = int(batch or 0) or max(1, min(_LARGEST_BATCH, affordable))
         stream, total = _batches(self._graph, images)
-        collector = Collector(self._graph, total, spikes=record == "spikes", counts=counts)
+        collector = Collector(self._graph, total, spikes=record is not None, counts=counts)
         if rule is not None and not isinstance(self._engine, CountsByStep) and not self._registers.keep:
             raise DataError(
                 "early_exit is not proven for registers that wrap or saturate; use overflow='exact' or 'strict'"
             )
         watches = self._registers.watches(self._graph)
+        if record == "membranes":
+            self._keep_membranes(watches)
         done = 0
         with exact_arithmetic(threads, self._device):
             for part in stream:
                 for first in range(0, len(part), size):
                     integers = torch.as_tensor(encode(self._graph.input, part[first : first + size], first=done))
                     ends = None if lengths is None else torch.as_tensor(lengths[done : done + len(integers)])
-                    result = self._run(integers, watches, rule, ends, events=bool(counts), spikes=record == "spikes")
+                    result = self._run(integers, watches, rule, ends, events=bool(counts), spikes=record is not None)
                     collector.add(result, integers)
+                    collector.add_membranes({w.layer: w.take() for w in watches.values() if w.kept is not None}, ends)
                     done += len(integers)
                     for watch in watches.values():
                         watch.first_image = done
@@ -190,6 +194,16 @@ class GoldenModel:
         if done == 0:
             raise DataError("the iterator of images gave no batch; give at least one image")
         return collector.trace(watches, time.perf_counter() - started)
+
+    def _keep_membranes(self, watches: dict[str, Watch]) -> None:
+        if self._graph.schedule != "pipelined" or self._graph.timing.rehearsal or not isinstance(self._engine, Network):
+            raise DataError(
+                "record='membranes' follows membranes step by step: it needs the schedule 'pipelined', no calibration "
+                "pass, and a model made with measure=True"
+            )
+        for watch in watches.values():
+            if watch.what == "membrane":
+                watch.kept = []
 
     def _bytes_per_image(self, rasters: bool) -> int:
         neurons = sum(p.theta.size for p in self._graph.populations)
@@ -244,8 +258,8 @@ def fingerprint(graph: IntegerGraph) -> bytes:
 
 
 def _check_options(record: str | None, counts: Counts, batch: int | None, threads: int | None) -> None:
-    if record not in (None, "spikes"):
-        raise DataError(f"record={record!r} is not known; leave it out or use record='spikes'")
+    if record not in (None, "spikes", "membranes"):
+        raise DataError(f"record={record!r} is not known; leave it out or use record='spikes' or 'membranes'")
     if counts not in (True, False, "totals"):
         raise DataError(f"counts={counts!r} is not known; use True, False or 'totals'")
     numbers: dict[str, Any] = {"batch": batch, "threads": threads}

@@ -12,7 +12,7 @@ from spikec import defaults
 from spikec.analysis.formats import NumberFormat, format_names, load_format
 from spikec.analysis.widths import signed_bits
 from spikec.errors import DataError, RangeError, ToolchainError
-from spikec.ir.graph import IntegerGraph, Population, Readout
+from spikec.ir.graph import IntegerGraph, Population, Readout, leak_of
 from spikec.ir.operations import Operation
 from spikec.ir.types import MEMBRANE_MAX
 
@@ -64,9 +64,23 @@ class Watch:
     high: int | None = None
     overflows: int = 0
     first: Place | None = None
+    kept: list[Tensor] | None = None
 
     def see(self, m: Tensor) -> None:
-        """Record the numbers ``m`` [N, *shape] of one step, and change them in place to what the register holds."""
+        """Record the numbers ``m`` [N, *shape] of one step, and change them in place to what the register holds. A list
+        in ``kept`` gets them all."""
+        self._see(m)
+        if self.kept is not None:
+            self.kept.append(m.to("cpu", torch.int64))
+
+    def take(self) -> Tensor:
+        """What ``kept`` holds, int64 [N, S, *shape], and start anew."""
+        assert self.kept
+        found = torch.stack(self.kept, dim=1)
+        self.kept.clear()
+        return found
+
+    def _see(self, m: Tensor) -> None:
         low, high = (int(x) for x in torch.aminmax(m))
         self.low = low if self.low is None else min(self.low, low)
         self.high = high if self.high is None else max(self.high, high)
@@ -116,7 +130,8 @@ class Registers:
     def watches(self, graph: IntegerGraph) -> dict[str, Watch]:
         """One per membrane, by node name, and one per accumulator, by :func:`accumulator` of the name."""
         neurons = [node for node in graph if isinstance(node, Population | Readout)]
-        found = {node.name: Watch(node.name, self.membrane) for node in neurons}
+        leaking = {node.name for node in neurons if leak_of(node) is not None}  # a register of their own holds them
+        found = {node.name: Watch(node.name, Register() if node.name in leaking else self.membrane) for node in neurons}
         if self.accumulators:
             found |= {accumulator(name): Watch(name, self.accumulator, "accumulator") for name in adders(graph)}
         return found

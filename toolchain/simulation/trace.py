@@ -40,6 +40,7 @@ class Trace:
       emissions over all steps emitted (T + drain, or max(T, rho)); ``spikes`` int8 (int16 where payloads need it)
       [N, T, *shape]: emissions of T steps, when recorded; ``count_totals`` and ``event_totals`` int64 [*shape]: counts
       and events summed over the images, also where the arrays per image were not kept;
+    - ``membranes`` int64 [N, T, *shape] per population and readout: those of every step before reset, when recorded;
     - ``membrane`` per population and readout: (lowest, highest) membrane seen before reset; ``overflows``: neuron-steps
       beyond 24 bits;
     - ``steps`` int64 [N], with early exit or with sequences of different lengths: steps that each image ran. Its
@@ -64,6 +65,7 @@ class Trace:
     counts: dict[str, npt.NDArray[np.int32]]
     events: dict[str, npt.NDArray[np.int32]]
     spikes: dict[str, Array] = field(default_factory=dict)
+    membranes: dict[str, npt.NDArray[np.int64]] = field(default_factory=dict)
     output_curve: npt.NDArray[np.int64] | None = None
     membrane: dict[str, tuple[int, int]] = field(default_factory=dict)
     overflows: dict[str, int] = field(default_factory=dict)

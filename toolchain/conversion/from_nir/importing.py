@@ -6,9 +6,7 @@ None of it is guessed; the caller says it.
 
 from __future__ import annotations
 
-import keyword
 import os
-import re
 from typing import Literal
 
 import nir
@@ -18,6 +16,7 @@ import torch
 from torch import fx
 
 from spikec.arguments import whole_number
+from spikec.conversion.from_nir.naming import legal_names
 from spikec.conversion.from_nir.translating import Translator
 from spikec.conversion.network import Provenance, SpikingNetwork
 from spikec.conversion.to_spiking import as_images, input_range
@@ -81,11 +80,11 @@ def import_nir(
     images = as_images(example, "example")
     order = topological_order(graph)
     assert order is not None  # a cycle is an obstacle
-    names = _names(graph)
+    names = legal_names(graph.nodes)
     translator = Translator(timesteps=timesteps, half=v_init == "half", dt=dt)
     for name in order:
         sources = [str(a) for a, b in graph.edges if str(b) == name]
-        translator.add(name, names.get(name, "output"), graph.nodes[name], sorted(sources, key=order.index))
+        translator.add(name, names[name], graph.nodes[name], sorted(sources, key=order.index))
     if tuple(images.shape[1:]) != translator.input_shape:
         raise DataError(
             f"example has images of shape {tuple(images.shape[1:])}, the NIR graph takes {translator.input_shape}"
@@ -156,23 +155,3 @@ def _neuron_obstacles(node: nir.IF, dt: float | None) -> list[str]:
     elif not (np.isfinite(resistance).all() and (resistance > 0).all()):
         found.append("r is not positive")
     return found
-
-
-def _names(graph: nir.NIRGraph) -> dict[str, str]:
-    """Unique names that are legal in a deployment; dots stay unless the part before one is a node's name."""
-    taken = {"input", "output", "readout"}
-    chosen = {}
-    for name in sorted(name for name, node in graph.nodes.items() if not isinstance(node, nir.Input | nir.Output)):
-        plain = re.sub(r"[^A-Za-z0-9_.]", "_", name)
-        # Names become attributes in the code of the traced graph.
-        parts = [f"{part}_" if keyword.iskeyword(part) else part for part in plain.split(".")]
-        plain = ".".join(parts)
-        prefixes = {".".join(parts[:i]) for i in range(1, len(parts))}
-        if "" in parts or prefixes & set(graph.nodes):
-            plain = plain.replace(".", "_")
-        candidate, number = plain, 1
-        while candidate in taken:
-            candidate, number = f"{plain}_{number}", number + 1
-        taken.add(candidate)
-        chosen[name] = candidate
-    return chosen

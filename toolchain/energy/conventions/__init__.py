@@ -68,6 +68,8 @@ def convention(
     if tool not in TOOLS:
         raise ToolchainError(f"no convention is called {tool!r}; known: {', '.join(TOOLS)}")
     net = as_integer(graph)
+    if net.sequences:
+        raise ToolchainError(f"{tool} counts images that stay the same; this network reads sequences")
     counts = count(net, trace)
     pixels = None if images is None else encode(net.input, images)
     if pixels is not None and len(pixels) != counts.images:

@@ -36,7 +36,7 @@ class CubaLIF(Kind):
     requirement: ClassVar[str | None] = "kind=cuba_lif"
 
     du: Int64 | None = stored("du", netx="iDecay", title="du", per="neuron", low=0, high=4095, default=4095)
-    dv: Int64 | None = stored("dv", netx="vDecay", title="dv", per="neuron", low=0, high=4095, default=0)
+    dv: Int64 | None = stored("dv", netx="vDecay", title="dv", per="neuron", low=0, high=4096, default=0)
     bias: Int64 | None = stored(
         "bias_int", netx="bias", title="bias", per="neuron", low=-MEMBRANE_MAX, high=MEMBRANE_MAX, default=0
     )

@@ -101,7 +101,7 @@ BEGIN.refuse(
     lambda kind: GraphError(f"{kind} neurons start over after a rehearsal, so no later layer can feed them back"),
     CalibratedIF,
 )
-BEGIN.refuse(lambda kind: GraphError("a max pool remembers all steps at once, so it cannot lie on a cycle"), Maximum)
+BEGIN.refuse(lambda kind: GraphError(f"{kind} neurons take all steps at once, so they cannot lie on a cycle"), Maximum)
 
 
 @FIRE.register(IF, SignedIF, CubaLIF)

@@ -1,0 +1,105 @@
+"""Sequences with labels: frames of numbers, one for each step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from spikec.errors import DataError
+from spikec.models.data.archive import read_arrays
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """Labelled sequences. Raises :class:`DataError` for arrays that do not match.
+
+    ``frames``: numbers [N, steps, *shape]; ``lengths`` int64 [N]: steps of each, where some are shorter; ``labels``:
+    int64 [N]; ``classes``: the class names in label order.
+    """
+
+    name: str
+    frames: npt.NDArray[Any]
+    labels: npt.NDArray[np.int64]
+    classes: tuple[str, ...]
+    lengths: npt.NDArray[np.int64] | None = None
+
+    def __post_init__(self) -> None:
+        if self.frames.ndim < 3 or 0 in self.frames.shape:
+            shape = list(self.frames.shape)
+            raise DataError(f"{self.name}: sequences must be a non-empty [N, steps, ...], not {shape}")
+        if self.labels.shape != (len(self.frames),):
+            raise DataError(f"{self.name}: {len(self.frames)} sequences but labels of shape {list(self.labels.shape)}")
+        if self.labels.min() < 0:
+            raise DataError(f"{self.name}: labels start at 0, {int(self.labels.min())} is none")
+        steps = self.frames.shape[1]
+        if self.lengths is not None and (
+            self.lengths.shape != self.labels.shape or self.lengths.min() < 1 or self.lengths.max() > steps
+        ):
+            raise DataError(f"{self.name}: lengths must hold a number between 1 and {steps} for each sequence")
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one frame."""
+        return self.frames.shape[2:]
+
+    @property
+    def steps(self) -> int:
+        """Steps of the longest sequence."""
+        return int(self.frames.shape[1] if self.lengths is None else self.lengths.max())
+
+    def images(self, indices: npt.NDArray[np.int64] | slice = slice(None)) -> Any:
+        """The chosen sequences: an array [n, steps, *shape], or a list of arrays of different lengths."""
+        chosen = self.frames[indices]
+        if self.lengths is None:
+            return chosen
+        return [frames[:length] for frames, length in zip(chosen, self.lengths[indices], strict=True)]
+
+    def targets(self, indices: npt.NDArray[np.int64] | slice = slice(None)) -> Tensor:
+        """The labels of the chosen sequences, int64 [n]."""
+        return torch.from_numpy(np.ascontiguousarray(self.labels[indices]))
+
+    def subset(self, indices: npt.NDArray[np.int64] | slice) -> Sequences:
+        """The chosen sequences as a new data set."""
+        lengths = None if self.lengths is None else self.lengths[indices]
+        return Sequences(self.name, self.frames[indices], self.labels[indices], self.classes, lengths)
+
+    def draw(self, number: int, seed: int) -> Sequences:
+        """``number`` sequences drawn at random with ``seed``, in their stored order; all if there are no more."""
+        return self.subset(np.sort(np.random.default_rng(seed).permutation(len(self))[:number]))
+
+
+def load_sequences(path: Path, split: str) -> Sequences:
+    """One split of a numpy archive: ``x`` [N, steps, ...], ``y`` [N] and, where they differ, ``lengths`` [N]; those of
+    the test set with ``_test`` behind the name. Without ``x_test``, ``x`` serves both splits. Without ``y`` all labels
+    are 0. Raises :class:`DataError`."""
+    arrays = read_arrays(path, ("x", "y", "lengths", "x_test", "y_test", "lengths_test"))
+    suffix = "_test" if split == "test" and "x_test" in arrays else ""
+    if f"x{suffix}" not in arrays:
+        raise DataError(f"{path} holds {', '.join(sorted(arrays)) or 'nothing'}; expected x [N, steps, ...] and y [N]")
+    frames = arrays[f"x{suffix}"]
+    if frames.dtype.kind not in "biuf" or not np.isfinite(frames).all():
+        raise DataError(f"{path}: x{suffix} holds {frames.dtype}; expected finite numbers")
+    labels = arrays.get(f"y{suffix}", np.zeros(len(frames), np.int64))
+    lengths = arrays.get(f"lengths{suffix}")
+    for name, values in (("y", labels), ("lengths", lengths)):
+        if values is not None and (values.dtype.kind not in "iu" or values.ndim != 1):
+            raise DataError(f"{path}: {name} must hold one integer per sequence, it is {values.dtype}")
+    known = [int(arrays[key].max(initial=0)) for key in ("y", "y_test") if key in arrays]
+    count = 1 + max(known, default=0)
+    whole = frames.astype(np.float32) if frames.dtype.kind != "f" else frames
+    return Sequences(
+        f"npz:{path}",
+        whole,
+        labels.astype(np.int64),
+        tuple(map(str, range(count))),
+        None if lengths is None else lengths.astype(np.int64),
+    )

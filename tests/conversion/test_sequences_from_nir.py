@@ -1,0 +1,374 @@
+"""NIR files that run on sequences: NIR's equations in float, against loops over single neurons; what is refused; and
+the integers they become."""
+
+import itertools
+
+import nir
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import spikec as tc
+from spikec.conversion.from_nir.feedback import feedback_edges
+from spikec.conversion.from_nir.flattening import flattened
+from spikec.conversion.from_nir.running import run_float
+from spikec.conversion.from_nir.sequences import import_sequences, needs_sequences, sequence_range
+from spikec.errors import ConversionError, DataError, GraphError
+from spikec.ir import Feedback, Population, decode
+from spikec.ir.leak import Leak
+
+DT = 1e-3
+
+
+def full(shape, value):
+    return np.broadcast_to(np.asarray(value, np.float64), shape).copy()
+
+
+def lif(shape, tau=8e-3, r=1.0, v_leak=0.0, threshold=1.0, reset=0.0):
+    return nir.LIF(*(full(shape, x) for x in (tau, r, v_leak, threshold)), v_reset=full(shape, reset))
+
+
+def cuba(shape, tau_syn=4e-3, tau_mem=8e-3, r=1.0, v_leak=0.0, threshold=1.0, reset=0.0, w_in=1.0):
+    fields = {"tau_syn": tau_syn, "tau_mem": tau_mem, "r": r, "v_leak": v_leak, "v_threshold": threshold,
+              "v_reset": reset, "w_in": w_in}  # fmt: skip
+    return nir.CubaLIF(**{name: full(shape, value) for name, value in fields.items()})
+
+
+def graph_of(nodes, edges, shape=(3,)):
+    ends = {"in": nir.Input({"input": np.array(shape)}), "out": nir.Output({"output": np.array([1])})}
+    return nir.NIRGraph(nodes=ends | nodes, edges=edges, metadata={}, type_check=False)
+
+
+def chain(*nodes, shape=(3,)):
+    names = [f"n{i}" for i in range(len(nodes))]
+    return graph_of(dict(zip(names, nodes, strict=True)), list(itertools.pairwise(["in", *names, "out"])), shape)
+
+
+def dense(rng, rows, columns, bias=True):
+    weight = rng.normal(size=(rows, columns))
+    return nir.Affine(weight, rng.normal(size=rows) / 5) if bias else nir.Linear(weight)
+
+
+def recurrent(rng, neurons=None):
+    n = 4
+    nodes = {"w": dense(rng, n, 3), "lif": neurons or cuba((n,)), "back": dense(rng, n, n), "fc": dense(rng, 2, n),
+             "li": nir.LI(full(2, 5e-3), full(2, 1.0), full(2, 0.1))}  # fmt: skip
+    edges = [("in", "w"), ("w", "lif"), ("lif", "back"), ("back", "lif"), ("lif", "fc"), ("fc", "li"), ("li", "out")]
+    return graph_of(nodes, edges)
+
+
+def by_loops(node, inputs, dt):
+    """Spikes, or membranes of an integrator, [steps, n], of one layer that is given ``inputs`` [steps, n]."""
+    kind, rows = type(node), []
+    size = inputs.shape[1]
+    get = lambda name, j: float(np.broadcast_to(getattr(node, name), (size,))[j])  # noqa: E731
+    current, membrane = [0.0] * size, [0.0] * size
+    for z in inputs:
+        row = []
+        for j in range(size):
+            if kind in (nir.CubaLIF, nir.CubaLI):
+                current[j] += dt / get("tau_syn", j) * (get("w_in", j) * z[j] - current[j])
+                membrane[j] += dt / get("tau_mem", j) * (get("v_leak", j) - membrane[j] + get("r", j) * current[j])
+            elif kind in (nir.LIF, nir.LI):
+                membrane[j] += dt / get("tau", j) * (get("v_leak", j) - membrane[j] + get("r", j) * z[j])
+            elif kind in (nir.IF, nir.I):
+                membrane[j] += dt * get("r", j) * z[j]
+            else:
+                membrane[j] = z[j]
+            if kind in (nir.LI, nir.CubaLI, nir.I):
+                row.append(membrane[j])
+                continue
+            fires = membrane[j] > (get("threshold", j) if kind is nir.Threshold else get("v_threshold", j))
+            row.append(float(fires))
+            if fires and kind is not nir.Threshold:
+                membrane[j] = get("v_reset", j)
+        rows.append(row)
+    return np.array(rows)
+
+
+def random_neurons(rng, shape):
+    draw = lambda low, high: rng.uniform(low, high, shape)  # noqa: E731
+    kind = rng.integers(4)
+    reset = draw(-0.3, 0.3)
+    if kind == 0:
+        return lif(shape, draw(2e-3, 20e-3), draw(1, 8), draw(-0.2, 0.2), draw(0.5, 2), reset)
+    if kind == 1:
+        return cuba(shape, draw(2e-3, 9e-3), draw(2e-3, 20e-3), draw(1, 8), draw(-0.2, 0.2), draw(0.5, 2), reset,
+                    draw(0.5, 3))  # fmt: skip
+    if kind == 2:
+        return nir.IF(r=draw(100, 500), v_threshold=draw(0.5, 2), v_reset=reset)
+    return nir.Threshold(draw(0.1, 1))
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=60, deadline=None)
+def test_float_steps_are_nirs_equations(seed):
+    rng = np.random.default_rng(seed)
+    neurons = random_neurons(rng, (4,))
+    weights = dense(rng, 4, 3, bias=bool(rng.integers(2)))
+    given_ = rng.normal(size=(2, 12, 3))
+    network = import_sequences(chain(weights, neurons), example=given_, dt=DT)
+    run = run_float(network, given_, coded=False)
+    z = given_ @ np.asarray(weights.weight).T + np.asarray(getattr(weights, "bias", 0.0))
+    for sequence, expected in zip(run.spikes["n1"], z, strict=True):
+        np.testing.assert_array_equal(sequence, by_loops(neurons, expected, DT) > 0)
+    np.testing.assert_array_equal(run.output, np.cumsum(run.spikes["n1"], axis=1))
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from(["last", "sum", "maximum"]))
+@settings(max_examples=30, deadline=None)
+def test_integrators_and_their_reading(seed, reading):
+    rng = np.random.default_rng(seed)
+    last = [nir.I(full(2, 30.0)), nir.LI(full(2, 6e-3), full(2, 2.0), full(2, 0.3)),
+            nir.CubaLI(*(full(2, x) for x in (3e-3, 6e-3, 2.0, 0.3)))][rng.integers(3)]  # fmt: skip
+    weights = dense(rng, 2, 4)
+    example = rng.integers(0, 3, (2, 15, 3)).astype(float)
+    network = import_sequences(chain(dense(rng, 4, 3), lif((4,), r=6.0), weights, last), example=example, dt=DT,
+                               reading=reading)  # fmt: skip
+    run = run_float(network, example)
+    for spikes, output in zip(run.spikes["n1"], run.output, strict=True):
+        v = by_loops(last, spikes @ np.asarray(weights.weight).T + weights.bias, DT)
+        decoded = {"last": v, "sum": np.cumsum(v, 0), "maximum": np.maximum.accumulate(v, 0)}[reading]
+        np.testing.assert_allclose(output, decoded, rtol=1e-9, atol=1e-12)
+    # the integers read out the same thing: with the float network's own spikes they would differ by rounding only
+    trace = tc.simulate(tc.lower(network), example)
+    if (trace.counts["n1"] == run.spikes["n1"].sum(1)).all():
+        assert np.abs(trace.logits - run.output[:, -1]).max() <= 0.05 * np.abs(run.output).max() + 0.05
+
+
+def test_feedback_arrives_one_step_later():
+    """A neuron that fires at each step, and inhibits itself so that it fires at every second one."""
+    nodes = {"w": nir.Linear(np.array([[3.0]])), "if": nir.IF(np.ones(1), np.ones(1), np.zeros(1)),
+             "back": nir.Linear(np.array([[-3.0]]))}  # fmt: skip
+    edges = [("in", "w"), ("w", "if"), ("if", "back"), ("back", "if"), ("if", "out")]
+    network = import_sequences(graph_of(nodes, edges, (1,)), example=np.ones((1, 6, 1)))
+    assert run_float(network, np.ones((1, 6, 1))).spikes["if_"][0, :, 0].tolist() == [1, 0, 1, 0, 1, 0]
+    trace = tc.simulate(tc.lower(network), np.ones((1, 6, 1)), record="spikes")
+    assert trace.spikes["if_"][0, :, 0].tolist() == [1, 0, 1, 0, 1, 0]
+
+
+def test_integers_equal_floats_where_nothing_is_rounded():
+    """Weights and thresholds that are multiples of a unit, decays that are multiples of 1 / 4096, whole inputs."""
+    rng = np.random.default_rng(3)
+    weight = rng.integers(-127, 128, (6, 4)) / 64
+    weight[0, 0] = 127 / 64
+    neurons = cuba((6,), tau_syn=4096 / 2048 * DT, tau_mem=4 * DT, r=4.0, threshold=1.5, w_in=2.0)
+    example = rng.integers(0, 3, (5, 40, 4)).astype(float)
+    network = import_sequences(chain(nir.Linear(weight), neurons, shape=(4,)), example=example, dt=DT)
+    exact, found = run_float(network, example), tc.simulate(tc.lower(network), example, record="spikes")
+    assert exact.spikes["n1"].sum() > 20
+    differ = (exact.spikes["n1"] != (found.spikes["n1"] == 1)).sum()
+    assert differ <= 2  # toward0 takes up to 1 / 64 of a unit from a membrane
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from(["layer", "channel"]))
+@settings(max_examples=25, deadline=None)
+def test_one_layer_differs_little(seed, per):
+    rng = np.random.default_rng(seed)
+    neurons = [lif((5,), r=8.0), cuba((5,), r=8.0, w_in=2.0)][rng.integers(2)]
+    example = rng.integers(0, 4, (4, 60, 3)).astype(float)
+    network = import_sequences(chain(dense(rng, 5, 3), neurons), example=example, dt=DT)
+    agreement = tc.sequence_fidelity(network, tc.lower(network, tc.Int8(per=per)), example)
+    (layer,) = agreement.layers
+    assert layer.differ <= 0.06 * layer.neuron_steps
+    assert layer.membrane < 0.3  # membranes far below zero have larger errors than those near the threshold
+    assert "layer" in agreement.text()
+    assert layer.first is None or 0 <= layer.first < 60
+    assert layer.shifted <= layer.differ
+
+
+def test_a_recurrent_network_becomes_feedback():
+    rng = np.random.default_rng(0)
+    example = rng.integers(0, 2, (3, 20, 3)).astype(float)
+    network = import_sequences(recurrent(rng), example=example, dt=DT)
+    graph = decode(tc.lower(network))
+    assert network.feedback == {("lif", "back")}
+    assert [node.of for node in graph if isinstance(node, Feedback)] == ["lif"]
+    assert graph.sequences
+    assert isinstance(graph.readout.leak, Leak)
+    assert graph.timesteps == 20
+
+
+def test_convolutions_pools_and_scale():
+    rng = np.random.default_rng(1)
+    conv = nir.Conv2d((6, 6), rng.normal(size=(4, 1, 3, 3)), 1, 1, 1, 2, rng.normal(size=4) / 5)
+    two = np.array([2, 2])
+    nodes = (conv, lif((4, 6, 6), r=6.0), nir.SumPool2d(two, two, 0 * two),
+             nir.Scale(np.full((4, 3, 3), 0.5)),
+             nir.Conv2d((3, 3), rng.normal(size=(3, 4, 3, 3)), 1, 0, 1, 1, np.zeros(3)),
+             lif((3, 1, 1), r=6.0), nir.Flatten({"input": np.array([3, 1, 1])}, 0, -1), dense(rng, 2, 3))  # fmt: skip
+    example = rng.integers(0, 3, (4, 30, 2, 6, 6)).astype(float)
+    network = import_sequences(chain(*nodes, shape=(2, 6, 6)), example=example, dt=DT)
+    agreement = tc.sequence_fidelity(network, tc.lower(network, tc.Int8(per="channel")), example)
+    first = agreement.layers[0]
+    assert first.spikes > 100
+    assert first.share < 0.2
+    torch_like = run_float(network, example).spikes["n1"]
+    padded = np.pad(example, ((0, 0), (0, 0), (0, 0), (1, 1), (1, 1)))
+    z = np.zeros((4, 30, 4, 6, 6))
+    for o, u, v in itertools.product(range(4), range(3), range(3)):
+        z[:, :, o] += np.asarray(conv.weight)[o, 0, u, v] * padded[:, :, o // 2, u : u + 6, v : v + 6]
+    z += np.asarray(conv.bias).reshape(1, 1, -1, 1, 1)
+    expected = by_loops(lif((144,), r=6.0), z[0].reshape(30, -1), DT).reshape(30, 4, 6, 6) > 0
+    np.testing.assert_array_equal(torch_like[0], expected)
+
+
+def test_soft_reset_on_request():
+    example = np.full((1, 6, 1), 5.0)
+    network = import_sequences(chain(nir.Linear(np.ones((1, 1))), lif((1,), tau=2 * DT), shape=(1,)), example=example,
+                               dt=DT, subtract=True)  # fmt: skip
+    graph = decode(tc.lower(network))
+    (population,) = graph.populations
+    assert population.neuron.subtract == 1
+    assert run_float(network, example).spikes["n1"].all()
+    assert any(v.rule == "reset" for v in tc.check(graph, target="loihi1"))
+
+
+def test_exponential_decay():
+    example = np.ones((1, 30, 1))
+    steps = {}
+    for integration in ("euler", "exponential"):
+        network = import_sequences(chain(nir.Linear(np.ones((1, 1))), lif((1,), tau=2 * DT, threshold=0.7), shape=(1,)),
+                                   example=example, dt=DT, integration=integration)  # fmt: skip
+        steps[integration] = network.neurons["n1"].keep_v[0]
+    assert steps == {"euler": 0.5, "exponential": pytest.approx(np.exp(-0.5))}
+
+
+# --- what is refused ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("nodes", "options", "words"),
+    [
+        ((nir.Linear(np.ones((2, 3))), lif((2,))), {"dt": None}, "give dt"),
+        ((nir.Linear(np.ones((2, 3))), lif((2,), tau=1e-4)), {}, "longer than tau"),
+        ((nir.Linear(np.ones((2, 3))), lif((2,), tau=0.0)), {}, "tau is not positive"),
+        ((nir.Linear(np.ones((2, 3))), lif((2,), r=np.nan)), {}, "not finite"),
+        ((nir.Linear(np.ones((2, 3))), lif((2,), reset=1.0)), {}, "not above the membrane's value after a spike"),
+        ((nir.Linear(np.ones((2, 3))), lif((2,)), nir.Delay(np.ones(2))), {}, "delays are not supported"),
+        ((nir.Linear(np.ones((2, 3))), nir.LI(*(np.ones(2),) * 3), lif((2,))), {}, "that can only be the readout"),
+        ((nir.Linear(np.ones((2, 4))), lif((2,))), {}, "do not fit its input"),
+        ((nir.Linear(np.ones((2, 3))), lif((5,))), {}, "its source has"),
+        ((nir.Linear(np.ones((2, 3))),), {}, "no neurons that fire"),
+    ],
+)
+def test_refusals_name_the_node(nodes, options, words):
+    with pytest.raises(GraphError, match=words):
+        import_sequences(chain(*nodes), example=np.ones((1, 4, 3)), **{"dt": DT} | options)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"example": np.ones((1, 4, 5))}, DataError, "the NIR graph takes sequences"),
+        ({"example": np.full((1, 4, 3), np.nan)}, DataError, "not finite"),
+        ({"example": [["a"]]}, DataError, "not an array of numbers"),
+        ({"dt": -1.0}, ConversionError, "dt must be a positive number"),
+        ({"integration": "heun"}, ConversionError, "integration must be one of"),
+        ({"reading": "mean"}, ConversionError, "reading must be"),
+    ],
+)
+def test_refused_options(options, error, words):
+    graph = chain(nir.Linear(np.ones((2, 3))), lif((2,)))
+    with pytest.raises(error, match=words):
+        import_sequences(graph, **{"example": np.ones((1, 4, 3)), "dt": DT} | options)
+
+
+def test_gains_that_differ_within_a_channel_are_refused():
+    conv = nir.Conv2d((4, 4), np.ones((1, 1, 3, 3)), 1, 1, 1, 1, np.zeros(1))
+    tau = np.linspace(4e-3, 9e-3, 16).reshape(1, 4, 4)
+    network = import_sequences(chain(conv, lif((1, 4, 4), tau=tau), shape=(1, 4, 4)), example=np.ones((1, 3, 1, 4, 4)),
+                               dt=DT)  # fmt: skip
+    with pytest.raises(ConversionError, match="gains differ within a channel"):
+        tc.lower(network)
+
+
+def test_a_deployment_is_no_plain_file():
+    rng = np.random.default_rng(0)
+    deployment = tc.lower(import_sequences(recurrent(rng), example=np.ones((1, 4, 3)), dt=DT))
+    with pytest.raises(GraphError, match="deployment file already"):
+        import_sequences(deployment, example=np.ones((1, 4, 3)), dt=DT)
+
+
+# --- graphs inside, cycles, names --------------------------------------------------------------------------------
+
+
+def test_graphs_inside_are_written_flat():
+    rng = np.random.default_rng(5)
+    inner_nodes = {"input": nir.Input({"input": np.array([3])}), "w": dense(rng, 4, 3), "lif": lif((4,), r=6.0),
+                   "output": nir.Output({"output": np.array([4])})}  # fmt: skip
+    inner = nir.NIRGraph(inner_nodes, [("input", "w"), ("w", "lif"), ("lif", "output")], metadata={}, type_check=False)
+    last = dense(rng, 2, 4)
+    nested = graph_of({"block": inner, "fc": last}, [("in", "block"), ("block", "fc"), ("fc", "out")])
+    flat = graph_of({"block.w": inner_nodes["w"], "block.lif": inner_nodes["lif"], "fc": last},
+                    [("in", "block.w"), ("block.w", "block.lif"), ("block.lif", "fc"), ("fc", "out")])  # fmt: skip
+    assert flattened(nested)[1] == {(str(a), str(b)) for a, b in flat.edges}
+    example = rng.integers(0, 3, (2, 10, 3)).astype(float)
+    first, second = (run_float(import_sequences(g, example=example, dt=DT), example) for g in (nested, flat))
+    np.testing.assert_array_equal(first.output, second.output)
+
+
+def test_a_graph_inside_needs_its_ends():
+    inner = nir.NIRGraph({"input": nir.Input({"input": np.array([3])})}, [], metadata={}, type_check=False)
+    with pytest.raises(GraphError, match="one Input and one Output"):
+        flattened(graph_of({"block": inner}, [("in", "block"), ("block", "out")]))
+
+
+def _cycle(*edges):
+    return {tuple(edge.split(">")) for edge in edges}
+
+
+@pytest.mark.parametrize(
+    ("edges", "expected"),
+    [
+        (_cycle("in>w", "w>a", "a>out"), set()),
+        (_cycle("in>w", "w>a", "a>back", "back>a", "a>out"), {("a", "back")}),
+        (_cycle("in>a", "a>a", "a>out"), {("a", "a")}),
+        (_cycle("in>a", "a>w", "w>b", "b>back", "back>a", "b>out"), {("b", "back")}),
+        # two layers at one distance feed each other: names decide, one of the two edges is delayed
+        (_cycle("in>a", "in>b", "a>w", "w>b", "b>back", "back>a", "b>out"), {("b", "back")}),
+    ],
+)
+def test_which_edges_are_delayed(edges, expected):
+    nodes = sorted({end for edge in edges for end in edge})
+    assert feedback_edges(nodes, edges, {"a", "b"}) == expected
+
+
+def test_a_cycle_without_neurons_is_refused():
+    nodes = {"w": nir.Linear(np.eye(3)), "v": nir.Linear(np.eye(3)), "lif": lif((3,))}
+    edges = [("in", "w"), ("w", "v"), ("v", "w"), ("w", "lif"), ("lif", "out")]
+    with pytest.raises(GraphError, match="cycle without neurons"):
+        import_sequences(graph_of(nodes, edges), example=np.ones((1, 4, 3)), dt=DT)
+
+
+@pytest.mark.parametrize(
+    ("graph", "expected"),
+    [
+        (chain(nir.Linear(np.ones((2, 3))), nir.IF(np.ones(2), np.ones(2), np.zeros(2))), False),
+        (chain(nir.Linear(np.ones((2, 3))), lif((2,))), True),
+        (recurrent(np.random.default_rng(0), nir.IF(np.ones(4), np.ones(4), np.zeros(4))), True),
+    ],
+)
+def test_what_needs_sequences(graph, expected):
+    assert needs_sequences(graph) == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "scale"),
+    [
+        ([0, 1, 3], "uint8", 1.0),
+        ([-1, 0, 1], "int8", 1.0),
+        ([0, 0.5], "uint8", 0.5 / 255),
+        ([0, 300], "uint8", 300 / 255),
+        ([-2.54, 1], "int8", 0.02),
+    ],
+)
+def test_the_coding_of_frames(values, dtype, scale):
+    found = sequence_range(np.array(values, float))
+    assert (found.dtype, found.scale) == (dtype, pytest.approx(scale))
+
+
+def test_populations_keep_the_shape_of_the_file():
+    network = import_sequences(chain(nir.Linear(np.ones((2, 3))), lif((2,))), example=np.ones((1, 4, 3)), dt=DT)
+    assert [p.shape for p in decode(tc.lower(network)) if isinstance(p, Population)] == [(2,)]

@@ -1,0 +1,245 @@
+"""NIR files with leaky neurons, cycles or inputs that change in time: the float network that lowering starts from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import nir
+import numpy as np
+import numpy.typing as npt
+
+from spikec.conversion.from_nir.dynamics import (
+    FIRING,
+    INTEGRATIONS,
+    SILENT,
+    Dynamics,
+    Integration,
+    dynamics,
+    needs_dt,
+    problems,
+)
+from spikec.conversion.from_nir.feedback import Edge, feedback_edges
+from spikec.conversion.from_nir.flattening import flattened
+from spikec.conversion.from_nir.naming import legal_names
+from spikec.conversion.from_nir.shapes import output_shapes
+from spikec.conversion.network import Provenance
+from spikec.errors import ConversionError, DataError, GraphError
+from spikec.ir.coding import InputRange, highest, lowest
+from spikec.ir.metadata import metadata_of
+from spikec.ir.profile.files import read_nir
+from spikec.ir.profile.hashes import content_sha256
+from spikec.ir.profile.portable import NOTE
+
+Float64 = npt.NDArray[np.float64]
+Reading = Literal["last", "sum", "maximum"]
+
+#: What a graph may hold between neurons.
+LINEAR = (nir.Affine, nir.Linear, nir.Scale, nir.Conv2d, nir.SumPool2d, nir.AvgPool2d, nir.Flatten)
+_KNOWN = (nir.Input, nir.Output, *LINEAR, *FIRING, *SILENT)
+_SHOWN, _EXAMPLES = 5, 32
+
+
+@dataclass(frozen=True)
+class SequenceNetwork:
+    """A spiking network that runs on sequences, in float.
+
+    ``nodes`` by name, in an order in which every node comes after its sources, but for the edges ``feedback``, which
+    carry what was emitted one step before; ``sources`` and output ``shapes`` of each; ``neurons``: the step of each
+    layer of neurons. ``readout``: the integrator at the end, None if the output sums up what its sources send.
+    ``reading`` of its membrane. ``example``: sequences float64 [N, steps, *input shape] that lowering measures on.
+    """
+
+    nodes: Mapping[str, nir.NIRNode]
+    sources: Mapping[str, tuple[str, ...]]
+    shapes: Mapping[str, tuple[int, ...]]
+    feedback: frozenset[Edge]
+    neurons: Mapping[str, Dynamics]
+    readout: str | None
+    reading: Reading
+    coding: InputRange
+    example: Float64
+    provenance: Provenance
+
+    @property
+    def input(self) -> str:
+        return next(name for name, node in self.nodes.items() if isinstance(node, nir.Input))
+
+    @property
+    def output(self) -> str:
+        return next(name for name, node in self.nodes.items() if isinstance(node, nir.Output))
+
+
+def needs_sequences(graph: nir.NIRGraph) -> bool:
+    """Whether a NIR graph holds what only runs on sequences: leaky or memoryless neurons, graphs inside, a cycle."""
+    inside = (nir.LIF, nir.CubaLIF, nir.LI, nir.CubaLI, nir.Threshold, nir.NIRGraph, nir.Delay)
+    if any(isinstance(node, inside) for node in graph.nodes.values()):
+        return True
+    edges = {(str(a), str(b)) for a, b in graph.edges}
+    firing = {str(name) for name, node in graph.nodes.items() if isinstance(node, FIRING)}
+    return bool(feedback_edges(list(map(str, graph.nodes)), edges, firing))
+
+
+def import_sequences(
+    source: nir.NIRGraph | str | os.PathLike[str],
+    *,
+    example: npt.ArrayLike,
+    dt: float | None = None,
+    integration: Integration = "euler",
+    subtract: bool = False,
+    reading: Reading = "last",
+    coding: InputRange | None = None,
+) -> SequenceNetwork:
+    """The network of a NIR graph that runs on sequences.
+
+    ``example``: sequences, numbers [N, steps, *input shape] in the units the file expects. They fix the 8-bit
+    ``coding`` of the input, if that is not given: whole numbers that fit stay as they are. ``dt``: the length of a step
+    in the units of tau, needed wherever there is one. ``integration``: ``euler``, as the frameworks step, or
+    ``exponential``.
+    ``subtract``: spikes subtract the threshold; NIR itself sets the membrane to v_reset. ``reading`` of an integrator
+    at the end: its ``last`` membrane, or their ``sum`` or ``maximum`` over the steps.
+
+    Membranes and currents start at 0. In a cycle, what a neuron emits reaches the others one step later. A graph that
+    ends in neurons is read out by counting their spikes, one that ends in weights by summing up their output.
+    Raises :class:`GraphError`, naming every node that stands in the way, ``ConversionError`` and ``DataError``.
+    """
+    if integration not in INTEGRATIONS:
+        raise ConversionError(f"integration must be one of {', '.join(INTEGRATIONS)}, not {integration!r}")
+    if reading not in ("last", "sum", "maximum"):
+        raise ConversionError(f"reading must be last, sum or maximum, not {reading!r}")
+    if dt is not None and not (np.isfinite(dt) and dt > 0):
+        raise ConversionError(f"dt must be a positive number, not {dt!r}")
+    graph = source if isinstance(source, nir.NIRGraph) else read_nir(source)
+    if metadata_of(graph):
+        raise GraphError("it is a deployment file already; load it with tc.load")
+    if NOTE in graph.metadata:
+        raise GraphError("it is the portable form of a deployment, for other simulators; load the deployment itself")
+    held, edges = flattened(graph)
+    firing = {name for name, node in held.items() if isinstance(node, FIRING)}
+    back = feedback_edges(list(held), edges, firing)
+    found = [*_obstacles(held, edges, back, dt, integration)]
+    if found:
+        more = f" (and {len(found) - _SHOWN} more)" if len(found) > _SHOWN else ""
+        raise GraphError(f"cannot import this NIR graph: {'; '.join(found[:_SHOWN])}{more}")
+    assert back is not None
+    order = _order(held, edges - back)
+    names = legal_names(held)
+    renamed = {(names[a], names[b]) for a, b in edges}
+    nodes = {names[name]: held[name] for name in order}
+    sources = {name: tuple(sorted((a for a, b in renamed if b == name), key=list(nodes).index)) for name in nodes}
+    back = frozenset((names[a], names[b]) for a, b in back)
+    shapes = output_shapes(nodes, sources, back)
+    neurons = {
+        name: dynamics(node, shapes[name], dt, integration, subtract=subtract)
+        for name, node in nodes.items()
+        if isinstance(node, FIRING + SILENT)
+    }
+    sequences = _sequences(example, next(shapes[n] for n, node in nodes.items() if isinstance(node, nir.Input)))
+    settings = {"method": "nir", "integration": integration, "reset": "subtract" if subtract else "as in the file"}
+    settings |= {} if dt is None else {"dt": f"{dt:g}"}
+    return SequenceNetwork(
+        nodes=nodes,
+        sources=sources,
+        shapes=shapes,
+        feedback=back,
+        neurons=neurons,
+        readout=next((name for name, node in nodes.items() if isinstance(node, SILENT)), None),
+        reading=reading,
+        coding=coding or sequence_range(sequences),
+        example=sequences[-_EXAMPLES:],
+        provenance=Provenance("nir", content_sha256(graph), settings),
+    )
+
+
+def sequence_range(sequences: Float64) -> InputRange:
+    """The 8-bit coding of a sequence's frames: whole numbers that fit stay as they are, others are scaled by the
+    largest."""
+    low, high = float(sequences.min(initial=0)), float(sequences.max(initial=0))
+    kind: Literal["int8", "uint8"] = "int8" if low < 0 else "uint8"
+    if (sequences == np.rint(sequences)).all() and lowest(kind) <= low and high <= highest(kind):
+        return InputRange(kind, 1.0)
+    return InputRange(kind, max(high, -low) / highest(kind))
+
+
+def _sequences(example: npt.ArrayLike, shape: tuple[int, ...]) -> Float64:
+    try:
+        found = np.asarray(example, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError("example: not an array of numbers; give sequences [N, steps, *input shape]") from error
+    if found.ndim != len(shape) + 2 or found.shape[2:] != shape or 0 in found.shape:
+        wanted = f"[N, steps, {', '.join(map(str, shape))}]"
+        raise DataError(f"example has shape {list(found.shape)}, the NIR graph takes sequences {wanted}")
+    if not np.isfinite(found).all():
+        raise DataError("example holds values that are not finite")
+    return found
+
+
+def _obstacles(
+    nodes: Mapping[str, nir.NIRNode],
+    edges: set[Edge],
+    back: frozenset[Edge] | None,
+    dt: float | None,
+    integration: Integration,
+) -> list[str]:
+    """What keeps a flat graph from being imported, one phrase each."""
+    found = []
+    for kind in (nir.Input, nir.Output):
+        count = sum(isinstance(node, kind) for node in nodes.values())
+        if count != 1:
+            found.append(f"it has {count} {kind.__name__} nodes, it must have one")
+    if not any(isinstance(node, FIRING) for node in nodes.values()):
+        found.append("it has no neurons that fire")
+    if back is None:
+        found.append(
+            "its edges form a cycle without neurons, or one whose delay cannot be placed on a layer of neurons"
+        )
+    timed = [name for name, node in nodes.items() if needs_dt(node)]
+    if timed and dt is None:
+        found.append(f"{timed[0]}: its time constants need the length of a step: give dt (--dt), in the same unit")
+    silent = [name for name, node in nodes.items() if isinstance(node, SILENT)]
+    if len(silent) > 1:
+        found.append(f"it has {len(silent)} integrators ({', '.join(silent[:3])}); only one can be the readout")
+    for name, node in nodes.items():
+        if not isinstance(node, _KNOWN):
+            found.append(f"{name}: {_why_unknown(node)}")
+        elif isinstance(node, FIRING + SILENT):
+            found += [f"{name}: {phrase}" for phrase in problems(node, dt, integration)]
+        sources = [a for a, b in edges if b == name]
+        readers = [nodes.get(b) for a, b in edges if a == name]
+        if isinstance(node, SILENT) and not all(isinstance(reader, nir.Output) for reader in readers):
+            found.append(
+                f"{name}: {type(node).__name__} sends its membrane at every step; that can only be the readout"
+            )
+        found += [f"{name}: its source {a!r} does not exist" for a in sources if a not in nodes]
+        if bool(sources) == isinstance(node, nir.Input):
+            found.append(f"{name}: an Input node has sources" if sources else f"{name}: nothing feeds this node")
+    return found
+
+
+def _why_unknown(node: nir.NIRNode) -> str:
+    kind = type(node).__name__
+    if isinstance(node, nir.Delay):
+        return "delays are not supported yet; leave the Delay node out where it is 0"
+    if isinstance(node, nir.Conv1d):
+        return "write Conv1d as a Conv2d on maps of height 1"
+    return f"{kind} has no counterpart here"
+
+
+def _order(nodes: Mapping[str, nir.NIRNode], edges: set[Edge]) -> list[str]:
+    """Names with every source before its readers; ties by name."""
+    waiting = {name: {a for a, b in edges if b == name} for name in nodes}
+    order: list[str] = []
+    while waiting:
+        chosen = min(name for name, needs in waiting.items() if not needs)
+        order.append(chosen)
+        del waiting[chosen]
+        for needs in waiting.values():
+            needs.discard(chosen)
+    return order
+
+
+def settings_of(network: SequenceNetwork) -> dict[str, Any]:
+    """What was decided at import, for people."""
+    return dict(network.provenance.settings)

@@ -1,0 +1,139 @@
+"""Shapes along the edges of a NIR graph, cycles included."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import nir
+import numpy as np
+
+from spikec.conversion.from_nir.feedback import Edge
+from spikec.errors import GraphError
+from spikec.frontend.module_handlers import convolution_pads
+from spikec.ir.operations.windows import output_size
+from spikec.ir.types import Shape
+
+
+def pair(value: object) -> tuple[int, int]:
+    """One number for both axes, or two."""
+    first, second = np.broadcast_to(np.asarray(value), 2)
+    return int(first), int(second)
+
+
+def pads_of(node: nir.Conv2d) -> tuple[int, int, int, int]:
+    """Top, bottom, left and right padding of a convolution."""
+    _, _, height, width = np.shape(node.weight)
+    kernel, stride, dilation = (height, width), pair(node.stride), pair(node.dilation)
+    padding = node.padding if isinstance(node.padding, str) else pair(node.padding)
+    return convolution_pads(padding, kernel, dilation, stride)
+
+
+def output_shapes(
+    nodes: Mapping[str, nir.NIRNode], sources: Mapping[str, tuple[str, ...]], feedback: frozenset[Edge]
+) -> dict[str, Shape]:
+    """Output shape of every node, from that of the input on.
+
+    Raises :class:`GraphError` where sources disagree, and where a node does not fit what feeds it.
+    """
+    found: dict[str, Shape] = {}
+    left = dict(nodes)
+    while left:
+        known = [name for name in left if _entering(name, left[name], sources, found) is not None]
+        if not known:
+            raise GraphError(f"cannot import this NIR graph: {next(iter(left))}: nothing says which shape enters it")
+        for name in known:
+            entering = _entering(name, left.pop(name), sources, found)
+            assert entering is not None
+            found[name] = _leaving(name, nodes[name], entering)
+    for name, names in sources.items():
+        shapes = sorted({found[source] for source in names})
+        if len(shapes) > 1:
+            raise _error(name, f"its sources have different shapes: {', '.join(map(str, shapes))}")
+    return found
+
+
+def _entering(
+    name: str, node: nir.NIRNode, sources: Mapping[str, tuple[str, ...]], found: Mapping[str, Shape]
+) -> Shape | None:
+    """The shape that enters a node, from any source that has one by now."""
+    if isinstance(node, nir.Input):
+        return tuple(int(n) for n in np.asarray(node.input_type["input"]).reshape(-1))
+    return next((found[source] for source in sources[name] if source in found), None)
+
+
+def _leaving(name: str, node: nir.NIRNode, entering: Shape) -> Shape:
+    match node:
+        case nir.Input():
+            if len(entering) not in (1, 3) or min(entering) < 1:
+                raise _error(name, f"the input has shape {entering}; it must be flat or (C, H, W)")
+            return entering
+        case nir.Affine() | nir.Linear():
+            weight = np.shape(node.weight)
+            if len(weight) != 2 or entering != (weight[1],):
+                raise _error(name, f"weights of shape {weight} do not fit its input {entering}; flatten it first")
+            return (weight[0],)
+        case nir.Conv2d():
+            return _convolved(name, node, entering)
+        case nir.SumPool2d() | nir.AvgPool2d():
+            return _pooled(name, node, entering)
+        case nir.Flatten():
+            return _flat(name, node, entering)
+        case nir.Output():
+            return entering
+    for field in ("r", "tau", "tau_mem", "v_threshold", "threshold", "scale"):
+        own = np.shape(getattr(node, field, 0))
+        if np.broadcast_shapes(own, entering) != entering if _broadcasts(own, entering) else True:
+            raise _error(name, f"{field} has shape {own}, its source has {entering}")
+    return entering
+
+
+def _broadcasts(first: Shape, second: Shape) -> bool:
+    try:
+        np.broadcast_shapes(first, second)
+    except ValueError:
+        return False
+    return True
+
+
+def _convolved(name: str, node: nir.Conv2d, entering: Shape) -> Shape:
+    weight, groups = np.shape(node.weight), int(np.asarray(node.groups))
+    if len(entering) != 3 or len(weight) != 4 or weight[1] * groups != entering[0]:
+        raise _error(name, f"weights of shape {weight} in {groups} groups do not fit {entering}")
+    top, bottom, left, right = pads_of(node)
+    sizes = zip(
+        entering[1:], weight[2:], pair(node.stride), (top + bottom, left + right), pair(node.dilation), strict=True
+    )
+    spatial = [output_size(*each) for each in sizes]
+    if min(spatial) < 1:
+        raise _error(name, f"the kernel {weight[2:]} is larger than its padded input {entering}")
+    return (weight[0], *spatial)
+
+
+def _pooled(name: str, node: nir.SumPool2d | nir.AvgPool2d, entering: Shape) -> Shape:
+    kernel, stride, padding = pair(node.kernel_size), pair(node.stride), pair(node.padding)
+    if len(entering) != 3:
+        raise _error(name, f"a pool of {kernel} does not fit {entering}")
+    if any(padding) and isinstance(node, nir.AvgPool2d):
+        raise _error(name, "NIR does not say whether an average counts its padding; use no padding or a SumPool2d")
+    sizes = zip(entering[1:], kernel, stride, (2 * padding[0], 2 * padding[1]), (1, 1), strict=True)
+    spatial = [output_size(*each) for each in sizes]
+    if min(spatial) < 1:
+        raise _error(name, f"a pool of {kernel} does not fit {entering}")
+    return (entering[0], *spatial)
+
+
+def _flat(name: str, node: nir.Flatten, entering: Shape) -> Shape:
+    start, end, rank = int(np.asarray(node.start_dim)), int(np.asarray(node.end_dim)), len(entering)
+    if start % rank >= end % rank:
+        return entering
+    if (start % rank, end % rank) != (0, rank - 1):
+        raise _error(
+            name,
+            f"it flattens axes {start} to {end} of {entering}; only all axes, 0 to -1 (NIR counts no batch axis), "
+            "leave what a weight matrix can read",
+        )
+    return (int(np.prod(entering)),)
+
+
+def _error(name: str, phrase: str) -> GraphError:
+    return GraphError(f"cannot import this NIR graph: {name}: {phrase}")

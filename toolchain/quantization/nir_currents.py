@@ -1,0 +1,103 @@
+"""From the nodes of NIR to the linear current of every layer of neurons."""
+
+from __future__ import annotations
+
+import nir
+import numpy as np
+
+import spikec.ir as ig
+from spikec.conversion.from_nir.dynamics import Dynamics
+from spikec.conversion.from_nir.sequences import SequenceNetwork
+from spikec.conversion.from_nir.shapes import pads_of, pair
+from spikec.errors import ConversionError
+from spikec.quantization import maps
+from spikec.quantization.currents import READOUT
+from spikec.quantization.kernels import Float64, Kernel, NotComposableError
+from spikec.quantization.maps import Current
+
+
+def nir_currents(network: SequenceNetwork) -> dict[str, Current]:
+    """What enters each layer of neurons, and the readout, as sums of linear maps of what sources send."""
+    values: dict[str, Current] = {}
+    found: dict[str, Current] = {}
+    for name, node in network.nodes.items():
+        shape = network.shapes[name]
+        if isinstance(node, nir.Input):
+            values[name] = maps.from_source("input", shape)
+            continue
+        parts = [
+            maps.from_source(ig.Feedback.named(a, ()).name, network.shapes[a])
+            if (a, name) in network.feedback
+            else values[a]
+            for a in network.sources[name]
+        ]
+        total = parts[0]
+        for part in parts[1:]:
+            total = maps.add(total, part)
+        try:
+            if isinstance(node, nir.Output):
+                if network.readout is None:
+                    found[READOUT] = maps.settled(maps.flatten(total))
+            elif name == network.readout:
+                found[READOUT] = _charged(name, maps.flatten(total), network.neurons[name].flat())
+                values[name] = total  # what the output reads
+            elif name in network.neurons:
+                found[name] = _charged(name, total, network.neurons[name])
+                values[name] = maps.from_source(name, shape)
+            else:
+                values[name] = _mapped(name, node, total)
+        except NotComposableError as error:
+            raise ConversionError(f"NIR node {name}: {error}") from error
+    return found
+
+
+def _mapped(name: str, node: nir.NIRNode, current: Current) -> Current:
+    match node:
+        case nir.Affine() | nir.Linear():
+            weight = np.asarray(node.weight, dtype=np.float64)
+            bias = np.broadcast_to(np.asarray(getattr(node, "bias", 0.0), dtype=np.float64).reshape(-1), (len(weight),))
+            return maps.dense(current, weight, bias, name)
+        case nir.Conv2d():
+            weight = np.asarray(node.weight, dtype=np.float64)
+            groups = int(np.asarray(node.groups))
+            kernel = Kernel(weight, pair(node.stride), pads_of(node), pair(node.dilation), groups)
+            bias = np.broadcast_to(np.asarray(node.bias, dtype=np.float64).reshape(-1), (len(weight),))
+            return maps.convolve(current, kernel, bias, name)
+        case nir.Scale():
+            return maps.scale(current, *_per_channel(name, node.scale, current.shape), name)
+        case nir.SumPool2d() | nir.AvgPool2d():
+            return _pooled(name, node, current)
+        case nir.Flatten():
+            rank = len(current.shape)
+            start, end = int(np.asarray(node.start_dim)) % rank, int(np.asarray(node.end_dim)) % rank
+            return current if start >= end else maps.flatten(current)
+    raise ConversionError(f"NIR node {name}: {type(node).__name__} cannot be lowered")
+
+
+def _pooled(name: str, node: nir.SumPool2d | nir.AvgPool2d, current: Current) -> Current:
+    kernel, stride, padding = pair(node.kernel_size), pair(node.stride), pair(node.padding)
+    channels, area = current.shape[0], kernel[0] * kernel[1]
+    summing = isinstance(node, nir.SumPool2d)
+    if kernel == stride and not any(padding):
+        pooled = maps.average(current, kernel)
+        return maps.scale(pooled, np.full(channels, float(area)), np.zeros(channels), name) if summing else pooled
+    weight = np.full((channels, 1, *kernel), 1.0 if summing else 1.0 / area)
+    pads = (padding[0], padding[0], padding[1], padding[1])
+    return maps.convolve(current, Kernel(weight, stride, pads, groups=channels), np.zeros(channels), name)
+
+
+def _charged(name: str, current: Current, neurons: Dynamics) -> Current:
+    """What enters, times the gains of current and membrane."""
+    factor, shift = _per_channel(name, neurons.gain_u * neurons.gain_v, current.shape)
+    return maps.settled(maps.scale(current, factor, shift, ""))
+
+
+def _per_channel(name: str, values: object, shape: ig.Shape) -> tuple[Float64, Float64]:
+    """One factor per channel of maps, or per element of a vector, and zeros. Raises ``ConversionError`` where neurons
+    of one channel differ."""
+    rows = np.broadcast_to(np.asarray(values, dtype=np.float64), shape).reshape(shape[0], -1)
+    if (rows != rows[:, :1]).any():
+        raise ConversionError(
+            f"NIR node {name}: gains differ within a channel, and a convolution has one for each channel"
+        )
+    return rows[:, 0].copy(), np.zeros(shape[0])
