@@ -11,6 +11,7 @@ import nir
 import numpy as np
 import numpy.typing as npt
 
+from spikec.conversion.from_nir.delays import without_delays
 from spikec.conversion.from_nir.dynamics import (
     FIRING,
     INTEGRATIONS,
@@ -46,8 +47,8 @@ _SHOWN, _EXAMPLES = 5, 32
 class SequenceNetwork:
     """A spiking network that runs on sequences, in float.
 
-    ``nodes`` by name, in an order in which every node comes after its sources, but for the edges ``feedback``, which
-    carry what was emitted one step before; ``sources`` and output ``shapes`` of each; ``neurons``: the step of each
+    ``nodes`` by name, in an order in which every node comes after its sources, but for the edges ``delays``, which
+    carry what was sent so many steps before; ``sources`` and output ``shapes`` of each; ``neurons``: the step of each
     layer of neurons. ``readout``: the integrator at the end, None if the output sums up what its sources send.
     ``reading`` of its membrane. ``example``: sequences float64 [N, steps, *input shape] that lowering measures on.
     """
@@ -55,7 +56,7 @@ class SequenceNetwork:
     nodes: Mapping[str, nir.NIRNode]
     sources: Mapping[str, tuple[str, ...]]
     shapes: Mapping[str, tuple[int, ...]]
-    feedback: frozenset[Edge]
+    delays: Mapping[Edge, int]
     neurons: Mapping[str, Dynamics]
     readout: str | None
     reading: Reading
@@ -117,20 +118,22 @@ def import_sequences(
     if NOTE in graph.metadata:
         raise GraphError("it is the portable form of a deployment, for other simulators; load the deployment itself")
     held, edges = flattened(graph)
+    held, edges, waits = without_delays(held, edges, dt)
     firing = {name for name, node in held.items() if isinstance(node, FIRING)}
-    back = feedback_edges(list(held), edges, firing)
+    back = feedback_edges(list(held), edges - waits.keys(), firing)
     found = [*_obstacles(held, edges, back, dt, integration)]
     if found:
         more = f" (and {len(found) - _SHOWN} more)" if len(found) > _SHOWN else ""
         raise GraphError(f"cannot import this NIR graph: {'; '.join(found[:_SHOWN])}{more}")
     assert back is not None
-    order = _order(held, edges - back)
+    late = {**dict.fromkeys(back, 1), **waits}
+    order = _order(held, edges - late.keys())
     names = legal_names(held)
     renamed = {(names[a], names[b]) for a, b in edges}
     nodes = {names[name]: held[name] for name in order}
     sources = {name: tuple(sorted((a for a, b in renamed if b == name), key=list(nodes).index)) for name in nodes}
-    back = frozenset((names[a], names[b]) for a, b in back)
-    shapes = output_shapes(nodes, sources, back)
+    delays = {(names[a], names[b]): steps for (a, b), steps in late.items()}
+    shapes = output_shapes(nodes, sources)
     neurons = {
         name: dynamics(node, shapes[name], dt, integration, subtract=subtract)
         for name, node in nodes.items()
@@ -143,7 +146,7 @@ def import_sequences(
         nodes=nodes,
         sources=sources,
         shapes=shapes,
-        feedback=back,
+        delays=delays,
         neurons=neurons,
         readout=next((name for name, node in nodes.items() if isinstance(node, SILENT)), None),
         reading=reading,
@@ -222,8 +225,6 @@ def _obstacles(
 
 def _why_unknown(node: nir.NIRNode) -> str:
     kind = type(node).__name__
-    if isinstance(node, nir.Delay):
-        return "delays are not supported yet; leave the Delay node out where it is 0"
     return f"{kind} has no counterpart here"
 
 
