@@ -1,0 +1,115 @@
+"""The process that touches HDF5, and what starts it.
+
+On damaged files the HDF5 library can crash or run for ever, which no ``except`` catches. So files are read in a child
+process, which sends back plain values; its death is a finding like any other.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pickle
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from spikec.errors import GraphError
+from spikec.nir.findings import Finding
+from spikec.nir.hdf5 import FileTree, read_tree
+
+#: Bytes of data that are looked at, all datasets of a file together.
+LIMIT = 2**30
+#: Seconds after which reading is given up.
+SECONDS = 60.0
+_MEMORY = 8 * 2**30
+_START = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from spikec.nir import child; child.main(sys.argv[2:])"
+)
+
+
+@dataclass
+class Verdict:
+    """What ``nir.read`` says: empty where it reads the file, with its type check and without; None where it was not
+    asked because its answer might never come."""
+
+    checked: str | None = None
+    unchecked: str | None = None
+
+
+def read(path: str | os.PathLike[str], *, limit: int = LIMIT, seconds: float = SECONDS) -> tuple[FileTree, Verdict]:
+    """The file as a tree, and what ``nir.read`` says to it. Raises :class:`GraphError` where there is no such file."""
+    source = Path(path)
+    if not source.exists():
+        raise GraphError(f"there is no file {source}")
+    if source.is_dir():
+        raise GraphError(f"{source} is a folder, not a NIR file")
+    if not source.is_file():
+        raise GraphError(f"{source} is a device or a pipe, not a NIR file")
+    if not os.access(source, os.R_OK):
+        raise GraphError(f"cannot read {source}: permission denied")
+    words = [sys.executable, "-c", _START, json.dumps(sys.path), str(source.resolve()), str(limit)]
+    ended = ""
+    try:
+        done = subprocess.run(words, capture_output=True, timeout=seconds, stdin=subprocess.DEVNULL)
+        sent, code = done.stdout, done.returncode
+        if code:
+            ended = f"crashes (signal {-code})" if code < 0 else "runs out of memory or fails"
+    except subprocess.TimeoutExpired as error:
+        sent, ended = error.stdout or b"", f"does not end within {seconds:g} s"
+    stream = io.BytesIO(sent)
+    tree = _received(stream)
+    if not isinstance(tree, FileTree):
+        message = f"the HDF5 library {ended or 'fails'} while it reads this file"
+        return FileTree(
+            findings=[Finding("damaged", "", "error", message, "get the file again")], safe=False
+        ), Verdict()
+    verdict = _received(stream)
+    if not isinstance(verdict, Verdict):
+        verdict = Verdict(f"it {ended}", f"it {ended}") if tree.safe else Verdict()
+    return tree, verdict
+
+
+def _received(stream: io.BytesIO) -> Any:
+    try:
+        return pickle.load(stream)
+    except (EOFError, pickle.UnpicklingError):
+        return None
+
+
+def main(words: list[str]) -> None:
+    """The child: send the tree, then the verdict of nir, as pickles on stdout."""
+    path, limit = words[0], int(words[1])
+    out = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever else prints must not get in between
+    try:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    except (ImportError, ValueError, OSError):
+        pass  # not on this system
+    tree = read_tree(path, limit)
+    pickle.dump(tree, out, protocol=5)
+    out.flush()
+    pickle.dump(_verdict(path) if tree.safe else Verdict(), out, protocol=5)
+    out.flush()
+
+
+def _verdict(path: str) -> Verdict:
+    import warnings
+
+    import nir
+
+    said = []
+    for check in (True, False):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                nir.read(path, type_check=check)
+            said.append("")
+        except Exception as error:  # nir raises many kinds
+            said.append(" ".join(f"{type(error).__name__}: {error}".split())[:400])
+    return Verdict(*said)
