@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from typing import Any
 
 import h5py
@@ -18,7 +19,9 @@ from spikec.nir.nodes import GRAPH
 def as_nir(graph: RawNode) -> nir.NIRGraph:
     """The graph as ``nir.read(path, type_check=False)`` gives it. Raises :class:`GraphError` where nir refuses it."""
     try:
-        made: nir.NIRGraph = nir.dict2NIRNode(_entries(graph))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # numpy's, of numbers that the findings name
+            made: nir.NIRGraph = nir.dict2NIRNode(_entries(graph))
     except Exception as error:  # nir raises many kinds
         raise GraphError(" ".join(f"{type(error).__name__}: {error}".split())) from error
     return made
@@ -57,7 +60,7 @@ def content(graph: RawNode) -> bytes:
             file.create_dataset("version", data=nir.version, dtype=h5py.string_dtype())
             _write_node(file.create_group("node"), graph)
     except Exception as error:  # h5py raises many kinds
-        raise GraphError(f"the graph cannot be written: {' '.join(str(error).split())}") from error
+        raise GraphError(f"it cannot be written: {' '.join(str(error).split())}") from error
     return stream.getvalue()
 
 
@@ -97,7 +100,7 @@ def _write(group: h5py.Group, key: str, value: Value) -> None:
             array[:] = data
             group.create_dataset(key, data=array.reshape(value.shape), shape=value.shape, dtype=h5py.string_dtype())
     elif value.data is None:
-        raise GraphError(f"{key} was not read: {value.why}")
+        raise ValueError(f"{key} was not read: {value.why}")
     elif value.data.ndim and value.data.size:
         group.create_dataset(key, data=value.data, compression="gzip")
     else:

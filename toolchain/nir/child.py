@@ -12,6 +12,7 @@ import os
 import pickle
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,11 +92,16 @@ def main(words: list[str]) -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     except (ImportError, ValueError, OSError):
         pass  # not on this system
+    for part in look(path, limit):
+        pickle.dump(part, out, protocol=5)
+        out.flush()
+
+
+def look(path: str, limit: int = LIMIT) -> Iterator[FileTree | Verdict]:
+    """The tree of a file, then what nir says to it; in this process."""
     tree = read_tree(path, limit)
-    pickle.dump(tree, out, protocol=5)
-    out.flush()
-    pickle.dump(_verdict(path) if tree.safe else Verdict(), out, protocol=5)
-    out.flush()
+    yield tree
+    yield _verdict(path) if tree.safe else Verdict()
 
 
 def _verdict(path: str) -> Verdict:
@@ -111,5 +117,6 @@ def _verdict(path: str) -> Verdict:
                 nir.read(path, type_check=check)
             said.append("")
         except Exception as error:  # nir raises many kinds
-            said.append(" ".join(f"{type(error).__name__}: {error}".split())[:400])
+            words = " ".join(f"{type(error).__name__}: {error}".split())[:400]
+            said.append(words.encode("ascii", "backslashreplace").decode())  # names may hold anything
     return Verdict(*said)

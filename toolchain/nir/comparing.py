@@ -103,8 +103,9 @@ class _Form:
         self.outline = (self.kind, tuple((key, getattr(v, "shape", v)) for key, v in sorted(self.fields.items())))
         digest = hashlib.sha256()
         for key, value in sorted(self.fields.items()):
-            digest.update(f"{key}\0".encode())
-            digest.update(value.encode() if isinstance(value, str) else np.ascontiguousarray(value).tobytes())
+            text = key if not isinstance(value, str) else f"{key}\0{value}"
+            digest.update(f"{text}\0".encode("utf-8", "surrogatepass"))
+            digest.update(b"" if isinstance(value, str) else np.ascontiguousarray(value).tobytes())
         self.digest = digest.hexdigest()
 
 

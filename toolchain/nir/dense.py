@@ -21,22 +21,22 @@ DENSE_MAX = 2**27
 def why_not_dense(node: RawNode) -> str:
     """Why a convolution has no equal form that nir's type check takes; empty where it has one."""
     weight, groups = node.array("weight"), node.array("groups")
-    if node.kind not in CONVOLUTIONS or weight is None or groups is None:
-        return "its weights are not known"
-    *_, axes = 0, weight.ndim - 2
-    if weight.size * int(groups) > DENSE_MAX:
-        return f"a dense kernel would have {weight.size * int(groups)} numbers"
+    if node.kind not in CONVOLUTIONS or weight is None or groups is None or groups.size != 1:
+        return "its weights or groups are not known"
+    groups, axes = int(groups.reshape(-1)[0]), weight.ndim - 2
+    if weight.size * groups > DENSE_MAX:
+        return f"a dense kernel would have {weight.size * groups} numbers"
     kernel = weight.shape[2:]
     if any((max(kernel) - k) % 2 for k in kernel):
         return f"a kernel of {kernel} has no square form: zeros on both sides need an even difference"
-    if prod(kernel) and max(kernel) ** axes * prod(weight.shape[:2]) * int(groups) > DENSE_MAX:
+    if prod(kernel) and max(kernel) ** axes * prod(weight.shape[:2]) * groups > DENSE_MAX:
         return "a square kernel would be too large"
     return ""
 
 
 def make_dense(node: RawNode) -> str:
     """Rewrite a convolution in place; returns what was done. It must have such a form (:func:`why_not_dense`)."""
-    weight, groups = node.array("weight"), int(node.array("groups"))
+    weight, groups = node.array("weight"), int(node.array("groups").reshape(-1)[0])
     done = []
     if groups > 1:
         rows, columns = weight.shape[0] // groups, weight.shape[1]

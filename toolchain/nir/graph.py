@@ -83,9 +83,12 @@ def parse(tree: Tree, name: str, found: list[Finding]) -> RawNode:
         elif key not in inner_names and isinstance(value, Value):
             node.fields[key] = value
         elif key not in inner_names and isinstance(value, dict) and "type" not in value:
+            rest = _without_nodes(value)
+            if not rest and _holds_nodes(value):
+                continue  # a node whose name holds several '/'
             message = f"NIR has no group {shown(key)} in a node, and nir.read refuses it"
             found.append(Finding("unknown_field", shown(name), "error", message, "put it into metadata"))
-            node.other[key] = value
+            node.other[key] = rest
     if kind == GRAPH:
         _fill(node, tree, found)
     return node
@@ -120,7 +123,7 @@ def _collect(graph: RawNode, held: Tree, prefix: str, found: list[Finding]) -> N
                 message = "a '/' in a node's name makes HDF5 put it into another node, and nir.read fails"
                 found.append(Finding("slash_in_name", shown(name), "error", message, "use another name", True))
         kind = graph.nodes[name].kind if name in graph.nodes else ""
-        own = {"metadata", "nodes"} if kind == GRAPH else {"metadata"}
+        own = {"type", "metadata", "nodes"} if kind == GRAPH else {"type", "metadata"}
         inner: Tree = {k: v for k, v in value.items() if k not in own and isinstance(v, dict)}
         if inner:
             _collect(graph, inner, f"{name}/", found)
@@ -129,6 +132,17 @@ def _collect(graph: RawNode, held: Tree, prefix: str, found: list[Finding]) -> N
 def _holds_nodes(tree: Tree) -> bool:
     """Whether some group in it, at any depth, has a type."""
     return any(isinstance(v, dict) and k != "metadata" and ("type" in v or _holds_nodes(v)) for k, v in tree.items())
+
+
+def _without_nodes(tree: Tree) -> Tree:
+    """What is in it beside nodes, which :func:`_collect` takes out."""
+    rest: Tree = {}
+    for key, value in tree.items():
+        if isinstance(value, Value) or key == "metadata" or not ("type" in value or _holds_nodes(value)):
+            rest[key] = value
+        elif "type" not in value and _without_nodes(value):
+            rest[key] = _without_nodes(value)
+    return rest
 
 
 def _edges(value: Value | Tree | None, found: list[Finding]) -> list[tuple[str, str]]:

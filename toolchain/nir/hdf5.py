@@ -8,6 +8,7 @@ since the HDF5 library itself may crash or never end on a damaged file.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, TypeAlias
 
 import h5py
@@ -95,11 +96,13 @@ class _Reader:
 
     def _child(self, group: h5py.Group, name: str, where: str, above: tuple[Any, ...]) -> Value | Tree | None:
         self._objects += 1
-        if self._full or self._objects > OBJECTS_MAX or len(above) > DEPTH_MAX:
+        if self._objects > OBJECTS_MAX:
             if not self._full:
                 self._full = True
-                message = f"more than {OBJECTS_MAX} objects, or more than {DEPTH_MAX} groups inside each other"
-                self.report("too_large", shown(where), "error", f"{message}; the rest is not looked at")
+                self.report("too_large", "", "error", f"more than {OBJECTS_MAX} objects; the rest is not looked at")
+            return None
+        if len(above) > DEPTH_MAX:
+            self.report("too_large", shown(where), "error", f"more than {DEPTH_MAX} groups inside each other")
             return None
         try:
             held = self._follow(group, name, where)
@@ -113,9 +116,7 @@ class _Reader:
             if any(held.id == one for one in above):
                 self.report("link_cycle", shown(where), "error", "this group contains itself", "write the file anew")
                 return None
-            if len(held) > OBJECTS_MAX:
-                self._objects = OBJECTS_MAX
-            names = list(held) if len(held) <= OBJECTS_MAX else list(held)[:1]
+            names = list(islice(held, OBJECTS_MAX + 1))
         except Exception as error:
             why = " ".join(f"{error}".split()) or type(error).__name__
             self.report("unreadable_object", shown(where), "error", f"it cannot be read: {why}", "get the file again")

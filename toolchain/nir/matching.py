@@ -12,6 +12,8 @@ from dataclasses import dataclass
 Edges = list[tuple[str, str]]
 #: Pairs that the search tries before it gives up.
 TRIES = 200_000
+#: Rounds of refinement; the search tells the rest apart. A long chain would need as many rounds as it has nodes.
+_ROUNDS = 24
 
 
 class Undecided(Exception):
@@ -34,13 +36,13 @@ class Labelled:
 
 
 def colours(a: Labelled, b: Labelled) -> tuple[dict[str, int], dict[str, int]]:
-    """Colours of the nodes of two graphs, with one meaning in both, refined by neighbours until nothing changes."""
+    """Colours of the nodes of two graphs, with one meaning in both, refined by neighbours."""
     now: list[dict[str, int]] = []
     table: dict[Hashable, int] = {}
     for graph in (a, b):
         now.append({name: table.setdefault(label, len(table)) for name, label in graph.labels.items()})
     count = len(table)
-    while True:
+    for _ in range(_ROUNDS):
         table = {}
         following = []
         for graph, colour in zip((a, b), now, strict=True):
@@ -54,8 +56,9 @@ def colours(a: Labelled, b: Labelled) -> tuple[dict[str, int], dict[str, int]]:
             following.append(refined)
         now = following
         if len(table) == count:
-            return now[0], now[1]
+            break
         count = len(table)
+    return now[0], now[1]
 
 
 def match(
@@ -80,7 +83,8 @@ def match(
     used: set[str] = set()
 
     def candidates(name: str) -> list[str]:
-        free = [other for other in classes[of_a[name]] if other not in used]
+        free = [other for other in _near(a, b, name, chosen, classes[of_a[name]]) if other not in used]
+        free = [other for other in free if of_b[other] == of_a[name]]
         good = [other for other in free if _consistent(a, b, name, other, chosen) and fits(name, other)]
         return sorted(good, key=lambda other: prefer(name, other), reverse=True)  # type: ignore[arg-type,return-value]
 
@@ -101,6 +105,15 @@ def match(
         chosen[name] = stack[-1].pop()
         used.add(chosen[name])
     return chosen
+
+
+def _near(a: Labelled, b: Labelled, name: str, chosen: dict[str, str], otherwise: list[str]) -> list[str]:
+    """Where a neighbour is matched already, the nodes beside its partner; else ``otherwise``."""
+    for mine, theirs in ((a.sources, b.readers), (a.readers, b.sources)):
+        for neighbour in mine[name]:
+            if neighbour in chosen:
+                return list(theirs[chosen[neighbour]])
+    return otherwise
 
 
 def _consistent(a: Labelled, b: Labelled, name: str, other: str, chosen: dict[str, str]) -> bool:

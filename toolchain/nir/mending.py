@@ -18,7 +18,7 @@ from spikec.nir.findings import shown
 from spikec.nir.flat import flatten
 from spikec.nir.graph import RawNode, numbers
 from spikec.nir.nodes import CONVOLUTIONS, nodes, per_neuron
-from spikec.nir.rules_nodes import bias_shape, exact_in_float32, spread_together
+from spikec.nir.rules_nodes import bias_shape, exact_in_float32, input_size, spread_together
 from spikec.nir.rules_shapes import batch_axis, meant_flat
 from spikec.nir.shapes import flatten_dims, infer, nir_shape_of, parameter_shape, spreads
 
@@ -138,12 +138,9 @@ def _broadcast(graph: RawNode) -> Iterator[str]:
 def _input_shapes(graph: RawNode) -> Iterator[str]:
     shapes = infer(graph)
     for name, node in graph.nodes.items():
-        arrives = shapes.arrives.get(name)
-        if node.kind in CONVOLUTIONS and "input_shape" not in node.fields and arrives == shapes.of[name].wants:
-            if arrives is None:
-                continue
-            size = arrives[1] if node.kind == "Conv1d" else arrives[1:]
-            node.fields["input_shape"] = numbers(size, np.int64)
+        size = input_size(name, node, shapes)
+        if "input_shape" not in node.fields and size is not None:
+            node.fields["input_shape"] = numbers(size if node.kind == "Conv2d" else size[0], np.int64)
             yield f"{shown(name)}: input_shape = {size} written, the size of what arrives"
 
 

@@ -79,7 +79,10 @@ def repair(
         changes.append(f"written in the form of nir {nir.version}")
     if opened.tree.extra:
         changes.append(f"left out what lies outside of /node: {listed(opened.tree.extra)}")
-    written = content(graph)
+    try:
+        written = content(graph)
+    except GraphError as error:
+        raise GraphError(f"{source} cannot be repaired: {error}") from error
     after = _diagnosed(written, target, limit, seconds)
     try:
         with replacing(target) as temporary:

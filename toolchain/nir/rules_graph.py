@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from spikec.nir.findings import Finding, listed, shown
 from spikec.nir.graph import RawNode
-from spikec.nir.nodes import GRAPH, STATEFUL
+from spikec.nir.nodes import GRAPH, STATEFUL, nodes
 from spikec.nir.shapes import Shapes
 from spikec.words import nearest
 
@@ -37,7 +37,7 @@ def cycles(graph: RawNode, shapes: Shapes) -> Iterator[Finding]:
         where = f"{shown(members[0])} -> {shown(members[0])}" if len(members) == 1 else listed(members)
         what = "feeds itself" if len(members) == 1 else "feed each other"
         told = f"{listed(members)} {what} ({len(set(inner))} edges)"
-        stateless = {name for name in members if graph.nodes[name].kind not in (*STATEFUL, GRAPH)}
+        stateless = {name for name in members if graph.nodes[name].kind in nodes().keys() - set(STATEFUL)}
         if loops_among(stateless, inner):
             message = f"{told}, and one way round passes no neuron and no delay: its value depends on itself"
             yield Finding("cycle_without_state", where, "error", message, "put a Delay or a neuron into the cycle")

@@ -12,7 +12,7 @@ import numpy as np
 from spikec.nir.findings import Finding, listed, shown
 from spikec.nir.graph import RawNode
 from spikec.nir.hdf5 import Value
-from spikec.nir.nodes import DENSE, GRAPH, FieldRule, nodes, per_neuron
+from spikec.nir.nodes import CONVOLUTIONS, DENSE, GRAPH, FieldRule, nodes, per_neuron
 from spikec.nir.shapes import Shapes, spreads
 from spikec.words import nearest
 
@@ -51,17 +51,21 @@ def _missing(name: str, node: RawNode, key: str, rule: FieldRule, shapes: Shapes
     if rule.missing == "none":
         return
     if rule.missing == "inferred":
-        wants = shapes.arrives.get(name)
-        message = f"{key} is missing, and nir.read refuses that"
-        yield Finding(
-            "missing_field", shown(name), "error", message, "it is the size of what arrives", wants is not None
-        )
+        message, mendable = f"{key} is missing, and nir.read refuses that", input_size(name, node, shapes) is not None
+        yield Finding("missing_field", shown(name), "error", message, "it is the size of what arrives", mendable)
     elif rule.missing is not None:
         old = "; files of nir up to 1.0.5 have none" if key == "v_reset" else ""
         message = f"{key} is missing; nir 1.0.8 takes {rule.missing}{old}"
         yield Finding("missing_field", shown(name), "note", message, "", _filled(node, key))
     else:
         yield Finding("missing_field", shown(name), "error", f"{node.kind} needs {key}", "export the file again")
+
+
+def input_size(name: str, node: RawNode, shapes: Shapes) -> tuple[int, ...] | None:
+    """The ``input_shape`` that a convolution without one must have; None where nothing that fits arrives."""
+    arrives = shapes.arrives.get(name)
+    fits = node.kind in CONVOLUTIONS and arrives is not None and arrives == shapes.of[name].wants
+    return arrives[1:] if fits and arrives is not None else None
 
 
 def _filled(node: RawNode, key: str) -> bool:

@@ -69,7 +69,8 @@ def inside(graph: RawNode, shapes: Shapes) -> Iterator[Finding]:
             rule = "kernel_too_large" if found.too_large else "shape_mismatch"
             yield Finding(rule, shown(name), "error", found.problem, "export the file again")
         padding = node.fields.get("padding")
-        if padding is not None and padding.data == "same" and per_axis(node, "stride", 2) not in (None, (1, 1)):
+        same = padding is not None and isinstance(padding.data, str) and padding.data == "same"
+        if same and per_axis(node, "stride", 2) not in (None, (1, 1)):
             message = "padding 'same' with a stride: PyTorch refuses it and other tools pad differently"
             yield Finding("shape_mismatch", shown(name), "error", message, "write the padding as numbers")
 

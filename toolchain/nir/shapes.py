@@ -81,6 +81,8 @@ def shape_of(node: RawNode, arrives: Shape | None) -> NodeShape:
         ends = [[n for n in node.nodes.values() if n.kind == kind] for kind in ("Input", "Output")]
         wants, out = (_ints(found[0].array("shape")) if len(found) == 1 else None for found in ends)
         return NodeShape(wants, out)
+    if not per_neuron(node.kind):
+        return NodeShape()
     own = parameter_shape(node)
     if own is None:
         return NodeShape(None, arrives)
@@ -124,6 +126,8 @@ def _convolution(node: RawNode, arrives: Shape | None) -> NodeShape:
     if weight is None or len(weight.shape) != axes + 2:
         return NodeShape()
     groups = _ints(node.array("groups")) or (1,)
+    if len(groups) != 1:
+        return NodeShape()
     channels = weight.shape[1] * groups[0]
     if groups[0] < 1 or weight.shape[0] % groups[0]:
         return NodeShape(problem=f"{weight.shape[0]} output channels do not divide into {groups[0]} groups")
