@@ -25,7 +25,7 @@ def sound(tmp_path_factory):
 def _diagnosed(path, seconds=5):
     before = time.monotonic()
     found = tc.nir.diagnose(path, seconds=seconds)
-    assert time.monotonic() - before < 3 * seconds
+    assert time.monotonic() - before < 15 * seconds  # by the clock, ten times the seconds of work
     assert str(found)
     return found
 
@@ -33,7 +33,7 @@ def _diagnosed(path, seconds=5):
 # --- bytes: in a process of its own, since the HDF5 library crashes and hangs on some of these -----------------------
 
 
-@settings(FAST, max_examples=25)
+@settings(FAST, max_examples=20)
 @given(
     flips=st.lists(st.tuples(st.integers(0, 2**30), st.integers(0, 255)), min_size=1, max_size=20), lif=st.booleans()
 )
@@ -59,8 +59,8 @@ def test_cut_off(sound, tmp_path, share):
     ("code", "said"),
     [
         ("import os; os.abort()", "crashes"),
-        ("import time; time.sleep(60)", "does not end"),
-        ("raise MemoryError", "memory"),
+        ("from spikec.nir.child import confine; confine(1)\nwhile True: pass", "does not end"),
+        ("raise MemoryError", "fails"),
     ],
 )
 def test_a_reader_that_dies_is_a_finding(sound, monkeypatch, code, said):

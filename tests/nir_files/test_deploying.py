@@ -4,7 +4,7 @@ import shlex
 
 import numpy as np
 import pytest
-from helpers.nir_files import conv_net, convolution, f32, full, lif_net, write
+from helpers.nir_files import conv_net, convolution, f32, full, lif_net, neurons, write
 
 import spikec as tc
 from spikec.cli import main
@@ -53,6 +53,11 @@ def test_sequences_have_a_command_of_their_own(tmp_path, monkeypatch):
     words = [{"SECONDS": "1"}.get(word, word) for word in shlex.split(deploy.command)]
     assert main([*words[1:], "--measure", "0"]) == 0
     assert tc.load("lif-deployed.nir")
+
+
+def test_short_time_constants_are_no_obstacle(tmp_path):
+    nodes, edges = lif_net(lif=neurons("LIF", 5, tau=full(5, 2e-4)), read=neurons("LI", 3, tau=full(3, 1e-3)))
+    assert _deploy(write(tmp_path / "lif.nir", nodes, edges)).obstacles == ()
 
 
 def test_obstacles_are_those_of_the_import(tmp_path):

@@ -12,7 +12,7 @@ import numpy as np
 from spikec.errors import GraphError, ToolchainError
 from spikec.nir.as_nir import as_nir
 from spikec.nir.graph import RawNode
-from spikec.nir.nodes import LEAKY
+from spikec.nir.nodes import LEAKY, TAUS
 
 #: Numbers in a graph up to which its translation is tried.
 _TRIED = 2**27
@@ -29,13 +29,24 @@ class Deployment:
 
 def deployment(graph: RawNode, path: str) -> Deployment:
     """How a plain graph is exported, and what :func:`spikec.conversion.from_nir.obstacles.obstacles` has against it."""
-    dt = 1.0 if any(needs_dt(inner) for _, inner in graph.graphs()) else None
+    dt = trial_dt(graph)
     sequences, found = _asked(graph, dt)
     words = ["spikec", "export", shlex.quote(path)]
     words += [] if sequences else ["--reset subtract", "--v-init half|zero", "--timesteps T"]
     words += ["--dt SECONDS"] if dt is not None else []
     words += ["--data npz:FILE.npz", "-o", shlex.quote(f"{Path(path).stem}-deployed.nir")]
     return Deployment(" ".join(words), tuple(found))
+
+
+def trial_dt(graph: RawNode) -> float | None:
+    """A step that suits the graph's time constants, to ask with; None where the length of a step does not matter."""
+    inside = [inner for _, inner in graph.graphs()]
+    if not any(needs_dt(inner) for inner in inside):
+        return None
+    taus = [node.array(key) for inner in inside for node in inner.nodes.values() for key in TAUS]
+    least = [float(tau.min()) for tau in taus if tau is not None and tau.size and tau.dtype.kind in "iuf"]
+    shortest = min(least, default=10.0)
+    return shortest / 10 if np.isfinite(shortest) and shortest > 0 else 1.0
 
 
 def needs_dt(graph: RawNode) -> bool:

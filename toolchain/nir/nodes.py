@@ -13,6 +13,8 @@ GRAPH = "NIRGraph"
 #: Kinds with a time constant of their own, and those that spike.
 LEAKY = ("LI", "LIF", "CubaLI", "CubaLIF")
 SPIKING = ("IF", "LIF", "CubaLIF")
+#: Fields that hold a time constant.
+TAUS = ("tau", "tau_mem", "tau_syn")
 #: Kinds that remember something from one step to the next.
 STATEFUL = ("I", "IF", *LEAKY, "Delay")
 CONVOLUTIONS = ("Conv1d", "Conv2d")

@@ -12,17 +12,16 @@ from spikec.ir.profile.portable import NOTE
 from spikec.nir.findings import Finding, listed, shown
 from spikec.nir.graph import RawNode
 from spikec.nir.hdf5 import Tree, Value
-from spikec.nir.nodes import SPIKING
+from spikec.nir.nodes import SPIKING, TAUS
 from spikec.nir.shapes import Shapes
 
 #: Metadata of ours, whose form is known.
 _OWN = {KEY, NOTE}
-_TAUS = ("tau", "tau_mem", "tau_syn")
 
 
 def time_constants(graph: RawNode, shapes: Shapes) -> Iterator[Finding]:
     for name, node in graph.nodes.items():
-        for key in _TAUS:
+        for key in TAUS:
             values = _finite(node, key)
             if values is not None and (values <= 0).any():
                 message = f"{key} is {_range(values)}; a time constant must be positive"
@@ -59,7 +58,7 @@ def resets(graph: RawNode, shapes: Shapes) -> Iterator[Finding]:
             f"after a spike NIR sets the membrane of {listed(spiking)} to v_reset (hard); Sinabs, Spyx and networks "
             "that were trained with soft reset subtract the threshold"
         )
-        yield Finding("reset", "", "warning", message, "ask who wrote the file which reset it was trained with")
+        yield Finding("reset", "", "warning", message, "ask who wrote the file; --reset of spikec export says it")
     for name in spiking:
         values = _finite(graph.nodes[name], "v_reset")
         if values is not None and values.any():
@@ -71,7 +70,7 @@ def unsaid_time(graph: RawNode, shapes: Shapes) -> Iterator[Finding]:
     """Time constants without the length of a step: what their values are."""
     taus, others = {}, {}
     for name, node in graph.nodes.items():
-        for key in _TAUS:
+        for key in TAUS:
             values = _finite(node, key)
             if values is not None and values.size:
                 taus[f"{shown(name)}.{key}"] = values
