@@ -2,14 +2,16 @@
 
 import warnings
 
+import h5py
 import nir
 import numpy as np
 import pytest
-from helpers.nir_files import attempt, read
+from helpers.nir_files import attempt, lif_net, read, write
 from helpers.nir_float import execute
 from nir_files.corpus import CASES
 
 import spikec as tc
+from spikec.errors import GraphError
 from spikec.nir.findings import RULES
 
 pytestmark = pytest.mark.usefixtures("here")
@@ -90,3 +92,24 @@ def test_every_rule_has_a_case():
     wanted = set().union(*(case.errors | case.others for case in CASES))
     beyond = {"unreadable_object"}  # needs a damaged file: test_damage.py
     assert RULES.keys() - wanted == beyond
+
+
+def test_what_a_copy_would_lose_is_named(tmp_path):
+    """Metadata of a graph inside go with it, which is said; a link to nothing stops the repair."""
+    case = next(case for case in CASES if case.name == "graph inside")
+    case.make(tmp_path / "a.nir")
+    with h5py.File(tmp_path / "a.nir", "r+") as file:
+        file["node/nodes/block/metadata/note"] = "kept?"
+    assert any(
+        "metadata of the graph" in change for change in tc.nir.repair(tmp_path / "a.nir", tmp_path / "b.nir").changes
+    )
+    case = next(case for case in CASES if case.name == "link to nothing")
+    case.make(tmp_path / "c.nir")
+    with pytest.raises(GraphError, match="a link to nothing"):
+        tc.nir.repair(tmp_path / "c.nir", tmp_path / "d.nir")
+
+
+def test_no_control_characters_reach_the_terminal(tmp_path):
+    nodes, edges = lif_net()
+    path = write(tmp_path / "a.nir", {**nodes, "x\x1b[31m": {"type": "\x1b[2J"}}, edges, version="\x1b]0;x")
+    assert "\x1b" not in str(tc.nir.diagnose(path))

@@ -15,7 +15,7 @@ import numpy as np
 from spikec.errors import GraphError
 from spikec.nir.child import LIMIT, SECONDS
 from spikec.nir.diagnosing import open_file
-from spikec.nir.findings import listed, shown
+from spikec.nir.findings import listed, printable, shown
 from spikec.nir.flat import flatten
 from spikec.nir.graph import RawNode
 from spikec.nir.matching import Labelled, Undecided, match
@@ -36,7 +36,7 @@ class Comparison:
 
     def __str__(self) -> str:
         if not self.same:
-            return "\n".join(["different", *self.differences])
+            return printable("\n".join(["different", *self.differences]))
         renamed = {a: b for a, b in self.names.items() if a != b}
         if not renamed:
             return "same graph"

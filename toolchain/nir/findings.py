@@ -108,6 +108,11 @@ def shown(name: object) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
+def printable(text: str) -> str:
+    """Lines without control characters: what a file or the HDF5 library says must not command a terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+
+
 def listed(names: list[str], most: int = 5) -> str:
     """Names in a sentence; the first few and how many more."""
     more = f" and {len(names) - most} more" if len(names) > most else ""

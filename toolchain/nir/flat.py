@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
+from spikec.nir.findings import shown
 from spikec.nir.graph import RawNode
 from spikec.nir.nodes import GRAPH
 
@@ -21,8 +23,8 @@ def why_not_flat(graph: RawNode, name: str) -> str:
             return f"its {kind} node is in the middle of it"
     if any(end not in inner.nodes for pair in inner.edges for end in pair):
         return "its edges name nodes that do not exist"
-    if inner.fields:
-        return "it has fields that NIR does not know"
+    if inner.fields or inner.other or inner.stray:
+        return "it holds what NIR has no place for"
     (start,), (end,) = ([n for n, node in inner.nodes.items() if node.kind == kind] for kind in ("Input", "Output"))
     if (start, end) in inner.edges and (name, name) in graph.edges:
         return "its output feeds its own input"
@@ -39,13 +41,16 @@ def flatten(graph: RawNode) -> list[str]:
         node = graph.nodes.get(name)
         if node is None or node.kind != GRAPH:
             continue
-        done += [f"{name}: {phrase}" for phrase in flatten(node)]
+        done += [f"{shown(name)}: {phrase}" for phrase in flatten(node)]
         if not why_not_flat(graph, name):
             nodes, edges = _joined(graph, name)
             graph.nodes.clear()
             graph.nodes.update(nodes)
             graph.edges[:] = edges
-            done.append(f"{name}: its nodes moved up as {name}.NAME")
+            ends = [end for end in node.nodes.values() if end.kind in ("Input", "Output")]
+            lost = "; metadata of the graph, its Input and its Output left out"
+            lost = lost if any(one.metadata for one in (node, *ends)) else ""
+            done.append(f"{shown(name)}: its nodes moved up as {shown(name)}.NAME{lost}")
     return done
 
 
@@ -63,7 +68,7 @@ def _joined(graph: RawNode, name: str) -> tuple[dict[str, RawNode], list[tuple[s
         while candidate in nodes:
             candidate += "_"
         renamed[key] = candidate
-        nodes[candidate] = RawNode(candidate, node.kind, node.fields, node.metadata, node.nodes, node.edges)
+        nodes[candidate] = replace(node, name=candidate)
     heads = [renamed[b] for a, b in inner.edges if a == start and b != end]
     tails = [renamed[a] for a, b in inner.edges if b == end and a != start]
     through = Counter(inner.edges)[start, end]

@@ -14,12 +14,22 @@ from spikec.errors import GraphError
 from spikec.nir.as_nir import content
 from spikec.nir.child import LIMIT, SECONDS
 from spikec.nir.diagnosing import Diagnosis, examine, open_file
-from spikec.nir.findings import Finding, listed
+from spikec.nir.findings import Finding, listed, printable
 from spikec.nir.mending import mend
 from spikec.whole_files import replacing
 
 #: Findings after which the file is not known well enough to be written anew.
-_LOSING = ("damaged", "unreadable_object", "external_link", "link_cycle", "too_large", "edges", "root", "not_nir")
+_LOSING = (
+    "damaged",
+    "unreadable_object",
+    "external_link",
+    "soft_link",
+    "link_cycle",
+    "too_large",
+    "edges",
+    "root",
+    "not_nir",
+)
 _OURS = ("deployment", "deployment_edited", "portable")
 
 
@@ -43,7 +53,7 @@ class Repair:
         lines += [f"left: {finding}" for finding in self.left]
         reads = "nir.read takes it" if self.after.reads else f"nir.read refuses it: {self.after.nir_says}"
         lines.append(f"{self.out}: {reads}")
-        return "\n".join(lines)
+        return printable("\n".join(lines))
 
 
 def repair(
@@ -65,7 +75,7 @@ def repair(
         raise GraphError(f"{target} is the file itself: give the copy another name, or ask for it to be replaced")
     opened = open_file(source, limit=limit, seconds=seconds)
     before = examine(opened, str(source))
-    losing = [finding for finding in before.findings if finding.rule in _LOSING and not finding.mendable]
+    losing = [f for f in before.findings if f.rule in _LOSING and not f.mendable and f.severity != "note"]
     if losing or opened.graph is None:
         raise GraphError(f"{source} cannot be repaired, since it was not read whole: {losing[0].message}")
     ours = [finding for finding in before.findings if finding.rule in _OURS]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from spikec.nir.findings import shown
+from spikec.nir.findings import printable, shown
 
 if TYPE_CHECKING:
     from spikec.nir.diagnosing import Diagnosis
@@ -36,7 +36,7 @@ def diagnosis_text(found: Diagnosis) -> str:
         lines.append(f"  {found.deploy.command}")
         lines += [f"  in the way: {obstacle}" for obstacle in found.deploy.obstacles]
         lines += [] if found.deploy.obstacles else ["  nothing is in the way"]
-    return "\n".join(lines)
+    return printable("\n".join(lines))
 
 
 def _summary(found: Diagnosis) -> str:
