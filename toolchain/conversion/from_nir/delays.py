@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import nir
 import numpy as np
 
+from spikec.conversion.from_nir import REFUSED
 from spikec.conversion.from_nir.dynamics import FIRING
 from spikec.conversion.from_nir.feedback import Edge
 from spikec.errors import GraphError
@@ -32,17 +33,15 @@ def without_delays(
         for _ in nodes:  # at most all of them in a row
             origins = _unwound(nodes, edges, origins, dt)
         if any(isinstance(nodes.get(name), nir.Delay) for name in origins):
-            raise GraphError(f"cannot import this NIR graph: {source}: Delay nodes feed each other in a circle")
+            raise GraphError(f"{REFUSED}{source}: Delay nodes feed each other in a circle")
         for origin, steps in origins.items():
             edge = origin, target
             if edge in kept and late.get(edge, 0) != steps:
-                raise GraphError(f"cannot import this NIR graph: {target} reads {origin} with two different delays")
+                raise GraphError(f"{REFUSED}{target} reads {origin} with two different delays")
             kept.add(edge)
             if steps:
                 if not isinstance(nodes.get(origin), (*FIRING, nir.Input)):
-                    raise GraphError(
-                        f"cannot import this NIR graph: {origin}: only spikes and the input can be delayed"
-                    )
+                    raise GraphError(f"{REFUSED}{origin}: only spikes and the input can be delayed")
                 late[edge] = steps
     return held, kept, late
 
@@ -58,7 +57,7 @@ def _unwound(
         more = _steps(name, node, dt) if isinstance(node, nir.Delay) else 0
         for each in before:
             if found.get(each, steps + more) != steps + more:
-                raise GraphError(f"cannot import this NIR graph: {each} is read with two different delays")
+                raise GraphError(f"{REFUSED}{each} is read with two different delays")
             found[each] = steps + more
     return found
 
@@ -66,10 +65,10 @@ def _unwound(
 def _steps(name: str, node: nir.Delay, dt: float | None) -> int:
     delay = np.unique(np.asarray(node.delay, dtype=np.float64))
     if delay.size != 1 or not np.isfinite(delay[0]) or delay[0] < 0:
-        raise GraphError(f"cannot import this NIR graph: {name}: delays must be one number for the layer, at least 0")
+        raise GraphError(f"{REFUSED}{name}: delays must be one number for the layer, at least 0")
     if delay[0] and dt is None:
-        raise GraphError(f"cannot import this NIR graph: {name}: a delay needs the length of a step: give dt (--dt)")
+        raise GraphError(f"{REFUSED}{name}: a delay needs the length of a step: give dt (--dt)")
     steps = round(float(delay[0]) / (dt or 1.0))
     if steps > TIMESTEPS_MAX:
-        raise GraphError(f"cannot import this NIR graph: {name}: a delay of {steps} steps; the most is {TIMESTEPS_MAX}")
+        raise GraphError(f"{REFUSED}{name}: a delay of {steps} steps; the most is {TIMESTEPS_MAX}")
     return steps

@@ -11,6 +11,7 @@ import nir
 import numpy as np
 import numpy.typing as npt
 
+from spikec.conversion.from_nir import REFUSED
 from spikec.conversion.from_nir.delays import without_delays
 from spikec.conversion.from_nir.dynamics import (
     FIRING,
@@ -119,12 +120,11 @@ def import_sequences(
         raise GraphError("it is the portable form of a deployment, for other simulators; load the deployment itself")
     held, edges = flattened(graph)
     held, edges, waits = without_delays(held, edges, dt)
-    firing = {name for name, node in held.items() if isinstance(node, FIRING)}
-    back = feedback_edges(list(held), edges - waits.keys(), firing)
-    found = [*_obstacles(held, edges, back, dt, integration)]
+    back = _feedback(held, edges - waits.keys())
+    found = _obstacles(held, edges, back, dt, integration)
     if found:
         more = f" (and {len(found) - _SHOWN} more)" if len(found) > _SHOWN else ""
-        raise GraphError(f"cannot import this NIR graph: {'; '.join(found[:_SHOWN])}{more}")
+        raise GraphError(f"{REFUSED}{'; '.join(found[:_SHOWN])}{more}")
     assert back is not None
     late = {**dict.fromkeys(back, 1), **waits}
     order = _order(held, edges - late.keys())
@@ -154,6 +154,20 @@ def import_sequences(
         example=sequences[-_EXAMPLES:],
         provenance=Provenance("nir", content_sha256(graph), settings),
     )
+
+
+def sequence_obstacles(graph: nir.NIRGraph, dt: float | None, integration: Integration = "euler") -> list[str]:
+    """What keeps a graph from being imported for sequences, one phrase each; shapes are not looked at.
+
+    Raises :class:`GraphError` where graphs inside it cannot be written flat, and for Delay nodes that cannot be told.
+    """
+    held, edges, waits = without_delays(*flattened(graph), dt)
+    return _obstacles(held, edges, _feedback(held, edges - waits.keys()), dt, integration)
+
+
+def _feedback(nodes: Mapping[str, nir.NIRNode], edges: set[Edge]) -> frozenset[Edge] | None:
+    firing = {name for name, node in nodes.items() if isinstance(node, FIRING)}
+    return feedback_edges(list(nodes), edges, firing)
 
 
 def sequence_range(sequences: Float64) -> InputRange:

@@ -8,6 +8,7 @@ import nir
 import numpy as np
 import numpy.typing as npt
 
+from spikec.conversion.from_nir import REFUSED
 from spikec.errors import GraphError
 from spikec.frontend.module_handlers import convolution_pads
 from spikec.ir.operations.windows import output_size
@@ -61,7 +62,7 @@ def output_shapes(nodes: Mapping[str, nir.NIRNode], sources: Mapping[str, tuple[
     while left:
         known = [name for name in left if _entering(name, left[name], sources, found) is not None]
         if not known:
-            raise GraphError(f"cannot import this NIR graph: {next(iter(left))}: nothing says which shape enters it")
+            raise GraphError(f"{REFUSED}{next(iter(left))}: nothing says which shape enters it")
         for name in known:
             entering = _entering(name, left.pop(name), sources, found)
             assert entering is not None
@@ -165,4 +166,4 @@ def _flat(name: str, node: nir.Flatten, entering: Shape) -> Shape:
 
 
 def _error(name: str, phrase: str) -> GraphError:
-    return GraphError(f"cannot import this NIR graph: {name}: {phrase}")
+    return GraphError(f"{REFUSED}{name}: {phrase}")
