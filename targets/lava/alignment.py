@@ -45,6 +45,9 @@ def align(graph: ig.IntegerGraph, coding: InputCoding) -> Alignment:
 
 
 def _check_cycles(graph: ig.IntegerGraph) -> None:
+    for delayed in graph.delayed:
+        if isinstance(graph.nodes[delayed.of], ig.InputNode) and not graph.sequences:
+            raise DoesNotFit(f"{delayed.of}: an image that stays the same cannot come later; delays are for sequences")
     for group in groups(graph) if graph.delayed else ():
         for node in group:
             if len(group) > 1 and isinstance(node, ig.Population) and kinds.emit_delay(graph, node):

@@ -29,11 +29,13 @@ def uniform(node, rng):
     return replace(node, neuron=CubaLIF(du, dv, bias), theta=theta, v_init=np.zeros_like(node.v_init))
 
 
-def network(seed):
-    """A random graph, its sequences and options of the target."""
+def network(seed, *, delays=True):
+    """A random graph, perhaps with inputs that come late, its sequences and options of the target."""
     rng = np.random.default_rng(seed)
     kinds, extreme = KINDS[seed % 3], seed % 4 > 1
-    graph = random_sequence_graph(rng, feedback=seed % 5 < 4, kinds=kinds, extreme=extreme, image=seed % 6 == 5)
+    graph = random_sequence_graph(
+        rng, feedback=seed % 5 < 4, kinds=kinds, extreme=extreme, image=seed % 6 == 5, delays=delays
+    )
     nodes = {name: uniform(n, rng) if seed % 2 or rng.random() < 0.5 else n for name, n in graph.nodes.items()}
     for node in graph.populations:  # or most would never fire
         nodes[node.name] = replace(nodes[node.name], theta=nodes[node.name].theta // int(rng.choice([1, 20])) + 1)
@@ -153,7 +155,7 @@ def test_lavas_other_neuron_with_sequences(lava):
 @pytest.mark.parametrize("coding", ["current", "graded"])
 def test_a_constant_image_with_feedback(lava, coding):
     """Leaky and recurrent neurons behind an image that stays the same."""
-    graph, _, _ = network(1)
+    graph, _, _ = network(1, delays=False)
     nodes = {name: replace(n, encoding="constant") if name == "input" else n for name, n in graph.nodes.items()}
     graph = replace(graph, nodes=nodes, timesteps=6)
     assert graph.delayed
