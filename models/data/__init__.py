@@ -12,6 +12,7 @@ from spikec.models.data.archive import load_archive
 from spikec.models.data.cifar import load_cifar
 from spikec.models.data.dataset import Dataset
 from spikec.models.data.digits import load_digits
+from spikec.models.data.events import load_events
 from spikec.models.data.fashion_mnist import load_fashion_mnist
 from spikec.models.data.folder import load_folder
 from spikec.models.data.sequences import Sequences, load_sequences
@@ -30,6 +31,10 @@ def open_dataset(name: str, root: str | PathLike[str] | None = None, split: str 
     folder = Path(root) if root is not None else None
     if folder is not None and not folder.is_dir():
         raise DataError(f"the data root {folder} is not a folder")
+    if kind == "events":
+        raise DataError(
+            f"{name!r} are sequences, for NIR files that run on them; images are {NAMES[0]}, folder:PATH, ..."
+        )
     if kind in ("folder", "npz"):
         if not path:
             raise DataError(f"{name!r} names no path: write {kind}:PATH")
@@ -46,12 +51,17 @@ def open_dataset(name: str, root: str | PathLike[str] | None = None, split: str 
 
 
 def open_sequences(name: str, root: str | PathLike[str] | None = None, split: str = "test") -> Sequences:
-    """The split ``train`` or ``test`` of sequences: ``npz:PATH`` with x [N, steps, ...]. Raises :class:`DataError`."""
+    """The split ``train`` or ``test`` of sequences: ``npz:PATH`` with x [N, steps, ...], or ``events:PATH`` with its
+    options behind a comma (:mod:`spikec.models.data.events`). Raises :class:`DataError`."""
     kind, _, path = name.partition(":")
-    if kind != "npz" or not path:
-        raise DataError(f"the network takes sequences, and {name!r} are images: give npz:PATH with x [N, steps, ...]")
+    if kind not in ("npz", "events") or not path:
+        raise DataError(
+            f"the network takes sequences, and {name!r} are images: give npz:PATH with x [N, steps, ...] or events:PATH"
+        )
+    if kind == "events":
+        path, _, options = path.partition(",")
     place = Path(path) if root is None else Path(root) / path
-    return load_sequences(place, split)
+    return load_sequences(place, split) if kind == "npz" else load_events(place, options, split)
 
 
 def load(name: str, root: str | PathLike[str] | None = None, split: str = "train") -> tuple[Tensor, Tensor]:

@@ -23,14 +23,7 @@ def load_folder(root: Path, split: str) -> Dataset:
 
     The images alternate between the classes, within a class by file name, so that the first images show all classes.
     """
-    classes = _class_names(root / "train")
-    unknown = set(_class_names(root / split)) - set(classes)
-    if unknown:
-        raise DataError(f"{root / split} has classes that {root / 'train'} has not: {', '.join(sorted(unknown))}")
-    turns = [(turn, p, i) for i, c in enumerate(classes) for turn, p in enumerate(_images(root / split / c))]
-    paths = [(p, i) for _, p, i in sorted(turns, key=lambda item: (item[0], item[2]))]
-    if not paths:
-        raise DataError(f"no images in {root / split}; known endings: {', '.join(sorted(SUFFIXES))}")
+    classes, paths = class_files(root, split, SUFFIXES, "images")
     channels = 1 if all(_is_grey(path) for path, _ in paths) else 3
     height, width = _read(paths[0][0], channels).shape[:2]
     stored = np.empty((len(paths), channels, height, width), dtype=np.uint8)
@@ -46,19 +39,35 @@ def load_folder(root: Path, split: str) -> Dataset:
     return Dataset(f"folder:{root}", stored, labels, 1 / 255, classes)
 
 
+def class_files(
+    root: Path, split: str, suffixes: frozenset[str], what: str
+) -> tuple[tuple[str, ...], list[tuple[Path, int]]]:
+    """The classes of ``train``, and the files of a split with the number of their class; classes take turns. Raises
+    :class:`DataError`, which calls the files ``what``."""
+    classes = _class_names(root / "train")
+    unknown = set(_class_names(root / split)) - set(classes)
+    if unknown:
+        raise DataError(f"{root / split} has classes that {root / 'train'} has not: {', '.join(sorted(unknown))}")
+    turns = [(turn, p, i) for i, c in enumerate(classes) for turn, p in enumerate(_files(root / split / c, suffixes))]
+    paths = [(p, i) for _, p, i in sorted(turns, key=lambda item: (item[0], item[2]))]
+    if not paths:
+        raise DataError(f"no {what} in {root / split}; known endings: {', '.join(sorted(suffixes))}")
+    return classes, paths
+
+
 def _class_names(folder: Path) -> tuple[str, ...]:
     if not folder.is_dir():
-        raise DataError(f"{folder} is not a folder; an image folder needs train/CLASS/ and test/CLASS/")
+        raise DataError(f"{folder} is not a folder; there must be train/CLASS/ and test/CLASS/")
     names = tuple(sorted(p.name for p in folder.iterdir() if p.is_dir()))
     if not names:
         raise DataError(f"{folder} has no class folders")
     return names
 
 
-def _images(folder: Path) -> list[Path]:
+def _files(folder: Path, suffixes: frozenset[str]) -> list[Path]:
     if not folder.is_dir():
         return []
-    return sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in suffixes)
 
 
 def _is_grey(path: Path) -> bool:

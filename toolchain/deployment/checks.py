@@ -85,9 +85,9 @@ def data(value: Any) -> str | None:
     if not isinstance(value, str):
         return f"must be the name of a data set, not {value!r}"
     kind, _, path = value.partition(":")
-    if kind in ("folder", "npz"):
+    if kind in ("folder", "npz", "events"):
         return None if path else f"{value!r} names no path: write {kind}:PATH"
-    return None if value in NAMES else unknown(value, (*NAMES, "folder:PATH", "npz:PATH"))
+    return None if value in NAMES else unknown(value, (*NAMES, "folder:PATH", "npz:PATH", "events:PATH"))
 
 
 def override(value: Any) -> str | None:

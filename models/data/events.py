@@ -1,0 +1,154 @@
+"""Recordings of event cameras, as sequences of frames that hold counts of events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from spikec.errors import DataError
+from spikec.models.data.folder import class_files
+from spikec.models.data.sequences import Sequences
+
+#: Times in microseconds int64, columns, rows and polarities (0 or 1) int64, each [events].
+Events = tuple[npt.NDArray[np.int64], ...]
+_POLARITIES = 2
+
+
+@dataclass(frozen=True)
+class Binning:
+    """How the events of a recording become frames uint8 [steps, 2, H, W]; counts above 255 are cut.
+
+    ``steps``: as many bins of equal time, or, with ``by`` = "count", of equally many events. With ``us``, bins of that
+    many microseconds instead, so that recordings differ in length. ``height`` and ``width`` of the sensor; by default
+    what holds every event of the split. ``down``: so many rows and columns become one.
+    """
+
+    steps: int = 32
+    us: int | None = None
+    by: str = "time"
+    height: int | None = None
+    width: int | None = None
+    down: int = 1
+
+    @classmethod
+    def parse(cls, text: str) -> Binning:
+        """From ``steps=20,by=count,size=34x34,down=2``. Raises :class:`DataError`."""
+        given: dict[str, Any] = {}
+        for part in filter(None, text.split(",")):
+            name, equals, value = part.partition("=")
+            if name == "by" and value in ("time", "count"):
+                given["by"] = value
+            elif name == "size" and equals:
+                height, times, width = value.partition("x")
+                given |= {"height": _whole(part, height), "width": _whole(part, width if times else height)}
+            elif name in ("steps", "us", "down") and equals:
+                given[name] = _whole(part, value)
+            else:
+                known = "steps=N, us=N, by=time or by=count, size=HxW, down=N"
+                raise DataError(f"events: {part!r} is not known; known, with commas between: {known}")
+        if "us" in given and ("steps" in given or given.get("by") == "count"):
+            raise DataError("events: us=N gives the length of a bin; leave out steps and by=count")
+        return cls(**given)
+
+    def frames(self, events: Events, height: int, width: int) -> npt.NDArray[np.uint8]:
+        """Counts of one recording."""
+        t, x, y, p = events
+        bins, steps = self._bins(t)
+        shape = (steps, _POLARITIES, -(-height // self.down), -(-width // self.down))
+        place = np.ravel_multi_index((bins, p, y // self.down, x // self.down), shape)
+        counts = np.bincount(place, minlength=int(np.prod(shape))).reshape(shape)
+        return np.minimum(counts, 255).astype(np.uint8)
+
+    def _bins(self, t: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], int]:
+        """The bin of every event, and how many bins there are."""
+        since = t - t[0]
+        if self.us is not None:
+            bins = since // self.us
+            return bins, int(bins[-1]) + 1
+        if self.by == "count":
+            return np.arange(len(t)) * self.steps // len(t), self.steps
+        return since * self.steps // (int(since[-1]) + 1), self.steps
+
+
+def load_events(root: Path, options: str, split: str) -> Sequences:
+    """One split of a folder ``train/CLASS/FILE`` and ``test/CLASS/FILE`` of recordings; see :class:`Binning`.
+
+    DAT and RAW files (EVT2, EVT3) of Prophesee are read by expelliarmus, ``.bin`` files as those of N-MNIST and
+    N-Caltech101. Raises :class:`DataError`.
+    """
+    binning = Binning.parse(options)
+    classes, files = class_files(root, split, frozenset(READERS), "recordings")
+    recordings = [_read(path) for path, _ in files]
+    height = binning.height or 1 + max(int(y.max()) for _, _, y, _ in recordings)
+    width = binning.width or 1 + max(int(x.max()) for _, x, _, _ in recordings)
+    for (path, _), (_, x, y, _) in zip(files, recordings, strict=True):
+        if x.max() >= width or y.max() >= height:
+            raise DataError(f"{path} has an event at row {y.max()}, column {x.max()}, beyond the size {height}x{width}")
+    frames = [binning.frames(events, height, width) for events in recordings]
+    lengths = np.array([len(each) for each in frames], dtype=np.int64)
+    whole = np.zeros((len(frames), int(lengths.max()), *frames[0].shape[1:]), np.uint8)
+    for row, each in zip(whole, frames, strict=True):
+        row[: len(each)] = each
+    labels = np.array([label for _, label in files], dtype=np.int64)
+    uneven = None if (lengths == lengths[0]).all() else lengths
+    return Sequences(f"events:{root}", whole, labels, classes, uneven)
+
+
+def _read(path: Path) -> Events:
+    """Events in the order of time, the first at 0 or later."""
+    try:
+        t, x, y, p = (np.asarray(part, dtype=np.int64) for part in READERS[path.suffix.lower()](path))
+    except (OSError, ValueError, RuntimeError) as error:
+        raise DataError(f"cannot read {path} as a recording of events: {error}") from error
+    if not len(t):
+        raise DataError(f"{path} holds no events")
+    if min(x.min(), y.min()) < 0 or not np.isin(p, (0, 1)).all():
+        raise DataError(f"{path} is damaged: places or polarities of its events are impossible")
+    order = np.argsort(t, kind="stable")
+    return tuple(part[order] for part in (t, x, y, p))
+
+
+def _prophesee(encoding: str) -> Callable[[Path], Events]:
+    def read(path: Path) -> Events:
+        try:
+            from expelliarmus import Wizard
+        except ImportError as error:
+            raise DataError("reading DAT and RAW recordings needs expelliarmus: pip install expelliarmus") from error
+        found = Wizard(encoding=encoding).read(path)
+        return found["t"], found["x"], found["y"], found["p"]
+
+    return read
+
+
+def _raw(path: Path) -> Events:
+    """A RAW file says in its header which of the encodings it has."""
+    with path.open("rb") as file:
+        header = file.read(4096)
+    for version in ("2", "3"):
+        if f"evt {version}".encode() in header.lower() or f"format EVT{version}".lower().encode() in header.lower():
+            return _prophesee(f"evt{version}")(path)
+    raise ValueError("its header names neither EVT2 nor EVT3")
+
+
+def _atis(path: Path) -> Events:
+    """40 bits an event: column, row, polarity and time of 23 bits (Orchard et al., Frontiers in Neuroscience 2015)."""
+    raw = np.fromfile(path, dtype=np.uint8)
+    if len(raw) % 5:
+        raise ValueError(f"{len(raw)} bytes are no whole number of events of 5 bytes")
+    column, row, high, middle, low = raw.reshape(-1, 5).astype(np.int64).T
+    return ((high & 0x7F) << 16) | (middle << 8) | low, column, row, high >> 7
+
+
+#: By the ending of the file.
+READERS: dict[str, Callable[[Path], Events]] = {".dat": _prophesee("dat"), ".raw": _raw, ".bin": _atis}
+
+
+def _whole(part: str, value: str) -> int:
+    if not value.isdecimal() or int(value) < 1:
+        raise DataError(f"events: {part!r} needs a whole number of at least 1")
+    return int(value)

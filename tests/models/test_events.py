@@ -1,0 +1,143 @@
+"""Recordings of event cameras: every format is read, and every event is in its bin."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spikec.errors import DataError
+from spikec.models.data import open_dataset, open_sequences
+from spikec.models.data.events import Binning
+
+
+def recording(rng, events=200, height=10, width=12, last=40_000):
+    """Times, columns, rows, polarities; the first event at 0, the last at ``last``."""
+    t = np.sort(rng.integers(0, last + 1, events))
+    t[0], t[-1] = 0, last
+    return t, rng.integers(0, width, events), rng.integers(0, height, events), rng.integers(0, 2, events)
+
+
+def write_bin(path, events):
+    """The format of N-MNIST, byte by byte."""
+    with path.open("wb") as file:
+        for t, x, y, p in zip(*events, strict=True):
+            file.write(bytes([x, y, (p << 7) | (t >> 16), (t >> 8) & 255, t & 255]))
+
+
+def write_prophesee(encoding):
+    def write(path, events):
+        expelliarmus = pytest.importorskip("expelliarmus")
+        rows = np.zeros(len(events[0]), dtype=[("t", "<i8"), ("x", "<i2"), ("y", "<i2"), ("p", "u1")])
+        for name, values in zip("txyp", events, strict=True):
+            rows[name] = values
+        expelliarmus.Wizard(encoding=encoding).save(fpath=str(path), arr=rows)
+
+    return write
+
+
+WRITERS = {
+    "bin": (".bin", write_bin),
+    "dat": (".dat", write_prophesee("dat")),
+    "evt2": (".raw", write_prophesee("evt2")),
+    "evt3": (".raw", write_prophesee("evt3")),
+}
+
+
+def folder(root, rng, kind="bin", each=2):
+    """A folder of two classes; the events by split, class and number."""
+    suffix, write = WRITERS[kind]
+    found = {}
+    for split in ("train", "test"):
+        for name in ("left", "right"):
+            (root / split / name).mkdir(parents=True)
+            for i in range(each):
+                found[split, name, i] = recording(rng)
+                write(root / split / name / f"{i}{suffix}", found[split, name, i])
+    return found
+
+
+def by_loops(events, height, width, bins, steps, down=1):
+    """Event after event."""
+    frames = np.zeros((steps, 2, -(-height // down), -(-width // down)), int)
+    for b, x, y, p in zip(bins, *events[1:], strict=True):
+        frames[b, p, y // down, x // down] += 1
+    return frames
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_formats(tmp_path, kind):
+    held = folder(tmp_path, np.random.default_rng(0), kind)
+    found = open_sequences(f"events:{tmp_path},steps=8,size=10x12", None, "test")
+    assert found.classes == ("left", "right")
+    assert found.frames.shape == (4, 8, 2, 10, 12)
+    for frames, label, number in zip(found.frames, found.labels, (0, 0, 1, 1), strict=True):
+        events = held["test", found.classes[label], number]
+        bins = [int(t) * 8 // 40_001 for t in events[0]]
+        np.testing.assert_array_equal(frames, by_loops(events, 10, 12, bins, 8))
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(1, 4))
+@settings(max_examples=40, deadline=None)
+def test_every_event_is_in_one_bin(seed, steps, down):
+    rng = np.random.default_rng(seed)
+    events = recording(rng, events=int(rng.integers(2, 100)))
+    t = events[0]
+    by_time = Binning(steps=steps, down=down).frames(events, 10, 12)
+    np.testing.assert_array_equal(by_time, by_loops(events, 10, 12, [int(x) * steps // 40_001 for x in t], steps, down))
+    by_count = Binning(steps=steps, by="count", down=down).frames(events, 10, 12)
+    per_bin = by_count.sum(axis=(1, 2, 3))
+    assert per_bin.sum() == len(t)
+    assert per_bin.max() - per_bin.min() <= 1
+    us = Binning(us=700, down=down).frames(events, 10, 12)
+    np.testing.assert_array_equal(us, by_loops(events, 10, 12, [int(x) // 700 for x in t], 40_000 // 700 + 1, down))
+
+
+def test_bins_of_microseconds_give_lengths(tmp_path):
+    rng = np.random.default_rng(1)
+    for name, last in (("a", 1_000), ("b", 2_999)):
+        (tmp_path / "train" / name).mkdir(parents=True)
+        write_bin(tmp_path / "train" / name / "0.bin", recording(rng, last=last))
+    found = open_sequences(f"events:{tmp_path},us=1000", None, "train")
+    assert found.lengths.tolist() == [2, 3]
+    assert [len(sequence) for sequence in found.images()] == [2, 3]
+    assert found.frames[0, 2:].sum() == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("steps=0", "whole number of at least 1"),
+        ("steps=x", "whole number of at least 1"),
+        ("by=space", "is not known"),
+        ("speed=3", "is not known"),
+        ("us=10,steps=4", "leave out steps"),
+        ("size=4x4", "beyond the size 4x4"),
+    ],
+)
+def test_refused_options(tmp_path, options, words):
+    folder(tmp_path, np.random.default_rng(2))
+    with pytest.raises(DataError, match=words):
+        open_sequences(f"events:{tmp_path},{options}", None, "train")
+
+
+def test_damaged_recordings_are_refused(tmp_path):
+    folder(tmp_path, np.random.default_rng(3))
+    damaged = tmp_path / "train" / "left" / "9.bin"
+    for content, words in ((b"", "no events"), (b"1234567", "no whole number of events")):
+        damaged.write_bytes(content)
+        with pytest.raises(DataError, match=words):
+            open_sequences(f"events:{tmp_path}", None, "train")
+    damaged.unlink()
+    raw = tmp_path / "train" / "left" / "9.raw"
+    raw.write_bytes(b"no header")
+    with pytest.raises(DataError, match="neither EVT2 nor EVT3"):
+        open_sequences(f"events:{tmp_path}", None, "train")
+
+
+def test_events_are_no_images():
+    with pytest.raises(DataError, match="are sequences"):
+        open_dataset("events:somewhere")
+    with pytest.raises(DataError, match="is not a folder"):
+        open_sequences("events:nowhere")
