@@ -220,6 +220,32 @@ def test_delays_that_cannot_be_told_apart_are_refused():
         import_sequences(graph_of(circle, edges), example=np.ones((1, 4, 3)), dt=DT)
 
 
+def test_scale_by_spikes_changes_no_more_of_them():
+    rng = np.random.default_rng(7)
+    weights = dense(rng, 5, 3)
+    weights.weight[0, 0] = 9.0  # one outlier
+    example = rng.integers(0, 4, (6, 60, 3)).astype(float)
+    network = import_sequences(chain(weights, lif((5,), r=8.0)), example=example, dt=DT)
+    differ = {}
+    for scale in ("max", "spikes"):
+        graph = tc.lower(network, tc.Int8(bits=4, scale=scale))
+        differ[scale] = tc.sequence_fidelity(network, graph, network.example).layers[0].differ
+    assert differ["spikes"] < differ["max"]
+
+
+@pytest.mark.parametrize(
+    ("precision", "words"),
+    [
+        (tc.Int8(rounding="gptq"), "leave out --rounding"),
+        (tc.Int8(overrides={"nothing": 4}), "is the name of no layer"),
+    ],
+)
+def test_precisions_for_images_are_refused(precision, words):
+    network = import_sequences(chain(nir.Linear(np.ones((2, 3))), lif((2,))), example=np.ones((1, 4, 3)), dt=DT)
+    with pytest.raises(ConversionError, match=words):
+        tc.lower(network, precision)
+
+
 def test_a_recurrent_network_becomes_feedback():
     rng = np.random.default_rng(0)
     example = rng.integers(0, 2, (3, 20, 3)).astype(float)

@@ -11,7 +11,7 @@ from spikec.analysis.formats import NumberFormat
 from spikec.conversion.from_nir.dynamics import Dynamics
 from spikec.conversion.from_nir.running import FloatRun, run_float
 from spikec.conversion.from_nir.sequences import SequenceNetwork
-from spikec.errors import RangeError
+from spikec.errors import ConversionError, RangeError
 from spikec.ir.graph import Decode
 from spikec.ir.kinds import CubaLIF
 from spikec.ir.leak import CURRENT_MAX, UNIT, UNITY, Leak
@@ -21,7 +21,7 @@ from spikec.quantization.decays import BIAS_EXPONENT, BIAS_MANTISSA, as_mantissa
 from spikec.quantization.kernels import Float64
 from spikec.quantization.maps import Current
 from spikec.quantization.nir_currents import nir_currents
-from spikec.quantization.scales import Precision, Request, Units, choose_units
+from spikec.quantization.scales import Int8, Precision, Request, Units, choose_units
 from spikec.quantization.synapses import Names, channel_bias, output_weights, synapse_nodes
 from spikec.simulation import simulate
 
@@ -30,6 +30,8 @@ from spikec.simulation import simulate
 _ROOM = 0.5
 #: How many units are tried for each branch, and how much larger than need be one may be, for weights that round well.
 _TRIED, _COARSEST = 25, 1.25
+#: With the scale "spikes": parts of the largest weight that are tried as the largest mantissa.
+_SHRINKS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
 #: Units become at most 2**6 times finer than one weight.
 _FINEST = 6
 #: Largest threshold of Loihi's neuron, in units of 64.
@@ -38,12 +40,26 @@ _DECODES: dict[str, Decode] = {"last": "membrane", "sum": "sum", "maximum": "max
 
 
 def sequence_graph(network: SequenceNetwork, precision: Precision, form: NumberFormat) -> ig.IntegerGraph:
-    """The integer graph of a network that runs on sequences: of the two ways to round decays (:func:`rounded`) the one
-    that changes fewer spikes of the example sequences. For errors see :func:`rounded_graph`."""
+    """The integer graph of a network that runs on sequences: of the two ways to round decays (:func:`rounded`), and
+    with the scale ``spikes`` of several clips of the largest weights, what changes fewest spikes of the example.
+
+    Raises ``ConversionError`` for a precision that is for images alone; for further errors see :func:`rounded_graph`.
+    """
+    _check_precision(network, precision)
     seen = run_float(network, network.example)
-    made = [rounded_graph(network, precision, form, seen, steady=steady) for steady in (True, False)]
+    shrinks = _SHRINKS if precision.scale == "spikes" else _SHRINKS[:1]
+    ways = [(shrink, steady) for shrink in shrinks for steady in (True, False)]
+    made = [rounded_graph(network, precision, form, seen, steady=steady, shrink=shrink) for shrink, steady in ways]
     changed = [_changed(graph, network.example, seen) for graph in made]
     return made[changed.index(min(changed))]
+
+
+def _check_precision(network: SequenceNetwork, precision: Precision) -> None:
+    if not isinstance(precision, Int8):
+        return
+    if precision.units or precision.rounding != "nearest":
+        raise ConversionError("networks that run on sequences are rounded to the nearest integer: leave out --rounding")
+    precision.check_names([name for name in network.nodes if name not in (network.input, network.output)])
 
 
 def _changed(graph: ig.IntegerGraph, sequences: Float64, seen: FloatRun) -> int:
@@ -53,9 +69,16 @@ def _changed(graph: ig.IntegerGraph, sequences: Float64, seen: FloatRun) -> int:
 
 
 def rounded_graph(
-    network: SequenceNetwork, precision: Precision, form: NumberFormat, seen: FloatRun, *, steady: bool
+    network: SequenceNetwork,
+    precision: Precision,
+    form: NumberFormat,
+    seen: FloatRun,
+    *,
+    steady: bool,
+    shrink: float = 1.0,
 ) -> ig.IntegerGraph:
     """The integer graph of a network that runs on sequences; ``seen``: its float run of the example sequences.
+    ``shrink``: the part of the largest weight that still fits, larger ones are clipped.
 
     Weights take in the gains of current and membrane; a membrane is counted from the value it is reset to. The unit of
     a layer follows from its weights, as for other networks. It is made coarser where currents of the example sequences
@@ -79,7 +102,7 @@ def rounded_graph(
     gains = {"input": np.array([network.coding.scale])}
     for name, current in nir_currents(network).items():
         neurons = network.neurons.get(network.readout or "") if name == READOUT else network.neurons[name]
-        layer = _Layer(name, neurons, current, gains, precision, form, seen, network.readout or READOUT)
+        layer = _Layer(name, neurons, current, gains, precision, form, seen, network.readout or READOUT, shrink)
         for of, steps in sorted({(a, steps) for (a, _), steps in network.delays.items()}):
             delayed = ig.Delayed.named(of, network.shapes[of], steps)
             if any(term.source == delayed.name for term in current.terms):
@@ -117,8 +140,9 @@ class _Layer:
         form: NumberFormat,
         seen: FloatRun,
         original: str,
+        shrink: float,
     ) -> None:
-        self._name, self._form, self._current = name, form, current
+        self._name, self._form, self._current, self._shrink = name, form, current, shrink
         self._neurons = neurons.flat() if neurons is not None and name == READOUT else neurons
         self._terms = [apply_gain(term, gains.get(_sender(term.source), np.ones(1))) for term in current.terms]
         weights = [output_weights(term) for term in self._terms]
@@ -137,13 +161,13 @@ class _Layer:
     def _closest(self, request: Request) -> Units:
         """Of units up to a quarter larger than need be, those that change weights and threshold least: a layer with few
         weights then often has none changed."""
-        finest = choose_units(request)
+        finest = choose_units(request, self._shrink)
         tried = [1.0]
         for i, weight in enumerate(request.branches):
             peak = float(np.abs(weight).max(initial=0)) / (float(finest.unit.max()) * 2.0 ** finest.exponents[i])
             whole = np.arange(max(int(peak), 1), 0, -1)[:_TRIED]  # those in which the largest weight is exact
             tried += [c for c in peak / whole if 1 <= c <= _COARSEST]
-        found = [choose_units(replace(request, coarser=c)) for c in tried]
+        found = [choose_units(replace(request, coarser=c), self._shrink) for c in tried]
         return min(found, key=lambda units: self._error(request, units))
 
     def _error(self, request: Request, units: Units) -> float:
