@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import count
 
 import spikec.ir as ig
 from spikec.errors import DoesNotFit, MissingImplementation
@@ -39,12 +38,10 @@ def align(graph: ig.IntegerGraph, coding: InputCoding) -> Alignment:
     _check_cycles(graph)
     sending = _sending(graph, coding)
     operations = {n.name: LAVA_OPERATIONS(n)(n) for n in graph if isinstance(n, ig.Operation) and n.name in sending}
-    for pace in count(1):  # ends: no cycle takes longer than all its delays together
-        alignment = Alignment(pace, {}, operations)
-        arrivals = _arrivals(graph, sending, alignment)
-        if arrivals is not None:
-            return Alignment(pace, arrivals, operations)
-    raise AssertionError
+    pace = 1
+    while (arrivals := _arrivals(graph, sending, Alignment(pace, {}, operations))) is None:
+        pace += 1  # at most the delays of all nodes together: no cycle takes longer
+    return Alignment(pace, arrivals, operations)
 
 
 def _check_cycles(graph: ig.IntegerGraph) -> None:

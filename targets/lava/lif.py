@@ -10,7 +10,7 @@ import numpy as np
 import spikec.ir as ig
 from spikec.analysis.ranges import bounds
 from spikec.ir.kinds import CubaLIF
-from spikec.ir.leak import Leak
+from spikec.ir.leak import CURRENT_MAX, UNIT, UNITY, Leak
 from spikec.targets.lava.arithmetic import lava_layout
 from spikec.targets.lava.operations import Part
 from spikec.targets.lava.paths import LIF_RESET
@@ -19,8 +19,8 @@ from spikec.targets.lava.paths import LIF_RESET
 MANTISSA_LOW, MANTISSA_HIGH, EXPONENT_MAX = -4096, 4095, 7
 #: 17 bits.
 THETA_MAX = 2**17 - 1
-#: Up to here one wrap brings a current back into its 24 bits, whatever it was, and 32 bits hold all sums on the way.
-INPUT_MAX = 2**18
+#: Lava computes in 32 bits.
+SUM_MAX = 2**31 - 1
 
 
 def unfit(graph: ig.IntegerGraph, *, pace: int) -> dict[str, str]:
@@ -31,9 +31,11 @@ def unfit(graph: ig.IntegerGraph, *, pace: int) -> dict[str, str]:
         return {}
     arriving = bounds(graph).accumulators
     for name, reason in leaky.items():
-        worst = max(-arriving[name].low, arriving[name].high)
-        if not reason and worst > INPUT_MAX:
-            leaky[name] = f"its input can reach {worst} in a step, Lava's LIF holds {INPUT_MAX}"
+        if not reason:
+            worst = max(-arriving[name].low, arriving[name].high)
+            node = graph.nodes[name]
+            assert isinstance(node, ig.Population)
+            leaky[name] = _sums_reason(node, worst)
     return {name: reason for name, reason in leaky.items() if reason}
 
 
@@ -54,6 +56,17 @@ def _own_reason(node: ig.Population, pace: int) -> str:
     mantissa, exponent = bias_parts(leak.bias)
     wrong = (mantissa << exponent) != leak.bias
     return f"its bias {int(leak.bias[wrong][0])} is no mantissa of 13 bits with an exponent" if wrong.any() else ""
+
+
+def _sums_reason(node: ig.Population, arriving: int) -> str:
+    """``arriving``: largest magnitude of the input of a step. A current wraps once in a step. So it stays within 2^23,
+    or, where a step can bring more than that takes off (2^24), within the limit of what remains and decays."""
+    assert isinstance(node.neuron, CubaLIF)
+    leak = Leak.of(node.neuron, node.shape)
+    beyond = max(0, UNIT * arriving - 2 * CURRENT_MAX)
+    current = max(CURRENT_MAX, -(-beyond * UNITY // (int(leak.du.flat[0]) + 1)))
+    worst = current + max(UNIT * arriving, CURRENT_MAX + int(np.abs(leak.bias).max()))
+    return f"its sums can reach {worst}, Lava's LIF computes in 32 bits" if worst > SUM_MAX else ""
 
 
 def part(node: ig.Population, arrival: int, steps: int) -> Part:

@@ -215,6 +215,31 @@ def test_convolutions_pools_and_scale():
     np.testing.assert_array_equal(torch_like[0], expected)
 
 
+def test_signals():
+    """Conv1d on (C, L), with stride, padding, dilation and groups: neurons of shape (C, L), then a flatten."""
+    rng = np.random.default_rng(2)
+    conv = nir.Conv1d(9, rng.normal(size=(4, 1, 3)), 2, 1, 2, 2, rng.normal(size=4) / 5)
+    tau = np.linspace(4e-3, 9e-3, 4)[:, None] * np.ones(4)
+    neurons = nir.LIF(tau, full((4, 4), 6.0) * tau / tau[0], full((4, 4), 0.0), full((4, 4), 1.0), full((4, 4), 0.0))
+    nodes = (conv, neurons, nir.Flatten({"input": np.array([4, 4])}, 0, -1), dense(rng, 2, 16))
+    example = rng.integers(0, 3, (3, 25, 2, 9)).astype(float)
+    network = import_sequences(chain(*nodes, shape=(2, 9)), example=example, dt=DT)
+    run = run_float(network, network.example)
+    padded = np.pad(example, ((0, 0), (0, 0), (0, 0), (1, 1)))
+    z = np.zeros((3, 25, 4, 4)) + np.asarray(conv.bias)[:, None]
+    for o, k, x in itertools.product(range(4), range(3), range(4)):
+        z[:, :, o, x] += np.asarray(conv.weight)[o, 0, k] * padded[:, :, o // 2, 2 * x + 2 * k]
+    flat = nir.LIF(*(np.asarray(getattr(neurons, name)).reshape(-1) for name in ("tau", "r", "v_leak", "v_threshold")),
+                   v_reset=np.zeros(16))  # fmt: skip
+    for spikes, entering in zip(run.spikes["n1"], z, strict=True):
+        np.testing.assert_array_equal(spikes.reshape(25, 16), by_loops(flat, entering.reshape(25, 16), DT) > 0)
+    assert run.spikes["n1"].sum() > 50
+    graph = tc.lower(network, tc.Int8(per="channel"))
+    agreement = tc.sequence_fidelity(network, graph, network.example)
+    assert agreement.layers[0].share < 0.2
+    np.testing.assert_array_equal(tc.simulate(graph, example).output, tc.simulate(graph, network.example).output)
+
+
 def test_soft_reset_on_request():
     example = np.full((1, 6, 1), 5.0)
     network = import_sequences(chain(nir.Linear(np.ones((1, 1))), lif((1,), tau=2 * DT), shape=(1,)), example=example,

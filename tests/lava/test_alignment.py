@@ -15,7 +15,7 @@ from spikec.targets.lava import LavaOptions
 from spikec.targets.lava.alignment import align
 from spikec.targets.lava.currents import constant_currents
 from spikec.targets.lava.integer_limits import check_ranges
-from spikec.targets.lava.lif import INPUT_MAX, bias_parts, unfit
+from spikec.targets.lava.lif import bias_parts, unfit
 from spikec.targets.lava.paths import LIF_RESET
 from spikec.targets.lava.plan import make_plan
 from spikec.targets.lava.processes.window import Window
@@ -171,8 +171,14 @@ def test_what_lavas_own_leaky_neuron_can_be(changes, reason):
     assert spec.parameters == {"shape": two, "du": 3, "dv": 5, "vth": 1, "reset_interval": 6, "reset_offset": 2}
     assert spec.arrays["bias_mant"].tolist() == [7, -4096]
     assert spec.arrays["bias_exp"].tolist() == [0, 1]
-    nodes[1] = replace(nodes[1], weight=np.array([[INPUT_MAX // 128 + 1, 0], [0, 0]]))
-    assert "its input can reach" in unfit(replace(graph, nodes={n.name: n for n in nodes}), pace=1)["a"]
+    # 64 z - 2^24 are left in every step, and lose 4 / 4096 of themselves; 2^31 must hold that and 64 z more.
+    for weight, fits in ((2301, True), (2302, False)):
+        nodes[1] = replace(nodes[1], weight=np.array([[weight, 0], [0, 0]]))
+        total = (64 * 128 * weight - 2**24) * 1024 + 64 * 128 * weight
+        assert (total < 2**31) == fits
+        assert unfit(replace(graph, nodes={n.name: n for n in nodes}), pace=1) == (
+            {} if fits else {"a": f"its sums can reach {total}, Lava's LIF computes in 32 bits"}
+        )
 
 
 def test_the_option_is_checked():

@@ -35,6 +35,8 @@ def network(seed):
     kinds, extreme = KINDS[seed % 3], seed % 4 > 1
     graph = random_sequence_graph(rng, feedback=seed % 5 < 4, kinds=kinds, extreme=extreme, image=seed % 6 == 5)
     nodes = {name: uniform(n, rng) if seed % 2 or rng.random() < 0.5 else n for name, n in graph.nodes.items()}
+    for node in graph.populations:  # or most would never fire
+        nodes[node.name] = replace(nodes[node.name], theta=nodes[node.name].theta // int(rng.choice([1, 20])) + 1)
     # The oracle bounds signed neurons by the length of each sequence, the golden model by that of the longest.
     lengths = [int(rng.integers(1, 12))] * SEQUENCES if "signed_if" in kinds else rng.integers(1, 12, SEQUENCES)
     size = 128 if extreme else 4

@@ -1,5 +1,7 @@
 """Sequences, leaky neurons and feedback in the golden model, against plain loops over Python integers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from helpers.sequences import random_sequence_graph, sequence_oracle
@@ -8,11 +10,14 @@ from hypothesis import strategies as st
 
 import spikec as tc
 from spikec.analysis.ranges import bounds
-from spikec.errors import DataError, GraphError
+from spikec.errors import DataError, DoesNotFit, GraphError
 from spikec.ir import Affine, Feedback, IntegerGraph, Population, Readout, build, decode, diff
 from spikec.ir.coding import InputNode
 from spikec.ir.kinds import IF, CubaLIF, Maximum
+from spikec.ir.leak import Leak
 from spikec.ir.operations import Flatten, MaxPool
+from spikec.targets.netx import write as write_netx
+from spikec.targets.sanafe.export import export
 
 
 def frames(rng, graph, lengths, extreme=False):
@@ -145,3 +150,59 @@ def test_a_max_pool_cannot_lie_on_a_cycle():
     }
     with pytest.raises(GraphError, match="cannot lie on a cycle"):
         tc.simulate(IntegerGraph(nodes, 1, "pipelined"), np.zeros((1, 2, *shape)))
+
+
+def test_refused_elsewhere_in_a_sentence(tmp_path):
+    graph = one_neuron()
+    frames = np.ones((1, 4, 1))
+    with pytest.raises(GraphError, match="images that stay the same"):
+        tc.portable(replace(graph, nodes={**graph.nodes, "lif": replace(graph.nodes["lif"], neuron=IF())}))
+    with pytest.raises(GraphError, match="a quantised network has no time"):
+        tc.certify(graph, frames)
+    with pytest.raises(DoesNotFit, match="networks of images"):
+        write_netx(graph, tmp_path / "net.hdf5")
+    placed = tc.place(graph, target="loihi1")
+    with pytest.raises(DoesNotFit, match="SANA-FE replays one image"):
+        export(graph, placed, tc.simulate(graph, frames, record="spikes"), tmp_path)
+
+
+def test_leaks_of_readouts_are_not_mistaken_for_each_other():
+    """The last model is kept; two graphs that differ in the leak of a large readout alone are two models."""
+    size, found = 1200, []
+    for bias in (0, 64):
+        graph = one_neuron()
+        leak = Leak(np.full(size, 4095), np.zeros(size, int), np.where(np.arange(size) == 600, bias, 0))
+        copy = replace(
+            graph.nodes["copy"], output_shape=(size,), weight=np.ones((size, 1), int), bias=np.zeros(size, int)
+        )
+        readout = replace(graph.nodes["readout"], shape=(size,), v_init=np.zeros(size, int), leak=leak)
+        nodes = {**graph.nodes, "copy": copy, "readout": readout}
+        found.append(tc.simulate(replace(graph, nodes=nodes), np.zeros((1, 2, 1))).output[0, 600])
+    assert found == [0, 128]
+
+
+def test_membranes_of_every_step():
+    graph = one_neuron(dv=2048)
+    trace = tc.simulate(graph, [np.array([[1], [1], [1]]), np.array([[1]])], record="membranes")
+    assert trace.membranes["lif"][:, :, 0].tolist() == [[64, 96, 112], [64, 0, 0]]
+    assert trace.membranes["readout"].shape == (2, 3, 1)
+    layerwise = replace(graph, schedule="layerwise")
+    with pytest.raises((DataError, GraphError)):
+        tc.simulate(layerwise, np.ones((1, 2, 1)), record="membranes")
+
+
+def test_events_through_feedback_are_counted():
+    """A spike that goes back reaches as many synapses as the recurrent weights have."""
+    rng = np.random.default_rng(0)
+    graph = random_sequence_graph(rng, feedback=True)
+    while not graph.feedback:
+        graph = random_sequence_graph(rng, feedback=True)
+    trace = tc.simulate(graph, frames(rng, graph, [9, 4]))
+    counts = tc.estimate(graph, trace, profile="loihi2").counts
+    for name, synapse in counts.synapses.items():
+        node = graph.nodes[name]
+        (source,) = node.sources
+        events = trace.events.get(source.removesuffix(":before"))
+        if events is not None:
+            assert synapse.synops == int(events.sum()) * node.weight.shape[0]
+    assert counts.populations["lif0"].updates == graph.nodes["lif0"].theta.size * 13

@@ -10,6 +10,7 @@ from spikec.analysis.ranges import bounds
 from spikec.ir import IntegerGraph, as_integer
 from spikec.ir.graph import leak_of
 from spikec.ir.types import MEMBRANE_MAX
+from spikec.simulation.encode import as_sequences
 from spikec.simulation.golden import GoldenModel
 from spikec.simulation.registers import Register, Registers, accumulator, adders, format_of
 
@@ -79,7 +80,11 @@ def check_ranges(
     ranges = bounds(integer)
     trace = None
     if images is not None and not registers.proven(ranges):
-        trace = GoldenModel(integer, measure=True, registers=registers).run(images, counts=False)
+        lengths = None
+        if integer.sequences:
+            images, lengths = as_sequences(integer.input, images)
+            integer = integer.lasting(images.shape[1])
+        trace = GoldenModel(integer, measure=True, registers=registers).run(images, counts=False, lengths=lengths)
     adding = set(adders(integer))
     found = []
     for node in integer:

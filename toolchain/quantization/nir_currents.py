@@ -8,7 +8,7 @@ import numpy as np
 import spikec.ir as ig
 from spikec.conversion.from_nir.dynamics import Dynamics
 from spikec.conversion.from_nir.sequences import SequenceNetwork
-from spikec.conversion.from_nir.shapes import pads_of, pair
+from spikec.conversion.from_nir.shapes import aligned, kernel_of, pads_of, pair, strides_of
 from spikec.errors import ConversionError
 from spikec.quantization import maps
 from spikec.quantization.currents import READOUT
@@ -45,32 +45,29 @@ def nir_currents(network: SequenceNetwork) -> dict[str, Current]:
                 found[name] = _charged(name, total, network.neurons[name])
                 values[name] = maps.from_source(name, shape)
             else:
-                values[name] = _mapped(name, node, total)
+                values[name] = _mapped(name, node, total, shape)
         except NotComposableError as error:
             raise ConversionError(f"NIR node {name}: {error}") from error
     return found
 
 
-def _mapped(name: str, node: nir.NIRNode, current: Current) -> Current:
+def _mapped(name: str, node: nir.NIRNode, current: Current, shape: ig.Shape) -> Current:
+    """The current of ``shape`` behind one more operation."""
     match node:
         case nir.Affine() | nir.Linear():
             weight = np.asarray(node.weight, dtype=np.float64)
             bias = np.broadcast_to(np.asarray(getattr(node, "bias", 0.0), dtype=np.float64).reshape(-1), (len(weight),))
             return maps.dense(current, weight, bias, name)
-        case nir.Conv2d():
-            weight = np.asarray(node.weight, dtype=np.float64)
-            groups = int(np.asarray(node.groups))
-            kernel = Kernel(weight, pair(node.stride), pads_of(node), pair(node.dilation), groups)
-            bias = np.broadcast_to(np.asarray(node.bias, dtype=np.float64).reshape(-1), (len(weight),))
+        case nir.Conv1d() | nir.Conv2d():
+            (weight, bias), (stride, dilation) = kernel_of(node), strides_of(node)
+            kernel = Kernel(weight, stride, pads_of(node), dilation, int(np.asarray(node.groups)))
             return maps.convolve(current, kernel, bias, name)
         case nir.Scale():
             return maps.scale(current, *_per_channel(name, node.scale, current.shape), name)
         case nir.SumPool2d() | nir.AvgPool2d():
             return _pooled(name, node, current)
         case nir.Flatten():
-            rank = len(current.shape)
-            start, end = int(np.asarray(node.start_dim)) % rank, int(np.asarray(node.end_dim)) % rank
-            return current if start >= end else maps.flatten(current)
+            return maps.flatten(current) if len(shape) == 1 else current
     raise ConversionError(f"NIR node {name}: {type(node).__name__} cannot be lowered")
 
 
@@ -95,7 +92,7 @@ def _charged(name: str, current: Current, neurons: Dynamics) -> Current:
 def _per_channel(name: str, values: object, shape: ig.Shape) -> tuple[Float64, Float64]:
     """One factor per channel of maps, or per element of a vector, and zeros. Raises ``ConversionError`` where neurons
     of one channel differ."""
-    rows = np.broadcast_to(np.asarray(values, dtype=np.float64), shape).reshape(shape[0], -1)
+    rows = np.broadcast_to(aligned(values, shape), shape).reshape(shape[0], -1)
     if (rows != rows[:, :1]).any():
         raise ConversionError(
             f"NIR node {name}: gains differ within a channel, and a convolution has one for each channel"

@@ -63,6 +63,9 @@ def as_sequences(node: InputNode, sequences: Any) -> tuple[npt.NDArray[np.floati
         raise DataError(f"sequences: not arrays of numbers; give one array {wanted}, or a list of sequences") from error
     if not arrays:
         raise DataError(f"there are no sequences; give at least one, {wanted}")
+    if len(node.shape) == 3 and node.shape[1] == 1:  # signals run as maps of height one
+        signal = (node.shape[0], node.shape[2])
+        arrays = [array[:, :, None, :] if array.shape[1:] == signal else array for array in arrays]
     for number, array in enumerate(arrays):
         if array.shape[1:] != node.shape or array.ndim != len(node.shape) + 1:
             raise DataError(f"sequence {number} has shape {list(array.shape)}, the network takes {wanted}")
@@ -103,8 +106,9 @@ def encode(node: InputNode, images: npt.ArrayLike | torch.Tensor, *, first: int 
         beyond = np.abs(np.rint(array / node.scale)) > node.limit
         if beyond.any():
             index = tuple(int(i) for i in np.argwhere(beyond)[0])
+            value, place = array[index], list(index[1:])
             raise DataError(
-                f"sequence {first + index[0]} holds {array[index]} at {list(index[1:])}; the network was made for values up "
-                f"to {node.limit * node.scale:g}: export it with sequences that hold larger ones"
+                f"sequence {first + index[0]} holds {value} at {place}; the network was made for values up to "
+                f"{node.limit * node.scale:g}: export it with sequences that hold larger ones"
             )
     return integers(node, array)

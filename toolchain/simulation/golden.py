@@ -24,6 +24,7 @@ from spikec.analysis.ranges import bounds
 from spikec.errors import DataError, RangeError
 from spikec.ir.graph import IntegerGraph, Population
 from spikec.ir.kinds import Kind
+from spikec.ir.leak import Leak
 from spikec.ir.profile.decode import as_integer
 from spikec.ir.types import Int64
 from spikec.simulation.collect import Collector
@@ -252,6 +253,9 @@ def fingerprint(graph: IntegerGraph) -> bytes:
                 if isinstance(value, np.ndarray):
                     digest.update(repr((item.name, value.shape, value.dtype)).encode())
                     digest.update(np.ascontiguousarray(value).data)
+                elif isinstance(value, Leak):
+                    for array in (value.du, value.dv, value.bias):
+                        digest.update(np.ascontiguousarray(array).data)
                 elif not isinstance(value, Kind):
                     digest.update(repr((type(part), item.name, value)).encode())
     return digest.digest()

@@ -18,6 +18,8 @@ import nir
 import numpy as np
 import numpy.typing as npt
 
+from spikec.conversion.from_nir.shapes import aligned
+
 Float64 = npt.NDArray[np.float64]
 Integration = Literal["euler", "exponential"]
 INTEGRATIONS: tuple[Integration, ...] = get_args(Integration)
@@ -98,10 +100,10 @@ def dynamics(
     step = 1.0 if dt is None else dt
 
     def full(value: object) -> Float64:
-        return np.broadcast_to(np.asarray(value, dtype=np.float64), shape).copy()
+        return np.broadcast_to(aligned(value, shape), shape).copy()
 
     def lost(tau: object) -> Float64:
-        ratio = step / np.asarray(tau, dtype=np.float64)
+        ratio = step / aligned(tau, shape)
         return full(np.minimum(ratio, 1.0) if integration == "euler" else -np.expm1(-ratio))
 
     zero = full(0.0)

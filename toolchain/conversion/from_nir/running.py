@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from spikec.conversion.from_nir.dynamics import Dynamics
 from spikec.conversion.from_nir.sequences import SequenceNetwork
-from spikec.conversion.from_nir.shapes import pads_of, pair
+from spikec.conversion.from_nir.shapes import aligned, kernel_of, pads_of, pair, strides_of
 from spikec.ir.coding import integers
 
 Float64 = npt.NDArray[np.float64]
@@ -62,7 +62,7 @@ def run_float(network: SequenceNetwork, sequences: Float64, *, coded: bool = Tru
                     fired[name].append(sent[name])
                     seen[name].append(state[name].membrane)
             else:
-                sent[name] = _linear(node, z)
+                sent[name] = _linear(node, z, network.shapes[name])
         value = sent[network.output]
         if network.readout is None:
             total = total + value
@@ -107,29 +107,26 @@ class _State:
         return spikes.astype(np.float64)
 
 
-def _linear(node: nir.NIRNode, x: Float64) -> Float64:
-    """What a node without neurons sends, for ``x`` [N, *shape]."""
+def _linear(node: nir.NIRNode, x: Float64, shape: tuple[int, ...]) -> Float64:
+    """What a node without neurons sends, [N, *shape], for ``x`` [N, *input shape]."""
     match node:
         case nir.Affine() | nir.Linear():
             weight = np.asarray(node.weight, dtype=np.float64)
             bias = np.asarray(getattr(node, "bias", 0.0), dtype=np.float64)
             return np.asarray(x @ weight.T + bias)
         case nir.Scale():
-            return np.asarray(x * np.asarray(node.scale, dtype=np.float64))
-        case nir.Conv2d():
+            return np.asarray(x * aligned(node.scale, shape))
+        case nir.Conv1d() | nir.Conv2d():
             top, bottom, left, right = pads_of(node)
             padded = F.pad(torch.from_numpy(x), (left, right, top, bottom))
-            kernel = torch.as_tensor(np.asarray(node.weight, dtype=np.float64))
-            shift = torch.as_tensor(np.asarray(node.bias, dtype=np.float64).reshape(-1))
-            groups = int(np.asarray(node.groups))
-            out = F.conv2d(padded, kernel, shift, pair(node.stride), 0, pair(node.dilation), groups)
+            kernel, shift = (torch.from_numpy(values.copy()) for values in kernel_of(node))
+            stride, dilation = strides_of(node)
+            out = F.conv2d(padded, kernel, shift, stride, 0, dilation, int(np.asarray(node.groups)))
             return np.asarray(out.numpy())
         case nir.SumPool2d() | nir.AvgPool2d():
             window, stride, padding = pair(node.kernel_size), pair(node.stride), pair(node.padding)
             mean = F.avg_pool2d(torch.from_numpy(x), window, stride, padding).numpy()
             return np.asarray(mean * (window[0] * window[1] if isinstance(node, nir.SumPool2d) else 1))
         case nir.Flatten():
-            rank = x.ndim - 1
-            start, end = int(np.asarray(node.start_dim)) % rank, int(np.asarray(node.end_dim)) % rank
-            return x if start >= end else x.reshape(len(x), -1)
+            return x.reshape(len(x), *shape)
     return x  # the output

@@ -37,7 +37,7 @@ Float64 = npt.NDArray[np.float64]
 Reading = Literal["last", "sum", "maximum"]
 
 #: What a graph may hold between neurons.
-LINEAR = (nir.Affine, nir.Linear, nir.Scale, nir.Conv2d, nir.SumPool2d, nir.AvgPool2d, nir.Flatten)
+LINEAR = (nir.Affine, nir.Linear, nir.Scale, nir.Conv1d, nir.Conv2d, nir.SumPool2d, nir.AvgPool2d, nir.Flatten)
 _KNOWN = (nir.Input, nir.Output, *LINEAR, *FIRING, *SILENT)
 _SHOWN, _EXAMPLES = 5, 32
 
@@ -168,6 +168,8 @@ def _sequences(example: npt.ArrayLike, shape: tuple[int, ...]) -> Float64:
         found = np.asarray(example, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise DataError("example: not an array of numbers; give sequences [N, steps, *input shape]") from error
+    if len(shape) == 3 and shape[1] == 1 and found.ndim == 4:
+        found = found[:, :, :, None, :]  # signals run as maps of height one
     if found.ndim != len(shape) + 2 or found.shape[2:] != shape or 0 in found.shape:
         wanted = f"[N, steps, {', '.join(map(str, shape))}]"
         raise DataError(f"example has shape {list(found.shape)}, the NIR graph takes sequences {wanted}")
@@ -222,8 +224,6 @@ def _why_unknown(node: nir.NIRNode) -> str:
     kind = type(node).__name__
     if isinstance(node, nir.Delay):
         return "delays are not supported yet; leave the Delay node out where it is 0"
-    if isinstance(node, nir.Conv1d):
-        return "write Conv1d as a Conv2d on maps of height 1"
     return f"{kind} has no counterpart here"
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import nir
 import numpy as np
+import numpy.typing as npt
 
 from spikec.conversion.from_nir.feedback import Edge
 from spikec.errors import GraphError
@@ -20,12 +21,35 @@ def pair(value: object) -> tuple[int, int]:
     return int(first), int(second)
 
 
-def pads_of(node: nir.Conv2d) -> tuple[int, int, int, int]:
+def pads_of(node: nir.Conv1d | nir.Conv2d) -> tuple[int, int, int, int]:
     """Top, bottom, left and right padding of a convolution."""
-    _, _, height, width = np.shape(node.weight)
-    kernel, stride, dilation = (height, width), pair(node.stride), pair(node.dilation)
-    padding = node.padding if isinstance(node.padding, str) else pair(node.padding)
-    return convolution_pads(padding, kernel, dilation, stride)
+    _, _, height, width = kernel_of(node)[0].shape
+    stride, dilation = strides_of(node)
+    padding: object = node.padding
+    if isinstance(node, nir.Conv1d) and not isinstance(padding, str):
+        padding = (0, int(np.asarray(padding).reshape(-1)[0]))
+    padding = padding if isinstance(padding, str) else pair(padding)
+    return convolution_pads(padding, (height, width), dilation, stride)
+
+
+def lifted(shape: Shape) -> Shape:
+    """Signals (C, L) run as maps of height one."""
+    return (shape[0], 1, shape[1]) if len(shape) == 2 else shape
+
+
+def kernel_of(node: nir.Conv1d | nir.Conv2d) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Weights [O, I / groups, kH, kW] and biases [O] of a convolution."""
+    weight = np.asarray(node.weight, dtype=np.float64)
+    bias = np.broadcast_to(np.asarray(node.bias, dtype=np.float64).reshape(-1), weight.shape[:1])
+    return (weight[:, :, None, :] if isinstance(node, nir.Conv1d) else weight), bias
+
+
+def strides_of(node: nir.Conv1d | nir.Conv2d) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Stride and dilation of a convolution, rows and columns."""
+    if isinstance(node, nir.Conv1d):
+        stride, dilation = (int(np.asarray(value).reshape(-1)[0]) for value in (node.stride, node.dilation))
+        return (1, stride), (1, dilation)
+    return pair(node.stride), pair(node.dilation)
 
 
 def output_shapes(
@@ -57,7 +81,7 @@ def _entering(
 ) -> Shape | None:
     """The shape that enters a node, from any source that has one by now."""
     if isinstance(node, nir.Input):
-        return tuple(int(n) for n in np.asarray(node.input_type["input"]).reshape(-1))
+        return lifted(tuple(int(n) for n in np.asarray(node.input_type["input"]).reshape(-1)))
     return next((found[source] for source in sources[name] if source in found), None)
 
 
@@ -65,14 +89,14 @@ def _leaving(name: str, node: nir.NIRNode, entering: Shape) -> Shape:
     match node:
         case nir.Input():
             if len(entering) not in (1, 3) or min(entering) < 1:
-                raise _error(name, f"the input has shape {entering}; it must be flat or (C, H, W)")
+                raise _error(name, f"the input has shape {entering}; it must be flat, (C, L) or (C, H, W)")
             return entering
         case nir.Affine() | nir.Linear():
             weight = np.shape(node.weight)
             if len(weight) != 2 or entering != (weight[1],):
                 raise _error(name, f"weights of shape {weight} do not fit its input {entering}; flatten it first")
             return (weight[0],)
-        case nir.Conv2d():
+        case nir.Conv1d() | nir.Conv2d():
             return _convolved(name, node, entering)
         case nir.SumPool2d() | nir.AvgPool2d():
             return _pooled(name, node, entering)
@@ -81,10 +105,16 @@ def _leaving(name: str, node: nir.NIRNode, entering: Shape) -> Shape:
         case nir.Output():
             return entering
     for field in ("r", "tau", "tau_mem", "v_threshold", "threshold", "scale"):
-        own = np.shape(getattr(node, field, 0))
+        own = np.shape(aligned(getattr(node, field, 0), entering))
         if np.broadcast_shapes(own, entering) != entering if _broadcasts(own, entering) else True:
             raise _error(name, f"{field} has shape {own}, its source has {entering}")
     return entering
+
+
+def aligned(value: object, shape: Shape) -> npt.NDArray[np.float64]:
+    """Numbers of a node, with the axis that signals lack where the neurons are maps of height one."""
+    array = np.asarray(value, dtype=np.float64)
+    return array[:, None, :] if array.ndim == 2 and len(shape) == 3 and shape[1] == 1 else array
 
 
 def _broadcasts(first: Shape, second: Shape) -> bool:
@@ -95,14 +125,15 @@ def _broadcasts(first: Shape, second: Shape) -> bool:
     return True
 
 
-def _convolved(name: str, node: nir.Conv2d, entering: Shape) -> Shape:
-    weight, groups = np.shape(node.weight), int(np.asarray(node.groups))
+def _convolved(name: str, node: nir.Conv1d | nir.Conv2d, entering: Shape) -> Shape:
+    if np.ndim(node.weight) != (3 if isinstance(node, nir.Conv1d) else 4):
+        raise _error(name, f"weights of shape {np.shape(node.weight)} are none of a {type(node).__name__}")
+    weight, groups = kernel_of(node)[0].shape, int(np.asarray(node.groups))
     if len(entering) != 3 or len(weight) != 4 or weight[1] * groups != entering[0]:
         raise _error(name, f"weights of shape {weight} in {groups} groups do not fit {entering}")
     top, bottom, left, right = pads_of(node)
-    sizes = zip(
-        entering[1:], weight[2:], pair(node.stride), (top + bottom, left + right), pair(node.dilation), strict=True
-    )
+    stride, dilation = strides_of(node)
+    sizes = zip(entering[1:], weight[2:], stride, (top + bottom, left + right), dilation, strict=True)
     spatial = [output_size(*each) for each in sizes]
     if min(spatial) < 1:
         raise _error(name, f"the kernel {weight[2:]} is larger than its padded input {entering}")
@@ -123,7 +154,8 @@ def _pooled(name: str, node: nir.SumPool2d | nir.AvgPool2d, entering: Shape) -> 
 
 
 def _flat(name: str, node: nir.Flatten, entering: Shape) -> Shape:
-    start, end, rank = int(np.asarray(node.start_dim)), int(np.asarray(node.end_dim)), len(entering)
+    start, end = int(np.asarray(node.start_dim)), int(np.asarray(node.end_dim))
+    rank = 2 if len(entering) == 3 and np.size(node.input_type["input"]) == 2 else len(entering)
     if start % rank >= end % rank:
         return entering
     if (start % rank, end % rank) != (0, rank - 1):
