@@ -62,7 +62,11 @@ _EXPORTS = {
     "DataError": "spikec.errors",
 }
 
+#: Public packages that are reached by their own name.
+_PACKAGES = ("nir",)
+
 if TYPE_CHECKING:
+    from spikec import nir as nir
     from spikec.advising import advise as advise
     from spikec.conversion import QCFS as QCFS
     from spikec.conversion import SRP as SRP
@@ -127,8 +131,10 @@ def __getattr__(name: str) -> Any:
         value = getattr(import_module(_EXPORTS[name]), name)
         globals()[name] = value
         return value
+    if name in _PACKAGES:
+        return import_module(f"spikec.{name}")
     raise AttributeError(f"module 'spikec' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_EXPORTS])
+    return sorted({*globals(), *_EXPORTS, *_PACKAGES})

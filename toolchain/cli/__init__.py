@@ -39,6 +39,7 @@ COMMANDS = (
     "netx",
     "sweep",
     "advise",
+    "nir",
     "doctor",
 )
 

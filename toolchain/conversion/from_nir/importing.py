@@ -16,6 +16,7 @@ import torch
 from torch import fx
 
 from spikec.arguments import whole_number
+from spikec.conversion.from_nir import REFUSED
 from spikec.conversion.from_nir.naming import legal_names
 from spikec.conversion.from_nir.translating import Translator
 from spikec.conversion.network import Provenance, SpikingNetwork
@@ -73,18 +74,12 @@ def import_nir(
     if dt is not None and not (np.isfinite(dt) and dt > 0):
         raise ConversionError(f"dt must be a positive number, not {dt!r}")
     graph = source if isinstance(source, nir.NIRGraph) else read_nir(source)
-    obstacles = _obstacles(graph, dt)
-    if obstacles:
-        more = f" (and {len(obstacles) - _SHOWN} more)" if len(obstacles) > _SHOWN else ""
-        raise GraphError(f"cannot import this NIR graph: {'; '.join(obstacles[:_SHOWN])}{more}")
+    found = image_obstacles(graph, dt)
+    if found:
+        more = f" (and {len(found) - _SHOWN} more)" if len(found) > _SHOWN else ""
+        raise GraphError(f"{REFUSED}{'; '.join(found[:_SHOWN])}{more}")
     images = as_images(example, "example")
-    order = topological_order(graph)
-    assert order is not None  # a cycle is an obstacle
-    names = legal_names(graph.nodes)
-    translator = Translator(timesteps=timesteps, half=v_init == "half", dt=dt)
-    for name in order:
-        sources = [str(a) for a, b in graph.edges if str(b) == name]
-        translator.add(name, names[name], graph.nodes[name], sorted(sources, key=order.index))
+    translator = translated(graph, Translator(timesteps=timesteps, half=v_init == "half", dt=dt))
     if tuple(images.shape[1:]) != translator.input_shape:
         raise DataError(
             f"example has images of shape {tuple(images.shape[1:])}, the NIR graph takes {translator.input_shape}"
@@ -101,8 +96,19 @@ def import_nir(
     ).eval()
 
 
-def _obstacles(graph: nir.NIRGraph, dt: float | None) -> list[str]:
-    """What keeps a graph from being imported, one phrase each."""
+def translated(graph: nir.NIRGraph, translator: Translator) -> Translator:
+    """``translator``, with every node of a graph without :func:`image_obstacles` added. Raises :class:`GraphError`."""
+    order = topological_order(graph)
+    assert order is not None  # a cycle is an obstacle
+    names = legal_names(graph.nodes)
+    for name in order:
+        sources = [str(a) for a, b in graph.edges if str(b) == name]
+        translator.add(name, names[name], graph.nodes[name], sorted(sources, key=order.index))
+    return translator
+
+
+def image_obstacles(graph: nir.NIRGraph, dt: float | None) -> list[str]:
+    """What keeps a graph from being imported for images, one phrase each."""
     if metadata_of(graph):
         return ["it is a deployment file already; load it with tc.load"]
     if NOTE in graph.metadata:

@@ -11,6 +11,7 @@ import nir
 import numpy as np
 import numpy.typing as npt
 
+from spikec.conversion.from_nir import REFUSED
 from spikec.conversion.from_nir.dynamics import (
     FIRING,
     INTEGRATIONS,
@@ -117,12 +118,11 @@ def import_sequences(
     if NOTE in graph.metadata:
         raise GraphError("it is the portable form of a deployment, for other simulators; load the deployment itself")
     held, edges = flattened(graph)
-    firing = {name for name, node in held.items() if isinstance(node, FIRING)}
-    back = feedback_edges(list(held), edges, firing)
-    found = [*_obstacles(held, edges, back, dt, integration)]
+    back = _feedback(held, edges)
+    found = _obstacles(held, edges, back, dt, integration)
     if found:
         more = f" (and {len(found) - _SHOWN} more)" if len(found) > _SHOWN else ""
-        raise GraphError(f"cannot import this NIR graph: {'; '.join(found[:_SHOWN])}{more}")
+        raise GraphError(f"{REFUSED}{'; '.join(found[:_SHOWN])}{more}")
     assert back is not None
     order = _order(held, edges - back)
     names = legal_names(held)
@@ -151,6 +151,20 @@ def import_sequences(
         example=sequences[-_EXAMPLES:],
         provenance=Provenance("nir", content_sha256(graph), settings),
     )
+
+
+def sequence_obstacles(graph: nir.NIRGraph, dt: float | None, integration: Integration = "euler") -> list[str]:
+    """What keeps a graph from being imported for sequences, one phrase each; shapes are not looked at.
+
+    Raises :class:`GraphError` where graphs inside it cannot be written flat.
+    """
+    held, edges = flattened(graph)
+    return _obstacles(held, edges, _feedback(held, edges), dt, integration)
+
+
+def _feedback(nodes: Mapping[str, nir.NIRNode], edges: set[Edge]) -> frozenset[Edge] | None:
+    firing = {name for name, node in nodes.items() if isinstance(node, FIRING)}
+    return feedback_edges(list(nodes), edges, firing)
 
 
 def sequence_range(sequences: Float64) -> InputRange:

@@ -8,6 +8,7 @@ import nir
 import numpy as np
 import numpy.typing as npt
 
+from spikec.conversion.from_nir import REFUSED
 from spikec.conversion.from_nir.feedback import Edge
 from spikec.errors import GraphError
 from spikec.frontend.module_handlers import convolution_pads
@@ -64,7 +65,7 @@ def output_shapes(
     while left:
         known = [name for name in left if _entering(name, left[name], sources, found) is not None]
         if not known:
-            raise GraphError(f"cannot import this NIR graph: {next(iter(left))}: nothing says which shape enters it")
+            raise GraphError(f"{REFUSED}{next(iter(left))}: nothing says which shape enters it")
         for name in known:
             entering = _entering(name, left.pop(name), sources, found)
             assert entering is not None
@@ -168,4 +169,4 @@ def _flat(name: str, node: nir.Flatten, entering: Shape) -> Shape:
 
 
 def _error(name: str, phrase: str) -> GraphError:
-    return GraphError(f"cannot import this NIR graph: {name}: {phrase}")
+    return GraphError(f"{REFUSED}{name}: {phrase}")

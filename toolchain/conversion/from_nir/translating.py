@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import fx, nn
 
+from spikec.conversion.from_nir import REFUSED
 from spikec.conversion.neurons import Neuron, NeuronSpec
 from spikec.errors import GraphError
 from spikec.frontend import AveragePool, ChannelAffine, Convolution, Dense, FlattenAll
@@ -82,7 +83,7 @@ class Translator:
                 raise self._error(f"{type(node).__name__} has no counterpart here")
 
     def _error(self, phrase: str) -> GraphError:
-        return GraphError(f"cannot import this NIR graph: {self._original}: {phrase}")
+        return GraphError(f"{REFUSED}{self._original}: {phrase}")
 
     def _finish(self, node: fx.Node, shape: Shape) -> fx.Node:
         node.meta["shape"], node.meta["where"] = shape, f"NIR node {self._original}"

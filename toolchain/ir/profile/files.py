@@ -84,16 +84,24 @@ def load(path: str | os.PathLike[str]) -> nir.NIRGraph:
     """
     source = Path(path)
     graph = read_nir(source)
+    try:
+        check_deployment(graph)
+    except GraphError as error:
+        raise GraphError(f"{source}: {error}") from error
+    return graph
+
+
+def check_deployment(graph: nir.NIRGraph) -> None:
+    """Raises :class:`GraphError`, in one sentence, for a graph from a file that is foreign or was edited."""
     stored = text_of(metadata_of(graph), "metadata_sha256")
     try:
         decode(graph)
         if stored and stored != metadata_sha256(graph):  # other writers leave it out
             raise GraphError("not a sound spikec graph: metadata was changed after the file was written")
-    except GraphError as error:
-        raise GraphError(f"{source}: {error}") from error
+    except GraphError:
+        raise
     except Exception as error:  # a damaged value may have any type
-        raise GraphError(f"{source}: not a sound spikec graph: {error}") from error
-    return graph
+        raise GraphError(f"not a sound spikec graph: {error}") from error
 
 
 def read_nir(path: str | os.PathLike[str]) -> nir.NIRGraph:
