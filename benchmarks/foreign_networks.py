@@ -107,15 +107,9 @@ class SnnTorch(Worker):
 
         return snntorch.RSynaptic(KEEP_CURRENT, KEEP_MEMBRANE, linear_features=n, init_hidden=True)
 
-    def rsynaptic_at_once(self, n: int) -> nn.Module:
-        import snntorch
-
-        given = {"reset_mechanism": "zero", "reset_delay": False, "linear_features": n}
-        return snntorch.RSynaptic(KEEP_CURRENT, KEEP_MEMBRANE, init_hidden=True, **given)
-
 
 class Norse(Worker):
-    #: Norse's own step in seconds.
+    #: Norse's own step in seconds, and what its exporter takes by default.
     dt = 1e-3
 
     def wired(self, layers: list[nn.Module]) -> nn.Sequential:
@@ -126,7 +120,8 @@ class Norse(Worker):
     def export(self, name: str, network: nn.Sequential, features: int) -> nir.NIRGraph:
         from norse.torch import to_nir
 
-        graph = to_nir(network, torch.zeros(1, features) if name == "box_batch" else torch.zeros(features))
+        sample = torch.zeros(1, features) if name == "box_batch" else torch.zeros(features)
+        graph = to_nir(network, sample, dt=1.0 if name == "box_seconds" else self.dt)
         if name == "lif_w_in":
             for node in graph.nodes.values():
                 if isinstance(node, nir.CubaLIF):
@@ -153,7 +148,7 @@ class Norse(Worker):
 
         return LIFBoxCell(LIFBoxParameters(**self._membrane(n)))
 
-    box_batch = box
+    box_batch = box_seconds = box
 
     def lif(self, n: int) -> nn.Module:
         from norse.torch import LIFCell, LIFParameters
@@ -210,9 +205,7 @@ class Sinabs(Worker):
     def squeeze(self, n: int, **options: Any) -> nn.Module:
         from sinabs.layers import LIFSqueeze
 
-        return LIFSqueeze(
-            batch_size=1, tau_mem=_full(n, TAU_MEMBRANE), spike_threshold=torch.ones(n), **options
-        )
+        return LIFSqueeze(batch_size=1, tau_mem=_full(n, TAU_MEMBRANE), spike_threshold=torch.ones(n), **options)
 
     def squeeze_single(self, n: int) -> nn.Module:
         from sinabs.activation import SingleSpike
@@ -264,13 +257,13 @@ class SpikingJelly(Worker):
         return LinearRecurrentContainer(self.lif(n), n, n)
 
 
-
 WORKERS: dict[str, type[Worker]] = {
     "snntorch": SnnTorch,
     "norse": Norse,
     "sinabs": Sinabs,
     "spikingjelly": SpikingJelly,
 }
+
 
 def _full(n: int, value: float) -> Tensor:
     return torch.full((n,), value)

@@ -5,9 +5,9 @@
 In the environment of each framework (``benchmarks.environments``) small random networks of its own neurons run in float
 on random spikes and are exported to NIR. Here each file is imported, stepped in float by NIR's equations and as
 integers, and both are compared with the framework's spikes, layer by layer and step by step. Where the float run
-differs, the reason is a rule that is run too (``benchmarks.foreign_rules``). Writes the table of
-``docs/interoperability.md``. Exit code 3 where a file is refused or differs otherwise than ``benchmarks.foreign_cases``
-says: then these lines and the documentation are out of date.
+differs, the reason is a rule that is run too (``benchmarks.foreign_rules``). A file that ``nir.read`` refuses is
+diagnosed, repaired and then compared. Writes the tables of ``docs/interoperability.md``. Exit code 3 where a file is
+refused or differs otherwise than ``benchmarks.foreign_cases`` says: then these lines and the page are out of date.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import nir
 import numpy as np
@@ -27,32 +29,42 @@ import numpy.typing as npt
 import spikec as tc
 from benchmarks.environments import FRAMEWORKS, ROOT, Framework, environment, run
 from benchmarks.foreign_cases import CASES, Foreign, Stage
-from benchmarks.foreign_rules import NIR, run_rule
+from benchmarks.foreign_rules import NIR, rounded, run_rule
 from benchmarks.marked import write
 from spikec.conversion.from_nir.running import run_float
+from spikec.targets.base import get_target
 
 PAGE = ROOT / "docs" / "interoperability.md"
-SEED, SEQUENCES, STEPS, RATE = 0, 40, 100, 0.2
+SEED, SEQUENCES, STEPS, RATE, IN_LAVA = 0, 40, 100, 0.2, 4
 #: Neurons of the input and of both layers; standard deviations of weights and biases.
 SIZES, SPREAD, BIAS = (12, 16, 8), 0.35, 0.02
 
-Emitted = Mapping[str, npt.NDArray[np.float64]]
+#: What each layer emits [N, steps, neurons].
+Emitted = Mapping[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How far a network came, and what was said where it ended. ``compared``: neuron-steps; ``spikes``: those of them in
-    which the framework's neurons fire; how many differ ``in_float``, with the rule (``explained``, None where none is
-    needed) and ``in_integers``. ``chip``: what keeps it off a Loihi 2, empty if nothing does."""
+    """How far a network came, what was ``said`` where that was not all the way, and ``findings``: errors of its file.
+
+    ``compared``: neuron-steps; ``spikes``: those in which the framework's neurons fire. Those that differ from the
+    framework: ``in_float``, with the rule (``explained``, None where none is needed) and ``in_integers``. Those that
+    differ from NIR's equations in float: integers (``lowered``), and float with weights of 8 bits (``weights``).
+    ``lava``: "identical", the difference, or why it did not run. ``chip``: what keeps it off a Loihi 2, or empty.
+    """
 
     case: Foreign
     stage: Stage
     said: str = ""
+    findings: tuple[str, ...] = ()
     compared: int = 0
     spikes: int = 0
     in_float: int = 0
     explained: int | None = None
     in_integers: int = 0
+    lowered: int = 0
+    weights: int = 0
+    lava: str = ""
     chip: str = ""
 
 
@@ -73,11 +85,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 if case.framework == framework.name:
                     found = results[case.name]
                     outcomes.append(evaluate(case, found, folder / framework.name, chosen_on, sequences))
-    text = table(outcomes)
-    print(text)
+    parts = {"foreign": table(outcomes), "foreign-refused": refusals(outcomes)}
+    print("\n\n".join(parts.values()))
     if not args.only:
-        write(PAGE, "foreign", text)
-        print(f"wrote the table of {PAGE.relative_to(ROOT)}")
+        for name, part in parts.items():
+            write(PAGE, name, part)
+        print(f"wrote the tables of {PAGE.relative_to(ROOT)}")
     problems = [complaint for outcome in outcomes for complaint in complaints(outcome)]
     print("\n".join(problems) or "every file is refused, agrees or differs as benchmarks.foreign_cases says")
     return 3 if problems else 0
@@ -88,7 +101,7 @@ def prepare(folder: Path) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(SEED)
     weights = {}
-    for index, (n_in, n_out) in enumerate(zip(SIZES[:-1], SIZES[1:], strict=True)):
+    for index, (n_in, n_out) in enumerate(pairwise(SIZES)):
         weights[f"weight{index}"] = SPREAD * rng.standard_normal((n_out, n_in))
         weights[f"bias{index}"] = BIAS * rng.standard_normal(n_out)
         weights[f"recurrent{index}"] = SPREAD * rng.standard_normal((n_out, n_out))
@@ -124,32 +137,48 @@ def evaluate(
     if result["stage"] != "done":
         return Outcome(case, "export" if result["stage"] == "export" else "write", result["said"])
     path = folder / f"{case.name}.nir"
+    refusal, findings = "", ()
     try:
         nir.read(path)
     except Exception as error:  # nir raises many kinds
-        return Outcome(case, "read", f"{type(error).__name__}: {error}")
+        refusal = f"{type(error).__name__}: {error}"
+        repaired = tc.nir.repair(path, folder / f"{case.name}-repaired.nir")
+        path, findings = Path(repaired.out), tuple(sorted({finding.rule for finding in repaired.before.errors}))
     given = {"dt": case.dt, "integration": case.integration, "subtract": case.subtract}
     network = tc.import_sequences(path, example=chosen_on, **given)
     with np.load(folder / f"{case.name}.npz") as kept:
         theirs = dict(zip(network.neurons, kept.values(), strict=True))
     graph = tc.lower(network, tc.Int8(per="channel"))
     x = sequences.astype(np.float64)
+    ours, integers = run_float(network, x).spikes, tc.simulate(graph, x, record="spikes").spikes
     refused = [violation for violation in tc.check(graph, target="loihi2") if violation.severity == "error"]
     return Outcome(
         case,
-        "compared",
+        "repaired" if refusal else "compared",
+        refusal,
+        findings,
         compared=sum(train.size for train in theirs.values()),
         spikes=sum(int((train > 0).sum()) for train in theirs.values()),
-        in_float=differences(theirs, run_float(network, x).spikes),
+        in_float=differences(theirs, ours),
         explained=None if case.rule is NIR else differences(theirs, run_rule(network, case.rule, x)),
-        in_integers=differences(theirs, tc.simulate(graph, x, record="spikes").spikes),
+        in_integers=differences(theirs, integers),
+        lowered=differences(ours, integers),
+        weights=differences(ours, run_float(rounded(network), x).spikes),
+        lava=_lava(graph, x[:IN_LAVA]),
         chip=refused[0].rule if refused else "",
     )
 
 
-def differences(theirs: Emitted, ours: Mapping[str, npt.NDArray[np.generic]]) -> int:
+def _lava(graph: nir.NIRGraph, sequences: npt.NDArray[np.float64]) -> str:
+    if get_target("lava").available() is not None:
+        return "Lava is not installed"
+    result = tc.crosscheck(graph, "lava", sequences)
+    return "identical" if result.identical else str(result.difference)
+
+
+def differences(some: Emitted, others: Emitted) -> int:
     """Neuron-steps in which two runs emit something else."""
-    return sum(int((train != ours[name].astype(np.float64)).sum()) for name, train in theirs.items())
+    return sum(int((train.astype(np.float64) != others[name]).sum()) for name, train in some.items())
 
 
 def complaints(outcome: Outcome) -> list[str]:
@@ -158,44 +187,72 @@ def complaints(outcome: Outcome) -> list[str]:
     where = f"{case.framework}, {case.name}"
     if outcome.stage != case.stage:
         return [f"{where}: should come as far as {case.stage!r}, but {outcome.stage!r}: {outcome.said}"]
-    if outcome.stage != "compared":
+    if outcome.stage in ("export", "write"):
         return []
     found = []
     if not outcome.spikes:
         found.append(f"{where}: no neuron fires")
+    if outcome.stage == "repaired" and not outcome.findings:
+        found.append(f"{where}: nir.read refuses it, but the doctor finds no error")
     if outcome.explained is None and outcome.in_float:
         found.append(f"{where}: {outcome.in_float} spikes differ in float, and no reason is known")
     if outcome.explained:
         found.append(f"{where}: {outcome.explained} spikes differ with the rule that should explain them")
     if outcome.explained is not None and not outcome.in_float:
         found.append(f"{where}: nothing differs in float; the rule is not needed")
+    if outcome.lava not in ("identical", "Lava is not installed"):
+        found.append(f"{where}: Lava differs from the golden model: {outcome.lava}")
     return found
 
 
-_ENDS = {"export": "its exporter fails", "write": "nir.write refuses it", "read": "nir.read refuses it"}
+_COLUMNS = (
+    "framework",
+    "network",
+    "dt, reset",
+    "neuron-steps",
+    "spikes",
+    "differ in float",
+    "differ as integers",
+    "integers and our float",
+    "8-bit weights alone",
+    "golden and Lava",
+    "fits Loihi 2",
+    "why float differs",
+)
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
-    """The table of the documentation in Markdown."""
-    head = ("framework", "network", "step", "neuron-steps", "spikes", "differ in float", "differ as integers", "why")
-    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
-    versions = {f.name: next(iter(f.bare or f.packages)).replace("==", " ") for f in FRAMEWORKS}
+    """What was compared, in Markdown."""
+    rows: list[tuple[str, ...]] = [_COLUMNS]
     for o in outcomes:
-        case, cells = o.case, ["", "", "", "", ""]
-        why = f"{_ENDS[o.stage]}: {_code(o.said)}" if o.stage != "compared" else ""
-        if o.stage == "compared":
-            reset = "subtract" if case.subtract else "reset to v_reset"
-            kind = "" if case.integration == "euler" else f", {case.integration}"
-            numbers = (o.compared, o.spikes, o.in_float, o.in_integers)
-            cells = [f"dt {case.dt:g}{kind}, {reset}", *(f"{number:,}" for number in numbers)]
-            why = f"{case.rule.says}; stepped so, {o.explained:,} differ" if o.explained is not None else ""
-            why = "; ".join(part for part in (why, f"not for Loihi 2: {o.chip}" if o.chip else "") if part)
-        lines.append(f"| {' | '.join([versions[case.framework], case.label, *cells, why])} |")
-    return "\n".join(lines)
+        if o.stage in ("compared", "repaired"):
+            kind = "" if o.case.integration == "euler" else ", exponential"
+            step = f"{o.case.dt:g}{kind}, {'subtract' if o.case.subtract else 'v_reset'}"
+            counts = (f"{n:,}" for n in (o.compared, o.spikes, o.in_float, o.in_integers, o.lowered, o.weights))
+            why = f"{o.case.rule.says}; stepped so, {o.explained:,} differ" if o.explained is not None else ""
+            rows.append((*_named(o), step, *counts, o.lava, f"no: {o.chip}" if o.chip else "yes", why))
+    return _markdown(rows)
 
 
-def _code(text: str) -> str:
-    return f"`{text.replace('|', '/')}`"
+def refusals(outcomes: Sequence[Outcome]) -> str:
+    """What was refused, where and how, in Markdown; the doctor's errors where a file exists."""
+    where = {"export": "its exporter", "write": "`nir.write`", "repaired": "`nir.read`"}
+    rows: list[tuple[str, ...]] = [("framework", "network", "refused by", "which says", "`spikec nir doctor`")]
+    for o in outcomes:
+        if o.stage in where:
+            found = f"{', '.join(f'`{rule}`' for rule in o.findings)}; compared after `spikec nir repair`"
+            rows.append((*_named(o), where[o.stage], f"`{o.said.split('. ')[0]}`", found if o.findings else ""))
+    return _markdown(rows)
+
+
+def _named(outcome: Outcome) -> tuple[str, str]:
+    framework = next(f for f in FRAMEWORKS if f.name == outcome.case.framework)
+    return next(iter(framework.bare or framework.packages)).replace("==", " "), outcome.case.label
+
+
+def _markdown(rows: Sequence[tuple[str, ...]]) -> str:
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([lines[0], "|---" * len(rows[0]) + "|", *lines[1:]])
 
 
 if __name__ == "__main__":

@@ -1,14 +1,16 @@
 """What a framework does otherwise than NIR's step, as a rule that can be run: the reason for spikes that differ.
 
-A chain of weights and neurons, where a layer may also lead to itself, stepped in float64. With :data:`NIR` this is NIR's
-step; every other rule says one thing that a framework does instead. If the framework's spikes come out, the rule is
-what it does.
+A chain of weights and neurons, where a layer may also lead to itself, stepped in float64. With :data:`NIR` this is
+NIR's step; every other rule says one thing that a framework does instead. If the framework's spikes come out, the rule
+is what it does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import nir
 import numpy as np
@@ -26,11 +28,13 @@ def unchanged(neurons: Dynamics) -> Dynamics:
 
 @dataclass(frozen=True)
 class Rule:
-    """``says``: in words. ``late``: a spike resets the membrane in the next step, after leak and input. ``several``: as
-    many spikes in a step as the threshold fits into the membrane. ``meant``: the neurons that the file should hold."""
+    """``says``: in words. ``reset``: ``at once``; ``late``, in the step after the spike, behind leak and input; or
+    ``again``: at once, but where the membrane is still above its threshold after that, the next step takes the
+    threshold off before it compares, and gives it back if the neuron does not fire then. ``several``: as many spikes in
+    a step as the threshold fits into the membrane. ``meant``: the neurons that the file should hold."""
 
     says: str
-    late: bool = False
+    reset: Literal["at once", "late", "again"] = "at once"
     several: bool = False
     meant: Callable[[Dynamics], Dynamics] = unchanged
 
@@ -68,11 +72,17 @@ def _layer(n: Dynamics, rule: Rule, drive: Float64, back: tuple[Float64, Float64
         z = drive[:, step] + (emitted @ back[0].T + back[1] if back else 0.0)
         u = n.keep_u * u + n.gain_u * z
         m = n.keep_v * v + n.gain_v * u + n.drive
-        if rule.late:
-            m = _reset(m, emitted, n)
-        ratio = m / n.threshold
-        emitted = np.maximum(np.trunc(ratio), 0.0) if rule.several else (m > n.threshold).astype(np.float64)
-        v = m if rule.late else _reset(m, emitted, n)
+        before = emitted if rule.reset == "late" else v > n.threshold
+        if rule.reset != "at once":
+            m = _reset(m, before, n)
+        emitted = np.maximum(np.trunc(m / n.threshold), 0.0) if rule.several else (m > n.threshold).astype(np.float64)
+        match rule.reset:
+            case "at once":
+                v = _reset(m, emitted, n)
+            case "late":
+                v = m
+            case "again":
+                v = _reset(m, emitted - before, n)
         out.append(emitted)
     return np.stack(out, axis=1)
 
@@ -82,9 +92,19 @@ def _reset(m: Float64, emitted: Float64, n: Dynamics) -> Float64:
     return m - emitted * (n.threshold - n.reset) if n.subtract else np.where(emitted > 0, n.reset, m)
 
 
-def _weights(
-    network: SequenceNetwork, name: str
-) -> tuple[tuple[Float64, Float64], tuple[Float64, Float64] | None]:
+def rounded(network: SequenceNetwork) -> SequenceNetwork:
+    """The network with weights of 8 bits, one scale per output, and nothing else rounded."""
+    nodes = dict(network.nodes)
+    for name, node in nodes.items():
+        if isinstance(node, nir.Affine | nir.Linear):
+            weight = np.asarray(node.weight, dtype=np.float64)
+            unit = np.abs(weight).max(axis=1, keepdims=True) / 127
+            nodes[name] = copied = copy(node)
+            copied.weight = np.rint(weight / unit) * unit
+    return replace(network, nodes=nodes)
+
+
+def _weights(network: SequenceNetwork, name: str) -> tuple[tuple[Float64, Float64], tuple[Float64, Float64] | None]:
     """Weights and bias of what leads to a layer from the one before it, and of what leads from it to itself."""
     forward, back = None, None
     for source in network.sources[name]:
