@@ -1,6 +1,6 @@
 """When logical step 0 reaches every node, in Lava steps.
 
-A feedback carries the emission of the step before, so it leaves one logical step before the population it listens to.
+What a delay sends was sent some logical steps before, so it leaves as much earlier than what it listens to.
 Where a cycle passes more synapses than that leaves time for (two layers that feed each other take two Lava steps),
 every logical step takes as many Lava steps as the slowest cycle needs: the *pace*.
 """
@@ -21,8 +21,8 @@ from spikec.targets.lava.paths import InputCoding
 @dataclass(frozen=True)
 class Alignment:
     """``pace``: Lava steps of a logical step. ``arrivals``: the Lava step at which each node that receives messages
-    receives those of logical step 0; a synapse behind a feedback may have -1. ``operations``: what the operations that
-    receive messages become in Lava."""
+    receives those of logical step 0; a synapse behind a delay may have less than 0. ``operations``: what the operations
+    that receive messages become in Lava."""
 
     pace: int
     arrivals: Mapping[str, int]
@@ -45,7 +45,10 @@ def align(graph: ig.IntegerGraph, coding: InputCoding) -> Alignment:
 
 
 def _check_cycles(graph: ig.IntegerGraph) -> None:
-    for group in groups(graph) if graph.feedback else ():
+    for delayed in graph.delayed:
+        if isinstance(graph.nodes[delayed.of], ig.InputNode) and not graph.sequences:
+            raise DoesNotFit(f"{delayed.of}: an image that stays the same cannot come later; delays are for sequences")
+    for group in groups(graph) if graph.delayed else ():
         for node in group:
             if len(group) > 1 and isinstance(node, ig.Population) and kinds.emit_delay(graph, node):
                 raise DoesNotFit(
@@ -61,7 +64,7 @@ def _sending(graph: ig.IntegerGraph, coding: InputCoding) -> set[str]:
         match node:
             case ig.InputNode():
                 sends = coding == "graded"
-            case ig.Population() | ig.Feedback():
+            case ig.Population() | ig.Delayed():
                 sends = True
             case ig.Operation():
                 sends = any(source in found for source in node.sources)
@@ -76,10 +79,10 @@ def _sending(graph: ig.IntegerGraph, coding: InputCoding) -> set[str]:
 
 def _arrivals(graph: ig.IntegerGraph, sending: set[str], alignment: Alignment) -> dict[str, int] | None:
     """The earliest arrivals at a pace; None if some cycle is too slow for it."""
-    back = {feedback.name: -alignment.pace for feedback in graph.feedback}
+    back = {delayed.name: -delayed.steps * alignment.pace for delayed in graph.delayed}
     for _ in range(len(back) + 1):
         arrivals, leaving = _forwards(graph, sending, alignment, back)
-        later = {feedback.name: leaving[feedback.of] - alignment.pace for feedback in graph.feedback}
+        later = {each.name: leaving[each.of] - each.steps * alignment.pace for each in graph.delayed}
         if later == back:
             return arrivals
         back = later
@@ -89,11 +92,11 @@ def _arrivals(graph: ig.IntegerGraph, sending: set[str], alignment: Alignment) -
 def _forwards(
     graph: ig.IntegerGraph, sending: set[str], alignment: Alignment, back: Mapping[str, int]
 ) -> tuple[dict[str, int], dict[str, int]]:
-    """Arrivals of the nodes and when their own step 0 leaves, given when that of each feedback leaves."""
+    """Arrivals of the nodes and when their own step 0 leaves, given when that of each delay leaves."""
     arrivals: dict[str, int] = {}
     leaving = dict(back)
     for node in graph:
-        if isinstance(node, ig.Feedback) or (isinstance(node, ig.Operation) and node.name not in sending):
+        if isinstance(node, ig.Delayed) or (isinstance(node, ig.Operation) and node.name not in sending):
             continue
         arriving = [leaving[source] for source in node.sources if source in sending]
         if isinstance(node, ig.Operation):

@@ -42,7 +42,7 @@ def constant_currents(graph: ig.IntegerGraph, images: npt.NDArray[np.int64] | No
             case ig.Population() | ig.Readout():
                 values[node.name] = None
                 found[node.name] = np.zeros((1, *node.shape[::-1]), np.int64) if total is None else total
-            case ig.Feedback():
+            case ig.Delayed():
                 values[node.name] = None
             case ig.Operation():
                 values[node.name] = LAVA_CURRENTS(node)(node, total)

@@ -46,8 +46,9 @@ def check_ranges(graph: ig.IntegerGraph, *, image_is_sent: bool) -> None:
             case ig.Population():
                 lowest, highest = emitted[node.name]
                 sent[node.name] = _filled(node, min(lowest, 0), highest)
-            case ig.Feedback():
-                lowest, highest = emitted[node.of]
+            case ig.Delayed():
+                sender = graph.nodes[node.of]
+                lowest, highest = (sender.low, sender.high) if isinstance(sender, ig.InputNode) else emitted[node.of]
                 sent[node.name] = _filled(node, min(lowest, 0), highest)
             case ig.Operation():
                 sent[node.name] = LAVA_LIMITS(node)(node, low, high)

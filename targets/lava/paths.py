@@ -24,7 +24,7 @@ LIF_RESET = "lava.proc.lif.process:LIFReset"
 SUM_POOL = f"{_OURS}.wiring:SumPool"
 MAX_POOL = f"{_OURS}.maxima:MaxPool"
 RELAY = f"{_OURS}.wiring:Relay"
-FEEDBACK = f"{_OURS}.feedback:Feedback"
+DELAYED = f"{_OURS}.delayed:Delayed"
 
 #: Where numbers enter and leave.
 IMAGE_SOURCE = f"{_OURS}.source:ImageSource"

@@ -26,7 +26,7 @@ from spikec.targets.lava.operations import Reading
 from spikec.targets.lava.paths import (
     ATRLIF,
     CURRENT_SOURCE,
-    FEEDBACK,
+    DELAYED,
     FRAME_SOURCE,
     IMAGE_SOURCE,
     INTEGRATOR,
@@ -42,7 +42,7 @@ Array = npt.NDArray[Any]
 
 #: Suffixes of the processes beside a stock neuron.
 CURRENT, RECORDER = ":current", ":spikes"
-_WINDOWED = READOUTS | {IMAGE_SOURCE, FRAME_SOURCE, CURRENT_SOURCE, MAX_POOL, FEEDBACK}
+_WINDOWED = READOUTS | {IMAGE_SOURCE, FRAME_SOURCE, CURRENT_SOURCE, MAX_POOL, DELAYED}
 
 
 @dataclass(frozen=True)
@@ -169,13 +169,14 @@ class _Planner:
             case ig.InputNode():
                 if self._coding == "graded":
                     self._add(self._source(node), node.shape, 0)
-            case ig.Feedback():
-                sender = self._graph.nodes[node.of]
-                assert isinstance(sender, ig.Population)
-                listens = self._alignment.arrivals[node.of] + self._alignment.delay(self._graph, sender)
-                settings = {"shape": node.shape[::-1]}
-                # It passes on at once what counts as the input of one step later.
-                self._add(ProcessSpec(FEEDBACK, node.name, listens, settings), node.shape, -self._alignment.pace)
+            case ig.Delayed():
+                sender, listens = self._graph.nodes[node.of], self._alignment.arrivals[node.of]
+                if isinstance(sender, ig.Population):
+                    listens += self._alignment.delay(self._graph, sender)
+                settings = {"shape": node.shape[::-1], "late": node.steps}
+                # It passes on at once what counts as the input of some steps later.
+                earlier = -node.steps * self._alignment.pace
+                self._add(ProcessSpec(DELAYED, node.name, listens, settings), node.shape, earlier)
                 self._connections.append(Connection(node.of, node.name))
             case ig.Operation():
                 if node.name in self._alignment.operations:  # else: computed on the host, part of the constant current

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from spikec.ir.coding import InputNode
-from spikec.ir.graph import Feedback, IntegerGraph, Population, Readout
+from spikec.ir.graph import Delayed, IntegerGraph, Population, Readout
 from spikec.ir.operations import Operation
 from spikec.ir.operations.boxes import Box
 
@@ -33,7 +33,7 @@ def paths(graph: IntegerGraph, layer: Population | Readout, box: Box) -> Iterato
 
     def walk(name: str, box: Box, nodes: tuple[tuple[Operation, Box], ...]) -> Iterator[Path]:
         node = graph.nodes[name]
-        if isinstance(node, Feedback):
+        if isinstance(node, Delayed):
             yield Path(node.of, box, nodes)
         elif isinstance(node, InputNode | Population):
             yield Path(name, box, nodes)

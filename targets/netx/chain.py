@@ -52,8 +52,8 @@ def as_chain(graph: ig.IntegerGraph) -> ig.IntegerGraph:
     Before a dense synapse that reads maps comes a flatten. Raises ``DoesNotFit`` with every reason why netx cannot hold
     the network; ``.reasons`` lists them.
     """
-    if graph.sequences or graph.feedback:
-        refuse(["netx files here hold networks of images, without feedback; Lava itself runs it (spikec verify)"])
+    if graph.sequences or graph.delayed:
+        refuse(["netx files here hold networks of images, without delays; Lava itself runs it (spikec verify)"])
     reasons = [reason for node in graph for reason in _shape_of_chain(graph, node)]
     nodes: dict[str, ig.Node] = {}
     for node in graph:

@@ -39,10 +39,8 @@ def export(graph: IntegerGraph, placement: Placement, trace: Trace, folder: Path
     SANA-FE's one chip cannot replay: several chips, neurons entered by anything but synapses, synapses in a row, and
     steps that rasters leave out.
     """
-    if graph.sequences or graph.feedback:
-        raise DoesNotFit(
-            "SANA-FE replays one image that stays the same, without feedback; this network reads sequences"
-        )
+    if graph.sequences or graph.delayed:
+        raise DoesNotFit("SANA-FE replays one image that stays the same, without delays; this network reads sequences")
     if (placement.mesh, placement.chips) != ((COLUMNS, ROWS, CORES_PER_TILE), 1):
         raise DoesNotFit(
             f"SANA-FE's Loihi is one chip of {COLUMNS} x {ROWS} tiles with {CORES_PER_TILE} cores; this placement "

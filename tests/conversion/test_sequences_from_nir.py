@@ -16,7 +16,7 @@ from spikec.conversion.from_nir.flattening import flattened
 from spikec.conversion.from_nir.running import run_float
 from spikec.conversion.from_nir.sequences import import_sequences, needs_sequences, sequence_range
 from spikec.errors import ConversionError, DataError, GraphError
-from spikec.ir import Feedback, Population, decode
+from spikec.ir import Delayed, Population, decode
 from spikec.ir.leak import Leak
 
 DT = 1e-3
@@ -179,13 +179,54 @@ def test_one_layer_differs_little(seed, per):
     assert layer.shifted <= layer.differ
 
 
+def test_delays():
+    """The input three steps late, spikes two steps late and at once, and a recurrent delay."""
+    rng = np.random.default_rng(4)
+    nodes = {"d3": nir.Delay(full(3, 3 * DT)), "w": dense(rng, 4, 3), "a": lif((4,), r=8.0),
+             "d2": nir.Delay(full(4, 1 * DT)), "d2b": nir.Delay(full(4, 1.2 * DT)), "v": dense(rng, 3, 4),
+             "u": dense(rng, 3, 4), "b": lif((3,), r=8.0), "d1": nir.Delay(full(3, 2 * DT)),
+             "x": dense(rng, 4, 3)}  # fmt: skip
+    edges = [("in", "d3"), ("d3", "w"), ("w", "a"), ("a", "d2"), ("d2", "d2b"), ("d2b", "v"), ("a", "u"), ("v", "b"),
+             ("u", "b"), ("b", "d1"), ("d1", "x"), ("x", "a"), ("b", "out")]  # fmt: skip
+    example = rng.integers(0, 3, (3, 20, 3)).astype(float)
+    network = import_sequences(graph_of(nodes, edges), example=example, dt=DT)
+    assert network.delays == {("input", "w"): 3, ("a", "v"): 2, ("b", "x"): 2}
+    run = run_float(network, example)
+    late = lambda train, n: np.concatenate([np.zeros_like(train[:n]), train[:-n]])  # noqa: E731
+    weigh = lambda name, train: train @ np.asarray(nodes[name].weight).T + nodes[name].bias  # noqa: E731
+    for sequence, a, b in zip(example, run.spikes["a"], run.spikes["b"], strict=True):
+        z = weigh("w", late(sequence, 3)) + weigh("x", late(b.astype(float), 2))
+        np.testing.assert_array_equal(a, by_loops(nodes["a"], z, DT) > 0)
+        z = weigh("v", late(a.astype(float), 2)) + weigh("u", a.astype(float))
+        np.testing.assert_array_equal(b, by_loops(nodes["b"], z, DT) > 0)
+    graph = decode(tc.lower(network))
+    assert {(d.of, d.steps) for d in graph.delayed} == {("input", 3), ("a", 2), ("b", 2)}
+    assert tc.sequence_fidelity(network, graph, example).layers[0].share < 0.5
+
+
+def test_delays_that_cannot_be_told_apart_are_refused():
+    nodes = {"d": nir.Delay(full(3, DT)), "w": nir.Linear(np.ones((2, 3))), "lif": lif((2,))}
+    edges = [("in", "d"), ("d", "w"), ("in", "w"), ("w", "lif"), ("lif", "out")]
+    with pytest.raises(GraphError, match="two different delays"):
+        import_sequences(graph_of(nodes, edges), example=np.ones((1, 4, 3)), dt=DT)
+    circle = {
+        "d": nir.Delay(full(3, 0.0)),
+        "e": nir.Delay(full(3, 0.0)),
+        "w": nir.Linear(np.ones((2, 3))),
+        "lif": lif((2,)),
+    }
+    edges = [("in", "w"), ("d", "e"), ("e", "d"), ("e", "w"), ("w", "lif"), ("lif", "out")]
+    with pytest.raises(GraphError, match="in a circle"):
+        import_sequences(graph_of(circle, edges), example=np.ones((1, 4, 3)), dt=DT)
+
+
 def test_a_recurrent_network_becomes_feedback():
     rng = np.random.default_rng(0)
     example = rng.integers(0, 2, (3, 20, 3)).astype(float)
     network = import_sequences(recurrent(rng), example=example, dt=DT)
     graph = decode(tc.lower(network))
-    assert network.feedback == {("lif", "back")}
-    assert [node.of for node in graph if isinstance(node, Feedback)] == ["lif"]
+    assert network.delays == {("lif", "back"): 1}
+    assert [node.of for node in graph if isinstance(node, Delayed)] == ["lif"]
     assert graph.sequences
     assert isinstance(graph.readout.leak, Leak)
     assert graph.timesteps == 20
@@ -272,7 +313,13 @@ def test_exponential_decay():
         ((nir.Linear(np.ones((2, 3))), lif((2,), tau=0.0)), {}, "tau is not positive"),
         ((nir.Linear(np.ones((2, 3))), lif((2,), r=np.nan)), {}, "not finite"),
         ((nir.Linear(np.ones((2, 3))), lif((2,), reset=1.0)), {}, "not above the membrane's value after a spike"),
-        ((nir.Linear(np.ones((2, 3))), lif((2,)), nir.Delay(np.ones(2))), {}, "delays are not supported"),
+        (
+            (nir.Linear(np.ones((2, 3))), nir.Delay(np.ones(2)), lif((2,))),
+            {},
+            "only spikes and the input can be delayed",
+        ),
+        ((nir.Delay(np.array([1.0, 2, 3])), nir.Linear(np.ones((2, 3))), lif((2,))), {}, "one number for the layer"),
+        ((nir.Delay(np.full(3, 1e9)), nir.Linear(np.ones((2, 3))), lif((2,))), {}, "the most is"),
         ((nir.Linear(np.ones((2, 3))), nir.LI(*(np.ones(2),) * 3), lif((2,))), {}, "that can only be the readout"),
         ((nir.Linear(np.ones((2, 4))), lif((2,))), {}, "do not fit its input"),
         ((nir.Linear(np.ones((2, 3))), lif((5,))), {}, "its source has"),

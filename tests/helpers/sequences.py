@@ -10,15 +10,16 @@ import numpy as np
 from helpers.leaky import fields_of, leaky
 from helpers.oracle import operate
 from spikec.ir.coding import InputNode
-from spikec.ir.graph import Feedback, IntegerGraph, Population, Readout
+from spikec.ir.graph import Delayed, IntegerGraph, Population, Readout
 from spikec.ir.kinds import IF, CubaLIF, SignedIF
 from spikec.ir.leak import Leak
 from spikec.ir.operations import Affine, Convolution, Flatten
 
 
-def random_sequence_graph(rng, *, feedback=True, kinds=("cuba_lif",), extreme=False, image=False):
+def random_sequence_graph(rng, *, feedback=True, kinds=("cuba_lif",), extreme=False, image=False, delays=True):
     """One or two layers of neurons between affine maps (or a convolution, with ``image``), each perhaps with feedback
-    to itself or to the layer before. ``extreme``: numbers at which currents wrap and membranes saturate."""
+    to itself or to the layer before, and perhaps with the input some steps late (``delays``). ``extreme``: numbers at
+    which currents wrap and membranes saturate."""
     low, high = (-128, 127) if extreme else (-20, 20)
     shape = (2, 4, 3) if image else (int(rng.integers(1, 6)),)
     nodes = {"input": InputNode("input", shape, "int8", 1.0, encoding="sequence")}
@@ -42,9 +43,13 @@ def random_sequence_graph(rng, *, feedback=True, kinds=("cuba_lif",), extreme=Fa
         sources = [affine(f"w{i}", last, size)]
         back = [j for j in range(i, layers) if feedback and rng.random() < 0.6]
         for j in back:
-            before = Feedback.named(f"lif{j}", (sizes[j],))
+            before = Delayed.named(f"lif{j}", (sizes[j],), int(rng.choice([1, 1, 2, 4])))
             nodes[before.name] = before
             sources.append(affine(f"r{i}_{j}", before.name, size))
+        if not image and delays and rng.random() < 0.5:  # the input, late
+            before = Delayed.named("input", shape, int(rng.integers(1, 5)))
+            nodes[before.name] = before
+            sources.append(affine(f"late{i}", before.name, size))
         last = f"lif{i}"
         nodes[last] = random_population(rng, last, tuple(sources), (size,), str(rng.choice(kinds)), extreme)
     out = int(rng.integers(1, 4))
@@ -113,6 +118,13 @@ class _Layer:
         return m, s
 
 
+def sent_before(node, frames, trains, step):
+    """What a delay sends: what ``of`` sent at a step, or nothing."""
+    if step < 0:
+        return np.zeros(node.shape, np.int64)
+    return np.asarray(trains[node.of][step] if node.of in trains else frames[step], np.int64)
+
+
 def run_sequence(graph, frames):
     """One sequence [steps, *shape]: trains, membranes before reset, output after each step."""
     layers = {p.name: _Layer(p, len(frames)) for p in graph.populations}
@@ -125,8 +137,8 @@ def run_sequence(graph, frames):
         for node in graph:
             if isinstance(node, InputNode):
                 out[node.name] = np.asarray(frame, np.int64)
-            elif isinstance(node, Feedback):
-                out[node.name] = trains[node.of][step - 1] if step else np.zeros(node.shape, np.int64)
+            elif isinstance(node, Delayed):
+                out[node.name] = sent_before(node, frames, trains, step - node.steps)
             elif isinstance(node, Population):
                 out[node.name] = layers[node.name].step(sum(out[s] for s in node.sources))
                 trains[node.name].append(out[node.name])

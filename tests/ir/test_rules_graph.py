@@ -92,20 +92,33 @@ _BROKEN = {
         ),
     ],
     "requires": [
-        ("qcfs", ("requires", *_BASE, "delays"), "", "the graph requires 'delays', which this version does not know"),
-        ("qcfs", ("set", "requires", "v_init"), "", "metadata 'requires' must be a JSON list of strings, not 'v_init'"),
-    ],
-    "feedback": [
-        ("qcfs", ("set", "feedback", "[1]"), "", "metadata 'feedback' must be a JSON list of pairs of node names"),
-        ("qcfs", ("set", "feedback", "no"), "", "metadata 'feedback' must be a JSON list of pairs of node names"),
-        ("qcfs", ("set", "feedback", '[["a", "b"]]'), "", "feedback names the edge a -> b, which does not exist"),
         (
             "qcfs",
-            ("set", "feedback", '[["classes", "readout"]]'),
-            "classes",
-            "the edge to readout is in feedback; only neurons that fire are fed back",
+            ("requires", *_BASE, "plasticity"),
+            "",
+            "the graph requires 'plasticity', which this version does not",
         ),
-        ("bits", ("set", "feedback", '[["hidden", "last"]]'), "", "feedback needs the schedule 'pipelined'"),
+        ("qcfs", ("set", "requires", "v_init"), "", "metadata 'requires' must be a JSON list of strings, not 'v_init'"),
+    ],
+    "delays": [
+        *(
+            ("qcfs", ("set", "delays", bad), "", "metadata 'delays' must be a JSON list of .source, target, steps.")
+            for bad in ("[1]", "no", '[["a", "b"]]', '[["a", "b", 0]]', '[["a", "b", true]]', '[["a", "b", 1.5]]')
+        ),
+        ("qcfs", ("set", "delays", '[["a", "b", 1]]'), "", "delays names the edge a -> b, which does not exist"),
+        (
+            "qcfs",
+            ("set", "delays", '[["classes", "readout", 1]]'),
+            "classes",
+            "the edge to readout is in delays; only spikes and sequences are delayed",
+        ),
+        (
+            "qcfs",
+            ("set", "delays", '[["input", "stem", 2]]'),
+            "input",
+            "the edge to stem is in delays; only spikes and",
+        ),
+        ("bits", ("set", "delays", '[["hidden", "last", 1]]'), "", "delays needs the schedule 'pipelined'"),
     ],
     "combinations": [
         ("bits", ("set", "schedule", "pipelined"), "", "kind 'bit_serial' needs the schedule 'layerwise'"),

@@ -1,4 +1,4 @@
-"""Feedback in the plan of a Lava network, and which leaky neurons can be Lava's own; none of this needs Lava."""
+"""Delayed in the plan of a Lava network, and which leaky neurons can be Lava's own; none of this needs Lava."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spikec.errors import DoesNotFit, RangeError, ToolchainError
-from spikec.ir import Affine, Feedback, InputNode, IntegerGraph, Population, Readout
+from spikec.ir import Affine, Delayed, InputNode, IntegerGraph, Population, Readout
 from spikec.ir.kinds import IF, CalibratedIF, CubaLIF
 from spikec.targets.lava import LavaOptions
 from spikec.targets.lava.alignment import align
@@ -34,7 +34,7 @@ def neuron(name, *sources, kind=None, **changes):
 
 def recurrent(*extra, last="a", timesteps=5, kind=None):
     """input -> w -> a, which feeds itself; ``extra`` nodes behind it; a readout of ``last``."""
-    before = Feedback.named("a", ONE)
+    before = Delayed.named("a", ONE)
     nodes = [
         InputNode("input", ONE, "int8", 1.0, encoding="sequence"),
         before,
@@ -50,7 +50,7 @@ def recurrent(*extra, last="a", timesteps=5, kind=None):
 
 def pair(hops):
     """a -> v -> b, and from b back to a over ``hops`` synapses."""
-    before = Feedback.named("b", ONE)
+    before = Delayed.named("b", ONE)
     back = [synapse(f"back{i}", f"back{i - 1}" if i else before.name) for i in range(hops)]
     graph = recurrent(synapse("v", "a"), neuron("b", "v"), last="b")
     a = replace(graph.nodes["a"], sources=("w", "r", back[-1].name if back else before.name))
@@ -92,10 +92,11 @@ def test_every_message_meets_its_step(seed):
     specs = {p.name: p for p in plan.processes}
     for connection in plan.connections:
         source, target = specs[connection.source], specs[connection.target]
-        if target.process == "Feedback":
+        if target.process == "Delayed":
             assert source.arrival == target.arrival
             continue
-        leaves = {"Feedback": -plan.pace, "Relay": source.parameters.get("delay"), "Dense": 1}.get(source.process, 0)
+        late = -source.parameters.get("late", 0) * plan.pace
+        leaves = {"Delayed": late, "Relay": source.parameters.get("delay"), "Dense": 1}.get(source.process, 0)
         assert source.arrival + leaves == target.arrival, (source.name, target.name)
 
 

@@ -8,7 +8,7 @@ from helpers.sequences import random_sequence_graph, sequence_oracle
 
 import spikec as tc
 from spikec.errors import DataError
-from spikec.ir import Affine, Feedback, IntegerGraph, Population, Readout, build
+from spikec.ir import Affine, Delayed, IntegerGraph, Population, Readout, build
 from spikec.ir.coding import InputNode
 from spikec.ir.kinds import IF, CubaLIF
 
@@ -29,11 +29,13 @@ def uniform(node, rng):
     return replace(node, neuron=CubaLIF(du, dv, bias), theta=theta, v_init=np.zeros_like(node.v_init))
 
 
-def network(seed):
-    """A random graph, its sequences and options of the target."""
+def network(seed, *, delays=True):
+    """A random graph, perhaps with inputs that come late, its sequences and options of the target."""
     rng = np.random.default_rng(seed)
     kinds, extreme = KINDS[seed % 3], seed % 4 > 1
-    graph = random_sequence_graph(rng, feedback=seed % 5 < 4, kinds=kinds, extreme=extreme, image=seed % 6 == 5)
+    graph = random_sequence_graph(
+        rng, feedback=seed % 5 < 4, kinds=kinds, extreme=extreme, image=seed % 6 == 5, delays=delays
+    )
     nodes = {name: uniform(n, rng) if seed % 2 or rng.random() < 0.5 else n for name, n in graph.nodes.items()}
     for node in graph.populations:  # or most would never fire
         nodes[node.name] = replace(nodes[node.name], theta=nodes[node.name].theta // int(rng.choice([1, 20])) + 1)
@@ -79,12 +81,12 @@ def test_the_random_networks_have_it_all(lava):
         program = lava.compile(graph, **options)
         seen |= {("pace", program.plan.pace), ("lengths", len(set(map(len, sequences))) > 1)}
         seen |= {("stock", node.name in program.stock) for node in graph.populations if node.neuron.name == "cuba_lif"}
-        seen |= {("stock, fed back", before.of in program.stock) for before in graph.feedback}
+        seen |= {("stock, fed back", before.of in program.stock) for before in graph.delayed}
         fired += [bool(counts.any()) for counts in tc.simulate(graph, sequences).counts.values()]
         seen |= {(process.process, True) for process in program.plan.processes}
     expected = {(name, found) for name in ("lengths", "stock", "stock, fed back") for found in (False, True)}
     expected |= {("pace", 1), ("pace", 2)}
-    for name in ("LIFReset", "CubaLIF", "CurrentSource", "FrameSource", "Feedback", "LeakyIntegrator", "Integrator"):
+    for name in ("LIFReset", "CubaLIF", "CurrentSource", "FrameSource", "Delayed", "LeakyIntegrator", "Integrator"):
         expected.add((name, True))
     assert expected <= seen, expected - seen
     assert np.mean(fired) > 0.7
@@ -93,7 +95,7 @@ def test_the_random_networks_have_it_all(lava):
 def layer(*, direct=False, bias=0, back=1, neuron=None):
     """Two neurons that excite themselves, through a synapse or directly."""
     two, ones = (2,), np.ones(2, int)
-    before = Feedback.named("lif", two)
+    before = Delayed.named("lif", two)
     neuron = neuron or CubaLIF(np.full(2, 4095), np.zeros(2, int), np.full(2, bias))
     nodes = [
         InputNode("input", two, "int8", 1.0, encoding="sequence"),
@@ -153,10 +155,10 @@ def test_lavas_other_neuron_with_sequences(lava):
 @pytest.mark.parametrize("coding", ["current", "graded"])
 def test_a_constant_image_with_feedback(lava, coding):
     """Leaky and recurrent neurons behind an image that stays the same."""
-    graph, _, _ = network(1)
+    graph, _, _ = network(1, delays=False)
     nodes = {name: replace(n, encoding="constant") if name == "input" else n for name, n in graph.nodes.items()}
     graph = replace(graph, nodes=nodes, timesteps=6)
-    assert graph.feedback
+    assert graph.delayed
     images = np.random.default_rng(4).integers(-4, 4, (4, *graph.input.shape))
     trace = lava.compile(graph, input=coding).run(images * 1.0, record="spikes")
     repeated = [np.repeat(image[None], 6, axis=0) for image in images]

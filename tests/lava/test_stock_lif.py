@@ -11,7 +11,7 @@ from helpers.leaky import leaky
 from helpers.sequences import run_sequence
 
 import spikec as tc
-from spikec.ir import Affine, Feedback, InputNode, IntegerGraph, Population, Readout
+from spikec.ir import Affine, Delayed, InputNode, IntegerGraph, Population, Readout
 from spikec.ir.kinds import CubaLIF
 from spikec.ir.leak import Leak
 from spikec.targets.lava.lif import unfit
@@ -41,7 +41,7 @@ def random_case(rng):
         frames, weight = (np.abs(x) for x in (np.maximum(frames, -127), weight))
     bias = mantissa << exponent
     leak = Leak(np.full(n, du), np.full(n, dv), bias)
-    before = Feedback.named("lif", (n,))
+    before = Delayed.named("lif", (n,))
     nodes = [
         InputNode("input", (inputs,), "int8", 1.0, encoding="sequence"),
         before,

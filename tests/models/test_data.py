@@ -66,7 +66,7 @@ def test_fashion_mnist_pixels_are_the_nearest_floats_to_k_over_255(tmp_path: Pat
         b"\x00\x00\x08\x03\x00\x00",
         idx(np.zeros((2, 3), np.uint8))[:-1],
         b"\x00\x00\x0d\x01" + struct.pack(">I", 1) + bytes(4),
-        gzip.compress(idx(np.zeros((20, 30), np.uint8)))[:-9],
+        gzip.compress(idx(np.zeros((20, 30), np.uint8)), mtime=0)[:-9],
     ],
 )
 def test_malformed_idx_is_refused(tmp_path: Path, content: bytes) -> None:

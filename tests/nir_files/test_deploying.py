@@ -64,7 +64,7 @@ def test_obstacles_are_those_of_the_import(tmp_path):
     nodes, edges = lif_net()
     late = {**nodes, "late": {"type": "Delay", "delay": full(5, 2)}}
     deploy = _deploy(write(tmp_path / "late.nir", late, [*edges, ("rec", "late"), ("late", "lif")]))
-    assert any("late: delays" in obstacle for obstacle in deploy.obstacles)
+    assert any("only spikes and the input can be delayed" in obstacle for obstacle in deploy.obstacles)
     assert "--dt" in deploy.command
     wrong = {**nodes, "head": {"type": "Linear", "weight": f32(3, 4)}}
     (obstacle,) = _deploy(write(tmp_path / "wrong.nir", wrong, edges)).obstacles

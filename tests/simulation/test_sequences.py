@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import spikec as tc
 from spikec.analysis.ranges import bounds
 from spikec.errors import DataError, DoesNotFit, GraphError
-from spikec.ir import Affine, Feedback, IntegerGraph, Population, Readout, build, decode, diff
+from spikec.ir import Affine, Delayed, IntegerGraph, Population, Readout, build, decode, diff
 from spikec.ir.coding import InputNode
 from spikec.ir.kinds import IF, CubaLIF, Maximum
 from spikec.ir.leak import Leak
@@ -63,8 +63,8 @@ def test_a_file_holds_the_whole_graph(tmp_path_factory, seed, image):
     tc.save(build(graph), path)
     again = decode(tc.load(path))
     assert diff(graph, again) == []
-    assert [(n.name, n.sources) for n in again if isinstance(n, Feedback)] == [
-        (n.name, n.sources) for n in graph if isinstance(n, Feedback)
+    assert [(n.name, n.sources) for n in again if isinstance(n, Delayed)] == [
+        (n.name, n.sources) for n in graph if isinstance(n, Delayed)
     ]
     sequences = frames(rng, graph, [7, 7])
     first, second = (tc.simulate(g, sequences, record="spikes") for g in (graph, again))
@@ -135,7 +135,7 @@ def test_refuses_early_exit():
 
 def test_a_max_pool_cannot_lie_on_a_cycle():
     shape = (1, 2, 2)
-    before = Feedback.named("pooled", shape)
+    before = Delayed.named("pooled", shape)
     nodes = {
         "input": InputNode("input", shape, "int8", 1.0, encoding="sequence"),
         before.name: before,
@@ -195,7 +195,7 @@ def test_events_through_feedback_are_counted():
     """A spike that goes back reaches as many synapses as the recurrent weights have."""
     rng = np.random.default_rng(0)
     graph = random_sequence_graph(rng, feedback=True)
-    while not graph.feedback:
+    while not graph.delayed:
         graph = random_sequence_graph(rng, feedback=True)
     trace = tc.simulate(graph, frames(rng, graph, [9, 4]))
     counts = tc.estimate(graph, trace, profile="loihi2").counts

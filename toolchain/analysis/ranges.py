@@ -23,7 +23,7 @@ from spikec.analysis.leaking import leaked
 from spikec.analysis.widths import signed_bits
 from spikec.errors import GraphError
 from spikec.ir.coding import InputNode
-from spikec.ir.graph import Feedback, IntegerGraph, Node, Population, Readout
+from spikec.ir.graph import Delayed, IntegerGraph, Node, Population, Readout
 from spikec.ir.kinds import CubaLIF
 from spikec.ir.operations import MaxPool, Operation, Synapse
 from spikec.ir.pools import pool_problems
@@ -126,11 +126,11 @@ def bounds(graph: IntegerGraph) -> Ranges:
         if isinstance(node, InputNode):
             flows[node.name] = _input_flow(node)
             continue
-        if isinstance(node, Feedback):
+        if isinstance(node, Delayed):
             sender = graph.nodes[node.of]
-            assert isinstance(sender, Population)  # the rules of the profile
-            flows[node.name] = _emitted(sender)
-            magnitudes[node.name] = max(map(abs, sender.neuron.emission))
+            assert isinstance(sender, Population | InputNode)  # the rules of the profile
+            flows[node.name] = _emitted(sender) if isinstance(sender, Population) else _input_flow(sender)
+            magnitudes[node.name] = flows[node.name].step.magnitude
             continue
         arriving = _arriving(graph, node, flows)
         if isinstance(node, Population | Readout):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from spikec.ir.coding import InputNode
-from spikec.ir.graph import Feedback, IntegerGraph, Population
+from spikec.ir.graph import Delayed, IntegerGraph, Population
 from spikec.ir.operations import Operation
 from spikec.ir.types import Int64
 
@@ -20,7 +20,7 @@ Emitted = Mapping[str, npt.NDArray[Any]]
 
 
 def arriving(net: IntegerGraph, emitted: Emitted, name: str, weights: Mapping[str, Int64] | None = None) -> Int64:
-    """int64 [N, *input shape] that enter node ``name``, given what neurons emit, biases left out. Feedback counts as
+    """int64 [N, *input shape] that enter node ``name``, given what neurons emit, biases left out. Delayed counts as
     what it repeats.
 
     Neurons that ``emitted`` lacks emit nothing. ``weights`` replace those of synapse nodes on the way (masks, to count
@@ -46,7 +46,7 @@ def _through(
 
 def _output(net: IntegerGraph, emitted: Emitted, name: str, weights: Mapping[str, Int64]) -> npt.NDArray[np.float64]:
     node = net.nodes[name]
-    if isinstance(node, Feedback):
+    if isinstance(node, Delayed):
         return _output(net, emitted, node.of, weights)
     if isinstance(node, InputNode | Population):
         if name in emitted:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spikec.ir.coding import InputNode
-from spikec.ir.graph import Feedback, IntegerGraph, Node, Population, Readout
+from spikec.ir.graph import Delayed, IntegerGraph, Node, Population, Readout
 from spikec.ir.operations import MaxPool, Operation, Synapse
 from spikec.ir.pools import of_image
 from spikec.ir.types import Int64
@@ -39,7 +39,7 @@ def fan_outs(graph: IntegerGraph, node: Synapse) -> dict[str, FanOut]:
 
     Keys are names of populations, of the input and of max pools of the input. An operation between origin and synapse
     passes on one copy of an event per connection (a sum pool: one per window): a pooled cell's fan-out is charged for
-    each of its events. Feedback leaves the population that it repeats.
+    each of its events. Delayed leaves the population that it repeats.
     """
     every, stored = node.structure(), node.nonzero()
     local = FanOut(np.ones(node.input_shape, dtype=np.int64), node.fan_out(every), node.fan_out(stored))
@@ -52,7 +52,7 @@ def fan_outs(graph: IntegerGraph, node: Synapse) -> dict[str, FanOut]:
 def _walk(graph: IntegerGraph, node: Node, after: FanOut, found: dict[str, FanOut]) -> None:
     if isinstance(node, Readout):
         return
-    if isinstance(node, Feedback):
+    if isinstance(node, Delayed):
         node = graph.nodes[node.of]
     if isinstance(node, InputNode | Population | MaxPool):  # a pool here is one of the image: its pixels leave it
         found[node.name] = found[node.name] + after if node.name in found else after
@@ -76,7 +76,7 @@ def direct_fan_outs(graph: IntegerGraph, node: Population | Readout) -> dict[str
     found: dict[str, Int64] = {}
 
     def walk(source: Node, after: Int64) -> None:
-        if isinstance(source, Feedback):
+        if isinstance(source, Delayed):
             source = graph.nodes[source.of]
         if isinstance(source, InputNode | Population) or (isinstance(source, MaxPool) and of_image(graph, source)):
             found[source.name] = found.get(source.name, np.zeros_like(after)) + after

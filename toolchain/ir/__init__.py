@@ -1,7 +1,7 @@
 """The intermediate representation: integer NIR, its verifier, and the integer graph that everything computes with."""
 
 from spikec.ir.coding import InputNode, InputRange
-from spikec.ir.graph import Feedback, IntegerGraph, Node, Population, Readout
+from spikec.ir.graph import Delayed, IntegerGraph, Node, Population, Readout
 from spikec.ir.kinds import Kind, Timing
 from spikec.ir.leak import Leak
 from spikec.ir.operations import Affine, Convolution, Flatten, Linear, MaxPool, Operation, SumPool, Synapse
@@ -17,7 +17,7 @@ __all__ = [
     "MEMBRANE_MAX",
     "Affine",
     "Convolution",
-    "Feedback",
+    "Delayed",
     "Flatten",
     "InputNode",
     "InputRange",

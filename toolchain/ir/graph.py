@@ -79,25 +79,27 @@ class Readout:
 
 
 @dataclass(frozen=True)
-class Feedback:
-    """What the population ``of`` emitted one step before; nothing, at the first step. It closes a cycle."""
+class Delayed:
+    """What ``of``, a population or the input, sent ``steps`` steps before; nothing, in the first of them. One that
+    closes a cycle is what feeds back."""
 
     name: str
     of: str
     shape: Shape
     sources: tuple[str, ...] = ()
+    steps: int = 1
 
     @classmethod
-    def named(cls, of: str, shape: Shape) -> Feedback:
+    def named(cls, of: str, shape: Shape, steps: int = 1) -> Delayed:
         """Its name cannot be that of a node in a file."""
-        return cls(f"{of}:before", of, shape)
+        return cls(f"{of}:before" + ("" if steps == 1 else str(steps)), of, shape, steps=steps)
 
     @property
     def output_shape(self) -> Shape:
         return self.shape
 
 
-Node = InputNode | Operation | Population | Readout | Feedback
+Node = InputNode | Operation | Population | Readout | Delayed
 
 
 def leak_of(node: Node) -> Leak | None:
@@ -134,8 +136,8 @@ class IntegerGraph:
         return next(n for n in self.nodes.values() if isinstance(n, InputNode))
 
     @property
-    def feedback(self) -> tuple[Feedback, ...]:
-        return tuple(n for n in self.nodes.values() if isinstance(n, Feedback))
+    def delayed(self) -> tuple[Delayed, ...]:
+        return tuple(n for n in self.nodes.values() if isinstance(n, Delayed))
 
     @property
     def sequences(self) -> bool:

@@ -9,13 +9,13 @@ import nir
 import numpy as np
 
 from spikec.errors import GraphError
-from spikec.ir.types import Schedule
+from spikec.ir.types import TIMESTEPS_MAX, Schedule
 
 KEY = "spikec"
 SCHEMA = "spikec.nir/1"
 INPUT, OUTPUT = "input", "output"
-#: Of the graph: what was measured at export, and the edges that carry what was emitted one step before.
-MEASURED, FEEDBACK = "measured", "feedback"
+#: Of the graph: what was measured at export, and the edges that carry what was sent some steps before.
+MEASURED, DELAYS = "measured", "delays"
 SCHEDULES = get_args(Schedule)
 #: The item of ``requires`` for a file that NIR's own type check would refuse.
 TYPE_CHECK_OFF = "nir_type_check=off"
@@ -62,20 +62,26 @@ def float_of(metadata: dict[str, Any], key: str) -> float:
     return float(value[0])
 
 
-def edges_of(metadata: dict[str, Any]) -> set[tuple[str, str]]:
-    """The edges of the graph that carry what was emitted one step before. Raises :class:`GraphError` where they are
-    anything but a JSON list of pairs of names."""
-    raw = text_of(metadata, FEEDBACK, "[]")
+def delays_of(metadata: dict[str, Any]) -> dict[tuple[str, str], int]:
+    """The edges of the graph that carry what was sent some steps before, and how many. Raises :class:`GraphError` where
+    they are anything but a JSON list of source, target and steps."""
+    raw = text_of(metadata, DELAYS, "[]")
     try:
         value = json.loads(raw)
     except json.JSONDecodeError:
         value = None
-    pairs = isinstance(value, list) and all(
-        isinstance(pair, list) and len(pair) == 2 and all(isinstance(end, str) for end in pair) for pair in value
-    )
-    if not pairs:
-        raise GraphError(f"metadata {FEEDBACK!r} must be a JSON list of pairs of node names, not {shown(raw)}")
-    return {(source, target) for source, target in value}
+    if not isinstance(value, list) or not all(_is_delay(item) for item in value):
+        raise GraphError(f"metadata {DELAYS!r} must be a JSON list of [source, target, steps], not {shown(raw)}")
+    return {(source, target): steps for source, target, steps in value}
+
+
+def _is_delay(item: Any) -> bool:
+    """Whether an item names two nodes and a whole number of steps."""
+    if not isinstance(item, list) or len(item) != 3:
+        return False
+    source, target, steps = item
+    whole = isinstance(steps, int) and not isinstance(steps, bool) and 1 <= steps <= TIMESTEPS_MAX
+    return isinstance(source, str) and isinstance(target, str) and whole
 
 
 def list_of(metadata: dict[str, Any], key: str) -> list[str]:

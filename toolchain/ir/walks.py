@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from spikec.ir.coding import InputNode
-from spikec.ir.graph import Feedback, IntegerGraph, Node, Population, Readout
+from spikec.ir.graph import Delayed, IntegerGraph, Node, Population, Readout
 from spikec.ir.kinds import Maximum
 from spikec.ir.operations import Operation, Synapse
 
@@ -49,8 +49,8 @@ def groups(graph: IntegerGraph) -> list[tuple[Node, ...]]:
     """The nodes in groups that can be computed one after the other, for all steps at once: each node on its own, but
     those of one cycle together. Within a group they are in the order of the graph."""
     after = {node.name: {n.name for n in graph.consumers(node.name)} for node in graph}
-    for feedback in graph.feedback:
-        after[feedback.of].add(feedback.name)
+    for delayed in graph.delayed:
+        after[delayed.of].add(delayed.name)
     reached = {name: _reached(after, name) for name in graph.nodes}
     waiting: list[list[str]] = []
     for name in graph.nodes:
@@ -70,7 +70,7 @@ def groups(graph: IntegerGraph) -> list[tuple[Node, ...]]:
 
 def _needs(graph: IntegerGraph, name: str) -> set[str]:
     node = graph.nodes[name]
-    return {node.of} if isinstance(node, Feedback) else set(node.sources)
+    return {node.of} if isinstance(node, Delayed) else set(node.sources)
 
 
 def _reached(after: dict[str, set[str]], name: str) -> set[str]:

@@ -26,8 +26,8 @@ def nir_currents(network: SequenceNetwork) -> dict[str, Current]:
             values[name] = maps.from_source("input", shape)
             continue
         parts = [
-            maps.from_source(ig.Feedback.named(a, ()).name, network.shapes[a])
-            if (a, name) in network.feedback
+            maps.from_source(ig.Delayed.named(a, (), network.delays[a, name]).name, network.shapes[a])
+            if (a, name) in network.delays
             else values[a]
             for a in network.sources[name]
         ]

@@ -80,10 +80,10 @@ def rounded_graph(
     for name, current in nir_currents(network).items():
         neurons = network.neurons.get(network.readout or "") if name == READOUT else network.neurons[name]
         layer = _Layer(name, neurons, current, gains, precision, form, seen, network.readout or READOUT)
-        for of in sorted({a for a, _ in network.feedback}):
-            feedback = ig.Feedback.named(of, network.shapes[of])
-            if any(term.source == feedback.name for term in current.terms):
-                nodes.append(feedback)
+        for of, steps in sorted({(a, steps) for (a, _), steps in network.delays.items()}):
+            delayed = ig.Delayed.named(of, network.shapes[of], steps)
+            if any(term.source == delayed.name for term in current.terms):
+                nodes.append(delayed)
         sources, made = layer.synapses(names)
         nodes += [
             *made,
@@ -97,6 +97,11 @@ def rounded_graph(
         info=network.provenance.settings | precision.settings(),
         format=form.name,
     )
+
+
+def _sender(name: str) -> str:
+    """The node that sends what a source carries, late or not."""
+    return name.split(":")[0]
 
 
 class _Layer:
@@ -115,7 +120,7 @@ class _Layer:
     ) -> None:
         self._name, self._form, self._current = name, form, current
         self._neurons = neurons.flat() if neurons is not None and name == READOUT else neurons
-        self._terms = [apply_gain(term, gains.get(term.source, np.ones(1))) for term in current.terms]
+        self._terms = [apply_gain(term, gains.get(_sender(term.source), np.ones(1))) for term in current.terms]
         weights = [output_weights(term) for term in self._terms]
         channels = weights[0].shape[0]
         self._bias = channel_bias(current, channels)

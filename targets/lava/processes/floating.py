@@ -13,7 +13,7 @@ from lava.magma.core.model.py.ports import PyInPort, PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
 
 from spikec.targets.lava.processes.calibrated import PyCalibratedIF
-from spikec.targets.lava.processes.feedback import PyFeedback
+from spikec.targets.lava.processes.delayed import PyDelayed
 from spikec.targets.lava.processes.leaky import PyCubaLIF, PyLeakyIntegrator
 from spikec.targets.lava.processes.levels import PyBitSerialIF, PyGradedIF
 from spikec.targets.lava.processes.maxima import PyMaximum, PyMaxPool
@@ -131,5 +131,5 @@ class PyRelayFloat(FloatingWire, PyRelay):
     """Delays a branch."""
 
 
-class PyFeedbackFloat(FloatingWire, PyFeedback):
-    """Feedback within a window."""
+class PyDelayedFloat(FloatingWire, PyDelayed):
+    """Delayed within a window."""

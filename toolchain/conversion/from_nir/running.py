@@ -47,14 +47,16 @@ def run_float(network: SequenceNetwork, sequences: Float64, *, coded: bool = Tru
     total: Float64 | float = 0.0
     for step in range(steps):
         sent: dict[str, Float64] = {}
-        before = {
-            name: train[-1] if train else np.zeros((images, *network.shapes[name])) for name, train in fired.items()
-        }
         for name, node in network.nodes.items():
             if isinstance(node, nir.Input):
                 sent[name] = sequences[:, step]
                 continue
-            parts = [before[a] if (a, name) in network.feedback else sent[a] for a in network.sources[name]]
+            parts = [
+                _before(network, fired, sequences, a, step - network.delays[a, name])
+                if (a, name) in network.delays
+                else sent[a]
+                for a in network.sources[name]
+            ]
             z = np.sum(parts, axis=0)
             if name in state:
                 sent[name] = state[name].step(z)
@@ -79,6 +81,15 @@ def run_float(network: SequenceNetwork, sequences: Float64, *, coded: bool = Tru
         {name: each.largest_current for name, each in state.items()},
         {name: each.deepest for name, each in state.items()},
     )
+
+
+def _before(
+    network: SequenceNetwork, fired: dict[str, list[Float64]], sequences: Float64, name: str, step: int
+) -> Float64:
+    """What neurons, or the input, sent at a step; nothing before the first."""
+    if step < 0:
+        return np.zeros((len(sequences), *network.shapes[name]))
+    return sequences[:, step] if name == network.input else fired[name][step]
 
 
 class _State:

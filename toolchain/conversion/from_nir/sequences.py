@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spikec.conversion.from_nir import REFUSED
+from spikec.conversion.from_nir.delays import without_delays
 from spikec.conversion.from_nir.dynamics import (
     FIRING,
     INTEGRATIONS,
@@ -47,8 +48,8 @@ _SHOWN, _EXAMPLES = 5, 32
 class SequenceNetwork:
     """A spiking network that runs on sequences, in float.
 
-    ``nodes`` by name, in an order in which every node comes after its sources, but for the edges ``feedback``, which
-    carry what was emitted one step before; ``sources`` and output ``shapes`` of each; ``neurons``: the step of each
+    ``nodes`` by name, in an order in which every node comes after its sources, but for the edges ``delays``, which
+    carry what was sent so many steps before; ``sources`` and output ``shapes`` of each; ``neurons``: the step of each
     layer of neurons. ``readout``: the integrator at the end, None if the output sums up what its sources send.
     ``reading`` of its membrane. ``example``: sequences float64 [N, steps, *input shape] that lowering measures on.
     """
@@ -56,7 +57,7 @@ class SequenceNetwork:
     nodes: Mapping[str, nir.NIRNode]
     sources: Mapping[str, tuple[str, ...]]
     shapes: Mapping[str, tuple[int, ...]]
-    feedback: frozenset[Edge]
+    delays: Mapping[Edge, int]
     neurons: Mapping[str, Dynamics]
     readout: str | None
     reading: Reading
@@ -118,19 +119,21 @@ def import_sequences(
     if NOTE in graph.metadata:
         raise GraphError("it is the portable form of a deployment, for other simulators; load the deployment itself")
     held, edges = flattened(graph)
-    back = _feedback(held, edges)
+    held, edges, waits = without_delays(held, edges, dt)
+    back = _feedback(held, edges - waits.keys())
     found = _obstacles(held, edges, back, dt, integration)
     if found:
         more = f" (and {len(found) - _SHOWN} more)" if len(found) > _SHOWN else ""
         raise GraphError(f"{REFUSED}{'; '.join(found[:_SHOWN])}{more}")
     assert back is not None
-    order = _order(held, edges - back)
+    late = {**dict.fromkeys(back, 1), **waits}
+    order = _order(held, edges - late.keys())
     names = legal_names(held)
     renamed = {(names[a], names[b]) for a, b in edges}
     nodes = {names[name]: held[name] for name in order}
     sources = {name: tuple(sorted((a for a, b in renamed if b == name), key=list(nodes).index)) for name in nodes}
-    back = frozenset((names[a], names[b]) for a, b in back)
-    shapes = output_shapes(nodes, sources, back)
+    delays = {(names[a], names[b]): steps for (a, b), steps in late.items()}
+    shapes = output_shapes(nodes, sources)
     neurons = {
         name: dynamics(node, shapes[name], dt, integration, subtract=subtract)
         for name, node in nodes.items()
@@ -143,7 +146,7 @@ def import_sequences(
         nodes=nodes,
         sources=sources,
         shapes=shapes,
-        feedback=back,
+        delays=delays,
         neurons=neurons,
         readout=next((name for name, node in nodes.items() if isinstance(node, SILENT)), None),
         reading=reading,
@@ -156,10 +159,10 @@ def import_sequences(
 def sequence_obstacles(graph: nir.NIRGraph, dt: float | None, integration: Integration = "euler") -> list[str]:
     """What keeps a graph from being imported for sequences, one phrase each; shapes are not looked at.
 
-    Raises :class:`GraphError` where graphs inside it cannot be written flat.
+    Raises :class:`GraphError` where graphs inside it cannot be written flat, and for Delay nodes that cannot be told.
     """
-    held, edges = flattened(graph)
-    return _obstacles(held, edges, _feedback(held, edges), dt, integration)
+    held, edges, waits = without_delays(*flattened(graph), dt)
+    return _obstacles(held, edges, _feedback(held, edges - waits.keys()), dt, integration)
 
 
 def _feedback(nodes: Mapping[str, nir.NIRNode], edges: set[Edge]) -> frozenset[Edge] | None:
@@ -236,8 +239,6 @@ def _obstacles(
 
 def _why_unknown(node: nir.NIRNode) -> str:
     kind = type(node).__name__
-    if isinstance(node, nir.Delay):
-        return "delays are not supported yet; leave the Delay node out where it is 0"
     return f"{kind} has no counterpart here"
 
 

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from spikec.conversion.from_nir import REFUSED
-from spikec.conversion.from_nir.feedback import Edge
 from spikec.errors import GraphError
 from spikec.frontend.module_handlers import convolution_pads
 from spikec.ir.operations.windows import output_size
@@ -53,9 +52,7 @@ def strides_of(node: nir.Conv1d | nir.Conv2d) -> tuple[tuple[int, int], tuple[in
     return pair(node.stride), pair(node.dilation)
 
 
-def output_shapes(
-    nodes: Mapping[str, nir.NIRNode], sources: Mapping[str, tuple[str, ...]], feedback: frozenset[Edge]
-) -> dict[str, Shape]:
+def output_shapes(nodes: Mapping[str, nir.NIRNode], sources: Mapping[str, tuple[str, ...]]) -> dict[str, Shape]:
     """Output shape of every node, from that of the input on.
 
     Raises :class:`GraphError` where sources disagree, and where a node does not fit what feeds it.

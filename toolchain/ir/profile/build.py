@@ -11,11 +11,11 @@ import numpy.typing as npt
 
 from spikec.errors import MissingImplementation
 from spikec.ir.coding import InputNode
-from spikec.ir.graph import Feedback, IntegerGraph, Node, Population, Readout
+from spikec.ir.graph import Delayed, IntegerGraph, Node, Population, Readout
 from spikec.ir.kinds import MAX_SPIKES, CubaLIF, Maximum
 from spikec.ir.leak import UNIT, Leak
 from spikec.ir.measured import Measured
-from spikec.ir.metadata import FEEDBACK, KEY, MEASURED, OUTPUT, SCHEMA, TYPE_CHECK_OFF, metadata_of
+from spikec.ir.metadata import DELAYS, KEY, MEASURED, OUTPUT, SCHEMA, TYPE_CHECK_OFF, metadata_of
 from spikec.ir.operations import MaxPool, Operation
 from spikec.ir.operations.fields import float32
 from spikec.ir.profile.hashes import content_sha256
@@ -118,8 +118,8 @@ def requirements(graph: IntegerGraph) -> list[str]:
         needs |= {"reset=subtract", "spike_cmp=ge"}
     if graph.sequences:
         needs.add("input=sequence")
-    if graph.feedback:
-        needs.add(FEEDBACK)
+    if graph.delayed:
+        needs.add(DELAYS)
     if graph.schedule == "layerwise":
         needs.add("schedule=layerwise")
     for population in graph.populations:
@@ -137,15 +137,15 @@ def requirements(graph: IntegerGraph) -> list[str]:
 
 def build(graph: IntegerGraph) -> nir.NIRGraph:
     """The NIR graph of the profile for an integer graph; ``spikec.ir.profile.decode`` is its inverse."""
-    nodes = {name: _node(node) for name, node in graph.nodes.items() if not isinstance(node, Feedback)}
+    nodes = {name: _node(node) for name, node in graph.nodes.items() if not isinstance(node, Delayed)}
     order = [*nodes, OUTPUT]
     readout = graph.readout
     decode = {KEY: {"decode": readout.decode}}
     nodes[OUTPUT] = nir.Output(output_type={"output": np.array(readout.shape)}, metadata=decode)
-    before = {node.name: node.of for node in graph.feedback}
-    edges = [(before.get(source, source), node.name) for node in graph for source in node.sources]
+    before = {node.name: node for node in graph.delayed}
+    edges = [(before[s].of if s in before else s, node.name) for node in graph for s in node.sources]
     edges.append((readout.name, OUTPUT))
-    fed_back = sorted((before[source], node.name) for node in graph for source in node.sources if source in before)
+    delays = sorted((before[s].of, node.name, before[s].steps) for node in graph for s in node.sources if s in before)
     requires = requirements(graph)
     metadata: dict[str, Any] = {
         "schema": SCHEMA,
@@ -159,8 +159,8 @@ def build(graph: IntegerGraph) -> nir.NIRGraph:
         "requires": json.dumps(requires),
         "source_sha256": graph.source_sha256,
     }
-    if fed_back:
-        metadata[FEEDBACK] = json.dumps(fed_back)
+    if delays:
+        metadata[DELAYS] = json.dumps(delays)
     info = settings_of(graph)
     if info:
         metadata["info"] = json.dumps(info, sort_keys=True)

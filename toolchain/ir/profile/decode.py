@@ -10,12 +10,12 @@ import numpy as np
 
 from spikec.errors import GraphError
 from spikec.ir.coding import Encoding, InputNode, InputType
-from spikec.ir.graph import Decode, Feedback, IntegerGraph, Node, Population, Readout
+from spikec.ir.graph import Decode, Delayed, IntegerGraph, Node, Population, Readout
 from spikec.ir.kinds import Maximum
 from spikec.ir.kinds.reading import full, kind_of
 from spikec.ir.leak import UNIT, Leak
 from spikec.ir.measured import Measured
-from spikec.ir.metadata import MEASURED, OUTPUT, edges_of, float_of, int_of, metadata_of, text_of
+from spikec.ir.metadata import MEASURED, OUTPUT, delays_of, float_of, int_of, metadata_of, text_of
 from spikec.ir.operations import MaxPool, operation_of
 from spikec.ir.pools import pool_problems
 from spikec.ir.profile.rules_graph import topological_order
@@ -42,14 +42,14 @@ def decode(graph: nir.NIRGraph) -> IntegerGraph:
     metadata = metadata_of(graph)
     order = topological_order(graph)
     assert order is not None  # verify refuses cycles
-    fed_back = edges_of(metadata)
+    delays = delays_of(metadata)
     edges = [(str(a), str(b)) for a, b in graph.edges]
     nodes: dict[str, Node] = {}
     decode = cast(Decode, text_of(metadata_of(graph.nodes[OUTPUT]), "decode", "membrane"))
     for name in order:
-        now = sorted((a for a, b in edges if b == name and (a, b) not in fed_back), key=order.index)
-        before = sorted((a for a, b in edges if b == name and (a, b) in fed_back), key=order.index)
-        delayed = [Feedback.named(of, np.shape(graph.nodes[of].v_threshold)) for of in before]
+        now = sorted((a for a, b in edges if b == name and (a, b) not in delays), key=order.index)
+        before = sorted((a for a, b in edges if b == name and (a, b) in delays), key=order.index)
+        delayed = [Delayed.named(of, _sent_shape(graph.nodes[of]), delays[of, name]) for of in before]
         nodes |= {each.name: each for each in delayed}
         ordered = (*now, *(each.name for each in delayed))
         node = graph.nodes[name]
@@ -99,6 +99,11 @@ def _check_output(readout: Node, node: nir.Output) -> list[str]:
 
 def _shape(value: Any) -> Shape:
     return tuple(int(n) for n in np.asarray(value).reshape(-1))
+
+
+def _sent_shape(node: nir.NIRNode) -> Shape:
+    """The shape of what neurons, or the input, send."""
+    return _shape(node.input_type["input"]) if isinstance(node, nir.Input) else np.shape(node.v_threshold)
 
 
 def _decode_node(name: str, node: nir.NIRNode, sources: tuple[str, ...], shape: Shape, decode: Decode) -> Node:

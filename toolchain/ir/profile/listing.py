@@ -9,7 +9,7 @@ import numpy as np
 
 from spikec.errors import GraphError
 from spikec.ir.coding import InputNode
-from spikec.ir.graph import Feedback, IntegerGraph, Node, Population, Readout
+from spikec.ir.graph import Delayed, IntegerGraph, Node, Population, Readout
 from spikec.ir.leak import Leak
 from spikec.ir.measured import STAGES
 from spikec.ir.operations import Operation, Synapse
@@ -91,8 +91,8 @@ def _kind(node: Node) -> str:
             return node.neuron.name
         case Readout():
             return "integrator" if node.leak is None else "leaky integrator"
-        case Feedback():
-            return "feedback"
+        case Delayed():
+            return "delay"
 
 
 def _numbers(node: Node) -> str:
@@ -106,8 +106,8 @@ def _numbers(node: Node) -> str:
         case Readout():
             leak = "" if node.leak is None else f", {_leak_numbers(node.leak)}"
             return f"v_init {span(node.v_init)}{leak}"
-        case Feedback():
-            return f"{node.of}, one step before"
+        case Delayed():
+            return f"{node.of}, {'one step' if node.steps == 1 else f'{node.steps} steps'} before"
 
 
 def _leak_numbers(leak: Leak) -> str:

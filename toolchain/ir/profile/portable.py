@@ -78,8 +78,8 @@ PLAIN.register(IF)(nir.IF)
 
 
 def _check(graph: IntegerGraph) -> None:
-    if graph.sequences or graph.feedback:
-        raise GraphError("the portable form is for images that stay the same, without feedback; this graph is not")
+    if graph.sequences or graph.delayed:
+        raise GraphError("the portable form is for images that stay the same, without delays; this graph is not")
     kinds = sorted({p.neuron.name for p in graph.populations if p.neuron not in PLAIN})
     if kinds:
         raise _not_plain(", ".join(kinds))

@@ -19,13 +19,13 @@ from spikec.ir.kinds import Kind, Maximum, Timing, kinds
 from spikec.ir.kinds.reading import kind_of
 from spikec.ir.kinds.together import facts_problems, settings_problems
 from spikec.ir.metadata import (
-    FEEDBACK,
+    DELAYS,
     INPUT,
     OUTPUT,
     SCHEDULES,
     SCHEMA,
     TYPE_CHECK_OFF,
-    edges_of,
+    delays_of,
     float_of,
     int_of,
     list_of,
@@ -45,7 +45,7 @@ _NEURONS, _READOUTS = (nir.IF, nir.CubaLIF), (nir.I, nir.CubaLI)
 #: What a reader may have to know beside the kinds.
 _REQUIREMENTS = {
     "drain",
-    FEEDBACK,
+    DELAYS,
     "input=sequence",
     TYPE_CHECK_OFF,
     "per_neuron_threshold",
@@ -140,33 +140,35 @@ def edges(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
         yield "", "the graph has a cycle"
 
 
-def feedback(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
-    """Edges that carry what was emitted one step before exist, leave neurons that fire, and leave the readout alone."""
+def delays(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
+    """Edges that carry what was sent some steps before exist, leave neurons that fire, or an input of sequences."""
     pairs = {(str(a), str(b)) for a, b in graph.edges}
-    fed_back = edges_of(metadata_of(graph))
-    for source, target in sorted(fed_back):
+    found = delays_of(metadata_of(graph))
+    for source, target in sorted(found):
+        node = graph.nodes.get(source)
+        timed = isinstance(node, nir.Input) and text_of(metadata_of(node), "encoding") == "sequence"
         if (source, target) not in pairs:
-            yield "", f"{FEEDBACK} names the edge {source} -> {target}, which does not exist"
-        elif not isinstance(graph.nodes.get(source), _NEURONS):
-            yield source, f"the edge to {target} is in {FEEDBACK}; only neurons that fire are fed back"
-    if fed_back and text_of(metadata_of(graph), "schedule") != "pipelined":
-        yield "", f"{FEEDBACK} needs the schedule 'pipelined'"
+            yield "", f"{DELAYS} names the edge {source} -> {target}, which does not exist"
+        elif not isinstance(node, _NEURONS) and not timed:
+            yield source, f"the edge to {target} is in {DELAYS}; only spikes and sequences are delayed"
+    if found and text_of(metadata_of(graph), "schedule") != "pipelined":
+        yield "", f"{DELAYS} needs the schedule 'pipelined'"
 
 
 def topological_order(graph: nir.NIRGraph) -> list[str] | None:
     """Node names with every source before its readers, ties broken by ``node_order`` then name; None for a cycle. Edges
-    that carry what was emitted one step before do not count."""
+    that carry what was sent some steps before do not count."""
     try:
         stored = list_of(metadata_of(graph), "node_order")
     except GraphError:
         stored = []
     try:
-        fed_back = edges_of(metadata_of(graph))
+        late = set(delays_of(metadata_of(graph)))
     except GraphError:
-        fed_back = set()
+        late = set()
     rank = {name: i for i, name in enumerate(stored)}
     key = lambda name: (rank.get(name, len(rank)), name)  # noqa: E731
-    pairs = {(str(a), str(b)) for a, b in graph.edges} - fed_back
+    pairs = {(str(a), str(b)) for a, b in graph.edges} - late
     waiting = {name: {a for a, b in pairs if b == name and a in graph.nodes} for name in graph.nodes}
     order: list[str] = []
     while waiting:
@@ -196,7 +198,7 @@ def node_order(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
 
 def _now(graph: nir.NIRGraph) -> set[tuple[str, str]]:
     """Edges that carry what is emitted in the same step."""
-    return {(str(a), str(b)) for a, b in graph.edges} - edges_of(metadata_of(graph))
+    return {(str(a), str(b)) for a, b in graph.edges} - set(delays_of(metadata_of(graph)))
 
 
 def requires(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:

@@ -30,7 +30,7 @@ RULES: tuple[Rule, ...] = (
     rules_graph.graph_fields,
     rules_graph.names,
     rules_graph.edges,
-    rules_graph.feedback,
+    rules_graph.delays,
     rules_graph.node_order,
     rules_graph.requires,
     rules_nodes.input_output,

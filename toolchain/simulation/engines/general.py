@@ -14,7 +14,7 @@ from torch import Tensor
 from spikec.analysis.ranges import Ranges
 from spikec.errors import GraphError, RangeError
 from spikec.ir.coding import InputNode
-from spikec.ir.graph import Feedback, IntegerGraph, Node, Population, Readout
+from spikec.ir.graph import Delayed, IntegerGraph, Node, Population, Readout
 from spikec.ir.operations import Operation
 from spikec.ir.walks import groups
 from spikec.simulation.emission import Emission, Result
@@ -50,7 +50,7 @@ class Network:
         self._groups = groups(graph)
         # With cycles, nodes are not computed in the order of the graph: nothing is dropped then.
         last_use = {source: node.name for node in graph for source in node.sources}
-        self._last_use = {} if graph.feedback else last_use
+        self._last_use = {} if graph.delayed else last_use
         # The image enters once, beside the emissions, where those have place values of their own; at T = 1 too, since
         # what is summed in one register must not depend on T.
         self._once = graph.weighted or (graph.constant_steps == 1 and graph.timesteps > 1)
@@ -90,9 +90,10 @@ class Network:
             if isinstance(node, InputNode):
                 signals[node.name] = self._image(integers)
                 continue
+            if isinstance(node, Delayed):
+                signals[node.name] = Signal(_later(signals[node.of], node))
+                continue
             arriving = self.gather(node, [signals[source] for source in node.sources], watches)
-            if isinstance(node, Feedback):
-                raise GraphError(f"{node.name}: nothing on a cycle reads it")
             if isinstance(node, Population):
                 watch = watches[node.name]
                 if self._pipelined:
@@ -234,7 +235,7 @@ def _dtype(node: Node, ranges: Ranges) -> torch.dtype:
 
 
 class Cycle:
-    """One run of the nodes of a cycle, step by step: what a population emits enters the feedback of the next step."""
+    """One run of the nodes of a cycle, step by step: what a population emits comes back some steps later."""
 
     def __init__(self, network: Network, group: tuple[Node, ...], images: int, watches: Mapping[str, Watch]) -> None:
         self._network, self._group, self._watches = network, group, watches
@@ -262,9 +263,9 @@ class Cycle:
         return whole | {name: _joined(signals) for name, signals in sent.items()}
 
     def _step(self, node: Node, step: int, now: Mapping[str, Signal]) -> Signal:
-        if isinstance(node, Feedback):
-            emitted = self._emitted[node.of]
-            return Signal(emitted[step - 1 : step] if step else torch.zeros_like(emitted[:1]))
+        if isinstance(node, Delayed):
+            emitted, sent = self._emitted[node.of], step - node.steps
+            return Signal(emitted[sent : sent + 1] if sent >= 0 else torch.zeros_like(emitted[:1]))
         arriving = self._network.gather(node, [now[source] for source in node.sources], self._watches)
         if isinstance(node, Operation):
             return self._network.apply(node, arriving, self._watches)
@@ -275,6 +276,16 @@ class Cycle:
         out = self._emitted[node.name][step]
         self._neurons[node.name].step(terms, self._watches[node.name], out)
         return Signal(out[None])
+
+
+def _later(signal: Signal, node: Delayed) -> Tensor:
+    """What was sent, [S, N, *shape], ``steps`` steps later."""
+    if signal.driven is None:
+        raise GraphError(f"{node.of}: an image that stays the same cannot come later; delays are for sequences")
+    found = torch.zeros_like(signal.driven)
+    if node.steps < len(found):
+        found[node.steps :] = signal.driven[: -node.steps]
+    return found
 
 
 def _at(signal: Signal, step: int) -> Signal:

@@ -1,4 +1,4 @@
-"""What a population emitted one step before, on its way back into the network."""
+"""What was sent some steps before, on its way into the network."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from spikec.targets.lava.processes.recording import Heartbeat
 from spikec.targets.lava.processes.window import Window
 
 
-class Feedback(AbstractProcess):  # type: ignore[misc]
-    """Passes on, without delay, what the population it listens to emits within a window, except at the last step: what
-    was emitted then must not reach the first step of the next window."""
+class Delayed(AbstractProcess):  # type: ignore[misc]
+    """Passes on, at once, what it listens to sends within a window, except at the last ``late`` steps: what was sent
+    then must not reach the next window."""
 
     def __init__(self, *, name: str, shape: tuple[int, ...], **settings: Any) -> None:
         super().__init__(name=name, shape=shape, **settings)
         self.s_in, self.a_out = InPort(shape=shape), OutPort(shape=shape)
 
 
-@implements(proc=Feedback, protocol=LoihiProtocol)
+@implements(proc=Delayed, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class PyFeedback(PyLoihiProcessModel):  # type: ignore[misc]
+class PyDelayed(PyLoihiProcessModel):  # type: ignore[misc]
     """A gate; Lava's own neurons also fire outside windows, and that stays behind it."""
 
     message: ClassVar[Any] = np.int32
@@ -41,7 +41,7 @@ class PyFeedback(PyLoihiProcessModel):  # type: ignore[misc]
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         get = proc_params.get
-        self._window = Window.of(get)
+        self._window, self._late = Window.of(get), get("late")
         self._silence = np.zeros(get("shape"), self.message)
         self._beat = Heartbeat(get("job"), get("index"))
 
@@ -49,6 +49,6 @@ class PyFeedback(PyLoihiProcessModel):  # type: ignore[misc]
         """One Lava step."""
         emitted = self.s_in.recv()
         at = self._window.at(self.time_step)
-        passes = at is not None and at[1] < self._window.steps - 1
+        passes = at is not None and at[1] < self._window.steps - self._late
         self.a_out.send(emitted.astype(self.message, copy=False) if passes else self._silence)
         self._beat(self.time_step)

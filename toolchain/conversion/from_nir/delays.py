@@ -1,0 +1,74 @@
+"""Delay nodes of NIR as edges that carry what was sent some steps before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import nir
+import numpy as np
+
+from spikec.conversion.from_nir import REFUSED
+from spikec.conversion.from_nir.dynamics import FIRING
+from spikec.conversion.from_nir.feedback import Edge
+from spikec.errors import GraphError
+from spikec.ir.types import TIMESTEPS_MAX
+
+
+def without_delays(
+    nodes: Mapping[str, nir.NIRNode], edges: set[Edge], dt: float | None
+) -> tuple[dict[str, nir.NIRNode], set[Edge], dict[Edge, int]]:
+    """Nodes and edges without Delay nodes, and the steps by which edges are late where there was one.
+
+    A delay is the nearest whole number of steps. Raises :class:`GraphError` where a Delay delays anything but spikes or
+    the input, where its neurons differ, and where a node reads the same both early and late: a file joins two nodes
+    once.
+    """
+    held = {name: node for name, node in nodes.items() if not isinstance(node, nir.Delay)}
+    late: dict[Edge, int] = {}
+    kept: set[Edge] = set()
+    for source, target in sorted(edges):
+        if isinstance(nodes.get(target), nir.Delay):
+            continue
+        origins = {source: 0}
+        for _ in nodes:  # at most all of them in a row
+            origins = _unwound(nodes, edges, origins, dt)
+        if any(isinstance(nodes.get(name), nir.Delay) for name in origins):
+            raise GraphError(f"{REFUSED}{source}: Delay nodes feed each other in a circle")
+        for origin, steps in origins.items():
+            edge = origin, target
+            if edge in kept and late.get(edge, 0) != steps:
+                raise GraphError(f"{REFUSED}{target} reads {origin} with two different delays")
+            kept.add(edge)
+            if steps:
+                if not isinstance(nodes.get(origin), (*FIRING, nir.Input)):
+                    raise GraphError(f"{REFUSED}{origin}: only spikes and the input can be delayed")
+                late[edge] = steps
+    return held, kept, late
+
+
+def _unwound(
+    nodes: Mapping[str, nir.NIRNode], edges: set[Edge], origins: dict[str, int], dt: float | None
+) -> dict[str, int]:
+    """Sources in place of the Delay nodes among ``origins``, with the steps that pass until what they send arrives."""
+    found: dict[str, int] = {}
+    for name, steps in origins.items():
+        node = nodes.get(name)
+        before = [a for a, b in edges if b == name] if isinstance(node, nir.Delay) else [name]
+        more = _steps(name, node, dt) if isinstance(node, nir.Delay) else 0
+        for each in before:
+            if found.get(each, steps + more) != steps + more:
+                raise GraphError(f"{REFUSED}{each} is read with two different delays")
+            found[each] = steps + more
+    return found
+
+
+def _steps(name: str, node: nir.Delay, dt: float | None) -> int:
+    delay = np.unique(np.asarray(node.delay, dtype=np.float64))
+    if delay.size != 1 or not np.isfinite(delay[0]) or delay[0] < 0:
+        raise GraphError(f"{REFUSED}{name}: delays must be one number for the layer, at least 0")
+    if delay[0] and dt is None:
+        raise GraphError(f"{REFUSED}{name}: a delay needs the length of a step: give dt (--dt)")
+    steps = round(float(delay[0]) / (dt or 1.0))
+    if steps > TIMESTEPS_MAX:
+        raise GraphError(f"{REFUSED}{name}: a delay of {steps} steps; the most is {TIMESTEPS_MAX}")
+    return steps
