@@ -29,12 +29,13 @@ def _request(peaks, **changes):
 
 
 @given(peaks=_PEAKS)
-def test_no_weight_is_clipped_and_none_gets_coarser(peaks):
+def test_no_weight_is_clipped_and_no_unit_is_much_coarser(peaks):
     request = _request(peaks)
     before = choose_units(request)
     after = tighter(before, request)
     assert after.exponents == before.exponents
-    assert (after.unit <= before.unit * (1 + 1 / 127)).all()
+    # The largest mantissa may have been rounded down to 127 before, and the threshold is a whole number again.
+    assert (after.unit <= before.unit * (1 + 1 / 127) * (1 + 1 / after.theta)).all()
     for index, branch in enumerate(request.branches):
         step = (after.unit * 2.0 ** after.exponents[index])[:, None]
         assert (np.abs(after.weights(index, branch) * after.unit[:, None] - branch) <= step / 2 * (1 + 1e-9)).all()
