@@ -2,7 +2,8 @@
 # make test    all tests, on Python 3.10 with Lava
 # make check   style, types, and which room may import which
 # make bench   speed of the golden model and of Lava; the energy model against published measurements
-# make interop deployment files in five other simulators: the same spikes or not (an environment for each)
+# make interop deployment files in five other simulators, and NIR files of four other frameworks here: the same spikes
+#              or not (an environment for each)
 # make counts  counts of neurobench, sinabs, syops and keras-spiking against what `--as` says of them
 # make sanafe  events, energy and time of a placed network against the simulator SANA-FE
 # The first call makes .venv (Python 3.10, everything installed); later calls start at once.
@@ -34,6 +35,7 @@ bench: .venv/.installed
 
 interop: .venv/.installed
 	$(PYTHON) -m benchmarks.interop
+	$(PYTHON) -m benchmarks.foreign_nir
 
 counts: .venv/.installed
 	$(PYTHON) -m benchmarks.peer_counts

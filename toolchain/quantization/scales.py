@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
@@ -178,6 +178,21 @@ def choose_units(request: Request, shrink: float | Float64 = 1.0) -> Units:
         )
     exponents = _exponents(peaks * shrink, unit, request.weight_max)
     return Units(unit, theta.astype(np.int64), exponents, request.weight_max)
+
+
+def tighter(units: Units, request: Request) -> Units:
+    """Units of single channels made as small as the exponents of all channels allow.
+
+    An exponent belongs to a branch, a unit to a channel: where branches differ in size from channel to channel,
+    :func:`choose_units` leaves the mantissas of most channels half empty or worse. Thresholds are exact.
+    """
+    several = len(request.branches) > 1 and request.per == "channel" and request.scale != "power_of_two"
+    if units.theta is None or request.threshold is None or not several:
+        return units
+    reached = (_peaks(request) / 2.0 ** np.array(units.exponents)[:, None]).max(axis=0) / request.weight_max
+    held = request.threshold / min(request.threshold_max, _THRESHOLD_CEILING)
+    theta, unit = _exact_threshold(request.threshold, np.maximum.reduce([reached, held, request.bias_floor]))
+    return replace(units, unit=unit, theta=theta.astype(np.int64))
 
 
 def _peaks(request: Request) -> Float64:

@@ -21,7 +21,7 @@ from spikec.quantization.decays import BIAS_EXPONENT, BIAS_MANTISSA, as_mantissa
 from spikec.quantization.kernels import Float64
 from spikec.quantization.maps import Current
 from spikec.quantization.nir_currents import nir_currents
-from spikec.quantization.scales import Int8, Precision, Request, Units, choose_units
+from spikec.quantization.scales import Int8, Precision, Request, Units, choose_units, tighter
 from spikec.quantization.synapses import Names, channel_bias, output_weights, synapse_nodes
 from spikec.simulation import simulate
 
@@ -168,6 +168,7 @@ class _Layer:
             whole = np.arange(max(int(peak), 1), 0, -1)[:_TRIED]  # those in which the largest weight is exact
             tried += [c for c in peak / whole if 1 <= c <= _COARSEST]
         found = [choose_units(replace(request, coarser=c), self._shrink) for c in tried]
+        found += [tighter(units, request) for units in found]
         return min(found, key=lambda units: self._error(request, units))
 
     def _error(self, request: Request, units: Units) -> float:
