@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import spikec as tc
-from spikec.conversion.calibration import fitting, layers
+from spikec.conversion.calibration import fitting, layers, streams
 from spikec.conversion.calibration.choice import PRESETS, Calibration, calibration_of
 from spikec.conversion.calibration.fitting import fit_again
 from spikec.conversion.thresholds import calibrate, normal_clip
@@ -298,3 +298,30 @@ def test_max_pools_are_part_of_both_networks(method):
         assert after < before
         found = tc.simulate(tc.lower(full, tc.Int8(per="channel", rounding="gptq")), _OTHERS).logits
         assert np.abs(found - full(_OTHERS).numpy()).mean() < 0.1 * float(wanted.std())
+
+
+class _SharedPool(nn.Module):
+    """A max pool that two branches read, as in the ResNets of torchvision."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(3)
+        self.first, self.second = nn.Conv2d(2, 6, 3, padding=1), nn.Conv2d(6, 6, 3, padding=1)
+        self.pool, self.last = nn.MaxPool2d(2), nn.Linear(54, 4)
+
+    def forward(self, x):
+        x = self.pool(torch.relu(self.first(x)))
+        x = torch.relu(self.second(x) + x)
+        return self.last(x.flatten(1))
+
+
+@pytest.mark.parametrize("method", [tc.ErrorFree(4), tc.ErrorCompensation(4, offsets="static")])
+def test_batches_of_a_node_that_several_read_change_nothing(method, monkeypatch):
+    """It was kept batch by batch, and then looked for in batches that were not there yet."""
+    model = _SharedPool().eval()
+    found = []
+    for size in (1000, 50):
+        monkeypatch.setattr(streams, "_BATCH", size)
+        network = tc.convert(model, method, example=_IMAGES[:1], calibration=_IMAGES, calibrate="full")
+        found.append(network(_OTHERS))
+    torch.testing.assert_close(*found, atol=1e-4, rtol=1e-4)

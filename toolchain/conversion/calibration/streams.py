@@ -92,8 +92,10 @@ class Streams:
     def keep_shared(self, node: fx.Node) -> None:
         """Keep a node that several others read."""
         if len(node.users) > 1 and node not in self._kept and node.op != "placeholder":
-            for batch in range(len(self.batches)):
-                self.keep(node, self.exact(node, batch), self.spiking(node, batch))
+            batches = range(len(self.batches))
+            # All first: as soon as one batch is kept, the node counts as kept.
+            for exact, spiking in [(self.exact(node, batch), self.spiking(node, batch)) for batch in batches]:
+                self.keep(node, exact, spiking)
 
     def forget(self, node: fx.Node) -> None:
         """Drop what no node after ``node`` reads. A kept value is read until its last reader's own value is kept or
