@@ -20,7 +20,7 @@ class CubaLIF(Kind):
 
     Source: the fixed-point model of ``LIF`` in Lava 0.10.0 (``lava/proc/lif/models.py``), to the bit. ``du`` = 4095 is
     a current without memory, ``dv`` = 0 a membrane without leak. ``bias`` is added to the membrane at every step, in
-    its own units. ``subtract``: 1 for a reset that subtracts 64 theta in place of the one to 0; no Loihi has that.
+    its own units. ``subtract``: 1 for a reset that subtracts 64 theta in place of the one to 0; Lava's LIF has none.
     """
 
     name: ClassVar[str] = "cuba_lif"
