@@ -16,6 +16,7 @@ from spikec.cli.target_options import add_targets, target_options
 if TYPE_CHECKING:
     from spikec.evidence.accuracy import Evaluation
     from spikec.evidence.loss import Loss
+    from spikec.ir import IntegerGraph
 
 #: Lava simulates every process at every step; a whole test set takes hours there.
 LAVA_LIMIT = 100
@@ -80,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
                     file.append(trace, labels)
     cost = loss(graph, dataset, np.concatenate(result.hits))
     document = _document(args, graph.content_sha256, result) | {"loss": loss_document(cost)} | speed.document
-    emit(args, document, _text(args, graph.timesteps, result, speed, cost))
+    emit(args, document, _text(args, graph, result, speed, cost))
     return 0
 
 
@@ -111,10 +112,10 @@ def _document(args: argparse.Namespace, sha256: str, result: Evaluation) -> dict
     }
 
 
-def _text(args: argparse.Namespace, timesteps: int, result: Evaluation, speed: Speed, cost: Loss | None) -> str:
-    low, high = result.interval
+def _text(args: argparse.Namespace, graph: IntegerGraph, result: Evaluation, speed: Speed, cost: Loss | None) -> str:
+    (low, high), timesteps, one = result.interval, graph.timesteps, "sequence" if graph.sequences else "image"
     lines = [
-        f"accuracy {percent(result.accuracy)} ({result.correct} of {result.images} {args.data} test images, "
+        f"accuracy {percent(result.accuracy)} ({result.correct} of {result.images} {args.data} test {one}s, "
         f"95 % interval {100 * low:.2f} to {100 * high:.2f}) at T = {timesteps} on {args.target}"
     ]
     lines += [] if cost is None else cost.sentences
@@ -122,9 +123,11 @@ def _text(args: argparse.Namespace, timesteps: int, result: Evaluation, speed: S
         every = -(-len(result.curve) // _SHOWN_STEPS)
         shown = [(t, a) for t, a in enumerate(result.curve, 1) if t % every == 0 or t == len(result.curve)]
         lines.append("against T: " + ", ".join(f"T={t} {percent(a)}" for t, a in shown))
-    if result.mean_steps is not None:
+    if result.mean_steps is not None and graph.sequences:
+        lines.append(f"sequences of different lengths: {result.mean_steps:.2f} steps on average")
+    elif result.mean_steps is not None:
         lines.append(f"stopped early: {result.mean_steps:.2f} of {timesteps} steps per image on average")
-    lines.append(f"{sum(result.events.values()) / result.images:.1f} spikes per image")
+    lines.append(f"{sum(result.events.values()) / result.images:.1f} spikes per {one}")
     lines += [
         f"overflow: {name} left its register in {count} neuron-steps" for name, count in result.overflowed.items()
     ]
