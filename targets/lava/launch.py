@@ -19,7 +19,6 @@ import numpy as np
 
 from spikec.errors import ToolchainError
 from spikec.targets.lava.job import Job, Results, read_results, write_job
-from spikec.targets.lava.paths import READOUTS
 from spikec.targets.lava.status import read_failure, read_state
 from spikec.targets.lava.system import has_ended, kill_group, remove_shared_memory
 
@@ -104,8 +103,8 @@ def _watch(
     progress: Progress,
 ) -> None:
     beats = np.load(folder / "beats.npy", mmap_mode="r")
-    readout = next(i for i, p in enumerate(job.plan.processes) if p.path in READOUTS)
-    arrival = job.plan.processes[readout].arrival
+    last = max(i for i, p in enumerate(job.plan.processes) if p.windowed)
+    arrival = job.plan.processes[last].arrival
     seen: object = None
     since = alive = time.monotonic()
     finished = 0
@@ -116,7 +115,7 @@ def _watch(
         failure = read_failure(folder)
         if failure is not None:
             raise LavaError(f"Lava process {failure[0]} failed: {failure[1]}")
-        images = max(0, int(beats[readout]) - arrival) // job.plan.stride
+        images = max(0, int(beats[last]) - arrival) // job.plan.stride
         if images > finished:
             finished = images
             progress(finished)

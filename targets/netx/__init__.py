@@ -17,16 +17,22 @@ if TYPE_CHECKING:
     from spikec.targets.netx.hard_reset import write_hard_reset as write_hard_reset
     from spikec.targets.netx.program import NetxProgram as NetxProgram
     from spikec.targets.netx.program import run_hard_reset as run_hard_reset
+    from spikec.targets.netx.stock import StockRun as StockRun
+    from spikec.targets.netx.stock import run_stock as run_stock
+    from spikec.targets.netx.stock import write_stock as write_stock
 
 _MODULES = {
     "HardReset": "hard_reset",
     "NetxProgram": "program",
+    "StockRun": "stock",
     "as_chain": "chain",
     "read": "file",
     "run_hard_reset": "program",
+    "run_stock": "stock",
     "simulate_hard_reset": "hard_reset",
     "write": "file",
     "write_hard_reset": "hard_reset",
+    "write_stock": "stock",
 }
 
 

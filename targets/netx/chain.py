@@ -52,8 +52,10 @@ def as_chain(graph: ig.IntegerGraph) -> ig.IntegerGraph:
     Before a dense synapse that reads maps comes a flatten. Raises ``DoesNotFit`` with every reason why netx cannot hold
     the network; ``.reasons`` lists them.
     """
-    if graph.sequences or graph.delayed:
-        refuse(["netx files here hold networks of images, without delays; Lava itself runs it (spikec verify)"])
+    if graph.delayed:
+        late = ", ".join(node.of for node in graph.delayed)
+        why = "netx sets neurons back between sequences, but not what is still on its way to them"
+        refuse([f"what {late} sends arrives late (a delay, or a recurrent layer): {why}"])
     reasons = [reason for node in graph for reason in _shape_of_chain(graph, node)]
     nodes: dict[str, ig.Node] = {}
     for node in graph:
@@ -216,7 +218,7 @@ def _convolution_limits(node: ig.Convolution) -> list[str]:
 def _wide_weights(node: ig.Synapse, lowest: int, highest: int) -> list[str]:
     if lowest >= -128 and highest <= _INT8:
         return []
-    exponent = f" (8 bits times 2**{node.weight_exp}: netx has no exponent)" if node.weight_exp else ""
+    exponent = f" (8 bits times 2**{node.weight_exp}; export with --format netx)" if node.weight_exp else ""
     return [f"{node.name} has weights {lowest}..{highest}, netx takes 8 bits{exponent}"]
 
 

@@ -20,7 +20,7 @@ import h5py
 import numpy as np
 
 import spikec.ir as ig
-from spikec.errors import GraphError, MissingImplementation
+from spikec.errors import DoesNotFit, GraphError, MissingImplementation
 from spikec.implementations import Implementations
 from spikec.ir import as_integer
 from spikec.ir.kinds import IF, kind_named
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 FORMAT = "spikec.netx/1"
 #: The format of files whose neurons need fields that readers of the first format do not look for.
 FORMAT_2 = "spikec.netx/2"
-SOFT, HARD = "soft", "hard"
+SOFT, HARD, STOCK = "soft", "hard", "stock"
 #: Stored in place of a kind if the neurons are the readout.
 INTEGRATOR = "integrator"
 
@@ -54,19 +54,28 @@ def write(graph: nir.NIRGraph | ig.IntegerGraph, path: str | os.PathLike[str]) -
     Returns what the file holds: the graph with its pools folded into the synapses behind them. The file appears whole
     or not at all. Raises ``DoesNotFit`` with all reasons where netx cannot hold the graph.
     """
-    chain = as_chain(as_integer(graph))
+    network = as_integer(graph)
+    if network.sequences:
+        raise DoesNotFit("the network runs on sequences: write_stock writes it, with neurons that stock netx has")
+    chain = as_chain(network)
     write_layers(chain, Path(path), SOFT, _write_neurons)
     return chain
 
 
-def write_layers(chain: ig.IntegerGraph, path: Path, reset: str, write_neurons: NeuronWriter) -> None:
-    """Write all layers of a chain; ``write_neurons`` fills the group ``neuron`` of a layer."""
+def write_layers(
+    chain: ig.IntegerGraph,
+    path: Path,
+    reset: str,
+    write_neurons: NeuronWriter,
+    without: frozenset[str] = frozenset(),
+) -> None:
+    """Write all layers of a chain but the nodes ``without``; ``write_neurons`` fills the group ``neuron`` of each."""
     content = io.BytesIO()  # HDF5 does not survive a full disk: it ends the process
     with h5py.File(content, "w") as file:
         _write_network(file.create_group("spikec"), chain, reset)
         layers = file.create_group("layer")
         number = 0
-        for node in chain:
+        for node in (node for node in chain if node.name not in without):
             match node:
                 case ig.InputNode():
                     _fill(layers.create_group("0"), type="input", name=node.name, shape=node.shape)
@@ -187,6 +196,8 @@ def _read(file: Group, path: Path, reset: str) -> ig.IntegerGraph:
     if _text(about, "format") not in (FORMAT, FORMAT_2):
         raise GraphError(f"{path} has the format {_text(about, 'format')!r}, this reads {FORMAT!r} and {FORMAT_2!r}")
     if _text(about, "reset") != reset:
+        if _text(about, "reset") == STOCK:
+            raise GraphError(f"{path} has no neurons but those of stock netx: run_stock runs it")
         raise GraphError(f"{path} has neurons with {_text(about, 'reset')} reset: a different network")
     nodes: dict[str, ig.Node] = {}
     source = ""

@@ -62,7 +62,10 @@ def write_hard_reset(graph: nir.NIRGraph | ig.IntegerGraph, path: str | os.PathL
 
     Raises ``DoesNotFit`` with all reasons where stock netx cannot hold even that.
     """
-    chain = as_chain(as_integer(graph))
+    network = as_integer(graph)
+    if network.sequences:
+        raise DoesNotFit("its neurons are those that stock netx has: no approximation is needed")
+    chain = as_chain(network)
     refuse(_limits(chain))
     write_layers(chain, Path(path), HARD, _write_neurons)
     return chain

@@ -30,7 +30,7 @@ from spikec.targets.lava.target import LavaTarget
 from spikec.targets.netx.file import HARD, SOFT, field_keys, read
 from spikec.targets.netx.hard_reset import HardReset
 
-_WORKER = "spikec.targets.netx.worker"
+WORKER = "spikec.targets.netx.worker"
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class NetxProgram:
         """Open a file. Raises ``GraphError`` for a file of another kind, ``TargetUnavailable`` without lava-dl,
         ``RangeError`` where a sum could leave the integers of a Lava process."""
         graph = read(path)
-        _require_lava_dl()
+        require_lava_dl()
         check_ranges(graph, image_is_sent=True)
         return cls(Path(path).resolve(), graph, **options)
 
@@ -70,11 +70,11 @@ class NetxProgram:
             lava_layout(integers, leading=1),
             record is not None,
             self.models,
-            _WORKER,
+            WORKER,
             {"reset": SOFT, "file": str(self.path), "fields": fields},
         )
         started = time.monotonic()
-        results = _run(job, self.stall_seconds)
+        results = run_netx(job, self.stall_seconds)
         seconds, info = time.monotonic() - started, {"file": self.path.name}
         processes, steps = len(plan.processes) + len(self.graph.synapses), plan.lava_steps(len(integers))
         target_steps = TargetSteps(processes, steps, results.seconds, plan.latency)
@@ -89,7 +89,7 @@ def run_hard_reset(
     ``images``: float [N, *input shape], sent as graded spikes. ``stock=False`` takes the fast models of Conv and Dense.
     """
     graph = read(path, reset=HARD)
-    _require_lava_dl()
+    require_lava_dl()
     integers = _integers(graph, images)
     plan = _hard_plan(graph)
     first = graph.timesteps + plan.tail  # the last layer has its first window after so many steps
@@ -100,8 +100,8 @@ def run_hard_reset(
         "windows": [first] + [graph.timesteps] * (len(integers) - 1),
     }
     models = {} if stock else FAST_MODELS
-    job = Job(plan, len(integers), {}, lava_layout(integers, leading=1), False, models, _WORKER, settings)
-    arrays = _run(job, stall_seconds).arrays
+    job = Job(plan, len(integers), {}, lava_layout(integers, leading=1), False, models, WORKER, settings)
+    arrays = run_netx(job, stall_seconds).arrays
     spikes = {}
     for population in graph.populations:
         so_far = lava_layout(arrays[population.name]["curve"], leading=2)
@@ -125,7 +125,7 @@ def _hard_plan(graph: ig.IntegerGraph) -> Plan:
     return replace(plan, processes=tuple(processes))
 
 
-def _run(job: Job, stall_seconds: float) -> Results:
+def run_netx(job: Job, stall_seconds: float) -> Results:
     return run_job(job, stall_seconds=stall_seconds, cancel=threading.Event(), progress=lambda _: None)
 
 
@@ -136,7 +136,7 @@ def _integers(graph: ig.IntegerGraph, images: npt.ArrayLike) -> npt.NDArray[np.i
     return integers
 
 
-def _require_lava_dl() -> None:
+def require_lava_dl() -> None:
     missing = LavaTarget.available()
     if missing is None and importlib.util.find_spec("lava.lib") is None:
         missing = "lava-dl is not installed; on Python 3.10, run pip install 'spikec[lava]'"

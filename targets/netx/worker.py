@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from spikec.targets.lava.worker import MESSAGE_BITS, main
+from spikec.targets.lava.worker import MESSAGE_BITS, load, main
 
 _NEED_TORCH = ("lava.lib.dl.slayer.neuron.rf", "lava.lib.dl.netx.sequential_modules")
 
@@ -29,17 +29,16 @@ def without_torch() -> None:
 
 
 def build(folder: Path, document: dict[str, Any]) -> list[Any]:
-    """Source, synapses and neurons of a soft-reset file, or of a hard-reset file as stock netx builds it."""
+    """Source, synapses and neurons of a soft-reset file, or of another as stock netx builds it."""
     without_torch()
-    return _soft(folder, document) if document["reset"] == "soft" else _hard(folder, document)
+    builders = {"soft": _soft, "hard": _hard, "stock": _stock}
+    return builders[document["reset"]](folder, document)
 
 
 def _source(folder: Path, document: dict[str, Any], network: Any) -> Any:
-    from spikec.targets.lava.processes.source import ImageSource
-
     entry = document["processes"][0]
     settings = {key: tuple(v) if isinstance(v, list) else v for key, v in entry["settings"].items()}
-    source = ImageSource(name=entry["name"], job=str(folder), **settings)
+    source = load(entry["path"])(name=entry["name"], job=str(folder), **settings)
     port = source.s_out
     if len(port.shape) > len(network.inp.shape):  # a dense layer reads the image in C, H, W order
         port = port.transpose(tuple(reversed(range(len(port.shape))))).flatten()
@@ -56,18 +55,40 @@ def _soft(folder: Path, document: dict[str, Any]) -> list[Any]:
     return [source, *(layer.synapse for layer in network.layers), *(layer.neuron for layer in network.layers)]
 
 
-def _hard(folder: Path, document: dict[str, Any]) -> list[Any]:
-    """Stock netx, its own neurons; processes of ours send the images and count what the hidden layers send."""
+def _network(document: dict[str, Any]) -> Any:
+    """The file as stock netx loads it."""
     from lava.lib.dl.netx.hdf5 import Network
 
-    from spikec.targets.lava.processes.readout import Integrator
-
-    network = Network(
+    return Network(
         net_config=document["file"],
         input_message_bits=MESSAGE_BITS,
         reset_interval=document["window"],
         reset_offset=1,  # the first layer is one synapse behind the source
     )
+
+
+def _stock(folder: Path, document: dict[str, Any]) -> list[Any]:
+    """Stock netx; processes of ours send the frames and keep the spikes of every layer but a readout."""
+    from spikec.targets.lava.processes.beside import SpikeRecorder
+
+    network = _network(document)
+    source = _source(folder, document, network)
+    recorders = []
+    for entry, layer in zip((e for e in document["processes"][1:] if e["windowed"]), network.layers, strict=False):
+        if entry["path"].endswith(":SpikeRecorder"):
+            settings = {key: tuple(v) if isinstance(v, list) else v for key, v in entry["settings"].items()}
+            recorder = SpikeRecorder(name=entry["name"], job=str(folder), **settings)
+            layer.out.connect(recorder.a_in)
+            recorders.append(recorder)
+    synapses, neurons = [y.synapse for y in network.layers], [y.neuron for y in network.layers]
+    return [source, *synapses, *recorders, *neurons]
+
+
+def _hard(folder: Path, document: dict[str, Any]) -> list[Any]:
+    """Stock netx, its own neurons; processes of ours send the images and count what the hidden layers send."""
+    from spikec.targets.lava.processes.readout import Integrator
+
+    network = _network(document)
     source = _source(folder, document, network)
     counters = []
     for (index, entry), layer in zip(enumerate(document["processes"][1:-1], 1), network.layers, strict=False):
@@ -81,7 +102,13 @@ def _hard(folder: Path, document: dict[str, Any]) -> list[Any]:
 
 
 def observe(folder: Path, document: dict[str, Any], processes: list[Any], window: int) -> None:
-    """After each image of a hard-reset file, keep the membrane of the readout."""
+    """Keep the membrane of the readout: of a hard-reset file after each image, else after each step of Lava."""
+    if document["reset"] == "stock" and document["readout"] is not None:
+        at = document["readout"]
+        step = window - document["processes"][at]["settings"]["offset"]
+        curve = np.load(folder / f"{at}.curve.npy", mmap_mode="r+")
+        if 0 <= step < len(curve) * document["window"]:
+            curve[divmod(step, document["window"])] = processes[-1].v.get()
     if document["reset"] == "hard":
         membranes = np.load(folder / f"{len(document['processes']) - 1}.v.npy", mmap_mode="r+")
         membranes[window] = processes[-1].v.get()

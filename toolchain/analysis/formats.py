@@ -17,6 +17,7 @@ from spikec.ir.types import Int64
 from spikec.words import did_you_mean
 
 _SCHEMA = "spikec.format/1"
+_OPTIONAL = {"fine_bias"}
 _EXPONENTS = ("weight_exponent_max", "bias_exponent_max")
 _CHOICES = {
     "threshold_per": ("layer", "neuron"),
@@ -35,6 +36,8 @@ class NumberFormat:
     input of one step within +-``accumulator_max``. What goes beyond these saturates or wraps, as ``membrane_overflow``
     and ``accumulator_overflow`` say.
     Biases are mantissa * 2**e, |mantissa| <= ``bias_max`` and 0 <= e <= ``bias_exponent_max``, one e per population.
+    ``fine_bias``: leaky neurons take biases in 64ths of a unit, with an exponent each; else whole units, as others do.
+    A file may leave it out.
     """
 
     name: str
@@ -51,6 +54,7 @@ class NumberFormat:
     bias_exponent_max: int
     source: str
     grade: str
+    fine_bias: bool = True
 
 
 def format_names() -> list[str]:
@@ -66,9 +70,11 @@ def load_format(name: str | Path) -> NumberFormat:
         raise ToolchainError(f"no number format is called {name!r}; {did_you_mean(name, format_names())}")
     data = read_toml(file, "number format")
     wanted = {field.name for field in fields(NumberFormat)}
-    if data.pop("schema", None) != _SCHEMA or set(data) != wanted:
-        odd = sorted(wanted ^ set(data))
+    if data.pop("schema", None) != _SCHEMA or set(data) | _OPTIONAL != wanted:
+        odd = sorted(wanted ^ (set(data) | _OPTIONAL))
         raise ToolchainError(f"number format {name!r} is not of schema {_SCHEMA}: check {', '.join(odd) or 'schema'}")
+    if type(data.setdefault("fine_bias", True)) is not bool:
+        raise ToolchainError(f"number format {name!r}: fine_bias must be true or false, not {data['fine_bias']!r}")
     for field in fields(NumberFormat):
         value, choices = data[field.name], _CHOICES.get(field.name)
         if choices and value not in choices:

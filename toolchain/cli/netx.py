@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 from spikec.cli import parser
 from spikec.cli.output import emit, percent
 from spikec.cli.parser import Parser, keep_inputs, output_path
+from spikec.errors import ToolchainError
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
     from spikec.ir import IntegerGraph
+    from spikec.targets.netx import StockRun
 
     Data = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]
 
@@ -50,6 +52,10 @@ def run(args: argparse.Namespace) -> int:
     _, graph = read_graph(args.graph)
     if args.verify is not None:
         find_target("lava")
+    if graph.sequences and args.hard_reset:
+        raise ToolchainError("the network runs on sequences, with neurons that stock netx has: leave out --hard-reset")
+    if graph.sequences:
+        return _stock(args, graph)
     wanted = args.limit if args.hard_reset else args.verify
     data = _images(args, graph, wanted) if wanted else None
     chain = (netx.write_hard_reset if args.hard_reset else netx.write)(graph, args.out)
@@ -68,6 +74,58 @@ def run(args: argparse.Namespace) -> int:
     measured, said = _hard(args, graph, chain, data) if args.hard_reset and data else _soft(args, graph, data)
     emit(args, document | measured, "\n".join(lines + said))
     return 3 if measured.get("difference") else 0
+
+
+def _stock(args: argparse.Namespace, graph: IntegerGraph) -> int:
+    """A network that runs on sequences: stock netx has its neurons."""
+    from spikec.cli.inputs import open_images
+    from spikec.targets.netx import run_stock, write_stock
+    from spikec.targets.netx.chain import folded_pools
+    from spikec.targets.netx.stock import cautions
+
+    args.limit = args.verify
+    dataset = open_images(args, graph) if args.verify else None
+    chain = write_stock(graph, args.out)
+    folded, cautious = folded_pools(graph), cautions(chain)
+    document: dict[str, Any] = {
+        "file": args.graph,
+        "content_sha256": graph.content_sha256,
+        "out": args.out,
+        "reset": "stock",
+        "layers": len(chain.populations),
+        "folded_pools": folded,
+        "cautions": cautious,
+    }
+    lines = [
+        f"{args.out}: {len(chain.populations)} layers of neurons, all of them lava-dl's own: stock netx runs the file",
+        *(f"pool folded in: {name}" for name in folded),
+        *(f"caution: {sentence}" for sentence in cautious),
+    ]
+    difference = None
+    if dataset is not None:
+        frames = dataset.images()
+        difference = _other_than_golden(graph, frames, run_stock(args.out, chain, frames))
+        document |= {"verified_sequences": len(dataset), "difference": difference}
+        lines.append(f"{len(dataset)} sequences in stock netx: {difference or 'identical to the golden model'}")
+    emit(args, document, "\n".join(lines))
+    return 3 if difference else 0
+
+
+def _other_than_golden(graph: IntegerGraph, sequences: Any, found: StockRun) -> str | None:
+    """Spikes of every layer, and the output."""
+    import numpy as np
+
+    from spikec.simulation import simulate
+    from spikec.simulation.encode import as_sequences
+
+    whole, _ = as_sequences(graph.input, sequences)
+    expected = simulate(graph.lasting(whole.shape[1]), whole, record="spikes")
+    for name, train in expected.spikes.items():
+        wrong = np.argwhere(found.spikes[name] != train)
+        if len(wrong):
+            sequence, step = wrong[0][:2]
+            return f"{name} sends other spikes, first in sequence {sequence} at step {step}"
+    return None if (found.output == expected.output).all() else "the output differs"
 
 
 def _soft(args: argparse.Namespace, graph: IntegerGraph, data: Data | None) -> tuple[dict[str, Any], list[str]]:

@@ -16,7 +16,7 @@ from spikec.words import unknown
 def add_format(command: Parser) -> None:
     """``--format``, a number format or a file of one."""
     command.add_argument(
-        "--format", metavar="F", help="generic24, loihi1, loihi2 or a .toml file (default: the file's own)"
+        "--format", metavar="F", help="generic24, loihi1, loihi2, netx or a .toml file (default: the file's own)"
     )
 
 

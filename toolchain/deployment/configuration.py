@@ -136,7 +136,7 @@ class Configuration:
     )
     format: str = setting(
         defaults.FORMAT,
-        "number format of the target: {default} (default), loihi1, loihi2 or a .toml file",
+        "number format of the target: {default} (default), loihi1, loihi2, netx or a .toml file",
         metavar="F",
         check=checks.format,
     )

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from spikec.conversion.from_nir.dynamics import Dynamics
-from spikec.ir.leak import UNITY
+from spikec.ir.leak import UNIT, UNITY
 from spikec.ir.types import Int64
 from spikec.quantization.kernels import Float64
 
@@ -50,8 +50,17 @@ def dv_of(neurons: Dynamics) -> Float64:
     return found
 
 
-def as_mantissa(bias: Float64) -> Int64:
-    """Every bias as the nearest mantissa of 13 bits times the smallest power of two that it needs."""
+def largest_bias(*, fine: bool) -> int:
+    """The largest bias, in 64ths of a weight unit; ``fine`` as :func:`as_mantissa` has it."""
+    return BIAS_MANTISSA << BIAS_EXPONENT if fine else BIAS_MANTISSA * UNIT
+
+
+def as_mantissa(bias: Float64, *, fine: bool) -> Int64:
+    """Every bias as the nearest mantissa of 13 bits times the smallest power of two that it needs; if not ``fine``,
+    times 64."""
+    if not fine:
+        whole: Int64 = np.rint(bias / UNIT).astype(np.int64) * UNIT
+        return whole
     exponent = np.ceil(np.log2(np.maximum(np.abs(np.rint(bias)) / BIAS_MANTISSA, 1)))
     found: Int64 = (np.rint(bias / 2**exponent) * 2**exponent).astype(np.int64)
     return found

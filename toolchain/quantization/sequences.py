@@ -17,7 +17,7 @@ from spikec.ir.kinds import CubaLIF
 from spikec.ir.leak import CURRENT_MAX, UNIT, UNITY, Leak
 from spikec.ir.types import MEMBRANE_MAX
 from spikec.quantization.currents import READOUT, apply_gain
-from spikec.quantization.decays import BIAS_EXPONENT, BIAS_MANTISSA, as_mantissa, du_of, dv_of, rounded
+from spikec.quantization.decays import as_mantissa, du_of, dv_of, largest_bias, rounded
 from spikec.quantization.kernels import Float64
 from spikec.quantization.maps import Current
 from spikec.quantization.nir_currents import nir_currents
@@ -236,7 +236,7 @@ class _Layer:
             return 0.0
         n = self._neurons
         constant = float(np.abs(n.drive - (1 - n.keep_v) * n.reset).max()) + float(np.abs(self._bias).max(initial=0))
-        bias = constant / (BIAS_MANTISSA << BIAS_EXPONENT)
+        bias = constant / largest_bias(fine=self._form.fine_bias)
         return max(seen.currents[label] / CURRENT_MAX / _ROOM, seen.depths[label] / MEMBRANE_MAX, bias) * UNIT
 
     def _neuron_units(self) -> Float64:
@@ -265,11 +265,11 @@ class _Layer:
             spread = np.repeat(self._bias, int(np.prod(n.shape)) // len(self._bias)).reshape(n.shape)
             constant = constant + spread
         bias = constant / unit
-        if np.abs(bias).max(initial=0) > BIAS_MANTISSA << BIAS_EXPONENT:
+        if np.abs(bias).max(initial=0) > largest_bias(fine=self._form.fine_bias):
             raise RangeError(
                 f"{self._name}: its bias reaches {np.abs(bias).max():.3g}, beyond what a neuron's bias holds"
             )
-        return Leak(du.astype(np.int64), dv.astype(np.int64), as_mantissa(bias))
+        return Leak(du.astype(np.int64), dv.astype(np.int64), as_mantissa(bias, fine=self._form.fine_bias))
 
     def population(self, sources: tuple[str, ...]) -> ig.Population:
         """Neurons that fire."""
