@@ -1,4 +1,5 @@
-"""Data sets by name: ``digits``, ``fashion-mnist``, ``cifar10``, ``cifar100``, ``folder:PATH``, ``npz:PATH``."""
+"""Data sets by name: ``digits``, ``fashion-mnist``, ``cifar10``, ``cifar100``, ``folder:PATH``, ``npz:PATH``,
+``events:PATH``."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from spikec.models.data.archive import load_archive
 from spikec.models.data.cifar import load_cifar
 from spikec.models.data.dataset import Dataset
 from spikec.models.data.digits import load_digits
-from spikec.models.data.events import load_events
+from spikec.models.data.events import load_event_images, load_events
 from spikec.models.data.fashion_mnist import load_fashion_mnist
 from spikec.models.data.folder import load_folder
 from spikec.models.data.sequences import Sequences, load_sequences
@@ -31,13 +32,11 @@ def open_dataset(name: str, root: str | PathLike[str] | None = None, split: str 
     folder = Path(root) if root is not None else None
     if folder is not None and not folder.is_dir():
         raise DataError(f"the data root {folder} is not a folder")
-    if kind == "events":
-        raise DataError(
-            f"{name!r} are sequences, for NIR files that run on them; images are {NAMES[0]}, folder:PATH, ..."
-        )
-    if kind in ("folder", "npz"):
+    if kind in ("folder", "npz", "events"):
         if not path:
             raise DataError(f"{name!r} names no path: write {kind}:PATH")
+        if kind == "events":
+            return load_event_images(*_recordings(path, folder), split)
         place = Path(path) if folder is None else folder / path
         return load_folder(place, split) if kind == "folder" else load_archive(place, split)
     if name == "digits":
@@ -46,7 +45,7 @@ def open_dataset(name: str, root: str | PathLike[str] | None = None, split: str 
         return load_fashion_mnist(folder, split)
     if name in ("cifar10", "cifar100"):
         return load_cifar(name, folder, split)
-    hint = did_you_mean(name, NAMES, "known: {}, folder:PATH, npz:PATH")
+    hint = did_you_mean(name, NAMES, "known: {}, folder:PATH, npz:PATH, events:PATH")
     raise DataError(f"unknown data set {name!r}; {hint}")
 
 
@@ -58,10 +57,16 @@ def open_sequences(name: str, root: str | PathLike[str] | None = None, split: st
         raise DataError(
             f"the network takes sequences, and {name!r} are images: give npz:PATH with x [N, steps, ...] or events:PATH"
         )
+    folder = Path(root) if root is not None else None
     if kind == "events":
-        path, _, options = path.partition(",")
-    place = Path(path) if root is None else Path(root) / path
-    return load_sequences(place, split) if kind == "npz" else load_events(place, options, split)
+        return load_events(*_recordings(path, folder), split)
+    return load_sequences(Path(path) if folder is None else folder / path, split)
+
+
+def _recordings(path: str, folder: Path | None) -> tuple[Path, str]:
+    """The folder and the options of ``PATH,option,option``."""
+    path, _, options = path.partition(",")
+    return Path(path) if folder is None else folder / path, options
 
 
 def load(name: str, root: str | PathLike[str] | None = None, split: str = "train") -> tuple[Tensor, Tensor]:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spikec.errors import DataError
+from spikec.models.data.dataset import Dataset
 from spikec.models.data.folder import class_files
 from spikec.models.data.sequences import Sequences
 
@@ -97,6 +98,19 @@ def load_events(root: Path, options: str, split: str) -> Sequences:
     labels = np.array([label for _, label in files], dtype=np.int64)
     uneven = None if (lengths == lengths[0]).all() else lengths
     return Sequences(f"events:{root}", whole, labels, classes, uneven)
+
+
+def load_event_images(root: Path, options: str, split: str) -> Dataset:
+    """The same recordings as images uint8 [N, 2 steps, H, W], for networks of images: the two polarities of the first
+    bin, then those of the next. A network is given the counts. Raises :class:`DataError`."""
+    found = load_events(root, options, split)
+    if found.lengths is not None:
+        raise DataError(
+            f"{found.name}: as images, recordings need equally many bins: give steps=N in place of us=N, or a network "
+            "that runs on sequences"
+        )
+    stored = found.frames.reshape(len(found), -1, *found.frames.shape[3:])
+    return Dataset(found.name, stored, found.labels, 1.0, found.classes)
 
 
 def _read(path: Path) -> Events:

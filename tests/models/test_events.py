@@ -136,8 +136,27 @@ def test_damaged_recordings_are_refused(tmp_path):
         open_sequences(f"events:{tmp_path}", None, "train")
 
 
-def test_events_are_no_images():
-    with pytest.raises(DataError, match="are sequences"):
+def test_recordings_as_images(tmp_path):
+    """What a network of images gets: every bin's counts of both polarities, as channels."""
+    events = folder(tmp_path, np.random.default_rng(4))
+    images = open_dataset(f"events:{tmp_path},steps=3,size=10x12", None, "train")
+    assert images.shape == (6, 10, 12)
+    assert images.labels.tolist() == [0, 1, 0, 1]
+    for image, (name, i) in zip(
+        images.images().numpy(), [("left", 0), ("right", 0), ("left", 1), ("right", 1)], strict=True
+    ):
+        found = events["train", name, i]
+        frames = by_loops(found, 10, 12, found[0] * 3 // (found[0][-1] + 1), 3)
+        np.testing.assert_array_equal(image, frames.reshape(6, 10, 12))
+    (tmp_path / "train" / "left" / "7.bin").write_bytes(bytes([1, 1, 0, 3, 3]))
+    with pytest.raises(DataError, match="need equally many bins"):
+        open_dataset(f"events:{tmp_path},us=5000", None, "train")
+
+
+def test_folders_that_are_none():
+    with pytest.raises(DataError, match="is not a folder"):
         open_dataset("events:somewhere")
+    with pytest.raises(DataError, match="names no path"):
+        open_dataset("events:")
     with pytest.raises(DataError, match="is not a folder"):
         open_sequences("events:nowhere")
