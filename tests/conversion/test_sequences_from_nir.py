@@ -483,3 +483,52 @@ def test_larger_events_than_the_export_saw_are_refused():
 def test_populations_keep_the_shape_of_the_file():
     network = import_sequences(chain(nir.Linear(np.ones((2, 3))), lif((2,))), example=np.ones((1, 4, 3)), dt=DT)
     assert [p.shape for p in decode(tc.lower(network)) if isinstance(p, Population)] == [(2,)]
+
+
+@pytest.mark.parametrize("field", ["v_leak", "v_reset", "tau_syn", "w_in"])
+def test_a_parameter_of_another_size_is_refused_by_name(field):
+    neurons = cuba((2,))
+    setattr(neurons, field, np.full(3, 0.1))
+    graph = chain(nir.Linear(np.ones((2, 3))), neurons)
+    with pytest.raises(GraphError, match=f"n1: {field} has shape"):
+        import_sequences(graph, example=np.ones((1, 4, 3)), dt=DT)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1j])
+def test_weights_that_are_no_finite_numbers_are_refused_by_name(value):
+    weight = np.ones((2, 3), np.asarray(value).dtype)
+    weight[0, 1] = value
+    for graph in (chain(nir.Linear(weight), lif((2,))), chain(nir.Scale(weight[0]), lif((3,)))):
+        with pytest.raises(GraphError, match=r"n0: (weight|scale) holds values that are not finite"):
+            import_sequences(graph, example=np.ones((1, 4, 3)), dt=DT)
+
+
+def test_signals_are_compared_as_the_file_has_them():
+    rng = np.random.default_rng(0)
+    conv = nir.Conv1d(8, rng.normal(size=(3, 2, 3)), 1, 1, 1, 1, np.zeros(3))
+    x = rng.integers(0, 3, (2, 10, 2, 8))
+    network = import_sequences(chain(conv, lif((3, 8)), shape=(2, 8)), example=x, dt=DT)
+    maps = tc.sequence_fidelity(network, tc.lower(network), x[:, :, :, None])
+    assert tc.sequence_fidelity(network, tc.lower(network), x) == maps
+
+
+def test_a_membrane_that_hardly_leaks_keeps_its_weights():
+    """Less than half of a 4096th per step: rounded up to one, with the steady state kept, weights would be five times
+    as large."""
+    slow, x = 20.0, np.random.default_rng(0).integers(0, 3, (2, 100, 3))  # dt / tau = 1 / 20,000
+    network = import_sequences(
+        chain(dense(np.random.default_rng(1), 2, 3), lif((2,), slow, slow / DT)), example=x, dt=DT
+    )
+    (found,) = tc.sequence_fidelity(network, tc.lower(network), x).layers
+    assert found.differ <= 2 < found.spikes
+    assert found.membrane < 0.05
+
+
+def test_rounding_of_a_readouts_decay_follows_its_output():
+    slow, rng = 20.0, np.random.default_rng(0)
+    readout = nir.LI(full(2, slow), full(2, slow / DT), full(2, slow / DT))
+    x = rng.integers(0, 3, (2, 30, 3))
+    network = import_sequences(
+        chain(dense(rng, 2, 3), lif((2,)), dense(rng, 2, 2), readout, shape=(3,)), example=x, dt=DT
+    )
+    assert tc.sequence_fidelity(network, tc.lower(network), x).output < 0.02

@@ -81,6 +81,8 @@ def sequence_fidelity(
     """
     integer = as_integer(graph)
     given = np.asarray(sequences, dtype=np.float64)
+    if len(integer.input.shape) == 3 and integer.input.shape[1] == 1 and given.ndim == 4:
+        given = given[:, :, :, None, :]  # signals run as maps of height one
     if given.ndim != len(integer.input.shape) + 2 or given.shape[2:] != integer.input.shape:
         raise DataError(
             f"sequences have shape {list(given.shape)}, the network takes [N, steps, *{integer.input.shape}]"

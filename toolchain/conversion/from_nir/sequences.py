@@ -223,7 +223,7 @@ def _obstacles(
     for name, node in nodes.items():
         if not isinstance(node, _KNOWN):
             found.append(f"{name}: {_why_unknown(node)}")
-        elif isinstance(node, FIRING + SILENT):
+        else:
             found += [f"{name}: {phrase}" for phrase in problems(node, dt, integration)]
         sources = [a for a, b in edges if b == name]
         readers = [nodes.get(b) for a, b in edges if a == name]

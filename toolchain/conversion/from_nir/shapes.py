@@ -14,6 +14,9 @@ from spikec.frontend.module_handlers import convolution_pads
 from spikec.ir.operations.windows import output_size
 from spikec.ir.types import Shape
 
+#: Fields of nodes without weights that hold a number for each neuron.
+PARAMETERS = ("r", "tau", "tau_syn", "tau_mem", "v_leak", "v_threshold", "v_reset", "w_in", "threshold", "scale")
+
 
 def pair(value: object) -> tuple[int, int]:
     """One number for both axes, or two."""
@@ -102,9 +105,9 @@ def _leaving(name: str, node: nir.NIRNode, entering: Shape) -> Shape:
             return _flat(name, node, entering)
         case nir.Output():
             return entering
-    for field in ("r", "tau", "tau_mem", "v_threshold", "threshold", "scale"):
+    for field in PARAMETERS:
         own = np.shape(aligned(getattr(node, field, 0), entering))
-        if np.broadcast_shapes(own, entering) != entering if _broadcasts(own, entering) else True:
+        if np.broadcast_shapes(own, entering) != entering if broadcasts(own, entering) else True:
             raise _error(name, f"{field} has shape {own}, its source has {entering}")
     return entering
 
@@ -115,7 +118,8 @@ def aligned(value: object, shape: Shape) -> npt.NDArray[np.float64]:
     return array[:, None, :] if array.ndim == 2 and len(shape) == 3 and shape[1] == 1 else array
 
 
-def _broadcasts(first: Shape, second: Shape) -> bool:
+def broadcasts(first: Shape, second: Shape) -> bool:
+    """Whether numpy makes one shape of both."""
     try:
         np.broadcast_shapes(first, second)
     except ValueError:
