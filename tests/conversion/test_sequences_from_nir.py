@@ -474,7 +474,7 @@ def test_larger_events_than_the_export_saw_are_refused():
     graph = tc.lower(network)
     assert decode(graph).input.limit == 2
     assert tc.simulate(graph, np.full((1, 4, 3), 2)).images == 1
-    with pytest.raises(DataError, match="made for values up to 2"):
+    with pytest.raises(DataError, match="made for values from 0 to 2"):
         tc.simulate(graph, np.full((1, 4, 3), 3))
     low, high = bounds(decode(graph)).accumulators["n0"].low, bounds(decode(graph)).accumulators["n0"].high
     assert (low, high) == (0, 3 * 2 * int(decode(graph).nodes["n0"].weight.max()))
@@ -532,3 +532,54 @@ def test_rounding_of_a_readouts_decay_follows_its_output():
         chain(dense(rng, 2, 3), lif((2,)), dense(rng, 2, 2), readout, shape=(3,)), example=x, dt=DT
     )
     assert tc.sequence_fidelity(network, tc.lower(network), x).output < 0.02
+
+
+def test_a_negative_event_is_never_clipped_to_none():
+    network = import_sequences(chain(nir.Linear(np.ones((2, 3))), lif((2,))), example=np.ones((1, 4, 3)), dt=DT)
+    with pytest.raises(DataError, match="made for values from 0 to 2"):
+        tc.simulate(tc.lower(network), -np.ones((1, 4, 3)))
+
+
+def test_the_smallest_int8_is_an_event_too():
+    x = np.full((1, 4, 3), -128)
+    network = import_sequences(chain(nir.Linear(np.ones((2, 3))), lif((2,))), example=x, dt=DT)
+    assert network.coding.scale == 1
+    graph = tc.lower(network)
+    assert tc.simulate(graph, x).images == 1
+    with pytest.raises(DataError, match="holds 128"):
+        tc.simulate(graph, -x)
+
+
+_W = nir.Linear(np.ones((3, 3)))
+_READOUT = nir.LI(full(3, 5e-3), full(3, 1.0), full(3, 0.0))
+
+
+@pytest.mark.parametrize(
+    ("more", "edges", "words"),
+    [
+        ({}, [("out", "n0")], "an Output node feeds others"),
+        ({}, [("n1", "ghost")], "it feeds 'ghost', which does not exist"),
+        ({"w": _W, "l": lif((3,))}, [("n1", "w"), ("w", "l")], "l: nothing reads these neurons"),
+        ({"w": _W, "l": _READOUT}, [("n1", "w"), ("w", "l")], "l: nothing reads these neurons"),
+        ({"l": _READOUT}, [("n1", "l"), ("l", "out")], "it reads an integrator and other nodes"),
+    ],
+)
+def test_ends_that_lead_nowhere_are_refused(more, edges, words):
+    graph = chain(_W, lif((3,)))
+    # Set afterwards: NIR itself adds an Output to whatever nothing reads.
+    graph.nodes.update(more)
+    graph.edges += edges
+    with pytest.raises(GraphError, match=words):
+        import_sequences(graph, example=np.ones((1, 4, 3)), dt=DT)
+
+
+def test_neurons_without_a_name():
+    graph = graph_of({"w": _W, "": lif((3,))}, [("in", "w"), ("w", ""), ("", "out")])
+    network = import_sequences(graph, example=np.ones((1, 4, 3)), dt=DT)
+    assert [p.name for p in decode(tc.lower(network)) if isinstance(p, Population)] == ["_"]
+
+
+@pytest.mark.parametrize("dt", ["1e-3", [1e-3]])
+def test_a_dt_that_is_no_number_is_refused(dt):
+    with pytest.raises(ConversionError, match="dt must be a positive number"):
+        import_sequences(chain(_W, lif((3,))), example=np.ones((1, 4, 3)), dt=dt)

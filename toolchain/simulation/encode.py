@@ -103,12 +103,13 @@ def encode(node: InputNode, images: npt.ArrayLike | torch.Tensor, *, first: int 
         number, position = first + index[0], list(index[1:])
         raise DataError(f"image {number} holds {array[index]} at {position}; every value must be finite")
     if node.limit is not None:
-        beyond = np.abs(np.rint(array / node.scale)) > node.limit
+        whole = np.rint(array / node.scale)
+        beyond = (whole < node.low) | (whole > node.high)
         if beyond.any():
             index = tuple(int(i) for i in np.argwhere(beyond)[0])
             value, place = array[index], list(index[1:])
             raise DataError(
-                f"sequence {first + index[0]} holds {value} at {place}; the network was made for values up to "
-                f"{node.limit * node.scale:g}: export it with sequences that hold larger ones"
+                f"sequence {first + index[0]} holds {value} at {place}; the network was made for values from "
+                f"{node.low * node.scale:g} to {node.high * node.scale:g}: export it with sequences that hold such ones"
             )
     return integers(node, array)
