@@ -2,6 +2,7 @@
 the integers they become."""
 
 import itertools
+import warnings
 
 import nir
 import numpy as np
@@ -583,3 +584,19 @@ def test_neurons_without_a_name():
 def test_a_dt_that_is_no_number_is_refused(dt):
     with pytest.raises(ConversionError, match="dt must be a positive number"):
         import_sequences(chain(_W, lif((3,))), example=np.ones((1, 4, 3)), dt=dt)
+
+
+def test_currents_that_no_neuron_holds_are_said():
+    x = np.ones((1, 4, 3))
+    network = import_sequences(chain(_W, cuba((3,), tau_syn=20.0, w_in=2e4)), example=x, dt=DT)
+    with pytest.warns(UserWarning, match="n1: a current lasts 20,000 steps"):
+        tc.lower(network)
+
+
+@pytest.mark.parametrize(("w_in", "said"), [(1.0, True), (0.0, False)])
+def test_weights_that_all_round_to_none_are_said(w_in, said):
+    network = import_sequences(chain(_W, cuba((3,), threshold=1e12, w_in=w_in)), example=np.ones((1, 4, 3)), dt=DT)
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        assert not decode(tc.lower(network)).nodes["n0"].weight.any()
+    assert [str(each.message).startswith("n0: all weights round to 0") for each in heard] == [True] * said

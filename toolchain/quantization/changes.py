@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import nir
 import numpy as np
 
 import spikec.ir as ig
 from spikec.conversion.from_nir.running import FloatRun
 from spikec.conversion.from_nir.sequences import SequenceNetwork
-from spikec.ir.leak import UNIT
+from spikec.ir.leak import UNIT, UNITY
+from spikec.quantization.currents import READOUT
 from spikec.quantization.kernels import Float64
 from spikec.simulation import simulate
 
@@ -27,3 +31,23 @@ def changed(network: SequenceNetwork, graph: ig.IntegerGraph, sequences: Float64
         real = (seen.membranes[name] - neurons.reset) / (neurons.threshold - neurons.reset)
         off += float(np.abs(found.membranes[name] / (UNIT * node.theta) - real).mean())
     return spikes, off
+
+
+def lost(network: SequenceNetwork, graph: ig.IntegerGraph) -> Iterator[str]:
+    """What no integer here can hold, so that the deployment is another network; one sentence each."""
+    for name, neurons in network.neurons.items():
+        kept = neurons.keep_u.max()
+        if 1 - 0.5 / UNITY < kept < 1:
+            yield (
+                f"{name}: a current lasts {1 / (1 - kept):,.0f} steps, and the longest a neuron holds is {UNITY:,}: it "
+                "fades sooner here"
+            )
+    for layer in graph.layers:
+        name = (network.readout or "") if layer.name == READOUT else layer.name
+        if name in network.neurons and not (network.neurons[name].gain_u * network.neurons[name].gain_v).any():
+            continue  # nothing that comes in counts in the file either
+        for source in layer.sources:
+            synapse, origin = graph.nodes[source], network.nodes.get(source)
+            weight = origin.weight if isinstance(origin, nir.Affine | nir.Linear | nir.Conv1d | nir.Conv2d) else 0
+            if isinstance(synapse, ig.Synapse) and not synapse.weight.any() and np.any(weight):
+                yield f"{source}: all weights round to 0, they are tiny beside the thresholds they lead to"

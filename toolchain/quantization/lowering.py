@@ -20,6 +20,7 @@ from spikec.conversion.network import SpikingNetwork
 from spikec.conversion.neurons import Neuron
 from spikec.errors import ConversionError, DoesNotFit, RangeError
 from spikec.ir import build, decode
+from spikec.quantization.changes import lost
 from spikec.quantization.choices import choose, source_gains
 from spikec.quantization.currents import READOUT, float64, wiring
 from spikec.quantization.kernels import Float64
@@ -98,6 +99,8 @@ def lower(
 
 def _lower_sequences(network: SequenceNetwork, precision: Precision, form: NumberFormat, force: bool) -> nir.NIRGraph:
     graph = sequence_graph(network, precision, form)
+    for sentence in lost(network, graph):
+        warnings.warn(sentence, stacklevel=3)
     try:
         require(graph, form, bounds(graph))
     except DoesNotFit as error:
