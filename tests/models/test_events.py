@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -110,6 +112,8 @@ def test_bins_of_microseconds_give_lengths(tmp_path):
     [
         ("steps=0", "whole number of at least 1"),
         ("steps=x", "whole number of at least 1"),
+        ("us=9999999999999999999999", "at most 9 digits"),
+        ("steps=999999999", "too many numbers"),
         ("by=space", "is not known"),
         ("speed=3", "is not known"),
         ("us=10,steps=4", "leave out steps"),
@@ -133,6 +137,15 @@ def test_damaged_recordings_are_refused(tmp_path):
     raw = tmp_path / "train" / "left" / "9.raw"
     raw.write_bytes(b"no header")
     with pytest.raises(DataError, match="neither EVT2 nor EVT3"):
+        open_sequences(f"events:{tmp_path}", None, "train")
+
+
+@pytest.mark.parametrize(("name", "content"), [("9.dat", b""), ("9.dat", b"junk"), ("9.raw", b"% evt 3.0\n% end\n")])
+def test_recordings_in_which_the_reader_finds_nothing_are_refused(tmp_path, name, content):
+    pytest.importorskip("expelliarmus")
+    folder(tmp_path, np.random.default_rng(4))
+    (tmp_path / "train" / "left" / name).write_bytes(content)
+    with pytest.raises(DataError, match=f"cannot read .*{re.escape(name)} as a recording of events: expelliarmus"):
         open_sequences(f"events:{tmp_path}", None, "train")
 
 
