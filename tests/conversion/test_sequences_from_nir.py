@@ -3,6 +3,7 @@ the integers they become."""
 
 import itertools
 import warnings
+from functools import partial
 
 import nir
 import numpy as np
@@ -600,3 +601,70 @@ def test_weights_that_all_round_to_none_are_said(w_in, said):
         warnings.simplefilter("always")
         assert not decode(tc.lower(network)).nodes["n0"].weight.any()
     assert [str(each.message).startswith("n0: all weights round to 0") for each in heard] == [True] * said
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "value", "words"),
+    [
+        ("conv", "stride", 0, "stride is 0; it must be whole and at least 1"),
+        ("conv", "stride", 1.5, "stride is 1.5; it must be whole"),
+        ("conv", "stride", (1, 1, 1), "stride must be one number, or two"),
+        ("conv", "dilation", 0, "dilation is 0"),
+        ("conv", "groups", 0, "groups is 0"),
+        ("conv", "padding", -1, "padding is -1; it must be whole and at least 0"),
+        ("conv", "padding", "SAME", "padding is 'SAME'; it must be"),
+        ("conv", "padding", None, "padding must be one number, or two"),
+        ("conv", "bias", np.zeros(3), r"bias has shape \(3,\), weights have \(4, 2, 3, 3\)"),
+        ("pool", "kernel_size", np.array(0), "kernel_size is 0"),
+        ("pool", "stride", np.array(0), "stride is 0"),
+        ("pool", "padding", np.array(-1), "padding is -1"),
+    ],
+)
+@pytest.mark.parametrize("images", [False, True])
+def test_windows_that_cannot_be_are_refused(kind, field, value, words, images):
+    node = (
+        nir.Conv2d((5, 5), np.ones((4, 2, 3, 3)), 1, 1, 1, 1, np.zeros(4))
+        if kind == "conv"
+        else nir.SumPool2d(np.array(2), np.array(2), np.array(0))
+    )
+    setattr(node, field, value)
+    graph = chain(node, nir.IF(np.ones(()), np.ones(())) if images else lif(()), shape=(2, 5, 5))
+    settings_of_images = {"reset": "subtract", "v_init": "zero", "timesteps": 2}
+    import_it = partial(tc.import_nir, **settings_of_images) if images else import_sequences
+    with pytest.raises(GraphError, match=f"n0: {words}"):
+        import_it(graph, example=np.ones((1, 2, 5, 5) if images else (1, 4, 2, 5, 5)), dt=DT)
+
+
+def test_groups_that_do_not_divide_the_outputs_are_refused():
+    conv = nir.Conv2d((5, 5), np.ones((3, 1, 3, 3)), 1, 1, 1, 2, np.zeros(3))
+    with pytest.raises(GraphError, match=r"n0: weights of shape .* in 2 groups do not fit"):
+        import_sequences(chain(conv, lif(()), shape=(2, 5, 5)), example=np.ones((1, 4, 2, 5, 5)), dt=DT)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ([np.ones((4, 3)), np.ones((2, 3))], "differ in length"),
+        ("abc", "not arrays of numbers"),
+        ({}, "there are no sequences"),
+    ],
+)
+def test_fidelity_refuses_what_it_cannot_compare(given, words):
+    network = import_sequences(chain(_W, lif((3,))), example=np.ones((1, 4, 3)), dt=DT)
+    with pytest.raises(DataError, match=words):
+        tc.sequence_fidelity(network, tc.lower(network), given)
+
+
+def test_fidelity_refuses_another_network():
+    x = np.ones((1, 4, 3))
+    network = import_sequences(chain(_W, lif((3,))), example=x, dt=DT)
+    other = import_sequences(chain(nir.Linear(np.ones((2, 3))), lif((2,))), example=x, dt=DT)
+    with pytest.raises(DataError, match="was not lowered from it"):
+        tc.sequence_fidelity(network, tc.lower(other), x)
+
+
+@pytest.mark.parametrize("precision", ["int8", tc.Int8])
+def test_a_precision_that_is_none_is_refused(precision):
+    network = import_sequences(chain(_W, lif((3,))), example=np.ones((1, 4, 3)), dt=DT)
+    with pytest.raises(ConversionError, match="expected a precision"):
+        tc.lower(network, precision)

@@ -61,14 +61,14 @@ def lower(
     and does on the network's example images, even with coarser units, which are tried, with a warning; and
     ``ConversionError`` where operations cannot share a synapse.
     """
-    if isinstance(network, SequenceNetwork):
-        return _lower_sequences(network, precision or Int8(), load_format(format), force)
-    if not isinstance(network, SpikingNetwork):
+    if not isinstance(network, SpikingNetwork | SequenceNetwork):
         raise ConversionError(f"expected a network made by tc.convert, got {type(network).__name__}")
     if precision is None:
         precision = Int8()
     if isinstance(precision, type) or not isinstance(precision, Precision):
         raise ConversionError(f"expected a precision such as tc.Int8(per='layer'), got {precision!r}")
+    if isinstance(network, SequenceNetwork):
+        return _lower_sequences(network, precision, load_format(format), force)
     if network.warm_up:
         raise ConversionError(
             "SRP has no integer form: its mask, one bit per neuron and image, has no place in a file; evaluate it in "
