@@ -168,3 +168,15 @@ def test_signals(tmp_path, monkeypatch, spikec):
     said = spikec("run", "out.nir", "--data", "npz:x.npz", "--json")
     assert said.code == 0, said.err
     assert said.json["images"] == 3
+
+
+def test_what_an_archive_holds_after_the_end_of_a_sequence_is_not_read(recurrent, spikec):
+    x, lengths = np.load("uneven.npz")["x"].copy(), np.load("uneven.npz")["lengths"]
+    said = {}
+    for name in ("zeros", "rest"):
+        x[np.arange(x.shape[1]) >= lengths[:, None]] = 0 if name == "zeros" else 200
+        np.savez(f"{name}.npz", x=x, lengths=lengths)
+        options = ("--dt", "1e-3", "--data", f"npz:{name}.npz", "--fidelity", "-o", "out.nir", "--json")
+        said[name] = spikec("export", "net.nir", *options).json
+    assert said["zeros"]["fidelity"] == said["rest"]["fidelity"]
+    assert said["zeros"]["content_sha256"] == said["rest"]["content_sha256"]

@@ -668,3 +668,14 @@ def test_a_precision_that_is_none_is_refused(precision):
     network = import_sequences(chain(_W, lif((3,))), example=np.ones((1, 4, 3)), dt=DT)
     with pytest.raises(ConversionError, match="expected a precision"):
         tc.lower(network, precision)
+
+
+@pytest.mark.parametrize("value", [2.0, -0.1])
+def test_currents_beyond_the_exports_are_cut_with_a_warning(value):
+    x = np.full((1, 4, 3), 0.5)
+    graph = tc.lower(import_sequences(chain(_W, lif((3,))), example=x, dt=DT))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tc.simulate(graph, x)
+    with pytest.warns(UserWarning, match=r"made for values from 0 to 0\.5; sequences hold others, which are cut"):
+        tc.simulate(graph, np.full((1, 4, 3), value))
