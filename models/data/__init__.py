@@ -53,7 +53,9 @@ def open_sequences(name: str, root: str | PathLike[str] | None = None, split: st
     """The split ``train`` or ``test`` of sequences: ``npz:PATH`` with x [N, steps, ...], or ``events:PATH`` with its
     options behind a comma (:mod:`spikec.models.data.events`). Raises :class:`DataError`."""
     kind, _, path = name.partition(":")
-    if kind not in ("npz", "events") or not path:
+    if kind in ("npz", "events") and not path:
+        raise DataError(f"{name!r} names no path: write {kind}:PATH")
+    if kind not in ("npz", "events"):
         raise DataError(
             f"the network takes sequences, and {name!r} are images: give npz:PATH with x [N, steps, ...] or events:PATH"
         )

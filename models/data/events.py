@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from spikec.models.data.sequences import Sequences
 #: Times in microseconds int64, columns, rows and polarities (0 or 1) int64, each [events].
 Events = tuple[npt.NDArray[np.int64], ...]
 _POLARITIES = 2
+#: Numbers in the frames of one recording, and digits of an option, that are surely a mistake beyond this.
+_LARGEST, _DIGITS = 2**33, 9
 
 
 @dataclass(frozen=True)
@@ -61,8 +64,10 @@ class Binning:
         t, x, y, p = events
         bins, steps = self._bins(t)
         shape = (steps, _POLARITIES, -(-height // self.down), -(-width // self.down))
+        if math.prod(shape) > _LARGEST:
+            raise DataError(f"events: frames of {shape} are too many numbers; give fewer steps, a longer us, or down")
         place = np.ravel_multi_index((bins, p, y // self.down, x // self.down), shape)
-        counts = np.bincount(place, minlength=int(np.prod(shape))).reshape(shape)
+        counts = np.bincount(place, minlength=math.prod(shape)).reshape(shape)
         return np.minimum(counts, 255).astype(np.uint8)
 
     def _bins(self, t: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], int]:
@@ -134,6 +139,8 @@ def _prophesee(encoding: str) -> Callable[[Path], Events]:
         except ImportError as error:
             raise DataError("reading DAT and RAW recordings needs expelliarmus: pip install expelliarmus") from error
         found = Wizard(encoding=encoding).read(path)
+        if found is None:  # it says why on stderr, and returns nothing
+            raise ValueError(f"expelliarmus finds no {encoding} in it")
         return found["t"], found["x"], found["y"], found["p"]
 
     return read
@@ -163,6 +170,6 @@ READERS: dict[str, Callable[[Path], Events]] = {".dat": _prophesee("dat"), ".raw
 
 
 def _whole(part: str, value: str) -> int:
-    if not value.isdecimal() or int(value) < 1:
-        raise DataError(f"events: {part!r} needs a whole number of at least 1")
+    if not value.isdecimal() or len(value) > _DIGITS or int(value) < 1:
+        raise DataError(f"events: {part!r} needs a whole number of at least 1, of at most {_DIGITS} digits")
     return int(value)

@@ -63,6 +63,13 @@ class Sequences:
             return chosen
         return [frames[:length] for frames, length in zip(chosen, self.lengths[indices], strict=True)]
 
+    def padded(self) -> npt.NDArray[Any]:
+        """All sequences, [N, steps, *shape]; zeros after the end of shorter ones, whatever the archive holds there."""
+        frames = self.frames[:, : self.steps].copy()
+        if self.lengths is not None:
+            frames[np.arange(self.steps) >= self.lengths[:, None]] = 0
+        return frames
+
     def targets(self, indices: npt.NDArray[np.int64] | slice = slice(None)) -> Tensor:
         """The labels of the chosen sequences, int64 [n]."""
         return torch.from_numpy(np.ascontiguousarray(self.labels[indices]))

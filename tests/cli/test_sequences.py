@@ -149,3 +149,34 @@ def test_options_of_sequences_need_sequences(recurrent, spikec):
     said = spikec("export", "plain.nir", *options, "-o", "out.nir")
     assert said.code == 1
     assert "only for files that run on sequences" in said.err
+
+
+def test_signals(tmp_path, monkeypatch, spikec):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    nodes = {
+        "input": nir.Input({"input": np.array([2, 8])}),
+        "conv": nir.Conv1d(8, rng.normal(size=(3, 2, 3)), 1, 1, 1, 1, np.zeros(3)),
+        "lif": nir.LIF(*(np.full((3, 8), value) for value in (1e-2, 1.0, 0.0, 0.1))),
+        "output": nir.Output({"output": np.array([3, 8])}),
+    }
+    edges = [("input", "conv"), ("conv", "lif"), ("lif", "output")]
+    nir.write("net.nir", nir.NIRGraph(nodes, edges, metadata={}, type_check=False))
+    np.savez("x.npz", x=rng.integers(0, 2, (3, 10, 2, 8)))
+    said = spikec("export", "net.nir", "--dt", "1e-3", "--data", "npz:x.npz", "--fidelity", "-o", "out.nir")
+    assert said.code == 0, said.err
+    said = spikec("run", "out.nir", "--data", "npz:x.npz", "--json")
+    assert said.code == 0, said.err
+    assert said.json["images"] == 3
+
+
+def test_what_an_archive_holds_after_the_end_of_a_sequence_is_not_read(recurrent, spikec):
+    x, lengths = np.load("uneven.npz")["x"].copy(), np.load("uneven.npz")["lengths"]
+    said = {}
+    for name in ("zeros", "rest"):
+        x[np.arange(x.shape[1]) >= lengths[:, None]] = 0 if name == "zeros" else 200
+        np.savez(f"{name}.npz", x=x, lengths=lengths)
+        options = ("--dt", "1e-3", "--data", f"npz:{name}.npz", "--fidelity", "-o", "out.nir", "--json")
+        said[name] = spikec("export", "net.nir", *options).json
+    assert said["zeros"]["fidelity"] == said["rest"]["fidelity"]
+    assert said["zeros"]["content_sha256"] == said["rest"]["content_sha256"]

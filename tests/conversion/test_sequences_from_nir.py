@@ -2,6 +2,8 @@
 the integers they become."""
 
 import itertools
+import warnings
+from functools import partial
 
 import nir
 import numpy as np
@@ -474,7 +476,7 @@ def test_larger_events_than_the_export_saw_are_refused():
     graph = tc.lower(network)
     assert decode(graph).input.limit == 2
     assert tc.simulate(graph, np.full((1, 4, 3), 2)).images == 1
-    with pytest.raises(DataError, match="made for values up to 2"):
+    with pytest.raises(DataError, match="made for values from 0 to 2"):
         tc.simulate(graph, np.full((1, 4, 3), 3))
     low, high = bounds(decode(graph)).accumulators["n0"].low, bounds(decode(graph)).accumulators["n0"].high
     assert (low, high) == (0, 3 * 2 * int(decode(graph).nodes["n0"].weight.max()))
@@ -483,3 +485,198 @@ def test_larger_events_than_the_export_saw_are_refused():
 def test_populations_keep_the_shape_of_the_file():
     network = import_sequences(chain(nir.Linear(np.ones((2, 3))), lif((2,))), example=np.ones((1, 4, 3)), dt=DT)
     assert [p.shape for p in decode(tc.lower(network)) if isinstance(p, Population)] == [(2,)]
+
+
+@pytest.mark.parametrize("field", ["v_leak", "v_reset", "tau_syn", "w_in"])
+def test_a_parameter_of_another_size_is_refused_by_name(field):
+    neurons = cuba((2,))
+    setattr(neurons, field, np.full(3, 0.1))
+    graph = chain(nir.Linear(np.ones((2, 3))), neurons)
+    with pytest.raises(GraphError, match=f"n1: {field} has shape"):
+        import_sequences(graph, example=np.ones((1, 4, 3)), dt=DT)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1j])
+def test_weights_that_are_no_finite_numbers_are_refused_by_name(value):
+    weight = np.ones((2, 3), np.asarray(value).dtype)
+    weight[0, 1] = value
+    for graph in (chain(nir.Linear(weight), lif((2,))), chain(nir.Scale(weight[0]), lif((3,)))):
+        with pytest.raises(GraphError, match=r"n0: (weight|scale) holds values that are not finite"):
+            import_sequences(graph, example=np.ones((1, 4, 3)), dt=DT)
+
+
+def test_signals_are_compared_as_the_file_has_them():
+    rng = np.random.default_rng(0)
+    conv = nir.Conv1d(8, rng.normal(size=(3, 2, 3)), 1, 1, 1, 1, np.zeros(3))
+    x = rng.integers(0, 3, (2, 10, 2, 8))
+    network = import_sequences(chain(conv, lif((3, 8)), shape=(2, 8)), example=x, dt=DT)
+    maps = tc.sequence_fidelity(network, tc.lower(network), x[:, :, :, None])
+    assert tc.sequence_fidelity(network, tc.lower(network), x) == maps
+
+
+def test_a_membrane_that_hardly_leaks_keeps_its_weights():
+    """Less than half of a 4096th per step: rounded up to one, with the steady state kept, weights would be five times
+    as large. Neither way fires here, so that membranes decide."""
+    slow, x = 20.0, np.random.default_rng(0).integers(0, 3, (2, 100, 3))  # dt / tau = 1 / 20,000
+    weights = nir.Linear(np.full((2, 3), 5e-4))
+    network = import_sequences(chain(weights, lif((2,), slow, slow / DT)), example=x, dt=DT)
+    graph = tc.lower(network)
+    (found,) = tc.sequence_fidelity(network, graph, x).layers
+    assert (found.differ, found.spikes) == (0, 0)
+    assert found.membrane < 0.005
+    assert not decode(graph).nodes["n1"].neuron.dv.any()
+
+
+def test_rounding_of_a_readouts_decay_follows_its_output():
+    slow, rng = 20.0, np.random.default_rng(0)
+    readout = nir.LI(full(2, slow), full(2, slow / DT), full(2, slow / DT))
+    x = rng.integers(0, 3, (2, 30, 3))
+    network = import_sequences(
+        chain(dense(rng, 2, 3), lif((2,)), dense(rng, 2, 2), readout, shape=(3,)), example=x, dt=DT
+    )
+    assert tc.sequence_fidelity(network, tc.lower(network), x).output < 0.02
+
+
+def test_a_negative_event_is_never_clipped_to_none():
+    network = import_sequences(chain(nir.Linear(np.ones((2, 3))), lif((2,))), example=np.ones((1, 4, 3)), dt=DT)
+    with pytest.raises(DataError, match="made for values from 0 to 2"):
+        tc.simulate(tc.lower(network), -np.ones((1, 4, 3)))
+
+
+def test_the_smallest_int8_is_an_event_too():
+    x = np.full((1, 4, 3), -128)
+    network = import_sequences(chain(nir.Linear(np.ones((2, 3))), lif((2,))), example=x, dt=DT)
+    assert network.coding.scale == 1
+    graph = tc.lower(network)
+    assert tc.simulate(graph, x).images == 1
+    with pytest.raises(DataError, match="holds 128"):
+        tc.simulate(graph, -x)
+
+
+_W = nir.Linear(np.ones((3, 3)))
+_READOUT = nir.LI(full(3, 5e-3), full(3, 1.0), full(3, 0.0))
+
+
+@pytest.mark.parametrize(
+    ("more", "edges", "words"),
+    [
+        ({}, [("out", "n0")], "an Output node feeds others"),
+        ({}, [("n1", "ghost")], "it feeds 'ghost', which does not exist"),
+        ({"w": _W, "l": lif((3,))}, [("n1", "w"), ("w", "l")], "l: nothing reads these neurons"),
+        ({"w": _W, "l": _READOUT}, [("n1", "w"), ("w", "l")], "l: nothing reads these neurons"),
+        ({"l": _READOUT}, [("n1", "l"), ("l", "out")], "it reads an integrator and other nodes"),
+    ],
+)
+def test_ends_that_lead_nowhere_are_refused(more, edges, words):
+    graph = chain(_W, lif((3,)))
+    # Set afterwards: NIR itself adds an Output to whatever nothing reads.
+    graph.nodes.update(more)
+    graph.edges += edges
+    with pytest.raises(GraphError, match=words):
+        import_sequences(graph, example=np.ones((1, 4, 3)), dt=DT)
+
+
+def test_neurons_without_a_name():
+    graph = graph_of({"w": _W, "": lif((3,))}, [("in", "w"), ("w", ""), ("", "out")])
+    network = import_sequences(graph, example=np.ones((1, 4, 3)), dt=DT)
+    assert [p.name for p in decode(tc.lower(network)) if isinstance(p, Population)] == ["_"]
+
+
+@pytest.mark.parametrize("dt", ["1e-3", [1e-3]])
+def test_a_dt_that_is_no_number_is_refused(dt):
+    with pytest.raises(ConversionError, match="dt must be a positive number"):
+        import_sequences(chain(_W, lif((3,))), example=np.ones((1, 4, 3)), dt=dt)
+
+
+def test_currents_that_no_neuron_holds_are_said():
+    x = np.ones((1, 4, 3))
+    network = import_sequences(chain(_W, cuba((3,), tau_syn=20.0, w_in=2e4)), example=x, dt=DT)
+    with pytest.warns(UserWarning, match="n1: a current lasts 20,000 steps"):
+        tc.lower(network)
+
+
+@pytest.mark.parametrize(("w_in", "said"), [(1.0, True), (0.0, False)])
+def test_weights_that_all_round_to_none_are_said(w_in, said):
+    network = import_sequences(chain(_W, cuba((3,), threshold=1e12, w_in=w_in)), example=np.ones((1, 4, 3)), dt=DT)
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        assert not decode(tc.lower(network)).nodes["n0"].weight.any()
+    assert [str(each.message).startswith("n0: all weights round to 0") for each in heard] == [True] * said
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "value", "words"),
+    [
+        ("conv", "stride", 0, "stride is 0; it must be whole and at least 1"),
+        ("conv", "stride", 1.5, "stride is 1.5; it must be whole"),
+        ("conv", "stride", (1, 1, 1), "stride must be one number, or two"),
+        ("conv", "dilation", 0, "dilation is 0"),
+        ("conv", "groups", 0, "groups is 0"),
+        ("conv", "padding", -1, "padding is -1; it must be whole and at least 0"),
+        ("conv", "padding", "SAME", "padding is 'SAME'; it must be"),
+        ("conv", "padding", None, "padding must be one number, or two"),
+        ("conv", "bias", np.zeros(3), r"bias has shape \(3,\), weights have \(4, 2, 3, 3\)"),
+        ("pool", "kernel_size", np.array(0), "kernel_size is 0"),
+        ("pool", "stride", np.array(0), "stride is 0"),
+        ("pool", "padding", np.array(-1), "padding is -1"),
+    ],
+)
+@pytest.mark.parametrize("images", [False, True])
+def test_windows_that_cannot_be_are_refused(kind, field, value, words, images):
+    node = (
+        nir.Conv2d((5, 5), np.ones((4, 2, 3, 3)), 1, 1, 1, 1, np.zeros(4))
+        if kind == "conv"
+        else nir.SumPool2d(np.array(2), np.array(2), np.array(0))
+    )
+    setattr(node, field, value)
+    graph = chain(node, nir.IF(np.ones(()), np.ones(())) if images else lif(()), shape=(2, 5, 5))
+    settings_of_images = {"reset": "subtract", "v_init": "zero", "timesteps": 2}
+    import_it = partial(tc.import_nir, **settings_of_images) if images else import_sequences
+    with pytest.raises(GraphError, match=f"n0: {words}"):
+        import_it(graph, example=np.ones((1, 2, 5, 5) if images else (1, 4, 2, 5, 5)), dt=DT)
+
+
+def test_groups_that_do_not_divide_the_outputs_are_refused():
+    conv = nir.Conv2d((5, 5), np.ones((3, 1, 3, 3)), 1, 1, 1, 2, np.zeros(3))
+    with pytest.raises(GraphError, match=r"n0: weights of shape .* in 2 groups do not fit"):
+        import_sequences(chain(conv, lif(()), shape=(2, 5, 5)), example=np.ones((1, 4, 2, 5, 5)), dt=DT)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ([np.ones((4, 3)), np.ones((2, 3))], "differ in length"),
+        ("abc", "not arrays of numbers"),
+        ({}, "there are no sequences"),
+    ],
+)
+def test_fidelity_refuses_what_it_cannot_compare(given, words):
+    network = import_sequences(chain(_W, lif((3,))), example=np.ones((1, 4, 3)), dt=DT)
+    with pytest.raises(DataError, match=words):
+        tc.sequence_fidelity(network, tc.lower(network), given)
+
+
+def test_fidelity_refuses_another_network():
+    x = np.ones((1, 4, 3))
+    network = import_sequences(chain(_W, lif((3,))), example=x, dt=DT)
+    other = import_sequences(chain(nir.Linear(np.ones((2, 3))), lif((2,))), example=x, dt=DT)
+    with pytest.raises(DataError, match="was not lowered from it"):
+        tc.sequence_fidelity(network, tc.lower(other), x)
+
+
+@pytest.mark.parametrize("precision", ["int8", tc.Int8])
+def test_a_precision_that_is_none_is_refused(precision):
+    network = import_sequences(chain(_W, lif((3,))), example=np.ones((1, 4, 3)), dt=DT)
+    with pytest.raises(ConversionError, match="expected a precision"):
+        tc.lower(network, precision)
+
+
+@pytest.mark.parametrize("value", [2.0, -0.1])
+def test_currents_beyond_the_exports_are_cut_with_a_warning(value):
+    x = np.full((1, 4, 3), 0.5)
+    graph = tc.lower(import_sequences(chain(_W, lif((3,))), example=x, dt=DT))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tc.simulate(graph, x)
+    with pytest.warns(UserWarning, match=r"made for values from 0 to 0\.5; sequences hold others, which are cut"):
+        tc.simulate(graph, np.full((1, 4, 3), value))

@@ -138,7 +138,7 @@ def test_truncated_files_are_refused(deployment, tmp_path):
         path.write_bytes(data[:size])
         with pytest.raises(tc.GraphError) as error:
             tc.load(path)
-        assert str(error.value) == f"{path} is damaged or holds no NIR graph; export it again"
+        assert str(error.value) == f"{path} is damaged or holds no NIR graph: export it again, or ask spikec nir doctor"
 
 
 _FOREIGN = {
@@ -152,7 +152,9 @@ _FOREIGN = {
 def test_files_that_are_no_nir_are_refused(name, tmp_path):
     path = tmp_path / "net.nir"
     _FOREIGN[name](path)
-    with pytest.raises(tc.GraphError, match=r"is damaged or holds no NIR graph; export it again$"):
+    with pytest.raises(
+        tc.GraphError, match=r"is damaged or holds no NIR graph: export it again, or ask spikec nir doctor$"
+    ):
         tc.load(path)
 
 
@@ -169,7 +171,9 @@ def test_plain_nir_is_refused(tmp_path):
     with pytest.raises(tc.GraphError, match=r"no spikec metadata: .* needs an explicit import \(spikec export"):
         tc.load(tmp_path / "plain.nir")
     nir.write(tmp_path / "node.nir", nodes["linear"])
-    with pytest.raises(tc.GraphError, match=r"node\.nir is damaged or holds no NIR graph; export it again$"):
+    with pytest.raises(
+        tc.GraphError, match=r"node\.nir is damaged or holds no NIR graph: export it again, or ask spikec nir doctor$"
+    ):
         tc.load(tmp_path / "node.nir")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -110,6 +112,8 @@ def test_bins_of_microseconds_give_lengths(tmp_path):
     [
         ("steps=0", "whole number of at least 1"),
         ("steps=x", "whole number of at least 1"),
+        ("us=9999999999999999999999", "at most 9 digits"),
+        ("steps=999999999", "too many numbers"),
         ("by=space", "is not known"),
         ("speed=3", "is not known"),
         ("us=10,steps=4", "leave out steps"),
@@ -153,10 +157,21 @@ def test_recordings_as_images(tmp_path):
         open_dataset(f"events:{tmp_path},us=5000", None, "train")
 
 
+@pytest.mark.parametrize(("name", "content"), [("9.dat", b""), ("9.dat", b"junk"), ("9.raw", b"% evt 3.0\n% end\n")])
+def test_recordings_in_which_the_reader_finds_nothing_are_refused(tmp_path, name, content):
+    pytest.importorskip("expelliarmus")
+    folder(tmp_path, np.random.default_rng(4))
+    (tmp_path / "train" / "left" / name).write_bytes(content)
+    with pytest.raises(DataError, match=f"cannot read .*{re.escape(name)} as a recording of events: expelliarmus"):
+        open_sequences(f"events:{tmp_path}", None, "train")
+
+
 def test_folders_that_are_none():
     with pytest.raises(DataError, match="is not a folder"):
         open_dataset("events:somewhere")
     with pytest.raises(DataError, match="names no path"):
         open_dataset("events:")
+    with pytest.raises(DataError, match="names no path"):
+        open_sequences("events:")
     with pytest.raises(DataError, match="is not a folder"):
         open_sequences("events:nowhere")

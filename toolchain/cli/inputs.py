@@ -35,7 +35,7 @@ def open_images(args: argparse.Namespace, graph: IntegerGraph | None = None) -> 
     opened = open_sequences if graph is not None and graph.sequences else open_dataset
     dataset: Dataset | Sequences = opened(args.data, args.data_root, "test")
     what = "frames" if graph is not None and graph.sequences else "images"
-    if graph is not None and dataset.shape != graph.input.shape:
+    if graph is not None and graph.input.shape not in (dataset.shape, _as_map(dataset.shape)):
         known = "" if graph.measured is None else f" ({graph.measured.data} when it was exported)"
         raise DataError(
             f"{args.graph} takes {what} of {_by(graph.input.shape)}, {args.data} has {_by(dataset.shape)}: "
@@ -46,6 +46,11 @@ def open_images(args: argparse.Namespace, graph: IntegerGraph | None = None) -> 
             f"{args.graph} knows {graph.readout.v_init.size} classes, {args.data} has label {dataset.labels.max()}"
         )
     return dataset.subset(slice(args.limit)) if args.limit else dataset
+
+
+def _as_map(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Signals (C, L) run as maps of height one."""
+    return (shape[0], 1, shape[1]) if len(shape) == 2 else shape
 
 
 def lasting(graph: IntegerGraph, dataset: Dataset | Sequences) -> IntegerGraph:

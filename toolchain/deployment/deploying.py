@@ -105,8 +105,7 @@ def deploy(
 def _sequence_deployment(configuration: Configuration) -> Deployment:
     """The deployment of a NIR file that runs on sequences, calibrated on some of the training sequences."""
     data = open_sequences(configuration.data, configuration.data_root, "train")
-    chosen = data.draw(configuration.calibration, configuration.seed)
-    frames = chosen.frames[:, : chosen.steps]
+    frames = data.draw(configuration.calibration, configuration.seed).padded()
     about: Any = configuration
     network = import_sequences(
         configuration.model,

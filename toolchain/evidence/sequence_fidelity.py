@@ -15,6 +15,7 @@ from spikec.errors import DataError
 from spikec.ir import IntegerGraph, Population, as_integer
 from spikec.ir.graph import leak_of
 from spikec.ir.leak import UNIT
+from spikec.simulation.encode import as_sequences
 from spikec.simulation.golden import simulate
 
 Float64 = npt.NDArray[np.float64]
@@ -80,11 +81,13 @@ def sequence_fidelity(
     Raises ``DataError`` for sequences that the network cannot take.
     """
     integer = as_integer(graph)
-    given = np.asarray(sequences, dtype=np.float64)
-    if given.ndim != len(integer.input.shape) + 2 or given.shape[2:] != integer.input.shape:
-        raise DataError(
-            f"sequences have shape {list(given.shape)}, the network takes [N, steps, *{integer.input.shape}]"
-        )
+    frames, lengths = as_sequences(integer.input, sequences)
+    if lengths is not None:
+        raise DataError("sequences differ in length; compare those of one length at a time")
+    layers_of = {p.name: p.shape for p in integer.populations}
+    if layers_of != {name: n.shape for name, n in network.neurons.items() if n.threshold is not None}:
+        raise DataError("the deployment has other layers than the network: it was not lowered from it")
+    given = frames.astype(np.float64)
     exact = run_float(network, given)
     found = simulate(integer, given, record="membranes")
     layers = []

@@ -17,9 +17,10 @@ BIAS_MANTISSA, BIAS_EXPONENT = 4095, 7
 
 def rounded(neurons: Dynamics, *, steady: bool) -> Dynamics:
     """The same neurons with decays in whole 4096ths. ``steady``: gains and drive change with the decay, so that what a
-    steady input leads to stays the same; else they stay, and with them what a single input adds."""
+    steady input leads to stays the same; else they stay, and with them what a single input adds. A membrane that leaks
+    less than half of a 4096th then does not leak at all."""
     keep_u = np.where(neurons.keep_u == 0, 0, UNITY - 1 - du_of(neurons)) / UNITY
-    keep_v = 1 - dv_of(neurons) / UNITY
+    keep_v = 1 - (np.maximum(dv_of(neurons), neurons.keep_v < 1) if steady else dv_of(neurons)) / UNITY
 
     def scaled(before: Float64, after: Float64) -> Float64:
         if not steady:
@@ -44,9 +45,7 @@ def du_of(neurons: Dynamics) -> Float64:
 
 
 def dv_of(neurons: Dynamics) -> Float64:
-    """At least 1 where the membrane leaks at all."""
-    least = np.where(neurons.keep_v < 1, 1, 0)
-    found: Float64 = np.clip(np.rint(UNITY * (1 - neurons.keep_v)), least, UNITY)
+    found: Float64 = np.clip(np.rint(UNITY * (1 - neurons.keep_v)), 0, UNITY)
     return found
 
 

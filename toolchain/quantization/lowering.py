@@ -20,6 +20,7 @@ from spikec.conversion.network import SpikingNetwork
 from spikec.conversion.neurons import Neuron
 from spikec.errors import ConversionError, DoesNotFit, RangeError
 from spikec.ir import build, decode
+from spikec.quantization.changes import lost
 from spikec.quantization.choices import choose, source_gains
 from spikec.quantization.currents import READOUT, float64, wiring
 from spikec.quantization.kernels import Float64
@@ -60,14 +61,14 @@ def lower(
     and does on the network's example images, even with coarser units, which are tried, with a warning; and
     ``ConversionError`` where operations cannot share a synapse.
     """
-    if isinstance(network, SequenceNetwork):
-        return _lower_sequences(network, precision or Int8(), load_format(format), force)
-    if not isinstance(network, SpikingNetwork):
+    if not isinstance(network, SpikingNetwork | SequenceNetwork):
         raise ConversionError(f"expected a network made by tc.convert, got {type(network).__name__}")
     if precision is None:
         precision = Int8()
     if isinstance(precision, type) or not isinstance(precision, Precision):
         raise ConversionError(f"expected a precision such as tc.Int8(per='layer'), got {precision!r}")
+    if isinstance(network, SequenceNetwork):
+        return _lower_sequences(network, precision, load_format(format), force)
     if network.warm_up:
         raise ConversionError(
             "SRP has no integer form: its mask, one bit per neuron and image, has no place in a file; evaluate it in "
@@ -98,6 +99,8 @@ def lower(
 
 def _lower_sequences(network: SequenceNetwork, precision: Precision, form: NumberFormat, force: bool) -> nir.NIRGraph:
     graph = sequence_graph(network, precision, form)
+    for sentence in lost(network, graph):
+        warnings.warn(sentence, stacklevel=3)
     try:
         require(graph, form, bounds(graph))
     except DoesNotFit as error:

@@ -16,6 +16,7 @@ from spikec.ir.graph import Decode
 from spikec.ir.kinds import CubaLIF
 from spikec.ir.leak import CURRENT_MAX, UNIT, UNITY, Leak
 from spikec.ir.types import MEMBRANE_MAX
+from spikec.quantization.changes import changed
 from spikec.quantization.currents import READOUT, apply_gain
 from spikec.quantization.decays import as_mantissa, du_of, dv_of, largest_bias, rounded
 from spikec.quantization.kernels import Float64
@@ -23,7 +24,6 @@ from spikec.quantization.maps import Current
 from spikec.quantization.nir_currents import nir_currents
 from spikec.quantization.scales import Int8, Precision, Request, Units, choose_units, tighter
 from spikec.quantization.synapses import Names, channel_bias, output_weights, synapse_nodes
-from spikec.simulation import simulate
 
 #: Currents of the example sequences may take this part of their register: beyond it they wrap. A membrane that is too
 #: high has fired anyway, and one that is too low stays at the edge.
@@ -50,8 +50,8 @@ def sequence_graph(network: SequenceNetwork, precision: Precision, form: NumberF
     shrinks = _SHRINKS if precision.scale == "spikes" else _SHRINKS[:1]
     ways = [(shrink, steady) for shrink in shrinks for steady in (True, False)]
     made = [rounded_graph(network, precision, form, seen, steady=steady, shrink=shrink) for shrink, steady in ways]
-    changed = [_changed(graph, network.example, seen) for graph in made]
-    return made[changed.index(min(changed))]
+    off = [changed(network, graph, network.example, seen) for graph in made]
+    return made[off.index(min(off))]
 
 
 def _check_precision(network: SequenceNetwork, precision: Precision) -> None:
@@ -60,12 +60,6 @@ def _check_precision(network: SequenceNetwork, precision: Precision) -> None:
     if precision.units or precision.rounding != "nearest":
         raise ConversionError("networks that run on sequences are rounded to the nearest integer: leave out --rounding")
     precision.check_names([name for name in network.nodes if name not in (network.input, network.output)])
-
-
-def _changed(graph: ig.IntegerGraph, sequences: Float64, seen: FloatRun) -> int:
-    """Neuron-steps in which the integers fire and the float network does not, or the other way round."""
-    found = simulate(graph, sequences, record="spikes")
-    return sum(int(((found.spikes[name] == 1) != raster).sum()) for name, raster in seen.spikes.items())
 
 
 def rounded_graph(
@@ -210,7 +204,7 @@ class _Layer:
     @property
     def _leaks(self) -> bool:
         return self._neurons is not None and bool(
-            (self._neurons.keep_u != 0).any() or (self._neurons.keep_v != 1).any()
+            (self._neurons.keep_u != 0).any() or (self._neurons.keep_v != 1).any() or self._neurons.drive.any()
         )
 
     def _request(self, weights: list[Float64], precision: Precision, names: list[str]) -> Request:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -93,8 +94,9 @@ def encode(node: InputNode, images: npt.ArrayLike | torch.Tensor, *, first: int 
     """Integers the network reads: ``clip(round_half_even(real / scale), range of node.dtype)``.
 
     ``images``: float [N, *node.shape] in the units the network was trained with. Returns int64 [N, *node.shape]. The
-    quotient is taken in float64. Raises ``DataError`` for a wrong shape or dtype, no images, or values that are not
-    finite; ``first`` is the number of the first image in that message.
+    quotient is taken in float64. Raises ``DataError`` for a wrong shape or dtype, no images, values that are not
+    finite, and sequences beyond ``node.limit``; ``first`` is the number of the first image in that message. Sequences
+    without a limit are cut to the range, with a warning.
     """
     array = as_images(node, images)
     finite = np.isfinite(array)
@@ -102,13 +104,17 @@ def encode(node: InputNode, images: npt.ArrayLike | torch.Tensor, *, first: int 
         index = tuple(int(i) for i in np.argwhere(~finite)[0])
         number, position = first + index[0], list(index[1:])
         raise DataError(f"image {number} holds {array[index]} at {position}; every value must be finite")
-    if node.limit is not None:
-        beyond = np.abs(np.rint(array / node.scale)) > node.limit
-        if beyond.any():
+    if node.encoding == "sequence":
+        whole = np.rint(array / node.scale)
+        beyond = (whole < node.low) | (whole > node.high)
+        known = f"values from {node.low * node.scale:g} to {node.high * node.scale:g}"
+        if beyond.any() and node.limit is None:
+            warnings.warn(f"the network was made for {known}; sequences hold others, which are cut", stacklevel=2)
+        elif beyond.any():
             index = tuple(int(i) for i in np.argwhere(beyond)[0])
             value, place = array[index], list(index[1:])
             raise DataError(
-                f"sequence {first + index[0]} holds {value} at {place}; the network was made for values up to "
-                f"{node.limit * node.scale:g}: export it with sequences that hold larger ones"
+                f"sequence {first + index[0]} holds {value} at {place}; the network was made for {known}: "
+                "export it with sequences that hold such ones"
             )
     return integers(node, array)

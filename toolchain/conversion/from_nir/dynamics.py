@@ -18,7 +18,7 @@ import nir
 import numpy as np
 import numpy.typing as npt
 
-from spikec.conversion.from_nir.shapes import aligned
+from spikec.conversion.from_nir.shapes import PARAMETERS, aligned, broadcasts
 
 Float64 = npt.NDArray[np.float64]
 Integration = Literal["euler", "exponential"]
@@ -27,7 +27,6 @@ INTEGRATIONS: tuple[Integration, ...] = get_args(Integration)
 #: Neurons that fire, and integrators that do not.
 FIRING = (nir.IF, nir.LIF, nir.CubaLIF, nir.Threshold)
 SILENT = (nir.I, nir.LI, nir.CubaLI)
-_FIELDS = ("r", "tau", "tau_syn", "tau_mem", "v_leak", "v_threshold", "v_reset", "w_in", "threshold")
 
 
 @dataclass(frozen=True)
@@ -68,11 +67,11 @@ def needs_dt(node: nir.NIRNode) -> bool:
 
 
 def problems(node: nir.NIRNode, dt: float | None, integration: Integration) -> Iterator[str]:
-    """What keeps the neurons of a node from being stepped, one phrase each."""
-    for field in _FIELDS:
+    """What is wrong with the numbers of a node, and keeps its neurons from being stepped; one phrase each."""
+    for field in ("weight", "bias", *PARAMETERS):
         if hasattr(node, field):
             value = np.asarray(getattr(node, field))
-            if value.dtype.kind not in "iuf" or not np.isfinite(value).all():
+            if value.dtype.kind not in "biuf" or not np.isfinite(value).all():
                 yield f"{field} holds values that are not finite numbers"
                 return
     for field in ("tau", "tau_mem", "tau_syn"):
@@ -88,7 +87,9 @@ def problems(node: nir.NIRNode, dt: float | None, integration: Integration) -> I
     if isinstance(node, FIRING):
         threshold = np.asarray(node.threshold if isinstance(node, nir.Threshold) else node.v_threshold, float)
         reset = np.asarray(getattr(node, "v_reset", 0.0), dtype=np.float64)
-        if (threshold <= reset).any():
+        if not broadcasts(threshold.shape, reset.shape):
+            yield f"v_reset has shape {reset.shape}, v_threshold has {threshold.shape}"
+        elif (threshold <= reset).any():
             yield "a threshold is not above the membrane's value after a spike (v_reset), so it would never rest"
 
 

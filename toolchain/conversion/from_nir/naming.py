@@ -21,7 +21,7 @@ def legal_names(nodes: Mapping[str, nir.NIRNode]) -> dict[str, str]:
         if isinstance(node, nir.Input | nir.Output):
             chosen[name] = INPUT if isinstance(node, nir.Input) else OUTPUT
             continue
-        plain = re.sub(r"[^A-Za-z0-9_.]", "_", name)
+        plain = re.sub(r"[^A-Za-z0-9_.]", "_", name) or "_"
         # Names become attributes in the code of the traced graph.
         parts = [f"{part}_" if keyword.iskeyword(part) else part for part in plain.split(".")]
         plain = ".".join(parts)

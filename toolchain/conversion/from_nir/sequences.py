@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import nir
 import numpy as np
@@ -111,7 +111,7 @@ def import_sequences(
         raise ConversionError(f"integration must be one of {', '.join(INTEGRATIONS)}, not {integration!r}")
     if reading not in ("last", "sum", "maximum"):
         raise ConversionError(f"reading must be last, sum or maximum, not {reading!r}")
-    if dt is not None and not (np.isfinite(dt) and dt > 0):
+    if dt is not None and not (isinstance(dt, int | float | np.number) and np.isfinite(dt) and dt > 0):
         raise ConversionError(f"dt must be a positive number, not {dt!r}")
     graph = source if isinstance(source, nir.NIRGraph) else read_nir(source)
     if metadata_of(graph):
@@ -176,7 +176,7 @@ def sequence_range(sequences: Float64) -> InputRange:
     low, high = float(sequences.min(initial=0)), float(sequences.max(initial=0))
     kind: Literal["int8", "uint8"] = "int8" if low < 0 else "uint8"
     if (sequences == np.rint(sequences)).all() and lowest(kind) <= low and high <= highest(kind):
-        return InputRange(kind, 1.0, min(max(2 * int(max(high, -low)), 1), highest(kind)))
+        return InputRange(kind, 1.0, min(max(2 * int(max(high, -low)), 1), -lowest(kind) or highest(kind)))
     return InputRange(kind, max(high, -low) / highest(kind))
 
 
@@ -220,14 +220,21 @@ def _obstacles(
     silent = [name for name, node in nodes.items() if isinstance(node, SILENT)]
     if len(silent) > 1:
         found.append(f"it has {len(silent)} integrators ({', '.join(silent[:3])}); only one can be the readout")
+    found += sorted({f"{a}: it feeds {b!r}, which does not exist" for a, b in edges if b not in nodes})
     for name, node in nodes.items():
         if not isinstance(node, _KNOWN):
-            found.append(f"{name}: {_why_unknown(node)}")
-        elif isinstance(node, FIRING + SILENT):
+            found.append(f"{name}: {type(node).__name__} has no counterpart here")
+        else:
             found += [f"{name}: {phrase}" for phrase in problems(node, dt, integration)]
         sources = [a for a, b in edges if b == name]
         readers = [nodes.get(b) for a, b in edges if a == name]
-        if isinstance(node, SILENT) and not all(isinstance(reader, nir.Output) for reader in readers):
+        if isinstance(node, nir.Output) and readers:
+            found.append(f"{name}: an Output node feeds others")
+        if isinstance(node, nir.Output) and len(sources) > 1 and set(sources) & set(silent):
+            found.append(f"{name}: it reads an integrator and other nodes; an integrator is the readout alone")
+        if isinstance(node, FIRING + SILENT) and not readers:
+            found.append(f"{name}: nothing reads these neurons; leave them out")
+        elif isinstance(node, SILENT) and not all(isinstance(reader, nir.Output) for reader in readers):
             found.append(
                 f"{name}: {type(node).__name__} sends its membrane at every step; that can only be the readout"
             )
@@ -235,11 +242,6 @@ def _obstacles(
         if bool(sources) == isinstance(node, nir.Input):
             found.append(f"{name}: an Input node has sources" if sources else f"{name}: nothing feeds this node")
     return found
-
-
-def _why_unknown(node: nir.NIRNode) -> str:
-    kind = type(node).__name__
-    return f"{kind} has no counterpart here"
 
 
 def _order(nodes: Mapping[str, nir.NIRNode], edges: set[Edge]) -> list[str]:
@@ -253,8 +255,3 @@ def _order(nodes: Mapping[str, nir.NIRNode], edges: set[Edge]) -> list[str]:
         for needs in waiting.values():
             needs.discard(chosen)
     return order
-
-
-def settings_of(network: SequenceNetwork) -> dict[str, Any]:
-    """What was decided at import, for people."""
-    return dict(network.provenance.settings)

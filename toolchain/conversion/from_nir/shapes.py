@@ -14,6 +14,12 @@ from spikec.frontend.module_handlers import convolution_pads
 from spikec.ir.operations.windows import output_size
 from spikec.ir.types import Shape
 
+#: Fields of nodes without weights that hold a number for each neuron.
+PARAMETERS = ("r", "tau", "tau_syn", "tau_mem", "v_leak", "v_threshold", "v_reset", "w_in", "threshold", "scale")
+
+#: The smallest number that a field of a window may hold.
+_LEAST = {"kernel_size": 1, "stride": 1, "dilation": 1, "groups": 1, "padding": 0}
+
 
 def pair(value: object) -> tuple[int, int]:
     """One number for both axes, or two."""
@@ -79,11 +85,15 @@ def _entering(
 ) -> Shape | None:
     """The shape that enters a node, from any source that has one by now."""
     if isinstance(node, nir.Input):
-        return lifted(tuple(int(n) for n in np.asarray(node.input_type["input"]).reshape(-1)))
+        shape = np.asarray(node.input_type["input"]).reshape(-1)
+        if shape.dtype.kind not in "iuf":
+            raise _error(name, "the file does not say which shape the input has")
+        return lifted(tuple(int(n) for n in shape))
     return next((found[source] for source in sources[name] if source in found), None)
 
 
 def _leaving(name: str, node: nir.NIRNode, entering: Shape) -> Shape:
+    check_numbers(name, node)
     match node:
         case nir.Input():
             if len(entering) not in (1, 3) or min(entering) < 1:
@@ -91,7 +101,7 @@ def _leaving(name: str, node: nir.NIRNode, entering: Shape) -> Shape:
             return entering
         case nir.Affine() | nir.Linear():
             weight = np.shape(node.weight)
-            if len(weight) != 2 or entering != (weight[1],):
+            if len(weight) != 2 or entering != (weight[1],) or weight[0] < 1:
                 raise _error(name, f"weights of shape {weight} do not fit its input {entering}; flatten it first")
             return (weight[0],)
         case nir.Conv1d() | nir.Conv2d():
@@ -102,9 +112,9 @@ def _leaving(name: str, node: nir.NIRNode, entering: Shape) -> Shape:
             return _flat(name, node, entering)
         case nir.Output():
             return entering
-    for field in ("r", "tau", "tau_mem", "v_threshold", "threshold", "scale"):
+    for field in PARAMETERS:
         own = np.shape(aligned(getattr(node, field, 0), entering))
-        if np.broadcast_shapes(own, entering) != entering if _broadcasts(own, entering) else True:
+        if np.broadcast_shapes(own, entering) != entering if broadcasts(own, entering) else True:
             raise _error(name, f"{field} has shape {own}, its source has {entering}")
     return entering
 
@@ -115,7 +125,8 @@ def aligned(value: object, shape: Shape) -> npt.NDArray[np.float64]:
     return array[:, None, :] if array.ndim == 2 and len(shape) == 3 and shape[1] == 1 else array
 
 
-def _broadcasts(first: Shape, second: Shape) -> bool:
+def broadcasts(first: Shape, second: Shape) -> bool:
+    """Whether numpy makes one shape of both."""
     try:
         np.broadcast_shapes(first, second)
     except ValueError:
@@ -127,7 +138,13 @@ def _convolved(name: str, node: nir.Conv1d | nir.Conv2d, entering: Shape) -> Sha
     if np.ndim(node.weight) != (3 if isinstance(node, nir.Conv1d) else 4):
         raise _error(name, f"weights of shape {np.shape(node.weight)} are none of a {type(node).__name__}")
     weight, groups = kernel_of(node)[0].shape, int(np.asarray(node.groups))
-    if len(entering) != 3 or len(weight) != 4 or weight[1] * groups != entering[0]:
+    if (
+        len(entering) != 3
+        or len(weight) != 4
+        or weight[1] * groups != entering[0]
+        or weight[0] % groups
+        or not np.prod(weight)
+    ):
         raise _error(name, f"weights of shape {weight} in {groups} groups do not fit {entering}")
     top, bottom, left, right = pads_of(node)
     stride, dilation = strides_of(node)
@@ -144,11 +161,37 @@ def _pooled(name: str, node: nir.SumPool2d | nir.AvgPool2d, entering: Shape) -> 
         raise _error(name, f"a pool of {kernel} does not fit {entering}")
     if any(padding) and isinstance(node, nir.AvgPool2d):
         raise _error(name, "NIR does not say whether an average counts its padding; use no padding or a SumPool2d")
+    if any(2 * pad > size for pad, size in zip(padding, kernel, strict=True)):
+        raise _error(name, f"a padding of {padding} is more than half the pool of {kernel}")
     sizes = zip(entering[1:], kernel, stride, (2 * padding[0], 2 * padding[1]), (1, 1), strict=True)
     spatial = [output_size(*each) for each in sizes]
     if min(spatial) < 1:
         raise _error(name, f"a pool of {kernel} does not fit {entering}")
     return (entering[0], *spatial)
+
+
+def check_numbers(name: str, node: nir.NIRNode) -> None:
+    """Raises :class:`GraphError` for a kernel, stride, padding, dilation or groups that no window can have, and for a
+    bias that does not fit its weights."""
+    if isinstance(node, nir.Affine | nir.Conv1d | nir.Conv2d):
+        bias, weight = np.shape(node.bias), np.shape(node.weight)
+        if np.prod(bias) not in (1, *weight[:1]):
+            raise _error(name, f"bias has shape {bias}, weights have {weight}")
+    least = {field: low for field, low in _LEAST.items() if hasattr(node, field)}
+    for field, low in least.items():
+        value = getattr(node, field)
+        if field == "padding" and isinstance(value, str):
+            if value not in ("same", "valid"):
+                raise _error(name, f"padding is {value!r}; it must be numbers, 'same' or 'valid'")
+            if value == "same" and (np.asarray(node.stride) != 1).any():
+                raise _error(name, "padding 'same' needs stride 1")
+            continue
+        numbers = np.asarray(value)
+        one = field == "groups" or isinstance(node, nir.Conv1d)
+        if numbers.dtype.kind not in "iuf" or numbers.size not in ((1,) if one else (1, 2)):
+            raise _error(name, f"{field} must be {'one number' if one else 'one number, or two'}")
+        if (numbers < low).any() or (numbers != np.rint(numbers)).any():
+            raise _error(name, f"{field} is {numbers.tolist()}; it must be whole and at least {low}")
 
 
 def _flat(name: str, node: nir.Flatten, entering: Shape) -> Shape:

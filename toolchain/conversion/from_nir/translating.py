@@ -13,6 +13,7 @@ import torch
 from torch import fx, nn
 
 from spikec.conversion.from_nir import REFUSED
+from spikec.conversion.from_nir.shapes import check_numbers
 from spikec.conversion.neurons import Neuron, NeuronSpec
 from spikec.errors import GraphError
 from spikec.frontend import AveragePool, ChannelAffine, Convolution, Dense, FlattenAll
@@ -63,6 +64,7 @@ class Translator:
         for field in ("weight", "bias", "r", "v_threshold"):
             if not np.isfinite(np.asarray(getattr(node, field, 0), dtype=np.float64)).all():
                 raise self._error(f"{field} holds values that are not finite")
+        check_numbers(original, node)
         value = self._gather([self._values[source] for source in sources])
         match node:
             case nir.Conv2d():

@@ -119,5 +119,7 @@ def read_nir(path: str | os.PathLike[str]) -> nir.NIRGraph:
     except PermissionError as error:
         raise GraphError(f"cannot read {source}: {error.strerror}") from error
     except Exception as error:  # h5py and nir raise many kinds for damaged files
-        raise GraphError(f"{source} is damaged or holds no NIR graph; export it again") from error
+        raise GraphError(
+            f"{source} is damaged or holds no NIR graph: export it again, or ask spikec nir doctor"
+        ) from error
     return graph
