@@ -110,6 +110,8 @@ def test_verify_in_lava(deployed, spikec):
         (["--dt", "1e-3", "--data", "npz:data.npz", "-T", "4"], "leave out --timesteps"),
         (["--dt", "1e-3", "--data", "npz:data.npz", "--v-init", "half"], "leave out --v-init"),
         (["--dt", "1e-3", "--data", "npz:data.npz", "--method", "qcfs"], None),
+        (["--dt", "1e-3", "--data", "npz:data.npz", "--calibrate", "full"], "--calibrate: only for trained networks"),
+        (["--dt", "1e-3", "--data", "npz:data.npz", "--measure", "9"], "--measure: only for trained networks"),
         (["--dt", "1", "--data", "npz:data.npz"], "longer than tau"),
         (["--dt", "-1", "--data", "npz:data.npz"], "dt must be a positive number"),
     ],

@@ -159,7 +159,7 @@ def test_refused_elsewhere_in_a_sentence(tmp_path):
         tc.portable(replace(graph, nodes={**graph.nodes, "lif": replace(graph.nodes["lif"], neuron=IF())}))
     with pytest.raises(GraphError, match="a quantised network has no time"):
         tc.certify(graph, frames)
-    with pytest.raises(DoesNotFit, match="networks of images"):
+    with pytest.raises(DoesNotFit, match="runs on sequences: write_stock"):
         write_netx(graph, tmp_path / "net.hdf5")
     placed = tc.place(graph, target="loihi1")
     with pytest.raises(DoesNotFit, match="SANA-FE replays one image"):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 #: Options a plain file of images needs, those for sequences alone, and those that belong to trained networks.
 _NEEDED = ("reset", "v_init", "timesteps")
 _FOR_SEQUENCES = ("integration", "reading")
-_FOR_NETWORKS = ("weights", "method", "options", "schedule", "spike_budget", "max_pool")
+_FOR_NETWORKS = ("weights", "method", "options", "schedule", "spike_budget", "max_pool", "calibrate")
 _FOR_PLAIN = tuple(name for name, about in SETTINGS.items() if about.group)
 
 
@@ -36,6 +36,8 @@ def check(args: argparse.Namespace) -> bool:
             raise UsageError(f"no file {args.model}")
         _check_plain(args)
     useless = [name for name in (_FOR_NETWORKS if plain else _FOR_PLAIN) if _given(args, name)]
+    if plain and args.measure and _given(args, "measure"):
+        useless.append("measure")
     if useless:
         only = "for trained networks, not for a NIR file" if plain else "for a plain NIR file as MODEL"
         raise UsageError(f"{', '.join(map(_flag, useless))}: only {only}")
