@@ -30,6 +30,16 @@ def test_what_is_gained_does_not_hide_what_is_lost(made):
     assert choose(*_known(close, lucky), "streaming", TOLERANCE) is close.trial
 
 
+def test_many_changes_are_a_loss_also_where_gains_make_up_for_them(made):
+    """Half of 10 % changed classes gained and half lost is no loss yet: a network of other images would lose."""
+    close, lucky = made("close", lost=3, steps=20), made("lucky", lost=50, steps=10)
+    lucky.result["paired"].update(gained=50, agree=900)
+    trials, standing = _known(close, lucky)
+    assert choose(trials, standing, "streaming", TOLERANCE) is close.trial
+    finer = made("finer", levels=16)
+    assert unpromising(finer.trial, [lucky.trial, finer.trial], standing, TOLERANCE) is None
+
+
 def test_where_all_lose_more_the_closest_is_chosen(made):
     found = made("a", lost=30, steps=5), made("b", lost=20, steps=10), made("c", lost=20, steps=9)
     assert choose(*_known(*found), "streaming", TOLERANCE) is found[2].trial

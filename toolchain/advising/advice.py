@@ -9,7 +9,7 @@ from typing import Any
 
 from spikec import defaults
 from spikec.advising import document, picture, text
-from spikec.advising.choosing import disagreement, loss, usable
+from spikec.advising.choosing import counted, disagreement, usable
 from spikec.advising.trials import PURPOSES, Trial
 from spikec.deployment import Deployment
 from spikec.errors import ToolchainError
@@ -91,7 +91,7 @@ class Advice:
         that which agrees with the network most often. Decided on held-out images; None where nothing was measured."""
         found = list(self.recommendations.values())
         fits = [each for each in found if each.chosen["chip"]["fits"]] or found
-        within = [each for each in fits if loss(each.chosen) <= self.tolerance]
+        within = [each for each in fits if counted(each.chosen) <= self.tolerance]
         if within:
             return min(within, key=lambda each: each.chosen["latency_steps"])
         return min(fits, key=lambda each: disagreement(each.chosen), default=None)

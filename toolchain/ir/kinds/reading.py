@@ -6,15 +6,20 @@ from typing import Any
 
 import numpy as np
 
+from spikec.errors import GraphError
 from spikec.ir.kinds.base import Kind
 from spikec.ir.kinds.registering import kind_named
-from spikec.ir.metadata import int_of, text_of
+from spikec.ir.metadata import int_of, shown, text_of
 from spikec.ir.types import Int64, Shape
 
 
 def full(value: Any, shape: Shape) -> Int64:
-    """Whole numbers as int64 of ``shape``, from one number or from one for every neuron."""
-    return np.broadcast_to(np.asarray(value).astype(np.int64), shape).copy()
+    """Whole numbers as int64 of ``shape``, from one number or from one for every neuron. Raises ``GraphError`` for
+    others."""
+    found = np.asarray(value)
+    if found.dtype.kind not in "biu" and not (np.isfinite(found).all() and (found == np.rint(found)).all()):
+        raise GraphError(f"numbers of neurons must be whole, not {shown(found)}")
+    return np.broadcast_to(found.astype(np.int64), shape).copy()
 
 
 def kind_of(metadata: dict[str, Any], shape: Shape) -> Kind:
