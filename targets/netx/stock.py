@@ -72,12 +72,17 @@ def cautions(chain: ig.IntegerGraph) -> list[str]:
 
 
 def run_stock(
-    path: str | os.PathLike[str], chain: ig.IntegerGraph, sequences: Any, *, stock: bool = True, stall: float = 120.0
+    path: str | os.PathLike[str],
+    chain: ig.IntegerGraph,
+    sequences: Any,
+    *,
+    stock: bool = True,
+    stall_seconds: float = 120.0,
 ) -> StockRun:
     """Run a file of :func:`write_stock` in stock netx, neurons and loader as lava-dl has them.
 
     ``chain``: what :func:`write_stock` returned, for the coding of the input and the names of layers. ``sequences``
-    [N, steps, *input shape]: sent as graded spikes. ``stock=False`` takes the fast models of Conv and Dense. ``stall``:
+    [N, steps, *input shape]: sent as graded spikes. ``stock=False`` takes the fast models of Conv and Dense. ``stall_seconds``:
     seconds without progress after which Lava is given up.
     """
     require_lava_dl()
@@ -97,7 +102,7 @@ def run_stock(
     }
     models = {} if stock else FAST_MODELS
     job = Job(plan, len(integers), {}, lava_layout(integers, leading=2), True, models, WORKER, settings)
-    arrays = run_netx(job, stall).arrays
+    arrays = run_netx(job, stall_seconds).arrays
     spikes = {p.name: lava_layout(arrays[p.name]["spikes"], leading=2) for p in graph.populations}
     return StockRun(spikes, _output(graph, arrays, spikes))
 
