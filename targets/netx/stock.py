@@ -82,8 +82,8 @@ def run_stock(
     """Run a file of :func:`write_stock` in stock netx, neurons and loader as lava-dl has them.
 
     ``chain``: what :func:`write_stock` returned, for the coding of the input and the names of layers. ``sequences``
-    [N, steps, *input shape]: sent as graded spikes. ``stock=False`` takes the fast models of Conv and Dense. ``stall_seconds``:
-    seconds without progress after which Lava is given up.
+    [N, steps, *input shape]: sent as graded spikes. ``stock=False`` takes the fast models of Conv and Dense.
+    ``stall_seconds``: without progress for so long, Lava is given up.
     """
     require_lava_dl()
     whole, _ = as_sequences(chain.input, sequences)

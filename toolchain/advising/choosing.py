@@ -15,8 +15,8 @@ Standing = Mapping[str, Result]
 #: The purpose ``lossless`` tolerates this share of what the others do.
 _STRICTER = 0.2
 #: Of the images whose class changes, at least this share counts as lost: about so many were, on 2,048 and more
-#: held-out images of the networks in docs/which-method.md. A loss of nothing among many changes is luck, or comes from images
-#: that the network was trained on.
+#: held-out images of the networks in docs/which-method.md. A loss of nothing among many changes is luck,
+#: or comes from images that the network was trained on.
 _HARM = 0.1
 
 
