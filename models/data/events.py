@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,9 @@ import numpy.typing as npt
 from spikec.errors import DataError
 from spikec.models.data.dataset import Dataset
 from spikec.models.data.folder import class_files
+from spikec.models.data.recordings import READERS, Events, read_events
 from spikec.models.data.sequences import Sequences
 
-#: Times in microseconds int64, columns, rows and polarities (0 or 1) int64, each [events].
-Events = tuple[npt.NDArray[np.int64], ...]
 _POLARITIES = 2
 #: Numbers in the frames of one recording, and digits of an option, that are surely a mistake beyond this.
 _LARGEST, _DIGITS = 2**33, 9
@@ -84,12 +82,11 @@ class Binning:
 def load_events(root: Path, options: str, split: str) -> Sequences:
     """One split of a folder ``train/CLASS/FILE`` and ``test/CLASS/FILE`` of recordings; see :class:`Binning`.
 
-    DAT and RAW files (EVT2, EVT3) of Prophesee are read by expelliarmus, ``.bin`` files as those of N-MNIST and
-    N-Caltech101. Raises :class:`DataError`.
+    :mod:`spikec.models.data.recordings` reads them. Raises :class:`DataError`.
     """
     binning = Binning.parse(options)
     classes, files = class_files(root, split, frozenset(READERS), "recordings")
-    recordings = [_read(path) for path, _ in files]
+    recordings = [read_events(path) for path, _ in files]
     height = binning.height or 1 + max(int(y.max()) for _, _, y, _ in recordings)
     width = binning.width or 1 + max(int(x.max()) for _, x, _, _ in recordings)
     for (path, _), (_, x, y, _) in zip(files, recordings, strict=True):
@@ -116,57 +113,6 @@ def load_event_images(root: Path, options: str, split: str) -> Dataset:
         )
     stored = found.frames.reshape(len(found), -1, *found.frames.shape[3:])
     return Dataset(found.name, stored, found.labels, 1.0, found.classes)
-
-
-def _read(path: Path) -> Events:
-    """Events in the order of time, the first at 0 or later."""
-    try:
-        t, x, y, p = (np.asarray(part, dtype=np.int64) for part in READERS[path.suffix.lower()](path))
-    except (OSError, ValueError, RuntimeError) as error:
-        raise DataError(f"cannot read {path} as a recording of events: {error}") from error
-    if not len(t):
-        raise DataError(f"{path} holds no events")
-    if min(x.min(), y.min()) < 0 or not np.isin(p, (0, 1)).all():
-        raise DataError(f"{path} is damaged: places or polarities of its events are impossible")
-    order = np.argsort(t, kind="stable")
-    return tuple(part[order] for part in (t, x, y, p))
-
-
-def _prophesee(encoding: str) -> Callable[[Path], Events]:
-    def read(path: Path) -> Events:
-        try:
-            from expelliarmus import Wizard
-        except ImportError as error:
-            raise DataError("reading DAT and RAW recordings needs expelliarmus: pip install expelliarmus") from error
-        found = Wizard(encoding=encoding).read(path)
-        if found is None:  # it says why on stderr, and returns nothing
-            raise ValueError(f"expelliarmus finds no {encoding} in it")
-        return found["t"], found["x"], found["y"], found["p"]
-
-    return read
-
-
-def _raw(path: Path) -> Events:
-    """A RAW file says in its header which of the encodings it has."""
-    with path.open("rb") as file:
-        header = file.read(4096)
-    for version in ("2", "3"):
-        if f"evt {version}".encode() in header.lower() or f"format EVT{version}".lower().encode() in header.lower():
-            return _prophesee(f"evt{version}")(path)
-    raise ValueError("its header names neither EVT2 nor EVT3")
-
-
-def _atis(path: Path) -> Events:
-    """40 bits an event: column, row, polarity and time of 23 bits (Orchard et al., Frontiers in Neuroscience 2015)."""
-    raw = np.fromfile(path, dtype=np.uint8)
-    if len(raw) % 5:
-        raise ValueError(f"{len(raw)} bytes are no whole number of events of 5 bytes")
-    column, row, high, middle, low = raw.reshape(-1, 5).astype(np.int64).T
-    return ((high & 0x7F) << 16) | (middle << 8) | low, column, row, high >> 7
-
-
-#: By the ending of the file.
-READERS: dict[str, Callable[[Path], Events]] = {".dat": _prophesee("dat"), ".raw": _raw, ".bin": _atis}
 
 
 def _whole(part: str, value: str) -> int:

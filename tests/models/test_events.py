@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import re
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -12,6 +15,7 @@ from hypothesis import strategies as st
 from spikec.errors import DataError
 from spikec.models.data import open_dataset, open_sequences
 from spikec.models.data.events import Binning
+from spikec.models.data.recordings import read_events
 
 
 def recording(rng, events=200, height=10, width=12, last=40_000):
@@ -39,11 +43,36 @@ def write_prophesee(encoding):
     return write
 
 
+def write_aedat2(path, events):
+    """A DVS128, whose rows count from below, with an event that is no pixel, byte by byte."""
+    with path.open("wb") as file:
+        file.write(b"#!AER-DAT2.0\r\n# HardwareInterface: DVS128\r\n")
+        file.write(struct.pack(">II", 1 << 15, int(events[0][0])))
+        for t, x, y, p in zip(*(part.tolist() for part in events), strict=True):
+            file.write(struct.pack(">II", (127 - y) << 8 | x << 1 | p, t))
+
+
+def write_aedat31(path, events):
+    """Packets of 50 polarities, the last of each marked as not valid, and one of another type between."""
+    with path.open("wb") as file:
+        file.write(b"#!AER-DAT3.1\r\n#Format: RAW\r\n#!END-HEADER\r\n")
+        rows = list(zip(*(part.tolist() for part in events), strict=True))
+        for first in range(0, len(rows), 50):
+            part = rows[first : first + 50]
+            file.write(struct.pack("<hhiiiiii", 0, 0, 8, 4, 0, 1, 1, 1) + bytes(8))
+            file.write(struct.pack("<hhiiiiii", 1, 0, 8, 4, 0, len(part) + 1, len(part) + 1, len(part)))
+            for t, x, y, p in part:
+                file.write(struct.pack("<II", x << 17 | y << 2 | p << 1 | 1, t))
+            file.write(struct.pack("<II", 3 << 17, 0))
+
+
 WRITERS = {
     "bin": (".bin", write_bin),
     "dat": (".dat", write_prophesee("dat")),
     "evt2": (".raw", write_prophesee("evt2")),
     "evt3": (".raw", write_prophesee("evt3")),
+    "aedat2": (".aedat", write_aedat2),
+    "aedat3.1": (".aedat", write_aedat31),
 }
 
 
@@ -164,6 +193,57 @@ def test_recordings_in_which_the_reader_finds_nothing_are_refused(tmp_path, name
     (tmp_path / "train" / "left" / name).write_bytes(content)
     with pytest.raises(DataError, match=f"cannot read .*{re.escape(name)} as a recording of events: expelliarmus"):
         open_sequences(f"events:{tmp_path}", None, "train")
+
+
+#: A file of 12 events that dv-processing 2.0.4 wrote, compressed: its times from the first, columns, rows, polarities.
+AEDAT4 = (
+    "c-oCr-%G<V5Wa0?$e2GKL<Wk~=%cPhhoEf3sS^jf!5sboU&@-zpi4@c4(8wLgRlM<CT+IWT5$(g^7Zb%uXjnhyVGcP4=x+MO4(j6"
+    "Y~=t-0MP1OHzBkFtb+kXSdy#AiqbcXX#JH1sJdfwjJZ!3t)auRjp_wcT9q;vo75TM8e)NH(E&rI=ZKdYvNX1IYBJsam1xIP!*oXo"
+    "ZocA44fWZ`<JedF$P^P#68M4>Iz;t$r`@btD)rB5#>tRS=k1oc!5eN%{UpgPqwGSy=gtEs0`mn4JAv>5kw%Eem<s<N8dY+M{XQq2"
+    "Na^e%@C6&0t|Oc<VzN-KyZ~#<mGWdjFi(;;?|XNt1hKs#Y5QnfB(a?-+CF*5k5frP1*%ul#8RrBepDSTQpEz^|26o2YIBzAE_M)O"
+    "c)G4y?zlcZ|DV!7q_0U=69dT0+hNEjfT8b4=4`vPSI9#aGGR?_hO;5gYn;>Z)mc2UQX+pdfy)VeGUJQvRO5`styw(!qMMkW!d;CO"
+    "QutZ-chzg0C;L<J^^kQ1_GPz*L|d>Y(R@C~x%s~WV)K~ld;`U@^UV"
+)
+AEDAT4_EVENTS = (
+    [0, 2, 5, 14, 23, 26, 45, 56, 57, 72, 75, 81],
+    [2, 2, 3, 2, 2, 2, 2, 3, 1, 3, 2, 0],
+    [1, 2, 1, 0, 2, 2, 2, 0, 0, 2, 0, 1],
+    [0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1],
+)
+
+
+def test_aedat4(tmp_path):
+    pytest.importorskip("aedat")
+    (tmp_path / "x.aedat4").write_bytes(zlib.decompress(base64.b85decode(AEDAT4)))
+    t, x, y, p = read_events(tmp_path / "x.aedat4")
+    for found, expected in zip((t - t[0], x, y, p), AEDAT4_EVENTS, strict=True):
+        assert found.tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("x.aedat", b"#!AER-DAT3.0\r\n", "neither AEDAT 2.0 nor 3.1"),
+        ("x.aedat", b"junk", "neither AEDAT 2.0 nor 3.1"),
+        ("x.aedat", b"#!AER-DAT2.0\r\n# AEChip: Davis346\r\n", "DAVIS"),
+        ("x.aedat", b"#!AER-DAT2.0\r\n1234567", "no whole number of events"),
+        ("x.aedat", b"#!AER-DAT2.0\r\n" + bytes([1] * 8), "not those of a DVS128"),
+        ("x.aedat", b"#!AER-DAT2.0", "no events"),
+        ("x.aedat", b"#!AER-DAT3.1\r\n#Format: RAW\r\n", "header does not end"),
+        ("x.aedat", b"#!AER-DAT3.1\r\n#!END-HEADER\r\n" + bytes(9), "within a packet"),
+        ("x.aedat", b"#!AER-DAT3.1\r\n#!END-HEADER\r\n" + bytes(28), "within a packet"),
+        ("x.aedat", b"#!AER-DAT3.1\r\n#!END-HEADER\r\n" + struct.pack("<hhiiiiii", 1, 0, 8, 4, 0, 9, 9, 9), "within"),
+        ("x.aedat", b"#!AER-DAT3.1\r\n#!END-HEADER\r\n", "no events"),
+        ("x.aedat4", b"", "cannot read"),
+        ("x.aedat4", b"#!AER-DAT4.0\r\njunk", "cannot read"),
+    ],
+)
+def test_damaged_aedat_files_are_refused(tmp_path, name, content, words):
+    if name.endswith("4"):
+        pytest.importorskip("aedat")
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=words):
+        read_events(tmp_path / name)
 
 
 def test_folders_that_are_none():
