@@ -151,6 +151,29 @@ def test_feedback_arrives_one_step_later():
     assert trace.spikes["if_"][0, :, 0].tolist() == [1, 0, 1, 0, 1, 0]
 
 
+def test_neurons_that_only_feed_back():
+    """No path from the input leads to one that drives itself; its weights say how many neurons it has."""
+    ones = np.ones(1)
+    nodes = {"own": nir.Affine(np.zeros((1, 1)), 2 * ones), "clock": nir.IF(ones, ones, 0 * ones),
+             "hold": nir.Linear(np.array([[-9.0]])), "w": nir.Linear(np.array([[3.0]])),
+             "if": nir.IF(ones, ones, 0 * ones)}  # fmt: skip
+    edges = [("own", "clock"), ("clock", "own"), ("clock", "hold"), ("hold", "if"), ("in", "w"), ("w", "if"),
+             ("if", "out")]  # fmt: skip
+    network = import_sequences(graph_of(nodes, edges, (1,)), example=np.ones((1, 5, 1)))
+    trace = tc.simulate(tc.lower(network), np.ones((1, 5, 1)), record="spikes")
+    exact = run_float(network, np.ones((1, 5, 1))).spikes
+    assert trace.spikes["clock"][0, :, 0].tolist() == exact["clock"][0, :, 0].tolist() == [1] * 5
+    assert trace.spikes["if_"][0, :, 0].tolist() == exact["if_"][0, :, 0].tolist()
+    nodes["own"] = nir.Affine(np.zeros((1, 2)), ones)
+    with pytest.raises(GraphError, match="do not fit its input"):
+        import_sequences(graph_of(nodes, edges, (1,)), example=np.ones((1, 5, 1)))
+
+
+def test_a_file_is_named_by_its_path():
+    with pytest.raises(GraphError, match="named by its path, not by int"):
+        import_sequences(3, example=np.ones((1, 5, 1)))
+
+
 def test_integers_equal_floats_where_nothing_is_rounded():
     """Weights and thresholds that are multiples of a unit, decays that are multiples of 1 / 4096, whole inputs."""
     rng = np.random.default_rng(3)

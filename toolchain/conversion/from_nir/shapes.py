@@ -67,16 +67,21 @@ def output_shapes(nodes: Mapping[str, nir.NIRNode], sources: Mapping[str, tuple[
     left = dict(nodes)
     while left:
         known = [name for name in left if _entering(name, left[name], sources, found) is not None]
-        if not known:
-            raise GraphError(f"{REFUSED}{next(iter(left))}: nothing says which shape enters it")
         for name in known:
             entering = _entering(name, left.pop(name), sources, found)
             assert entering is not None
             found[name] = _leaving(name, nodes[name], entering)
+        if not known:  # neurons that only feed back: the weights say how many there are
+            dense = [name for name, node in left.items() if isinstance(node, nir.Affine | nir.Linear)]
+            if not dense:
+                raise GraphError(f"{REFUSED}{next(iter(left))}: nothing says which shape enters it")
+            found[dense[0]] = _leaving(dense[0], left.pop(dense[0]), np.shape(nodes[dense[0]].weight)[1:])
     for name, names in sources.items():
         shapes = sorted({found[source] for source in names})
         if len(shapes) > 1:
             raise _error(name, f"its sources have different shapes: {', '.join(map(str, shapes))}")
+        if names:
+            _leaving(name, nodes[name], found[names[0]])  # where the weights alone gave the shape
     return found
 
 

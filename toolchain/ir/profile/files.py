@@ -109,7 +109,10 @@ def read_nir(path: str | os.PathLike[str]) -> nir.NIRGraph:
 
     Raises :class:`GraphError`, in one sentence, for a missing or damaged file and for one that holds a single node.
     """
-    source = Path(path)
+    try:
+        source = Path(path)
+    except TypeError as error:
+        raise GraphError(f"a NIR file is named by its path, not by {type(path).__name__}") from error
     if not source.exists():
         raise GraphError(f"there is no file {source}")
     if source.is_dir():
