@@ -17,14 +17,12 @@ if TYPE_CHECKING:
     from spikec.targets.netx.hard_reset import write_hard_reset as write_hard_reset
     from spikec.targets.netx.program import NetxProgram as NetxProgram
     from spikec.targets.netx.program import run_hard_reset as run_hard_reset
-    from spikec.targets.netx.stock import StockRun as StockRun
     from spikec.targets.netx.stock import run_stock as run_stock
     from spikec.targets.netx.stock import write_stock as write_stock
 
 _MODULES = {
     "HardReset": "hard_reset",
     "NetxProgram": "program",
-    "StockRun": "stock",
     "as_chain": "chain",
     "read": "file",
     "run_hard_reset": "program",

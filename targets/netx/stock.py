@@ -8,11 +8,13 @@ is left out: the file then ends with the neurons whose spikes it counts.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 import spikec.ir as ig
 from spikec.analysis.ranges import bounds
@@ -22,8 +24,11 @@ from spikec.ir.kinds import CubaLIF
 from spikec.ir.leak import UNIT, UNITY, Leak
 from spikec.ir.types import Int64
 from spikec.simulation.encode import as_sequences, encode
+from spikec.simulation.engines.neurons import put_out
+from spikec.simulation.trace import TargetSteps, Trace
 from spikec.targets.lava import lif
 from spikec.targets.lava.arithmetic import lava_layout
+from spikec.targets.lava.assembling import assemble
 from spikec.targets.lava.integer_limits import check_ranges
 from spikec.targets.lava.job import Job
 from spikec.targets.lava.paths import FRAME_SOURCE, LIF_RESET, READOUTS, SPIKE_RECORDER
@@ -36,15 +41,6 @@ from spikec.targets.netx.program import WORKER, require_lava_dl, run_netx
 
 if TYPE_CHECKING:
     import nir
-
-
-@dataclass(frozen=True)
-class StockRun:
-    """What stock netx computed. ``spikes``: int [N, steps, *shape] per population; ``output``: int64 [N, *shape] of the
-    readout, in the units of a Trace."""
-
-    spikes: dict[str, Int64]
-    output: Int64
 
 
 def write_stock(graph: nir.NIRGraph | ig.IntegerGraph, path: str | os.PathLike[str]) -> ig.IntegerGraph:
@@ -78,19 +74,21 @@ def run_stock(
     *,
     stock: bool = True,
     stall_seconds: float = 120.0,
-) -> StockRun:
-    """Run a file of :func:`write_stock` in stock netx, neurons and loader as lava-dl has them.
+) -> Trace:
+    """Run a file of :func:`write_stock` in stock netx, neurons and loader as lava-dl has them. Returns the golden
+    model's Trace, with spikes and without membranes.
 
-    ``chain``: what :func:`write_stock` returned, for the coding of the input and the names of layers. ``sequences``
-    [N, steps, *input shape]: sent as graded spikes. ``stock=False`` takes the fast models of Conv and Dense.
+    ``chain``: what :func:`write_stock` returned, for the coding of the input and the names of layers. ``sequences``: as
+    ``tc.simulate`` takes them, sent as graded spikes. ``stock=False`` takes the fast models of Conv and Dense.
     ``stall_seconds``: without progress for so long, Lava is given up.
     """
     require_lava_dl()
-    whole, _ = as_sequences(chain.input, sequences)
+    whole, lengths = as_sequences(chain.input, sequences)
     integers = encode(chain.input, whole)
     graph = chain.lasting(integers.shape[1])
     check_ranges(graph, image_is_sent=True)
-    plan = _plan(graph)
+    complete = make_plan(graph, "graded", stock=dict.fromkeys((p.name for p in graph.populations), LIF_RESET))
+    plan = _beside_netx(graph, complete)
     readout = next((i for i, spec in enumerate(plan.processes) if spec.path in READOUTS), None)
     steps = plan.lava_steps(len(integers))
     settings = {
@@ -102,28 +100,32 @@ def run_stock(
     }
     models = {} if stock else FAST_MODELS
     job = Job(plan, len(integers), {}, lava_layout(integers, leading=2), True, models, WORKER, settings)
-    arrays = run_netx(job, stall_seconds).arrays
-    spikes = {p.name: lava_layout(arrays[p.name]["spikes"], leading=2) for p in graph.populations}
-    return StockRun(spikes, _output(graph, arrays, spikes))
+    started = time.monotonic()
+    results = run_netx(job, stall_seconds)
+    seconds, info = time.monotonic() - started, {"file": Path(path).name}
+    results.arrays[graph.readout.name] = {"curve": _curve(graph, results.arrays)}
+    target_steps = TargetSteps(len(complete.processes), steps, results.seconds, complete.latency)
+    unseen = frozenset((*(p.name for p in graph.populations), graph.readout.name))
+    found = assemble(graph, integers, [results], seconds, info, target_steps, unseen, lengths=lengths)
+    return replace(found, target="netx")
 
 
-def _output(graph: ig.IntegerGraph, arrays: dict[str, dict[str, Any]], spikes: dict[str, Int64]) -> Int64:
+def _curve(graph: ig.IntegerGraph, arrays: dict[str, dict[str, Any]]) -> Int64:
+    """What the readout puts out [N, steps, *shape] so far, after each step."""
     node = graph.readout
     if _counting(graph):
         synapse = graph.nodes[node.sources[0]]
         assert isinstance(synapse, ig.Affine)
-        counts = spikes[synapse.sources[0]].sum(axis=1, dtype=np.int64)
-        found: Int64 = counts.reshape(len(counts), -1) @ synapse.weight.T
-        return found
-    curve = lava_layout(arrays[node.name]["curve"], leading=2) // (1 if node.leak else UNIT)
-    decoded: dict[str, Int64] = {"membrane": curve[:, -1], "sum": curve.sum(axis=1), "maximum": curve.max(axis=1)}
-    return decoded[node.decode]
+        spikes = lava_layout(arrays[synapse.sources[0]]["spikes"], leading=2)
+        counted: Int64 = spikes.reshape(*spikes.shape[:2], -1).cumsum(axis=1, dtype=np.int64) @ synapse.weight.T
+        return counted
+    membranes = arrays[node.name]["curve"] // (1 if node.leak else UNIT)
+    curve: Int64 = put_out(node, torch.from_numpy(membranes).transpose(0, 1)).transpose(0, 1).numpy()
+    return curve
 
 
-def _plan(graph: ig.IntegerGraph) -> Plan:
+def _beside_netx(graph: ig.IntegerGraph, plan: Plan) -> Plan:
     """Source, a recorder per population, and the readout where the file has one; netx has all the rest."""
-    populations = dict.fromkeys((p.name for p in graph.populations), LIF_RESET)
-    plan = make_plan(graph, "graded", stock=populations)
     kept = {FRAME_SOURCE, SPIKE_RECORDER} | (set() if _counting(graph) else READOUTS)
     return replace(plan, processes=tuple(spec for spec in plan.processes if spec.path in kept))
 
@@ -154,16 +156,20 @@ def _limits(chain: ig.IntegerGraph) -> list[str]:
             continue
         if isinstance(node, ig.Population) and not isinstance(node.neuron, CubaLIF):
             reasons.append(f"{node.name} has neurons of kind {node.neuron.name}, lava-dl has none like it")
+        elif isinstance(node, ig.Population) and node.name in unfit:
+            reasons.append(f"{node.name}: {unfit[node.name]}")
         elif isinstance(node, ig.Population):
-            reasons += [f"{node.name}: {unfit[node.name]}"] if node.name in unfit else _bias_limits(node)
+            reasons += _bias_limits(node.name, _leak(node).bias)
         elif isinstance(node, ig.Readout):
             if node.v_init.any():
                 reasons.append(f"{node.name} starts at another value than 0, netx has no key for it")
             leak = _leak(node)
             several = [what for what, values in (("du", leak.du), ("dv", leak.dv)) if np.ptp(values)]
             reasons += [f"{node.name}: its neurons differ in {what}, a netx layer has one" for what in several]
-            reasons += _bias_limits(node)
-        elif isinstance(node, ig.Synapse) and node.bias.any() and not _ends_in_integrator(chain, node):
+            reasons += _bias_limits(node.name, _leak(node).bias)
+        elif isinstance(node, ig.Synapse) and _ends_in_integrator(chain, node):
+            reasons += _bias_limits(node.name, node.bias * UNIT)
+        elif isinstance(node, ig.Synapse) and node.bias.any():
             reasons.append(f"{node.name} has a bias that enters the current, netx adds one to the membrane alone")
     return reasons
 
@@ -173,13 +179,13 @@ def _ends_in_integrator(chain: ig.IntegerGraph, node: ig.Synapse) -> bool:
     return chain.readout.leak is None and chain.readout.sources == (node.name,)
 
 
-def _bias_limits(node: ig.Population | ig.Readout) -> list[str]:
-    bias = _leak(node).bias
+def _bias_limits(name: str, bias: Int64) -> list[str]:
+    """``bias``: of membranes, in 64ths of a unit."""
     if (bias % UNIT).any():
         part = int(bias[bias % UNIT != 0].flat[0])
-        return [f"{node.name} has a bias of {part}, netx has multiples of {UNIT} alone: export with --format netx"]
+        return [f"{name} has a bias of {part}, netx has multiples of {UNIT} alone: export with --format netx"]
     largest = int(np.abs(bias).max(initial=0)) // UNIT
-    return [f"{node.name} has a bias of {largest} units, netx holds {BIAS_LOIHI}"] if largest > BIAS_LOIHI else []
+    return [f"{name} has a bias of {largest} units, netx holds {BIAS_LOIHI}"] if largest > BIAS_LOIHI else []
 
 
 def _leak(node: ig.Population | ig.Readout) -> Leak:

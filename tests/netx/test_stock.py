@@ -87,6 +87,21 @@ def test_stock_netx_equals_plain_loops(tmp_path, seed, decode):
     for name, train in expected.spikes.items():
         np.testing.assert_array_equal(found.spikes[name], train, err_msg=name)
     np.testing.assert_array_equal(found.output, expected.output)
+    np.testing.assert_array_equal(found.output_curve, expected.curve)
+
+
+@pytest.mark.lava
+@pytest.mark.usefixtures("lava_dl")
+@pytest.mark.parametrize("decode", ["counts", "maximum"])
+def test_sequences_of_different_lengths(tmp_path, decode):
+    graph, sequences = chain(READOUTS.index(decode), decode)
+    uneven = [sequence[: 1 + i % len(sequence)] for i, sequence in enumerate(sequences)]
+    held = write_stock(graph, tmp_path / "net.hdf5")
+    found, expected = run_stock(tmp_path / "net.hdf5", held, uneven), sequence_oracle(graph, uneven)
+    assert found.steps.tolist() == list(map(len, uneven))
+    for name, train in expected.spikes.items():
+        np.testing.assert_array_equal(found.spikes[name], train, err_msg=name)
+    np.testing.assert_array_equal(found.output, expected.output)
 
 
 def test_the_file_has_only_what_stock_netx_knows(tmp_path):
@@ -140,6 +155,12 @@ CASES = {
     "readout starts at another value": lambda g: changed(g, "readout", v_init=np.ones(3, np.int64)),
     "export with --format netx": lambda g: changed(g, "dense", weight=g.nodes["dense"].weight * 4, weight_exp=2),
 }
+
+
+def test_a_bias_of_an_integrator_beyond_the_mantissa_is_refused(tmp_path):
+    graph, _ = chain(0, "no leak")
+    with pytest.raises(DoesNotFit, match="end has a bias of 40000 units, netx holds 4095"):
+        write_stock(changed(graph, "end", bias=np.full(3, 40000)), tmp_path / "net.hdf5")
 
 
 @pytest.mark.parametrize("sentence", CASES)

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from spikec.ir import IntegerGraph
-    from spikec.targets.netx import StockRun
 
     Data = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]
 
@@ -79,6 +78,7 @@ def run(args: argparse.Namespace) -> int:
 def _stock(args: argparse.Namespace, graph: IntegerGraph) -> int:
     """A network that runs on sequences: stock netx has its neurons."""
     from spikec.cli.inputs import open_images
+    from spikec.simulation import compare, simulate
     from spikec.targets.netx import run_stock, write_stock
     from spikec.targets.netx.chain import folded_pools
     from spikec.targets.netx.stock import cautions
@@ -104,28 +104,12 @@ def _stock(args: argparse.Namespace, graph: IntegerGraph) -> int:
     difference = None
     if dataset is not None:
         frames = dataset.images()
-        difference = _other_than_golden(graph, frames, run_stock(args.out, chain, frames))
+        found = compare(simulate(graph, frames, record="spikes"), run_stock(args.out, chain, frames))
+        difference = None if found is None else str(found)
         document |= {"verified_sequences": len(dataset), "difference": difference}
         lines.append(f"{len(dataset)} sequences in stock netx: {difference or 'identical to the golden model'}")
     emit(args, document, "\n".join(lines))
     return 3 if difference else 0
-
-
-def _other_than_golden(graph: IntegerGraph, sequences: Any, found: StockRun) -> str | None:
-    """Spikes of every layer, and the output."""
-    import numpy as np
-
-    from spikec.simulation import simulate
-    from spikec.simulation.encode import as_sequences
-
-    whole, _ = as_sequences(graph.input, sequences)
-    expected = simulate(graph.lasting(whole.shape[1]), whole, record="spikes")
-    for name, train in expected.spikes.items():
-        wrong = np.argwhere(found.spikes[name] != train)
-        if len(wrong):
-            sequence, step = wrong[0][:2]
-            return f"{name} sends other spikes, first in sequence {sequence} at step {step}"
-    return None if (found.output == expected.output).all() else "the output differs"
 
 
 def _soft(args: argparse.Namespace, graph: IntegerGraph, data: Data | None) -> tuple[dict[str, Any], list[str]]:

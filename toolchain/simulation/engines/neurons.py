@@ -267,6 +267,11 @@ def integrate(node: Readout, currents: Currents, watch: Watch, images: int, dtyp
                 v += z
             watch.see(v)
         out.copy_(v)
+    return put_out(node, curve)
+
+
+def put_out(node: Readout, curve: Tensor) -> Tensor:
+    """What a readout puts out so far after each step, from its membranes ``curve`` [S, ...]."""
     match node.decode:
         case "membrane":
             return curve
