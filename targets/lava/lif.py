@@ -10,15 +10,11 @@ import numpy as np
 import spikec.ir as ig
 from spikec.analysis.ranges import bounds
 from spikec.ir.kinds import CubaLIF
-from spikec.ir.leak import CURRENT_MAX, UNIT, UNITY, Leak
+from spikec.ir.leak import BIAS_EXPONENT, BIAS_MANTISSA, CURRENT_MAX, THETA_MAX, UNIT, UNITY, Leak
 from spikec.targets.lava.arithmetic import lava_layout
 from spikec.targets.lava.operations import Part
 from spikec.targets.lava.paths import LIF_RESET
 
-#: A bias is a mantissa of 13 bits with sign, shifted by an exponent.
-MANTISSA_LOW, MANTISSA_HIGH, EXPONENT_MAX = -4096, 4095, 7
-#: 17 bits.
-THETA_MAX = 2**17 - 1
 #: Lava computes in 32 bits.
 SUM_MAX = 2**31 - 1
 
@@ -87,9 +83,9 @@ def part(node: ig.Population, arrival: int, steps: int) -> Part:
 def bias_parts(bias: ig.Int64) -> tuple[ig.Int64, ig.Int64]:
     """Mantissa and exponent of each bias, with the smallest exponent that serves; they multiply to another number where
     none does."""
-    exponent = np.full_like(bias, EXPONENT_MAX)
-    for e in reversed(range(EXPONENT_MAX)):
+    exponent = np.full_like(bias, BIAS_EXPONENT)
+    for e in reversed(range(BIAS_EXPONENT)):
         mantissa = bias >> e
-        fits = (mantissa << e == bias) & (mantissa >= MANTISSA_LOW) & (mantissa <= MANTISSA_HIGH)
+        fits = (mantissa << e == bias) & (mantissa >= ~BIAS_MANTISSA) & (mantissa <= BIAS_MANTISSA)
         exponent[fits] = e
-    return np.clip(bias >> exponent, MANTISSA_LOW, MANTISSA_HIGH), exponent
+    return np.clip(bias >> exponent, ~BIAS_MANTISSA, BIAS_MANTISSA), exponent

@@ -22,6 +22,7 @@ from spikec.errors import DoesNotFit, MissingImplementation
 from spikec.implementations import Implementations
 from spikec.ir import as_integer
 from spikec.ir.kinds import IF, Kind
+from spikec.ir.leak import BIAS_MANTISSA, CURRENT_MAX, THETA_MAX, UNIT
 from spikec.targets.lava.arithmetic import lava_layout, product
 from spikec.targets.lava.currents import kernel_of
 from spikec.targets.netx.chain import as_chain, no_layer, refuse
@@ -30,12 +31,8 @@ from spikec.targets.netx.file import HARD, INTEGRATOR, Group, fill_neuron, write
 if TYPE_CHECKING:
     import nir
 
-#: Largest threshold mantissa of Lava's LIF and of Loihi: 17 bits.
-VTH_MAX = 2**17 - 1
-#: Lava stores the bias mantissa as int16; Loihi has 13 bits with sign.
-BIAS_LAVA, BIAS_LOIHI = 2**15 - 1, 2**12 - 1
-#: Lava's LIF holds weights, membranes and thresholds times 64 in 24 bits: currents wrap, membranes saturate there.
-_UNIT, _STATE = 64, 2**23
+#: Lava stores the bias mantissa as int16.
+BIAS_LAVA = 2**15 - 1
 
 Int64 = npt.NDArray[np.int64]
 #: From the input of an operation in some steps to its synaptic sums without bias, both int64 [steps, *shape].
@@ -99,17 +96,17 @@ def _plain_limits(node: ig.Population) -> list[str]:
         return [f"{node.name} sends up to {node.neuron.emission[1]} spikes in a step, a neuron of lava-dl one"]
     if np.ptp(node.theta):
         return [f"{node.name} has thresholds {node.theta.min()}..{node.theta.max()}, a netx layer has one"]
-    if int(node.theta.max()) - 1 > VTH_MAX:
-        return [f"{node.name} has threshold {node.theta.max()}, vThMant holds {VTH_MAX}"]
+    if int(node.theta.max()) - 1 > THETA_MAX:
+        return [f"{node.name} has threshold {node.theta.max()}, vThMant holds {THETA_MAX}"]
     return []
 
 
 def beyond_loihi(chain: ig.IntegerGraph) -> list[str]:
     """Biases that Lava simulates but Loihi's 13-bit mantissa cannot hold without an exponent, a sentence per layer."""
     return [
-        f"{node.name}: bias up to {np.abs(node.bias).max()}, a Loihi bias mantissa holds {BIAS_LOIHI}"
+        f"{node.name}: bias up to {np.abs(node.bias).max()}, a Loihi bias mantissa holds {BIAS_MANTISSA}"
         for node in chain.synapses
-        if np.abs(node.bias).max(initial=0) > BIAS_LOIHI
+        if np.abs(node.bias).max(initial=0) > BIAS_MANTISSA
     ]
 
 
@@ -128,7 +125,7 @@ def _write_neurons(group: Group, node: ig.Population | ig.Readout) -> None:
 
 def _threshold(node: ig.Population | ig.Readout) -> int:
     """The threshold in the file. Lava fires above the threshold, the deployment already at it."""
-    return VTH_MAX if isinstance(node, ig.Readout) else int(node.theta.flat[0]) - 1
+    return THETA_MAX if isinstance(node, ig.Readout) else int(node.theta.flat[0]) - 1
 
 
 @dataclass(frozen=True)
@@ -179,7 +176,7 @@ def _run(
                 v, train, count = _lif(np.broadcast_to(steps, (chain.timesteps, *node.shape)), bias, _threshold(node))
                 wrapped += count
                 if isinstance(node, ig.Readout):
-                    return v // _UNIT, spikes, wrapped
+                    return v // UNIT, spikes, wrapped
                 spikes[node.name] = train
                 steps = train.astype(np.int64)
             case _:
@@ -209,13 +206,13 @@ def _lif(steps: Int64, bias: Int64, threshold: int) -> tuple[Int64, npt.NDArray[
     v = np.zeros(steps.shape[1:], np.int64)
     train, wrapped = [], 0
     for synaptic in steps:
-        u = synaptic * _UNIT
-        beyond = (u > _STATE) | (u <= -_STATE)
-        u = np.where(u > _STATE, u - 2 * _STATE, np.where(u <= -_STATE, u + 2 * _STATE, u))
-        m = v + u + bias * _UNIT
-        beyond |= np.abs(m) > _STATE - 1
-        v = np.clip(m, 1 - _STATE, _STATE - 1)
-        fired = v > threshold * _UNIT
+        u = synaptic * UNIT
+        beyond = (u > CURRENT_MAX) | (u <= -CURRENT_MAX)
+        u = np.where(u > CURRENT_MAX, u - 2 * CURRENT_MAX, np.where(u <= -CURRENT_MAX, u + 2 * CURRENT_MAX, u))
+        m = v + u + bias * UNIT
+        beyond |= np.abs(m) > CURRENT_MAX - 1
+        v = np.clip(m, 1 - CURRENT_MAX, CURRENT_MAX - 1)
+        fired = v > threshold * UNIT
         v = np.where(fired, 0, v)
         train.append(fired.astype(np.int8))
         wrapped += int(beyond.sum())

@@ -21,7 +21,7 @@ from spikec.analysis.ranges import bounds
 from spikec.ir import as_integer
 from spikec.ir.graph import leak_of
 from spikec.ir.kinds import CubaLIF
-from spikec.ir.leak import UNIT, UNITY, Leak
+from spikec.ir.leak import BIAS_MANTISSA, THETA_MAX, UNIT, UNITY, Leak
 from spikec.ir.types import Int64
 from spikec.simulation.encode import as_sequences, encode
 from spikec.simulation.engines.neurons import put_out
@@ -36,7 +36,6 @@ from spikec.targets.lava.plan import Plan, make_plan
 from spikec.targets.lava.program import FAST_MODELS
 from spikec.targets.netx.chain import as_chain, refuse
 from spikec.targets.netx.file import INTEGRATOR, STOCK, Group, fill_neuron, write_layers
-from spikec.targets.netx.hard_reset import BIAS_LOIHI, VTH_MAX
 from spikec.targets.netx.program import WORKER, require_lava_dl, run_netx
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ def cautions(chain: ig.IntegerGraph) -> list[str]:
     if _counting(chain):
         return []
     worst = bounds(chain).membranes[readout.name].high * (1 if readout.leak else UNIT)
-    limit = VTH_MAX * UNIT
+    limit = THETA_MAX * UNIT
     if worst <= limit:
         return []
     return [f"{readout.name} could reach {worst}; in stock netx it would fire and start again beyond {limit}"]
@@ -185,7 +184,7 @@ def _bias_limits(name: str, bias: Int64) -> list[str]:
         part = int(bias[bias % UNIT != 0].flat[0])
         return [f"{name} has a bias of {part}, netx has multiples of {UNIT} alone: export with --format netx"]
     largest = int(np.abs(bias).max(initial=0)) // UNIT
-    return [f"{name} has a bias of {largest} units, netx holds {BIAS_LOIHI}"] if largest > BIAS_LOIHI else []
+    return [f"{name} has a bias of {largest} units, netx holds {BIAS_MANTISSA}"] if largest > BIAS_MANTISSA else []
 
 
 def _leak(node: ig.Population | ig.Readout) -> Leak:
@@ -196,7 +195,7 @@ def _leak(node: ig.Population | ig.Readout) -> Leak:
 
 def _write_neurons(group: Group, node: ig.Population | ig.Readout) -> None:
     leak = _leak(node)
-    threshold = VTH_MAX if isinstance(node, ig.Readout) else int(node.theta.flat[0])
+    threshold = THETA_MAX if isinstance(node, ig.Readout) else int(node.theta.flat[0])
     fill_neuron(
         group,
         type="CUBA",

@@ -18,6 +18,10 @@ UNITY = 4096
 UNIT = 64
 #: The current wraps beyond this magnitude (24 bits).
 CURRENT_MAX = 2**23
+#: Largest threshold of Loihi's neuron in units of 64: 17 bits.
+THETA_MAX = 2**17 - 1
+#: The bias of Loihi's neuron: a mantissa of 13 bits with sign, times up to two to this power.
+BIAS_MANTISSA, BIAS_EXPONENT = 4095, 7
 #: Stands for an endless time constant in NIR: a decay of 1 - 2^-40 is 1 in float32.
 _ENDLESS = 2.0**40
 

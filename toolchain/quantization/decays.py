@@ -7,12 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from spikec.conversion.from_nir.dynamics import Dynamics
-from spikec.ir.leak import UNIT, UNITY
+from spikec.ir.leak import BIAS_EXPONENT, BIAS_MANTISSA, UNIT, UNITY
 from spikec.ir.types import Int64
 from spikec.quantization.kernels import Float64
-
-#: The bias of a neuron: a mantissa of 13 bits with sign, times a power of two.
-BIAS_MANTISSA, BIAS_EXPONENT = 4095, 7
 
 
 def rounded(neurons: Dynamics, *, steady: bool) -> Dynamics:

@@ -14,7 +14,7 @@ from spikec.conversion.from_nir.sequences import SequenceNetwork
 from spikec.errors import ConversionError, RangeError
 from spikec.ir.graph import Decode
 from spikec.ir.kinds import CubaLIF
-from spikec.ir.leak import CURRENT_MAX, UNIT, UNITY, Leak
+from spikec.ir.leak import CURRENT_MAX, THETA_MAX, UNIT, UNITY, Leak
 from spikec.ir.types import MEMBRANE_MAX
 from spikec.quantization.changes import changed
 from spikec.quantization.currents import READOUT, apply_gain
@@ -34,8 +34,6 @@ _TRIED, _COARSEST = 25, 1.25
 _SHRINKS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
 #: Units become at most 2**6 times finer than one weight.
 _FINEST = 6
-#: Largest threshold of Loihi's neuron, in units of 64.
-_THRESHOLD_MAX = 2**17 - 1
 _DECODES: dict[str, Decode] = {"last": "membrane", "sum": "sum", "maximum": "maximum"}
 
 
@@ -185,7 +183,7 @@ class _Layer:
         while (
             finer < _FINEST
             and max(units.exponents) + finer < self._form.weight_exponent_max
-            and (units.theta is None or units.theta.max() << (finer + 1) <= _THRESHOLD_MAX)
+            and (units.theta is None or units.theta.max() << (finer + 1) <= THETA_MAX)
             and (units.unit / 2 ** (finer + 1) >= self._floor).all()
             and np.abs(self._bias / units.unit).max(initial=0) * 2 ** (finer + 1) <= self._form.bias_max
         ):
@@ -218,7 +216,7 @@ class _Layer:
             threshold=threshold,
             bias_floor=np.abs(self._bias) / (MEMBRANE_MAX / UNIT / 2),
             weight_max=2 ** (bits - 1) - 1,
-            threshold_max=min(self._form.threshold_max, _THRESHOLD_MAX),
+            threshold_max=min(self._form.threshold_max, THETA_MAX),
             exponent_max=self._form.weight_exponent_max,
             per=precision.per,
             scale="max" if precision.scale == "spikes" else precision.scale,
@@ -272,10 +270,8 @@ class _Layer:
         assert n.threshold is not None
         leak, unit = self._leak(), self._neuron_units()
         theta = np.maximum(np.rint((n.threshold - n.reset) / unit), 1).astype(np.int64)
-        if theta.max() > _THRESHOLD_MAX:
-            raise RangeError(
-                f"{self._name}: a threshold of {theta.max()} exceeds {_THRESHOLD_MAX}; its weights are tiny"
-            )
+        if theta.max() > THETA_MAX:
+            raise RangeError(f"{self._name}: a threshold of {theta.max()} exceeds {THETA_MAX}; its weights are tiny")
         start = np.rint(-n.reset / unit * UNIT).astype(np.int64)
         kind = CubaLIF(leak.du, leak.dv, leak.bias, subtract=int(n.subtract))
         return ig.Population(self._name, sources, n.shape, kind, theta, start, scale=np.ones(1))
