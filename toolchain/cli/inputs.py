@@ -30,12 +30,13 @@ def read_graph(path: Path) -> tuple[nir.NIRGraph, IntegerGraph]:
 def open_images(args: argparse.Namespace, graph: IntegerGraph | None = None) -> Dataset | Sequences:
     """The first ``--limit`` test images, or sequences, of ``--data``; refused if their shape or labels do not fit
     ``graph``."""
+    from spikec.ir.types import lifted
     from spikec.models.data import open_dataset, open_sequences
 
     opened = open_sequences if graph is not None and graph.sequences else open_dataset
     dataset: Dataset | Sequences = opened(args.data, args.data_root, "test")
     what = "frames" if graph is not None and graph.sequences else "images"
-    if graph is not None and graph.input.shape not in (dataset.shape, _as_map(dataset.shape)):
+    if graph is not None and graph.input.shape not in (dataset.shape, lifted(dataset.shape)):
         known = "" if graph.measured is None else f" ({graph.measured.data} when it was exported)"
         raise DataError(
             f"{args.graph} takes {what} of {_by(graph.input.shape)}, {args.data} has {_by(dataset.shape)}: "
@@ -46,11 +47,6 @@ def open_images(args: argparse.Namespace, graph: IntegerGraph | None = None) -> 
             f"{args.graph} knows {graph.readout.v_init.size} classes, {args.data} has label {dataset.labels.max()}"
         )
     return dataset.subset(slice(args.limit)) if args.limit else dataset
-
-
-def _as_map(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Signals (C, L) run as maps of height one."""
-    return (shape[0], 1, shape[1]) if len(shape) == 2 else shape
 
 
 def lasting(graph: IntegerGraph, dataset: Dataset | Sequences) -> IntegerGraph:

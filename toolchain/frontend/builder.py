@@ -14,8 +14,7 @@ from torch import Tensor, fx, nn
 from spikec.frontend.modules import ChannelAffine, Convolution, Dense
 from spikec.frontend.obstacles import Obstacle
 from spikec.frontend.tracing import where
-
-Shape = tuple[int, ...]
+from spikec.ir.types import Shape, lifted
 
 
 class RefusalError(Exception):
@@ -197,11 +196,6 @@ class Builder:
                 owner.add_module(part, nn.Module())
             owner = getattr(owner, part)
         owner.add_module(last, module)
-
-
-def lifted(shape: Shape) -> Shape:
-    """Shape of a signal (C, L) as an image of height one (C, 1, L); other shapes as they are."""
-    return (shape[0], 1, shape[1]) if len(shape) == 2 else shape
 
 
 def constant(value: Any) -> Tensor | None:

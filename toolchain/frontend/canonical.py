@@ -14,7 +14,7 @@ import spikec.frontend.module_handlers
 import spikec.frontend.refusals
 import spikec.frontend.shapes  # noqa: F401  (importing registers the handlers)
 from spikec.errors import ConversionError
-from spikec.frontend.builder import FUNCTIONS, METHODS, MODULES, Builder, Call, Handler, RefusalError, lifted
+from spikec.frontend.builder import FUNCTIONS, METHODS, MODULES, Builder, Call, Handler, RefusalError
 from spikec.frontend.equivalence import require_equal
 from spikec.frontend.final import DROPPED, drop_final
 from spikec.frontend.max_places import settle_max_pools
@@ -22,6 +22,7 @@ from spikec.frontend.modules import Lift
 from spikec.frontend.obstacles import refuse
 from spikec.frontend.relays import insert_relays
 from spikec.frontend.tracing import is_trained_activation, trace, where
+from spikec.ir.types import lifted
 
 #: Values that do not depend on the pixels: sizes, and what is computed from them.
 _PLAIN = (bool, int, float, str, torch.Size, torch.dtype, torch.device)

@@ -16,3 +16,8 @@ Schedule = Literal["pipelined", "layerwise"]
 TIMESTEPS_MAX = 2**20
 #: Membranes and accumulators of the generic target: 24-bit two's complement.
 MEMBRANE_MAX = 2**23 - 1
+
+
+def lifted(shape: Shape) -> Shape:
+    """Shape of a signal (C, L) as an image of height one (C, 1, L); other shapes as they are."""
+    return (shape[0], 1, shape[1]) if len(shape) == 2 else shape

@@ -12,7 +12,7 @@ import torch
 
 from spikec.errors import DataError
 from spikec.ir.coding import InputNode, integers
-from spikec.ir.types import Int64
+from spikec.ir.types import Int64, lifted
 
 
 def as_images(node: InputNode, images: npt.ArrayLike | torch.Tensor) -> npt.NDArray[np.floating[Any]]:
@@ -64,9 +64,7 @@ def as_sequences(node: InputNode, sequences: Any) -> tuple[npt.NDArray[np.floati
         raise DataError(f"sequences: not arrays of numbers; give one array {wanted}, or a list of sequences") from error
     if not arrays:
         raise DataError(f"there are no sequences; give at least one, {wanted}")
-    if len(node.shape) == 3 and node.shape[1] == 1:  # signals run as maps of height one
-        signal = (node.shape[0], node.shape[2])
-        arrays = [array[:, :, None, :] if array.shape[1:] == signal else array for array in arrays]
+    arrays = [a.reshape(len(a), *node.shape) if lifted(a.shape[1:]) == node.shape else a for a in arrays]
     for number, array in enumerate(arrays):
         if array.shape[1:] != node.shape or array.ndim != len(node.shape) + 1:
             raise DataError(f"sequence {number} has shape {list(array.shape)}, the network takes {wanted}")

@@ -12,7 +12,7 @@ from spikec.conversion.from_nir import REFUSED
 from spikec.errors import GraphError
 from spikec.frontend.module_handlers import convolution_pads
 from spikec.ir.operations.windows import output_size
-from spikec.ir.types import Shape
+from spikec.ir.types import Shape, lifted
 
 #: Fields of nodes without weights that hold a number for each neuron.
 PARAMETERS = ("r", "tau", "tau_syn", "tau_mem", "v_leak", "v_threshold", "v_reset", "w_in", "threshold", "scale")
@@ -36,11 +36,6 @@ def pads_of(node: nir.Conv1d | nir.Conv2d) -> tuple[int, int, int, int]:
         padding = (0, int(np.asarray(padding).reshape(-1)[0]))
     padding = padding if isinstance(padding, str) else pair(padding)
     return convolution_pads(padding, (height, width), dilation, stride)
-
-
-def lifted(shape: Shape) -> Shape:
-    """Signals (C, L) run as maps of height one."""
-    return (shape[0], 1, shape[1]) if len(shape) == 2 else shape
 
 
 def kernel_of(node: nir.Conv1d | nir.Conv2d) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
