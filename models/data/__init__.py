@@ -68,6 +68,8 @@ def open_sequences(name: str, root: str | PathLike[str] | None = None, split: st
 def _recordings(path: str, folder: Path | None) -> tuple[Path, str]:
     """The folder and the options of ``PATH,option,option``."""
     path, _, options = path.partition(",")
+    if not path:
+        raise DataError("the recordings have no path: write events:PATH, and options behind commas")
     return Path(path) if folder is None else folder / path, options
 
 

@@ -71,6 +71,8 @@ class Binning:
     def _bins(self, t: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], int]:
         """The bin of every event, and how many bins there are."""
         since = t - t[0]
+        if int(since[-1]) * self.steps >= 2**63:
+            raise DataError(f"events: a recording of {since[-1]} microseconds cannot be true: it is damaged")
         if self.us is not None:
             bins = since // self.us
             return bins, int(bins[-1]) + 1

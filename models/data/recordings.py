@@ -23,8 +23,8 @@ Events = tuple[npt.NDArray[np.int64], ...]
 
 #: AEDAT 3.1: bytes of the header of a packet; the type of its events that is read, and how many bytes one of them has.
 _PACKET, _POLARITY, _POLARITY_BYTES = 28, 1, 8
-#: Seconds after which decoding an AEDAT 4 file is given up.
-_PATIENCE = 600.0
+#: A package has so many seconds for a file, and one more for so many bytes.
+_PATIENCE, _BYTES_PER_SECOND = 30.0, 2**20
 #: Rows and columns of the DVS128.
 _DVS128 = 128
 
@@ -37,24 +37,55 @@ def read_events(path: Path) -> Events:
         raise DataError(f"cannot read {path} as a recording of events: {error}") from error
     if not len(t):
         raise DataError(f"{path} holds no events")
-    if min(x.min(), y.min()) < 0 or not np.isin(p, (0, 1)).all():
-        raise DataError(f"{path} is damaged: places or polarities of its events are impossible")
+    if min(t.min(), x.min(), y.min()) < 0 or not np.isin(p, (0, 1)).all():
+        raise DataError(f"{path} is damaged: times, places or polarities of its events are impossible")
     order = np.argsort(t, kind="stable")
     return tuple(part[order] for part in (t, x, y, p))
 
 
-def _prophesee(encoding: str) -> Callable[[Path], Events]:
-    def read(path: Path) -> Events:
-        try:
-            from expelliarmus import Wizard
-        except ImportError as error:
-            raise DataError("reading DAT and RAW recordings needs expelliarmus: pip install expelliarmus") from error
-        found = Wizard(encoding=encoding).read(path)
-        if found is None:  # it says why on stderr, and returns nothing
-            raise ValueError(f"expelliarmus finds no {encoding} in it")
-        return found["t"], found["x"], found["y"], found["p"]
+#: Both packages may hang in damaged files, or end their process: they run in one of their own.
+_SAVE = "numpy.save(sys.argv[-1], numpy.stack([numpy.asarray(column, numpy.int64) for column in columns]))"
+_PROPHESEE = f"""
+import sys
+import numpy
+from expelliarmus import Wizard
+found = Wizard(encoding=sys.argv[2]).read(sys.argv[1])
+if found is None:  # it has said why, and returns nothing
+    sys.exit("expelliarmus finds no " + sys.argv[2] + " in it")
+columns = [found[name] for name in ("t", "x", "y", "p")]
+{_SAVE}
+"""
+_AEDAT4 = f"""
+import sys
+import numpy
+from aedat import Decoder
+decoder = Decoder(sys.argv[1])
+cameras = [stream for stream, about in decoder.id_to_stream().items() if about["type"] == "events"]
+if not cameras:
+    sys.exit("it holds no stream of events")
+packets = [packet["events"] for packet in decoder if packet["stream_id"] == min(cameras)]
+columns = [numpy.concatenate([packet[name] for packet in packets] or [[]]) for name in ("t", "x", "y", "on")]
+{_SAVE}
+"""
 
-    return read
+
+def _decoded(package: str, program: str, path: Path, *more: str) -> Events:
+    """What a package of others reads in a file. Raises ``ValueError`` where it fails, hangs or dies."""
+    if importlib.util.find_spec(package) is None:
+        raise DataError(f"reading {path.suffix} recordings needs {package}: pip install {package}")
+    seconds = _PATIENCE + path.stat().st_size / _BYTES_PER_SECOND
+    with tempfile.TemporaryDirectory() as folder:
+        found = Path(folder) / "events.npy"
+        command = [sys.executable, "-c", program, str(path), *more, str(found)]
+        said = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, timeout=seconds)
+        if said.returncode:
+            lines = said.stderr.strip().splitlines()
+            raise ValueError(lines[-1] if said.returncode == 1 and lines else f"{package} cannot decode it")
+        return tuple(np.load(found))
+
+
+def _prophesee(encoding: str) -> Callable[[Path], Events]:
+    return lambda path: _decoded("expelliarmus", _PROPHESEE, path, encoding)
 
 
 def _raw(path: Path) -> Events:
@@ -137,32 +168,8 @@ def _aedat31(content: bytes) -> Events:
     return tuple(np.concatenate(found, axis=1))
 
 
-#: Run as a program, since aedat ends its process on some damaged files.
-_DECODE = """
-import sys
-import numpy
-from aedat import Decoder
-decoder = Decoder(sys.argv[1])
-cameras = [stream for stream, about in decoder.id_to_stream().items() if about["type"] == "events"]
-if not cameras:
-    sys.exit("it holds no stream of events")
-packets = [packet["events"] for packet in decoder if packet["stream_id"] == min(cameras)]
-columns = [numpy.concatenate([packet[name] for packet in packets] or [[]]) for name in ("t", "x", "y", "on")]
-numpy.save(sys.argv[2], numpy.stack([column.astype(numpy.int64) for column in columns]))
-"""
-
-
 def _aedat4(path: Path) -> Events:
-    if importlib.util.find_spec("aedat") is None:
-        raise DataError("reading AEDAT 4 recordings needs aedat: pip install aedat")
-    with tempfile.TemporaryDirectory() as folder:
-        found = Path(folder) / "events.npy"
-        command = [sys.executable, "-c", _DECODE, str(path), str(found)]
-        said = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_PATIENCE)
-        if said.returncode:
-            lines = said.stderr.strip().splitlines()
-            raise ValueError(lines[-1] if said.returncode == 1 and lines else "aedat cannot decode it")
-        return tuple(np.load(found))
+    return _decoded("aedat", _AEDAT4, path)
 
 
 #: By the ending of the file.

@@ -246,6 +246,31 @@ def test_damaged_aedat_files_are_refused(tmp_path, name, content, words):
         read_events(tmp_path / name)
 
 
+def test_a_damaged_header_does_not_hang(tmp_path, monkeypatch):
+    """expelliarmus never comes back from this one."""
+    pytest.importorskip("expelliarmus")
+    monkeypatch.setattr("spikec.models.data.recordings._PATIENCE", 3.0)
+    (tmp_path / "x.dat").write_bytes(b"%")
+    with pytest.raises(DataError, match="cannot read"):
+        read_events(tmp_path / "x.dat")
+
+
+def test_impossible_times_are_refused(tmp_path):
+    header = b"#!AER-DAT3.1\r\n#!END-HEADER\r\n"
+    packets = [
+        struct.pack("<hhiiiiii", 1, 0, 8, 4, overflow, 1, 1, 1) + struct.pack("<II", 1, 0)
+        for overflow in (0, 2**30, -5)
+    ]
+    (tmp_path / "x.aedat").write_bytes(header + packets[2])
+    with pytest.raises(DataError, match="times, places or polarities"):
+        read_events(tmp_path / "x.aedat")
+    for split in ("train", "test"):
+        (tmp_path / split / "a").mkdir(parents=True)
+        (tmp_path / split / "a" / "x.aedat").write_bytes(header + packets[0] + packets[1])
+    with pytest.raises(DataError, match="cannot be true"):
+        open_sequences(f"events:{tmp_path}", None, "test")
+
+
 def test_folders_that_are_none():
     with pytest.raises(DataError, match="is not a folder"):
         open_dataset("events:somewhere")
@@ -253,5 +278,7 @@ def test_folders_that_are_none():
         open_dataset("events:")
     with pytest.raises(DataError, match="names no path"):
         open_sequences("events:")
+    with pytest.raises(DataError, match="have no path"):
+        open_sequences("events:,steps=3")
     with pytest.raises(DataError, match="is not a folder"):
         open_sequences("events:nowhere")

@@ -85,6 +85,7 @@ def _stock(args: argparse.Namespace, graph: IntegerGraph) -> int:
 
     args.limit = args.verify
     dataset = open_images(args, graph) if args.verify else None
+    expected = None if dataset is None else simulate(graph, dataset.images(), record="spikes")  # may refuse the data
     chain = write_stock(graph, args.out)
     folded, cautious = folded_pools(graph), cautions(chain)
     document: dict[str, Any] = {
@@ -102,9 +103,8 @@ def _stock(args: argparse.Namespace, graph: IntegerGraph) -> int:
         *(f"caution: {sentence}" for sentence in cautious),
     ]
     difference = None
-    if dataset is not None:
-        frames = dataset.images()
-        found = compare(simulate(graph, frames, record="spikes"), run_stock(args.out, chain, frames))
+    if dataset is not None and expected is not None:
+        found = compare(expected, run_stock(args.out, chain, dataset.images()))
         difference = None if found is None else str(found)
         document |= {"verified_sequences": len(dataset), "difference": difference}
         lines.append(f"{len(dataset)} sequences in stock netx: {difference or 'identical to the golden model'}")
