@@ -72,7 +72,6 @@ def test_convert_says_so_and_the_file_keeps_it() -> None:
         lambda n, y: F.softmax(y, 1) + y,
         lambda n, y: F.softmax(-y, 1) * 0.5,
         lambda n, y: torch.log(y),
-        lambda n, y: F.softmin(y, 1),
         lambda n, y: y.sigmoid() * 2,
     ],
 )

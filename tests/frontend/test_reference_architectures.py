@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import spikec as tc
-from spikec.frontend import MaxPool, canonicalize, is_activation
+from spikec.frontend import MaxPool, Staircase, canonicalize, is_activation
 from spikec.models.zoo import REGISTRY
 from spikec.models.zoo.resnet import ResNet
 from spikec.training import ClipFloorShift
@@ -60,7 +60,7 @@ def test_with_trained_activations(randomized: Randomized, name: str) -> None:
     graph = canonicalize(randomized(model), images)
     with torch.no_grad():
         torch.testing.assert_close(graph(images), model(images), rtol=1e-2, atol=1e-2)
-    clipped = [m for m in graph.modules() if isinstance(m, ClipFloorShift)]
+    clipped = [m for m in graph.modules() if isinstance(m, Staircase)]
     assert len(clipped) == sum(isinstance(m, ClipFloorShift) for m in model.modules())
 
 

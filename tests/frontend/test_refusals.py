@@ -19,8 +19,6 @@ _REFUSED = {
         "Tanh": ("tanh", lambda n, x: n.head(n.layer(n.conv(x))), nn.Tanh()),
         "GELU": ("GELU", lambda n, x: n.head(n.layer(n.conv(x))), nn.GELU()),
         "SiLU": ("SiLU or Mish", lambda n, x: n.head(n.layer(n.conv(x))), nn.SiLU()),
-        "LeakyReLU": ("an activation with negative values", lambda n, x: n.head(n.layer(n.conv(x))), nn.LeakyReLU()),
-        "PReLU": ("an activation with negative values", lambda n, x: n.head(n.layer(n.conv(x))), nn.PReLU()),
         "Softplus": ("a smooth activation", lambda n, x: n.head(n.layer(n.conv(x))), nn.Softplus()),
     },
     "attention multiplies two branches; convolutional networks are converted": {
@@ -33,14 +31,6 @@ _REFUSED = {
     "only feed-forward networks are converted": {
         "LSTM": ("a recurrent layer", lambda n, x: n.linear(n.layer(x.flatten(1))[0]), nn.LSTM(192, 192)),
         "GRUCell": ("a recurrent layer", lambda n, x: n.linear(n.layer(x.flatten(1))), nn.GRUCell(192, 192)),
-    },
-    "classification networks without upsampling are converted": {
-        "ConvTranspose2d": (
-            "a transposed convolution",
-            lambda n, x: n.head(n.layer(x)),
-            nn.ConvTranspose2d(4, 4, 3, padding=1),
-        ),
-        "Upsample": ("upsampling", lambda n, x: n.head(n.layer(x)), nn.Upsample(scale_factor=1)),
     },
     _NORM: {
         "GroupNorm": (
@@ -70,58 +60,6 @@ _REFUSED = {
             lambda n, x: n.head(n.layer(n.conv(x))),
             nn.BatchNorm2d(4, track_running_stats=False),
         ),
-    },
-    "use Conv2d": {
-        "Conv3d": (
-            "a 3-d convolution",
-            lambda n, x: n.head(n.layer(x.unsqueeze(2)).squeeze(2)),
-            nn.Conv3d(4, 4, 3, padding=1),
-        ),
-    },
-    "use padding_mode='zeros'": {
-        "reflection padding": (
-            "padding mode 'reflect'",
-            lambda n, x: n.head(n.layer(x)),
-            nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect"),
-        ),
-    },
-    "use count_include_pad=True or no padding": {
-        "pool that leaves out padding": (
-            "average pooling that leaves padding out of the mean",
-            lambda n, x: n.head(n.conv(x)) + n.small(n.layer(x).mean([2, 3])),
-            nn.AvgPool2d(2, padding=1, count_include_pad=False),
-        ),
-    },
-    "use ceil_mode=False": {
-        "pool with a partial window": (
-            "average pooling with ceil_mode and a partial window",
-            lambda n, x: n.small(F.relu(n.layer(x)).mean([2, 3])),
-            nn.AvgPool2d(5, ceil_mode=True),
-        ),
-    },
-    "multiply by a constant instead": {
-        "pool with another divisor": (
-            "divisor_override",
-            lambda n, x: n.small(F.relu(n.layer(x)).mean([2, 3])),
-            nn.AvgPool2d(2, divisor_override=3),
-        ),
-    },
-    "choose sizes that divide the input evenly": {
-        "uneven adaptive pool": (
-            "adaptive average pooling of 8x6 to 5x5",
-            lambda n, x: n.small(F.relu(n.layer(x)).mean([2, 3])),
-            nn.AdaptiveAvgPool2d(5),
-        ),
-    },
-    "flatten to (N, features) first": {
-        "Linear on an image": (
-            "Linear on a tensor of shape (N, 4, 8, 6)",
-            lambda n, x: n.head(n.layer(n.conv(x))),
-            nn.Linear(6, 6),
-        ),
-    },
-    "this layer has no spiking counterpart here": {
-        "unknown layer": ("ChannelShuffle", lambda n, x: n.head(n.layer(n.conv(x))), nn.ChannelShuffle(2)),
     },
 }
 _CASES = {name: (hint, *case) for hint, cases in _REFUSED.items() for name, case in cases.items()}

@@ -9,7 +9,7 @@ from torch import nn
 
 
 def _loop(n, x):
-    while x.sum() > 0:
+    while x.abs().sum() > 1e9:
         x = n.conv(x)
     return n.head(x)
 
@@ -19,6 +19,15 @@ def _branch(n, x):
 
 
 _ACTIVATION = "use ReLU, ReLU6 or tc.ClipFloorShift and fine-tune"
+
+_NONLINEAR = "the only nonlinear operations of a spiking network are ReLU and its clipped relatives"
+_OTHER_IMAGES = (
+    "its result may depend on the image, and a recording holds for one image only: leave it out, or use sizes"
+)
+_READ = "a number that is read out of a tensor (item, float(), int(), bool(), if, while)"
+_WHOLE_BATCH = "keep the batch axis first and whole: x.flatten(1), x.view(len(x), -1)"
+_MIXED = "moving values between the images of a batch"
+_FIXED = "use Linear or Conv layers with fixed weights"
 
 #: hint: {name: (operation, forward pass, layer)}
 _REFUSED = {
@@ -35,39 +44,47 @@ _REFUSED = {
     },
     "let the network end in logits; take the argmax outside it": {
         "argmax at the end": ("argmax", lambda n, x: n.head(n.conv(x)).argmax(1)),
+        "the place of a maximum": ("argmax", lambda n, x: n.head(n.conv(x) + n.conv(x).max(2, True)[1])),
     },
     "attention multiplies two branches; convolutional networks are converted": {
         "scaled_dot_product_attention": ("attention", lambda n, x: n.head(F.scaled_dot_product_attention(x, x, x))),
     },
-    "classification networks without upsampling are converted": {
-        "F.interpolate": ("upsampling", lambda n, x: n.head(F.interpolate(x, (8, 6)))),
+    "spikes carry no indices: use return_indices=False": {
+        "max unpooling": (
+            "max pooling with indices",
+            lambda n, x: n.head(F.max_unpool2d(*F.max_pool2d(n.conv(x), 2, return_indices=True), 2)),
+        ),
     },
-    "use the layer nn.BatchNorm2d": {
-        "F.batch_norm": (
-            "functional batch normalisation",
-            lambda n, x: n.head(F.batch_norm(n.conv(x), n.norm.running_mean, n.norm.running_var)),
+    "use track_running_stats=True and train it": {
+        "statistics of the batch": (
+            "batch normalisation without running statistics",
+            lambda n, x: n.head(F.batch_norm(n.conv(x), None, None, training=True)),
         ),
     },
     "convert a float32 network": {
         "integers": ("computing in torch.int64", lambda n, x: n.head(n.conv(x.long().float()))),
         "half precision": ("computing in torch.float16", lambda n, x: n.head(n.conv(x).half().float())),
     },
-    "use Linear or Conv layers with fixed weights": {
-        "matrix product": ("a matrix product", lambda n, x: n.head(n.conv(x) @ n.matrix)),
-        "einsum": ("a matrix product", lambda n, x: n.head(torch.einsum("nchw,ck->nkhw", x, n.square))),
+    _FIXED: {
+        "product of branches": (
+            "a matrix product of two branches",
+            lambda n, x: n.head(n.conv(x) @ n.other(x).transpose(2, 3) @ n.other(x)),
+        ),
+        "einsum of branches": (
+            "a matrix product of two branches",
+            lambda n, x: n.head(
+                torch.einsum("nchw,ndhw->ncd", n.conv(x), x).unsqueeze(-1).expand(-1, -1, -1, 6)[:, :, [0, 1] * 4]
+            ),
+        ),
     },
     "gating and attention have no spiking counterpart here": {
         "gating": ("multiplying two branches", lambda n, x: n.head(n.conv(x) * n.other(x))),
-    },
-    "multiply the branch by -1 in the layer before it, then add": {
-        "difference of branches": ("subtracting one branch from another", lambda n, x: n.head(n.conv(x) - n.other(x))),
     },
     "divide by non-zero constants only": {
         "division by a branch": (
             "dividing by something that is no constant",
             lambda n, x: n.head(n.conv(x) / n.other(x)),
         ),
-        "division by zero": ("dividing by something that is no constant", lambda n, x: n.head(n.conv(x) / 0)),
     },
     "leave the rounding out": {
         "division with rounding": (
@@ -75,124 +92,52 @@ _REFUSED = {
             lambda n, x: n.head(torch.div(n.conv(x), 2, rounding_mode="floor")),
         ),
     },
-    "multiply by a constant instead": {
-        "floor division": ("integer division of a tensor", lambda n, x: n.head(n.conv(x) // 2)),
+    "for an activation with steps use tc.ClipFloorShift, which is that of QCFS": {
+        "floor division": ("rounding", lambda n, x: n.head(n.conv(x) // 2)),
+        "rounding": ("rounding", lambda n, x: n.head(n.conv(x).round())),
     },
-    "multiply the second operand by the constant first": {
-        "sum with alpha": ("add with alpha=2", lambda n, x: n.head(torch.add(n.conv(x), x, alpha=2))),
-        "difference with alpha": ("subtraction with alpha=2", lambda n, x: n.head(torch.sub(n.conv(x), 1.0, alpha=2))),
-    },
-    "bring both to the same shape": {
-        "broadcast sum": (
-            "adding shapes (4, 8, 6) and (4, 1, 1)",
-            lambda n, x: n.head(n.conv(x) + n.layer(x)),
-            nn.AdaptiveAvgPool2d(1),
+    "use tc.ClipFloorShift, which is the activation of QCFS, with the same number of levels and threshold": {
+        "steps without end": ("a staircase that is not that of QCFS", lambda n, x: n.head(torch.floor(n.conv(x)))),
+        "steps below zero": (
+            "a staircase that is not that of QCFS",
+            lambda n, x: n.head(n.other(torch.floor(n.conv(x)).clamp(-3, 3))),
         ),
     },
-    "use a number or one value per channel": {
-        "bias per pixel": ("a constant of shape (1, 1, 8, 6)", lambda n, x: n.head(n.conv(x) + n.pixels)),
-    },
-    "the only nonlinear operations of a spiking network are ReLU and its clipped relatives": {
+    _NONLINEAR: {
         "square": ("a nonlinear function", lambda n, x: n.head(n.conv(x) ** 2)),
-        "absolute value": ("a nonlinear function", lambda n, x: n.head(torch.abs(n.conv(x)))),
+        "square root": ("a nonlinear function", lambda n, x: n.head(torch.sqrt(n.relu(n.conv(x))))),
     },
     "use a max or average pool, ReLU or torch.cat; for a global maximum x.amax((2, 3)), of a signal x.amax(2)": {
-        "maximum": ("a maximum or minimum", lambda n, x: n.head(torch.maximum(n.conv(x), x))),
+        "the largest of all": ("a maximum or minimum", lambda n, x: n.head(n.conv(x) + x.max())),
+        "minimum over an axis": ("a maximum or minimum", lambda n, x: n.head(n.conv(x) + x.amin(1, True))),
     },
     "select with ReLU or a clip instead": {
-        "comparison": ("a comparison or selection", lambda n, x: n.head(torch.where(n.mask, n.conv(x), x))),
+        "selection": ("a comparison or selection", lambda n, x: n.head(torch.where(x > 0, n.conv(x), x))),
     },
-    "use x.mean([2, 3]) or average pooling, times a constant": {
-        "sum over the image": ("a sum over an axis", lambda n, x: n.small(n.conv(x).sum([2, 3]))),
-    },
-    "take the mean over both image axes: x.mean([2, 3])": {
-        "mean over channels": (
-            "a mean over these axes",
-            lambda n, x: n.head(n.conv(x) + n.layer(n.conv(x).mean(1, keepdim=True))),
-            nn.Conv2d(1, 4, 1),
+    "sum over the other axes": {
+        "mean over the batch": (
+            "a mean over the images of a batch",
+            lambda n, x: n.head(n.conv(x) - n.conv(x).mean(0, keepdim=True)),
         ),
     },
-    "slice the channels: x[:, :c] and x[:, c:]": {
-        "chunk": ("splitting a tensor", lambda n, x: n.head(n.layer(n.conv(x).chunk(2, 1)[1])), nn.Conv2d(2, 4, 1)),
+    _WHOLE_BATCH: {
+        "an image of the batch": (_MIXED, lambda n, x: n.head(n.conv(x[1:]))),
+        "for over images": (_MIXED, lambda n, x: torch.cat([n.head(n.conv(image[None])) for image in x])),
+        "batch and channels exchanged": (_MIXED, lambda n, x: n.head(n.conv(x.transpose(0, 1)[: len(x)][:, [0] * 4]))),
     },
-    "concatenate along the channels: torch.cat(tensors, 1)": {
-        "stack": ("stacking tensors", lambda n, x: n.head(torch.stack([n.conv(x), x], 1).flatten(1, 2)[:, :4])),
-    },
-    "keep the layout (N, C, H, W)": {
-        "permute": ("reordering axes", lambda n, x: n.head(n.conv(x).permute(0, 1, 3, 2))),
-    },
-    "only flattening everything but the batch axis is supported": {
-        "channel shuffle": (
-            "reshaping (N, 4, 8, 6) to (N, 2, 2, 8, 6)",
-            lambda n, x: n.head(n.conv(x).view(x.shape[0], 2, 2, 8, 6).flatten(1, 2)),
+    "use one constant for all images, of batch size 1": {
+        "a constant for each image": (
+            "a constant that differs between the images of a batch",
+            lambda n, x: n.linear(n.relu(n.conv(x) + torch.arange(len(x)).reshape(-1, 1, 1, 1)).flatten(1)),
         ),
     },
-    "keep the batch axis: x.flatten(1)": {
-        "flattening the batch": (
-            "a reshape that changes the batch axis",
-            lambda n, x: n.linear(n.conv(x).flatten(0).reshape(-1, 192)),
-        ),
-    },
-    "concatenate along the channels (dim=1)": {
-        "concatenation of rows": (
-            "concatenation along axis 2",
-            lambda n, x: n.head(n.layer(torch.cat([n.conv(x), x], 2))),
-            nn.AvgPool2d((2, 1)),
-        ),
-    },
-    "pad channels of zeros with F.pad": {
-        "concatenation with zeros": (
-            "concatenation with a constant",
-            lambda n, x: n.head(n.layer(torch.cat([n.conv(x), n.zeros], 1))),
-            nn.Conv2d(5, 4, 1),
-        ),
-    },
-    "use F.pad for zeros and plain numbers for constants": {
-        "zeros of another's shape": (
-            "torch.zeros with the shape of another tensor",
-            lambda n, x: (lambda y: n.head(torch.cat([y, torch.zeros(y.shape[0], 4, 8, 6)], 1)))(n.conv(x)),
-        ),
-        "zeros of the same shape": (
-            "a tensor made from another's shape",
-            lambda n, x: n.head(n.conv(x) + torch.zeros_like(x)),
-        ),
-    },
-    "add noise in training mode only": {
+    "add noise in training mode only, and make layers in __init__": {
         "noise": ("a random tensor", lambda n, x: n.head(n.conv(x) + torch.randn_like(x))),
+        "noise of no image": ("a random tensor", lambda n, x: n.head(n.conv(x) + torch.randn(4, 1, 1))),
+        "a layer made there": ("a random tensor", lambda n, x: n.head(nn.Conv2d(4, 4, 1)(x))),
     },
     "pass training=self.training": {
         "dropout that is always on": ("dropout that is always on", lambda n, x: n.head(F.dropout(n.conv(x)))),
-    },
-    "use a convolution or pooling that gives the smaller size": {
-        "cropping": (
-            "cropping an image by slicing",
-            lambda n, x: n.linear(F.relu(n.layer(x)[:, :, 1:-1, 1:-1]).flatten(1)),
-            nn.ZeroPad2d(1),
-        ),
-    },
-    "leave the first axis whole": {
-        "an image of the batch": ("slicing the batch axis", lambda n, x: n.head(n.conv(x[1:]))),
-    },
-    "slice channels, rows and columns: x[:, a:b, ::2, ::2]": {
-        "a single channel": (
-            "indexing other than slices of an image",
-            lambda n, x: n.layer(n.conv(x)[:, 0].flatten(1)),
-            nn.Linear(48, 3),
-        ),
-    },
-    "pad with zeros": {
-        "padding with ones": (
-            "padding mode 'constant' with value 1.0",
-            lambda n, x: n.linear(F.relu(n.layer(F.pad(x, (1, 1, 1, 1), value=1.0))).flatten(1)),
-            nn.Conv2d(4, 4, 3),
-        ),
-    },
-    "clip at zero: spike rates are not negative": {
-        "clip below zero": ("clamp with lower limit -1.0", lambda n, x: n.head(torch.clamp(n.conv(x), -1, 1))),
-        "clip without lower limit": ("clamp with lower limit None", lambda n, x: n.head(n.conv(x).clamp(max=1))),
-    },
-    "use a positive upper limit": {
-        "clip to nothing": ("clamp with upper limit 0.0", lambda n, x: n.head(n.conv(x).clamp(0, 0))),
     },
     "use one number for all neurons": {
         "clip per channel": (
@@ -200,21 +145,35 @@ _REFUSED = {
             lambda n, x: n.head(torch.clamp(n.conv(x), n.low, n.high)),
         ),
     },
-    "this operation has no spiking counterpart here": {
-        "unknown function": ("cumsum", lambda n, x: n.head(torch.cumsum(n.conv(x), 2))),
-    },
-    "write the forward pass without if, while, len, int or range on tensors": {
-        "if": ("control flow or a Python function that depends on data", _branch),
-        "while": ("control flow or a Python function that depends on data", _loop),
-        "for over images": (
-            "control flow or a Python function that depends on data",
-            lambda n, x: torch.cat([n.head(n.conv(image[None])) for image in x]),
+    "use a higher upper limit": {
+        "clip to nothing": (
+            "clamp with upper limit 0 and lower limit 0",
+            lambda n, x: n.head(n.conv(x).clamp(0, 0)),
         ),
     },
-    "write it without in-place operations": {
-        "in place under another view": (
-            "an in-place operation on a tensor that another view of it is read from later",
-            lambda n, x: (lambda y, part: n.head(n.mix(part.relu_()) + y))(*(lambda y: (y, y[:, :2]))(n.conv(x))),
+    "write it as a layer with fixed weights": {
+        "running sum": ("a running sum or product", lambda n, x: n.head(torch.cumsum(n.conv(x), 2))),
+    },
+    "this operation has no spiking counterpart here": {
+        "unknown function": ("cdist_forward", lambda n, x: n.head(torch.cdist(n.conv(x), x)[..., :6])),
+    },
+    _OTHER_IMAGES: {
+        "if": (_READ, _branch),
+        "while": (_READ, _loop),
+        "item": (_READ, lambda n, x: n.head(n.conv(x) * x.mean().item())),
+        "numpy": (
+            "the numbers of a tensor outside PyTorch (numpy)",
+            lambda n, x: n.head(torch.from_numpy(n.conv(x).numpy())),
+        ),
+        "tolist": (
+            "the numbers of a tensor outside PyTorch (tolist)",
+            lambda n, x: n.head(torch.tensor(n.conv(x).tolist())),
+        ),
+    },
+    "compute a new tensor instead; a converted network keeps no state between images": {
+        "a buffer that is written": (
+            "writing into a parameter or buffer of the network",
+            lambda n, x: n.head(n.conv(x) + n.norm.running_mean.mul_(0.5).add_(x.mean((0, 2, 3))).view(-1, 1, 1)),
         ),
     },
 }

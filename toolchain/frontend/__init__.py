@@ -2,10 +2,10 @@
 
 from spikec.frontend.canonical import canonicalize
 from spikec.frontend.final import dropped
-from spikec.frontend.first_layer import first_layer, image_shape
-from spikec.frontend.layers import with_layers
+from spikec.oldfront.first_layer import first_layer, image_shape
+from spikec.oldfront.layers import with_layers
 from spikec.frontend.max_places import measure_lifts, take_lifts
-from spikec.frontend.max_pool import replace_max_pool
+from spikec.oldfront.max_pool import replace_max_pool
 from spikec.frontend.modules import (
     AveragePool,
     ChannelAffine,
@@ -13,8 +13,10 @@ from spikec.frontend.modules import (
     Dense,
     FlattenAll,
     Lift,
+    LinearMap,
     MaxPool,
     Rectifier,
+    Staircase,
 )
 from spikec.frontend.nodes import is_activation, module_of
 from spikec.frontend.obstacles import Obstacle
@@ -26,9 +28,11 @@ __all__ = [
     "Dense",
     "FlattenAll",
     "Lift",
+    "LinearMap",
     "MaxPool",
     "Obstacle",
     "Rectifier",
+    "Staircase",
     "canonicalize",
     "dropped",
     "first_layer",

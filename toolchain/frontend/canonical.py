@@ -1,175 +1,208 @@
-"""Rewrites a raw traced graph to the closed list of operations, folds batch norm, and collects every obstacle."""
+"""Rewrites what a network executes to the closed list of operations, folds batch norm, and collects every obstacle."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, cast
+import math
+import warnings
+from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch.utils._pytree import tree_flatten, tree_map
 
-import spikec.frontend.arithmetic
-import spikec.frontend.max_pool_handlers
-import spikec.frontend.module_handlers
-import spikec.frontend.refusals
-import spikec.frontend.shapes  # noqa: F401  (importing registers the handlers)
+import spikec.frontend.operators  # noqa: F401  (importing registers the handlers)
 from spikec.errors import ConversionError
-from spikec.frontend.builder import FUNCTIONS, METHODS, MODULES, Builder, Call, Handler, RefusalError
+from spikec.frontend.builder import HANDLERS, Builder, Call
 from spikec.frontend.equivalence import require_equal
 from spikec.frontend.final import DROPPED, drop_final
 from spikec.frontend.max_places import settle_max_pools
 from spikec.frontend.modules import Lift
-from spikec.frontend.obstacles import refuse
+from spikec.frontend.obstacles import Obstacle, RefusalError, refuse
+from spikec.frontend.operators.refusals import refused_layer
+from spikec.frontend.operators.stairs import RECOGNISED, Stairs, finished, followed
+from spikec.frontend.recorder import record
+from spikec.frontend.recording import Recording, Ref, Step, spoken
 from spikec.frontend.relays import insert_relays
-from spikec.frontend.tracing import is_trained_activation, trace, where
+from spikec.frontend.values import Value
 from spikec.ir.types import lifted
 
-#: Values that do not depend on the pixels: sizes, and what is computed from them.
-_PLAIN = (bool, int, float, str, torch.Size, torch.dtype, torch.device)
+_UNKNOWN = "this operation has no spiking counterpart here"
+_NOISE = "add noise in training mode only, and make layers in __init__"
+_OUTPUT = -1
 
 
 def canonicalize(model: nn.Module, example: Tensor) -> fx.GraphModule:
-    """Trace ``model`` and rewrite it to the closed list of operations.
+    """Run ``model``, record the operators it executes and rewrite them to the closed list of operations.
 
     The result holds only the modules of ``spikec.frontend.modules``, activations, ``operator.add`` and ``torch.cat``.
     Nodes carry ``meta["shape"]`` (without batch) and ``meta["where"]`` (the user's source line). ``example`` is float
-    [N, C, H, W]. A softmax or sigmoid at the very end is left out; ``spikec.frontend.dropped`` says so. Raises
-    ``UnsupportedOperation`` that lists every obstacle, and ``ConversionError`` if the result
-    does not compute what ``model`` computes.
+    [N, C, H, W]. A softmax or sigmoid at the very end is left out; ``spikec.frontend.dropped`` says so. ``model`` is
+    left as it is. Raises ``UnsupportedOperation`` that lists every obstacle, and ``ConversionError`` if the result
+    does not compute what ``model`` computes, on the example or on other values.
     """
-    raw = trace(model, example)
-    left_out = drop_final(raw)
-    builder = Builder()
-    values: dict[fx.Node, Any] = {}
-    for node in raw.graph.nodes:
-        values[node] = _convert(builder, raw, node, values)
-        _write_in_place(builder, node, values)
-        if isinstance(values[node], fx.Node):
-            builder.origins.setdefault(values[node], set()).add(node)
+    recording = record(model, example)
+    left_out = drop_final(recording)
+    steps = recording.live()
+    builder = Builder(recording.batch, _readers(recording, steps), obstacles=list(recording.obstacles))
+    values: dict[int, Any] = {recording.image: _image(builder, recording)}
+    for number, step in enumerate(steps):
+        _convert(builder, recording, step, number, values)
+    output = None
+    if not builder.obstacles:
+        output = _output(builder, recording, values)
     refuse(builder.obstacles)
+    builder.graph.output(output)
     graph: fx.GraphModule = fx.GraphModule(builder.root, builder.graph).eval()
     if left_out:
-        graph.meta[DROPPED] = left_out
+        graph.meta[DROPPED] = [each.said for each in left_out]
+    if builder.recognised:
+        graph.meta[RECOGNISED] = builder.recognised
+        warnings.warn(
+            f"{', '.join(builder.recognised)}: floor and clip were recognised as the activation of QCFS, "
+            "tc.ClipFloorShift", stacklevel=2,
+        )  # fmt: skip
     graph.graph.eliminate_dead_code()
     settle_max_pools(graph, example)
     insert_relays(graph)
-    require_equal(raw, graph, example)
+    require_equal(model, graph, example, recording, left_out)
     return graph
 
 
-def _write_in_place(b: Builder, node: fx.Node, values: dict[fx.Node, Any]) -> None:
-    """Where ``node`` changed a tensor in place, every later reader of that tensor reads the result of ``node``."""
-    for other in node.meta.get("overwrites", ()):
-        values[other] = values[node]
-        if isinstance(values[node], fx.Node):
-            b.origins.setdefault(values[node], set()).add(other)
-    if any(user not in values for other in node.meta.get("overlaps", ()) for user in other.users):
-        obstacle = "an in-place operation on a tensor that another view of it is read from later"
-        b.refuse(Call(node, (), {}), RefusalError(obstacle, "write it without in-place operations"))
+def _readers(recording: Recording, steps: list[Step]) -> dict[int, set[int]]:
+    readers: dict[int, set[int]] = {}
+    for number, step in enumerate(steps):
+        for read in step.refs():
+            readers.setdefault(read, set()).add(number)
+    for each in tree_flatten(recording.output)[0]:
+        if isinstance(each, Ref):
+            readers.setdefault(each.number, set()).add(_OUTPUT)
+    return readers
 
 
-def _convert(b: Builder, raw: fx.GraphModule, node: fx.Node, values: dict[fx.Node, Any]) -> Any:
-    look_up = lambda n: values[n]  # noqa: E731
-    if node.op == "placeholder":
-        if node.args:  # an optional input keeps its default
-            return node.args[0]
-        created = b.graph.placeholder("input")
-        created.meta["shape"], created.meta["where"] = lifted(node.meta["shape"]), where(node)
-        return b.emit(Call(node, (), {}), Lift(), created) if len(node.meta["shape"]) == 2 else created
-    if node.op == "get_attr":
-        return node.meta.get("value", _attribute(raw, str(node.target)))
-    args, kwargs = fx.map_arg(node.args, look_up), fx.map_arg(node.kwargs, look_up)
-    if node.op == "output":
-        return _output(b, args[0])
-    if not _nodes_in((args, kwargs)):
-        return _constant(raw, node, args, kwargs)
-    if not args and "input" in kwargs:  # torch.flatten(input=x)
-        args, kwargs = (kwargs["input"],), {k: v for k, v in kwargs.items() if k != "input"}
-    call = Call(node, args, kwargs)
-    try:
-        return _handler(b, raw, call)(b, call)
-    except RefusalError as refusal:
-        b.refuse(call, refusal)
-        return _stand_in(b, call)
-
-
-def _attribute(raw: fx.GraphModule, target: str) -> Any:
-    owner: Any = raw
-    for part in target.split("."):
-        owner = getattr(owner, part)
-    return owner.detach() if isinstance(owner, Tensor) else owner
-
-
-def _nodes_in(values: Any) -> list[fx.Node]:
-    found: list[fx.Node] = []
-
-    def keep(node: fx.Node) -> fx.Node:
-        found.append(node)
-        return node
-
-    fx.map_arg(values, keep)
-    return found
-
-
-def _constant(raw: fx.GraphModule, node: fx.Node, args: Any, kwargs: Any) -> Any:
-    """The result of an operation that reads only parameters and numbers: the same for every image."""
-    with torch.no_grad():
-        if node.op == "call_module":
-            return raw.get_submodule(str(node.target))(*args, **kwargs)
-        if node.op == "call_method":
-            return getattr(args[0], str(node.target))(*args[1:], **kwargs)
-        return cast(Callable[..., Any], node.target)(*args, **kwargs)
-
-
-def _stand_in(b: Builder, call: Call) -> Any:
-    """A node of the right shape after a refusal, so that the rest of the network can be examined."""
-    if "shape" in call.node.meta:
-        return _placeholder(b, call, call.shape)
-    value = call.node.meta.get("value")
-    if isinstance(value, tuple | list):
-        return tuple(_placeholder(b, call, lifted(v.shape[1:])) if isinstance(v, Tensor) else v for v in value)
+def _image(b: Builder, recording: Recording) -> Value:
+    shape = recording.shapes[recording.image]
+    node = b.graph.placeholder("input")
+    node.meta["shape"], node.meta["where"] = lifted(shape[1:]), "layer input"
+    if len(shape) == 3:
+        b.root.add_module("input_lift", Lift())
+        lift = b.graph.call_module("input_lift", (node,))
+        lift.meta.update(node.meta)
+        node = lift
+    value = Value(shape, (node,))
+    b.know(recording.image, value, _OUTPUT - 1)
     return value
 
 
-def _placeholder(b: Builder, call: Call, shape: tuple[int, ...]) -> fx.Node:
+def _convert(b: Builder, recording: Recording, step: Step, number: int, values: dict[int, Any]) -> None:
+    """Handle one step; what it gives goes into ``values`` under the numbers of its results."""
+    given = tree_map(lambda each: values[each.number] if isinstance(each, Ref) else each, step.arguments)
+    shapes = [() if each is None else recording.shapes[each] for each in step.results]
+    call = Call(step, given, shapes[0] if shapes else (), number)
+    found: list[Any]
+    try:
+        result = _handled(b, call)
+        found = list(result) if isinstance(result, list | tuple) else [result]
+    except RefusalError as refusal:
+        b.refuse(call, refusal)
+        found = [_LOST if step.random else _stand_in(b, call, shape) for shape in shapes]
+    for each, value, shape in zip(step.results, [*found, *[None] * len(shapes)], shapes, strict=False):
+        if each is None:
+            continue
+        if isinstance(value, Value) and value.shape != shape:
+            raise AssertionError(f"{call.where}: {step.name} gave {value.shape}, not {shape}")
+        if isinstance(value, Value):
+            value = replace(value, call=call)
+        values[each] = value
+        if isinstance(value, Value):
+            b.know(each, value, number)
+
+
+def _handled(b: Builder, call: Call) -> Any:
+    step = call.step
+    refused = [each for each in tree_flatten(call.given)[0] if isinstance(each, RefusalError)]
+    if refused:
+        raise refused[0]
+    if any(each is _LOST for each in tree_flatten(call.given)[0]):
+        return [_stand_in(b, call, call.full_shape), *[_LOST] * len(step.results)]
+    if step.random and step.name not in HANDLERS:
+        what = "dropout that is always on" if "bernoulli" in step.name or "dropout" in step.name else "a random tensor"
+        dropout = what.startswith("dropout")
+        raise RefusalError(what, "pass training=self.training" if dropout else _NOISE)
+    if not any(isinstance(each, Value | Stairs) for each in tree_flatten(call.given)[0]):
+        return _constant(call)
+    layer = refused_layer(call)
+    if layer is not None:
+        raise layer
+    if any(isinstance(each, Stairs) for each in tree_flatten(call.given)[0]):
+        stairs = followed(call)
+        if stairs is not None:
+            return stairs
+        call.given = tree_map(lambda each: _finished(b, call, each) if isinstance(each, Stairs) else each, call.given)
+    if step.name not in HANDLERS:
+        raise RefusalError(spoken(step.name), _UNKNOWN)
+    try:
+        return HANDLERS[step.name](b, call)
+    except (RuntimeError, ValueError, IndexError, KeyError, TypeError, NotImplementedError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise RefusalError(f"{spoken(step.name)} in this form ({reason})", _UNKNOWN) from error
+
+
+def _finished(b: Builder, call: Call, stairs: Stairs) -> Any:
+    try:
+        return finished(b, call, stairs)
+    except RefusalError as refusal:
+        b.refuse(stairs.call, refusal)
+        return _stand_in(b, stairs.call, stairs.value.shape)
+
+
+def _constant(call: Call) -> Any:
+    """The result of an operator that reads only parameters and numbers: the same for every image."""
+    with torch.no_grad():
+        given = tree_map(lambda each: each.clone() if isinstance(each, Tensor) else each, call.given)
+        return call.step.function(**given)
+
+
+#: Stands for a result whose shape says nothing of images, after a refusal.
+_LOST = object()
+
+
+def _stand_in(b: Builder, call: Call, shape: tuple[int, ...]) -> Any:
+    """A value of the right shape after a refusal, so that the rest of the network can be examined."""
+    if not shape or shape[0] != b.batch:
+        return _LOST
     node: fx.Node = b.graph.call_function(_refused)
-    node.meta["shape"], node.meta["where"] = tuple(shape), where(call.node)
-    return node
+    node.meta["shape"], node.meta["where"] = lifted(shape[1:]) or (math.prod(shape[1:]),), call.where
+    return Value(shape, (node,))
 
 
 def _refused() -> None:
     raise AssertionError("a refused operation was executed")
 
 
-def _handler(b: Builder, raw: fx.GraphModule, call: Call) -> Handler:
-    node = call.node
-    if node.op == "call_module":
-        call.module = raw.get_submodule(str(node.target))
-        if is_trained_activation(call.module):
-            return _trained_activation
-        for cls in type(call.module).__mro__:
-            if cls in MODULES:
-                return MODULES[cls]
-        raise RefusalError(f"{type(call.module).__name__}", "this layer has no spiking counterpart here")
-    table: dict[Any, Handler] = FUNCTIONS if node.op == "call_function" else METHODS
-    if node.target in table:
-        return table[node.target]
-    if "shape" not in node.meta and isinstance(node.meta.get("value"), _PLAIN):
-        return lambda _b, c: c.node.meta["value"]  # arithmetic on sizes
-    shown = getattr(node.target, "__name__", str(node.target))
-    raise RefusalError(f"{shown}", "this operation has no spiking counterpart here")
-
-
-def _trained_activation(b: Builder, call: Call) -> fx.Node:
-    assert call.module is not None
-    return b.emit(call, call.module, call.args[0])
-
-
-def _output(b: Builder, value: Any) -> fx.Node:
+def _output(b: Builder, recording: Recording, values: dict[int, Any]) -> fx.Node | None:
+    """The node of what the network returns."""
+    returned = recording.output
+    while isinstance(returned, list | dict):
+        some = [each for each in (returned.values() if isinstance(returned, dict) else returned) if each is not None]
+        if len(some) != 1:
+            found = "several outputs" if some else "nothing"
+            raise ConversionError(f"the network returns {found}; it must return one tensor of logits")
+        (returned,) = some
+    value = values[returned.number] if isinstance(returned, Ref) else returned
+    if isinstance(value, Stairs):
+        raise ConversionError("the network ends in an activation; end it in a linear layer (the readout)")
     if isinstance(value, Tensor):
         raise ConversionError("the network returns a constant: its output does not depend on the image")
-    if not isinstance(value, fx.Node):
-        found = "several outputs" if isinstance(value, tuple | list | dict) else f"a {type(value).__name__}"
-        raise ConversionError(f"the network returns {found}; it must return one tensor of logits")
-    result: fx.Node = b.graph.output(value)
-    return result
+    if not isinstance(value, Value):
+        raise ConversionError(f"the network returns a {type(returned).__name__}; it must return one tensor of logits")
+    step = next((s for s in reversed(recording.steps) if returned.number in s.results), None)
+    assert step is not None or returned.number == recording.image
+    if step is None:
+        return value.sources[0]
+    call = Call(step, {"self": value}, value.shape, _OUTPUT)
+    try:
+        return b.node(call, value)
+    except RefusalError as refusal:
+        b.obstacles.append(Obstacle(call.where, refusal.operation, refusal.hint))
+        return None

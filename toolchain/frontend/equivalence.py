@@ -1,56 +1,173 @@
-"""The last check: on the example images, the canonical graph computes what the network computes."""
+"""The last check of the front end: the canonical graph computes what the user's module computes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import copy
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
-from torch import Tensor, fx
+from torch import Tensor, fx, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_flatten
 
 from spikec.errors import ConversionError
-from spikec.frontend.tracing import is_trained_activation
+from spikec.frontend.builder import RECORDED
+from spikec.frontend.final import Dropped
+from spikec.frontend.modules import Staircase
+from spikec.frontend.operators.stairs import RECOGNISED
+from spikec.frontend.recorder import is_own_operator, record
+from spikec.frontend.recording import Recording
+from spikec.frontend.running import Runner
 
-#: Relative to the largest output. Folding in float32 costs some 1e-6 on common networks.
-_TOLERANCE = 1e-2
+#: Relative to the largest output. Folding in float32 costs some 1e-6 on common networks; where it costs more, float64
+#: decides.
+_TOLERANCE = 1e-4
 _FINE = 2**20
+#: Sets of other values that both run on, which shows what depended on those of the example.
+_DRAWS = 2
 
 
-def require_equal(traced: fx.GraphModule, graph: fx.GraphModule, example: Tensor) -> None:
-    """Raise :class:`ConversionError` where ``graph`` and the network behind ``traced`` differ on ``example``.
+def require_equal(
+    model: nn.Module,
+    graph: fx.GraphModule,
+    example: Tensor,
+    recording: Recording,
+    left_out: Sequence[Dropped] = (),
+) -> None:
+    """Raise :class:`ConversionError` where ``graph`` and ``model`` differ on ``example`` or on random images like it.
 
     Both run on all images and on the first alone, since a network may compute with the batch size. Meanwhile quantised
     activations get 2**20 levels: rounding in folded weights may move a value across a step, and that is no
-    difference. ``graph`` must hold the same activation modules as ``traced``, so that the change acts on both.
+    difference. ``recording``: what the graph was made of. ``left_out``: what the graph lacks at its end. The error names
+    the first layer that differs.
     """
-    with torch.no_grad(), _refined(traced):
-        _require_equal(traced(example.clone()), graph(example))
+    check = _Check(model, graph, recording, left_out)
+    with _refined(graph):
+        check(example, "the example images")
+        check(example[:1], "the first example image alone", may_fail=True)
+        for draw in range(_DRAWS):
+            check(_others(example, draw), "random images like the example", may_fail=True)
+
+
+class _Check:
+    def __init__(
+        self, model: nn.Module, graph: fx.GraphModule, recording: Recording, left_out: Sequence[Dropped]
+    ) -> None:
+        self._model, self._graph, self._recording, self._left_out = model, graph, recording, left_out
+        self._recognised = bool(graph.meta.get(RECOGNISED))
+        self._runners: dict[torch.dtype, Runner] = {}
+
+    def __call__(self, images: Tensor, what: str, *, may_fail: bool = False) -> None:
+        error = self._error(images, torch.float32, what, may_fail)
+        if error > _TOLERANCE:
+            error = self._error(images, torch.float64, what, may_fail)
+        if error > _TOLERANCE:
+            raise ConversionError(
+                f"what was recorded differs from the network on {what} (relative error {error:.2g})"
+                f"{self._where(images)}: something there depends on values, on chance or on the size of the "
+                "batch outside of PyTorch's operators; remove it"
+            )
+
+    def _where(self, images: Tensor) -> str:
+        """Where the network first differs from what was recorded, as far as it can be found out."""
+        with _Fine(self._recognised):
+            again = record(self._model, images, keep=True)
+        for before, now in zip(self._recording.steps, again.steps, strict=False):
+            if before.name != now.name or before.results != now.results:
+                return f", from {now.place.named(now.name)} on, where it runs other operators"
+        found = _Values(self._graph)
+        with torch.no_grad():
+            found.run(images.float())
+        for node, value in found.values.items():
+            number = node.meta.get(RECORDED)
+            expected = None if number is None else again.values.get(number)
+            if expected is None or expected.numel() != value.numel():
+                continue
+            error = (value.reshape(expected.shape) - expected).abs().max() / expected.abs().max().clamp(min=1e-30)
+            if float(error) > _TOLERANCE:
+                return f", first at {node.meta['where']}"
+        return ""
+
+    def _error(self, images: Tensor, dtype: torch.dtype, what: str, may_fail: bool) -> float:
+        if dtype not in self._runners:
+            self._runners[dtype] = Runner(self._model, dtype)
+        runner = self._runners[dtype]
         try:
-            alone = traced(example[:1].clone())
-        except RuntimeError:
-            return  # written for batches of this size; the canonical graph takes any
-        _require_equal(alone, graph(example[:1]))
+            returned = runner(runner.given(images), (_Fine(self._recognised),))
+        except Exception:  # the user's code may raise anything, for instance on a batch of another size
+            if may_fail or dtype == torch.float64:
+                return 0.0 if may_fail else float("inf")
+            raise
+        (expected, *_) = [each for each in tree_flatten(returned)[0] if isinstance(each, Tensor)]
+        if not bool(torch.isfinite(expected).all()):
+            if may_fail:
+                return 0.0
+            raise ConversionError("the network returns values that are not finite on the example images")
+        with torch.no_grad():
+            own = self._graph if dtype == torch.float32 else copy.deepcopy(self._graph).to(dtype)
+            found = own(images.to(dtype))
+            for each in reversed(self._left_out):
+                found = each.apply(found)
+        if found.numel() != expected.numel():
+            return float("inf")
+        difference = (found.reshape(expected.shape) - expected).abs().max()
+        return float(difference / expected.abs().max().clamp(min=1e-30))
 
 
-def _require_equal(expected: Tensor, found: Tensor) -> None:
-    if not bool(torch.isfinite(expected).all()):
-        raise ConversionError("the network returns values that are not finite on the example images")
-    error = float((found - expected).abs().max() / expected.abs().max().clamp(min=1e-30))
-    if error > _TOLERANCE:
-        raise ConversionError(
-            f"the traced network differs from the network on the example images (relative error {error:.2g}): "
-            "something acts on it that tracing cannot see, such as a forward hook or the size of the batch; remove it"
-        )
+class _Values(fx.Interpreter):
+    """Keeps the tensor of every node."""
+
+    def __init__(self, graph: fx.GraphModule) -> None:
+        super().__init__(graph)
+        self.values: dict[fx.Node, Tensor] = {}
+
+    def run_node(self, n: fx.Node) -> Any:
+        result = super().run_node(n)
+        if isinstance(result, Tensor) and n.op != "output":
+            self.values[n] = result
+        return result
+
+
+class _Fine(TorchFunctionMode):
+    """Inside, staircases of the user's network have very fine steps; ``floors``: also those written with ``floor``."""
+
+    def __init__(self, floors: bool) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._floors = floors
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = dict(kwargs or {})
+        if is_own_operator(func):
+            names = func.__wrapped__.__code__.co_varnames
+            given = dict(zip(names, args, strict=False)) | kwargs
+            if given.get("levels") is not None:
+                given["levels"] = _FINE
+            return func(**given)
+        if self._floors and getattr(func, "__name__", "") in ("floor", "floor_"):
+            return args[0] - 0.5
+        return func(*args, **kwargs)
 
 
 @contextmanager
-def _refined(traced: fx.GraphModule) -> Iterator[None]:
-    trained = [module for module in traced.modules() if is_trained_activation(module)]
-    staircases = [(module.__dict__, module.levels) for module in trained if module.levels is not None]
+def _refined(graph: fx.GraphModule) -> Iterator[None]:
+    stairs = [module for module in graph.modules() if isinstance(module, Staircase) and module.levels is not None]
+    levels = [module.levels for module in stairs]
+    for module in stairs:
+        module.levels = _FINE
     try:
-        for attributes, _ in staircases:
-            attributes["levels"] = _FINE
         yield
     finally:
-        for attributes, levels in staircases:
-            attributes["levels"] = levels
+        for module, count in zip(stairs, levels, strict=True):
+            module.levels = count
+
+
+def _others(example: Tensor, draw: int) -> Tensor:
+    """Images of the example's shape with other values: of its mean and spread, then evenly over its range."""
+    generator = torch.Generator().manual_seed(draw)
+    low, high = example.min(), example.max()
+    if draw % 2:
+        return torch.rand(example.shape, generator=generator) * (high - low) + low
+    spread = example.std() if example.numel() > 1 else torch.ones(())
+    return torch.randn(example.shape, generator=generator) * spread.clamp(min=1e-3) + example.mean()

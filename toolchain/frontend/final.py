@@ -2,70 +2,68 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-import torch
-import torch.nn.functional as F
-from torch import fx, nn
+from torch import Tensor, fx
 
-from spikec.frontend.tracing import where
+from spikec.frontend.recording import Recording, Ref, Step
 
 #: These keep the order of the classes if they run over the classes.
-_OVER_CLASSES = (nn.Softmax, nn.LogSoftmax, F.softmax, F.log_softmax, torch.softmax, torch.log_softmax)
-_OVER_CLASSES_METHODS = ("softmax", "log_softmax")
-_SINGLE = (nn.Sigmoid, nn.LogSigmoid, torch.sigmoid, torch.sigmoid_, F.sigmoid, F.logsigmoid)
-_SINGLE_METHODS = ("sigmoid", "sigmoid_")
+_OVER_CLASSES = ("_softmax", "_log_softmax")
+_SINGLE = ("sigmoid", "log_sigmoid_forward")
 #: Grows too, but is undefined below zero: only behind one of the above.
-_LOG, _LOG_METHODS = (torch.log, torch.log_), ("log", "log_")
-#: Operations that hand on what they are given.
-_PASSING = (nn.Identity, nn.Dropout, F.dropout, torch.dropout)
-_PASSING_METHODS = ("contiguous", "clone")
+_LOG = "log"
+#: Operators that hand on what they are given.
+_PASSING = ("clone", "detach", "alias", "contiguous", "dropout", "lift_fresh")
 
 #: The key of a graph's ``meta`` that says what was dropped, where; absent where nothing was.
 DROPPED = "dropped"
 
 
-def drop_final(traced: fx.GraphModule) -> list[str]:
-    """Take softmax, log_softmax and sigmoid off the end of a traced graph, in place; returns what was dropped, such as
-    ``"log_softmax at net.py:12"``, last one first.
+@dataclass(frozen=True)
+class Dropped:
+    """``said``: such as "log_softmax at net.py:12"; ``apply``: computes it on logits."""
+
+    said: str
+    apply: Callable[[Tensor], Tensor]
+
+
+def drop_final(recording: Recording) -> list[Dropped]:
+    """Take softmax, log_softmax and sigmoid off the end of a recording, in place; returns them, last one first.
 
     Only where no class overtakes another by it: a softmax over the classes of [N, classes] that nothing but the output
-    reads. Everything else stays. Nodes must know their shapes (``spikec.frontend.tracing.trace``).
+    reads. Everything else stays.
     """
-    output = next(node for node in traced.graph.nodes if node.op == "output")
-    found: list[str] = []
-    pending: list[fx.Node] = []
-    last: Any = output.args[0]
-    ends = last
-    while isinstance(last, fx.Node) and len(last.users) == 1:
-        if _is(traced, last, _LOG, _LOG_METHODS):
-            pending.append(last)
-        elif _is_final(traced, last):
-            source = _input(last)
-            if not isinstance(source, fx.Node):
-                break
-            found += [_said(traced, node) for node in (*pending, last)]
+    found: list[Dropped] = []
+    pending: list[Dropped] = []
+    makers = {number: step for step in recording.steps for number in step.results if number is not None}
+    readers = _readers(recording)
+    end = last = recording.output
+    while isinstance(last, Ref) and readers.get(last.number, 0) + (last is end) <= 1 and last.number in makers:
+        step = makers[last.number]
+        if step.name == _LOG:
+            pending.append(_dropped(step))
+        elif _is_final(recording, step):
+            found += [*pending, _dropped(step)]
             pending = []
-            output.args = (source,)
-            _erase(traced.graph, ends, source)
-            ends = source
-            last = source
-            continue
-        elif not _is(traced, last, _PASSING, _PASSING_METHODS):
+            end = _input(step)
+        elif step.name not in _PASSING:
             break
-        last = _input(last)
-    if found:
-        traced.recompile()
-        traced.meta[DROPPED] = found
+        last = _input(step)
+        if last is not end and not isinstance(last, Ref):
+            break
+    recording.output = end
     return found
 
 
-def _erase(graph: fx.Graph, last: fx.Node, source: fx.Node) -> None:
-    """Take the chain from ``last`` back to ``source`` out; not by dead code, since in-place operations look dead."""
-    while last is not source:
-        before = _input(last)
-        graph.erase_node(last)
-        last = before
+def _readers(recording: Recording) -> dict[int, int]:
+    counts: dict[int, int] = {}
+    for step in recording.live():
+        for number in set(step.refs()):
+            counts[number] = counts.get(number, 0) + 1
+    return counts
 
 
 def dropped(graph: fx.GraphModule) -> list[str]:
@@ -73,37 +71,28 @@ def dropped(graph: fx.GraphModule) -> list[str]:
     return list(graph.meta.get(DROPPED, []))
 
 
-def _is(traced: fx.GraphModule, node: fx.Node, targets: tuple[Any, ...], methods: tuple[str, ...]) -> bool:
-    if node.op == "call_module":
-        module = traced.get_submodule(str(node.target))
-        return isinstance(module, tuple(t for t in targets if isinstance(t, type)))
-    return node.target in (methods if node.op == "call_method" else targets if node.op == "call_function" else ())
-
-
-def _is_final(traced: fx.GraphModule, node: fx.Node) -> bool:
-    if len(node.meta.get("full_shape", ())) != 2:
+def _is_final(recording: Recording, step: Step) -> bool:
+    (number, *_) = step.results
+    if number is None or len(recording.shapes[number]) != 2:
         return False  # over an image it is no last layer: the network is refused for its shape
-    if _is(traced, node, _SINGLE, _SINGLE_METHODS):
-        return True
-    if not _is(traced, node, _OVER_CLASSES, _OVER_CLASSES_METHODS):
-        return False
-    if node.op == "call_module":
-        dim: Any = traced.get_submodule(str(node.target)).dim
-    else:
-        dim = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim")
-    return dim in (1, -1, None)  # without dim, torch takes the classes of [N, classes]
+    return step.name in _SINGLE or (step.name in _OVER_CLASSES and step.arguments["dim"] in (1, -1))
 
 
-def _input(node: fx.Node) -> Any:
-    return node.args[0] if node.args else node.kwargs.get("input")
+def _input(step: Step) -> Any:
+    return step.arguments["self"]
 
 
-def _said(traced: fx.GraphModule, node: fx.Node) -> str:
-    if node.op == "call_module":
-        name = type(traced.get_submodule(str(node.target))).__name__
-    else:
-        name = str(node.target) if node.op == "call_method" else getattr(node.target, "__name__", str(node.target))
-    return f"{name.strip('_')} at {where(node)}"
+def _dropped(step: Step) -> Dropped:
+    place = step.place
+    own = place.leaf and place.kind is not None and place.kind.__module__.startswith("torch.nn")
+    name = place.kind.__name__ if own and place.kind is not None else step.name.strip("_").removesuffix("_forward")
+    rest = {key: value for key, value in step.arguments.items() if key != "self"}
+
+    def apply(logits: Tensor) -> Tensor:
+        result = step.function(logits.clone(), **rest)
+        return result[0] if isinstance(result, tuple) else result
+
+    return Dropped(f"{name} at {place.named(name)}", apply)
 
 
-__all__ = ["DROPPED", "drop_final", "dropped"]
+__all__ = ["DROPPED", "Dropped", "drop_final", "dropped"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import torch
@@ -9,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from spikec.ir import operations as ig
+from spikec.ir.types import Shape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -110,6 +112,63 @@ class Measured(ChannelAffine):
 
     def __init__(self, channels: int) -> None:
         super().__init__(torch.ones(channels), torch.zeros(channels))
+
+
+def sparse(rows: Tensor, columns: Tensor, entries: Tensor, size: tuple[int, int]) -> Tensor:
+    """A sparse float64 matrix [rows, columns], entries of one place added up."""
+    places = torch.stack([rows, columns])
+    return torch.sparse_coo_tensor(places, entries.double(), size, check_invariants=False).coalesce()
+
+
+class LinearMap(nn.Module):
+    """``y = matrix @ flat(x) + bias`` under ``output_shape``: any linear map between two populations.
+
+    ``matrix``: sparse COO [outputs, inputs] in float64, coalesced; ``bias`` [outputs] or None; shapes without batch.
+    """
+
+    bias: Tensor
+
+    def __init__(self, matrix: Tensor, bias: Tensor | None, input_shape: Shape, output_shape: Shape) -> None:
+        super().__init__()
+        self.register_buffer("indices", matrix.indices().clone())
+        self.register_buffer("entries", matrix.values().detach().double().clone())
+        zeros = torch.zeros(matrix.shape[0], dtype=torch.float64)
+        self.register_buffer("bias", zeros if bias is None else bias.detach().double().clone())
+        self.input_shape, self.output_shape = tuple(input_shape), tuple(output_shape)
+
+    @property
+    def matrix(self) -> Tensor:
+        """The sparse matrix [outputs, inputs], float64."""
+        size = (len(self.bias), math.prod(self.input_shape))
+        return torch.sparse_coo_tensor(self.indices, self.entries, size, is_coalesced=True, check_invariants=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = torch.sparse.mm(self.matrix.to(x.dtype), x.flatten(1).T).T + self.bias.to(x.dtype)
+        return y.reshape(len(x), *self.output_shape)
+
+
+class Staircase(nn.Module):
+    """A trained activation: ``y = threshold / L * clip(floor(x * L / threshold + 1/2), 0, L)``, elementwise.
+
+    ``levels`` L, or None for ``y = clip(x, 0, threshold)``; ``threshold`` [] or one number per channel (axis 1).
+    """
+
+    def __init__(self, levels: int | None, threshold: Tensor) -> None:
+        super().__init__()
+        self.levels, self.threshold = levels, threshold
+
+    def forward(self, x: Tensor) -> Tensor:
+        threshold = self.threshold.to(x.dtype)
+        if threshold.numel() > 1:
+            threshold = threshold.reshape(1, -1, *[1] * (x.ndim - 2))
+        return staircase(x, threshold, self.levels)
+
+
+def staircase(x: Tensor, threshold: Tensor, levels: int | None) -> Tensor:
+    """See :class:`Staircase`; the threshold broadcasts."""
+    if levels is None:
+        return torch.minimum(torch.relu(x), threshold)
+    return (x * levels).div_(threshold).add_(0.5).floor_().clamp_(0, levels).mul_(threshold / levels)
 
 
 class FlattenAll(nn.Module):

@@ -17,8 +17,8 @@ from spikec.frontend.modules import (
     MaxPool,
     Measured,
     Rectifier,
+    Staircase,
 )
-from spikec.frontend.tracing import is_trained_activation
 
 
 def module_of(graph: fx.GraphModule, node: fx.Node) -> nn.Module | None:
@@ -28,7 +28,7 @@ def module_of(graph: fx.GraphModule, node: fx.Node) -> nn.Module | None:
 
 def is_activation(module: nn.Module | None) -> bool:
     """Whether a canonical module becomes a population of neurons."""
-    return module is not None and (isinstance(module, Rectifier) or is_trained_activation(module))
+    return module is not None and isinstance(module, Rectifier | Staircase)
 
 
 def not_negative(graph: fx.GraphModule, node: fx.Node, known: dict[fx.Node, bool] | None = None) -> bool:

@@ -19,10 +19,33 @@ class Obstacle:
         return f"{self.where}: {self.operation}: {self.hint}"
 
 
+class RefusalError(Exception):
+    """Raised by a handler: this operation cannot be converted. ``operation`` and ``hint`` become an obstacle."""
+
+    def __init__(self, operation: str, hint: str) -> None:
+        super().__init__(operation)
+        self.operation, self.hint = operation, hint
+
+
+#: Places of one kind of obstacle that are named; the others are counted.
+_NAMED = 8
+
+
 def refuse(obstacles: list[Obstacle]) -> None:
-    """Raise :class:`UnsupportedOperation` with every obstacle, one per line; return where there is none."""
+    """Raise :class:`UnsupportedOperation` with every obstacle, one per line; return where there is none.
+
+    Where one kind stands at many places, the first eight are named and the others counted.
+    """
     if not obstacles:
         return
     unique = list(dict.fromkeys(obstacles))
+    kinds: dict[tuple[str, str], list[Obstacle]] = {}
+    for obstacle in unique:
+        kinds.setdefault((obstacle.operation, obstacle.hint), []).append(obstacle)
+    lines = []
+    for (operation, hint), places in kinds.items():
+        lines += [f"  {obstacle}" for obstacle in places[:_NAMED]]
+        if len(places) > _NAMED:
+            lines.append(f"  and {len(places) - _NAMED} more places: {operation}: {hint}")
     count = "1 operation" if len(unique) == 1 else f"{len(unique)} operations"
-    raise UnsupportedOperation(f"{count} cannot be converted:\n" + "\n".join(f"  {o}" for o in unique))
+    raise UnsupportedOperation(f"{count} cannot be converted:\n" + "\n".join(lines))

@@ -21,7 +21,7 @@ from spikec.analysis.formats import load_format
 from spikec.conversion import QCFS, Method, SpikingNetwork, convert
 from spikec.errors import ConversionError
 from spikec.frontend import Convolution, Dense
-from spikec.frontend.tracing import trace
+from spikec.oldfront.tracing import trace
 from spikec.quantization.choices import Choice, choose, source_gains
 from spikec.quantization.currents import float64, wiring
 from spikec.quantization.kernels import Float64

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from spikec.errors import ConversionError
+from spikec.frontend.modules import staircase
+from spikec.frontend.recorder import one_operator
 
 Order = Literal["floor_clamp", "clamp_floor"]
 
@@ -34,7 +36,7 @@ class _ClipFloorShiftFunction(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, threshold: Tensor, levels: int, order: Order) -> Tensor:
-        y = (x * levels).div_(threshold).add_(0.5).floor_().clamp_(0, levels).mul_(threshold / levels)
+        y = staircase(x, threshold, levels)
         ctx.save_for_backward(x, threshold, y)
         ctx.levels, ctx.order = levels, order
         return y
@@ -68,13 +70,15 @@ def _number(value: Any) -> Any:
     return math.nan if isinstance(value, bool) or not isinstance(value, Real) else value
 
 
-@torch.fx.wrap  # type: ignore[untyped-decorator]
-def clip_floor_shift(x: Tensor, threshold: Tensor, levels: int, order: Order = "floor_clamp") -> Tensor:
+@one_operator
+def clip_floor_shift(x: Tensor, threshold: Tensor, levels: int | None, order: Order = "floor_clamp") -> Tensor:
     """``y = threshold / L * clip(floor(x * L / threshold + 1/2), 0, L)``, elementwise, in the dtype of ``x``.
 
-    ``x`` floating point of any shape, ``threshold`` a positive scalar tensor, ``levels`` L. Gradient: see
-    :class:`ClipFloorShift`.
+    ``x`` floating point of any shape, ``threshold`` a positive scalar tensor, ``levels`` L, or None for ``clip(x, 0,
+    threshold)``. Gradient: see :class:`ClipFloorShift`. The front end records a call as one operator.
     """
+    if levels is None:
+        return torch.minimum(torch.relu(x), threshold.to(x.dtype))
     if torch.compiler.is_compiling():
         return _composed(x, threshold, levels, order)
     result: Tensor = _ClipFloorShiftFunction.apply(x, threshold, levels, order)  # type: ignore[no-untyped-call]
@@ -131,10 +135,7 @@ class ClipFloorShift(nn.Module):
         self.threshold = nn.Parameter(torch.tensor(float(start)))
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.levels is None:
-            y = torch.minimum(torch.relu(x), self.threshold.to(x.dtype))
-        else:
-            y = clip_floor_shift(x, self.threshold, self.levels, self.order)
+        y = clip_floor_shift(x, self.threshold, self.levels, self.order)
         if self.training and self.sigma > 0:
             y = y + self.sigma * torch.randn_like(y)
         return y

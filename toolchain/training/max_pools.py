@@ -9,7 +9,7 @@ from torch import Tensor, fx, nn
 from torch.overrides import TorchFunctionMode
 
 from spikec.errors import ToolchainError
-from spikec.frontend.tracing import is_trained_activation, trace
+from spikec.oldfront.tracing import is_trained_activation, trace
 
 #: Functions that every max pool of torch ends in, as a layer or as a call.
 _POOLS = frozenset(

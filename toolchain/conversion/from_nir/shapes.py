@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from spikec.conversion.from_nir import REFUSED
 from spikec.errors import GraphError
-from spikec.frontend.module_handlers import convolution_pads
+from spikec.frontend.pads import convolution_pads
 from spikec.ir.operations.windows import output_size
 from spikec.ir.types import Shape, lifted
 

@@ -17,7 +17,7 @@ from spikec.conversion.from_nir.shapes import check_numbers
 from spikec.conversion.neurons import Neuron, NeuronSpec
 from spikec.errors import GraphError
 from spikec.frontend import AveragePool, ChannelAffine, Convolution, Dense, FlattenAll
-from spikec.frontend.module_handlers import convolution_pads
+from spikec.frontend.pads import convolution_pads
 from spikec.ir.kinds import IF
 from spikec.ir.operations import SumPool
 from spikec.ir.operations.windows import output_size
