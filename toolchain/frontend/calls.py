@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from spikec.errors import ConversionError
-from spikec.frontend.sites import Site, failed_line, run, site, users_line
+from spikec.frontend.sites import Site, failed_line, in_users_code, run, site, users_line
 
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.DataParallel, nn.parallel.DistributedDataParallel)
 
@@ -91,8 +91,12 @@ def is_layer(module: nn.Module) -> bool:
     of its own."""
     if any(kind.__module__.startswith(_OURS) for kind in type(module).__mro__):
         return True
-    own = type(module).__module__.startswith("torch.nn") and "forward" not in vars(module)
-    return own and not isinstance(module, _CONTAINERS)
+    return is_torchs(module) and "forward" not in vars(module) and not isinstance(module, _CONTAINERS)
+
+
+def is_torchs(module: nn.Module) -> bool:
+    """Whether a module's class is torch's own."""
+    return type(module).__module__.startswith("torch.nn")
 
 
 def tensors_in(value: Any) -> Iterator[Tensor]:
@@ -152,7 +156,7 @@ class _Recorder(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
-        if not self._depth:
+        if not self._depth or in_users_code():
             written = args[:1] if name_of(func) == "setitem" else ()
             outputs = (*tensors_in(result), *written)
             if outputs:

@@ -75,19 +75,48 @@ def copied(model: nn.Module, example: Tensor | None = None) -> Copied:
     ``model`` on ``example`` (float [N, C, H, W]): a forward set on the instance may refer to them."""
     require_network(model)
     runs, network = _without_wrappers(model)
+    memo: dict[int, Any] = {}
     try:
-        with DetachedCopies():  # type: ignore[no-untyped-call]
-            memo: dict[int, Any] = {}
-            own = copy.deepcopy(runs, memo)
-            made = Copied(own, own if runs is network else memo[id(network)], shared=False)
-    except Exception:  # what a network holds, such as a lock or a module of Python, may refuse to be copied in any way
+        own = copy_of(runs, runs, memo)
+    except Exception:  # a module may define how it is copied, and refuse
         return Copied(runs, network, shared=True)
+    made = Copied(own, own if runs is network else memo[id(network)], shared=False)
     for module in made.runs.modules():
         if isinstance(module, nn.DataParallel):
             module.device_ids = []  # on one device, in this thread
     if example is not None and _reaches(made, runs, example):
         return Copied(runs, network, shared=True)
     return made
+
+
+def copy_of(value: Any, network: nn.Module, memo: dict[int, Any]) -> Any:
+    """A deep copy of ``value``, which holds ``network``. Attributes of its modules that cannot be copied, such as a
+    lock or a module of Python, are shared. ``memo``: as of ``copy.deepcopy``."""
+    given = dict(memo)
+    try:
+        return _copy(value, memo)
+    except Exception:  # they may refuse in any way
+        memo.clear()
+        memo.update(given | _uncopyable(network))
+        return _copy(value, memo)
+
+
+def _copy(value: Any, memo: dict[int, Any]) -> Any:
+    with DetachedCopies():  # type: ignore[no-untyped-call]
+        return copy.deepcopy(value, memo)
+
+
+def _uncopyable(network: nn.Module) -> dict[int, Any]:
+    """Attributes of modules that cannot be copied, by id: a copy of the network shares them."""
+    found: dict[int, Any] = {}
+    for module in network.modules():
+        for name, value in vars(module).items():
+            if name not in ("_modules", "_parameters", "_buffers"):
+                try:
+                    _copy(value, {id(each): each for each in network.modules()})
+                except Exception:
+                    found[id(value)] = value
+    return found
 
 
 def _without_wrappers(model: nn.Module) -> tuple[nn.Module, nn.Module]:

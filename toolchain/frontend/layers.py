@@ -121,10 +121,9 @@ def _trains(twin: Twin, example: Tensor) -> bool:
     modes = [(module, module.training) for module in twin.runs.modules()]
     buffers = [(buffer, buffer.clone()) for buffer in twin.runs.buffers()]
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        expected = twin(images.clone())
-        twin.train()
         try:
-            found = twin(images.clone())
+            expected = twin.eval()(images.clone())
+            found = twin.train()(images.clone())
         except Exception:  # the user's code may raise anything
             return False
         finally:

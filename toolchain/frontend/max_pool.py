@@ -41,9 +41,9 @@ def replace_max_pool(model: nn.Module, *, fine_tuned: bool = False, example: Ten
     calls: list[Called] = []
     if images is not None:
         with evaluating(model), evaluating(copy.runs):
+            calls, _ = calls_of(copy.runs, images)
             if not copy.shared:
                 require_same(model, copy.runs, images, "a copy of the network", (model, copy.runs))
-            calls, _ = calls_of(copy.runs, images)
     layers = [] if copy.shared else _layers(copy.network)
     obstacles: list[Obstacle] = []
     averages = _averages([(path, pool) for _, _, path, pool in layers], obstacles)

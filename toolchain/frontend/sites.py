@@ -16,7 +16,9 @@ from torch import nn
 Site: TypeAlias = tuple[str, ...]
 
 _TORCH = str(Path(torch.__file__).parent / "_")[:-1]  # with the separator, so that torchvision does not match
-_HERE = str(Path(__file__).parent / "_")[:-1]
+_ROOM = Path(__file__).parent
+#: Where code lies that is not the user's; networks of the zoo are.
+_NOT_USERS = (_TORCH, *(str(room / "_")[:-1] for room in (_ROOM, _ROOM.parent / "training")), "<frozen")
 _CALL = nn.Module._call_impl.__code__
 _CHECKPOINT = str(Path("torch") / "utils" / "checkpoint.py")
 
@@ -46,6 +48,19 @@ def site(names: Mapping[nn.Module, str]) -> tuple[Site, list[nn.Module], bool]:
     return tuple(found), modules, recomputed
 
 
+def in_users_code() -> bool:
+    """Whether the innermost code that runs inside :func:`run` is the user's, such as a hook, and not that of a layer of
+    torch."""
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_code is not run.__code__:
+        if frame.f_code is _CALL:
+            return False
+        if _line(frame.f_code):
+            return True
+        frame = frame.f_back  # type: ignore[assignment]
+    return False
+
+
 def users_line() -> str:
     """``path:line`` of the user's innermost line that is running inside :func:`run`; empty where there is none."""
     frame = sys._getframe(1)
@@ -70,8 +85,8 @@ def failed_line(error: BaseException) -> str:
 
 @lru_cache(maxsize=4096)
 def _line(code: CodeType) -> str:
-    """``file:function`` of the user's code; empty for torch's and for that of this room."""
+    """``file:function`` of the user's code; empty for torch's and our own."""
     path = code.co_filename
-    if path.startswith((_TORCH, _HERE, "<frozen")):
+    if path.startswith(_NOT_USERS):
         return ""
     return f"{Path(path).name}:{code.co_name}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
@@ -17,13 +16,13 @@ from torch.overrides import TorchFunctionMode
 
 from spikec.errors import ConversionError
 from spikec.frontend.averages import PoolError, average_of
-from spikec.frontend.calls import Called, is_layer, name_of
-from spikec.frontend.copying import Copied, DetachedCopies
+from spikec.frontend.calls import Called, is_layer, is_torchs, name_of
+from spikec.frontend.copying import Copied, copy_of
 from spikec.frontend.ending import COUNTED
 from spikec.frontend.obstacles import Obstacle, refuse
 from spikec.frontend.parts import Part
 from spikec.frontend.rectifiers import clipped, in_place, rectifier_of_function
-from spikec.frontend.sites import Site, run, site, users_line
+from spikec.frontend.sites import Site, in_users_code, run, site, users_line
 
 _DROPOUTS = {"dropout": "training", "dropout1d": "training", "dropout2d": "training", "dropout3d": "training"} | {
     "alpha_dropout": "training",
@@ -135,8 +134,7 @@ class Twin(Part):
             )
         made = type(self).__new__(type(self))
         memo[id(self)] = made
-        with DetachedCopies():  # type: ignore[no-untyped-call]
-            vars(made).update({name: copy.deepcopy(value, memo) for name, value in vars(self).items()})
+        vars(made).update(copy_of(vars(self), self.runs, memo))
         return made
 
 
@@ -222,7 +220,7 @@ class _Pass(TorchFunctionMode):
 
     def _rectify(self, func: Any, args: Any, kwargs: Any) -> Any:
         place, modules, recomputed = site(self._twin.sites)
-        if any(module in self._twin.sites and is_layer(module) for module in modules):
+        if not in_users_code() and any(self._is_layer(module) for module in modules):
             return func(*args, **kwargs)  # part of a layer
         if recomputed:
             raise self._refuse(
@@ -235,6 +233,10 @@ class _Pass(TorchFunctionMode):
         if layer is None:
             return func(*args, **kwargs)
         return self._call(layer, clipped(args, kwargs), in_place(func, kwargs))
+
+    def _is_layer(self, module: nn.Module) -> bool:
+        """Whether a module was a call of its own when the plan was made, or came into the network later."""
+        return is_layer(module) and (module in self._twin.sites or not is_torchs(module))
 
     def _next(self, used: dict[Any, int], key: Any, names: list[Any]) -> Any:
         number = used.get(key, 0)
