@@ -27,11 +27,13 @@ _DISTRIBUTING = (nn.DataParallel, nn.parallel.DistributedDataParallel)
 @dataclass(frozen=True)
 class Copied:
     """``runs``: what to call, with the wrappers that have hooks. ``network``: what they wrap; its weights have the
-    names that files use. ``shared``: whether these are the user's own modules, since no copy can stand for them."""
+    names that files use. ``shared``: whether these are the user's own modules, since no copy can stand for them.
+    ``source``: what was copied, the user's own network with the wrappers that have hooks."""
 
     runs: nn.Module
     network: nn.Module
     shared: bool
+    source: nn.Module
 
 
 class Passing(nn.Module):
@@ -79,13 +81,13 @@ def copied(model: nn.Module, example: Tensor | None = None) -> Copied:
     try:
         own = copy_of(runs, runs, memo)
     except Exception:  # a module may define how it is copied, and refuse
-        return Copied(runs, network, shared=True)
-    made = Copied(own, own if runs is network else memo[id(network)], shared=False)
+        return Copied(runs, network, True, runs)
+    made = Copied(own, own if runs is network else memo[id(network)], False, runs)
     for module in made.runs.modules():
         if isinstance(module, nn.DataParallel):
             module.device_ids = []  # on one device, in this thread
     if example is not None and _reaches(made, runs, example):
-        return Copied(runs, network, shared=True)
+        return Copied(runs, network, True, runs)
     return made
 
 

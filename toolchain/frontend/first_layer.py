@@ -78,8 +78,11 @@ def image_shape(model: nn.Module) -> tuple[int, ...] | None:
     return None if images is None else tuple(images.shape[1:])
 
 
-def runnable_images(model: nn.Module) -> Tensor | None:
-    """Two random images, float [2, C, H, W] or [2, F], that the network runs on; None where no usual size works."""
+def runnable_images(model: nn.Module, example: Tensor | None = None) -> Tensor | None:
+    """Images that the network runs on: ``example``, or two random ones, float [2, C, H, W] or [2, F]; None where no
+    usual size works."""
+    if example is not None and _runs(model, example):
+        return example
     found = first_layer(model)
     if found is None or found.reshaped:
         shapes: list[tuple[int, ...]] = [(channels, size, size) for channels in _CHANNELS for size in _SIZES]
@@ -94,13 +97,18 @@ def _running(model: nn.Module, shapes: list[tuple[int, ...]]) -> Tensor | None:
     weight = next((p for p in model.parameters() if p.is_floating_point()), torch.zeros(()))
     for shape in shapes:
         images = torch.rand((2, *shape), generator=torch.Generator().manual_seed(0)).to(weight)
-        try:
-            with torch.no_grad(), evaluating(model), torch.random.fork_rng(devices=[]):
-                model(images.clone())
-        except Exception:  # the user's code may raise anything
-            continue
-        return images
+        if _runs(model, images):
+            return images
     return None
+
+
+def _runs(model: nn.Module, images: Tensor) -> bool:
+    try:
+        with torch.no_grad(), evaluating(model), torch.random.fork_rng(devices=[]):
+            model(images.clone())
+    except Exception:  # the user's code may raise anything
+        return False
+    return True
 
 
 def _shapes() -> Iterator[tuple[int, ...]]:

@@ -15,7 +15,7 @@ from spikec.frontend.copying import Copied, copied, require_network
 from spikec.frontend.ending import ending
 from spikec.frontend.modes import evaluating
 from spikec.frontend.rectifiers import in_place, layer_of, rectifier_of_function, rectifier_of_layer
-from spikec.frontend.same import difference, draws, require_same
+from spikec.frontend.same import difference, draws, outputs, require_same
 from spikec.frontend.twin import Plan, Twin, started, unused
 
 
@@ -34,11 +34,11 @@ def with_layers(model: nn.Module, example: Tensor) -> nn.Module:
     computes something else on it or on other values.
     """
     require_network(model)
+    if is_layer(model):
+        return model
     copy = copied(model, example)
     if not copy.shared:
         copy.runs.float()
-    if is_layer(copy.network):
-        return model
     with evaluating(copy.runs):
         calls, result = calls_of(copy.runs, example)
         left_out, dropped = ending(calls, result)
@@ -46,15 +46,20 @@ def with_layers(model: nn.Module, example: Tensor) -> nn.Module:
         plan = twin.plan
         needed = bool(left_out) or any(len(uses) > 1 for uses in plan.layers.values())
         needed = needed or any(name is not None for uses in plan.functions.values() for name in uses)
-        writes = any(_writes(call) for call in calls) and difference(_shortened(twin), twin, draws(example)) is not None
+        writes = any(_writes(call) for call in calls)
         if not needed and not writes:
             return model
-        plan.in_place = writes
-        own = (copy.runs, copy.runs)
-        require_same(_shortened(twin), twin, example, "the network with each activation as a layer", own)
-        if _plain_floats(model) and not copy.shared:
-            with evaluating(model):
-                require_same(model, copy.runs, example, "a copy of the network", (model, copy.runs))
+        images, whole = draws(example), _shortened(twin) if left_out or not _comparable(copy) else copy.source
+        with evaluating(copy.source):
+            wanted = outputs(whole, images)
+            if left_out and _comparable(copy):
+                require_same(copy.source, copy.runs, images[:1], "a copy of the network", (copy.source, copy.runs))
+        plan.in_place = writes and difference(wanted, twin, images) is not None
+        if not needed and not plan.in_place:
+            return model
+        watched = (copy.source if whole is copy.source else copy.runs, copy.runs)
+        with evaluating(copy.source):
+            require_same(whole, twin, images, "the network with each activation as a layer", watched, wanted)
     if left_out:
         warnings.warn(
             f"left out at the end of the network: {', '.join(left_out)}; training and spikes take logits", stacklevel=2
@@ -111,8 +116,10 @@ def _shortened(twin: Twin) -> Callable[..., Any]:
     return lambda *images: started(twin, Plan(dropped=twin.plan.dropped), images, {})
 
 
-def _plain_floats(model: nn.Module) -> bool:
-    return all(t.dtype == torch.float32 for t in (*model.parameters(), *model.buffers()) if t.is_floating_point())
+def _comparable(copy: Copied) -> bool:
+    """Whether the network itself can tell what its copy has to compute: a copy is in float32."""
+    tensors = (*copy.source.parameters(), *copy.source.buffers())
+    return not copy.shared and all(t.dtype == torch.float32 for t in tensors if t.is_floating_point())
 
 
 def _trains(twin: Twin, example: Tensor) -> bool:

@@ -12,7 +12,7 @@ from spikec.frontend.copying import copied, require_network
 from spikec.frontend.first_layer import runnable_images
 from spikec.frontend.modes import evaluating
 from spikec.frontend.obstacles import Obstacle, refuse
-from spikec.frontend.same import require_same
+from spikec.frontend.same import draws, require_same
 from spikec.frontend.twin import Plan, Twin, unused
 
 
@@ -25,25 +25,27 @@ def replace_max_pool(model: nn.Module, *, fine_tuned: bool = False, example: Ten
     layers of ``model`` itself, where the network cannot be copied. Padding counts as zeros in the mean. Warns that the
     result needs fine-tuning, unless there was no max pool or the weights are ``fine_tuned`` with average pools.
 
-    ``example``: float images [N, C, H, W] that the network runs on to find what it calls. Without it, random images of
-    a usual size are tried; where none works, every call is replaced when the network runs, and refused then.
+    ``example``: float images [N, C, H, W] to find out on what the network calls. Without it, and where the network
+    fails on it, random images of usual sizes are tried; where none works, calls are replaced when the network runs, and
+    refused then.
 
-    Raises ``UnsupportedOperation`` for pools with indices or dilation, and :class:`ConversionError` where the network
-    fails on ``example`` or the copy differs from it.
+    Raises ``UnsupportedOperation`` for pools with indices or dilation, and :class:`ConversionError` where the copy
+    differs from the network.
     """
     if isinstance(model, nn.Module) and pools_maxima(model):
         (average,) = _averages([("model", model)], [])
         _warn(["model"], True, fine_tuned)
         return average
     require_network(model)
-    images = runnable_images(model) if example is None else example
+    images = runnable_images(model, example)
     copy = copied(model, images)
     calls: list[Called] = []
     if images is not None:
-        with evaluating(model), evaluating(copy.runs):
+        with evaluating(copy.source), evaluating(copy.runs):
             calls, _ = calls_of(copy.runs, images)
             if not copy.shared:
-                require_same(model, copy.runs, images, "a copy of the network", (model, copy.runs))
+                watched = (copy.source, copy.runs)
+                require_same(copy.source, copy.runs, draws(images), "a copy of the network", watched)
     layers = [] if copy.shared else _layers(copy.network)
     obstacles: list[Obstacle] = []
     averages = _averages([(path, pool) for _, _, path, pool in layers], obstacles)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from spikec.errors import ConversionError
 from spikec.frontend.calls import tensors_in
 
+Outputs: TypeAlias = list[Tensor]
 #: Of differences, relative to the largest output.
 _TOLERANCE = 1e-4
 
@@ -28,19 +29,19 @@ def draws(example: Tensor) -> list[Tensor]:
 def require_same(
     expected: Callable[..., Any],
     found: Callable[..., Any],
-    example: Tensor,
+    images: list[Tensor],
     what: str,
     watched: tuple[nn.Module, nn.Module],
+    wanted: list[Outputs | None] | None = None,
 ) -> None:
-    """Raise :class:`ConversionError` that names the first layer where ``found`` differs from ``expected``, on the
-    example images or on two draws of other values. ``what``: what ``found`` is. ``watched``: the networks whose layers
-    run in the one and in the other."""
-    images = draws(example)
-    problem = difference(expected, found, images)
+    """Raise :class:`ConversionError` that names the first layer where ``found`` differs from ``expected`` on ``images``
+    (see :func:`draws`). ``what``: what ``found`` is. ``watched``: the networks whose layers run in the one and in the
+    other. ``wanted``: what ``expected`` gives, where that is known (:func:`outputs`)."""
+    problem = difference(outputs(expected, images) if wanted is None else wanted, found, images)
     if problem is None:
         return
     for each in images:
-        ours, theirs = (_outputs(run, network, each) for run, network in zip((expected, found), watched, strict=True))
+        ours, theirs = (_of_layers(run, network, each) for run, network in zip((expected, found), watched, strict=True))
         for (_, a), (name, b) in zip(ours, theirs, strict=False):
             error = _gap(a, b)
             if error is None or error > _TOLERANCE:
@@ -50,18 +51,25 @@ def require_same(
     raise ConversionError(f"{what} computes something else than the network behind its last layer ({problem})")
 
 
-def difference(expected: Callable[..., Any], found: Callable[..., Any], images: list[Tensor]) -> str | None:
-    """What is the matter with ``found`` where it differs from ``expected`` on ``images``, the example images and draws
-    of others; None where they are the same. Random numbers are the same for both."""
-    for number, each in enumerate(images):
+def outputs(network: Callable[..., Any], images: list[Tensor]) -> list[Outputs | None]:
+    """The tensors that a network gives; None for images behind the first whose values its code refuses."""
+    found: list[Outputs | None] = [_run(network, images[0])]
+    for each in images[1:]:
         try:
-            wanted = _run(expected, each)
-        except Exception:  # the user's code refuses these values
-            if number == 0:
-                raise
+            found.append(_run(network, each))
+        except Exception:  # the user's code may raise anything
+            found.append(None)
+    return found
+
+
+def difference(wanted: list[Outputs | None], found: Callable[..., Any], images: list[Tensor]) -> str | None:
+    """What is the matter where ``found`` gives something else than ``wanted`` on ``images``; None where it does not.
+    Random numbers are the same as for ``wanted``."""
+    for number, (each, expected) in enumerate(zip(images, wanted, strict=True)):
+        if expected is None:
             continue
         kind = "the example images" if number == 0 else "random images"
-        error = _gap(wanted, _run(found, each))
+        error = _gap(expected, _run(found, each))
         if error is None:
             return f"other shapes on {kind}"
         if error > _TOLERANCE:
@@ -69,13 +77,13 @@ def difference(expected: Callable[..., Any], found: Callable[..., Any], images: 
     return None
 
 
-def _run(network: Callable[..., Any], images: Tensor) -> list[Tensor]:
+def _run(network: Callable[..., Any], images: Tensor) -> Outputs:
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return list(tensors_in(network(images.clone())))
 
 
-def _gap(wanted: list[Tensor], given: list[Tensor]) -> float | None:
+def _gap(wanted: Outputs, given: Outputs) -> float | None:
     """The largest difference, relative to the largest of the values wanted; infinite where only one is a number; None
     for other shapes."""
     if [t.shape for t in wanted] != [t.shape for t in given]:
@@ -89,9 +97,9 @@ def _gap(wanted: list[Tensor], given: list[Tensor]) -> float | None:
     return largest
 
 
-def _outputs(run: Callable[..., Any], network: nn.Module, images: Tensor) -> list[tuple[str, list[Tensor]]]:
+def _of_layers(run: Callable[..., Any], network: nn.Module, images: Tensor) -> list[tuple[str, Outputs]]:
     """What the layers of ``network`` give in a run, by name, in order."""
-    found: list[tuple[str, list[Tensor]]] = []
+    found: list[tuple[str, Outputs]] = []
 
     def keep(name: str, result: Any) -> None:
         found.append((name, [tensor.clone() for tensor in tensors_in(result)]))
