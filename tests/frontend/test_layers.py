@@ -143,6 +143,25 @@ def test_other_activations_in_training() -> None:
     assert not made.norm.training
 
 
+def test_both_ways_to_call_dropout_train_in_the_evaluation_form() -> None:
+    class Other(Small):
+        way = 0
+
+        def forward(self, x: Tensor, domain: int | None = None) -> Tensor:
+            if self.training:
+                return self.head(torch.relu(self.a(x)).mean((2, 3)))
+            x = F.relu(self.a(x))
+            x = F.dropout(x, 0.5, False, True) if self.way == 0 else torch.dropout(x, 0.5, False)
+            return self.head(x.mean((2, 3)))
+
+    with pytest.warns(UserWarning, match="something else in training"):
+        made = with_layers(Other(), X)
+    for way in (0, 1):
+        made.original.way = way
+        assert not torch.equal(made.train()(X), made(X))
+        assert torch.equal(made.eval()(X), made(X))
+
+
 def test_other_output_in_training() -> None:
     class Two(Small):
         def forward(self, x: Tensor, domain: int | None = None) -> Tensor:

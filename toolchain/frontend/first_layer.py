@@ -147,7 +147,7 @@ class _First(TorchFunctionMode):
         if name == "batch_norm":
             given = dict(zip(("input", "running_mean"), args, strict=False)) | kwargs
             self.hints += [len(given["running_mean"])] if isinstance(given.get("running_mean"), Tensor) else []
-        if name in ("conv1d", "conv2d", "linear"):
+        if name in ("conv1d", "conv2d", "linear") and not self.stopped and self.layer is None:
             self._found(name, dict(zip(("input", "weight"), args, strict=False)) | kwargs, args, kwargs)
         return func(*args, **kwargs)
 

@@ -24,11 +24,7 @@ from spikec.frontend.parts import Part
 from spikec.frontend.rectifiers import clipped, in_place, rectifier_of_function
 from spikec.frontend.sites import Site, in_users_code, run, site, users_line
 
-_DROPOUTS = {"dropout": "training", "dropout1d": "training", "dropout2d": "training", "dropout3d": "training"} | {
-    "alpha_dropout": "training",
-    "feature_alpha_dropout": "training",
-    "feature_dropout": "train",
-}
+_DROPOUTS = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout")
 
 
 @dataclass
@@ -200,7 +196,7 @@ class _Pass(TorchFunctionMode):
         if plan.averages and (average := self._average(func, args, kwargs)) is not None:
             return average()
         if self._twin.evaluation and self._twin.training and name in _DROPOUTS:
-            return func(*args[:2], **{**kwargs, _DROPOUTS[name]: True})
+            return _dropped_out(func, args, kwargs)
         if (plan.layers or plan.functions) and rectifier_of_function(func, args, kwargs) is not None:
             return self._rectify(func, args, kwargs)
         return func(*args, **kwargs)
@@ -276,6 +272,13 @@ class _Pass(TorchFunctionMode):
             "(nn.ReLU), one for each place"
         )
         return self._problem
+
+
+def _dropped_out(func: Any, args: Any, kwargs: Any) -> Any:
+    """A call of dropout as in training. ``torch.dropout(x, p, train)`` and ``F.dropout(x, p=p, training=...)``."""
+    if "training" in kwargs:
+        return func(*args, **{**kwargs, "training": True})
+    return func(*args[:2], *[True] * (len(args) > 2), **{**kwargs, **({"train": True} if "train" in kwargs else {})})
 
 
 def _listed(names: Sequence[str | None]) -> str:
