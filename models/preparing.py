@@ -53,7 +53,7 @@ def prepare(
         if recipe.mean:
             fold_normalisation(model, recipe.mean, recipe.deviation)
     if average_pool:
-        model = replace_max_pool(model, fine_tuned=fine_tuned)
+        model = replace_max_pool(model, fine_tuned=fine_tuned, example=train.images(slice(2)))
     model, replaced = _trainable(model, recipe, train.images(slice(2)), None if from_relu else weights)
     thresholds: dict[str, float] = {}
     if weights is not None and not from_relu:

@@ -111,11 +111,6 @@ class Dilated(nn.Module):
         return F.max_pool2d(x, 2, dilation=2)
 
 
-class Branches(nn.Module):
-    def forward(self, x: Tensor) -> Tensor:
-        return F.max_pool2d(x, 2) if x.sum() > 0 else x
-
-
 @pytest.mark.parametrize(
     ("model", "message"),
     [
@@ -123,7 +118,6 @@ class Branches(nn.Module):
         (nn.Sequential(nn.Conv2d(1, 1, 3), nn.MaxPool2d(2, dilation=2)), "layer 1: dilated max pooling"),
         (Indices(), r"test_max_pool\.py:\d+ .*indices"),
         (Dilated(), r"test_max_pool\.py:\d+ .*dilated"),
-        (Branches(), r"test_max_pool\.py:\d+: control flow"),
     ],
 )
 def test_refusals_name_the_place(model: nn.Module, message: str) -> None:
@@ -135,6 +129,75 @@ def test_both_obstacles_at_once() -> None:
     model = nn.Sequential(nn.MaxPool2d(2, return_indices=True), nn.MaxPool2d(2, dilation=2))
     with pytest.raises(UnsupportedOperation, match=r"^2 operations"):
         tc.replace_max_pool(model)
+
+
+class Global(nn.Module):
+    """Pools as functions at whatever size comes, one over all of the image, and one that depends on values."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(3, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.max_pool2d(x, 2) if x.sum() > 0 else x
+        return self.fc(F.relu(x).amax((-2, -1)))
+
+
+def test_a_maximum_over_the_image_is_a_mean() -> None:
+    model, x = Global(), torch.rand(2, 3, 8, 8)
+    with pytest.warns(UserWarning, match=r"2 max pools .*\(max_pool2d, amax\)"):
+        replaced = tc.replace_max_pool(model)
+    torch.testing.assert_close(replaced(x), model.fc(F.relu(F.avg_pool2d(x, 2)).mean((2, 3))))
+    torch.testing.assert_close(replaced(-x), model.fc(F.relu(-x).mean((2, 3))))
+    with pytest.raises(UnsupportedOperation, match=r"test_max_pool\.py:\d+: max pooling with indices"):
+        nn.Module.__call__(_with_indices(replaced), x)
+
+
+def _with_indices(twin: nn.Module) -> nn.Module:
+    """A call that comes later, since another value needs it."""
+    twin.original.forward = lambda x: F.max_pool2d(x, 2, return_indices=True)[0]  # type: ignore[union-attr]
+    return twin
+
+
+def test_no_usual_size() -> None:
+    """Without images that it takes, functions are replaced as they are called; with them, they are listed."""
+    model = nn.Sequential(Calls.Inner(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(4 * 5 * 7, 2)).eval()
+    x = torch.randn(2, 3, 20, 28)
+    with torch.no_grad():
+        pooled = F.avg_pool2d(F.avg_pool2d(torch.relu(model[0].conv(x)), 2), 2)
+        expected = model[3](pooled.flatten(1))
+    with pytest.warns(UserWarning, match=r"runs on no usual size|1 max pool is an average pool now \(1\)"):
+        replaced = tc.replace_max_pool(model)
+    torch.testing.assert_close(replaced(x), expected)
+    with pytest.warns(UserWarning, match=r"2 max pools are an average pool now \(1, max_pool2d\)"):
+        replaced = tc.replace_max_pool(model, example=x)
+    torch.testing.assert_close(replaced(x), expected)
+    with pytest.warns(UserWarning, match="runs on no usual size"):
+        tc.replace_max_pool(model, example=x[:, :1], fine_tuned=True)
+
+
+def test_wrappers_and_hooks_stay() -> None:
+    model = nn.DataParallel(layers())
+    model.register_forward_hook(lambda module, given, result: result * 3)
+    x = torch.randn(2, 3, 12, 12)
+    with pytest.warns(UserWarning, match="3 max pools"):
+        replaced = tc.replace_max_pool(model)
+    inner = tc.replace_max_pool(model.module, fine_tuned=True)
+    torch.testing.assert_close(replaced(x), inner(x) * 3)
+    assert list(replaced.state_dict()) == list(model.module.state_dict())
+
+
+def test_a_network_that_cannot_be_copied() -> None:
+    """The copy runs the layers of the network itself, and they stay as they are."""
+    model = nn.Sequential(*layers().eval(), nn.Identity())
+    forward = model.forward
+    model.forward = lambda x: forward(x) * 2  # type: ignore[method-assign]
+    x = torch.randn(2, 3, 12, 12)
+    with pytest.warns(UserWarning, match="3 max pools"):
+        replaced, expected = tc.replace_max_pool(model), tc.replace_max_pool(layers())
+    expected.load_state_dict(model.state_dict())
+    torch.testing.assert_close(replaced(x), expected.eval()(x) * 2)
+    assert isinstance(model[2], nn.MaxPool2d)
 
 
 def test_only_modules() -> None:

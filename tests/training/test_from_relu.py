@@ -36,6 +36,22 @@ def test_relus_are_replaced_everywhere_and_thresholds_are_quantiles_of_what_they
         initialise_thresholds(nn.Linear(2, 2), torch.rand(1, 2))
 
 
+def test_hooks_stay_and_so_do_layers_that_compute_something_else() -> None:
+    class Own(nn.ReLU):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.relu(x) - 1
+
+    set_here, hooked = nn.ReLU(), nn.ReLU6()
+    set_here.forward = lambda x: torch.relu(x) * 2  # type: ignore[method-assign]
+    hooked.register_forward_hook(lambda module, given, result: result * 2)
+    hooked.register_forward_pre_hook(lambda module, given: (given[0] + 1,))
+    model = nn.Sequential(Own(), set_here, hooked)
+    assert replace_relu(model, lambda: ClipFloorShift(None, 6.0)) == 1
+    assert isinstance(model[2], ClipFloorShift)
+    x = torch.randn(20)
+    assert torch.equal(model(x), ((torch.relu(x) - 1).relu() * 2 + 1).clamp(0, 6) * 2)
+
+
 def test_a_relu_under_two_names_is_replaced_by_two_activations() -> None:
     """One threshold for both would be refused; one left as it was would be a ReLU in a trained network."""
     relu = nn.ReLU()

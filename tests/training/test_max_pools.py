@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import nn
 
 import spikec as tc
-from spikec.training import ClipFloorShift, FitConfig, fit, spiking, spiking_logits
+from spikec.frontend import with_layers
+from spikec.training import ClipFloorShift, FitConfig, fit, replace_relu, spiking, spiking_logits
 from spikec.training.max_pools import pools_of_currents
 
 
@@ -78,6 +79,23 @@ def test_exactly_the_pools_that_are_deployed_differently_are_named(order: str) -
     with spiking(net) as neurons:
         trained = spiking_logits(net, neurons, images, 3)
     assert torch.allclose(trained, network(images), rtol=1e-4, atol=1e-5) == (not EXPECTED[order])
+
+
+def test_pools_of_a_twin() -> None:
+    class Functional(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b, self.out = nn.Conv2d(1, 4, 3), nn.Conv2d(4, 4, 1), nn.Linear(4, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = F.max_pool2d(F.relu(self.a(x)), 2)
+            return self.out(F.relu(F.max_pool2d(self.b(x), 3)).flatten(1))
+
+    images = torch.rand(2, 1, 8, 8)
+    made = with_layers(Functional(), images)
+    assert pools_of_currents(made, images) == []  # no activation sends spikes
+    assert replace_relu(made, lambda: ClipFloorShift(4, 0.5)) == 2
+    assert pools_of_currents(made, images) == ["max_pool2d_1"]
 
 
 class Data:

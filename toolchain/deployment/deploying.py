@@ -157,7 +157,8 @@ def trained_model(configuration: Configuration, training: Dataset) -> nn.Module:
         ) from error
     if configuration.max_pool != "average":
         return model
-    return replace_max_pool(model, fine_tuned=_pools_of(configuration) == "average")
+    fine_tuned = _pools_of(configuration) == "average"
+    return replace_max_pool(model, fine_tuned=fine_tuned, example=training.images(slice(2)))
 
 
 def _pools_of(configuration: Configuration) -> str | None:

@@ -2,10 +2,10 @@
 
 from spikec.frontend.canonical import canonicalize
 from spikec.frontend.final import dropped
-from spikec.oldfront.first_layer import first_layer, image_shape
-from spikec.oldfront.layers import with_layers
+from spikec.frontend.first_layer import first_layer, image_shape
+from spikec.frontend.layers import with_layers
 from spikec.frontend.max_places import measure_lifts, take_lifts
-from spikec.oldfront.max_pool import replace_max_pool
+from spikec.frontend.max_pool import replace_max_pool
 from spikec.frontend.modules import (
     AveragePool,
     ChannelAffine,

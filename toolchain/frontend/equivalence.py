@@ -20,13 +20,12 @@ from spikec.frontend.operators.stairs import RECOGNISED
 from spikec.frontend.recorder import is_own_operator, record
 from spikec.frontend.recording import Recording
 from spikec.frontend.running import Runner
+from spikec.frontend.same import draws
 
 #: Relative to the largest output. Folding in float32 costs some 1e-6 on common networks; where it costs more, float64
 #: decides.
 _TOLERANCE = 1e-4
 _FINE = 2**20
-#: Sets of other values that both run on, which shows what depended on those of the example.
-_DRAWS = 2
 
 
 def require_equal(
@@ -47,8 +46,8 @@ def require_equal(
     with _refined(graph):
         check(example, "the example images")
         check(example[:1], "the first example image alone", may_fail=True)
-        for draw in range(_DRAWS):
-            check(_others(example, draw), "random images like the example", may_fail=True)
+        for others in draws(example)[1:]:
+            check(others, "random images like the example", may_fail=True)
 
 
 class _Check:
@@ -161,13 +160,3 @@ def _refined(graph: fx.GraphModule) -> Iterator[None]:
     finally:
         for module, count in zip(stairs, levels, strict=True):
             module.levels = count
-
-
-def _others(example: Tensor, draw: int) -> Tensor:
-    """Images of the example's shape with other values: of its mean and spread, then evenly over its range."""
-    generator = torch.Generator().manual_seed(draw)
-    low, high = example.min(), example.max()
-    if draw % 2:
-        return torch.rand(example.shape, generator=generator) * (high - low) + low
-    spread = example.std() if example.numel() > 1 else torch.ones(())
-    return torch.randn(example.shape, generator=generator) * spread.clamp(min=1e-3) + example.mean()

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
-from torch import fx, nn
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from spikec.errors import ToolchainError
-from spikec.frontend.tracing import own_copy, symbolic
+from spikec.frontend.calls import name_of
+from spikec.frontend.copying import require_network
+from spikec.frontend.modes import evaluating
+from spikec.frontend.sites import run, site, users_line
 
 #: Heights and widths that are tried, the usual ones first.
 _SIZES = (32, 28, 224, 64, 96, 128, 16, 8, 48, 112, 256, 299)
+#: Channels that are tried where nothing says how many there are.
+_CHANNELS = (3, 1)
+#: Lengths of vectors that are tried first; the network itself says then what it wants.
+_NUMBERS = 16
 
 
 @dataclass(frozen=True)
@@ -39,39 +49,23 @@ class FirstLayer:
 
 
 def first_layer(model: nn.Module) -> FirstLayer | None:
-    """The first layer with weights that reads the image; None where tracing fails or the network starts otherwise."""
+    """The first layer with weights that reads the image, whatever it says to images of the wrong shape; None where the
+    network gets to none on images of usual sizes, or starts with a convolution of signals."""
     try:
-        graph = symbolic(own_copy(model).eval())
+        require_network(model)
     except ToolchainError:
         return None
-    images: set[fx.Node] = set()
-    reshaped: set[fx.Node] = set()
-    for node in graph.graph.nodes:
-        if node.op == "placeholder" and not node.args and not images:
-            images.add(node)
-        if node not in images and not images & set(node.all_input_nodes):
-            continue
-        images.add(node)
-        if reshaped & set(node.all_input_nodes) or _reshapes(graph, node):
-            reshaped.add(node)
-        module = graph.get_submodule(str(node.target)) if node.op == "call_module" else None
-        if isinstance(module, nn.Conv2d):
-            return FirstLayer(str(node.target), True, module.in_channels, node in reshaped)
-        if isinstance(module, nn.Linear):
-            return FirstLayer(str(node.target), False, module.in_features, node in reshaped)
-        if isinstance(module, nn.Conv1d):
-            return None
+    with evaluating(model):
+        for shape in _shapes():
+            found = _first(model, shape)
+            if found.stopped:
+                return None
+            for number in found.hints:  # a normalisation came first and wants other channels
+                again = found if found.layer else _first(model, (number, *shape[1:]))
+                found = again if again.layer else found
+            if found.layer is not None:
+                return _told(model, found.layer, shape)
     return None
-
-
-def _reshapes(graph: fx.GraphModule, node: fx.Node) -> bool:
-    if node.op == "call_module":
-        module = graph.get_submodule(str(node.target))
-        return not isinstance(
-            module, nn.Conv2d | nn.Linear | nn.Dropout | nn.Identity | nn.BatchNorm1d | nn.BatchNorm2d
-        )
-    named = node.target if node.op == "call_method" else getattr(node.target, "__name__", "")
-    return node.op != "placeholder" and named not in ("add", "sub", "mul", "truediv", "div", "subtract", "float", "to")
 
 
 def image_shape(model: nn.Module) -> tuple[int, ...] | None:
@@ -80,11 +74,107 @@ def image_shape(model: nn.Module) -> tuple[int, ...] | None:
     found = first_layer(model)
     if found is None or not found.image or found.reshaped:
         return None
-    for size in _SIZES:
-        try:
-            with torch.no_grad():
-                own_copy(model).eval()(torch.zeros(2, found.numbers, size, size))
-        except Exception:  # the user's code may raise anything
-            continue
-        return found.numbers, size, size
+    images = _running(model, [(found.numbers, size, size) for size in _SIZES])
+    return None if images is None else tuple(images.shape[1:])
+
+
+def runnable_images(model: nn.Module, example: Tensor | None = None) -> Tensor | None:
+    """Images that the network runs on: ``example``, or two random ones, float [2, C, H, W] or [2, F]; None where no
+    usual size works."""
+    if example is not None and _runs(model, example):
+        return example
+    found = first_layer(model)
+    if found is None or found.reshaped:
+        shapes: list[tuple[int, ...]] = [(channels, size, size) for channels in _CHANNELS for size in _SIZES]
+    elif found.image:
+        shapes = [(found.numbers, size, size) for size in _SIZES]
+    else:
+        shapes = [(found.numbers,)]
+    return _running(model, shapes)
+
+
+def _running(model: nn.Module, shapes: list[tuple[int, ...]]) -> Tensor | None:
+    weight = next((p for p in model.parameters() if p.is_floating_point()), torch.zeros(()))
+    for shape in shapes:
+        images = torch.rand((2, *shape), generator=torch.Generator().manual_seed(0)).to(weight)
+        if _runs(model, images):
+            return images
     return None
+
+
+def _runs(model: nn.Module, images: Tensor) -> bool:
+    try:
+        with torch.no_grad(), evaluating(model), torch.random.fork_rng(devices=[]):
+            model(images.clone())
+    except Exception:  # the user's code may raise anything
+        return False
+    return True
+
+
+def _shapes() -> Iterator[tuple[int, ...]]:
+    yield from ((channels, _SIZES[0], _SIZES[0]) for channels in _CHANNELS)
+    yield (_NUMBERS,)
+    yield from ((channels, size, size) for channels in _CHANNELS for size in _SIZES[1:])
+
+
+def _told(model: nn.Module, layer: FirstLayer, shape: tuple[int, ...]) -> FirstLayer:
+    """``layer``, and for a convolution whether what it reads has the channels of the image, however many these are."""
+    if not layer.image:
+        return layer
+    right, more = (_first(model, (number, *shape[1:])).layer for number in (layer.numbers, layer.numbers + 1))
+    given = right is not None and right.image and not right.reshaped
+    return replace(layer, reshaped=not given or (more is not None and more.reshaped))
+
+
+class _StopError(BaseException):
+    """The first layer is found. No ``Exception``, so that the network does not catch it."""
+
+
+class _First(TorchFunctionMode):
+    """Stops at the first convolution or linear function with weights."""
+
+    def __init__(self, model: nn.Module, shape: tuple[int, ...]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.layer: FirstLayer | None = None
+        self.stopped = False
+        self.hints: list[int] = []
+        self._names = {module: name for name, module in model.named_modules()}
+        self._shape = shape
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        name = name_of(func)
+        if name == "batch_norm":
+            given = dict(zip(("input", "running_mean"), args, strict=False)) | kwargs
+            self.hints += [len(given["running_mean"])] if isinstance(given.get("running_mean"), Tensor) else []
+        if name in ("conv1d", "conv2d", "linear") and not self.stopped and self.layer is None:
+            self._found(name, dict(zip(("input", "weight"), args, strict=False)) | kwargs, args, kwargs)
+        return func(*args, **kwargs)
+
+    def _found(self, name: str, given: dict[str, Any], args: Any, kwargs: Any) -> None:
+        x, weight = given["input"], given["weight"]
+        _, modules, _ = site(self._names)
+        inner = next((self._names[module] for module in modules if module in self._names), "")
+        if name == "conv1d":
+            self.stopped = True
+        elif name == "conv2d":
+            groups = kwargs.get("groups", args[6] if len(args) > 6 else 1)
+            channels = x.shape[-3] if x.ndim > 2 else 0
+            reshaped = len(self._shape) != 3 or x.ndim != 4 or channels != self._shape[0]
+            self.layer = FirstLayer(inner or users_line(), True, weight.shape[1] * groups, reshaped)
+        else:
+            reshaped = tuple(x.shape[1:]) != self._shape
+            self.layer = FirstLayer(inner or users_line(), False, weight.shape[1], reshaped)
+        raise _StopError
+
+
+def _first(model: nn.Module, shape: tuple[int, ...]) -> _First:
+    mode = _First(model, shape)
+    weight = next((p for p in model.parameters() if p.is_floating_point()), torch.zeros(()))
+    images = torch.rand((1, *shape), generator=torch.Generator().manual_seed(0)).to(weight)
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]), mode:
+            run(model, (images,), {})
+    except (_StopError, Exception):  # the user's code may raise anything
+        pass
+    return mode

@@ -1,160 +1,143 @@
-"""A network whose activations and dropouts are layers, so that training can put others in their place."""
+"""A network whose activations are layers, each used once, so that training can put others in their place."""
 
 from __future__ import annotations
 
-import itertools
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 
 from spikec.errors import ConversionError
-from spikec.frontend.arithmetic import rectifier_of
-from spikec.frontend.builder import Call, RefusalError
-from spikec.frontend.final import drop_final
-from spikec.frontend.modules import Rectifier
-from spikec.frontend.tracing import own_copy, symbolic, trace
-
-_DROPOUTS: dict[Any, type[nn.Module]] = {
-    F.dropout: nn.Dropout,
-    F.dropout1d: nn.Dropout1d,
-    F.dropout2d: nn.Dropout2d,
-    F.alpha_dropout: nn.AlphaDropout,
-    F.feature_alpha_dropout: nn.FeatureAlphaDropout,
-    torch.dropout: nn.Dropout,
-}
-_TOLERANCE = 1e-4
+from spikec.frontend.calls import Called, calls_of, constants, is_layer, tensors_in
+from spikec.frontend.copying import Copied, copied, require_network
+from spikec.frontend.ending import ending
+from spikec.frontend.modes import evaluating
+from spikec.frontend.rectifiers import in_place, layer_of, rectifier_of_function, rectifier_of_layer
+from spikec.frontend.same import difference, draws, outputs, require_same
+from spikec.frontend.twin import Plan, Twin, started, unused
 
 
 def with_layers(model: nn.Module, example: Tensor) -> nn.Module:
-    """``model`` itself where each of its activations is a layer used once; else a traced ``torch.fx.GraphModule`` on a
-    copy of its layers, in which that is so, and which ends in logits.
+    """``model`` itself where each of its activations is a layer used once; else a twin of it, in which that is so, and
+    which ends in logits.
 
-    Functional activations become the layers ``relu_1``, ``relu_2``, ... in the order of the network; the second use of
-    a layer ``relu`` becomes ``relu_2``, the third ``relu_3``. Functional dropouts become layers too, since tracing
-    freezes them. A softmax or sigmoid at the very end is left out, with a warning: losses take logits. Parameters keep
-    their names. ``example``: float [N, C, H, W]. Raises what tracing raises, and :class:`ConversionError` where the
-    twin computes something else.
+    The twin (:class:`spikec.frontend.twin.Twin`) runs the code of a copy of ``model``, hooks and wrappers included, or
+    of ``model`` itself where a copy cannot stand for it. Functional activations become its layers ``relu_1``,
+    ``relu_2``, ... in the order of the network; the second use of a layer ``relu`` becomes ``relu_2``, the third
+    ``relu_3``. A softmax or sigmoid at the very end is left out, with a warning: losses take logits. Parameters keep
+    their names; those that no result depends on are not in the state. Where the network calls other activations in
+    training, or has another output there, a warning says so: its own code is then trained in its evaluation form.
+
+    ``example``: float [N, C, H, W]. Raises :class:`ConversionError` where the network fails on it, and where the twin
+    computes something else on it or on other values.
     """
-    traced = trace(model, example)
-    left_out = drop_final(traced)
-    activations = _activations(traced)
-    if not left_out and not any(needed for _, _, needed in activations):
+    require_network(model)
+    if is_layer(model):
         return model
+    copy = copied(model, example)
+    if not copy.shared:
+        copy.runs.float()
+    with evaluating(copy.runs):
+        calls, result = calls_of(copy.runs, example)
+        left_out, dropped = ending(calls, result)
+        twin = _twin(copy, Plan(dropped=dropped), calls)
+        plan = twin.plan
+        needed = bool(left_out) or any(len(uses) > 1 for uses in plan.layers.values())
+        needed = needed or any(name is not None for uses in plan.functions.values() for name in uses)
+        writes = any(_writes(call) for call in calls)
+        if not needed and not writes:
+            return model
+        images, whole = draws(example), _shortened(twin) if left_out or not _comparable(copy) else copy.source
+        with evaluating(copy.source):
+            wanted = outputs(whole, images)
+            if left_out and _comparable(copy):
+                require_same(copy.source, copy.runs, images[:1], "a copy of the network", (copy.source, copy.runs))
+        plan.in_place = writes and difference(wanted, twin, images) is not None
+        if not needed and not plan.in_place:
+            return model
+        watched = (copy.source if whole is copy.source else copy.runs, copy.runs)
+        with evaluating(copy.source):
+            require_same(whole, twin, images, "the network with each activation as a layer", watched, wanted)
     if left_out:
         warnings.warn(
             f"left out at the end of the network: {', '.join(left_out)}; training and spikes take logits", stacklevel=2
         )
-    if not _same_in_training(model, traced, bool(left_out)):
+    if _trains(twin, example):
+        twin.own_layers(model.training)
+    else:
         warnings.warn("the network computes something else in training: its evaluation form is trained", stacklevel=2)
-    with torch.no_grad():
-        expected = traced(example.clone())
-    _give_layers(traced, activations)
-    dropouts_as_layers(traced)
-    with torch.no_grad():
-        found = traced(example.clone())
-    if float((found - expected).abs().max()) > _TOLERANCE * float(expected.abs().max().clamp(min=1e-30)):
-        raise ConversionError(
-            "an in-place activation acts on a tensor that is read under another name; write the activations of the "
-            "network as layers (nn.ReLU), one for each place"
-        )
-    traced.train(model.training)
-    return traced
+        twin.evaluation = True
+        twin.train(model.training)
+    return twin
 
 
-def _activations(traced: fx.GraphModule) -> list[tuple[fx.Node, Rectifier, bool]]:
-    """Nodes that rectify, in order, and whether each needs a layer of its own."""
-    found = []
-    seen: set[int] = set()
-    for node in traced.graph.nodes:
-        module = traced.get_submodule(str(node.target)) if node.op == "call_module" else None
-        try:
-            rectifier = rectifier_of(Call(node, tuple(node.args), dict(node.kwargs), module))
-        except RefusalError:
-            continue  # conversion says what is wrong with it
+def _twin(copy: Copied, plan: Plan, calls: list[Called]) -> Twin:
+    paths = {module: name for name, module in copy.network.named_modules()}
+    hidden = {module for module in paths if rectifier_of_layer(module) is not None}
+    twin = Twin(copy, plan, hidden, unused(copy.network, calls))
+    fixed = constants(copy.runs, calls)
+    functional = 0
+    for number, call in enumerate(calls):
+        if call.module is not None:
+            rectifier, path = rectifier_of_layer(call.module), paths.get(call.module)
+        else:
+            rectifier, path = rectifier_of_function(call.function, call.args, call.kwargs), None
         if rectifier is None:
             continue
-        again = module is not None and id(module) in seen
-        seen.add(id(module))
-        found.append((node, rectifier, module is None or again or bool(_later_readers(node))))
-    return found
-
-
-def _later_readers(node: fx.Node) -> list[tuple[fx.Node, fx.Node]]:
-    """(tensor, reader) of tensors that ``node`` changed in place, and that are read after it."""
-    overwritten = node.meta.get("overwrites", ())
-    if not overwritten:
-        return []
-    after = set(itertools.dropwhile(lambda other: other is not node, node.graph.nodes)) - {node}
-    return [(other, user) for other in overwritten for user in other.users if user in after]
-
-
-def _give_layers(traced: fx.GraphModule, activations: list[tuple[fx.Node, Rectifier, bool]]) -> None:
-    uses: dict[str, int] = {}
-    functional = 0
-    for node, rectifier, _ in activations:
-        readers = _later_readers(node)
-        if node.op == "call_module":
-            target = str(node.target)
-            uses[target] = uses.get(target, 0) + 1
-            name = target if uses[target] == 1 else f"{target}_{uses[target]}"
+        if call.recomputed:
+            raise ConversionError(
+                f"{call.where}: activations are recomputed in the backward pass (torch.utils.checkpoint); turn that off"
+            )
+        if path is not None and call.module is not None:
+            uses = plan.layers.setdefault(call.module, [])
+            name = f"{path}_{len(uses) + 1}" if uses else path
+            uses.append(twin.add_layer(name, layer_of(rectifier), instead=not uses))
+        elif number in fixed:
+            plan.functions.setdefault(call.site, []).append(None)
         else:
             functional += 1
-            name = f"relu_{functional}"
-        while name != node.target and _has(traced, name):
-            name += "_"
-        with traced.graph.inserting_after(node):
-            traced.add_submodule(name, layer_of(rectifier))
-            layer = traced.graph.call_module(name, (node.args[0] if node.args else node.kwargs["input"],))
-        for other, reader in readers:
-            reader.replace_input_with(other, layer)
-        node.replace_all_uses_with(layer)
-        layer.meta.update(node.meta)
-        traced.graph.erase_node(node)
-    traced.recompile()
+            name = twin.add_layer(f"relu_{functional}", layer_of(rectifier), instead=False)
+            plan.functions.setdefault(call.site, []).append(name)
+    return twin
 
 
-def layer_of(rectifier: Rectifier) -> nn.Module:
-    """The layer of torch that computes it, not in place."""
-    if rectifier.bound is None:
-        return nn.ReLU()
-    return nn.ReLU6() if rectifier.bound == 6.0 else nn.Hardtanh(0.0, rectifier.bound)
+def _writes(call: Called) -> bool:
+    """Whether a call is an activation that writes its result into its input."""
+    if call.module is not None:
+        return rectifier_of_layer(call.module) is not None and bool(getattr(call.module, "inplace", False))
+    rectifies = rectifier_of_function(call.function, call.args, call.kwargs) is not None
+    return rectifies and in_place(call.function, call.kwargs)
 
 
-def _has(traced: fx.GraphModule, name: str) -> bool:
-    try:
-        traced.get_submodule(name)
-    except AttributeError:
-        return hasattr(traced, name)
-    return True
+def _shortened(twin: Twin) -> Callable[..., Any]:
+    """The network of a twin without what is left out at its end, but with its own activations."""
+    return lambda *images: started(twin, Plan(dropped=twin.plan.dropped), images, {})
 
 
-def dropouts_as_layers(traced: fx.GraphModule) -> None:
-    """Replace functional dropouts in place: ``F.dropout(x, training=self.training)`` was frozen by tracing."""
-    for number, node in enumerate([n for n in traced.graph.nodes if n.target in _DROPOUTS], 1):
-        share = node.args[1] if len(node.args) > 1 else node.kwargs.get("p", 0.5)
-        name = f"dropout_{number}"
-        while _has(traced, name):
-            name += "_"
-        traced.add_submodule(name, _DROPOUTS[node.target](share).train(traced.training))
-        with traced.graph.inserting_after(node):
-            layer = traced.graph.call_module(name, (node.args[0] if node.args else node.kwargs["input"],))
-        node.replace_all_uses_with(layer)
-        layer.meta.update(node.meta)
-        traced.graph.erase_node(node)
-    traced.recompile()
+def _comparable(copy: Copied) -> bool:
+    """Whether the network itself can tell what its copy has to compute: a copy is in float32."""
+    tensors = (*copy.source.parameters(), *copy.source.buffers())
+    return not copy.shared and all(t.dtype == torch.float32 for t in tensors if t.is_floating_point())
 
 
-def _same_in_training(model: nn.Module, traced: fx.GraphModule, shortened: bool) -> bool:
-    """Whether the forward pass runs the same operations in training mode."""
-    try:
-        other = symbolic(own_copy(model).train())
-    except Exception:  # the user's code may raise anything
-        return False
-    ours = [(node.op, str(node.target)) for node in traced.graph.nodes]
-    theirs = [(node.op, str(node.target)) for node in other.graph.nodes]
-    if shortened:
-        ours, theirs = ours[:-1], theirs[: len(ours) - 1]
-    return ours == theirs
+def _trains(twin: Twin, example: Tensor) -> bool:
+    """Whether the network calls the same activations in training mode and gives an output of the same form."""
+    images = example if len(example) > 1 else example.repeat(2, *([1] * (example.ndim - 1)))
+    modes = [(module, module.training) for module in twin.runs.modules()]
+    buffers = [(buffer, buffer.clone()) for buffer in twin.runs.buffers()]
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        try:
+            expected = twin.eval()(images.clone())
+            found = twin.train()(images.clone())
+        except Exception:  # the user's code may raise anything
+            return False
+        finally:
+            for buffer, value in buffers:
+                buffer.copy_(value)
+            for module, mode in modes:
+                module.training = mode
+    return type(found) is type(expected) and [t.shape for t in tensors_in(found)] == [
+        t.shape for t in tensors_in(expected)
+    ]

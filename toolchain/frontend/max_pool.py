@@ -3,135 +3,107 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
 
-import torch
-import torch.nn.functional as F
-from torch import fx, nn
+from torch import Tensor, nn
 
-from spikec.errors import ConversionError
-from spikec.frontend.layers import dropouts_as_layers
+from spikec.frontend.averages import PoolError, average_layer, average_of, pools_maxima
+from spikec.frontend.calls import Called, calls_of
+from spikec.frontend.copying import copied, require_network
+from spikec.frontend.first_layer import runnable_images
+from spikec.frontend.modes import evaluating
 from spikec.frontend.obstacles import Obstacle, refuse
-from spikec.frontend.tracing import own_copy, symbolic, where
-
-_POOLS: dict[type[nn.Module], type[nn.Module]] = {
-    nn.MaxPool1d: nn.AvgPool1d,
-    nn.MaxPool2d: nn.AvgPool2d,
-    nn.AdaptiveMaxPool1d: nn.AdaptiveAvgPool1d,
-    nn.AdaptiveMaxPool2d: nn.AdaptiveAvgPool2d,
-}
-_FUNCTIONS: dict[Any, Any] = {
-    F.max_pool1d: F.avg_pool1d,
-    torch.max_pool1d: F.avg_pool1d,
-    F.max_pool2d: F.avg_pool2d,
-    torch.max_pool2d: F.avg_pool2d,
-    F.adaptive_max_pool1d: F.adaptive_avg_pool1d,
-    F.adaptive_max_pool2d: F.adaptive_avg_pool2d,
-}
-_WITH_INDICES = (
-    F.max_pool1d_with_indices,
-    F.max_pool2d_with_indices,
-    F.adaptive_max_pool1d_with_indices,
-    F.adaptive_max_pool2d_with_indices,
-)
-_WINDOW = ("input", "kernel_size", "stride", "padding", "dilation", "ceil_mode")
-_INDICES = ("max pooling with indices", "average pooling has none: use return_indices=False")
-_DILATED = ("dilated max pooling", "average pooling has no dilation: use dilation=1")
+from spikec.frontend.same import draws, require_same
+from spikec.frontend.twin import Plan, Twin, unused
 
 
-def replace_max_pool(model: nn.Module, *, fine_tuned: bool = False) -> nn.Module:
+def replace_max_pool(model: nn.Module, *, fine_tuned: bool = False, example: Tensor | None = None) -> nn.Module:
     """A copy of ``model`` in which every max pool is an average pool of the same kernel, stride and padding.
 
     Layers (MaxPool1d/2d, AdaptiveMaxPool1d/2d) are replaced where they stand; parameters keep their names. If the
-    forward pass calls ``F.max_pool2d`` or a similar function, the copy is a traced ``torch.fx.GraphModule`` with the
-    same parameters. Padding counts as zeros in the mean. A network with ``ceil_mode`` can be converted only if no
-    window is cut off. Warns that the result needs fine-tuning, unless there was no max pool, or the weights are
-    ``fine_tuned`` with average pools already.
+    forward pass calls ``F.max_pool2d`` or a similar function, or takes the maximum over an image, the copy is a
+    :class:`spikec.frontend.twin.Twin`, which runs the code of the network with means in their place. So it is, on the
+    layers of ``model`` itself, where the network cannot be copied. Padding counts as zeros in the mean. Warns that the
+    result needs fine-tuning, unless there was no max pool or the weights are ``fine_tuned`` with average pools.
 
-    Raises ``UnsupportedOperation`` for pools with indices or dilation, and if the forward pass cannot be traced.
+    ``example``: float images [N, C, H, W] to find out on what the network calls. Without it, and where the network
+    fails on it, random images of usual sizes are tried; where none works, calls are replaced when the network runs, and
+    refused then.
+
+    Raises ``UnsupportedOperation`` for pools with indices or dilation, and :class:`ConversionError` where the copy
+    differs from the network.
     """
-    if not isinstance(model, nn.Module):
-        raise ConversionError(f"expected a torch.nn.Module, got {type(model).__name__}")
+    if isinstance(model, nn.Module) and pools_maxima(model):
+        (average,) = _averages([("model", model)], [])
+        _warn(["model"], True, fine_tuned)
+        return average
+    require_network(model)
+    images = runnable_images(model, example)
+    copy = copied(model, images)
+    calls: list[Called] = []
+    if images is not None:
+        with evaluating(copy.source), evaluating(copy.runs):
+            calls, _ = calls_of(copy.runs, images)
+            if not copy.shared:
+                watched = (copy.source, copy.runs)
+                require_same(copy.source, copy.runs, draws(images), "a copy of the network", watched)
+    layers = [] if copy.shared else _layers(copy.network)
     obstacles: list[Obstacle] = []
-    if isinstance(model, tuple(_POOLS)):
-        twin, replaced = _average(model, "model", obstacles), ["model"]
-    else:
-        twin = own_copy(model)
-        replaced = _replace_layers(twin, obstacles)
-        traced = symbolic(twin)
-        calls = _replace_calls(traced, obstacles)
-        if calls:
-            dropouts_as_layers(traced)
-            twin, replaced = traced, replaced + calls
+    averages = _averages([(path, pool) for _, _, path, pool in layers], obstacles)
+    functions = [call for call in calls if _pools(call, copy.shared, obstacles)]
     refuse(obstacles)
+    replaced = [path for _, _, path, _ in layers] + [call.name for call in functions]
+    for (owner, name, _, _), average in zip(layers, averages, strict=True):
+        setattr(owner, name, average)
+    _warn(replaced, images is not None, fine_tuned)
+    if copy.runs is copy.network and images is not None and not functions:
+        return copy.network
+    return Twin(copy, Plan(averages=True), set(), unused(copy.network, calls) if calls else frozenset())
+
+
+def _layers(network: nn.Module) -> list[tuple[nn.Module, str, str, nn.Module]]:
+    """Pools of a network: what holds them, under which name, their path, and the pools themselves."""
+    # _modules and not named_children, which skips a layer that stands under two names.
+    return [
+        (owner, name, f"{prefix}.{name}" if prefix else name, child)
+        for prefix, owner in network.named_modules()
+        for name, child in owner._modules.items()
+        if child is not None and pools_maxima(child)
+    ]
+
+
+def _averages(pools: list[tuple[str, nn.Module]], obstacles: list[Obstacle]) -> list[nn.Module]:
+    """The average pools for max pools at their paths; what stands in the way goes to ``obstacles``."""
+    found: list[nn.Module] = []
+    for path, pool in pools:
+        try:
+            found.append(average_layer(pool))
+        except PoolError as error:
+            obstacles.append(Obstacle(f"layer {path}", *error.obstacle))
+    return found
+
+
+def _pools(call: Called, layers: bool, obstacles: list[Obstacle]) -> bool:
+    """Whether a call pools maxima in a function, or with ``layers`` in a layer."""
+    try:
+        if call.module is not None:
+            return layers and pools_maxima(call.module) and average_layer(call.module) is not None
+        return average_of(call.function, call.args, call.kwargs) is not None
+    except PoolError as error:
+        obstacles.append(Obstacle(call.where, *error.obstacle))
+        return False
+
+
+def _warn(replaced: list[str], found_all: bool, fine_tuned: bool) -> None:
+    if not found_all:
+        warnings.warn(
+            "the network runs on no usual size of images: max pools that it calls as functions are replaced when it "
+            "runs, but not listed; give example=images",
+            stacklevel=3,
+        )
     if replaced and not fine_tuned:
         pools = "1 max pool is" if len(replaced) == 1 else f"{len(replaced)} max pools are"
         warnings.warn(
             f"{pools} an average pool now ({', '.join(replaced)}): the network computes something else "
             "and needs fine-tuning (spikec train) before it is converted",
-            stacklevel=2,
+            stacklevel=3,
         )
-    return twin
-
-
-def _replace_layers(model: nn.Module, obstacles: list[Obstacle]) -> list[str]:
-    """Replace pooling layers in place; returns their names."""
-    replaced = []
-    for prefix, owner in list(model.named_modules()):
-        # _modules and not named_children, which skips a layer that stands under two names.
-        for name, child in list(owner._modules.items()):
-            if isinstance(child, tuple(_POOLS)):
-                full = f"{prefix}.{name}" if prefix else name
-                setattr(owner, name, _average(child, full, obstacles))
-                replaced.append(full)
-    return replaced
-
-
-def _average(pool: Any, name: str, obstacles: list[Obstacle]) -> nn.Module:
-    kind = next(average for maximum, average in _POOLS.items() if isinstance(pool, maximum))
-    if pool.return_indices:
-        obstacles.append(Obstacle(f"layer {name}", *_INDICES))
-    if isinstance(pool, nn.AdaptiveMaxPool1d | nn.AdaptiveMaxPool2d):
-        return kind(pool.output_size).train(pool.training)
-    if _dilated(pool.dilation):
-        obstacles.append(Obstacle(f"layer {name}", *_DILATED))
-    average = kind(pool.kernel_size, pool.stride, pool.padding, pool.ceil_mode, count_include_pad=True)
-    return average.train(pool.training)
-
-
-def _replace_calls(traced: fx.GraphModule, obstacles: list[Obstacle]) -> list[str]:
-    """Replace functional max pools in a traced graph; returns the names of their nodes."""
-    replaced = []
-    for node in traced.graph.nodes:
-        if node.op != "call_function":
-            continue
-        if node.target in _WITH_INDICES or (node.target in _FUNCTIONS and node.kwargs.get("return_indices")):
-            obstacles.append(Obstacle(where(node), *_INDICES))
-        elif node.target in _FUNCTIONS:
-            _replace_call(node, obstacles)
-            replaced.append(node.name)
-    traced.recompile()
-    return replaced
-
-
-def _replace_call(node: fx.Node, obstacles: list[Obstacle]) -> None:
-    average = _FUNCTIONS[node.target]
-    if average in (F.adaptive_avg_pool1d, F.adaptive_avg_pool2d):
-        given = dict(zip(("input", "output_size"), node.args, strict=False)) | dict(node.kwargs)
-        node.target, node.args, node.kwargs = average, (given["input"], given["output_size"]), {}
-        return
-    given = dict(zip(_WINDOW, node.args, strict=False)) | dict(node.kwargs)
-    if _dilated(given.get("dilation", 1)):
-        obstacles.append(Obstacle(where(node), *_DILATED))
-    stride = given.get("stride")
-    node.target, node.args = average, (given["input"], given["kernel_size"])
-    node.kwargs = {
-        "stride": None if stride in ((), []) else stride,
-        "padding": given.get("padding", 0),
-        "ceil_mode": given.get("ceil_mode", False),
-        "count_include_pad": True,
-    }
-
-
-def _dilated(dilation: Any) -> bool:
-    return any(d != 1 for d in ([dilation] if isinstance(dilation, int) else dilation))

@@ -21,7 +21,7 @@ from spikec.analysis.formats import load_format
 from spikec.conversion import QCFS, Method, SpikingNetwork, convert
 from spikec.errors import ConversionError
 from spikec.frontend import Convolution, Dense
-from spikec.oldfront.tracing import trace
+from spikec.frontend.calls import calls_of
 from spikec.quantization.choices import Choice, choose, source_gains
 from spikec.quantization.currents import float64, wiring
 from spikec.quantization.kernels import Float64
@@ -161,15 +161,17 @@ def _module(model: nn.Module, name: str) -> nn.Module | None:
 
 
 def _norms(model: nn.Module, example: Tensor) -> dict[str, str]:
-    """Names of batch norms by the name of what they read, a layer or a traced call, where nothing else reads that."""
-    graph = trace(model, example)
-    modules = dict(graph.named_modules())
+    """Names of batch norms by the name of what they read, a layer or a function, where nothing else reads that."""
+    calls, _ = calls_of(model, example)  # in eval mode
     found: dict[str, str] = {}
-    for node in graph.graph.nodes:
-        norm = isinstance(modules.get(str(node.target)), nn.BatchNorm2d | nn.BatchNorm1d)
-        if node.op == "call_module" and norm and len(node.all_input_nodes[0].users) == 1:
-            (source,) = node.all_input_nodes
-            found[str(source.target) if source.op == "call_module" else source.name] = str(node.target)
+    for number, call in enumerate(calls):
+        if not isinstance(call.module, nn.BatchNorm2d | nn.BatchNorm1d):
+            continue
+        (given,) = call.inputs
+        source = max((n for n in range(number) if calls[n].gives(given)), default=None)
+        behind = calls if source is None else calls[source + 1 :]
+        if sum(each.reads(given) for each in behind) == 1:
+            found["input" if source is None else calls[source].name] = call.name
     return found
 
 

@@ -11,30 +11,30 @@ import torch
 from torch import Tensor, nn
 
 from spikec.errors import ConversionError
+from spikec.frontend.rectifiers import rectifier_of_layer
 from spikec.training.activations import SMALLEST_THRESHOLD, ClipFloorShift
 from spikec.training.modes import evaluating, standing_in
 
 
 def replace_relu(model: nn.Module, activation: Callable[[], nn.Module]) -> int:
     """Replace every ``nn.ReLU`` and ``nn.ReLU6`` of ``model``, and every ``nn.Hardtanh`` and ``nn.Threshold`` that
-    clips at zero, by a new ``activation()``; returns how many. ``spikec.frontend.with_layers`` makes layers of
-    functions."""
+    clips at zero, by a new ``activation()`` with its hooks; returns how many. Subclasses with a forward of their own
+    stay. ``spikec.frontend.with_layers`` makes layers of functions."""
     replaced = 0
     for module in list(model.modules()):
         # _modules and not named_children, which skips a ReLU that stands under two names.
         for name, child in list(module._modules.items()):
-            if _rectifies(child):
-                setattr(module, name, activation())
+            if child is not None and rectifier_of_layer(child) is not None:
+                setattr(module, name, _hooked_like(child, activation()))
                 replaced += 1
     return replaced
 
 
-def _rectifies(layer: nn.Module | None) -> bool:
-    if isinstance(layer, nn.Hardtanh):  # ReLU6 is one
-        return layer.min_val == 0
-    if isinstance(layer, nn.Threshold):
-        return layer.threshold == 0 and layer.value == 0
-    return isinstance(layer, nn.ReLU)
+def _hooked_like(layer: nn.Module, activation: nn.Module) -> nn.Module:
+    for name, value in vars(layer).items():
+        if name.startswith(("_forward_hooks", "_forward_pre_hooks")):
+            vars(activation)[name] = value.copy()
+    return activation
 
 
 @torch.no_grad()

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from spikec.errors import ToolchainError
-from spikec.oldfront.tracing import is_trained_activation, trace
+from spikec.frontend.calls import calls_of
+from spikec.training.activations import ClipFloorShift
+from spikec.training.modes import evaluating
 
 #: Functions that every max pool of torch ends in, as a layer or as a call.
 _POOLS = frozenset(
@@ -58,38 +60,37 @@ class PoolsOfSums(TorchFunctionMode):
 
 #: What hands on the values of its inputs, or some of them, whichever way it is written.
 _PASSING_LAYERS = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Flatten, nn.Unflatten)
-_PASSING = frozenset({"cat", "concat", "concatenate", "dropout", "dropout1d", "dropout2d", "flatten", "reshape", "view"}
-                     | {"contiguous", "clone", "squeeze", "unsqueeze", "getitem", "chunk", "split"})  # fmt: skip
+_PASSING = frozenset({"cat", "concat", "concatenate", "dropout", "dropout1d", "dropout2d", "flatten", "unflatten"}
+                     | {"reshape", "view", "contiguous", "clone", "squeeze", "unsqueeze"}
+                     | {"getitem", "chunk", "split"})  # fmt: skip
 _POOL_LAYERS = (nn.MaxPool1d, nn.MaxPool2d, nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d)
 
 
 def pools_of_currents(model: nn.Module, images: Tensor) -> list[str]:
     """Max pools behind activations that read something else than what these send: the deployed network has neurons
-    before them, a network under training has not, so the two differ. Names of layers or of traced calls, in order; none
-    where the network cannot be traced. ``images``: float [2, C, H, W]."""
+    before them, a network under training has not, so the two differ. Names of layers or of functions called, in order;
+    none where the network fails. ``images``: float [2, C, H, W]."""
     try:
-        graph = trace(model, images)
+        with evaluating(model):
+            calls, _ = calls_of(model, images)
     except ToolchainError:
         return []  # whoever deploys it will hear why
-    constant: set[fx.Node] = set()  # before the first activations: the same in every step, so order changes nothing
-    sent: set[fx.Node] = set()
+    # Ids of tensors. The rest comes before the first activations: the same in every step, so order changes nothing.
+    sent: set[int] = set()
+    currents: set[int] = set()
     found = []
-    for node in graph.graph.nodes:
-        layer = graph.get_submodule(str(node.target)) if node.op == "call_module" else None
-        pool = isinstance(layer, _POOL_LAYERS) or (layer is None and _named(node) in _POOLS)
-        passes = pool or isinstance(layer, _PASSING_LAYERS) or (layer is None and _named(node) in _PASSING)
-        all_sent = sent.issuperset(node.all_input_nodes)
-        if pool and not all_sent and not constant.issuperset(node.all_input_nodes):
-            found.append(str(node.target) if layer is not None else node.name)
-        spikes = layer is not None and is_trained_activation(layer)
-        if not spikes and constant.issuperset(node.all_input_nodes):
-            constant.add(node)
-        elif pool or spikes or (passes and all_sent):
-            sent.add(node)
+    for call in calls:
+        read, given = set(map(id, call.inputs)), set(map(id, call.outputs))
+        pool = isinstance(call.module, _POOL_LAYERS) or call.function_name.strip("_") in _POOLS
+        passes = pool or isinstance(call.module, _PASSING_LAYERS) or call.function_name.strip("_") in _PASSING
+        spikes = isinstance(call.module, ClipFloorShift)
+        varies, all_sent = not read.isdisjoint(sent | currents), read <= sent
+        if pool and varies and not all_sent:
+            found.append(call.name)
+        sent -= given
+        currents -= given
+        if spikes or (varies and (pool or (passes and all_sent))):
+            sent |= given
+        elif varies:
+            currents |= given
     return found
-
-
-def _named(node: fx.Node) -> str:
-    if node.op == "call_method":
-        return str(node.target)
-    return str(getattr(node.target, "__name__", "")) if node.op == "call_function" else ""
