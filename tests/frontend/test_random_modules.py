@@ -79,14 +79,17 @@ def _sources(draw):
         number = draw(st.integers(1, 5))
         line = draw(st.sampled_from(_PLAIN)).format(n=number)
         lines.append(draw(st.sampled_from(_WRAPPED)).replace("{line}", line).format(n=number))
-    body = "\n".join(f"        {line}" for line in lines)
-    caught = draw(st.booleans())
-    if caught:
+    body = "\n".join(f"    {line}" for line in lines)
+    if draw(st.booleans()):
         inner = "\n".join(f"    {line}" for line in body.splitlines())
-        body = f"        try:\n{inner}\n        except ValueError:\n            y = x"
-    return f"def forward(self, x, extra=None, **others):\n        y = self.first(x)\n{body}\n        return self.head(F.relu(y))\n".replace(
-        "\n        ", "\n    "
-    ), draw(st.sampled_from(_OUTSIDE))
+        body = f"    try:\n{inner}\n    except ValueError:\n        y = x"
+    text = [
+        "def forward(self, x, extra=None, **others):",
+        "    y = self.first(x)",
+        body,
+        "    return self.head(F.relu(y))",
+    ]
+    return "\n".join(text) + "\n", draw(st.sampled_from(_OUTSIDE))
 
 
 class _Base(nn.Module):

@@ -141,7 +141,7 @@ def _normalised():
         lambda: _plain().double(),
         _normalised,
         lambda: torch.jit.script(_plain()),
-    ],  # fmt: skip
+    ],
     ids=["DataParallel", "torch.compile", "double", "weight_norm", "scripted"],
 )
 def test_wrapped_networks_are_converted(make, images):

@@ -17,7 +17,8 @@ from spikec.frontend.builder import RECORDED
 from spikec.frontend.final import Dropped
 from spikec.frontend.modules import Staircase
 from spikec.frontend.operators.stairs import RECOGNISED
-from spikec.frontend.recorder import is_own_operator, record
+from spikec.frontend.own_operators import is_own_operator
+from spikec.frontend.recorder import record
 from spikec.frontend.recording import Recording
 from spikec.frontend.running import Runner
 from spikec.frontend.same import draws
@@ -39,8 +40,8 @@ def require_equal(
 
     Both run on all images and on the first alone, since a network may compute with the batch size. Meanwhile quantised
     activations get 2**20 levels: rounding in folded weights may move a value across a step, and that is no
-    difference. ``recording``: what the graph was made of. ``left_out``: what the graph lacks at its end. The error names
-    the first layer that differs.
+    difference. ``recording``: what the graph was made of. ``left_out``: what the graph lacks at its end. The error
+    names the first layer that differs.
     """
     check = _Check(model, graph, recording, left_out)
     with _refined(graph):

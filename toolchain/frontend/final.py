@@ -90,7 +90,8 @@ def _dropped(step: Step) -> Dropped:
 
     def apply(logits: Tensor) -> Tensor:
         result = step.function(logits.clone(), **rest)
-        return result[0] if isinstance(result, tuple) else result
+        first: Tensor = result[0] if isinstance(result, tuple) else result
+        return first
 
     return Dropped(f"{name} at {place.named(name)}", apply)
 

@@ -143,7 +143,7 @@ class LinearMap(nn.Module):
         return torch.sparse_coo_tensor(self.indices, self.entries, size, is_coalesced=True, check_invariants=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = torch.sparse.mm(self.matrix.to(x.dtype), x.flatten(1).T).T + self.bias.to(x.dtype)
+        y: Tensor = torch.sparse.mm(self.matrix.to(x.dtype), x.flatten(1).T).T + self.bias.to(x.dtype)
         return y.reshape(len(x), *self.output_shape)
 
 

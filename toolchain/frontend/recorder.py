@@ -1,32 +1,35 @@
 """Records the operators that a user's module executes: the module runs, nothing is traced symbolically.
 
 A ``TorchDispatchMode`` sees every ATen operator with its tensors, also those of scripted modules, hooks and wrappers; a
-``TorchFunctionMode`` sees operators of our own (:func:`one_operator`) and what leaves PyTorch (``numpy()``, ``tolist()``).
+``TorchFunctionMode`` sees operators of our own (:func:`one_operator`) and what leaves PyTorch (``numpy()``,
+``tolist()``).
 """
 
 from __future__ import annotations
 
-import functools
 import inspect
 import itertools
 import sys
 from collections import defaultdict
-from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode, handle_torch_function, has_torch_function
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map
 
 from spikec.errors import ConversionError
+from spikec.frontend.memory import geometry, places_in, rewritten, storage
+from spikec.frontend.module_names import module_names
 from spikec.frontend.obstacles import Obstacle
+from spikec.frontend.own_operators import OWN
 from spikec.frontend.recording import Place, Recording, Ref, Step
 from spikec.frontend.running import Runner
+from spikec.frontend.schemas import bound, results_of, written_by
 
 _TORCH = str(Path(torch.__file__).parent / "_")[:-1]  # with the separator, so that torchvision does not match
 _ROOM = Path(__file__).parent
@@ -48,29 +51,6 @@ _PLAIN_NUMBERS = (
 #: Result of a write into part of a tensor, as another view of that tensor sees it.
 REWRITTEN = "rewritten"
 CONSTANT = "constant"
-
-_F = TypeVar("_F", bound=Callable[..., Any])
-_OWN: dict[Any, str] = {}
-
-
-def one_operator(function: _F) -> _F:
-    """A function of tensors that a recording holds as one operator, under the function's name."""
-
-    @functools.wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        if not torch.compiler.is_compiling():
-            tensors = tuple(each for each in (*args, *kwargs.values()) if isinstance(each, Tensor))
-            if has_torch_function(tensors):
-                return handle_torch_function(call, tensors, *args, **kwargs)
-        return function(*args, **kwargs)
-
-    _OWN[call] = function.__name__
-    return cast(_F, call)
-
-
-def is_own_operator(function: Any) -> bool:
-    """Whether a function was made by :func:`one_operator`."""
-    return function in _OWN
 
 
 def record(model: nn.Module, images: Tensor, *, keep: bool = False) -> Recording:
@@ -118,7 +98,7 @@ def _raised_at(error: BaseException) -> str:
 
 class _Recorder(TorchDispatchMode):
     def __init__(self, runner: Runner, images: Tensor, keep: bool) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._keep = keep
         self._numbers = itertools.count()
         self._seen: dict[int, Tensor] = {}  # keeps every tensor, so that no id and no storage is used twice
@@ -126,7 +106,7 @@ class _Recorder(TorchDispatchMode):
         self._shared: dict[int, list[Tensor]] = defaultdict(list)  # by storage
         self._writes: dict[int, list[tuple[int, Tensor]]] = defaultdict(list)  # not yet seen by another view
         self._own = {id(tensor) for tensor in runner.state.values()}
-        self._names = _module_names(runner.model)
+        self._names = module_names(runner.model)
         self._counts: dict[str, int] = defaultdict(int)
         self.paused = False
         self.failed = ""
@@ -142,7 +122,7 @@ class _Recorder(TorchDispatchMode):
             return func(*args, **kwargs)
         tensors = [each for each in tree_flatten((args, kwargs))[0] if isinstance(each, Tensor)]
         name = func._schema.name.partition("::")[2]
-        written = _written(func, args, kwargs)
+        written = written_by(func, args, kwargs)
         random = torch.Tag.nondeterministic_seeded in func.tags
         if not random and not any(self._tracked(each) for each in tensors):
             result = func(*args, **kwargs)
@@ -151,7 +131,7 @@ class _Recorder(TorchDispatchMode):
         place = self._place()
         if name in _READERS and any(self._tracked(each) for each in tensors):
             self.refuse(place.named(name), _READERS[name], _PLAIN_NUMBERS)
-        arguments = _bound(func, args, kwargs, self._argument)
+        arguments = bound(func, args, kwargs, self._argument)
         before = {} if not written else self._before(written, place)
         self.failed = place.named(name)
         result = func(*args, **kwargs)
@@ -159,7 +139,7 @@ class _Recorder(TorchDispatchMode):
         self._remember(result)
         step = Step(name if name.startswith("__") else name.rstrip("_"), func, arguments, [], place, random)
         self.recording.steps.append(step)
-        targets = written or [each for each in tree_flatten(result)[0]]
+        targets = written or list(tree_flatten(result)[0])
         step.results = [self._number(each) if isinstance(each, Tensor) else None for each in targets]
         for tensor in written:
             self._wrote(tensor, before)
@@ -176,7 +156,7 @@ class _Recorder(TorchDispatchMode):
             result = function(*args, **kwargs)
         self._remember(result)
         if any(isinstance(each, Ref) for each in tree_flatten(arguments)[0]):
-            self.recording.steps.append(Step(_OWN[function], function, arguments, [self._number(result)], place))
+            self.recording.steps.append(Step(OWN[function], function, arguments, [self._number(result)], place))
         return result
 
     @contextmanager
@@ -193,7 +173,7 @@ class _Recorder(TorchDispatchMode):
 
     def finish(self, returned: Any) -> Recording:
         """The recording, once the network returned."""
-        self.recording.output = _tree(returned, self._argument)
+        self.recording.output = results_of(returned, self._argument)
         return self.recording
 
     # -- tensors ---------------------------------------------------------------------------------------------------
@@ -205,7 +185,7 @@ class _Recorder(TorchDispatchMode):
         for tensor in tree_flatten(result)[0]:
             if isinstance(tensor, Tensor) and id(tensor) not in self._seen:
                 self._seen[id(tensor)] = tensor
-                self._shared[_storage(tensor)].append(tensor)
+                self._shared[storage(tensor)].append(tensor)
 
     def _number(self, tensor: Tensor) -> int:
         """A new number for what ``tensor`` holds now."""
@@ -235,14 +215,14 @@ class _Recorder(TorchDispatchMode):
         """Values of constants that share memory with what is about to be written, by id of the tensor."""
         found = {}
         for tensor in written:
-            if any(_storage(tensor) == _storage(own) for own in self.recording.state.values()):
+            if any(storage(tensor) == storage(own) for own in self.recording.state.values()):
                 self.refuse(
                     place.named("in-place"), "writing into a parameter or buffer of the network",
                     "compute a new tensor instead; a converted network keeps no state between images",
                 )  # fmt: skip
             self._remember(tensor)
             with self.pause():
-                for other in self._shared[_storage(tensor)]:
+                for other in self._shared[storage(tensor)]:
                     if not self._tracked(other):
                         found[id(other)] = other.detach().clone()
         return found
@@ -250,24 +230,22 @@ class _Recorder(TorchDispatchMode):
     def _wrote(self, tensor: Tensor, before: dict[int, Tensor]) -> None:
         """Every other view of the memory sees what was written: the next time it is read."""
         number = self._ids[id(tensor)]
-        for other in self._shared[_storage(tensor)]:
+        for other in self._shared[storage(tensor)]:
             if other is tensor:
                 continue
             if id(other) not in self._ids:
                 held = self.recording
-                held.steps.append(
-                    Step(CONSTANT, _held, {"value": before[id(other)]}, [], Place("", "", None, False))
-                )
+                held.steps.append(Step(CONSTANT, _held, {"value": before[id(other)]}, [], Place("", "", None, False)))
                 held.steps[-1].results = [self._number(other)]
             self._writes[id(other)].append((number, tensor))
 
     def _catch_up(self, tensor: Tensor) -> None:
         for number, source in self._writes.pop(id(tensor), []):
-            if _geometry(source) == _geometry(tensor):
+            if geometry(source) == geometry(tensor):
                 self._ids[id(tensor)] = number
                 continue
             with self.pause():
-                places = _places(tensor, source)
+                places = places_in(tensor, source)
             if not bool((places >= 0).any()):
                 continue
             arguments = {"self": Ref(self._ids[id(tensor)]), "source": Ref(number), "places": places}
@@ -316,12 +294,6 @@ def _held(value: Tensor) -> Tensor:
     return value
 
 
-def rewritten(self: Tensor, source: Tensor, places: Tensor) -> Tensor:
-    """``self`` with the elements of ``source`` where ``places`` names one."""
-    taken = source.flatten()[places.clamp(min=0).flatten()].reshape(places.shape)
-    return torch.where(places >= 0, taken, self)
-
-
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.DataParallel)
 
 
@@ -334,91 +306,10 @@ class _Calls(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         recorder = self._recorder
-        if func in _OWN:
+        if func in OWN:
             return recorder.own_operator(func, args, kwargs or {})
         name = getattr(func, "__name__", "")
         if name in _LEAVING and not recorder.paused and args and recorder._tracked(args[0]):
             operation = f"the numbers of a tensor outside PyTorch ({name})"
             recorder.refuse(recorder._place().named(name), operation, _PLAIN_NUMBERS)
         return func(*args, **(kwargs or {}))
-
-
-def _tree(value: Any, of: Callable[[Any], Any]) -> Any:
-    """What a network returned with ``of`` applied to its tensors, in dicts, tuples and lists at any depth."""
-    if isinstance(value, dict):
-        return {str(key): _tree(each, of) for key, each in value.items()}
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return {name: _tree(each, of) for name, each in zip(value._fields, value, strict=True)}
-    if isinstance(value, tuple | list):
-        return [_tree(each, of) for each in value]
-    if hasattr(value, "to_tuple") and hasattr(value, "items"):
-        return {str(key): _tree(each, of) for key, each in value.items()}
-    return of(value)
-
-
-def _bound(func: Any, args: Any, kwargs: Any, of: Callable[[Any], Any]) -> dict[str, Any]:
-    """Arguments by the names of the operator's schema, defaults included."""
-    found: dict[str, Any] = {}
-    for position, argument in enumerate(func._schema.arguments):
-        if position < len(args) and not argument.kwarg_only:
-            found[argument.name] = tree_map(of, args[position])
-        elif argument.name in kwargs:
-            found[argument.name] = tree_map(of, kwargs[argument.name])
-        elif argument.has_default_value():
-            found[argument.name] = argument.default_value
-    return found
-
-
-def _written(func: Any, args: Any, kwargs: Any) -> list[Tensor]:
-    """The tensors that an operator writes into."""
-    found: list[Tensor] = []
-    for position, argument in enumerate(func._schema.arguments):
-        if argument.alias_info is not None and argument.alias_info.is_write:
-            value = args[position] if position < len(args) else kwargs.get(argument.name)
-            found += [each for each in tree_flatten(value)[0] if isinstance(each, Tensor)]
-    return found
-
-
-def _module_names(model: nn.Module) -> dict[int, str]:
-    """Dotted names of modules, without the wrappers that only distribute or compile."""
-    inner, wrappers = model, []
-    while True:
-        wrappers.append(inner)
-        wrapped = getattr(inner, "_orig_mod", None)
-        if wrapped is None and isinstance(inner, nn.DataParallel | nn.parallel.DistributedDataParallel):
-            wrapped = inner.module
-        if not isinstance(wrapped, nn.Module):
-            break
-        inner = wrapped
-    names: dict[int, str] = {}
-    for name, module in inner.named_modules(remove_duplicate=False):
-        parts = [part for part in name.split(".") if part != "_orig_mod"]
-        names.setdefault(id(module), ".".join(parts))
-    return names | {id(wrapper): "" for wrapper in wrappers}
-
-
-def _storage(tensor: Tensor) -> int:
-    try:
-        return int(tensor.untyped_storage()._cdata)
-    except (NotImplementedError, RuntimeError):  # sparse tensors have none
-        return -id(tensor)
-
-
-def _geometry(tensor: Tensor) -> tuple[Any, ...]:
-    return tensor.storage_offset(), tuple(tensor.shape), tuple(tensor.stride())
-
-
-def _positions(tensor: Tensor) -> Tensor:
-    """For every element of a strided tensor: its number in the storage."""
-    found = torch.full(tuple(tensor.shape), tensor.storage_offset(), dtype=torch.int64)
-    for axis, (size, stride) in enumerate(zip(tensor.shape, tensor.stride(), strict=True)):
-        found += (torch.arange(size) * stride).reshape([size if a == axis else 1 for a in range(tensor.ndim)])
-    return found
-
-
-def _places(tensor: Tensor, source: Tensor) -> Tensor:
-    """For every element of ``tensor``: the number of the element of ``source`` on the same memory, -1 where none is."""
-    theirs, order = _positions(source).flatten().sort()
-    mine = _positions(tensor)
-    found = torch.searchsorted(theirs, mine).clamp(max=max(len(theirs) - 1, 0))
-    return torch.where(theirs[found] == mine, order[found], -1)

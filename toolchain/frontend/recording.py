@@ -1,4 +1,4 @@
-"""What a run of the user's module executed: ATen operators on numbered values, each with its place in the user's code."""
+"""What a run of the user's module executed: ATen operators on numbered values, each with its place in the code."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from torch import Tensor
 from torch.utils._pytree import tree_flatten
 
 from spikec.frontend.obstacles import Obstacle
-
 
 #: What users call operators that ATen names otherwise.
 _SPOKEN = {

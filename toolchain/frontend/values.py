@@ -21,8 +21,8 @@ Run = Callable[[list[Tensor], str], Any]
 
 @dataclass(frozen=True, eq=False)
 class Value:
-    """One tensor. ``shape``: as the user's code sees it, with the batch axis. ``scale`` and ``shift``: what elements are
-    multiplied with, and what is added then, float64, of that shape.
+    """One tensor. ``shape``: as the user's code sees it, with the batch axis. ``scale`` and ``shift``: what elements
+    are multiplied with, and what is added then, float64, of that shape.
 
     ``index``: int64 of that shape; 0 where an element is none of a node's, else 1 + its number among the elements of
     ``sources``, counted source after source, image after image. None: all elements of the one source, in order.
@@ -50,7 +50,7 @@ class Value:
 
 def elements(node: fx.Node, batch: int) -> int:
     """How many numbers a node gives for a batch."""
-    return batch * math.prod(node.meta["shape"])
+    return int(batch * math.prod(node.meta["shape"]))
 
 
 def reshaped(value: Value, shape: Sequence[int]) -> Value:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from spikec.errors import ConversionError
 from spikec.frontend.modules import staircase
-from spikec.frontend.recorder import one_operator
+from spikec.frontend.own_operators import one_operator
 
 Order = Literal["floor_clamp", "clamp_floor"]
 

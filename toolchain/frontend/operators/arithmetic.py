@@ -24,10 +24,15 @@ def constant(value: Any) -> Tensor | None:
     return None
 
 
+def _common(*shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape that several broadcast to."""
+    return tuple(torch.broadcast_shapes(*shapes))  # type: ignore[no-untyped-call]
+
+
 def with_constants(b: Builder, call: Call, value: Value, scale: Tensor | None, shift: Tensor | None) -> Value:
     """``value * scale + shift``; constants broadcast, and folding into the layer before is tried at once."""
-    wide = torch.broadcast_shapes(value.shape, *(each.shape for each in (scale, shift) if each is not None))
-    if tuple(wide) != value.shape:
+    wide = _common(value.shape, *(tuple(each.shape) for each in (scale, shift) if each is not None))
+    if wide != value.shape:
         value = broadcast(b, value, wide)
     if value.plain and len(b.shape(value.sources[0])) == max(len(value.shape) - 1, 1) and value.shape[0] == b.batch:
         channels = [_per_channel(each, value.shape) for each in (scale, shift)]
@@ -70,7 +75,7 @@ def broadcast(b: Builder, value: Value, shape: Any) -> Value:
 
 def total(b: Builder, call: Call, first: Value, second: Value) -> Value:
     """The sum of two branches, in the layout of one of them where both have it."""
-    shape = torch.broadcast_shapes(first.shape, second.shape)
+    shape = _common(first.shape, second.shape)
     first, second = broadcast(b, first, shape), broadcast(b, second, shape)
     if first.scale is not None or first.shift is not None or not bijective(b, first):
         first, second = second, first

@@ -9,8 +9,9 @@ from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from spikec.frontend.builder import Builder, Call, handles
+from spikec.frontend.memory import rewritten
 from spikec.frontend.obstacles import RefusalError
-from spikec.frontend.recorder import REWRITTEN, rewritten
+from spikec.frontend.recorder import REWRITTEN
 from spikec.frontend.values import Value, moved, reshaped
 
 
@@ -54,7 +55,7 @@ def copied(b: Builder, call: Call) -> Any:
 def written_elsewhere(b: Builder, call: Call) -> Any:
     """A tensor of which another view was written into."""
     places: Tensor = call["places"]
-    return _moved(b, call, [call["self"], call["source"]], lambda given, _: rewritten(*given, places))
+    return _moved(b, call, [call["self"], call["source"]], lambda given, _: rewritten(given[0], given[1], places))
 
 
 def _moved(b: Builder, call: Call, operands: list[Any], run: Any) -> Value:
@@ -63,9 +64,10 @@ def _moved(b: Builder, call: Call, operands: list[Any], run: Any) -> Value:
 
 
 @handles(
-    "permute", "transpose", "t", "numpy_T", "movedim", "expand", "repeat", "slice", "select", "split", "split_with_sizes", "chunk",
-    "unbind", "index", "index_select", "flip", "roll", "rot90", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "unfold",
-    "diagonal", "narrow", "tile", "gather", "take_along_dim", "im2col", "native_channel_shuffle",
+    "permute", "transpose", "t", "numpy_T", "movedim", "expand", "repeat", "slice", "select", "split",
+    "split_with_sizes", "chunk", "unbind", "index", "index_select", "flip", "roll", "rot90", "pixel_shuffle",
+    "pixel_unshuffle", "channel_shuffle", "unfold", "diagonal", "narrow", "tile", "gather", "take_along_dim", "im2col",
+    "native_channel_shuffle",
     "reflection_pad1d", "reflection_pad2d", "replication_pad1d", "replication_pad2d",
     "upsample_nearest1d", "upsample_nearest2d", "_upsample_nearest_exact1d", "_upsample_nearest_exact2d",
     "slice_scatter", "select_scatter", "cat", "stack",

@@ -11,7 +11,6 @@ from torch import fx
 from spikec.frontend.builder import Builder, Call, handles
 from spikec.frontend.modules import AveragePool, Convolution, LinearMap, MaxPool, sparse
 from spikec.frontend.obstacles import RefusalError
-from spikec.frontend.operators.layers import by_matrix
 from spikec.frontend.values import Value
 from spikec.ir import operations as ig
 from spikec.ir.operations.max_pool import adaptive_places

@@ -50,7 +50,7 @@ def _windows(b: Builder, call: Call, value: Value, factor: float) -> Value | Non
         return None
     (source,) = value.sources
     shape = b.shape(source)
-    if len(shape) != 3 or value.index is None and value.scale is None and math.prod(shape) == 1:
+    if len(shape) != 3 or (value.index is None and value.scale is None and math.prod(shape) == 1):
         return None
     whole = torch.arange(1, b.batch * math.prod(shape) + 1).reshape(b.batch, *shape)
     if value.index is not None and value.index.numel() != whole.numel():

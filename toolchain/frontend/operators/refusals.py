@@ -23,7 +23,8 @@ _REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
     "SiLU or Mish": (("silu", "mish", "hardswish", "glu"), _ACTIVATION),
     "an activation with negative values": (("elu", "selu", "celu", "rrelu_with_noise"), _ACTIVATION),
     "a smooth activation": (("softplus", "exp", "expm1", "erf", "sin", "cos"), _ACTIVATION),
-    "rounding": (("round", "ceil", "trunc", "frac", "floor_divide", "remainder", "fmod", "fake_quantize_per_tensor_affine_cachemask"), _STAIRS),
+    "rounding": (("round", "ceil", "trunc", "frac", "floor_divide", "remainder", "fmod",
+                  "fake_quantize_per_tensor_affine_cachemask"), _STAIRS),
     "softmax": (
         ("_softmax", "_log_softmax", "_safe_softmax", "logsumexp"),
         "only a last one over the classes (dim=1), which changes no order, is left out; let the network end in logits",

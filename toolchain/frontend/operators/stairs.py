@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import fx
+from torch import Tensor, fx
 
 from spikec.frontend.builder import Builder, Call, handles
 from spikec.frontend.modules import ChannelAffine, Rectifier, Staircase
@@ -59,13 +59,17 @@ def _clipped_before(b: Builder, value: Value) -> tuple[fx.Node, float, float, fl
         return None
     (node,) = value.sources
     affine = b.module(node)
-    if not isinstance(affine, ChannelAffine) or affine.scale.unique().numel() > 1 or affine.shift.unique().numel() > 1:
+    if not isinstance(affine, ChannelAffine) or not (_uniform(affine.scale) and _uniform(affine.shift)):
         return None
     (before,) = node.all_input_nodes
     rectifier = b.module(before)
     if not isinstance(rectifier, Rectifier) or rectifier.bound is None or float(affine.scale[0]) <= 0:
         return None
     return before.all_input_nodes[0], float(affine.scale[0]), float(affine.shift[0]), rectifier.bound
+
+
+def _uniform(values: Tensor) -> bool:
+    return bool((values == values.flatten()[0]).all())
 
 
 _AFTER: dict[str, Callable[[Call, Stairs], Stairs]] = {}

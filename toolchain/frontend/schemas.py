@@ -1,0 +1,45 @@
+"""Arguments and results of operators by the names of their schemas."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+from torch.utils._pytree import tree_flatten, tree_map
+
+
+def results_of(value: Any, of: Callable[[Any], Any]) -> Any:
+    """What a network returned with ``of`` applied to its tensors, in dicts, tuples and lists at any depth."""
+    if isinstance(value, dict):
+        return {str(key): results_of(each, of) for key, each in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return {name: results_of(each, of) for name, each in zip(value._fields, value, strict=True)}
+    if isinstance(value, tuple | list):
+        return [results_of(each, of) for each in value]
+    if hasattr(value, "to_tuple") and hasattr(value, "items"):
+        return {str(key): results_of(each, of) for key, each in value.items()}
+    return of(value)
+
+
+def bound(func: Any, args: Any, kwargs: Any, of: Callable[[Any], Any]) -> dict[str, Any]:
+    """Arguments by the names of the operator's schema, defaults included."""
+    found: dict[str, Any] = {}
+    for position, argument in enumerate(func._schema.arguments):
+        if position < len(args) and not argument.kwarg_only:
+            found[argument.name] = tree_map(of, args[position])
+        elif argument.name in kwargs:
+            found[argument.name] = tree_map(of, kwargs[argument.name])
+        elif argument.has_default_value():
+            found[argument.name] = argument.default_value
+    return found
+
+
+def written_by(func: Any, args: Any, kwargs: Any) -> list[Tensor]:
+    """The tensors that an operator writes into."""
+    found: list[Tensor] = []
+    for position, argument in enumerate(func._schema.arguments):
+        if argument.alias_info is not None and argument.alias_info.is_write:
+            value = args[position] if position < len(args) else kwargs.get(argument.name)
+            found += [each for each in tree_flatten(value)[0] if isinstance(each, Tensor)]
+    return found
