@@ -20,6 +20,7 @@ from spikec.frontend.final import DROPPED, drop_final
 from spikec.frontend.max_places import settle_max_pools
 from spikec.frontend.modules import Lift
 from spikec.frontend.obstacles import refuse
+from spikec.frontend.parts import activate_parts
 from spikec.frontend.relays import insert_relays
 from spikec.frontend.tracing import is_trained_activation, trace, where
 from spikec.ir.types import lifted
@@ -52,6 +53,7 @@ def canonicalize(model: nn.Module, example: Tensor) -> fx.GraphModule:
         graph.meta[DROPPED] = left_out
     graph.graph.eliminate_dead_code()
     settle_max_pools(graph, example)
+    activate_parts(graph)
     insert_relays(graph)
     require_equal(raw, graph, example)
     return graph

@@ -32,7 +32,7 @@ from spikec.quantization.scales import Int8, Precision, Units
 from spikec.quantization.search import activity
 from spikec.quantization.sequences import sequence_graph
 from spikec.quantization.synapses import Names, synapse_nodes
-from spikec.simulation import simulate
+from spikec.simulation.golden import GoldenModel
 
 #: Units are made coarser at most this often, and this many times: beyond, weights would have no bits left.
 _ATTEMPTS, _COARSEST = 6, 64.0
@@ -243,7 +243,7 @@ def _overflows(
     loose = [name for name, b in ranges.membranes.items() if max(b.high, -b.low) > limit]
     if not loose:
         return {}
-    trace = simulate(graph, network.example, counts=False, measure=True)
+    trace = GoldenModel(graph, measure=True, ranges=ranges).run(network.example, counts=False)
     return {
         name: trace.membrane[name] for name in loose if max(trace.membrane[name][1], -trace.membrane[name][0]) > limit
     }
