@@ -13,6 +13,7 @@ from spikec.frontend.modules import (
     Dense,
     FlattenAll,
     Lift,
+    LinearMap,
     MaxPool,
     Rectifier,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "Dense",
     "FlattenAll",
     "Lift",
+    "LinearMap",
     "MaxPool",
     "Obstacle",
     "Rectifier",

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from spikec.frontend.modules import LARGEST_MATRIX
 from spikec.ir.operations.windows import output_size
 from spikec.ir.types import Shape
 
 Float64 = npt.NDArray[np.float64]
 Pads = tuple[int, int, int, int]
-
-#: Largest dense matrix (entries) that a convolution may be unrolled into where a dense layer follows it directly.
-_DENSE_LIMIT = 2**26
 
 
 class NotComposableError(Exception):
@@ -141,7 +139,7 @@ def _mixed(outer: Float64, inner: Float64) -> Float64:
 def unroll(kernel: Kernel, shape: Shape) -> Float64:
     """The matrix of a convolution on an image of ``shape``: [prod(output), prod(shape)] in C, H, W order."""
     out = kernel.output_shape(shape)
-    if int(np.prod(out)) * int(np.prod(shape)) > _DENSE_LIMIT:
+    if int(np.prod(out)) * int(np.prod(shape)) > LARGEST_MATRIX:
         raise NotComposableError(
             "a Linear reads a large convolution with no activation between them; add an activation"
         )

@@ -230,7 +230,7 @@ class Synapse(Linear):
 
     @property
     def weights_met(self) -> int:
-        """Weights of one output channel that some connection uses."""
+        """Weights of one output channel that some connection uses; of the channel with the most."""
         raise self._lacks("weights_met")
 
     @property
