@@ -218,6 +218,23 @@ def test_interval_of_wide_numbers_is_exact(node, seed, bits):
         np.testing.assert_array_equal(found, plain * (2**bits + 1))
 
 
+def test_intervals_do_not_depend_on_settings_of_torch():
+    rng = np.random.default_rng(0)
+    node = affine("dense", ["x"], rng.integers(-127, 128, (5, 700)))
+    low, high = rng.integers(-300, 1, 700), rng.integers(0, 300, 700)
+    expected = node.interval(low, high)
+    torch.set_float32_matmul_precision("medium")
+    try:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            found = node.interval(low, high)
+    finally:
+        torch.set_float32_matmul_precision("highest")
+    exact = np.maximum(node.weight * low, node.weight * high).sum(1)
+    np.testing.assert_array_equal(found[1], exact)
+    np.testing.assert_array_equal(found[0], expected[0])
+    assert found[2] == expected[2]
+
+
 def test_interval_of_nothing_is_nothing():
     for node in (affine("a", ["x"], np.ones((2, 3))), Flatten("f", ("x",), (1, 2, 2), (4,))):
         zero = np.zeros(node.input_shape, np.int64)

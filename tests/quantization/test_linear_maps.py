@@ -16,7 +16,7 @@ from torch import fx, nn
 import spikec as tc
 from spikec.conversion.network import run_steps
 from spikec.errors import ConversionError, GraphError
-from spikec.frontend import Dense, LinearMap
+from spikec.frontend import Convolution, Dense, FlattenAll, LinearMap
 from spikec.frontend.modules import LARGEST_MATRIX
 from spikec.ir import Affine, Unflatten, as_integer, decode, text
 from spikec.ir.profile.portable import portable
@@ -117,6 +117,19 @@ def test_zeros_are_no_synapses():
     assert not graph.nodes["head"].sparse
     assert node.padded_macs == int(node.structure().sum()) == 3 * 8 * 8  # one input for each output
     assert node.fan_out(node.structure()).tolist() == [4] * 48
+
+
+def test_a_large_matrix_is_named():
+    root, graph = nn.Module(), fx.Graph()
+    root.n1, root.flat, root.head = neurons(1.0), FlattenAll(), Dense(torch.ones(2, 4096))
+    root.stem = Convolution(torch.ones(1, 1, 1, 1), torch.zeros(1))
+    root.up, root.n2 = LinearMap.of(lambda x: F.interpolate(x, scale_factor=2), (1, 32, 32)), neurons(1.0)
+    x = graph.placeholder("input")
+    for name in ("stem", "n1", "up", "n2", "flat", "head"):
+        x = graph.call_module(name, (x,))
+    graph.output(x)
+    with pytest.warns(UserWarning, match=r"up is no convolution: .* matrix of 4194304 weights, 4096 of them not zero"):
+        tc.lower(network(graph, root, torch.rand(1, 1, 32, 32)))
 
 
 @pytest.mark.parametrize("bits", [8, 4])

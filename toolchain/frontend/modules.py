@@ -156,15 +156,14 @@ class LinearMap(nn.Module):
         self.register_buffer("bias", zeros if bias is None else bias.detach().clone())
 
     @classmethod
-    def of(cls, function: Callable[[Tensor], Tensor], inputs: Shape) -> LinearMap:
-        """The map that ``function`` [N, *inputs] -> [N, *outputs] computes on float32, each image of
-        a batch alone.
+    def of(cls, function: Callable[[Tensor], Tensor], inputs: Shape, device: torch.device | str = "cpu") -> LinearMap:
+        """The map that ``function`` [N, *inputs] -> [N, *outputs] computes on float32 on ``device``, each image alone.
 
         Raises :class:`ConversionError` where it is not linear plus a constant, or its matrix would have more than
         ``LARGEST_MATRIX`` entries.
         """
         with torch.no_grad():
-            constant = function(torch.zeros(1, *inputs))
+            constant = function(torch.zeros(1, *inputs, device=device))
             outputs, columns = tuple(constant.shape[1:]), math.prod(inputs)
             if columns * constant.numel() > LARGEST_MATRIX:
                 raise ConversionError(
@@ -176,14 +175,14 @@ class LinearMap(nn.Module):
             at_once = max(1, min(columns, _AT_ONCE // max(columns, constant.numel())))
             for first in range(0, columns, at_once):
                 number = min(at_once, columns - first)
-                units = torch.zeros(number, columns)
+                units = torch.zeros(number, columns, device=device)
                 units[torch.arange(number), first + torch.arange(number)] = 1.0
                 images = (function(units.reshape(number, *inputs)) - constant).flatten(1)
                 column, row = images.nonzero(as_tuple=True)
                 found.append(torch.stack([row, column + first]))
                 values.append(images[column, row])
             made = cls(torch.cat(found, 1), torch.cat(values), inputs, outputs, constant.flatten())
-            probe = torch.randn(2, *inputs, generator=torch.Generator().manual_seed(0))
+            probe = torch.randn(2, *inputs, generator=torch.Generator().manual_seed(0)).to(device)
             wanted = function(probe)
             if not torch.allclose(made(probe), wanted, rtol=1e-4, atol=1e-4 * float(wanted.abs().max())):
                 raise ConversionError(f"an operation from {inputs} to {outputs} is not linear: it cannot be a synapse")

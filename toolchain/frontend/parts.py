@@ -14,7 +14,7 @@ from typing import cast
 import torch
 from torch import Tensor, fx, nn
 
-from spikec.frontend.modules import AveragePool, ChannelAffine, Convolution, Dense, MaxPool
+from spikec.frontend.modules import AveragePool, ChannelAffine, Convolution, Dense, LinearMap, MaxPool
 from spikec.frontend.nodes import is_activation, module_of
 
 
@@ -80,7 +80,7 @@ def _parts(node: fx.Node) -> Iterator[fx.Node]:
 
 def _has_weights(graph: fx.GraphModule, node: fx.Node) -> bool:
     """Whether a linear operation that always becomes a synapse stands here."""
-    return isinstance(module_of(graph, node), Convolution | Dense | ChannelAffine | AveragePool)
+    return isinstance(module_of(graph, node), Convolution | Dense | ChannelAffine | AveragePool | LinearMap)
 
 
 def _free(graph: fx.GraphModule, wanted: str) -> Iterator[str]:

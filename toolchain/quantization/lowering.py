@@ -36,6 +36,8 @@ from spikec.simulation.golden import GoldenModel
 
 #: Units are made coarser at most this often, and this many times: beyond, weights would have no bits left.
 _ATTEMPTS, _COARSEST = 6, 64.0
+#: Entries of a matrix from which on the user is told of it.
+_LARGE_MATRIX = 2**20
 _FEWER = "use fewer timesteps (-T): coarser weights would have no bits left"
 _ROUNDED_ANEW = (
     "the weights keep the units they were trained with: give bits (--bits 8) to round them anew, or fewer timesteps"
@@ -92,9 +94,20 @@ def lower(
             f"coarser ({listed}) and weights there have fewer bits",
             stacklevel=2,
         )
+    for name, weights, synapses in _large_matrices(graph):
+        warnings.warn(
+            f"{name} is no convolution: it is written as a matrix of {weights} weights, {synapses} of them not zero",
+            stacklevel=2,
+        )
     built = build(graph)
     decode(built)
     return built
+
+
+def _large_matrices(graph: ig.IntegerGraph) -> list[tuple[str, int, int]]:
+    """Large matrices that are mostly zero: name, entries, and entries that are not zero."""
+    sparse = [node for node in graph.synapses if isinstance(node, ig.Affine) and node.sparse]
+    return [(n.name, n.weight.size, n.padded_macs) for n in sparse if n.weight.size >= _LARGE_MATRIX]
 
 
 def _lower_sequences(network: SequenceNetwork, precision: Precision, form: NumberFormat, force: bool) -> nir.NIRGraph:

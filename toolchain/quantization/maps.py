@@ -222,7 +222,8 @@ def linear(current: Current, entries: matrices.Entries, bias: Float64, name: str
             matrix = entries.after(term.dense)
         image = entries.outputs if len(entries.outputs) > 1 else None
         flat = len(term.shape) > 1
-        terms.append(replace(term, name=name, dense=matrix, kernel=None, flat=flat, image=image, sparse=True))
+        sparse = term.dense is None or term.sparse
+        terms.append(replace(term, name=name, dense=matrix, kernel=None, flat=flat, image=image, sparse=sparse))
     shape = entries.outputs
     total = matrices.by_element(bias, shape)
     if current.bias.any():

@@ -12,6 +12,7 @@ import numpy as np
 from spikec.errors import MissingImplementation, RangeError
 from spikec.ir.metadata import metadata_of, text_of
 from spikec.ir.operations.boxes import Box
+from spikec.ir.operations.exact import exact_floats
 from spikec.ir.operations.fields import span
 from spikec.ir.types import Int64, Shape
 
@@ -150,8 +151,7 @@ class Linear(Operation):
         size = None if weight is None else weight.abs()
 
         def apply(x: Int64, by: Tensor | None, dtype: torch.dtype) -> Tensor:
-            # NNPACK has transforms, which round.
-            with torch.inference_mode(), torch.backends.nnpack.flags(enabled=False):
+            with exact_floats():
                 return self.apply(torch.from_numpy(x)[None].to(dtype), None if by is None else by.to(dtype))[0]
 
         # Rounding to float32 makes a sum of n terms >= 0 wrong by a part n / 2**24 at most. Where it stays below 2**23
