@@ -22,7 +22,7 @@ from spikec.errors import ConversionError, DoesNotFit, RangeError
 from spikec.ir import build, decode
 from spikec.quantization.changes import lost
 from spikec.quantization.choices import choose, source_gains
-from spikec.quantization.currents import READOUT, float64, wiring
+from spikec.quantization.currents import READOUT, Wiring, float64, wiring
 from spikec.quantization.kernels import Float64
 from spikec.quantization.maps import Current
 from spikec.quantization.max_pools import pool_nodes
@@ -140,10 +140,11 @@ def _within_range(network: SpikingNetwork, precision: Precision, form: NumberFor
     """The integer graph, with coarser units where membranes leave the format's range on the example images, or, with
     several spikes per step, where the input of one step may leave it. The finest graph where that does not help, or
     where the weights were trained with their units."""
+    wires = wiring(network)
     coarser: dict[str, float] = {}
     finest: _Ranged | None = None
     for _ in range(_ATTEMPTS):
-        graph = integer_graph(network, precision, form, coarser)
+        graph = integer_graph(network, precision, form, coarser, wires)
         ranges = bounds(graph)
         made = _Ranged(graph, ranges, dict(coarser), _overflows(graph, form, ranges, network))
         finest = finest or made
@@ -159,11 +160,15 @@ def _within_range(network: SpikingNetwork, precision: Precision, form: NumberFor
 
 
 def integer_graph(
-    network: SpikingNetwork, precision: Precision, form: NumberFormat, coarser: Mapping[str, float] | None = None
+    network: SpikingNetwork,
+    precision: Precision,
+    form: NumberFormat,
+    coarser: Mapping[str, float] | None = None,
+    wires: Wiring | None = None,
 ) -> ig.IntegerGraph:
     """The integer graph of a converted network, before anything is checked. ``coarser``: factors, by population, by
-    which units are larger than they would be."""
-    wires = wiring(network)
+    which units are larger than they would be. ``wires``: the wiring of the network, where it is known."""
+    wires = wires or wiring(network)
     coding = network.input_range
     names = Names({"input", "output", READOUT, *network.neurons, *wires.pools})
     nodes: list[ig.Node] = [ig.InputNode("input", wires.input_shape, coding.dtype, coding.scale)]
