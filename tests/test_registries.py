@@ -15,14 +15,14 @@ import spikec.models
 import spikec.targets
 from spikec.implementations import TABLES, Implementations
 from spikec.ir.kinds import IF, BitSerialIF, CalibratedIF, GradedIF, Kind, Maximum, SignedIF, kinds
-from spikec.ir.operations import OPERATIONS, Affine, Convolution, Flatten, MaxPool, Operation, SumPool
+from spikec.ir.operations import OPERATIONS, Affine, Convolution, Flatten, MaxPool, Operation, SumPool, Unflatten
 
 #: Tables of software that knows a closed set, or of shortcuts: what they have. Everything else they refuse by name.
 CLOSED: dict[str, set[type]] = {
     "spikec.simulation.engines.counting.COUNTING": {IF, SignedIF, CalibratedIF, BitSerialIF, GradedIF, Maximum},
     "spikec.simulation.engines.counting.ON_COUNTS": {Flatten, MaxPool, SumPool},
     "spikec.ir.profile.portable.PLAIN": {IF},
-    "spikec.energy.conventions.syops.OPERATIONS": {Affine, Convolution, Flatten, MaxPool, SumPool},
+    "spikec.energy.conventions.syops.OPERATIONS": {Affine, Convolution, Flatten, MaxPool, SumPool, Unflatten},
     "spikec.energy.conventions.syops.NEURONS": {IF},
     "spikec.targets.interop.plain.PLAIN_NEURONS": {IF},
     "spikec.targets.lava.atrlif.ATRLIF_FITS": {IF},

@@ -76,13 +76,15 @@ def plain(graph: ig.IntegerGraph) -> PlainNetwork:
             f"a sum may reach {reach}, beyond the exact halves of float32 (2^23): these simulators would round it; "
             "use fewer weight bits or timesteps"
         )
-    for pool in graph:
-        if isinstance(pool, ig.MaxPool):
-            raise DoesNotFit(f"{pool.name}: simulators that read NIR have no max pool; use --max-pool average")
+    for node in graph:
+        if isinstance(node, ig.MaxPool):
+            raise DoesNotFit(f"{node.name}: simulators that read NIR have no max pool; use --max-pool average")
+        if isinstance(node, ig.Unflatten):
+            raise DoesNotFit(f"{node.name}: simulators that read NIR make no image of the outputs of an Affine")
     built = build(graph)
-    for name, node in built.nodes.items():
-        if not isinstance(node, (*NODES, nir.Input, nir.I, nir.Output)):
-            raise DoesNotFit(f"{name}: simulators that read NIR have no operation like {type(node).__name__}")
+    for name, held in built.nodes.items():
+        if not isinstance(held, (*NODES, nir.Input, nir.I, nir.Output)):
+            raise DoesNotFit(f"{name}: simulators that read NIR have no operation like {type(held).__name__}")
     return from_nir(built, order=list(graph.nodes), v_init=starts, readout=graph.readout.v_init)
 
 

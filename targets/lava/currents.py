@@ -80,6 +80,11 @@ def _flatten(node: ig.Flatten, total: Array | None) -> Array | None:
     return None if total is None else lava_layout(total, leading=1).reshape(len(total), -1)
 
 
+@LAVA_CURRENTS.register(ig.Unflatten)
+def _unflatten(node: ig.Unflatten, total: Array | None) -> Array | None:
+    return None if total is None else lava_layout(total.reshape(len(total), *node.output_shape), leading=1)
+
+
 def kernel_of(node: ig.Convolution) -> Kernel:
     """The convolution of a node, for maps in Lava's layout."""
     return Kernel(

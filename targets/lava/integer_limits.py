@@ -94,6 +94,12 @@ def _flatten(node: ig.Flatten, low: Array, high: Array) -> Interval:
     return np.repeat(low, repeat), np.repeat(high, repeat)
 
 
+@LAVA_LIMITS.register(ig.Unflatten)
+def _unflatten(node: ig.Unflatten, low: Array, high: Array) -> Interval:
+    channels = node.output_shape[0]
+    return low.reshape(channels, -1).min(axis=1), high.reshape(channels, -1).max(axis=1)
+
+
 def _sum(intervals: list[Interval], node: ig.Node) -> Interval:
     channels = getattr(node, "input_shape", node.output_shape)[0]
     zero = np.zeros(channels, np.int64)

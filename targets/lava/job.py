@@ -74,7 +74,7 @@ def write_job(folder: Path, job: Job) -> None:
     np.save(folder / "beats.npy", np.zeros(len(processes), np.int64))
     document = {
         "processes": processes,
-        "connections": [[c.source, c.target, c.flatten] for c in plan.connections],
+        "connections": [[c.source, c.target, c.views] for c in plan.connections],
         "models": dict(job.models),
         "precision": job.precision,
         "windows": list(plan.pieces) * job.images if plan.one_by_one else [plan.lava_steps(job.images)],

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from spikec.errors import DoesNotFit
 from spikec.implementations import Implementations
-from spikec.ir.operations import Affine, Convolution, Flatten, MaxPool, Operation, SumPool
+from spikec.ir.operations import Affine, Convolution, Flatten, MaxPool, Operation, SumPool, Unflatten
 from spikec.targets.lava.paths import CONV, DENSE, MAX_POOL, SUM_POOL
 
 Array = npt.NDArray[Any]
@@ -34,9 +34,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Reading:
-    """No process: whatever reads the operation reads its sources. ``flatten``: maps are reordered to C, H, W."""
+    """No process: whatever reads the operation reads its sources. ``view``: as values of this shape, in C, H, W order;
+    None: as they are."""
 
-    flatten: bool
+    view: tuple[int, ...] | None
 
 
 #: What an operation becomes in Lava. Used for operations that spikes reach. May raise ``DoesNotFit``.
@@ -47,7 +48,12 @@ LAVA_OPERATIONS: Implementations[Callable[[Any], Part | Reading]] = Implementati
 
 @LAVA_OPERATIONS.register(Flatten)
 def _flatten(node: Flatten) -> Reading:
-    return Reading(flatten=len(node.input_shape) > 1)
+    return Reading(node.output_shape if len(node.input_shape) > 1 else None)
+
+
+@LAVA_OPERATIONS.register(Unflatten)
+def _unflatten(node: Unflatten) -> Reading:
+    return Reading(node.output_shape)
 
 
 @LAVA_OPERATIONS.register(SumPool)

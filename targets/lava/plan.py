@@ -74,11 +74,12 @@ class ProcessSpec:
 
 @dataclass(frozen=True)
 class Connection:
-    """An edge from an out-port to an in-port; ``flatten`` reorders (W, H, C) to the C, H, W order of flat maps."""
+    """An edge from an out-port to an in-port. ``views``: shapes that its values are read in, one after the other, each
+    in C, H, W order, while ports of maps are (W, H, C)."""
 
     source: str
     target: str
-    flatten: bool = False
+    views: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -216,9 +217,9 @@ class _Planner:
         found: list[Connection] = []
         for name in node.sources:
             if name in self._readings:
-                flatten = self._readings[name].flatten
+                view = self._readings[name].view
                 through = self._origins(self._graph.nodes[name])
-                found += [replace(c, target=node.name, flatten=c.flatten or flatten) for c in through]
+                found += [replace(c, target=node.name, views=c.views + ((view,) if view else ())) for c in through]
             elif name in self._leaving:
                 found.append(Connection(name, node.name))
         return found

@@ -68,7 +68,7 @@ def _fingerprint(job: Job) -> str:
         add(spec.path, spec.name, spec.arrival, spec.parameters)
         for key, array in spec.arrays.items():
             add(key, array)
-    add([[c.source, c.target, c.flatten] for c in plan.connections])
+    add([[c.source, c.target, c.views] for c in plan.connections])
     for name, current in sorted(job.currents.items()):
         add(name, current)
     add("sent", job.sent)

@@ -62,12 +62,17 @@ def build(folder: Path, document: dict[str, Any]) -> list[Any]:
     precision = document["precision"]
     entries = enumerate(document["processes"])
     processes = {entry["name"]: _process(folder, index, entry, precision) for index, entry in entries}
-    for source, target, flatten in document["connections"]:
+    for source, target, views in document["connections"]:
         port = _out(processes[source])
-        if flatten:
-            port = port.transpose(tuple(reversed(range(len(port.shape))))).flatten()
+        for shape in views:
+            port = _reversed(_reversed(port).reshape(tuple(shape)))
         port.connect(_in(processes[target]))
     return list(processes.values())
+
+
+def _reversed(port: Any) -> Any:
+    """The port with its axes in the other order."""
+    return port.transpose(tuple(reversed(range(len(port.shape))))) if len(port.shape) > 1 else port
 
 
 def _process(folder: Path, index: int, entry: dict[str, Any], precision: str) -> Any:

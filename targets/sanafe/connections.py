@@ -10,7 +10,18 @@ import numpy as np
 
 from spikec.errors import DoesNotFit
 from spikec.implementations import Implementations
-from spikec.ir import Affine, Convolution, Flatten, Int64, IntegerGraph, MaxPool, Operation, Population, SumPool
+from spikec.ir import (
+    Affine,
+    Convolution,
+    Flatten,
+    Int64,
+    IntegerGraph,
+    MaxPool,
+    Operation,
+    Population,
+    SumPool,
+    Unflatten,
+)
 
 #: int64 [synapses, 2]: flat input and flat output of every existing synapse.
 PAIRS: Implementations[Callable[[Any], Int64]] = Implementations("list of synapses", f"{__name__}.PAIRS", Operation)
@@ -22,6 +33,7 @@ PAIRS.refuse(
     SumPool,
     MaxPool,
     Flatten,
+    Unflatten,
 )
 CELLS.refuse(
     lambda name: DoesNotFit(f"{name} into another synapse, with no neurons between, is not written for SANA-FE"),
@@ -35,7 +47,7 @@ CELLS.refuse(lambda name: DoesNotFit(f"{name} keeps sums of what arrived; SANA-F
 def _every_pair(node: Affine) -> Int64:
     outputs, inputs = node.weight.shape
     pairs: Int64 = np.indices((inputs, outputs)).reshape(2, -1).T
-    return pairs
+    return pairs[node.structure().T.reshape(-1) == 1] if node.sparse else pairs
 
 
 @PAIRS.register(Convolution)
@@ -55,8 +67,8 @@ def _taps(node: Convolution) -> Int64:
     return np.concatenate(pairs)
 
 
-@CELLS.register(Flatten)
-def _same(node: Flatten) -> Int64:
+@CELLS.register(Flatten, Unflatten)
+def _same(node: Flatten | Unflatten) -> Int64:
     return np.arange(np.prod(node.input_shape))
 
 

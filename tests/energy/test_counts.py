@@ -8,13 +8,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
+from helpers.linear_maps import FUNCTIONS, around
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+import spikec as tc
 from spikec.energy.counts import count
 from spikec.energy.fanout import fan_outs
 from spikec.errors import DataError
-from spikec.ir.operations import Affine, Convolution, Flatten, SumPool
+from spikec.ir import decode
+from spikec.ir.operations import Affine, Convolution, Flatten, SumPool, Unflatten
 from spikec.simulation import simulate
 
 SETTINGS = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -29,7 +33,11 @@ def connections(node):
             (np.unravel_index(i, node.input_shape), (o,), int(node.weight[o, i]))
             for o in range(node.weight.shape[0])
             for i in range(node.weight.shape[1])
+            if node.weight[o, i] or not node.sparse
         ]
+    if isinstance(node, Unflatten):
+        cells = itertools.product(*map(range, node.output_shape))
+        return [((index,), cell, 1) for index, cell in enumerate(cells)]
     if isinstance(node, Flatten):
         cells = itertools.product(*map(range, node.input_shape))
         return [(cell, (index,), 1) for index, cell in enumerate(cells)]
@@ -85,6 +93,20 @@ def brute_force(net, trace, name, applied):
         if not only_nonzero:
             events = sum(entering.values())
     return result[0], result[1], events
+
+
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+def test_sparse_matrices_match_brute_force(name):
+    images = torch.randint(0, 256, (3, 2, 4, 4), generator=torch.Generator().manual_seed(1)) / 255
+    spiking = around(name, seed=5, before="", after="", beside=False, example=images)
+    graph = decode(tc.lower(spiking, force=True))
+    trace = simulate(graph, images)
+    counts = count(graph, trace)
+    for synapse in ("map", "head"):
+        found = counts.synapses[synapse]
+        expected = brute_force(graph, trace, synapse, applied=1)
+        assert (found.synops, found.synops_nonzero, found.events) == expected
+    assert counts.synapses["map"].synops == counts.synapses["map"].synops_nonzero
 
 
 @st.composite

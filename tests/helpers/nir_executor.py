@@ -121,7 +121,8 @@ class Executor:
         if isinstance(node, nir.SumPool2d):
             return largest(self.graph, node, x) if str(self.own[name].get("op")) == "max_pool" else pool(node, x)
         assert isinstance(node, nir.Flatten)
-        return x.reshape(len(x), -1)
+        size = self.own[name]["output_size"] if str(self.own[name].get("op")) == "unflatten" else (-1,)
+        return x.reshape(len(x), *size)
 
     def train(self, name):
         """All emissions of a population, [steps, N, *shape]."""

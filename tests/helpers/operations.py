@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from helpers.graphs import random_windows
 from helpers.nodes import affine, convolution, windows
 from helpers.oracle import operate
-from spikec.ir.operations import Flatten, MaxPool, SumPool, Synapse
+from spikec.ir.operations import Flatten, MaxPool, SumPool, Synapse, Unflatten
 
 _PAIRS = st.tuples(st.integers(1, 2), st.integers(1, 2))
 
@@ -47,7 +47,10 @@ def affines(draw):
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     weight = rng.integers(-9, 10, (draw(st.integers(1, 5)), draw(st.integers(1, 6))))
     exponent = draw(st.sampled_from([0, 2]))
-    return affine("node", ["a"], weight << exponent, rng.integers(-9, 10, len(weight)), exponent)
+    made = affine("node", ["a"], weight << exponent, rng.integers(-9, 10, len(weight)), exponent)
+    if draw(st.booleans()):
+        return made
+    return replace(made, weight=made.weight * rng.integers(0, 2, weight.shape), sparse=True)
 
 
 @st.composite
@@ -65,6 +68,12 @@ def flattens(draw):
 
 
 @st.composite
+def unflattens(draw):
+    shape = tuple(draw(st.integers(1, 4)) for _ in range(3))
+    return Unflatten("node", ("a",), (math.prod(shape),), shape)
+
+
+@st.composite
 def max_pools(draw):
     """Any kernel, stride, padding, dilation, partial windows, adaptive."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
@@ -73,7 +82,7 @@ def max_pools(draw):
 
 
 SYNAPSES = st.one_of(convolutions(), affines())
-LINEAR = st.one_of(convolutions(), affines(), sum_pools(), flattens())
+LINEAR = st.one_of(convolutions(), affines(), sum_pools(), flattens(), unflattens())
 ALL = st.one_of(LINEAR, max_pools())
 
 

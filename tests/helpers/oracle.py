@@ -11,7 +11,7 @@ import numpy as np
 from helpers.leaky import fields_of, leaky
 from spikec.ir.coding import InputNode
 from spikec.ir.graph import Population, Readout
-from spikec.ir.operations import Affine, Convolution, Flatten, MaxPool, SumPool
+from spikec.ir.operations import Affine, Convolution, Flatten, MaxPool, SumPool, Unflatten
 
 # --- synapses ----------------------------------------------------------------------------------------------------
 
@@ -89,6 +89,8 @@ def operate(node, x, *, bias):
         return largest(node, x)
     if isinstance(node, Flatten):
         return x.reshape(-1)
+    if isinstance(node, Unflatten):
+        return x.reshape(node.output_shape)
     raise AssertionError(f"the oracle does not know the operation {type(node).__name__}: write it in {__name__}")
 
 

@@ -26,6 +26,7 @@ from spikec.ir.operations import (
     Operation,
     SumPool,
     Synapse,
+    Unflatten,
     operation_of,
 )
 from spikec.ir.operations.base import forget, register
@@ -37,7 +38,7 @@ _SETTINGS = settings(max_examples=60, deadline=None)
 
 
 def test_every_operation_is_drawn():
-    assert set(OPERATIONS.values()) == {Convolution, Affine, SumPool, MaxPool, Flatten}
+    assert set(OPERATIONS.values()) == {Convolution, Affine, SumPool, MaxPool, Flatten, Unflatten}
 
 
 def images(node, seed, n=2, largest=100):
@@ -217,6 +218,23 @@ def test_interval_of_wide_numbers_is_exact(node, seed, bits):
         np.testing.assert_array_equal(found, plain * (2**bits + 1))
 
 
+def test_intervals_do_not_depend_on_settings_of_torch():
+    rng = np.random.default_rng(0)
+    node = affine("dense", ["x"], rng.integers(-127, 128, (5, 700)))
+    low, high = rng.integers(-300, 1, 700), rng.integers(0, 300, 700)
+    expected = node.interval(low, high)
+    torch.set_float32_matmul_precision("medium")
+    try:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            found = node.interval(low, high)
+    finally:
+        torch.set_float32_matmul_precision("highest")
+    exact = np.maximum(node.weight * low, node.weight * high).sum(1)
+    np.testing.assert_array_equal(found[1], exact)
+    np.testing.assert_array_equal(found[0], expected[0])
+    assert found[2] == expected[2]
+
+
 def test_interval_of_nothing_is_nothing():
     for node in (affine("a", ["x"], np.ones((2, 3))), Flatten("f", ("x",), (1, 2, 2), (4,))):
         zero = np.zeros(node.input_shape, np.int64)
@@ -244,12 +262,14 @@ def test_structure_and_counts_of_weights(node):
     assert set(np.unique(structure)) <= {0, 1}
     np.testing.assert_array_equal(node.nonzero(), (node.weight != 0) & (structure == 1))
     met = 0
-    for place in np.argwhere(structure[0]):
+    fullest = int(structure.reshape(len(structure), -1).sum(1).argmax())
+    for place in np.argwhere(structure[fullest]):
         alone = np.zeros_like(structure)
-        alone[(0, *place)] = 1
+        alone[(fullest, *place)] = 1
         met += matrix(replace(node, weight=alone)).any()
     assert node.weights_met == met
-    assert node.padded_macs == math.prod(node.output_shape) * int(structure[0].sum())
+    each = math.prod(node.output_shape) // len(structure)
+    assert node.padded_macs == each * int(structure.sum())
     assert reached.sum() <= node.padded_macs
     np.testing.assert_array_equal(node.entered().reshape(-1), reached.any(0))
     np.testing.assert_array_equal(node.mantissas << node.weight_exp, node.weight)
@@ -318,7 +338,7 @@ def test_says_what_it_is(node):
     assert node.title.startswith(short.get(node.word, node.word))
     assert isinstance(node.numbers, str)
     reached = connected(node)
-    assert node.adds == (not isinstance(node, Flatten | MaxPool))
+    assert node.adds == (not isinstance(node, Flatten | Unflatten | MaxPool))
     assert not node.rearranges or (reached.sum(1) == 1).all()
     if isinstance(node, Synapse):
         assert node.described() == node.described("*").replace("*", "x")

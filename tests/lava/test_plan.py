@@ -116,7 +116,7 @@ def test_branches_meet_at_one_time():
         "readout": 3,
     }
     assert next(p for p in plan.processes if p.process == "Relay").parameters["delay"] == 2
-    assert Connection("p1", "fc", flatten=True) in plan.connections
+    assert Connection("p1", "fc", views=(residual().nodes["fc"].input_shape,)) in plan.connections
     assert plan.lava_steps(10) == 10 * 4 + 3
     assert plan.latency == 4 + 3
 

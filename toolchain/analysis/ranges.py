@@ -24,29 +24,31 @@ from spikec.analysis.widths import signed_bits
 from spikec.errors import GraphError
 from spikec.ir.coding import InputNode
 from spikec.ir.graph import Delayed, IntegerGraph, Node, Population, Readout
-from spikec.ir.kinds import CubaLIF
+from spikec.ir.kinds import CubaLIF, Timing
 from spikec.ir.operations import MaxPool, Operation, Synapse
 from spikec.ir.pools import pool_problems
 from spikec.ir.types import MEMBRANE_MAX, Int64
 
 
-@dataclass(frozen=True, eq=False)
 class Bound:
-    """Proven range of one quantity: ``lowest`` / ``highest`` int64, one value per neuron, both inclusive."""
+    """Proven range of one quantity: ``lowest`` / ``highest`` int64, one value per neuron, both inclusive.
 
-    node: str
-    lowest: Int64
-    highest: Int64
+    ``low`` and ``high``: the smallest and largest value that any neuron can reach.
+    """
+
+    def __init__(self, node: str, lowest: Int64, highest: Int64) -> None:
+        self.node, self.low, self.high = node, int(lowest.min()), int(highest.max())
+        # Large networks have more of these numbers than weights.
+        held = np.int32 if self.low >= -(2**31) and self.high < 2**31 else np.int64
+        self._lowest, self._highest = lowest.astype(held), highest.astype(held)
 
     @property
-    def low(self) -> int:
-        """Smallest value any neuron can reach."""
-        return int(self.lowest.min())
+    def lowest(self) -> Int64:
+        return self._lowest.astype(np.int64)
 
     @property
-    def high(self) -> int:
-        """Largest value any neuron can reach."""
-        return int(self.highest.max())
+    def highest(self) -> Int64:
+        return self._highest.astype(np.int64)
 
     @property
     def bits(self) -> int:
@@ -104,8 +106,9 @@ class _Flow:
 
     def bounds(self, node: str) -> tuple[Bound, Bound]:
         """The input of one step with and without biases."""
-        low, high = self.step.low, self.step.high
-        return Bound(node, low, high), Bound(node, low - self.bias, high - self.bias)
+        step = self.step
+        whole = Bound(node, step.low, step.high)
+        return whole, Bound(node, step.low - self.bias, step.high - self.bias) if self.bias.any() else whole
 
 
 def bounds(graph: IntegerGraph) -> Ranges:
@@ -121,7 +124,8 @@ def bounds(graph: IntegerGraph) -> Ranges:
     sums: dict[str, Bound] = {}
     membranes: dict[str, Bound] = {}
     magnitudes: dict[str, int] = {}
-    factor = coding_factor(graph)
+    factor, timing = coding_factor(graph), graph.timing
+    done = _last_readers(graph)
     for node in graph:
         if isinstance(node, InputNode):
             flows[node.name] = _input_flow(node)
@@ -135,9 +139,9 @@ def bounds(graph: IntegerGraph) -> Ranges:
         arriving = _arriving(graph, node, flows)
         if isinstance(node, Population | Readout):
             accumulators[node.name], sums[node.name] = arriving.bounds(node.name)
-            membrane = _membrane(graph, node, arriving)
+            membrane = _membrane(graph, timing, node, arriving)
             membranes[node.name] = Bound(node.name, membrane.low, membrane.high)
-            charge = (max(graph.emission_steps, factor) + 1) * arriving.partial
+            charge = (max(timing.emission_steps, factor) + 1) * arriving.partial
             magnitudes[node.name] = charge + membrane.magnitude
             if isinstance(node, Readout):
                 magnitudes[node.name] *= graph.emission_steps if node.decode == "sum" else 1
@@ -156,7 +160,21 @@ def bounds(graph: IntegerGraph) -> Ranges:
                 total = sent.neuron.reach(graph.emission_steps) if isinstance(sent, Population) else 0
                 magnitudes[node.name] = max(magnitudes[node.name], total)
             accumulators[node.name], sums[node.name] = flow.bounds(node.name)
+        for source in done.get(node.name, ()):
+            del flows[source]  # a large network has more of them than fit in memory
     return Ranges(accumulators, sums, membranes, magnitudes)
+
+
+def _last_readers(graph: IntegerGraph) -> dict[str, list[str]]:
+    """The nodes that no later node reads, by the last that does, be it as one of merged branches."""
+    last: dict[str, str] = {}
+    for node in graph:
+        for source in node.sources:
+            last |= {source: node.name} | dict.fromkeys(graph.nodes[source].sources, node.name)
+    done: dict[str, list[str]] = {}
+    for source, reader in last.items():
+        done.setdefault(reader, []).append(source)
+    return done
 
 
 def _arriving(graph: IntegerGraph, node: Node, flows: Mapping[str, _Flow]) -> _Flow:
@@ -202,18 +220,18 @@ def _image_of(node: Operation, interval: Interval) -> tuple[Interval, int]:
     return Interval(low, high), partial
 
 
-def _membrane(graph: IntegerGraph, node: Population | Readout, flow: _Flow) -> Interval:
+def _membrane(graph: IntegerGraph, timing: Timing, node: Population | Readout, flow: _Flow) -> Interval:
     start = constant(node.v_init)
     if graph.schedule == "layerwise":
         received = _received(graph, start, flow)
         return received if isinstance(node, Readout) else EMPTYING(node.neuron)(node, received)
-    steps = graph.timesteps if isinstance(node, Readout) else graph.timing.driven_steps
+    steps = graph.timesteps if isinstance(node, Readout) else timing.driven_steps
     currents = [flow.step] * steps + [flow.driven] * graph.drain
     if isinstance(node, Readout) and node.leak is not None:
         return leaked(node.leak, start, currents)
     if isinstance(node, Readout):
         return start + reduce(Interval.__add__, (c.with_zero for c in currents))
-    return CHARGING(node.neuron)(node, start, currents, graph.timing)
+    return CHARGING(node.neuron)(node, start, currents, timing)
 
 
 def _received(graph: IntegerGraph, start: Interval, flow: _Flow) -> Interval:

@@ -11,7 +11,7 @@ from torch import Tensor, fx, nn
 
 from spikec.conversion.neurons import Neuron
 from spikec.errors import ConversionError, DataError
-from spikec.frontend import ChannelAffine, Convolution, Dense, MaxPool
+from spikec.frontend import ChannelAffine, Convolution, Dense, LinearMap, MaxPool
 from spikec.ir.coding import InputRange
 from spikec.ir.types import Schedule
 
@@ -149,6 +149,6 @@ class StepRunner(fx.Interpreter):
         if isinstance(module, MaxPool):
             return _pooled(module, args[0], self.steps)
         result = super().call_module(target, args, kwargs)
-        if isinstance(module, Convolution | Dense | ChannelAffine) and result.shape[0] > self.constant:
+        if isinstance(module, Convolution | Dense | ChannelAffine | LinearMap) and result.shape[0] > self.constant:
             result[self.constant :] -= module(torch.zeros_like(args[0][:1]))
         return result

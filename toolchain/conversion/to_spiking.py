@@ -28,6 +28,7 @@ from spikec.frontend import (
     ChannelAffine,
     Convolution,
     Dense,
+    LinearMap,
     MaxPool,
     Rectifier,
     canonicalize,
@@ -176,7 +177,7 @@ def layer_names(graph: fx.GraphModule) -> dict[str, tuple[str, ...]]:
                 continue
             behind.add(source)
             waiting += source.all_input_nodes
-        weighted = [each for each in behind if isinstance(module_of(graph, each), Convolution | Dense)]
+        weighted = [each for each in behind if isinstance(module_of(graph, each), Convolution | Dense | LinearMap)]
         found[name] = (*(str(each.target) for each in sorted(weighted, key=order.__getitem__)), name)
     return found
 
@@ -210,7 +211,7 @@ def _passes_linear(graph: fx.GraphModule, node: fx.Node) -> bool:
         return False
     if node.op == "call_module":
         module = graph.get_submodule(str(node.target))
-        if isinstance(module, Convolution | Dense | AveragePool | ChannelAffine):
+        if isinstance(module, Convolution | Dense | AveragePool | ChannelAffine | LinearMap):
             return True
         if isinstance(module, MaxPool):  # identity synapses carry what it sends; an image has none
             return bool(node.all_input_nodes[0].op != "placeholder")

@@ -14,6 +14,7 @@ from torch.utils._pytree import tree_flatten, tree_map
 import spikec.frontend.operators  # noqa: F401  (importing registers the handlers)
 from spikec.errors import ConversionError
 from spikec.frontend.builder import HANDLERS, Builder, Call
+from spikec.frontend.concatenations import activate_parts
 from spikec.frontend.equivalence import require_equal
 from spikec.frontend.final import DROPPED, drop_final
 from spikec.frontend.max_places import settle_max_pools
@@ -64,6 +65,7 @@ def canonicalize(model: nn.Module, example: Tensor) -> fx.GraphModule:
         )  # fmt: skip
     graph.graph.eliminate_dead_code()
     settle_max_pools(graph, example)
+    activate_parts(graph)
     insert_relays(graph)
     require_equal(model, graph, example, recording, left_out)
     return graph

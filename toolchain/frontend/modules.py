@@ -9,11 +9,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from spikec.errors import ConversionError
 from spikec.ir import operations as ig
 from spikec.ir.types import Shape
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+#: Most entries of the matrix of a :class:`LinearMap`, zeros included: a file holds them all.
+LARGEST_MATRIX = 2**26
+#: Numbers computed at once while a matrix is read off an operation.
+_AT_ONCE = 2**24
 
 Pads = tuple[int, int, int, int]  # top, bottom, left, right
 
@@ -114,37 +120,66 @@ class Measured(ChannelAffine):
         super().__init__(torch.ones(channels), torch.zeros(channels))
 
 
-def sparse(rows: Tensor, columns: Tensor, entries: Tensor, size: tuple[int, int]) -> Tensor:
-    """A sparse float64 matrix [rows, columns], entries of one place added up."""
-    places = torch.stack([rows, columns])
-    return torch.sparse_coo_tensor(places, entries.double(), size, check_invariants=False).coalesce()
-
-
 class LinearMap(nn.Module):
-    """``y = matrix @ flat(x) + bias`` under ``output_shape``: any linear map between two populations.
+    """``y = M x + bias`` with any sparse matrix M, for what no other form expresses: upsampling, mirrored padding.
 
-    ``matrix``: sparse COO [outputs, inputs] in float64, coalesced; ``bias`` [outputs] or None; shapes without batch.
+    ``inputs`` and ``outputs``: shapes without the batch axis, flattened in C, H, W order for M. Entry k of M, at row
+    ``places[0, k]`` and column ``places[1, k]``, is ``values[k]``; no place appears twice. ``bias`` [prod(outputs)].
     """
 
+    places: Tensor
+    values: Tensor
     bias: Tensor
 
-    def __init__(self, matrix: Tensor, bias: Tensor | None, input_shape: Shape, output_shape: Shape) -> None:
+    def __init__(
+        self, places: Tensor, values: Tensor, inputs: Shape, outputs: Shape, bias: Tensor | None = None
+    ) -> None:
         super().__init__()
-        self.register_buffer("indices", matrix.indices().clone())
-        self.register_buffer("entries", matrix.values().detach().double().clone())
-        zeros = torch.zeros(matrix.shape[0], dtype=torch.float64)
-        self.register_buffer("bias", zeros if bias is None else bias.detach().double().clone())
-        self.input_shape, self.output_shape = tuple(input_shape), tuple(output_shape)
+        self.inputs, self.outputs = tuple(inputs), tuple(outputs)
+        self.register_buffer("places", places.detach().clone())
+        self.register_buffer("values", values.detach().clone())
+        zeros = torch.zeros(math.prod(outputs), dtype=values.dtype, device=values.device)
+        self.register_buffer("bias", zeros if bias is None else bias.detach().clone())
 
-    @property
-    def matrix(self) -> Tensor:
-        """The sparse matrix [outputs, inputs], float64."""
-        size = (len(self.bias), math.prod(self.input_shape))
-        return torch.sparse_coo_tensor(self.indices, self.entries, size, is_coalesced=True, check_invariants=False)
+    @classmethod
+    def of(cls, function: Callable[[Tensor], Tensor], inputs: Shape, device: torch.device | str = "cpu") -> LinearMap:
+        """The map that ``function`` [N, *inputs] -> [N, *outputs] computes on float32 on ``device``, each image alone.
+
+        Raises :class:`ConversionError` where it is not linear plus a constant, or its matrix would have more than
+        ``LARGEST_MATRIX`` entries.
+        """
+        with torch.no_grad():
+            constant = function(torch.zeros(1, *inputs, device=device))
+            outputs, columns = tuple(constant.shape[1:]), math.prod(inputs)
+            if columns * constant.numel() > LARGEST_MATRIX:
+                raise ConversionError(
+                    f"an operation from {inputs} to {outputs} that is no convolution needs a matrix of "
+                    f"{columns * constant.numel()} weights, more than {LARGEST_MATRIX}; use fewer channels or a "
+                    "smaller image there"
+                )
+            found, values = [], []
+            at_once = max(1, min(columns, _AT_ONCE // max(columns, constant.numel())))
+            for first in range(0, columns, at_once):
+                number = min(at_once, columns - first)
+                units = torch.zeros(number, columns, device=device)
+                units[torch.arange(number), first + torch.arange(number)] = 1.0
+                images = (function(units.reshape(number, *inputs)) - constant).flatten(1)
+                column, row = images.nonzero(as_tuple=True)
+                found.append(torch.stack([row, column + first]))
+                values.append(images[column, row])
+            made = cls(torch.cat(found, 1), torch.cat(values), inputs, outputs, constant.flatten())
+            probe = torch.randn(2, *inputs, generator=torch.Generator().manual_seed(0)).to(device)
+            wanted = function(probe)
+            if not torch.allclose(made(probe), wanted, rtol=1e-4, atol=1e-4 * float(wanted.abs().max())):
+                raise ConversionError(f"an operation from {inputs} to {outputs} is not linear: it cannot be a synapse")
+        return made
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = torch.sparse.mm(self.matrix.to(x.dtype), x.flatten(1).T).T + self.bias.to(x.dtype)
-        return y.reshape(len(x), *self.output_shape)
+        size = (math.prod(self.outputs), math.prod(self.inputs))
+        matrix = torch.sparse_coo_tensor(self.places, self.values, size, check_invariants=False)
+        y = torch.sparse.mm(matrix, x.flatten(1).T).T + self.bias
+        images: Tensor = y.reshape(len(x), *self.outputs)
+        return images
 
 
 class Staircase(nn.Module):

@@ -14,6 +14,7 @@ from spikec.frontend.modules import (
     Dense,
     FlattenAll,
     Lift,
+    LinearMap,
     MaxPool,
     Measured,
     Rectifier,
@@ -48,6 +49,8 @@ def _not_negative(graph: fx.GraphModule, node: fx.Node, known: dict[fx.Node, boo
         return False
     if isinstance(module, Convolution | Dense):
         return bool((module.weight >= 0).all()) and bool((module.bias >= 0).all())
+    if isinstance(module, LinearMap):
+        return bool((module.values >= 0).all()) and bool((module.bias >= 0).all())
     if isinstance(module, Measured):
         return False
     if isinstance(module, ChannelAffine):

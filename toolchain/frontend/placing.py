@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, fx
 
-from spikec.frontend.modules import Convolution, FlattenAll, LinearMap, sparse
+from spikec.frontend.modules import Convolution, FlattenAll, LinearMap
 from spikec.frontend.obstacles import RefusalError
 from spikec.frontend.values import Value, elements
 from spikec.ir.types import Shape, lifted
@@ -239,12 +239,17 @@ def _window(valid: Tensor, taken: Tensor, inputs: int) -> _Axis | None:
 
 def _map(b: Builder, call: Call, got: Picked, shape: Shape) -> fx.Node:
     """Any choice of elements, as a linear map with one entry a row."""
-    inputs, outputs = math.prod(b.shape(got.source)), math.prod(shape)
+    inputs = math.prod(b.shape(got.source))
     order = torch.arange(inputs) if got.element is None else got.element
     rows = (order >= 0).nonzero().flatten()
     factors = torch.ones(len(rows)).double() if got.scale is None else got.scale[rows]
-    matrix = sparse(rows, order[rows], factors, (outputs, inputs))
-    return b.emit(call, LinearMap(matrix, got.shift, b.shape(got.source), shape), got.source, shape)
+    places = torch.stack([rows, order[rows]])
+    layer = LinearMap(places, factors.float(), b.shape(got.source), shape, _float(got.shift))
+    return b.emit(call, layer, got.source, shape)
+
+
+def _float(values: Tensor | None) -> Tensor | None:
+    return None if values is None else values.float()
 
 
 def bijective(b: Builder, value: Value) -> bool:

@@ -4,7 +4,7 @@ from spikec.ir.coding import InputNode, InputRange
 from spikec.ir.graph import Delayed, IntegerGraph, Node, Population, Readout
 from spikec.ir.kinds import Kind, Timing
 from spikec.ir.leak import Leak
-from spikec.ir.operations import Affine, Convolution, Flatten, Linear, MaxPool, Operation, SumPool, Synapse
+from spikec.ir.operations import Affine, Convolution, Flatten, Linear, MaxPool, Operation, SumPool, Synapse, Unflatten
 from spikec.ir.profile.build import build
 from spikec.ir.profile.decode import as_integer, decode
 from spikec.ir.profile.diff import diff
@@ -37,6 +37,7 @@ __all__ = [
     "SumPool",
     "Synapse",
     "Timing",
+    "Unflatten",
     "as_integer",
     "build",
     "decode",

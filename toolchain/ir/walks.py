@@ -48,6 +48,8 @@ def latency_steps(graph: IntegerGraph) -> int:
 def groups(graph: IntegerGraph) -> list[tuple[Node, ...]]:
     """The nodes in groups that can be computed one after the other, for all steps at once: each node on its own, but
     those of one cycle together. Within a group they are in the order of the graph."""
+    if not graph.delayed:
+        return [(node,) for node in graph]
     after = {node.name: {n.name for n in graph.consumers(node.name)} for node in graph}
     for delayed in graph.delayed:
         after[delayed.of].add(delayed.name)

@@ -59,8 +59,11 @@ def choose(
         neuron = neurons.get(name)
         terms = [apply_gain(term, gains[term.source]) for term in current.terms]
         weights = [output_weights(term) for term in terms]
-        bias = channel_bias(current, weights[0].shape[0])
-        request = _request(_layers(name, current), weights, bias, neuron, precision, form)
+        channels = current.shape[0] if len(current.shape) > 1 else weights[0].shape[0]
+        bias = channel_bias(current, channels)
+        request = _request(
+            _layers(name, current), weights, np.abs(bias).reshape(channels, -1).max(1), neuron, precision, form
+        )
         request = replace(request, coarser=(coarser or {}).get(name, 1.0))
         if given:
             units = given_units(request, name, given)
@@ -82,19 +85,20 @@ def _layers(name: str, current: Current) -> list[str]:
 def _request(
     names: list[str],
     weights: list[Float64],
-    bias: Float64,
+    largest: Float64,
     neuron: Neuron | None,
     precision: Precision,
     form: NumberFormat,
 ) -> Request:
+    """``largest``: magnitudes of biases, by channel."""
     bits = min(precision.bits_of(*names), form.weight_bits)
     # A bias may take half of what the format holds; the rest is left to the weights. Beside a bias that large, fine
     # weights make little difference.
     bias_reach = min(form.bias_max << form.bias_exponent_max, form.accumulator_max) / 2
     return Request(
         branches=weights,
-        threshold=None if neuron is None else np.broadcast_to(float64(neuron.unit), (weights[0].shape[0],)),
-        bias_floor=np.abs(bias) / bias_reach,
+        threshold=None if neuron is None else np.broadcast_to(float64(neuron.unit), largest.shape),
+        bias_floor=largest / bias_reach,
         weight_max=2 ** (bits - 1) - 1,
         threshold_max=form.threshold_max,
         exponent_max=form.weight_exponent_max,

@@ -13,11 +13,12 @@ from torch import Tensor, fx
 from spikec.conversion.network import SpikingNetwork
 from spikec.conversion.neurons import Neuron
 from spikec.errors import ConversionError
-from spikec.frontend import AveragePool, ChannelAffine, Convolution, Dense, FlattenAll, Lift, MaxPool
+from spikec.frontend import AveragePool, ChannelAffine, Convolution, Dense, FlattenAll, Lift, LinearMap, MaxPool
 from spikec.ir import operations as ig
 from spikec.quantization import maps
 from spikec.quantization.kernels import Float64, Kernel, NotComposableError, compose
 from spikec.quantization.maps import Current
+from spikec.quantization.matrices import Entries
 
 READOUT = "readout"
 
@@ -94,6 +95,10 @@ def _apply(
             return maps.average(current, module.kernel)
         case ChannelAffine():
             return maps.scale(current, float64(module.scale), float64(module.shift), name)
+        case LinearMap():
+            rows, columns = (np.asarray(places) for places in module.places.cpu().numpy())
+            entries = Entries(rows, columns, float64(module.values), module.outputs, module.inputs)
+            return maps.linear(current, entries, float64(module.bias), name)
         case FlattenAll():
             return maps.flatten(current)
         case Lift():

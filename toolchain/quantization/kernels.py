@@ -7,14 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from spikec.frontend.modules import LARGEST_MATRIX
 from spikec.ir.operations.windows import output_size
 from spikec.ir.types import Shape
 
 Float64 = npt.NDArray[np.float64]
 Pads = tuple[int, int, int, int]
-
-#: Largest dense matrix (entries) that a convolution may be unrolled into where a dense layer follows it directly.
-_DENSE_LIMIT = 2**26
 
 
 class NotComposableError(Exception):
@@ -66,12 +64,15 @@ def compose(first: Kernel, second: Kernel) -> Kernel:
         )
     stride = (first.stride[0] * second.stride[0], first.stride[1] * second.stride[1])
     pads = _compose_pads(first, second)
-    if first.pointwise and _depthwise(first):  # scales or pads channels: the groups of the second stay
+    if first.pointwise and _square(first):  # scales or pads channels: the groups of the second stay
         factor = first.weight.reshape(second.groups, 1, -1, 1, 1)
         grouped = second.weight.reshape(second.groups, -1, *second.weight.shape[1:]) * factor
         dilation = (second.dilation[0] * first.stride[0], second.dilation[1] * first.stride[1])
         return Kernel(grouped.reshape(second.weight.shape), stride, pads, dilation, second.groups)
-    if first.groups == second.groups and _depthwise(first) and _depthwise(second):
+    if second.pointwise and _depthwise(second):  # scales channels: the groups of the first stay
+        weight = np.repeat(first.weight, second.weight.shape[0] // second.groups, axis=0) * second.weight
+        return Kernel(weight, stride, pads, first.dilation, first.groups)
+    if first.groups == second.groups and _depthwise(first) and _square(second):
         weight, dilation = _compose_weights(first, second, depthwise=True)
         return Kernel(weight, stride, pads, dilation, first.groups)
     weight, dilation = _compose_weights(first, second, depthwise=False)
@@ -85,20 +86,27 @@ def _compose_pads(first: Kernel, second: Kernel) -> Pads:
 
 
 def _depthwise(kernel: Kernel) -> bool:
-    return kernel.weight.shape[1] == 1 and kernel.weight.shape[0] == kernel.groups
+    """One input channel for every output channel, or for several that follow one another."""
+    return kernel.weight.shape[1] == 1
+
+
+def _square(kernel: Kernel) -> bool:
+    return _depthwise(kernel) and kernel.weight.shape[0] == kernel.groups
 
 
 def _compose_weights(first: Kernel, second: Kernel, *, depthwise: bool) -> tuple[Float64, tuple[int, int]]:
     """Weights and dilation of the composition: tap (i, u) lands at offset i * d2 * s1 + u * d1."""
     inner = first.weight if depthwise else first.dense_groups()
     outer = second.weight if depthwise else second.dense_groups()
+    mixed = np.multiply if depthwise else _mixed
     steps = [d * s for d, s in zip(second.dilation, first.stride, strict=True)]
-    if first.pointwise:
-        weight = outer * inner if depthwise else np.einsum("oiuv,ic->ocuv", outer, inner[:, :, 0, 0])
-        return weight, (steps[0], steps[1])
     if second.pointwise:
-        weight = outer * inner if depthwise else np.einsum("oi,icuv->ocuv", outer[:, :, 0, 0], inner)
-        return weight, first.dilation
+        return mixed(outer, inner), first.dilation
+    if first.pointwise:
+        if depthwise:
+            return outer * inner, (steps[0], steps[1])
+        by_channel = _mixed(inner.transpose(1, 0, 2, 3), outer.transpose(1, 0, 2, 3))
+        return np.ascontiguousarray(by_channel.transpose(1, 0, 2, 3)), (steps[0], steps[1])
     size = [
         (k2 - 1) * step + (k1 - 1) * d + 1
         for k2, k1, step, d in zip(outer.shape[2:], inner.shape[2:], steps, first.dilation, strict=True)
@@ -106,18 +114,32 @@ def _compose_weights(first: Kernel, second: Kernel, *, depthwise: bool) -> tuple
     weight = np.zeros((outer.shape[0], inner.shape[1], *size))
     for i in range(outer.shape[2]):
         for j in range(outer.shape[3]):
-            tap = outer[:, :, i, j]
-            part = inner * tap[:, :, None, None] if depthwise else np.einsum("oi,icuv->ocuv", tap, inner)
+            part = mixed(outer[:, :, i : i + 1, j : j + 1], inner)
             rows = i * steps[0] + first.dilation[0] * np.arange(inner.shape[2])
             cols = j * steps[1] + first.dilation[1] * np.arange(inner.shape[3])
             weight[:, :, rows[:, None], cols[None, :]] += part
     return weight, (1, 1)
 
 
+def _mixed(outer: Float64, inner: Float64) -> Float64:
+    """``sum over i of outer[o, i, 0, 0] * inner[i, ...]``. Rows that are selected, scaled or zero cost no product."""
+    factors = outer[:, :, 0, 0]
+    row, column = np.nonzero(factors)
+    mixed = np.zeros((len(factors), *inner.shape[1:]))
+    if len(row) == len(np.unique(row)):
+        mixed[row] = inner[column] * factors[row, column].reshape(-1, *[1] * (inner.ndim - 1))
+        return mixed
+    used = np.flatnonzero(inner.reshape(len(inner), -1).any(axis=1))
+    lines = np.unique(row)
+    product = factors[np.ix_(lines, used)] @ inner[used].reshape(len(used), -1)
+    mixed[lines] = product.reshape(len(lines), *inner.shape[1:])
+    return mixed
+
+
 def unroll(kernel: Kernel, shape: Shape) -> Float64:
     """The matrix of a convolution on an image of ``shape``: [prod(output), prod(shape)] in C, H, W order."""
     out = kernel.output_shape(shape)
-    if int(np.prod(out)) * int(np.prod(shape)) > _DENSE_LIMIT:
+    if int(np.prod(out)) * int(np.prod(shape)) > LARGEST_MATRIX:
         raise NotComposableError(
             "a Linear reads a large convolution with no activation between them; add an activation"
         )

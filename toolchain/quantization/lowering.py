@@ -22,7 +22,7 @@ from spikec.errors import ConversionError, DoesNotFit, RangeError
 from spikec.ir import build, decode
 from spikec.quantization.changes import lost
 from spikec.quantization.choices import choose, source_gains
-from spikec.quantization.currents import READOUT, float64, wiring
+from spikec.quantization.currents import READOUT, Wiring, float64, wiring
 from spikec.quantization.kernels import Float64
 from spikec.quantization.maps import Current
 from spikec.quantization.max_pools import pool_nodes
@@ -32,10 +32,12 @@ from spikec.quantization.scales import Int8, Precision, Units
 from spikec.quantization.search import activity
 from spikec.quantization.sequences import sequence_graph
 from spikec.quantization.synapses import Names, synapse_nodes
-from spikec.simulation import simulate
+from spikec.simulation.golden import GoldenModel
 
 #: Units are made coarser at most this often, and this many times: beyond, weights would have no bits left.
 _ATTEMPTS, _COARSEST = 6, 64.0
+#: Entries of a matrix from which on the user is told of it.
+_LARGE_MATRIX = 2**20
 _FEWER = "use fewer timesteps (-T): coarser weights would have no bits left"
 _ROUNDED_ANEW = (
     "the weights keep the units they were trained with: give bits (--bits 8) to round them anew, or fewer timesteps"
@@ -92,9 +94,20 @@ def lower(
             f"coarser ({listed}) and weights there have fewer bits",
             stacklevel=2,
         )
+    for name, weights, synapses in _large_matrices(graph):
+        warnings.warn(
+            f"{name} is no convolution: it is written as a matrix of {weights} weights, {synapses} of them not zero",
+            stacklevel=2,
+        )
     built = build(graph)
     decode(built)
     return built
+
+
+def _large_matrices(graph: ig.IntegerGraph) -> list[tuple[str, int, int]]:
+    """Large matrices that are mostly zero: name, entries, and entries that are not zero."""
+    sparse = [node for node in graph.synapses if isinstance(node, ig.Affine) and node.sparse]
+    return [(n.name, n.weight.size, n.padded_macs) for n in sparse if n.weight.size >= _LARGE_MATRIX]
 
 
 def _lower_sequences(network: SequenceNetwork, precision: Precision, form: NumberFormat, force: bool) -> nir.NIRGraph:
@@ -127,10 +140,11 @@ def _within_range(network: SpikingNetwork, precision: Precision, form: NumberFor
     """The integer graph, with coarser units where membranes leave the format's range on the example images, or, with
     several spikes per step, where the input of one step may leave it. The finest graph where that does not help, or
     where the weights were trained with their units."""
+    wires = wiring(network)
     coarser: dict[str, float] = {}
     finest: _Ranged | None = None
     for _ in range(_ATTEMPTS):
-        graph = integer_graph(network, precision, form, coarser)
+        graph = integer_graph(network, precision, form, coarser, wires)
         ranges = bounds(graph)
         made = _Ranged(graph, ranges, dict(coarser), _overflows(graph, form, ranges, network))
         finest = finest or made
@@ -146,11 +160,15 @@ def _within_range(network: SpikingNetwork, precision: Precision, form: NumberFor
 
 
 def integer_graph(
-    network: SpikingNetwork, precision: Precision, form: NumberFormat, coarser: Mapping[str, float] | None = None
+    network: SpikingNetwork,
+    precision: Precision,
+    form: NumberFormat,
+    coarser: Mapping[str, float] | None = None,
+    wires: Wiring | None = None,
 ) -> ig.IntegerGraph:
     """The integer graph of a converted network, before anything is checked. ``coarser``: factors, by population, by
-    which units are larger than they would be."""
-    wires = wiring(network)
+    which units are larger than they would be. ``wires``: the wiring of the network, where it is known."""
+    wires = wires or wiring(network)
     coding = network.input_range
     names = Names({"input", "output", READOUT, *network.neurons, *wires.pools})
     nodes: list[ig.Node] = [ig.InputNode("input", wires.input_shape, coding.dtype, coding.scale)]
@@ -243,7 +261,7 @@ def _overflows(
     loose = [name for name, b in ranges.membranes.items() if max(b.high, -b.low) > limit]
     if not loose:
         return {}
-    trace = simulate(graph, network.example, counts=False, measure=True)
+    trace = GoldenModel(graph, measure=True, ranges=ranges).run(network.example, counts=False)
     return {
         name: trace.membrane[name] for name in loose if max(trace.membrane[name][1], -trace.membrane[name][0]) > limit
     }

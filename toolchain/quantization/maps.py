@@ -3,7 +3,8 @@
 Between two spiking layers a network may stack any number of linear operations. Hardware has one synapse there. A
 :class:`Term` is what one source population contributes: an optional average pool of its emissions, then an optional
 convolution, then an optional dense matrix. A :class:`Current` is the sum of terms plus a bias: the input of a
-population. The functions below apply one more operation to a current.
+population. The functions below apply one more operation to a current. A matrix whose outputs are an image again
+(:mod:`spikec.quantization.matrices`) goes through them like a convolution.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 
 from spikec.ir.operations import SumPool
 from spikec.ir.types import Shape
+from spikec.quantization import matrices
 from spikec.quantization.kernels import Float64, Kernel, NotComposableError, compose, unroll
 
 
@@ -22,6 +24,8 @@ class Term:
     """What one source contributes: pool, then kernel, then flatten, then dense, each optional.
 
     ``source`` is a population or the input, ``shape`` its neuron shape, ``name`` the layer the weights come from.
+    ``image``: shape of the image that the outputs of ``dense`` are; None: a vector. ``sparse``: zeros of ``dense`` are
+    no synapses.
     """
 
     source: str
@@ -31,6 +35,8 @@ class Term:
     kernel: Kernel | None = None
     flat: bool = False
     dense: Float64 | None = None
+    image: Shape | None = None
+    sparse: bool = False
 
     @property
     def pooled_shape(self) -> Shape:
@@ -43,13 +49,16 @@ class Term:
     @property
     def output_shape(self) -> Shape:
         if self.dense is not None:
-            return (self.dense.shape[0],)
+            return self.image or (self.dense.shape[0],)
         return (int(np.prod(self.image_shape)),) if self.flat else self.image_shape
 
 
 @dataclass(frozen=True)
 class Current:
-    """Sum of terms plus ``bias``, one value per channel (images) or per element (flat)."""
+    """Sum of terms plus ``bias``, one value per channel or per element.
+
+    Images have a bias per element only where a term has a matrix that makes an image.
+    """
 
     terms: tuple[Term, ...]
     bias: Float64
@@ -72,6 +81,12 @@ def convolve(current: Current, kernel: Kernel, bias: Float64, name: str) -> Curr
     The padding around a bias is zero, so a bias before a padded convolution becomes a map, not a constant. Such a bias
     enters as the emissions of a population of ones, which ends where the image ends (see :func:`ones_source`).
     """
+    if any(term.image is not None for term in current.terms):
+        image = matrices.by_element(current.bias, current.shape)[:, None]
+        shape = kernel.output_shape(current.shape)
+        terms = tuple(replace(_convolve_term(term, kernel), name=name) for term in current.terms)
+        added = matrices.convolved(kernel, image, current.shape)[:, 0] + matrices.by_element(bias, shape)
+        return Current(terms, matrices.by_channel(added, shape), shape)
     if any(kernel.pads) and current.bias.any():
         plane = Term(ones_source(current.shape), (1, *current.shape[1:]), name, kernel=_column(current.bias))
         current = Current((*current.terms, plane), np.zeros_like(current.bias), current.shape)
@@ -86,6 +101,9 @@ def _column(values: Float64) -> Kernel:
 
 
 def _convolve_term(term: Term, kernel: Kernel) -> Term:
+    if term.dense is not None and term.image is not None:
+        made = matrices.convolved(kernel, term.dense, term.image)
+        return replace(term, dense=made, image=kernel.output_shape(term.image))
     if term.flat:
         raise NotComposableError("a convolution after a flatten")
     return replace(term, kernel=kernel if term.kernel is None else compose(term.kernel, kernel))
@@ -99,7 +117,11 @@ def average(current: Current, window: tuple[int, int]) -> Current:
     kernel.
     """
     terms = []
+    shape = SumPool.pooled(current.shape, window)
     for term in current.terms:
+        if term.dense is not None and term.image is not None:
+            terms.append(replace(term, dense=matrices.averaged(term.dense, term.image, window), image=shape))
+            continue
         kernel = term.kernel
         one_by_one = kernel is not None and kernel.pointwise and kernel.stride == (1, 1) and not any(kernel.pads)
         if (kernel is None or one_by_one) and not term.flat:
@@ -109,22 +131,27 @@ def average(current: Current, window: tuple[int, int]) -> Current:
             channels = term.image_shape[0]
             mean = np.full((channels, 1, *window), 1.0 / (window[0] * window[1]))
             terms.append(_convolve_term(term, Kernel(mean, stride=window, groups=channels)))
-    return Current(tuple(terms), current.bias, SumPool.pooled(current.shape, window))
+    bias = current.bias
+    if len(bias) > current.shape[0]:
+        bias = matrices.by_channel(matrices.averaged(bias[:, None], current.shape, window)[:, 0], shape)
+    return Current(tuple(terms), bias, shape)
 
 
 def scale(current: Current, factor: Float64, shift: Float64, name: str) -> Current:
     """``current * factor + shift`` per channel (images) or element (flat)."""
     terms = []
-    matrices = len(current.shape) == 1 and not _by_channel(current, factor)
-    for term in (_as_dense(t) for t in current.terms) if matrices else current.terms:
+    unrolled = len(current.shape) == 1 and not _by_channel(current, factor)
+    for term in (_as_dense(t) for t in current.terms) if unrolled else current.terms:
         if term.dense is not None:
-            terms.append(replace(term, dense=term.dense * factor[:, None]))
+            terms.append(replace(term, dense=term.dense * matrices.by_element(factor, current.shape)[:, None]))
         elif term.flat:
             per_channel = factor.reshape(term.image_shape[0], -1)[:, 0]
             terms.append(replace(_convolve_term(replace(term, flat=False), _diagonal(per_channel)), flat=True))
         else:
             terms.append(_convolve_term(term, _diagonal(factor)))
     named = tuple(replace(term, name=term.name or name) for term in terms)
+    if len(current.bias) > len(factor):
+        factor, shift = (matrices.by_element(values, current.shape) for values in (factor, shift))
     return Current(named, current.bias * factor + shift, current.shape)
 
 
@@ -164,9 +191,8 @@ def flatten(current: Current) -> Current:
     """(C, H, W) to C*H*W elements in that order."""
     if len(current.shape) == 1:
         return current
-    repeats = int(np.prod(current.shape[1:]))
-    terms = tuple(replace(term, flat=True) for term in current.terms)
-    return Current(terms, np.repeat(current.bias, repeats), (int(np.prod(current.shape)),))
+    terms = tuple(replace(term, flat=True, image=None) for term in current.terms)
+    return Current(terms, matrices.by_element(current.bias, current.shape), (int(np.prod(current.shape)),))
 
 
 def dense(current: Current, weight: Float64, bias: Float64, name: str) -> Current:
@@ -179,8 +205,30 @@ def dense(current: Current, weight: Float64, bias: Float64, name: str) -> Curren
             term = replace(term, dense=weight, flat=len(term.shape) > 1)
         else:
             term = replace(term, dense=weight @ unroll(term.kernel, term.pooled_shape), kernel=None, flat=True)
-        terms.append(replace(term, name=name or term.name))
+        terms.append(replace(term, name=name or term.name, sparse=False))
     return Current(tuple(terms), weight @ current.bias + bias, (weight.shape[0],))
+
+
+def linear(current: Current, entries: matrices.Entries, bias: Float64, name: str) -> Current:
+    """Any linear map, as a matrix. ``bias``: one per channel or element of its outputs."""
+    terms = []
+    for term in current.terms:
+        if term.dense is None and term.kernel is None:
+            matrix = entries.matrix()
+        elif term.kernel is not None:
+            matrix = entries.after(unroll(term.kernel, term.pooled_shape))
+        else:
+            assert term.dense is not None
+            matrix = entries.after(term.dense)
+        image = entries.outputs if len(entries.outputs) > 1 else None
+        flat = len(term.shape) > 1
+        sparse = term.dense is None or term.sparse
+        terms.append(replace(term, name=name, dense=matrix, kernel=None, flat=flat, image=image, sparse=sparse))
+    shape = entries.outputs
+    total = matrices.by_element(bias, shape)
+    if current.bias.any():
+        total = total + entries.after(matrices.by_element(current.bias, current.shape)[:, None])[:, 0]
+    return Current(tuple(terms), matrices.by_channel(total, shape), shape)
 
 
 def add(first: Current, second: Current) -> Current:
@@ -194,14 +242,17 @@ def add(first: Current, second: Current) -> Current:
                 break
         else:
             terms.append(term)
-    return Current(tuple(terms), first.bias + second.bias, first.shape)
+    biases = first.bias, second.bias
+    if len(first.bias) != len(second.bias):
+        biases = matrices.by_element(first.bias, first.shape), matrices.by_element(second.bias, first.shape)
+    return Current(tuple(terms), biases[0] + biases[1], first.shape)
 
 
 def _merge(a: Term, b: Term) -> Term | None:
-    if (a.source, a.pool, a.flat) != (b.source, b.pool, b.flat):
+    if (a.source, a.pool, a.flat, a.image) != (b.source, b.pool, b.flat, b.image):
         return None
     if a.dense is not None and b.dense is not None and a.kernel is None and b.kernel is None:
-        return replace(a, dense=a.dense + b.dense)
+        return replace(a, dense=a.dense + b.dense, sparse=a.sparse and b.sparse)
     if a.dense is not None or b.dense is not None:
         return None
     if a.kernel is None and b.kernel is None:
@@ -216,20 +267,30 @@ def _merge(a: Term, b: Term) -> Term | None:
 
 def concatenate(parts: list[Current]) -> Current:
     """Channels (or elements) of several currents one after the other."""
-    channels = [part.shape[0] for part in parts]
-    total, start = sum(channels), 0
+    total, start = sum(part.shape[0] for part in parts), 0
     joined: Current | None = None
-    for part, own in zip(parts, channels, strict=True):
-        select = np.zeros((total, own))
-        select[np.arange(start, start + own), np.arange(own)] = 1.0
-        if len(part.shape) == 1:
-            moved = dense(part, select, np.zeros(total), "")
-        else:
-            # A concatenation moves a bias without padding: apply it to terms and bias alike.
-            kernel = Kernel(select[:, :, None, None])
-            terms = tuple(_convolve_term(term, kernel) for term in part.terms)
-            moved = Current(terms, select @ part.bias, (total, *part.shape[1:]))
+    for part in parts:
+        moved = _placed(part, total, start)
         joined = moved if joined is None else add(joined, moved)
-        start += own
+        start += part.shape[0]
     assert joined is not None
     return joined
+
+
+def _placed(part: Current, total: int, start: int) -> Current:
+    """The current as part of one with ``total`` channels (or elements), from ``start`` on."""
+    own, shape = part.shape[0], (total, *part.shape[1:])
+    select = np.zeros((total, own))
+    select[np.arange(start, start + own), np.arange(own)] = 1.0
+    if len(shape) == 1:
+        return dense(part, select, np.zeros(total), "")
+    # A concatenation moves a bias without padding: apply it to terms and bias alike.
+    terms = tuple(
+        _convolve_term(term, Kernel(select[:, :, None, None]))
+        if term.dense is None or term.image is None
+        else replace(term, dense=matrices.placed(term.dense, term.image, total, start), image=shape)
+        for term in part.terms
+    )
+    if len(part.bias) == own:
+        return Current(terms, select @ part.bias, shape)
+    return Current(terms, matrices.placed(part.bias[:, None], part.shape, total, start)[:, 0], shape)

@@ -21,6 +21,7 @@ from spikec.ir.types import Int64
 from spikec.quantization.choices import Choice
 from spikec.quantization.kernels import Float64
 from spikec.quantization.maps import Term
+from spikec.quantization.scales import rows
 from spikec.quantization.search import pooled
 from spikec.quantization.synapses import channel_bias, output_weights
 
@@ -53,20 +54,22 @@ def on_data(choice: Choice, sources: Mapping[str, Tensor]) -> Rounded:
     for branch, term in enumerate(choice.terms):
         real = output_weights(term)
         fan_in = real[0].size
-        step = choice.units.unit * 2.0 ** choice.units.exponents[branch]
+        step = rows(choice.units.unit * 2.0 ** choice.units.exponents[branch], real).reshape(-1)
         if fan_in > LARGEST_FAN_IN or fan_in == 1:
             continue
         groups = 1 if term.kernel is None or term.dense is not None else term.kernel.groups
         inputs = _inputs(term, pooled(term, sources), groups)
-        rows = (real.reshape(len(real), -1) / step[:, None]).reshape(groups, -1, fan_in)
+        scaled = (real.reshape(len(real), -1) / step[:, None]).reshape(groups, -1, fan_in)
         found, left = [], []
-        for x, block in zip(inputs, rows, strict=True):
+        for x, block in zip(inputs, scaled, strict=True):
             mantissas, lacking = _spread(torch.from_numpy(block.copy()), x, choice.units.weight_max)
             found.append(mantissas.numpy())
             left.append(lacking.numpy())
         mantissa = np.concatenate(found).reshape(real.shape).astype(np.int64)
         weights[branch] = mantissa << choice.units.exponents[branch]
-        bias += np.concatenate(left) * step
+        lacking_real = np.concatenate(left) * step
+        size = max(len(bias), len(lacking_real))
+        bias = np.repeat(bias, size // len(bias)) + np.repeat(lacking_real, size // len(lacking_real))
     return Rounded(weights, bias)
 
 

@@ -110,7 +110,8 @@ class Int8:
 class Request:
     """What the units of a population depend on.
 
-    ``branches``: real weights, output channel first. ``threshold``: real, [O]; None for the readout. ``bias_floor``:
+    ``branches``: real weights, output channel first; of a matrix that makes images all outputs of a channel, one after
+    the other. ``threshold``: real, [O]; None for the readout. ``bias_floor``:
     the smallest unit [O] in which its bias fits. ``weight_max``, ``threshold_max``, ``exponent_max``: largest mantissa,
     threshold and exponent. ``per`` and ``scale``: those of the precision. ``coarser``: how many times larger than these
     ask for the unit has to be, since a membrane would overflow.
@@ -128,7 +129,7 @@ class Request:
 
     @property
     def channels(self) -> int:
-        return int(self.branches[0].shape[0])
+        return len(self.bias_floor)
 
 
 @dataclass(frozen=True)
@@ -142,11 +143,16 @@ class Units:
     weight_max: int
 
     def weights(self, branch: int, real: Float64) -> Int64:
-        """``clip(round(real / (unit * 2**e))) * 2**e`` of a branch, int64, output channel first."""
+        """``clip(round(real / (unit * 2**e))) * 2**e`` of a branch, int64, its rows as in :class:`Request`."""
         exponent = self.exponents[branch]
-        scaled = real / (self.unit * 2.0**exponent).reshape(-1, *([1] * (real.ndim - 1)))
+        scaled = real / rows(self.unit * 2.0**exponent, real)
         mantissa = np.clip(np.rint(scaled), -self.weight_max, self.weight_max).astype(np.int64)
         return np.asarray(mantissa << exponent)
+
+
+def rows(values: Float64, weight: Float64) -> Float64:
+    """One of ``values`` [O] for each row of ``weight``, shaped to multiply it."""
+    return np.repeat(values, len(weight) // len(values)).reshape(-1, *[1] * (weight.ndim - 1))
 
 
 def choose_units(request: Request, shrink: float | Float64 = 1.0) -> Units:
@@ -213,7 +219,7 @@ def given_units(request: Request, name: str, given: Mapping[str, Sequence[float]
     units = Units(unit, theta, _exponents(peaks, unit, request.weight_max), request.weight_max)
     skip = _skip(request, peaks)
     for branch, real in enumerate(request.branches):
-        scaled = real / (unit * 2.0 ** units.exponents[branch]).reshape(-1, *[1] * (real.ndim - 1))
+        scaled = real / rows(unit * 2.0 ** units.exponents[branch], real)
         if branch != skip and np.abs(scaled - np.rint(scaled)).max(initial=0) > _OFF_GRID:
             raise ConversionError(
                 f"{name}: its weights are no whole multiples of the units they were trained with: they were "

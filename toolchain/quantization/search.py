@@ -18,7 +18,7 @@ from spikec.ir.coding import integers
 from spikec.quantization.currents import Wiring
 from spikec.quantization.kernels import Float64
 from spikec.quantization.maps import Term
-from spikec.quantization.scales import Request, Units, choose_units
+from spikec.quantization.scales import Request, Units, choose_units, rows
 
 _RATIOS = np.array([1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5, 0.45, 0.4, 0.35, 0.3])
 
@@ -44,29 +44,26 @@ def search(
     sources: Mapping[str, torch.Tensor],
     most: int = 1,
 ) -> Units:
-    """Units for a population whose real weights are ``request.branches`` of ``terms``; ``bias`` [O] real.
+    """Units for a population whose real weights are ``request.branches`` of ``terms``; ``bias`` [O] or one
+    per element, real.
 
     ``levels``: levels a neuron distinguishes per threshold of mean input (0 for the readout, which compares outputs
     instead). ``most``: how many thresholds of mean input it distinguishes before it saturates.
     """
     inputs = [pooled(term, sources) for term in terms]
+    bias = bias.reshape(request.channels, -1)
     reference = _response(terms, [torch.as_tensor(w) for w in request.branches], bias, inputs)
     errors = []
     for ratio in _RATIOS:
         units = choose_units(request, float(ratio))
-        rounded = [
-            torch.as_tensor(units.weights(i, w) * _column(units.unit, w)) for i, w in enumerate(request.branches)
-        ]
-        response = _response(terms, rounded, np.rint(bias / units.unit) * units.unit, inputs)
+        rounded = [torch.as_tensor(units.weights(i, w) * rows(units.unit, w)) for i, w in enumerate(request.branches)]
+        unit = rows(units.unit, bias)
+        response = _response(terms, rounded, np.rint(bias / unit) * unit, inputs)
         errors.append(_difference(reference, response, request, units, levels, most))
     table = np.stack(errors)  # [ratios, O]
     if request.per == "channel" and request.threshold is not None:
         return choose_units(request, _RATIOS[np.argmin(table, axis=0)])
     return choose_units(request, float(_RATIOS[int(np.argmin(table.sum(axis=1)))]))
-
-
-def _column(unit: Float64, like: Float64) -> Float64:
-    return unit.reshape(-1, *([1] * (like.ndim - 1)))
 
 
 def pooled(term: Term, sources: Mapping[str, torch.Tensor]) -> torch.Tensor:
@@ -80,11 +77,11 @@ def pooled(term: Term, sources: Mapping[str, torch.Tensor]) -> torch.Tensor:
 def _response(
     terms: list[Term], weights: list[torch.Tensor], bias: Float64, inputs: list[torch.Tensor]
 ) -> torch.Tensor:
-    """Mean input current [N, O, positions] in real units."""
+    """Mean input current [N, O, positions] in real units; ``bias`` [O, 1] or [O, positions]."""
     total: torch.Tensor = torch.zeros((), dtype=torch.float64)
     for term, weight, x in zip(terms, weights, inputs, strict=True):
         if term.dense is not None:
-            part = (x.flatten(1) @ weight.T).unsqueeze(2)
+            part = (x.flatten(1) @ weight.T).reshape(len(x), len(bias), -1)
         else:
             assert term.kernel is not None
             top, bottom, left, right = term.kernel.pads
@@ -92,7 +89,7 @@ def _response(
             k = term.kernel
             part = F.conv2d(padded, weight, None, k.stride, 0, k.dilation, k.groups).flatten(2)
         total = total + part
-    return total + torch.as_tensor(bias).reshape(1, -1, 1)
+    return total + torch.as_tensor(bias)
 
 
 def _difference(

@@ -11,7 +11,7 @@ from spikec.analysis.formats import NumberFormat, round_bias
 from spikec.errors import RangeError
 from spikec.quantization.kernels import Float64, Kernel
 from spikec.quantization.maps import Current, Term
-from spikec.quantization.scales import Units
+from spikec.quantization.scales import Units, rows
 
 _EXACT = 2**24
 
@@ -58,13 +58,16 @@ def synapse_nodes(
 ) -> tuple[tuple[str, ...], list[ig.Node]]:
     """Synapse nodes of a population (pool, convolution or flatten and affine per term) and the names that feed it.
 
-    ``weights``: integers of every term; ``bias`` [O] in real units.
+    ``weights``: integers of every term; ``bias`` [O], or one per element, in real units.
     """
     nodes: list[ig.Node] = []
     ends = []
     channels = len(units.unit)
-    left = round_bias(_integers(bias / units.unit, f"{population}: a bias"), form)
-    for term, weight, exponent in zip(terms, weights, units.exponents, strict=True):
+    whole = round_bias(_integers(bias / rows(units.unit, bias), f"{population}: a bias"), form)
+    # The first branch carries it; one per element only a matrix can.
+    carries = next((i for i, term in enumerate(terms) if term.image is not None), 0) if len(bias) > channels else 0
+    for branch, (term, weight, exponent) in enumerate(zip(terms, weights, units.exponents, strict=True)):
+        left = whole if branch == carries else np.zeros(channels, np.int64)
         base = term.name if term.name and term.name != population else f"{population}.synapse"
         source, shape = term.source, term.shape
         if term.pool is not None:
@@ -76,23 +79,29 @@ def synapse_nodes(
                 flat = ig.Flatten(names.free(f"{base}.flatten"), (source,), shape, (int(np.prod(shape)),))
                 nodes.append(flat)
                 source, shape = flat.name, flat.output_shape
-            end: ig.Node = ig.Affine(names.free(base), (source,), shape, (channels,), weight, left, exponent)
+            own = np.repeat(left, len(weight) // len(left))
+            end: ig.Node = ig.Affine(
+                names.free(base), (source,), shape, (len(weight),), weight, own, exponent, term.sparse
+            )
         else:
             assert term.kernel is not None
             end = _convolution(names.free(base), source, shape, term.kernel, weight, left, exponent)
         nodes.append(end)
+        if term.image is not None:
+            end = ig.Unflatten(names.free(f"{base}.image"), (end.name,), end.output_shape, term.image)
+            nodes.append(end)
         if term.dense is None and term.flat:
             end = ig.Flatten(names.free(f"{base}.flatten"), (end.name,), end.output_shape, term.output_shape)
             nodes.append(end)
         ends.append(end.name)
-        left = np.zeros_like(left)  # the first branch carries it
     return tuple(ends), nodes
 
 
 def channel_bias(current: Current, channels: int) -> Float64:
-    """One bias per output channel of the synapses; a flattened convolution repeats each channel's."""
+    """One bias per output channel of the synapses; a flattened convolution repeats each channel's. Images may have one
+    per element."""
     bias = np.asarray(current.bias, dtype=np.float64)
-    return bias if len(bias) == channels else bias.reshape(channels, -1)[:, 0]
+    return bias if len(bias) == channels or len(current.shape) > 1 else bias.reshape(channels, -1)[:, 0]
 
 
 def _convolution(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 
 from spikec.analysis.ranges import Ranges
 from spikec.errors import DataError, RangeError, TargetUnavailable
+from spikec.ir.operations.exact import exact_floats
 
 _FLOAT64_EXACT = 2**53
 _LARGEST_HINT = 2**25 - 2**13  # bytes; see keep_freed_memory
@@ -50,19 +51,9 @@ def exact_arithmetic(threads: int | None, device: torch.device) -> Iterator[None
     """Inside the block: no gradients, no reduced-precision or transform-based kernels, ``threads`` torch threads (None:
     as many as before), and new tensors on ``device``."""
     before = torch.get_num_threads()
-    precision = torch.get_float32_matmul_precision()
     torch.set_num_threads(threads or before)
-    torch.set_float32_matmul_precision("highest")  # no TF32
     try:
-        with ExitStack() as settings:
-            settings.enter_context(torch.inference_mode())
-            settings.enter_context(torch.autocast(device.type, enabled=False))
-            # Winograd and Fourier transforms are not exact on integers: NNPACK has them, cuDNN takes them unasked.
-            settings.enter_context(torch.backends.nnpack.flags(enabled=False))
-            if device.type != "cpu":
-                settings.enter_context(torch.backends.cudnn.flags(enabled=False, allow_tf32=False))
-                settings.enter_context(device)
+        with exact_floats(device.type), device if device.type != "cpu" else nullcontext():
             yield
     finally:
-        torch.set_float32_matmul_precision(precision)
         torch.set_num_threads(before)

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import torch
 
 from spikec.analysis.formats import NumberFormat
-from spikec.analysis.ranges import bounds
+from spikec.analysis.ranges import Ranges, bounds
 from spikec.errors import DataError, RangeError
 from spikec.ir.graph import IntegerGraph, Population
 from spikec.ir.kinds import Kind
@@ -123,11 +123,17 @@ def simulate(
 
 
 class GoldenModel:
-    """A graph prepared once, to be run many times; see :func:`simulate` for the options. Making one lets the process
-    keep up to 64 MB of freed memory."""
+    """A graph prepared once, to be run many times; see :func:`simulate` for the options. ``ranges``: those of
+    the graph, where they are known. Making one lets the process keep up to 64 MB of freed memory."""
 
     def __init__(
-        self, graph: IntegerGraph, *, measure: bool = False, registers: Registers = EXACT, device: str = "cpu"
+        self,
+        graph: IntegerGraph,
+        *,
+        measure: bool = False,
+        registers: Registers = EXACT,
+        device: str = "cpu",
+        ranges: Ranges | None = None,
     ) -> None:
         self._graph, self._registers = graph, registers
         for node in graph.populations:
@@ -137,7 +143,7 @@ class GoldenModel:
                     f"{node.name}: a count may reach {largest}, beyond {_LARGEST_COUNT}; use fewer steps, or fewer "
                     "spikes in each"
                 )
-        ranges = self._ranges = bounds(graph)
+        ranges = self._ranges = bounds(graph) if ranges is None else ranges
         self._device = checked_device(device, ranges)
         keep_freed_memory()
         fast = not measure and supports(graph, ranges) and registers.proven(ranges)

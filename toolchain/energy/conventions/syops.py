@@ -13,7 +13,7 @@ from spikec.errors import UnsupportedOperation
 from spikec.implementations import Implementations
 from spikec.ir.graph import Population
 from spikec.ir.kinds import IF, Kind
-from spikec.ir.operations import Affine, Convolution, Flatten, MaxPool, Operation, SumPool, Synapse
+from spikec.ir.operations import Affine, Convolution, Flatten, MaxPool, Operation, SumPool, Synapse, Unflatten
 
 _MAC, _AC = 4.6e-12, 0.9e-12  # float32 operations, whatever the weights are
 
@@ -98,7 +98,7 @@ def _pool(seen: Seen, pool: Operation) -> tuple[float, float]:
     return 0.0, float(per_call * seen.counts.steps)
 
 
-@OPERATIONS.register(Flatten)
+@OPERATIONS.register(Flatten, Unflatten)
 def _flatten(seen: Seen, node: Operation) -> tuple[float, float]:
     return 0.0, 0.0
 

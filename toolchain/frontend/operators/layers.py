@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
+from spikec.errors import ConversionError
 from spikec.frontend.builder import Builder, Call, handles
-from spikec.frontend.modules import Convolution, Dense, LinearMap, sparse
+from spikec.frontend.modules import Convolution, Dense, LinearMap
 from spikec.frontend.obstacles import RefusalError
 from spikec.frontend.operators.arithmetic import with_constants
 from spikec.frontend.placing import flat, picked
@@ -18,8 +19,6 @@ from spikec.frontend.values import Value, moved, reshaped
 from spikec.ir.types import Shape
 
 _COMPUTED = ("a layer whose weights are computed from the image", "use fixed parameters as weights")
-#: Numbers in the matrix of a linear map that has no better form.
-_LARGEST_MAP = 2**28
 
 
 @handles("convolution", "_convolution", "mkldnn_convolution")
@@ -53,39 +52,21 @@ def _as_map(b: Builder, call: Call, value: Value, weight: Tensor, bias: Tensor |
     names = ("stride", "padding", "dilation", "transposed", "output_padding", "groups")
     settings, shape = [call[name] for name in names], value.shape[1:]
 
-    def apply(x: Tensor) -> Tensor:
-        return torch.convolution(x.reshape(len(x), *shape), weight.to(x.dtype), None, *settings)
-
-    offset = None if bias is None else bias.double()[:, None].expand(-1, math.prod(call.full_shape[2:])).flatten()
-    return by_matrix(b, call, value, apply, offset)
+    return by_matrix(
+        b, call, value, lambda x: torch.convolution(x.reshape(len(x), *shape), weight.float(), bias, *settings)
+    )
 
 
-def by_matrix(
-    b: Builder, call: Call, value: Value, apply: Callable[[Tensor], Tensor], bias: Tensor | None = None
-) -> Value:
-    """Any linear operation, by running it on unit vectors. ``apply``: float64 [n, numbers of one image] to [n, ...]."""
+def by_matrix(b: Builder, call: Call, value: Value, apply: Callable[[Tensor], Tensor]) -> Value:
+    """Any linear operation, by running it on unit vectors. ``apply``: float32 [n, ...] of one image's numbers."""
     if len(value.shape) > 4:
         value = reshaped(value, (b.batch, math.prod(value.shape[1:])))
     source = b.node(call, value)
-    inputs, outputs = math.prod(b.shape(source)), math.prod(call.full_shape[1:])
-    if inputs * outputs > _LARGEST_MAP:
-        raise RefusalError(
-            f"a linear map of {inputs:,} numbers to {outputs:,} that is no convolution",
-            "make the images smaller there, or use a convolution, a pool or nearest upsampling before it",
-        )
-    rows, columns, entries = [], [], []
-    step = max(1, 2**24 // max(outputs, inputs))
-    for start in range(0, inputs, step):
-        units = torch.zeros(min(step, inputs - start), inputs, dtype=torch.float64)
-        units[torch.arange(len(units)), start + torch.arange(len(units))] = 1.0
-        found = apply(units).reshape(len(units), -1)
-        column, row = found.nonzero(as_tuple=True)
-        rows.append(row)
-        columns.append(column + start)
-        entries.append(found[column, row])
-    matrix = sparse(torch.cat(rows), torch.cat(columns), torch.cat(entries), (outputs, inputs))
-    shape = call.shape if len(call.shape) in (1, 3) else (outputs,)
-    layer = LinearMap(matrix, bias, b.shape(source), shape)
+    shape = call.shape if len(call.shape) in (1, 3) else (math.prod(call.shape),)
+    try:
+        layer = LinearMap.of(lambda x: apply(x).reshape(len(x), *shape), b.shape(source))
+    except ConversionError as error:
+        raise RefusalError(str(error), "make the images smaller there, or use a convolution or a pool") from error
     return b.whole(call, b.emit(call, layer, source, shape))
 
 

@@ -6,16 +6,18 @@ import math
 from typing import Any
 
 import torch
-from torch import fx
+from torch import Tensor, fx
 
 from spikec.frontend.builder import Builder, Call, handles
-from spikec.frontend.modules import AveragePool, Convolution, LinearMap, MaxPool, sparse
+from spikec.frontend.modules import AveragePool, Convolution, LinearMap, MaxPool
 from spikec.frontend.obstacles import RefusalError
 from spikec.frontend.values import Value
 from spikec.ir import operations as ig
 from spikec.ir.operations.max_pool import adaptive_places
 from spikec.ir.types import Shape
 
+#: Numbers computed at once while a map is read off an operation.
+_AT_ONCE = 2**24
 _INDICES = RefusalError("max pooling with indices", "spikes carry no indices: use return_indices=False")
 
 
@@ -65,16 +67,20 @@ def _pooled(b: Builder, call: Call, value: Value) -> Value:
 def each_channel(b: Builder, call: Call, value: Value, apply: Any) -> Value:
     """A linear operation that treats all channels alike and apart: ``apply`` float64 [n, 1, height, width]."""
     channels, before, after = value.shape[1], math.prod(value.shape[2:]), math.prod(call.full_shape[2:])
-    units = torch.eye(before, dtype=torch.float64)
-    block = apply(units).reshape(before, after).t()
-    own = block.to_sparse().coalesce()
+    found: list[tuple[Tensor, Tensor, Tensor]] = []
+    at_once = max(1, _AT_ONCE // max(before, after))
+    for first in range(0, before, at_once):
+        units = torch.zeros(min(at_once, before - first), before, dtype=torch.float64)
+        units[torch.arange(len(units)), first + torch.arange(len(units))] = 1.0
+        block = apply(units).reshape(len(units), after)
+        column, row = block.nonzero(as_tuple=True)
+        found.append((row, column + first, block[column, row]))
+    row, column, entry = (torch.cat(each) for each in zip(*found, strict=True))
     number = torch.arange(channels)[:, None]
-    rows = (own.indices()[0] + number * after).flatten()
-    columns = (own.indices()[1] + number * before).flatten()
-    entries = own.values().repeat(channels)
-    matrix = sparse(rows, columns, entries, (channels * after, channels * before))
+    rows, columns = (row + number * after).flatten(), (column + number * before).flatten()
+    entries = entry.repeat(channels)
     source = b.node(call, value)
-    layer = LinearMap(matrix, None, b.shape(source), call.shape)
+    layer = LinearMap(torch.stack([rows, columns]), entries.float(), b.shape(source), call.shape)
     return b.whole(call, b.emit(call, layer, source, call.shape))
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from spikec.frontend.builder import Builder, Call, handles
-from spikec.frontend.modules import Convolution, LinearMap, sparse
+from spikec.frontend.modules import Convolution, LinearMap
 from spikec.frontend.obstacles import RefusalError
 from spikec.frontend.operators.arithmetic import scaled, total
 from spikec.frontend.operators.pooling import largest, mean_of
@@ -106,10 +106,13 @@ def _matrix(b: Builder, call: Call, value: Value, factor: float) -> Value:
     rows = torch.arange(outputs).repeat_interleave(count)
     here = order >= 0
     entries = (torch.ones(len(order)).double() if got.scale is None else got.scale) * factor
-    matrix = sparse(rows[here], order[here], entries[here], (outputs, inputs))
-    bias: Tensor | None = None if got.shift is None else got.shift.reshape(outputs, count).sum(1) * factor
+    summed = torch.sparse_coo_tensor(
+        torch.stack([rows[here], order[here]]), entries[here], (outputs, inputs), check_invariants=False
+    ).coalesce()
+    bias: Tensor | None = None if got.shift is None else (got.shift.reshape(outputs, count).sum(1) * factor).float()
     shape = call.shape if math.prod(call.shape) == outputs else (outputs,)
-    node = b.emit(call, LinearMap(matrix, bias, b.shape(got.source), shape), got.source, shape)
+    layer = LinearMap(summed.indices(), summed.values().float(), b.shape(got.source), shape, bias)
+    node = b.emit(call, layer, got.source, shape)
     return Value(value.shape[:-1], (node,))
 
 

@@ -7,6 +7,7 @@ from spikec.ir.operations.flatten import Flatten
 from spikec.ir.operations.groups import expand_groups
 from spikec.ir.operations.max_pool import MaxPool
 from spikec.ir.operations.sum_pool import SumPool
+from spikec.ir.operations.unflatten import Unflatten
 
 __all__ = [
     "OPERATIONS",
@@ -18,6 +19,7 @@ __all__ = [
     "Operation",
     "SumPool",
     "Synapse",
+    "Unflatten",
     "expand_groups",
     "operation_of",
     "register",

@@ -22,9 +22,13 @@ if TYPE_CHECKING:
 @register
 @dataclass(frozen=True)
 class Affine(Synapse):
-    """``z = weight @ a + bias`` with ``weight`` [O, I], columns in C, H, W order after a flatten."""
+    """``z = weight @ a + bias`` with ``weight`` [O, I], columns in C, H, W order after a flatten.
+
+    ``sparse``: weights that are zero are no synapses.
+    """
 
     weight_exp: int = 0
+    sparse: bool = False
 
     nir_node: ClassVar[type] = nir.Affine
     hashed: ClassVar[tuple[str, ...]] = ("bias", "weight")
@@ -44,13 +48,17 @@ class Affine(Synapse):
         return F.linear(x, torch.as_tensor(self.weight).to(x.dtype) if weight is None else weight)
 
     def structure(self) -> Mask:
-        return np.ones(self.weight.shape, dtype=np.int64)
+        mask: Mask = (self.weight != 0).astype(np.int64) if self.sparse else np.ones(self.weight.shape, dtype=np.int64)
+        return mask
 
     def fan_out(self, mask: Mask) -> Int64:
         result: Int64 = mask.sum(axis=0).reshape(self.input_shape)
         return result
 
     def entered(self) -> Int64:
+        if self.sparse:
+            met: Int64 = (self.weight != 0).any(axis=0).astype(np.int64).reshape(self.input_shape)
+            return met
         return np.ones(self.input_shape, dtype=np.int64)  # needs no mask as large as the weights
 
     def pull_back(self, after: Int64, mask: Mask | None = None) -> Int64:
@@ -62,21 +70,25 @@ class Affine(Synapse):
 
     def cells(self, box: Box) -> tuple[int, Box]:
         around = self.field(box)
-        return volume(around), around
+        return int((self.weight[slice(*box[0])] != 0).any(axis=0).sum()) if self.sparse else volume(around), around
 
     def connections(self, box: Box) -> int:
+        if self.sparse:
+            return int(np.count_nonzero(self.weight[slice(*box[0])]))
         return volume(box) * int(self.weight.shape[1])
 
     @property
     def weights_met(self) -> int:
-        return int(self.weight.shape[1])
+        return int((self.weight != 0).sum(axis=1).max()) if self.sparse else int(self.weight.shape[1])
 
     @property
     def padded_macs(self) -> int:
-        return int(self.weight.size)
+        return int(np.count_nonzero(self.weight)) if self.sparse else int(self.weight.size)
 
     def to_nir(self) -> nir.Affine:
         metadata = self.nir_metadata(self.weight)
+        if self.sparse:
+            metadata["sparse"] = 1
         return nir.Affine(weight=float32(self.weight), bias=float32(self.bias), metadata={KEY: metadata})
 
     @classmethod
@@ -84,13 +96,16 @@ class Affine(Synapse):
         weight = int64(node.weight)
         if shape != (weight.shape[1],):
             raise misfit(name, f"expects {weight.shape[1]} inputs, its source has shape {shape}")
-        exponent = int_of(metadata_of(node), "weight_exp", 0)
-        return cls(name, sources, shape, (weight.shape[0],), weight, int64(node.bias), exponent)
+        metadata = metadata_of(node)
+        exponent, sparse = int_of(metadata, "weight_exp", 0), bool(int_of(metadata, "sparse", 0))
+        return cls(name, sources, shape, (weight.shape[0],), weight, int64(node.bias), exponent, sparse)
 
     @classmethod
     def problems(cls, node: Any, typed: bool) -> Iterator[str]:
         if np.ndim(node.weight) != 2 or np.shape(node.bias) != np.shape(node.weight)[:1]:
             yield f"weight {np.shape(node.weight)} and bias {np.shape(node.bias)} do not form an affine map"
+        if int_of(metadata_of(node), "sparse", 0) not in (0, 1):
+            yield "metadata 'sparse' must be 0 or 1"
 
     @property
     def title(self) -> str:
@@ -98,7 +113,7 @@ class Affine(Synapse):
 
     @property
     def numbers(self) -> str:
-        return self._weights_shown
+        return f"{self._weights_shown}{', zeros are no synapses' if self.sparse else ''}"
 
     def described(self, times: str = "x") -> str:
         return "linear"

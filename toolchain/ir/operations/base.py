@@ -12,6 +12,7 @@ import numpy as np
 from spikec.errors import MissingImplementation, RangeError
 from spikec.ir.metadata import metadata_of, text_of
 from spikec.ir.operations.boxes import Box
+from spikec.ir.operations.exact import exact_floats
 from spikec.ir.operations.fields import span
 from spikec.ir.types import Int64, Shape
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Mask = Int64
+_FLOAT32_EXACT = 2.0**24
 _FLOAT64_EXACT = 2.0**53
 _INT64_SAFE = 2.0**61
 
@@ -149,15 +151,29 @@ class Linear(Operation):
         size = None if weight is None else weight.abs()
 
         def apply(x: Int64, by: Tensor | None, dtype: torch.dtype) -> Tensor:
-            return self.apply(torch.from_numpy(x)[None].to(dtype), None if by is None else by.to(dtype))[0]
+            with exact_floats():
+                return self.apply(torch.from_numpy(x)[None].to(dtype), None if by is None else by.to(dtype))[0]
 
-        doubled = float(apply(np.abs(centre) + width, size, torch.float64).max())
+        # Rounding to float32 makes a sum of n terms >= 0 wrong by a part n / 2**24 at most. Where it stays below 2**23
+        # all the same, partial sums are below 2**24, and nothing was rounded.
+        largest, narrow = np.abs(centre) + width, torch.float32
+        bound = apply(largest, size, narrow)
+        if bound.max() >= _FLOAT32_EXACT / 2 or largest.max() >= _FLOAT32_EXACT or largest.size >= _FLOAT32_EXACT / 4:
+            narrow = torch.float64
+            bound = apply(largest, size, narrow)
+        doubled = float(bound.max())
         if doubled >= 2 * _INT64_SAFE:
             raise RangeError(
                 f"{self.name}: a sum may reach {doubled / 2:.3g}, beyond 62 bits; use smaller weights or biases"
             )
-        dtype = torch.float64 if doubled < _FLOAT64_EXACT else torch.int64
-        middle, spread = apply(centre, weight, dtype), apply(width, size, dtype)
+        dtype = narrow if doubled < _FLOAT64_EXACT else torch.int64
+        if not width.any():
+            fixed = (apply(centre, weight, dtype).to(torch.int64) // 2).numpy()
+            return fixed, fixed, int(doubled / 2)
+        # From zero on, or up to zero, the centre is the half-width, and what was computed above is twice the spread.
+        one_sided = dtype is narrow and not (low.any() and high.any())
+        middle = apply(centre, weight, dtype)
+        spread = bound / 2 if one_sided else apply(width, size, dtype)
         lowest, highest = ((x.to(torch.int64) // 2).numpy() for x in (middle - spread, middle + spread))
         return lowest, highest, int(doubled / 2)
 
@@ -214,7 +230,7 @@ class Synapse(Linear):
 
     @property
     def weights_met(self) -> int:
-        """Weights of one output channel that some connection uses."""
+        """Weights of one output channel that some connection uses; of the channel with the most."""
         raise self._lacks("weights_met")
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cached_property
 from typing import Any
 
 import nir
@@ -135,6 +136,14 @@ def requirements(graph: IntegerGraph) -> list[str]:
     return sorted(needs)
 
 
+class _Checked(nir.NIRGraph):  # type: ignore[misc]
+    """NIR's own check of types, which asks at every edge for the inputs of the graph, among all its nodes."""
+
+    @cached_property
+    def inputs(self) -> dict[str, nir.Input]:
+        return {name: node for name, node in self.nodes.items() if isinstance(node, nir.Input)}
+
+
 def build(graph: IntegerGraph) -> nir.NIRGraph:
     """The NIR graph of the profile for an integer graph; ``spikec.ir.profile.decode`` is its inverse."""
     nodes = {name: _node(node) for name, node in graph.nodes.items() if not isinstance(node, Delayed)}
@@ -166,7 +175,9 @@ def build(graph: IntegerGraph) -> nir.NIRGraph:
         metadata["info"] = json.dumps(info, sort_keys=True)
     if graph.measured is not None:
         metadata[MEASURED] = graph.measured.text()
-    built = nir.NIRGraph(nodes=nodes, edges=edges, metadata={KEY: metadata}, type_check=TYPE_CHECK_OFF not in requires)
+    if TYPE_CHECK_OFF not in requires:
+        _Checked(nodes=nodes, edges=edges, metadata={}, type_check=True)
+    built = nir.NIRGraph(nodes=nodes, edges=edges, metadata={KEY: metadata}, type_check=False)
     metadata["content_sha256"] = content_sha256(built)
     return built
 

@@ -46,9 +46,13 @@ def decode(graph: nir.NIRGraph) -> IntegerGraph:
     edges = [(str(a), str(b)) for a, b in graph.edges]
     nodes: dict[str, Node] = {}
     decode = cast(Decode, text_of(metadata_of(graph.nodes[OUTPUT]), "decode", "membrane"))
+    place = {name: number for number, name in enumerate(order)}
+    feeding: dict[str, list[str]] = {name: [] for name in order}
+    for source, target in sorted(edges, key=lambda edge: place[edge[0]]):
+        feeding[target].append(source)
     for name in order:
-        now = sorted((a for a, b in edges if b == name and (a, b) not in delays), key=order.index)
-        before = sorted((a for a, b in edges if b == name and (a, b) in delays), key=order.index)
+        now = [source for source in feeding[name] if (source, name) not in delays]
+        before = [source for source in feeding[name] if (source, name) in delays]
         delayed = [Delayed.named(of, _sent_shape(graph.nodes[of]), delays[of, name]) for of in before]
         nodes |= {each.name: each for each in delayed}
         ordered = (*now, *(each.name for each in delayed))

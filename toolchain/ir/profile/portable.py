@@ -22,7 +22,7 @@ from spikec.implementations import Implementations
 from spikec.ir.graph import IntegerGraph
 from spikec.ir.kinds import IF, Kind
 from spikec.ir.metadata import INPUT, KEY, TYPE_CHECK_OFF
-from spikec.ir.operations import MaxPool
+from spikec.ir.operations import MaxPool, Unflatten
 from spikec.ir.profile.build import build, requirements
 from spikec.ir.profile.decode import as_integer
 from spikec.ir.types import Shape
@@ -86,6 +86,8 @@ def _check(graph: IntegerGraph) -> None:
     for node in graph:
         if isinstance(node, MaxPool):
             raise GraphError(f"{node.name}: plain NIR has no max pool; use --max-pool average")
+        if isinstance(node, Unflatten):
+            raise GraphError(f"{node.name}: plain NIR has no node that makes an image of the outputs of an Affine")
     for population in graph.populations:
         if population.neuron.multiplied:
             most = population.neuron.emission[1]

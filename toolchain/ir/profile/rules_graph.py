@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
+from heapq import heapify, heappop, heappush
 from typing import cast
 
 import nir
@@ -113,14 +115,17 @@ def names(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
 def edges(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
     """Edges join existing nodes, once; each node has the inputs and readers its type needs; no cycle."""
     pairs = [(str(a), str(b)) for a, b in graph.edges]
-    for pair in sorted({p for p in pairs if pairs.count(p) > 1}):
+    for pair in sorted(p for p, times in Counter(pairs).items() if times > 1):
         yield pair[1], f"the edge {pair[0]} -> {pair[1]} appears more than once"
     for a, b in pairs:
         for end in (a, b):
             if end not in graph.nodes:
                 yield "", f"the edge {a} -> {b} names {end!r}, which does not exist"
-    sources = {name: [a for a, b in pairs if b == name] for name in graph.nodes}
-    readers = {name: [b for a, b in pairs if a == name] for name in graph.nodes}
+    sources: dict[str, list[str]] = {name: [] for name in graph.nodes}
+    readers: dict[str, list[str]] = {name: [] for name in graph.nodes}
+    for a, b in pairs:
+        sources.get(b, []).append(a)
+        readers.get(a, []).append(b)
     for name, node in graph.nodes.items():
         if isinstance(node, nir.Input) == bool(sources[name]):
             yield (
@@ -167,20 +172,28 @@ def topological_order(graph: nir.NIRGraph) -> list[str] | None:
     except GraphError:
         late = set()
     rank = {name: i for i, name in enumerate(stored)}
-    key = lambda name: (rank.get(name, len(rank)), name)  # noqa: E731
+
+    def key(name: str) -> tuple[int, str]:
+        return rank.get(name, len(rank)), name
+
     pairs = {(str(a), str(b)) for a, b in graph.edges} - late
-    waiting = {name: {a for a, b in pairs if b == name and a in graph.nodes} for name in graph.nodes}
+    readers: dict[str, list[str]] = {name: [] for name in graph.nodes}
+    needed = dict.fromkeys(graph.nodes, 0)
+    for source, target in pairs:
+        if source in readers and target in readers:
+            readers[source].append(target)
+            needed[target] += 1
+    ready = [key(name) for name, number in needed.items() if not number]
+    heapify(ready)
     order: list[str] = []
-    while waiting:
-        ready = sorted((name for name, needs in waiting.items() if not needs), key=key)
-        if not ready:
-            return None
-        chosen = ready[0]
+    while ready:
+        _, chosen = heappop(ready)
         order.append(chosen)
-        del waiting[chosen]
-        for needs in waiting.values():
-            needs.discard(chosen)
-    return order
+        for name in readers[chosen]:
+            needed[name] -= 1
+            if not needed[name]:
+                heappush(ready, key(name))
+    return order if len(order) == len(graph.nodes) else None
 
 
 def node_order(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
@@ -190,9 +203,10 @@ def node_order(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
     stored = list_of(metadata_of(graph), "node_order")
     ends = {INPUT, OUTPUT}
     inner = [name for name in stored if name not in ends]
+    place = {name: number for number, name in reversed(list(enumerate(stored)))}
     if sorted(inner) != sorted(set(graph.nodes) - ends) or not ends.issuperset(set(stored) - set(graph.nodes)):
         yield "", "node_order does not list exactly the nodes of the graph"
-    elif any(stored.index(a) > stored.index(b) for a, b in _now(graph) if a in stored and b in stored):
+    elif any(place[a] > place[b] for a, b in _now(graph) if a in place and b in place):
         yield "", "node_order puts a node before one of its sources"
 
 

@@ -1,0 +1,88 @@
+"""Unflatten: (C*H*W,) to (C, H, W), no arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import nir
+import numpy as np
+
+from spikec.ir.metadata import KEY, metadata_of
+from spikec.ir.operations.base import Linear, Mask, register
+from spikec.ir.operations.boxes import Box
+from spikec.ir.operations.fields import flat_size, misfit, whole_numbers
+from spikec.ir.types import Int64, Shape
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@register
+@dataclass(frozen=True)
+class Unflatten(Linear):
+    """Reads a vector as an image: channel after channel, row after row. Behind an affine map, whose outputs are the
+    neurons of an image.
+
+    NIR has no node for it. A ``Flatten`` of a vector changes nothing, so one that says in ``op`` what it is stands for
+    this: a reader that knows nothing of it sees a vector where neurons have the shape of an image.
+    """
+
+    nir_node: ClassVar[type] = nir.Flatten
+    variant: ClassVar[str] = "unflatten"
+    hashed: ClassVar[tuple[str, ...]] = ()
+    exact: ClassVar[tuple[str, ...]] = ()
+    word: ClassVar[str] = "unflatten"
+    adds: ClassVar[bool] = False
+    rearranges: ClassVar[bool] = True
+
+    @property
+    def window(self) -> int:
+        return 1
+
+    def apply(self, x: Tensor, weight: Tensor | None = None) -> Tensor:
+        return x.reshape(x.shape[0], *self.output_shape)
+
+    def pull_back(self, after: Int64, mask: Mask | None = None) -> Int64:
+        return after.reshape(self.input_shape)
+
+    def field(self, box: Box) -> Box:
+        first = np.ravel_multi_index([low for low, _ in box], self.output_shape)
+        last = np.ravel_multi_index([high - 1 for _, high in box], self.output_shape)
+        return ((int(first), int(last) + 1),)
+
+    def to_nir(self) -> nir.Flatten:
+        size = np.array(self.output_shape, dtype=np.int32)
+        return nir.Flatten(
+            input_type={"input": np.array(self.input_shape)},
+            start_dim=0,
+            end_dim=-1,
+            metadata={KEY: {"op": self.variant, "output_size": size}},
+        )
+
+    @classmethod
+    def from_nir(cls, name: str, node: Any, sources: tuple[str, ...], shape: Shape) -> Unflatten:
+        output = tuple(int(n) for n in np.asarray(metadata_of(node)["output_size"]).reshape(-1))
+        if shape != (flat_size(output),):
+            raise misfit(name, f"makes images {output} of a vector, its source has shape {shape}")
+        return cls(name, sources, shape, output)
+
+    @classmethod
+    def problems(cls, node: Any, typed: bool) -> Iterator[str]:
+        if (node.start_dim, node.end_dim) != (0, -1):
+            yield "flatten must take all axes (start_dim 0, end_dim -1)"
+        if not whole_numbers(metadata_of(node).get("output_size"), 1, (3,)):
+            yield "output_size must be three positive integers: channels, rows, columns"
+
+    @property
+    def passes_type_check(self) -> bool:
+        return False
+
+    @property
+    def title(self) -> str:
+        return "unflatten"
+
+    @property
+    def numbers(self) -> str:
+        return f"to {'x'.join(map(str, self.output_shape))}"
