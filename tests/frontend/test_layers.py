@@ -162,6 +162,47 @@ def test_both_ways_to_call_dropout_train_in_the_evaluation_form() -> None:
         assert torch.equal(made.eval()(X), made(X))
 
 
+@pytest.mark.parametrize("way", ["another layer", "none", "a branch more"])
+def test_layers_of_training_alone(way: str) -> None:
+    """An activation whose threshold training would never see, and one that no threshold would stand for."""
+
+    class Other(Small):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.ReLU(), nn.ReLU()
+
+        def forward(self, x: Tensor, domain: int | None = None) -> Tensor:
+            x = F.relu(self.a(x))
+            if not self.training or way == "a branch more":
+                x = self.first(self.b(x))
+            if self.training and way != "none":
+                x = self.second(x)
+            return self.head(x.mean((2, 3)))
+
+    with pytest.warns(UserWarning, match="something else in training"):
+        made = with_layers(Other(), X)
+    assert activations(made) == ["first", "relu_1"]
+    made(X).sum().backward()
+    assert made.b.weight.grad is not None
+
+
+def test_an_activation_layer_that_the_example_did_not_use_is_refused() -> None:
+    class Sometimes(Small):
+        extra = False
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.more = nn.ReLU()
+
+        def forward(self, x: Tensor, domain: int | None = None) -> Tensor:
+            return super().forward(self.more(x) if self.extra else x)
+
+    made = with_layers(Sometimes(), X)
+    made.original.extra = True
+    with pytest.raises(ConversionError, match="more is used, which it was not on the example"):
+        made(X)
+
+
 def test_other_output_in_training() -> None:
     class Two(Small):
         def forward(self, x: Tensor, domain: int | None = None) -> Tensor:

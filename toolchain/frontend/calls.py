@@ -132,6 +132,23 @@ def constants(network: nn.Module, calls: list[Called]) -> set[int]:
     return found
 
 
+def unused(network: nn.Module, calls: list[Called]) -> frozenset[str]:
+    """Names of weights that no call reads, and second names of those that some do."""
+    read = {id(tensor) for call in calls for tensor in call.inputs}
+    called = {module for call in calls if call.module is not None for module in call.module.modules()}
+    used = {
+        f"{path}.{name}" if path else name
+        for path, module in network.named_modules()
+        for name, tensor in (*module._parameters.items(), *module._buffers.items())
+        if module in called or id(tensor) in read
+    }
+    weights = (
+        *network.named_parameters(remove_duplicate=False),
+        *network.named_buffers(remove_duplicate=False),
+    )
+    return frozenset(name for name, _ in weights if name not in used)
+
+
 def weights_of(network: nn.Module) -> Iterator[Tensor]:
     """Parameters, buffers, and tensors that modules keep as plain attributes."""
     yield from network.parameters()

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from spikec.errors import ConversionError
-from spikec.frontend.calls import Called, calls_of, constants, is_layer, tensors_in
+from spikec.frontend.calls import Called, calls_of, constants, is_layer, tensors_in, unused
 from spikec.frontend.copying import Copied, copied, require_network
 from spikec.frontend.ending import ending
 from spikec.frontend.modes import evaluating
 from spikec.frontend.rectifiers import in_place, layer_of, rectifier_of_function, rectifier_of_layer
 from spikec.frontend.same import difference, draws, outputs, require_same
-from spikec.frontend.twin import Plan, Twin, started, unused
+from spikec.frontend.twin import Plan, Twin, started
 
 
 def with_layers(model: nn.Module, example: Tensor) -> nn.Module:
@@ -130,7 +130,7 @@ def _trains(twin: Twin, example: Tensor) -> bool:
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         try:
             expected = twin.eval()(images.clone())
-            found = twin.train()(images.clone())
+            found = started(twin.train(), twin.plan, (images.clone(),), {}, whole=True)
         except Exception:  # the user's code may raise anything
             return False
         finally:

@@ -7,13 +7,13 @@ import warnings
 from torch import Tensor, nn
 
 from spikec.frontend.averages import PoolError, average_layer, average_of, pools_maxima
-from spikec.frontend.calls import Called, calls_of
+from spikec.frontend.calls import Called, calls_of, unused
 from spikec.frontend.copying import copied, require_network
 from spikec.frontend.first_layer import runnable_images
 from spikec.frontend.modes import evaluating
 from spikec.frontend.obstacles import Obstacle, refuse
 from spikec.frontend.same import draws, require_same
-from spikec.frontend.twin import Plan, Twin, unused
+from spikec.frontend.twin import Plan, Twin
 
 
 def replace_max_pool(model: nn.Module, *, fine_tuned: bool = False, example: Tensor | None = None) -> nn.Module:

@@ -16,12 +16,12 @@ from torch.overrides import TorchFunctionMode
 
 from spikec.errors import ConversionError
 from spikec.frontend.averages import PoolError, average_of
-from spikec.frontend.calls import Called, is_layer, is_torchs, name_of
+from spikec.frontend.calls import is_layer, is_torchs, name_of
 from spikec.frontend.copying import Copied, copy_of
 from spikec.frontend.ending import COUNTED
 from spikec.frontend.obstacles import Obstacle, refuse
 from spikec.frontend.parts import Part
-from spikec.frontend.rectifiers import clipped, in_place, rectifier_of_function
+from spikec.frontend.rectifiers import clipped, in_place, rectifier_of_function, rectifier_of_layer
 from spikec.frontend.sites import Site, in_users_code, run, site, users_line
 
 _DROPOUTS = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout")
@@ -134,32 +134,20 @@ class Twin(Part):
         return made
 
 
-def unused(network: nn.Module, calls: list[Called]) -> frozenset[str]:
-    """Names of weights that no call reads, and second names of those that some do."""
-    read = {id(tensor) for call in calls for tensor in call.inputs}
-    called = {module for call in calls if call.module is not None for module in call.module.modules()}
-    used = {
-        f"{path}.{name}" if path else name
-        for path, module in network.named_modules()
-        for name, tensor in (*module._parameters.items(), *module._buffers.items())
-        if module in called or id(tensor) in read
-    }
-    weights = (
-        *network.named_parameters(remove_duplicate=False),
-        *network.named_buffers(remove_duplicate=False),
-    )
-    return frozenset(name for name, _ in weights if name not in used)
-
-
 @lru_cache(maxsize=1)
 def _uncompiled() -> Callable[[Twin, Plan, Any, Any], Any]:
     disabled: Callable[[Twin, Plan, Any, Any], Any] = torch.compiler.disable(started)  # type: ignore[no-untyped-call]
     return disabled
 
 
-def started(twin: Twin, plan: Plan, args: Any, kwargs: Any) -> Any:
-    """What the network of ``twin`` gives under ``plan``."""
-    return _Pass(twin, plan).run(args, kwargs)
+def started(twin: Twin, plan: Plan, args: Any, kwargs: Any, *, whole: bool = False) -> Any:
+    """What the network of ``twin`` gives under ``plan``. ``whole``: raise :class:`ConversionError` where an activation
+    of the plan is not used."""
+    one = _Pass(twin, plan)
+    result = one.run(args, kwargs)
+    if whole:
+        one.require_all()
+    return result
 
 
 class _Pass(TorchFunctionMode):
@@ -185,6 +173,14 @@ class _Pass(TorchFunctionMode):
             if used != len(names):
                 raise self._refuse(f"{_listed(names)}: {used} of {len(names)} were used in this pass")
         return result
+
+    def require_all(self) -> None:
+        unused: list[Sequence[str | None]] = [
+            names for layer, names in self._plan.layers.items() if layer not in self._layers
+        ]
+        unused += [names for place, names in self._plan.functions.items() if place not in self._functions]
+        if unused:
+            raise self._refuse(f"{_listed(unused[0])}: not used in this pass")
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -217,6 +213,9 @@ class _Pass(TorchFunctionMode):
     def _rectify(self, func: Any, args: Any, kwargs: Any) -> Any:
         place, modules, recomputed = site(self._twin.sites)
         if not in_users_code() and any(self._is_layer(module) for module in modules):
+            strange = next((m for m in modules if m not in self._plan.layers and rectifier_of_layer(m)), None)
+            if strange in self._twin.sites:
+                raise self._refuse(f"{self._twin.sites[strange]} is used, which it was not on the example")
             return func(*args, **kwargs)  # part of a layer
         if recomputed:
             raise self._refuse(
@@ -289,4 +288,4 @@ def _told(place: Site) -> str:
     return next((part for part in place if ":" in part), place[0] if place else "an unknown line")
 
 
-__all__ = ["Part", "Plan", "Twin", "started", "unused"]
+__all__ = ["Part", "Plan", "Twin", "started"]
