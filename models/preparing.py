@@ -30,13 +30,15 @@ def prepare(
     *,
     average_pool: bool = False,
     fine_tuned: bool = False,
+    entry: str | None = None,
 ) -> tuple[nn.Module, dict[str, float]]:
     """The network ``spec`` (see :func:`models.resolve`) with the activations of ``recipe``, initialised with its seed.
 
     ``weights`` may come from a network trained with thresholds: these are kept, with the recipe's number of levels. Or
     they come from a ReLU network: unless the method is ``relu``, thresholds are then set from its activations on
-    training images, and returned by layer as the second value. ``average_pool`` replaces max pools; ``fine_tuned`` says
-    that the weights know average pools already. A network that could not be converted later is refused
+    training images, and returned by layer as the second value. ``entry`` chooses as in
+    :func:`spikec.models.load_weights`. ``average_pool`` replaces max pools; ``fine_tuned`` says that the weights know
+    average pools already. A network that could not be converted later is refused
     now, not after hours of training: raises :class:`UnsupportedOperation`, :class:`ConversionError` or
     :class:`DataError`.
     """
@@ -49,15 +51,15 @@ def prepare(
         activation=nn.ReLU if from_relu else recipe.activation,
     )
     if weights is not None and from_relu:
-        load_weights(model, weights)
+        load_weights(model, weights, entry=entry)
         if recipe.mean:
             fold_normalisation(model, recipe.mean, recipe.deviation)
     if average_pool:
         model = replace_max_pool(model, fine_tuned=fine_tuned)
-    model, replaced = _trainable(model, recipe, train.images(slice(2)), None if from_relu else weights)
+    model, replaced = _trainable(model, recipe, train.images(slice(2)), None if from_relu else weights, entry)
     thresholds: dict[str, float] = {}
     if weights is not None and not from_relu:
-        load_weights(model, weights, levels=recipe.levels)
+        load_weights(model, weights, levels=recipe.levels, entry=entry)
     elif weights is not None and replaced:
         thresholds = initialise_thresholds(model, train.images(slice(_THRESHOLD_IMAGES)))
     if recipe.method != "relu" and not any(isinstance(m, ClipFloorShift) for m in model.modules()):
@@ -66,7 +68,9 @@ def prepare(
     return model, thresholds
 
 
-def _trainable(model: nn.Module, recipe: Recipe, example: Tensor, weights: Path | None) -> tuple[nn.Module, int]:
+def _trainable(
+    model: nn.Module, recipe: Recipe, example: Tensor, weights: Path | None, entry: str | None
+) -> tuple[nn.Module, int]:
     """The network with the activations of a recipe, and how many were replaced; ``weights`` with thresholds say whether
     functional and repeated activations have one of their own."""
     made = with_layers(model, example)
@@ -75,17 +79,18 @@ def _trainable(model: nn.Module, recipe: Recipe, example: Tensor, weights: Path 
     if weights is not None and made is not model:
         before = copy.deepcopy(model)
         replaced = replace_relu(before, recipe.activation)
-        if fits(before, weights):
+        if fits(before, weights, entry):
             return before, replaced
     replaced = replace_relu(made, recipe.activation)
     return made, replaced
 
 
-def trained(spec: str, weights: Path | None, data: Dataset) -> nn.Module:
+def trained(spec: str, weights: Path | None, data: Dataset, entry: str | None = None) -> nn.Module:
     """The network ``spec`` (see :func:`models.resolve`) with its weights, in eval mode. Raises :class:`DataError`.
 
     ``weights``: their file. Without it, a zoo network gets the weights shipped with it, and any other network keeps
-    those it was returned with. With ``weights``, a zoo network gets the channels and classes of ``data``.
+    those it was returned with. With ``weights``, a zoo network gets the channels and classes of ``data``, and ``entry``
+    chooses as in :func:`spikec.models.load_weights`.
     """
     if spec in REGISTRY and weights is None:
         if spec not in index():
@@ -99,7 +104,7 @@ def trained(spec: str, weights: Path | None, data: Dataset) -> nn.Module:
         activation=ClipFloorShift if clipped else nn.ReLU,
     )
     if clipped and not any(isinstance(m, ClipFloorShift) for m in model.modules()):
-        model, _ = _trainable(model, Recipe(), data.images(slice(2)), weights)
+        model, _ = _trainable(model, Recipe(), data.images(slice(2)), weights, entry)
     if weights is not None:
-        load_weights(model, weights)
+        load_weights(model, weights, entry=entry)
     return model.eval()

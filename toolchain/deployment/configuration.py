@@ -47,6 +47,14 @@ class Configuration:
         check=checks.model,
     )
     weights: str | None = setting(None, "trained weights (default: the shipped ones)", metavar="W", path=True)
+    weights_entry: str | None = setting(
+        None,
+        "which dictionary of a checkpoint that holds several sets of weights, such as state_dict_ema",
+        metavar="NAME",
+        check=checks.text,
+        column=False,
+        identity="unless default",
+    )
     data: str = setting(
         defaults.DATA,
         f"{defaults.DATA_SETS} (default: the shipped network chooses, else {{default}})",

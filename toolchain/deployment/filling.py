@@ -15,6 +15,7 @@ from spikec.conversion.methods.base import Method, default_timesteps
 from spikec.deployment.configuration import DEFAULTS, SETTINGS, Configuration
 from spikec.deployment.weights_file import TrainedPrecision, WeightsFile, weights_file
 from spikec.errors import ConversionError, ToolchainError
+from spikec.models.checkpoints import files_of
 
 _PRECISION = [name for name, about in SETTINGS.items() if about.precision]
 
@@ -121,8 +122,12 @@ def _data(model: str, weights: str | None) -> tuple[str, bool]:
 def _hash(path: Path) -> str:
     if not path.is_file():
         return "missing"  # the run will say so
-    state = path.stat()
-    return _digest(path, state.st_mtime_ns, state.st_size)
+    try:
+        files = files_of(path)
+    except ToolchainError:
+        files = [path]  # the run will say what is wrong with it
+    digests = [_digest(file, file.stat().st_mtime_ns, file.stat().st_size) for file in files]
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 @lru_cache(maxsize=64)
