@@ -48,6 +48,7 @@ def prepare(
         spec,
         num_classes=len(train.classes),
         in_channels=train.shape[0],
+        image_shape=train.shape,
         activation=nn.ReLU if from_relu else recipe.activation,
     )
     if weights is not None and from_relu:
@@ -101,6 +102,7 @@ def trained(spec: str, weights: Path | None, data: Dataset, entry: str | None = 
         spec,
         num_classes=len(data.classes),
         in_channels=data.shape[0],
+        image_shape=data.shape,
         activation=ClipFloorShift if clipped else nn.ReLU,
     )
     if clipped and not any(isinstance(m, ClipFloorShift) for m in model.modules()):

@@ -36,7 +36,7 @@ def _method_names() -> set[str]:
 
 def _add_arguments(parser: Parser) -> None:
     names = sorted(_method_names(), key=lambda name: (name != defaults.METHOD, name))
-    parser.add_argument("model", metavar="MODEL", help="zoo name, package.module:callable or file.py:callable")
+    add_settings(parser, "model", help="zoo name, package.module:callable, file.py:callable or file.onnx")
     parser.add_argument("--data", metavar="D", help="data set (default: the recipe's)")
     parser.add_argument("--data-root", type=Path, metavar="DIR", help="where the data set's files are")
     parser.add_argument("--method", choices=(*names, PLAIN), help="what to train for (default: the recipe's)")

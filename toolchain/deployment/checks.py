@@ -73,6 +73,8 @@ def model(value: Any) -> str | None:
         return f"must be the name of a network, not {value!r}"
     if value.endswith(".nir"):
         return f"{value} is a NIR file; a sweep takes trained networks"
+    if value.endswith(".onnx"):
+        return file(value)
     place, colon, _ = value.rpartition(":")
     if not colon:
         return None if value in REGISTRY else unknown(value, REGISTRY)

@@ -41,7 +41,7 @@ class Configuration:
     """
 
     model: str = setting(
-        help="zoo name, package.module:callable, file.py:callable or a plain NIR file",
+        help="zoo name, package.module:callable, file.py:callable, file.onnx or a plain NIR file",
         flags=("model",),
         metavar="MODEL",
         check=checks.model,
