@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from pathlib import Path
 
 import torch
@@ -16,7 +17,13 @@ from spikec.models.recipes import Recipe
 from spikec.models.resolving import resolve
 from spikec.models.weights import index, pretrained
 from spikec.models.zoo import REGISTRY
-from spikec.training import ClipFloorShift, fold_normalisation, initialise_thresholds, replace_relu
+from spikec.training import (
+    ClipFloorShift,
+    fold_normalisation,
+    initialise_thresholds,
+    replace_relu,
+    without_quantisation,
+)
 
 #: Training images that set the thresholds when fine-tuning a ReLU network.
 _THRESHOLD_IMAGES = 256
@@ -55,6 +62,7 @@ def prepare(
         load_weights(model, weights, entry=entry)
         if recipe.mean:
             fold_normalisation(model, recipe.mean, recipe.deviation)
+    model = _in_float(model)
     if average_pool:
         model = replace_max_pool(model, fine_tuned=fine_tuned)
     model, replaced = _trainable(model, recipe, train.images(slice(2)), None if from_relu else weights, entry)
@@ -109,4 +117,12 @@ def trained(spec: str, weights: Path | None, data: Dataset, entry: str | None = 
         model, _ = _trainable(model, Recipe(), data.images(slice(2)), weights, entry)
     if weights is not None:
         load_weights(model, weights, entry=entry)
-    return model.eval()
+    return _in_float(model).eval()
+
+
+def _in_float(model: nn.Module) -> nn.Module:
+    """The network, read back from PyTorch's quantisation where it has some, which a warning says."""
+    made, notes = without_quantisation(model)
+    for note in notes:
+        warnings.warn(note, stacklevel=3)
+    return made

@@ -103,7 +103,8 @@ def read_inert(path: Path) -> Any:
     Raises :class:`DataError` that names what it refuses.
     """
     try:
-        return torch.load(path, map_location="cpu", weights_only=False, pickle_module=_Pickle)
+        with path.open("rb") as file:
+            return torch.load(file, map_location="cpu", weights_only=False, pickle_module=_Pickle)
     except pickle.UnpicklingError as error:
         raise DataError(_refusal(path, str(error))) from error
     except Exception as error:  # bytes that are no pickle can make its reader fail in any way

@@ -89,7 +89,8 @@ def _joined(path: Path) -> dict[str, Any]:
 
 def _torch_content(path: Path) -> Any:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with path.open("rb") as file:  # by name, newer versions take the suffix for the format
+            return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         return read_inert(path)
     except Exception as error:  # bytes that are no pickle can make its reader fail in any way
