@@ -134,7 +134,8 @@ def _different(fits: Sequence[Fit]) -> list[Fit]:
     """Without those that hold the numbers of an earlier one."""
     kept: list[Fit] = []
     for each in fits:
-        if not any(all(not _differ(each.state[k], other.state[k]) for k in each.state) for other in kept):
+        names = [name for name in each.state if not is_counter(name)]
+        if not any(all(not _differ(each.state[name], other.state[name]) for name in names) for other in kept):
             kept.append(each)
     return kept
 
@@ -194,9 +195,15 @@ def _other_type(old: Any, new: Any) -> bool:
 def _differ(a: Any, b: Any) -> bool:
     if not isinstance(a, Tensor) or not isinstance(b, Tensor):
         return False
+    if a is b or a.shape != b.shape:
+        return a is not b
     a, b = dense(a), dense(b)
-    return a is not b and (a.shape != b.shape or not torch.equal(a, b))
+    if a.dtype == b.dtype:
+        return not torch.equal(a, b)
+    first, second = (each.dequantize() if each.is_quantized else each for each in (a, b))
+    return not torch.equal(first.double(), second.double())
 
 
 def dense(value: Tensor) -> Tensor:
+    """As a tensor that stores every number in its place."""
     return value if value.layout is torch.strided else value.to_dense()

@@ -118,6 +118,11 @@ def _refusal(path: Path, reason: str) -> str:
             "after dequantising each of them: {k: v.dequantize() if hasattr(v, 'dequantize') else v for k, v in "
             "model.state_dict().items()}"
         )
+    if reason.startswith("it names torch.nn."):
+        return (
+            f"{path} holds a whole network, whose loading runs code ({reason}), and is not loaded: save the state "
+            'dictionary, where the network can be loaded: torch.save(model.state_dict(), "weights.pt")'
+        )
     return (
         f"{path} holds more than tensors ({reason}), and is not loaded, since that could run code; save the weights "
         'alone, where the network can be loaded: torch.save(model.state_dict(), "weights.pt")'

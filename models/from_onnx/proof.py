@@ -13,6 +13,8 @@ from spikec.models.from_onnx.module import OnnxNetwork
 from spikec.models.from_onnx.reference import corrected
 
 _TOLERANCE = 1e-4
+#: Where all values are smaller than this, they may be what rounding leaves of larger ones.
+_SMALLEST = 1e-3
 #: Files with numbers of half the bits are computed in them by the reference, and in float32 here.
 _HALF_TOLERANCE = 2e-2
 
@@ -54,7 +56,7 @@ def _reference(model: Model, proto: Any, images: torch.Tensor, group: int, last:
 
 
 def _difference(mine: list[torch.Tensor], theirs: list[np.ndarray[Any, Any]]) -> float:
-    """The largest difference, in parts of the largest value or of 1; infinite where shapes differ."""
+    """The largest difference, in parts of the largest value; infinite where shapes differ."""
     worst = 0.0
     for a, b in zip(mine, theirs, strict=True):
         if tuple(a.shape) != b.shape:
@@ -63,7 +65,7 @@ def _difference(mine: list[torch.Tensor], theirs: list[np.ndarray[Any, Any]]) ->
         values = a.double().numpy()
         if not np.array_equal(np.isfinite(values), finite):
             return float("inf")
-        scale = max(1.0, float(np.abs(b[finite]).max(initial=0)))
+        scale = max(_SMALLEST, float(np.abs(b[finite]).max(initial=0)))
         worst = max(worst, float(np.abs(values - b)[finite].max(initial=0)) / scale)
     return worst
 

@@ -21,6 +21,10 @@ from spikec.models.from_onnx.node import Node, Pair, Refused
 from spikec.models.from_onnx.proof import compare_with_onnx
 from spikec.models.from_onnx.registry import NEVER, OPERATORS
 
+#: Operators that look at the shape of a value alone.
+_OF_SIZE = ("Shape", "Size")
+#: Operators that may make stored weights, which is exact, but no activations.
+_QUANTISING = ("QuantizeLinear", "DequantizeLinear")
 #: Two numbers of images: what differs between them depends on the number.
 _IMAGES = (2, 3)
 
@@ -87,7 +91,7 @@ class _Builder:
             names = [name for name in proto.input if name]
             if any(name in self.unknown for name in names):
                 self._skip(proto)
-            elif any(name in self.examples for name in names) and proto.op_type != "Shape":
+            elif any(name in self.examples for name in names) and proto.op_type not in _OF_SIZE:
                 self._add(proto, paths.of(proto, number))
             else:
                 self._compute(proto, evaluate)
@@ -116,6 +120,9 @@ class _Builder:
 
     def _compute(self, proto: Any, evaluate: Evaluator) -> None:
         """A node that no image reaches, or that asks for a shape only."""
+        if proto.op_type in NEVER and proto.op_type not in _QUANTISING:
+            self._refuse(proto, NEVER[proto.op_type])
+            return
         pairs = []
         try:
             for i in range(2):
@@ -213,7 +220,7 @@ class _Builder:
 
     @staticmethod
     def _of_sizes(proto: Any) -> bool:
-        return proto.op_type in ("Shape", "Size", "ConstantOfShape", "Range", "Where", "Equal")
+        return proto.op_type in (*_OF_SIZE, "ConstantOfShape", "Range", "Where", "Equal")
 
     def _obstacles(self) -> str:
         from spikec.models.checkpoints.names import some

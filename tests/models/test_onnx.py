@@ -402,6 +402,16 @@ def test_a_node_that_differs_from_onnx_is_named(tmp_path: Path, monkeypatch: pyt
     read_onnx(write(tmp_path, nodes))
 
 
+def test_random_numbers_and_quantised_weights(tmp_path: Path) -> None:
+    nodes = [node("RandomNormal", outputs=["r"], shape=[1, 3, 8, 8], seed=1.0, name="noise"), node("Add", "x", "r")]
+    with pytest.raises(UnsupportedOperation, match=r"RandomNormal: it draws random numbers.* \(at noise\)"):
+        read_onnx(write(tmp_path, nodes))
+    whole_weights, scale = RNG.integers(-127, 128, (4, 3, 3, 3)).astype(np.int8), np.abs(floats(4))
+    nodes = [node("DequantizeLinear", "q", "s", axis=0, outputs=["w"]), node("Conv", "x", "w")]
+    network = read_onnx(write(tmp_path, nodes, {"q": whole_weights, "s": scale}, opset=19))
+    assert np.array_equal(network.conv.weight.detach().numpy(), whole_weights * scale[:, None, None, None])
+
+
 def test_files_that_cannot_be_taken_say_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "text.onnx").write_text("hello")
     (tmp_path / "empty.onnx").write_bytes(b"")
