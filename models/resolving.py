@@ -42,7 +42,9 @@ def resolve(
         from spikec.models.from_onnx import read_onnx
 
         return read_onnx(Path(spec), image_shape)
-    _refuse_other_files(spec)
+    other = other_file(spec)
+    if other is not None:
+        raise DataError(other)
     place, colon, name = spec.rpartition(":")
     if not colon or not place or not name:
         hint = did_you_mean(spec, REGISTRY)
@@ -76,13 +78,13 @@ _OTHER_FILES = {
 }
 
 
-def _refuse_other_files(spec: str) -> None:
+def other_file(spec: str) -> str | None:
+    """What a file that is no network here is, and the way out; None for all else."""
     path = Path(spec)
     said = _OTHER_FILES.get(path.suffix.lower())
     if said is None and (path / "saved_model.pb").is_file():
         said = _OTHER_FILES[".pb"]
-    if said is not None:
-        raise DataError(f"{spec} {said}")
+    return None if said is None else f"{spec} {said}"
 
 
 def _import(place: str) -> ModuleType:

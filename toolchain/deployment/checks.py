@@ -67,6 +67,7 @@ def folder(value: Any) -> str | None:
 
 
 def model(value: Any) -> str | None:
+    from spikec.models.resolving import other_file
     from spikec.models.zoo import REGISTRY
 
     if not isinstance(value, str) or not value:
@@ -75,6 +76,9 @@ def model(value: Any) -> str | None:
         return f"{value} is a NIR file; a sweep takes trained networks"
     if value.endswith(".onnx"):
         return file(value)
+    other = other_file(value)
+    if other is not None:
+        return other
     place, colon, _ = value.rpartition(":")
     if not colon:
         return None if value in REGISTRY else unknown(value, REGISTRY)
