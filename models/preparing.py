@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from pathlib import Path
 
 import torch
@@ -16,7 +17,13 @@ from spikec.models.recipes import Recipe
 from spikec.models.resolving import resolve
 from spikec.models.weights import index, pretrained
 from spikec.models.zoo import REGISTRY
-from spikec.training import ClipFloorShift, fold_normalisation, initialise_thresholds, replace_relu
+from spikec.training import (
+    ClipFloorShift,
+    fold_normalisation,
+    initialise_thresholds,
+    replace_relu,
+    without_quantisation,
+)
 
 #: Training images that set the thresholds when fine-tuning a ReLU network.
 _THRESHOLD_IMAGES = 256
@@ -30,13 +37,15 @@ def prepare(
     *,
     average_pool: bool = False,
     fine_tuned: bool = False,
+    entry: str | None = None,
 ) -> tuple[nn.Module, dict[str, float]]:
     """The network ``spec`` (see :func:`models.resolve`) with the activations of ``recipe``, initialised with its seed.
 
     ``weights`` may come from a network trained with thresholds: these are kept, with the recipe's number of levels. Or
     they come from a ReLU network: unless the method is ``relu``, thresholds are then set from its activations on
-    training images, and returned by layer as the second value. ``average_pool`` replaces max pools; ``fine_tuned`` says
-    that the weights know average pools already. A network that could not be converted later is refused
+    training images, and returned by layer as the second value. ``entry`` chooses as in
+    :func:`spikec.models.load_weights`. ``average_pool`` replaces max pools; ``fine_tuned`` says that the weights know
+    average pools already. A network that could not be converted later is refused
     now, not after hours of training: raises :class:`UnsupportedOperation`, :class:`ConversionError` or
     :class:`DataError`.
     """
@@ -46,18 +55,20 @@ def prepare(
         spec,
         num_classes=len(train.classes),
         in_channels=train.shape[0],
+        image_shape=train.shape,
         activation=nn.ReLU if from_relu else recipe.activation,
     )
     if weights is not None and from_relu:
-        load_weights(model, weights)
+        load_weights(model, weights, entry=entry)
         if recipe.mean:
             fold_normalisation(model, recipe.mean, recipe.deviation)
+    model = _in_float(model)
     if average_pool:
         model = replace_max_pool(model, fine_tuned=fine_tuned, example=train.images(slice(2)))
-    model, replaced = _trainable(model, recipe, train.images(slice(2)), None if from_relu else weights)
+    model, replaced = _trainable(model, recipe, train.images(slice(2)), None if from_relu else weights, entry)
     thresholds: dict[str, float] = {}
     if weights is not None and not from_relu:
-        load_weights(model, weights, levels=recipe.levels)
+        load_weights(model, weights, levels=recipe.levels, entry=entry)
     elif weights is not None and replaced:
         thresholds = initialise_thresholds(model, train.images(slice(_THRESHOLD_IMAGES)))
     if recipe.method != "relu" and not any(isinstance(m, ClipFloorShift) for m in model.modules()):
@@ -66,7 +77,9 @@ def prepare(
     return model, thresholds
 
 
-def _trainable(model: nn.Module, recipe: Recipe, example: Tensor, weights: Path | None) -> tuple[nn.Module, int]:
+def _trainable(
+    model: nn.Module, recipe: Recipe, example: Tensor, weights: Path | None, entry: str | None
+) -> tuple[nn.Module, int]:
     """The network with the activations of a recipe, and how many were replaced; ``weights`` with thresholds say whether
     functional and repeated activations have one of their own."""
     made = with_layers(model, example)
@@ -75,17 +88,18 @@ def _trainable(model: nn.Module, recipe: Recipe, example: Tensor, weights: Path 
     if weights is not None and made is not model:
         before = copy.deepcopy(model)
         replaced = replace_relu(before, recipe.activation)
-        if fits(before, weights):
+        if fits(before, weights, entry):
             return before, replaced
     replaced = replace_relu(made, recipe.activation)
     return made, replaced
 
 
-def trained(spec: str, weights: Path | None, data: Dataset) -> nn.Module:
+def trained(spec: str, weights: Path | None, data: Dataset, entry: str | None = None) -> nn.Module:
     """The network ``spec`` (see :func:`models.resolve`) with its weights, in eval mode. Raises :class:`DataError`.
 
     ``weights``: their file. Without it, a zoo network gets the weights shipped with it, and any other network keeps
-    those it was returned with. With ``weights``, a zoo network gets the channels and classes of ``data``.
+    those it was returned with. With ``weights``, a zoo network gets the channels and classes of ``data``, and ``entry``
+    chooses as in :func:`spikec.models.load_weights`.
     """
     if spec in REGISTRY and weights is None:
         if spec not in index():
@@ -96,10 +110,19 @@ def trained(spec: str, weights: Path | None, data: Dataset) -> nn.Module:
         spec,
         num_classes=len(data.classes),
         in_channels=data.shape[0],
+        image_shape=data.shape,
         activation=ClipFloorShift if clipped else nn.ReLU,
     )
     if clipped and not any(isinstance(m, ClipFloorShift) for m in model.modules()):
-        model, _ = _trainable(model, Recipe(), data.images(slice(2)), weights)
+        model, _ = _trainable(model, Recipe(), data.images(slice(2)), weights, entry)
     if weights is not None:
-        load_weights(model, weights)
-    return model.eval()
+        load_weights(model, weights, entry=entry)
+    return _in_float(model).eval()
+
+
+def _in_float(model: nn.Module) -> nn.Module:
+    """The network, read back from PyTorch's quantisation where it has some, which a warning says."""
+    made, notes = without_quantisation(model)
+    for note in notes:
+        warnings.warn(note, stacklevel=3)
+    return made

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,26 +24,67 @@ def resolve(
     num_classes: int = 10,
     in_channels: int | None = None,
     activation: Callable[[], nn.Module] | None = None,
+    image_shape: Sequence[int] | None = None,
 ) -> nn.Module:
-    """An untrained module for a zoo name, ``package.module:callable`` or ``file.py:callable``.
+    """A module for a zoo name (untrained), ``package.module:callable``, ``file.py:callable`` or ``file.onnx``.
 
     ``num_classes``, ``in_channels`` (default: the architecture's) and ``activation`` (default: its recipe's) apply to
-    zoo names only. A callable is called without arguments and returns the module; a module instance is taken as it is,
-    but with parameters in float32, which is what images are in.
-    Raises :class:`DataError`.
+    zoo names only; ``image_shape``, that of one image, to ONNX files that leave sizes open. A callable is called
+    without arguments and returns the module; a module instance is taken as it is, but with parameters in float32,
+    which is what images are in.
+    Raises :class:`DataError`, and for ONNX files :class:`UnsupportedOperation`.
     """
     if spec in REGISTRY:
         entry = REGISTRY[spec]
         channels = entry.input_shape[0] if in_channels is None else in_channels
         return entry.build(num_classes, channels, activation or default_recipe(spec).activation)
+    if Path(spec).suffix.lower() == ".onnx":
+        from spikec.models.from_onnx import read_onnx
+
+        return read_onnx(Path(spec), image_shape)
+    other = other_file(spec)
+    if other is not None:
+        raise DataError(other)
     place, colon, name = spec.rpartition(":")
     if not colon or not place or not name:
         hint = did_you_mean(spec, REGISTRY)
-        raise DataError(f"no network called {spec!r}; {hint}; or write package.module:callable or file.py:callable")
+        forms = "package.module:callable, file.py:callable or file.onnx"
+        raise DataError(f"no network called {spec!r}; {hint}; or write {forms}")
     found = getattr(_import(place), name, None)
     if found is None:
         raise DataError(f"{place} has no {name!r}")
     return _module(spec, found).float()
+
+
+_TF2ONNX = (
+    "is a network of {kind}, which comes in as ONNX: {first}pip install tf2onnx; python -m tf2onnx.convert {option} "
+    "--output network.onnx; then give network.onnx as MODEL"
+)
+_WEIGHTS = (
+    "is a file of weights, which say nothing of how layers are connected: give it with --weights, and as MODEL the "
+    "network as file.py:callable"
+)
+#: What files of other kinds are, by their suffix: a sentence after the name.
+_OTHER_FILES = {
+    **dict.fromkeys(
+        (".h5", ".hdf5", ".keras"),
+        _TF2ONNX.format(kind="Keras", first="call model.export('folder'), then ", option="--saved-model folder"),
+    ),
+    ".tflite": _TF2ONNX.format(kind="TensorFlow Lite", first="", option="--tflite file.tflite"),
+    ".pb": _TF2ONNX.format(kind="TensorFlow", first="", option="--saved-model folder"),
+    **dict.fromkeys((".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".th"), _WEIGHTS),
+    ".pt2": "is an exported program, which holds code: give the network it was made from, as file.py:callable",
+    ".ort": "is an ONNX file made for one runtime: give the .onnx file that it was made from",
+}
+
+
+def other_file(spec: str) -> str | None:
+    """What a file that is no network here is, and the way out; None for all else."""
+    path = Path(spec)
+    said = _OTHER_FILES.get(path.suffix.lower())
+    if said is None and (path / "saved_model.pb").is_file():
+        said = _OTHER_FILES[".pb"]
+    return None if said is None else f"{spec} {said}"
 
 
 def _import(place: str) -> ModuleType:

@@ -9,7 +9,7 @@ import torch
 from spikec.ir import as_integer, load
 from spikec.ir.operations import SumPool
 from spikec.models import resolve, save_weights
-from spikec.models.loading import read_weights
+from spikec.models.checkpoints import read_checkpoint
 
 NETWORK = """
 import torch.nn.functional as F
@@ -43,7 +43,7 @@ def test_train_and_export_with_average_pooling(spikec, place):
     graph = as_integer(load("net.nir"))
     assert [p.name for p in graph.populations] == ["relu", "act"]
     assert sum(isinstance(node, SumPool) for node in graph) == 2
-    state, _ = read_weights(place / "w.safetensors")
+    state = read_checkpoint(place / "w.safetensors").states[()]
     assert {"relu.threshold", "act.threshold"} < set(state)
 
 

@@ -13,7 +13,7 @@ import torch
 from spikec.cli import main
 from spikec.evidence.intervals import wilson
 from spikec.models import load_weights, resolve
-from spikec.models.loading import read_weights
+from spikec.models.checkpoints import read_checkpoint
 from spikec.training import ClipFloorShift, replace_relu
 
 RECIPE = """
@@ -66,7 +66,8 @@ def test_writes_weights_that_say_how_they_were_made(place: Path, capsys: pytest.
     assert document["test_images"] == 20
     assert document["test_accuracy"] > 0.9
     assert document["test_interval_95"] == list(wilson(round(20 * document["test_accuracy"]), 20))
-    state, info = read_weights(Path("w.safetensors"))
+    checkpoint = read_checkpoint(Path("w.safetensors"))
+    state, info = checkpoint.states[()], checkpoint.info
     assert info["levels"] == 8
     assert info["seed"] == 1
     assert "1.threshold" in state
@@ -136,7 +137,7 @@ def test_fine_tuning_from_relu_weights_starts_from_measured_thresholds(
 ) -> None:
     Path("relu.toml").write_text(RECIPE.format(place / "set.npz", 3).replace("[fit]", 'method = "relu"\n[fit]'))
     assert main(["train", "net.py:relu", "--recipe", "relu.toml", "-o", "relu.safetensors"]) == 0
-    assert not any("threshold" in name for name in read_weights(Path("relu.safetensors"))[0])
+    assert not any("threshold" in name for name in read_checkpoint(Path("relu.safetensors")).states[()])
     words = ["train", "net.py:relu", "--recipe", "r.toml", "--weights", "relu.safetensors", "--epochs", "1"]
     capsys.readouterr()
     assert main([*words, "-o", "w.safetensors"]) == 0
@@ -174,7 +175,7 @@ def test_clipping_without_levels_then_levels_from_its_weights(place: Path) -> No
 def test_reduced_precision_trains_and_is_recorded_in_the_recipe(place: Path) -> None:
     Path("b.toml").write_text(RECIPE.format(place / "set.npz", 2) + 'precision = "bfloat16"\n')
     assert main(["train", "net.py:relu", "--recipe", "b.toml", "-o", "w.safetensors"]) == 0
-    weights, _ = read_weights(Path("w.safetensors"))
+    weights = read_checkpoint(Path("w.safetensors")).states[()]
     assert {value.dtype for value in weights.values()} == {torch.float32}
 
 
@@ -216,7 +217,7 @@ def test_training_through_spikes(place: Path, capsys: pytest.CaptureFixture[str]
         main(["train", "net.py:relu", *words, "--method", "error-compensation", "-o", "w2.safetensors", "--json"]) == 0
     )
     document = json.loads(capsys.readouterr().out)
-    _, info = read_weights(Path("w2.safetensors"))
+    info = read_checkpoint(Path("w2.safetensors")).info
     assert info["through_spikes"] is True
     assert info["neuron"] == "signed_if"
     assert document["epochs"] == 2

@@ -38,7 +38,7 @@ def train_command(trial: Trial, out: str) -> str:
     given = trial.given
     training = training_of(methods()[trial.configuration.method])
     words = [str(given["model"])]
-    for name in ("weights", "data", "data_root", "max_pool"):
+    for name in ("weights", "weights_entry", "data", "data_root", "max_pool"):
         if given.get(name) is not None:
             words += [flag(name, SETTINGS[name]), str(given[name])]
     levels = min(trial.resolution, _MOST_LEVELS)

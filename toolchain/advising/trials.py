@@ -51,8 +51,8 @@ class Trial:
 
 
 #: Fields that all trials share, since the user states them or the chip decides them.
-_SHARED = ("model", "weights", "data", "data_root", "max_pool", "per", "bits", "override", "scale", "format",
-           "calibration", "seed")  # fmt: skip
+_SHARED = ("model", "weights", "weights_entry", "data", "data_root", "max_pool", "per", "bits", "override", "scale",
+           "format", "calibration", "seed")  # fmt: skip
 
 
 def trials_of(portfolio: Sequence[Mapping[str, Any]], shared: Mapping[str, Any]) -> list[Trial]:

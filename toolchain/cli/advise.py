@@ -23,7 +23,7 @@ PURPOSES = ("streaming", "lossless", "graded")
 
 def add_parser(commands: Any) -> Parser:
     command = parser.command(commands, "advise", "which method, which T: measured on your network, without training")
-    add_settings(command, "model", "weights", "data", "data_root", "max_pool")
+    add_settings(command, "model", "weights", "weights_entry", "data", "data_root", "max_pool")
     command.add_argument("--chip", default="loihi2", metavar="CHIP", help="loihi2 (default) or another known chip")
     command.add_argument("--budget", default="5min", metavar="TIME", help="such as 90s, 5min (default) or 1h")
     command.add_argument(

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 def add_parser(commands: Any) -> Parser:
     command = parser.command(commands, "export", "a trained network to an integer NIR file")
-    add_settings(command, "model", "weights", "method", "options", "timesteps", "schedule", "spike_budget")
+    add_settings(
+        command, "model", "weights", "weights_entry", "method", "options", "timesteps", "schedule", "spike_budget"
+    )
     add_settings(command, "bits", "per", "override", "scale", "rounding", "format", "force")
     command.add_argument("--fidelity", action="store_true", help="print each layer's error and its causes")
     add_settings(command, "max_pool", "data", "data_root", "calibration", "calibrate", "seed")

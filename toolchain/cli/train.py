@@ -36,7 +36,7 @@ def _method_names() -> set[str]:
 
 def _add_arguments(parser: Parser) -> None:
     names = sorted(_method_names(), key=lambda name: (name != defaults.METHOD, name))
-    parser.add_argument("model", metavar="MODEL", help="zoo name, package.module:callable or file.py:callable")
+    add_settings(parser, "model", help="zoo name, package.module:callable, file.py:callable or file.onnx")
     parser.add_argument("--data", metavar="D", help="data set (default: the recipe's)")
     parser.add_argument("--data-root", type=Path, metavar="DIR", help="where the data set's files are")
     parser.add_argument("--method", choices=(*names, PLAIN), help="what to train for (default: the recipe's)")
@@ -48,6 +48,7 @@ def _add_arguments(parser: Parser) -> None:
     parser.add_argument("--seed", type=at_least(0), metavar="N", help="instead of the recipe's")
     parser.add_argument("--device", default="cpu", metavar="D", help="cpu (default), cuda or cuda:N")
     parser.add_argument("--weights", type=Path, metavar="W", help="fine-tune: weights to start from")
+    add_settings(parser, "weights_entry")
     parser.add_argument(
         "--max-pool",
         choices=("exact", "average"),
@@ -107,7 +108,13 @@ def run(args: argparse.Namespace) -> int:
     test = open_dataset(recipe.data, args.data_root, "test")
     train, validation = data.split(recipe.validation, recipe.fit.seed)
     model, thresholds = prepare(
-        args.model, recipe, train, weights, average_pool=average, fine_tuned=remembered == "average"
+        args.model,
+        recipe,
+        train,
+        weights,
+        average_pool=average,
+        fine_tuned=remembered == "average",
+        entry=args.weights_entry,
     )
     if thresholds:
         note("thresholds start at " + ", ".join(f"{value:.3g}" for value in thresholds.values()))

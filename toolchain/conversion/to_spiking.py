@@ -38,6 +38,7 @@ from spikec.frontend import (
     module_of,
 )
 from spikec.ir.coding import InputRange
+from spikec.training import without_quantisation
 
 _KEPT_EXAMPLES = 64
 
@@ -72,7 +73,10 @@ def convert(
         raise DataError(
             f"calibration has images of shape {tuple(training.shape[1:])}, example {tuple(images.shape[1:])}"
         )
-    graph = canonicalize(ann, images[:2])
+    trained, unrounded = without_quantisation(ann)
+    for note in unrounded:
+        warnings.warn(note, stacklevel=3)
+    graph = canonicalize(trained, images[:2])
     check_structure(graph)
     measure_lifts(graph, training[:CALIBRATION_IMAGES_MAX])
     left_out = dropped(graph)

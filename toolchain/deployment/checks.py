@@ -67,12 +67,18 @@ def folder(value: Any) -> str | None:
 
 
 def model(value: Any) -> str | None:
+    from spikec.models.resolving import other_file
     from spikec.models.zoo import REGISTRY
 
     if not isinstance(value, str) or not value:
         return f"must be the name of a network, not {value!r}"
     if value.endswith(".nir"):
         return f"{value} is a NIR file; a sweep takes trained networks"
+    if value.endswith(".onnx"):
+        return file(value)
+    other = other_file(value)
+    if other is not None:
+        return other
     place, colon, _ = value.rpartition(":")
     if not colon:
         return None if value in REGISTRY else unknown(value, REGISTRY)

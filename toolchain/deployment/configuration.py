@@ -41,12 +41,20 @@ class Configuration:
     """
 
     model: str = setting(
-        help="zoo name, package.module:callable, file.py:callable or a plain NIR file",
+        help="zoo name, package.module:callable, file.py:callable, file.onnx or a plain NIR file",
         flags=("model",),
         metavar="MODEL",
         check=checks.model,
     )
     weights: str | None = setting(None, "trained weights (default: the shipped ones)", metavar="W", path=True)
+    weights_entry: str | None = setting(
+        None,
+        "which dictionary of a checkpoint that holds several sets of weights, such as state_dict_ema",
+        metavar="NAME",
+        check=checks.text,
+        column=False,
+        identity="unless default",
+    )
     data: str = setting(
         defaults.DATA,
         f"{defaults.DATA_SETS} (default: the shipped network chooses, else {{default}})",

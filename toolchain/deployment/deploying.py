@@ -145,7 +145,7 @@ def trained_model(configuration: Configuration, training: Dataset) -> nn.Module:
 
     weights = Path(configuration.weights) if configuration.weights else None
     try:
-        model = trained(configuration.model, weights, training)
+        model = trained(configuration.model, weights, training, configuration.weights_entry)
     except DataError as error:
         meant = REGISTRY[configuration.model].input_shape if configuration.model in REGISTRY else training.shape
         if not configuration.data_assumed or meant == training.shape:

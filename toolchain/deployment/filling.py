@@ -15,6 +15,8 @@ from spikec.conversion.methods.base import Method, default_timesteps
 from spikec.deployment.configuration import DEFAULTS, SETTINGS, Configuration
 from spikec.deployment.weights_file import TrainedPrecision, WeightsFile, weights_file
 from spikec.errors import ConversionError, ToolchainError
+from spikec.models.checkpoints import files_of
+from spikec.models.from_onnx.file import onnx_files
 
 _PRECISION = [name for name, about in SETTINGS.items() if about.precision]
 
@@ -81,7 +83,7 @@ def with_files(configuration: Configuration) -> Configuration:
     kind, _, archive = configuration.data.partition(":")
     named = {
         "weights": Path(configuration.weights) if configuration.weights else None,
-        "model": Path(place) if place.endswith(".py") else None,
+        "model": Path(place) if place.endswith(".py") else _onnx(configuration.model),
         "data": Path(configuration.data_root or ".") / archive if kind == "npz" else None,
         "format": Path(configuration.format) if configuration.format.endswith(".toml") else None,
         **{profile: Path(profile) for profile in configuration.energy if profile.endswith(".toml")},
@@ -118,11 +120,19 @@ def _data(model: str, weights: str | None) -> tuple[str, bool]:
     return (defaults.DATA, True) if known is None else (str(known), False)
 
 
+def _onnx(model: str) -> Path | None:
+    return Path(model) if model.endswith(".onnx") else None
+
+
 def _hash(path: Path) -> str:
     if not path.is_file():
         return "missing"  # the run will say so
-    state = path.stat()
-    return _digest(path, state.st_mtime_ns, state.st_size)
+    try:
+        files = onnx_files(path) if path.suffix == ".onnx" else files_of(path)
+    except ToolchainError:
+        files = [path]  # the run will say what is wrong with it
+    digests = [_digest(file, file.stat().st_mtime_ns, file.stat().st_size) for file in files]
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 @lru_cache(maxsize=64)

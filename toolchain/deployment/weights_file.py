@@ -9,6 +9,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
+from spikec.models.checkpoints import files_of
 from spikec.models.loading import read_header
 from spikec.quantization import Int8
 
@@ -96,7 +97,11 @@ class WeightsFile:
 
     @cached_property
     def sha256(self) -> str:
-        return hashlib.sha256(self.path.read_bytes()).hexdigest()
+        """Of the file, or of all files that an index names."""
+        digest = hashlib.sha256()
+        for file in files_of(self.path):
+            digest.update(file.read_bytes())
+        return digest.hexdigest()
 
 
 def weights_file(path: str | Path) -> WeightsFile:
@@ -104,11 +109,10 @@ def weights_file(path: str | Path) -> WeightsFile:
     path = Path(path)
     if not path.is_file():
         return WeightsFile(path, read_header(path))  # which says so
-    state = path.stat()
-    return _read(path, state.st_mtime_ns, state.st_size)
+    return _read(path, tuple((file.stat().st_mtime_ns, file.stat().st_size) for file in files_of(path)))
 
 
 @lru_cache(maxsize=64)
-def _read(path: Path, changed: int, size: int) -> WeightsFile:
-    """The file, kept for this time of change and size: a grid asks for it once per run."""
+def _read(path: Path, states: tuple[tuple[int, int], ...]) -> WeightsFile:
+    """The file, kept for these times of change and sizes: a grid asks for it once per run."""
     return WeightsFile(path, read_header(path))

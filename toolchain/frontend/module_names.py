@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from torch import nn
 
+from spikec.frontend.parts import Part
+
 
 def module_names(model: nn.Module) -> dict[int, str]:
-    """Dotted names of modules, without the wrappers that only distribute or compile."""
+    """Dotted names of modules, without the wrappers that only distribute or compile; by id."""
     inner, wrappers = model, []
     while True:
         wrappers.append(inner)
@@ -19,5 +21,6 @@ def module_names(model: nn.Module) -> dict[int, str]:
     names: dict[int, str] = {}
     for name, module in inner.named_modules(remove_duplicate=False):
         parts = [part for part in name.split(".") if part != "_orig_mod"]
-        names.setdefault(id(module), ".".join(parts))
+        for each in (module, module.original) if isinstance(module, Part) else (module,):
+            names.setdefault(id(each), ".".join(parts))
     return names | {id(wrapper): "" for wrapper in wrappers}

@@ -146,7 +146,8 @@ class _Network:
 
     def __init__(self, run: Configuration) -> None:
         self.run = run
-        self._key = (run.model, run.weights, run.data, run.data_root, run.max_pool, tuple(run.files.items()))
+        weights = run.weights, run.weights_entry
+        self._key = (run.model, *weights, run.data, run.data_root, run.max_pool, tuple(run.files.items()))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Network) and self._key == other._key

@@ -5,6 +5,7 @@ from spikec.training.bit_count import BitCountPenalty
 from spikec.training.config import FitConfig
 from spikec.training.evaluation import evaluate
 from spikec.training.fit import FitResult, fit
+from spikec.training.from_quantised import without_quantisation
 from spikec.training.from_relu import fold_normalisation, initialise_thresholds, replace_relu
 from spikec.training.residual import ResidualNoise, residual_errors
 from spikec.training.spiking import spiking, spiking_logits
@@ -24,4 +25,5 @@ __all__ = [
     "residual_errors",
     "spiking",
     "spiking_logits",
+    "without_quantisation",
 ]

@@ -7,10 +7,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from spikec.arguments import whole_number
+from spikec.frontend.modes import evaluating
 from spikec.ir.kinds import IF
 from spikec.training.checks import images_of, usable_device
 from spikec.training.images import Images
-from spikec.training.modes import evaluating
 from spikec.training.spiking import spiking, spiking_logits
 
 

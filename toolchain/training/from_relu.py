@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from spikec.errors import ConversionError
+from spikec.frontend.modes import evaluating
 from spikec.frontend.rectifiers import rectifier_of_layer
 from spikec.training.activations import SMALLEST_THRESHOLD, ClipFloorShift
-from spikec.training.modes import evaluating, standing_in
+from spikec.training.modes import standing_in
 
 
 def replace_relu(model: nn.Module, activation: Callable[[], nn.Module]) -> int:

@@ -10,8 +10,8 @@ from torch.overrides import TorchFunctionMode
 
 from spikec.errors import ToolchainError
 from spikec.frontend.calls import calls_of
+from spikec.frontend.modes import evaluating
 from spikec.training.activations import ClipFloorShift
-from spikec.training.modes import evaluating
 
 #: Functions that every max pool of torch ends in, as a layer or as a call.
 _POOLS = frozenset(

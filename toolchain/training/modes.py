@@ -1,4 +1,4 @@
-"""Context managers that change a network for a while: eval mode, and modules that compute something else."""
+"""Modules that compute something else for a while."""
 
 from __future__ import annotations
 
@@ -6,18 +6,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from torch import Tensor, nn
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Inside, ``model`` is in eval mode; afterwards every module has its own former mode again."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
 
 
 @contextmanager

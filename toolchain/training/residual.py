@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from spikec.arguments import whole_number
+from spikec.frontend.modes import evaluating
 from spikec.training.activations import ClipFloorShift
 from spikec.training.checks import images_of
 from spikec.training.images import Images
-from spikec.training.modes import evaluating
 from spikec.training.spiking import spiking, spiking_logits
 
 

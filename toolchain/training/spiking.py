@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from spikec.errors import ConversionError, GraphError, ToolchainError
+from spikec.frontend.modes import evaluating
 from spikec.implementations import Implementations
 from spikec.ir.kinds import IF, BitSerialIF, CalibratedIF, CubaLIF, GradedIF, Kind, Maximum, SignedIF, kind_named, kinds
 from spikec.training.activations import ClipFloorShift
 from spikec.training.max_pools import PoolsOfSums
-from spikec.training.modes import evaluating, standing_in
+from spikec.training.modes import standing_in
 from spikec.training.surrogate import fire, signed_spikes
 
 #: Gives the emission of one step. Takes the membrane ``v`` with this step's input added, in units of what an emission
