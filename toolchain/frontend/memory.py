@@ -19,7 +19,7 @@ def geometry(tensor: Tensor) -> tuple[Any, ...]:
     return tensor.storage_offset(), tuple(tensor.shape), tuple(tensor.stride())
 
 
-def _positions(tensor: Tensor) -> Tensor:
+def positions(tensor: Tensor) -> Tensor:
     """For every element of a strided tensor: its number in the storage."""
     found = torch.full(tuple(tensor.shape), tensor.storage_offset(), dtype=torch.int64)
     for axis, (size, stride) in enumerate(zip(tensor.shape, tensor.stride(), strict=True)):
@@ -27,12 +27,18 @@ def _positions(tensor: Tensor) -> Tensor:
     return found
 
 
-def places_in(tensor: Tensor, source: Tensor) -> Tensor:
-    """For every element of ``tensor``: the number of the element of ``source`` on the same memory, -1 where none is."""
-    theirs, order = _positions(source).flatten().sort()
-    mine = _positions(tensor)
+def places_in(tensor: Tensor, memory: Tensor) -> Tensor:
+    """For every element of ``tensor``: the number of the element of another tensor on the same memory, -1 where none is.
+    ``memory``: the :func:`positions` of that."""
+    theirs, order = memory.flatten().sort()
+    mine = positions(tensor)
     found = torch.searchsorted(theirs, mine).clamp(max=max(len(theirs) - 1, 0))
     return torch.where(theirs[found] == mine, order[found], -1)
+
+
+def taken(self: Tensor, places: Tensor) -> Tensor:
+    """The elements of ``self`` of these numbers."""
+    return self.flatten()[places.flatten()].reshape(places.shape)
 
 
 def rewritten(self: Tensor, source: Tensor, places: Tensor) -> Tensor:

@@ -23,13 +23,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map
 
 from spikec.errors import ConversionError
-from spikec.frontend.memory import geometry, places_in, rewritten, storage
+from spikec.frontend.memory import geometry, places_in, positions, rewritten, storage, taken
 from spikec.frontend.module_names import module_names
 from spikec.frontend.obstacles import Obstacle
 from spikec.frontend.own_operators import OWN
 from spikec.frontend.recording import Place, Recording, Ref, Step
 from spikec.frontend.running import Runner
-from spikec.frontend.schemas import bound, results_of, written_by
+from spikec.frontend.schemas import bound, composite, results_of, written_by
 
 _TORCH = str(Path(torch.__file__).parent / "_")[:-1]  # with the separator, so that torchvision does not match
 _ROOM = Path(__file__).parent
@@ -51,6 +51,9 @@ _PLAIN_NUMBERS = (
 #: Result of a write into part of a tensor, as another view of that tensor sees it.
 REWRITTEN = "rewritten"
 CONSTANT = "constant"
+#: A view of the memory of another tensor, by the numbers of the elements.
+TAKEN = "taken"
+_STRIDED = ("as_strided", "as_strided_")
 
 
 def record(model: nn.Module, images: Tensor, *, keep: bool = False) -> Recording:
@@ -71,7 +74,7 @@ def record(model: nn.Module, images: Tensor, *, keep: bool = False) -> Recording
             ) from error
         shape = tuple(images.shape)
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        place = f" at {recorder.failed}" if recorder.failed else _raised_at(error)
+        place = f" at {recorder.failed}" if recorder.failed else _raised_at(error, recorder.names)
         raise ConversionError(f"the network fails on example images of shape {shape}{place}: {first}") from error
     return recorder.finish(returned)
 
@@ -86,14 +89,18 @@ def _required(model: nn.Module) -> int:
     return sum(each.kind in positional and each.default is inspect.Parameter.empty for each in parameters)
 
 
-def _raised_at(error: BaseException) -> str:
-    trace, place = error.__traceback__, ""
+def _raised_at(error: BaseException, names: Mapping[int, str]) -> str:
+    """The user's line and the layer where an error came from, as far as they are known."""
+    trace, line, layer = error.__traceback__, "", ""
     while trace is not None:
-        path = trace.tb_frame.f_code.co_filename
-        if not path.startswith(_NOT_USERS):
-            place = f" at {path}:{trace.tb_lineno}"
+        frame = trace.tb_frame
+        if not frame.f_code.co_filename.startswith(_NOT_USERS):
+            line = f"{frame.f_code.co_filename}:{trace.tb_lineno}"
+        if frame.f_code.co_name == "_call_impl":
+            layer = names.get(id(frame.f_locals.get("self"))) or layer
         trace = trace.tb_next
-    return place
+    shown = f"{line} ({layer})" if line and layer else line or (f"layer {layer}" if layer else "")
+    return f" at {shown}" if shown else ""
 
 
 class _Recorder(TorchDispatchMode):
@@ -106,7 +113,7 @@ class _Recorder(TorchDispatchMode):
         self._shared: dict[int, list[Tensor]] = defaultdict(list)  # by storage
         self._writes: dict[int, list[tuple[int, Tensor]]] = defaultdict(list)  # not yet seen by another view
         self._own = {id(tensor) for tensor in runner.state.values()}
-        self._names = module_names(runner.model)
+        self.names = module_names(runner.model)
         self._counts: dict[str, int] = defaultdict(int)
         self.paused = False
         self.failed = ""
@@ -120,6 +127,9 @@ class _Recorder(TorchDispatchMode):
         kwargs = kwargs or {}
         if self.paused:
             return func(*args, **kwargs)
+        if composite(func):  # it arrives whole in inference mode
+            with self:
+                return func.decompose(*args, **kwargs)
         tensors = [each for each in tree_flatten((args, kwargs))[0] if isinstance(each, Tensor)]
         name = func._schema.name.partition("::")[2]
         written = written_by(func, args, kwargs)
@@ -133,10 +143,14 @@ class _Recorder(TorchDispatchMode):
             self.refuse(place.named(name), _READERS[name], _PLAIN_NUMBERS)
         arguments = bound(func, args, kwargs, self._argument)
         before = {} if not written else self._before(written, place)
+        memory = positions(args[0]) if name in _STRIDED else None
         self.failed = place.named(name)
         result = func(*args, **kwargs)
         self.failed = ""
         self._remember(result)
+        if memory is not None:
+            arguments = {"self": arguments["self"], "places": places_in(result, memory)}
+            func, name, written = taken, TAKEN, []
         step = Step(name if name.startswith("__") else name.rstrip("_"), func, arguments, [], place, random)
         self.recording.steps.append(step)
         targets = written or list(tree_flatten(result)[0])
@@ -245,7 +259,7 @@ class _Recorder(TorchDispatchMode):
                 self._ids[id(tensor)] = number
                 continue
             with self.pause():
-                places = places_in(tensor, source)
+                places = places_in(tensor, positions(source))
             if not bool((places >= 0).any()):
                 continue
             arguments = {"self": Ref(self._ids[id(tensor)]), "source": Ref(number), "places": places}
@@ -282,11 +296,11 @@ class _Recorder(TorchDispatchMode):
         kind = type(module)
         own = kind.__module__.startswith("torch.nn") and not isinstance(module, _CONTAINERS)
         leaf = own or next(module.children(), None) is None
-        name = self._names.get(id(module))
+        name = self.names.get(id(module))
         if name is None:
             number = self._counts[kind.__name__]
             self._counts[kind.__name__] += 1
-            name = self._names[id(module)] = f"{kind.__name__.lower()}_{number}"
+            name = self.names[id(module)] = f"{kind.__name__.lower()}_{number}"
         return Place(line, name, kind, leaf)
 
 

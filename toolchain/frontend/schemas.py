@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_map
 
@@ -19,7 +22,15 @@ def results_of(value: Any, of: Callable[[Any], Any]) -> Any:
         return [results_of(each, of) for each in value]
     if hasattr(value, "to_tuple") and hasattr(value, "items"):
         return {str(key): results_of(each, of) for key, each in value.items()}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {each.name: results_of(getattr(value, each.name), of) for each in dataclasses.fields(value)}
     return of(value)
+
+
+@functools.cache
+def composite(func: Any) -> bool:
+    """Whether an operator is defined as a composition of others for every device."""
+    return bool(torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd"))
 
 
 def bound(func: Any, args: Any, kwargs: Any, of: Callable[[Any], Any]) -> dict[str, Any]:

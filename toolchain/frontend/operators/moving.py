@@ -9,9 +9,9 @@ from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from spikec.frontend.builder import Builder, Call, handles
-from spikec.frontend.memory import rewritten
+from spikec.frontend.memory import rewritten, taken
 from spikec.frontend.obstacles import RefusalError
-from spikec.frontend.recorder import REWRITTEN
+from spikec.frontend.recorder import REWRITTEN, TAKEN
 from spikec.frontend.values import Value, moved, reshaped
 
 
@@ -56,6 +56,15 @@ def written_elsewhere(b: Builder, call: Call) -> Any:
     """A tensor of which another view was written into."""
     places: Tensor = call["places"]
     return _moved(b, call, [call["self"], call["source"]], lambda given, _: rewritten(given[0], given[1], places))
+
+
+@handles(TAKEN)
+def restrided(b: Builder, call: Call) -> Any:
+    """A view of the memory of a tensor."""
+    places: Tensor = call["places"]
+    if bool((places < 0).any()):
+        raise RefusalError("as_strided beyond the tensor", "use slices and views")
+    return _moved(b, call, [call.value()], lambda given, _: taken(given[0], places))
 
 
 def _moved(b: Builder, call: Call, operands: list[Any], run: Any) -> Value:
