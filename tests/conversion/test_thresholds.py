@@ -127,5 +127,7 @@ def test_thresholds_per_neuron_are_refused():
     activation = tc.ClipFloorShift(4, 1.0)
     activation.threshold = nn.Parameter(torch.ones(1, 4, 4, 4))
     network = nn.Sequential(nn.Conv2d(2, 4, 3), activation, nn.Flatten(), nn.Linear(64, 2)).eval()
-    with pytest.raises(tc.UnsupportedOperation, match="layer 1: 64 thresholds for 4 channels: give one, or one per channel"):
+    with pytest.raises(
+        tc.UnsupportedOperation, match="layer 1: 64 thresholds for 4 channels: give one, or one per channel"
+    ):
         tc.convert(network, tc.QCFS(timesteps=4), example=torch.rand(2, 2, 6, 6))

@@ -28,8 +28,8 @@ def positions(tensor: Tensor) -> Tensor:
 
 
 def places_in(tensor: Tensor, memory: Tensor) -> Tensor:
-    """For every element of ``tensor``: the number of the element of another tensor on the same memory, -1 where none is.
-    ``memory``: the :func:`positions` of that."""
+    """For every element of ``tensor``: the number of the element of another tensor on the same memory, -1 where there
+    is none. ``memory``: the :func:`positions` of that."""
     theirs, order = memory.flatten().sort()
     mine = positions(tensor)
     found = torch.searchsorted(theirs, mine).clamp(max=max(len(theirs) - 1, 0))

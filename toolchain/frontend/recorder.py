@@ -11,6 +11,7 @@ import inspect
 import itertools
 import sys
 from collections import defaultdict
+from collections.abc import Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
