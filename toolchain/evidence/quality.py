@@ -1,0 +1,202 @@
+"""Quality of a deployment by any measure, beside that of the trained network on the same images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from spikec.errors import DataError
+from spikec.evidence.comparison import Comparison, beside, compared
+from spikec.evidence.measures.base import Float64, Measure, Quality, Targets, Whole
+from spikec.evidence.measures.choosing import Wanted, as_targets, measures_of
+from spikec.ir.graph import IntegerGraph
+from spikec.simulation.trace import Trace
+
+if TYPE_CHECKING:
+    from spikec.training.images import Images
+
+
+def output_shapes(graph: IntegerGraph) -> dict[str, tuple[int, ...]]:
+    """The shape of one output, by the name of its readout."""
+    return {graph.readout.name: graph.readout.shape}
+
+
+def outputs_of(graph: IntegerGraph, trace: Trace) -> dict[str, Float64]:
+    """What the network puts out, in the units of the trained one, float64 [N, *shape], by readout. Equal integers, and
+    only these, are equal here up to 2^52."""
+    return {graph.readout.name: trace.output * graph.readout.scale}
+
+
+def outputs_by_step(graph: IntegerGraph, trace: Trace) -> dict[str, Float64]:
+    """The same when read out after each step, float64 [N, steps, *shape]; nothing where the schedule has no such
+    readout. The readout of an image grows with the steps, so what it has after t of T is taken times T / t."""
+    if trace.output_curve is None:
+        return {}
+    curve = trace.output_curve * graph.readout.scale
+    if not graph.sequences:
+        steps = np.minimum(np.arange(1, curve.shape[1] + 1), graph.timesteps)
+        curve = curve * (graph.timesteps / steps).reshape(1, -1, *[1] * (curve.ndim - 2))
+    return {graph.readout.name: curve}
+
+
+class Tally:
+    """One measure of the inputs seen so far. ``bands``: keep what intervals of every step need."""
+
+    def __init__(self, wanted: Wanted, *, bands: bool = False) -> None:
+        self.wanted, self._bands = wanted, bands
+        self._numbers: list[Float64] = []
+        self._kept: list[tuple[Float64, Targets]] = []
+        self._by_step: list[Float64] = []  # [n, steps, k] with bands, else one sum [steps, k]
+
+    def add(self, found: Float64, targets: Targets, by_step: Float64 | None = None) -> None:
+        """Outputs float64 [n, *shape] of the next inputs, after each step too [n, steps, *shape], and their targets."""
+        measure = self.wanted.measure
+        numbers = measure.statistics(found, targets)
+        if numbers is None:
+            self._kept.append((found, targets))
+            return
+        self._numbers.append(numbers)
+        if by_step is None or isinstance(measure, Whole):
+            return
+        each = [measure.statistics(by_step[:, step], targets) for step in range(by_step.shape[1])]
+        numbers = np.stack([one for one in each if one is not None], axis=1)
+        if self._bands or not self._by_step:
+            self._by_step.append(numbers if self._bands else numbers.sum(axis=0))
+        else:
+            self._by_step[0] += numbers.sum(axis=0)
+
+    @property
+    def numbers(self) -> Float64 | None:
+        """The numbers of each input, [N, k]; None where the measure has none."""
+        return np.concatenate(self._numbers) if self._numbers and not self._kept else None
+
+    def quality(self) -> Quality:
+        measure, numbers = self.wanted.measure, self.numbers
+        if numbers is not None:
+            return measure.quality(numbers)
+        assert isinstance(measure, Whole)
+        if self._numbers:
+            raise DataError(f"metric {measure.name} returned one number for some batches, one per input for others")
+        found, targets = (np.concatenate(each) for each in zip(*self._kept, strict=True))
+        return measure.of_all(found, targets)
+
+    def curve(self) -> list[float | None]:
+        """The value when read out after each step; empty where that is not known."""
+        number = sum(map(len, self._numbers))
+        sums = [each.sum(axis=0) if self._bands else each for each in self._by_step]
+        values = self.wanted.measure.of_sums(np.sum(sums, axis=0), number) if sums else np.empty(0)
+        return [float(value) if np.isfinite(value) else None for value in values]
+
+    def bands(self) -> list[Quality]:
+        """The same with intervals."""
+        if not self._by_step:
+            return []
+        numbers = np.concatenate(self._by_step)
+        return [self.wanted.measure.quality(numbers[:, step]) for step in range(numbers.shape[1])]
+
+
+@dataclass(frozen=True)
+class Rating:
+    """One measure of a deployment, called ``name`` and in words ``title``. ``by_step``: its values when read out after
+    each step; empty where that is not known. ``network``: the trained network beside it; None where that was not
+    measured on these inputs. ``bands``: ``by_step`` with intervals, where they were asked for."""
+
+    name: str
+    title: str
+    quality: Quality
+    by_step: Sequence[float | None] = ()
+    network: Comparison | None = None
+    bands: Sequence[Quality] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON types."""
+        return {
+            **self.quality.to_json(),
+            "measure": self.name,
+            "title": self.title,
+            "by_timestep": list(self.by_step),
+            "network": None if self.network is None else self.network.to_json(),
+        }
+
+
+class Ratings:
+    """Several measures of what ``graph`` does, over traces that come one after the other."""
+
+    def __init__(self, graph: IntegerGraph, wanted: Sequence[Wanted], *, bands: bool = False) -> None:
+        self._graph, self._bands = graph, bands
+        self._tallies = [Tally(each, bands=bands) for each in wanted]
+
+    def add(self, trace: Trace, targets: Any) -> None:
+        """The trace of the next inputs, and their targets [n, ...]; by head where a network has several outputs."""
+        found, curves = outputs_of(self._graph, trace), outputs_by_step(self._graph, trace)
+        for tally in self._tallies:
+            wanted = tally.wanted
+            given = wanted.of(targets) if isinstance(targets, Mapping) else targets
+            tally.add(wanted.of(found), given, wanted.of(curves) if curves else None)
+
+    def found(self, data: Images | None = None) -> list[Rating]:
+        """What the measures say. ``data``: the inputs; those that the file was measured on are compared."""
+        return [
+            Rating(
+                tally.wanted.name,
+                tally.wanted.title,
+                tally.quality(),
+                tally.curve(),
+                self._compared(data, tally),
+                tally.bands() if self._bands else (),
+            )
+            for tally in self._tallies
+        ]
+
+    def _compared(self, data: Images | None, tally: Tally) -> Comparison | None:
+        numbers = tally.numbers
+        return None if data is None or numbers is None else compared(self._graph, data, tally.wanted, numbers)
+
+
+def quality(
+    outputs: npt.ArrayLike,
+    targets: npt.ArrayLike,
+    metric: str | Measure | Sequence[str | Measure] | None = None,
+    *,
+    network: npt.ArrayLike | None = None,
+) -> tuple[Rating, ...]:
+    """What outputs are worth, by one or several measures, each with its 95 % interval.
+
+    ``outputs``: [N, *shape], such as ``trace.logits``; ``targets``: classes, integers [N]; masks, integers [N, H, W];
+    or numbers to predict, floats [N, *shape]. ``metric``: as ``--metric`` takes them, or measures; by default what the
+    targets ask for: top-1, mean IoU, or mean absolute error and correlation. ``network``: outputs of the trained
+    network for the same inputs; then each rating also holds the difference, with its paired interval. Raises
+    ``DataError``.
+    """
+    found = _as_outputs("outputs", outputs)
+    given = as_targets(targets, len(found))
+    own = None if network is None else _as_outputs("network", network)
+    if own is not None and own.shape != found.shape:
+        raise DataError(f"the network's outputs are of shape {list(own.shape)}, those given of {list(found.shape)}")
+    rated = []
+    for wanted in measures_of(metric, {"output": found.shape[1:]}, given):
+        tally = Tally(wanted)
+        tally.add(found, given)
+        other = None if own is None else beside(wanted, "", own, found, given)
+        rated.append(Rating(wanted.name, wanted.title, tally.quality(), network=other))
+    return tuple(rated)
+
+
+def _as_outputs(name: str, values: npt.ArrayLike) -> Float64:
+    try:
+        found = np.asarray(values.detach() if isinstance(values, Tensor) else values, np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{name} must be numbers [N, ...]: {error}") from error
+    if found.ndim < 2 or not len(found):
+        raise DataError(f"{name} must be numbers [N, ...], at least one input, not of shape {list(found.shape)}")
+    if not np.isfinite(found).all():
+        raise DataError(f"{name} holds values that are not finite")
+    return found
+
+
+__all__ = ["Rating", "Ratings", "Tally", "output_shapes", "outputs_by_step", "outputs_of", "quality"]
