@@ -72,7 +72,8 @@ def measured(
         titles = " and ".join(one.title for one in wanted)
         remarks.append(f"{test.name} has no test images: {titles} is that on the images thresholds were chosen with")
     assert isinstance(made.network, SpikingNetwork)  # what a model becomes
-    return measure(made.model, made.network, made.graph, data, configuration.data, progress, wanted), remarks
+    found = measure(made.model, made.network, made.graph, data, configuration.data, progress, wanted)
+    return found, remarks + _not_kept(found, wanted)
 
 
 def _measured_sequences(
@@ -94,7 +95,16 @@ def _measured_sequences(
             raise
         return None, [f"quality is not measured on {test.name}: {error}"]
     data = test.subset(slice(sequence_count(graph.lasting(test.steps), most)))
-    return measure_sequences(network, graph, data, configuration.data, progress, wanted), []
+    found = measure_sequences(network, graph, data, configuration.data, progress, wanted)
+    return found, _not_kept(found, wanted)
+
+
+def _not_kept(found: Measured | None, wanted: Sequence[Wanted]) -> list[str]:
+    return [
+        f"{one.name} is not kept in the file: it is no mean over inputs, or not defined on these"
+        for one in wanted
+        if found is None or found.scores(one.key) is None
+    ]
 
 
 def _what(metric: Sequence[str] | None) -> str:

@@ -56,12 +56,12 @@ def measure(
     name: str,
     progress: Progress,
     wanted: Sequence[Wanted] = (Wanted(TopK()),),
-) -> Measured:
+) -> Measured | None:
     """Measure on all of ``data`` what the trained ``model``, each step of its deployment, and ``graph`` are worth.
 
     ``network``: the float spiking network made from ``model``, whose thresholds the steps take. ``name``: that of the
-    data. ``wanted``: the measures; those that have no numbers of each image are left out. The steps between network and
-    spikes are left out where the quantised network cannot be written down.
+    data. ``wanted``: the measures; those that have no numbers of each image are left out; None where that are all. The
+    steps between network and spikes are left out where the quantised network cannot be written down.
     """
     targets = np.asarray(data.targets(slice(0, len(data))))
     found: dict[str, list[Tally]] = {}
@@ -84,6 +84,8 @@ def measure(
     found["spiking"] = _integer_stage(graph, data, targets, wanted, lambda done: progress("spiking", done, len(data)))
     images = [digest for part in parts(len(data), _BATCH) for digest in digests(data.images(part), targets[part])]
     correct, quality = measured_by(wanted, found)
+    if not correct and not quality:
+        return None
     return Measured(name, tuple(images), correct, graph.content_sha256, graph.timesteps, quality)
 
 

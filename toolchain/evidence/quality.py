@@ -32,16 +32,37 @@ def outputs_of(graph: IntegerGraph, trace: Trace) -> dict[str, Float64]:
     return {graph.readout.name: trace.output * graph.readout.scale}
 
 
-def outputs_by_step(graph: IntegerGraph, trace: Trace) -> dict[str, Float64]:
-    """The same when read out after each step, float64 [N, steps, *shape]; nothing where the schedule has no such
-    readout. The readout of an image grows with the steps, so what it has after t of T is taken times T / t."""
+@dataclass(frozen=True)
+class Steps:
+    """Outputs when read out after each step: integers ``curve`` int64 [N, steps, *shape], times ``units`` [steps]."""
+
+    curve: npt.NDArray[np.int64]
+    units: Float64
+
+    def __len__(self) -> int:
+        return len(self.units)
+
+    def __getitem__(self, step: int) -> Float64:
+        """float64 [N, *shape], after ``step`` + 1 steps."""
+        return np.asarray(self.curve[:, step] * self.units[step])
+
+
+def outputs_by_step(graph: IntegerGraph, trace: Trace) -> dict[str, Steps]:
+    """The same when read out after each step; nothing where the schedule has no such readout. What an image adds up to
+    grows with the steps: after t of T it is taken times T / t. Steps of the drain add none of the image."""
     if trace.output_curve is None:
         return {}
-    curve = trace.output_curve * graph.readout.scale
+    number = trace.output_curve.shape[1]
+    units = np.full(number, graph.readout.scale)
     if not graph.sequences:
-        steps = np.minimum(np.arange(1, curve.shape[1] + 1), graph.timesteps)
-        curve = curve * (graph.timesteps / steps).reshape(1, -1, *[1] * (curve.ndim - 2))
-    return {graph.readout.name: curve}
+        units *= graph.timesteps / np.minimum(np.arange(1, number + 1), number - graph.drain)
+    return {graph.readout.name: Steps(trace.output_curve, units)}
+
+
+def _numbers(measure: Measure, found: Float64, targets: Targets) -> Float64:
+    numbers = measure.statistics(found, targets)
+    assert numbers is not None  # only measures of the whole have none
+    return numbers
 
 
 class Tally:
@@ -53,18 +74,17 @@ class Tally:
         self._kept: list[tuple[Float64, Targets]] = []
         self._by_step: list[Float64] = []  # [n, steps, k] with bands, else one sum [steps, k]
 
-    def add(self, found: Float64, targets: Targets, by_step: Float64 | None = None) -> None:
-        """Outputs float64 [n, *shape] of the next inputs, after each step too [n, steps, *shape], and their targets."""
+    def add(self, found: Float64, targets: Targets, by_step: Steps | None = None) -> None:
+        """Outputs float64 [n, *shape] of the next inputs, their targets [n, ...], and the outputs after each step."""
         measure = self.wanted.measure
-        numbers = measure.statistics(found, targets)
-        if numbers is None:
+        if isinstance(measure, Whole):
             self._kept.append((found, targets))
             return
-        self._numbers.append(numbers)
-        if by_step is None or isinstance(measure, Whole):
+        self._numbers.append(_numbers(measure, found, targets))
+        if by_step is None:
             return
-        each = [measure.statistics(by_step[:, step], targets) for step in range(by_step.shape[1])]
-        numbers = np.stack([one for one in each if one is not None], axis=1)
+        each = [_numbers(measure, by_step[step], targets) for step in range(len(by_step))]
+        numbers = np.stack(each, axis=1)
         if self._bands or not self._by_step:
             self._by_step.append(numbers if self._bands else numbers.sum(axis=0))
         else:
@@ -73,17 +93,20 @@ class Tally:
     @property
     def numbers(self) -> Float64 | None:
         """The numbers of each input, [N, k]; None where the measure has none."""
-        return np.concatenate(self._numbers) if self._numbers and not self._kept else None
+        if isinstance(self.wanted.measure, Whole):
+            return self.wanted.measure.statistics(*self._all())
+        return np.concatenate(self._numbers)
+
+    def _all(self) -> tuple[Float64, Targets]:
+        found, targets = zip(*self._kept, strict=True)
+        return np.concatenate(found), np.concatenate(targets)
 
     def quality(self) -> Quality:
         measure, numbers = self.wanted.measure, self.numbers
         if numbers is not None:
             return measure.quality(numbers)
         assert isinstance(measure, Whole)
-        if self._numbers:
-            raise DataError(f"metric {measure.name} returned one number for some batches, one per input for others")
-        found, targets = (np.concatenate(each) for each in zip(*self._kept, strict=True))
-        return measure.of_all(found, targets)
+        return measure.of_all(*self._all())
 
     def curve(self) -> list[float | None]:
         """The value when read out after each step; empty where that is not known."""
@@ -120,6 +143,7 @@ class Rating:
             "measure": self.name,
             "title": self.title,
             "by_timestep": list(self.by_step),
+            "intervals_by_timestep": [None if q.interval is None else list(q.interval) for q in self.bands],
             "network": None if self.network is None else self.network.to_json(),
         }
 

@@ -39,9 +39,9 @@ def measure_sequences(
     name: str,
     progress: Progress,
     wanted: Sequence[Wanted],
-) -> Measured:
-    """Measure on all of ``data``, called ``name``, what the float ``network``, whose input is not rounded, and ``graph``
-    are worth."""
+) -> Measured | None:
+    """Measure on all of ``data``, called ``name``, what the float ``network``, whose input is not rounded, and
+    ``graph`` are worth; None where no measure has numbers of each sequence."""
     graph = graph.lasting(data.steps)
     frames, last = data.padded(), np.full(len(data), data.steps) - 1 if data.lengths is None else data.lengths - 1
     exact = [Tally(each) for each in wanted]
@@ -57,6 +57,8 @@ def measure_sequences(
         tally.add(tally.wanted.of(found), data.labels)
     images = [each for part in parts(len(data), _BATCH) for each in digests(data.images(part), data.labels[part])]
     correct, quality = measured_by(wanted, {"network": exact, "spiking": spiking})
+    if not correct and not quality:
+        return None
     return Measured(name, tuple(images), correct, graph.content_sha256, graph.timesteps, quality)
 
 
