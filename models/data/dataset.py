@@ -48,6 +48,12 @@ class Dataset:
         """(C, H, W) of one image, or (F,)."""
         return self.stored.shape[1:]
 
+    @property
+    def outputs(self) -> int:
+        """Outputs a network for these images has: one for each class, or for each number to predict."""
+        numbers = kind_of(self.labels) == "numbers"
+        return int(np.prod(self.labels.shape[1:])) if numbers else len(self.classes)
+
     def images(self, indices: npt.NDArray[np.int64] | slice = slice(None)) -> Tensor:
         """The chosen images, float32 [n, C, H, W] or [n, F]."""
         # Divide rather than multiply by the reciprocal: k / 255 is the float nearest to the pixel's value.

@@ -22,7 +22,7 @@ class Sequences:
 
     ``frames``: numbers [N, steps, *shape]; ``lengths`` int64 [N]: steps of each, where some are shorter; ``labels``:
     classes int64 [N], or numbers to predict, float32 [N] or [N, ...]; ``classes``: the class names in label order.
-    ``labelled``: the data hold labels; without them all are 0.
+    ``labelled``: the data hold labels; where they do not, ``labels`` are 0 and mean nothing.
     """
 
     name: str
@@ -87,8 +87,8 @@ class Sequences:
 def load_sequences(path: Path, split: str) -> Sequences:
     """One split of a numpy archive: ``x`` [N, steps, ...], ``y`` [N, ...] and, where they differ, ``lengths`` [N];
     those of the test set with ``_test`` behind the name. ``y`` as in
-    :func:`spikec.models.data.archive.load_archive`. Without ``x_test``, ``x`` serves both splits. Without ``y`` all
-    labels are 0. Raises :class:`DataError`."""
+    :func:`spikec.models.data.archive.load_archive`. Without ``x_test``, ``x`` serves both splits. Without ``y`` there
+    are no labels. Raises :class:`DataError`."""
     arrays = read_arrays(path, ("x", "y", "lengths", "x_test", "y_test", "lengths_test"))
     suffix = "_test" if split == "test" and "x_test" in arrays else ""
     if f"x{suffix}" not in arrays:

@@ -59,11 +59,23 @@ def lasting(graph: IntegerGraph, dataset: Dataset | Sequences) -> IntegerGraph:
     return graph.lasting(dataset.steps) if isinstance(dataset, Sequences) else graph
 
 
+def labelled(dataset: Dataset | Sequences) -> bool:
+    """Whether the data hold labels; sequences may have none."""
+    from spikec.models.data import Sequences
+
+    return dataset.labelled if isinstance(dataset, Sequences) else True
+
+
 def wanted_measures(args: argparse.Namespace, graph: IntegerGraph, dataset: Dataset | Sequences) -> tuple[Wanted, ...]:
-    """The measures of ``--metric``, or those that the labels ask for. Raises ``DataError`` where they do not fit."""
+    """The measures of ``--metric``, or those that the labels ask for; none where the data hold no labels. Raises
+    ``DataError`` where they do not fit."""
     from spikec.evidence.measures import measures_of
     from spikec.evidence.quality import output_shapes
 
+    if not labelled(dataset):
+        if args.metric:
+            raise DataError(f"--metric {args.metric[0]} needs labels, and {args.data} holds no y")
+        return ()
     try:
         return measures_of(args.metric, output_shapes(graph), dataset.labels)
     except DataError as error:

@@ -148,6 +148,8 @@ def _text(
             f"accuracy {percent(result.accuracy)} ({result.correct} of {given}, "
             f"95 % interval {100 * low:.2f} to {100 * high:.2f}) at T = {timesteps} on {args.target}"
         )
+    elif not found:
+        lines.append(f"{given} at T = {timesteps} on {args.target}; without labels (y) no quality is measured")
     lines += [] if cost is None else cost.sentences
     lines += _against("T", result.curve, percent)
     for rating in (each for each in found if each.name != "top-1"):

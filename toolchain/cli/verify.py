@@ -35,7 +35,7 @@ def add_parser(commands: Any) -> Parser:
 def run(args: argparse.Namespace) -> int:
     import numpy as np
 
-    from spikec.cli.inputs import find_target, open_images, read_graph
+    from spikec.cli.inputs import find_target, labelled, open_images, read_graph
     from spikec.evidence.loss import loss, loss_document
     from spikec.training.targets import kind_of
 
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
 
     def watch(trace: Trace) -> None:
         speed.add(trace)
-        if kind_of(dataset.labels) != "classes":
+        if kind_of(dataset.labels) != "classes" or not labelled(dataset):
             return
         start = sum(map(len, hits))
         hits.append(trace.predictions == dataset.labels[start : start + trace.images])

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from spikec.errors import DataError
+from spikec.evidence.accuracy import parts
 from spikec.evidence.comparison import Comparison, beside, compared
 from spikec.evidence.measures.base import Float64, Measure, Quality, Targets, Whole
 from spikec.evidence.measures.choosing import Wanted, as_targets, measures_of
@@ -20,16 +21,19 @@ from spikec.simulation.trace import Trace
 if TYPE_CHECKING:
     from spikec.training.images import Images
 
+#: Numbers of outputs that are looked at together; measures make several arrays of them.
+_AT_ONCE = 2**22
+
 
 def output_shapes(graph: IntegerGraph) -> dict[str, tuple[int, ...]]:
     """The shape of one output, by the name of its readout."""
     return {graph.readout.name: graph.readout.shape}
 
 
-def outputs_of(graph: IntegerGraph, trace: Trace) -> dict[str, Float64]:
-    """What the network puts out, in the units of the trained one, float64 [N, *shape], by readout. Equal integers, and
-    only these, are equal here up to 2^52."""
-    return {graph.readout.name: trace.output * graph.readout.scale}
+def outputs_of(graph: IntegerGraph, trace: Trace, rows: slice = slice(None)) -> dict[str, Float64]:
+    """What the network puts out, in the units of the trained one, float64 [n, *shape], by readout. Equal integers, and
+    only these, are equal here up to 2^52. ``rows``: of these inputs."""
+    return {graph.readout.name: trace.output[rows] * graph.readout.scale}
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ class Steps:
         return np.asarray(self.curve[:, step] * self.units[step])
 
 
-def outputs_by_step(graph: IntegerGraph, trace: Trace) -> dict[str, Steps]:
+def outputs_by_step(graph: IntegerGraph, trace: Trace, rows: slice = slice(None)) -> dict[str, Steps]:
     """The same when read out after each step; nothing where the schedule has no such readout. What an image adds up to
     grows with the steps: after t of T it is taken times T / t. Steps of the drain add none of the image."""
     if trace.output_curve is None:
@@ -56,7 +60,7 @@ def outputs_by_step(graph: IntegerGraph, trace: Trace) -> dict[str, Steps]:
     units = np.full(number, graph.readout.scale)
     if not graph.sequences:
         units *= graph.timesteps / np.minimum(np.arange(1, number + 1), number - graph.drain)
-    return {graph.readout.name: Steps(trace.output_curve, units)}
+    return {graph.readout.name: Steps(trace.output_curve[rows], units)}
 
 
 def _numbers(measure: Measure, found: Float64, targets: Targets) -> Float64:
@@ -72,6 +76,7 @@ class Tally:
         self.wanted, self._bands = wanted, bands
         self._numbers: list[Float64] = []
         self._kept: list[tuple[Float64, Targets]] = []
+        self._of_whole: list[Float64 | None] = []  # numbers of each input, once they are known
         self._by_step: list[Float64] = []  # [n, steps, k] with bands, else one sum [steps, k]
 
     def add(self, found: Float64, targets: Targets, by_step: Steps | None = None) -> None:
@@ -79,6 +84,7 @@ class Tally:
         measure = self.wanted.measure
         if isinstance(measure, Whole):
             self._kept.append((found, targets))
+            self._of_whole.clear()
             return
         self._numbers.append(_numbers(measure, found, targets))
         if by_step is None:
@@ -94,7 +100,9 @@ class Tally:
     def numbers(self) -> Float64 | None:
         """The numbers of each input, [N, k]; None where the measure has none."""
         if isinstance(self.wanted.measure, Whole):
-            return self.wanted.measure.statistics(*self._all())
+            if not self._of_whole:
+                self._of_whole.append(self.wanted.measure.statistics(*self._all()))
+            return self._of_whole[0]
         return np.concatenate(self._numbers)
 
     def _all(self) -> tuple[Float64, Targets]:
@@ -157,11 +165,13 @@ class Ratings:
 
     def add(self, trace: Trace, targets: Any) -> None:
         """The trace of the next inputs, and their targets [n, ...]; by head where a network has several outputs."""
-        found, curves = outputs_of(self._graph, trace), outputs_by_step(self._graph, trace)
-        for tally in self._tallies:
-            wanted = tally.wanted
-            given = wanted.of(targets) if isinstance(targets, Mapping) else targets
-            tally.add(wanted.of(found), given, wanted.of(curves) if curves else None)
+        size = sum(int(np.prod(shape)) for shape in output_shapes(self._graph).values())
+        for rows in parts(trace.images, max(1, _AT_ONCE // size)):
+            found, curves = outputs_of(self._graph, trace, rows), outputs_by_step(self._graph, trace, rows)
+            for tally in self._tallies:
+                wanted = tally.wanted
+                given = wanted.of(targets) if isinstance(targets, Mapping) else targets
+                tally.add(wanted.of(found), given[rows], wanted.of(curves) if curves else None)
 
     def found(self, data: Images | None = None) -> list[Rating]:
         """What the measures say. ``data``: the inputs; those that the file was measured on are compared."""

@@ -41,7 +41,7 @@ def report(
     graph: nir.NIRGraph | IntegerGraph,
     *,
     images: npt.ArrayLike,
-    labels: npt.ArrayLike,
+    labels: npt.ArrayLike | None,
     metric: str | Measure | Sequence[str | Measure] | None = None,
     trace: Trace | None = None,
     curve_timesteps: int | None = None,
@@ -63,7 +63,8 @@ def report(
     versions only.
 
     ``images``: float [N, *input shape], as the ANN takes them, or sequences as ``tc.simulate`` takes them; ``labels``:
-    classes, integers [N]; masks, integers [N, H, W]; or numbers to predict, floats [N, ...]. ``metric``: measures of
+    classes, integers [N]; masks, integers [N, H, W]; numbers to predict, floats [N, ...]; None: there are none, and no
+    quality is measured. ``metric``: measures of
     quality (:func:`spikec.quality`); by default what the labels ask for. ``trace``: the execution of exactly these
     images; without one the golden model runs here. Membranes are shown if the trace was made with
     ``simulate(..., measure=True)``. ``curve_timesteps``: how far the accuracy curve goes. It goes beyond T only if a
@@ -82,8 +83,9 @@ def report(
             raise DataError("curve_timesteps needs an image that stays the same; a sequence ends with its last frame")
         integer = integer.lasting(pixels.shape[1])
     number = len(pixels) if pixels.ndim else 0
-    targets = collect.targets(labels, number, output_shapes(integer), metric)
-    wanted = measures_of(metric, output_shapes(integer), targets)
+    shapes = output_shapes(integer)
+    targets = np.zeros(number, np.int64) if labels is None else collect.targets(labels, number, shapes, metric)
+    wanted = () if labels is None else measures_of(metric, shapes, targets)
     classes = targets if any(one.name == "top-1" for one in wanted) else None
     if classes is None and ann_accuracy is not None:
         raise DataError("ann_accuracy is that of a network that classifies; give ann_logits, the network's outputs")

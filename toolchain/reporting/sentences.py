@@ -101,6 +101,8 @@ def verdict(report: Report) -> str:
         own = "" if other is None else f", the trained network {other.measure.written(other.network)}"
         said = f"{rating.title} {rating.quality.text}{own}"
         parts.append(said if parts else f"{at} reaches a {said}")
+    if not parts:
+        parts.append(f"{at} ran without labels, so no quality is known")
     if report.energies:
         first = report.energies[0]
         spent = f"{at_least(first)}{quantiles(first.total, 'J')} per inference"

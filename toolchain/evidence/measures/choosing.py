@@ -119,6 +119,8 @@ def as_targets(values: npt.ArrayLike, number: int) -> Targets:
     targets = np.asarray(values)
     if targets.dtype.kind == "O":  # columns of tables hold numbers as objects
         targets = np.array(targets.tolist())
+    if targets.dtype.kind == "b":
+        targets = targets.astype(np.int64)
     if targets.ndim == 0 or len(targets) != number:
         raise DataError(f"{number} images but targets of shape {list(targets.shape)}; give one for each image")
     kind_of(targets)
