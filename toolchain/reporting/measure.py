@@ -64,17 +64,15 @@ def report(
 
     ``images``: float [N, *input shape], as the ANN takes them, or sequences as ``tc.simulate`` takes them; ``labels``:
     classes, integers [N]; masks, integers [N, H, W]; numbers to predict, floats [N, ...]; None: there are none, and no
-    quality is measured. ``metric``: measures of
-    quality (:func:`spikec.quality`); by default what the labels ask for. ``trace``: the execution of exactly these
-    images; without one the golden model runs here. Membranes are shown if the trace was made with
-    ``simulate(..., measure=True)``. ``curve_timesteps``: how far the accuracy curve goes. It goes beyond T only if a
-    longer run starts with the same steps: in the ``pipelined`` schedule without drain, with neurons that do not depend
-    on T. ``estimates``: in the order of the page; by default one for every energy profile, with the cores of the
-    placement, without chips that cannot hold the network. ``fits``: by default one for every chip. ``ann_logits``
-    [N, *shape], the trained network's outputs for the same images, give the paired comparison; ``ann_accuracy`` is only
-    shown beside. ``date`` is
-    printed as given, else ``SOURCE_DATE_EPOCH`` decides. Raises ``DataError`` if images, labels and traces do not
-    belong together.
+    quality is measured. ``metric``: measures of quality (:func:`spikec.quality`); by default what the labels ask for.
+    ``trace``: the execution of exactly these images; without one the golden model runs here. Membranes are shown if the
+    trace was made with ``simulate(..., measure=True)``. ``curve_timesteps``: how far the curve of quality goes. It goes
+    beyond T only if a longer run starts with the same steps: in the ``pipelined`` schedule without drain, with neurons
+    that do not depend on T. ``estimates``: in the order of the page; by default one for every energy profile, with the
+    cores of the placement, without chips that cannot hold the network. ``fits``: by default one for every chip.
+    ``ann_logits`` [N, *shape], the trained network's outputs for the same images, give the paired comparison;
+    ``ann_accuracy`` is only shown beside. ``date`` is printed as given, else ``SOURCE_DATE_EPOCH`` decides. Raises
+    ``DataError`` if images, labels and traces do not belong together.
     """
     integer = as_integer(graph)
     pixels = np.asarray(as_sequences(integer.input, images)[0] if integer.sequences else images)
