@@ -117,10 +117,9 @@ class Tally:
         return measure.of_all(*self._all())
 
     def curve(self) -> list[float | None]:
-        """The value when read out after each step; empty where that is not known."""
+        """The value when read out after each step; empty where that is not known. Without bands."""
         number = sum(map(len, self._numbers))
-        sums = [each.sum(axis=0) if self._bands else each for each in self._by_step]
-        values = self.wanted.measure.of_sums(np.sum(sums, axis=0), number) if sums else np.empty(0)
+        values = self.wanted.measure.of_sums(self._by_step[0], number) if self._by_step else np.empty(0)
         return [float(value) if np.isfinite(value) else None for value in values]
 
     def bands(self) -> list[Quality]:
@@ -128,7 +127,8 @@ class Tally:
         if not self._by_step:
             return []
         numbers = np.concatenate(self._by_step)
-        return [self.wanted.measure.quality(numbers[:, step]) for step in range(numbers.shape[1])]
+        each = (np.ascontiguousarray(numbers[:, step]) for step in range(numbers.shape[1]))
+        return [self.wanted.measure.quality(one) for one in each]
 
 
 @dataclass(frozen=True)
@@ -175,21 +175,14 @@ class Ratings:
 
     def found(self, data: Images | None = None) -> list[Rating]:
         """What the measures say. ``data``: the inputs; those that the file was measured on are compared."""
-        return [
-            Rating(
-                tally.wanted.name,
-                tally.wanted.title,
-                tally.quality(),
-                tally.curve(),
-                self._compared(data, tally),
-                tally.bands() if self._bands else (),
-            )
-            for tally in self._tallies
-        ]
+        return [self._rating(tally, data) for tally in self._tallies]
 
-    def _compared(self, data: Images | None, tally: Tally) -> Comparison | None:
-        numbers = tally.numbers
-        return None if data is None or numbers is None else compared(self._graph, data, tally.wanted, numbers)
+    def _rating(self, tally: Tally, data: Images | None) -> Rating:
+        wanted, numbers = tally.wanted, tally.numbers
+        bands = tally.bands() if self._bands else []
+        by_step = [found.value for found in bands] if self._bands else tally.curve()
+        other = None if data is None or numbers is None else compared(self._graph, data, wanted, numbers)
+        return Rating(wanted.name, wanted.title, tally.quality(), by_step, other, bands)
 
 
 def quality(
