@@ -34,8 +34,6 @@ class EarlyExit:
     def __init__(self, graph: IntegerGraph, ranges: Ranges, confidence: float | None = None) -> None:
         if confidence is not None and not 0 < confidence < float("inf"):
             raise DataError(f"early_exit={confidence!r} is not a margin; use a positive number of logits or {MARGIN!r}")
-        if graph.readout.v_init.size < 2:
-            raise DataError("early_exit stops when the class is decided, and the network has one output: leave it out")
         if graph.schedule != "pipelined" or graph.timing.rehearsal:
             raise DataError(
                 "early_exit needs layers that step together, 'pipelined' and without a calibration pass; layerwise and "
