@@ -63,7 +63,7 @@ class Wanted:
 
 def measure_of(text: str) -> Measure:
     """The measure called ``text``: a name of :data:`MEASURES`, ``top-K``, ``miou:ignore=LABEL``, ``file.py:callable``
-    or ``package.module:callable``. Raises :class:`DataError`."""
+    or ``package.module:callable``, which may be a measure too. Raises :class:`DataError`."""
     if text in MEASURES:
         return MEASURES[text]()
     if found := re.fullmatch(r"top-([1-9]\d{0,5})", text):
@@ -79,6 +79,10 @@ def measure_of(text: str) -> Measure:
     from spikec.models.resolving import imported
 
     function = imported(place, name)
+    if isinstance(function, type) and issubclass(function, Measure):
+        return function()
+    if isinstance(function, Measure):
+        return function
     if not callable(function):
         raise DataError(f"metric {text} is no callable but of type {type(function).__name__}")
     return UserFunction(text, function)
