@@ -153,6 +153,7 @@ def test_lava_runs_it(regression, spikec):
         (("advise", "net.py:regression"), "advice compares accuracy, and y of npz:reg.npz holds numbers to predict"),
         (("train", "net.py:regression", "-o", "t.safetensors"), "training minimises the cross entropy of classes"),
         (("export", "net.py:regression", "--metric", "top-1", "-o", "no.nir"), "top-1 compares classes"),
+        (("export", "net.py:regression", "--metric", "mae", "--measure", 0, "-o", "no.nir"), "and nothing is: leave"),
     ],
 )
 def test_what_needs_classes_says_so(regression, spikec, words, says):

@@ -117,6 +117,7 @@ def test_what_defines_no_value_has_none():
     [
         ("top-1", (3,), np.zeros(4, np.float32), "compares classes, integers"),
         ("top-1", (3,), np.array([0, 3]), "knows 3 classes, y has label 3"),
+        ("top-1", (3,), np.array([0, -1]), "knows 3 classes, y has label -1"),
         ("top-1", (3, 2, 2), np.zeros(4, int), "one output per class"),
         ("top-5", (3,), np.zeros(4, int), "knows 3 classes only"),
         ("mae", (3,), np.zeros(4, int), "store it as floats"),
@@ -125,6 +126,7 @@ def test_what_defines_no_value_has_none():
         ("miou", (3, 4, 4), np.zeros(4, int), "compares masks"),
         ("miou", (3, 4, 4), np.zeros((2, 5, 4), int), "of 5x4; the network puts out 3x4x4"),
         ("miou", (3, 4, 4), np.full((2, 4, 4), 7), "miou:ignore=7"),
+        ("miou", (300, 4, 4), np.full((2, 4, 4), 255), "255 is a class of this network"),
     ],
 )
 def test_targets_that_do_not_fit_are_refused(name, shape, targets, says):

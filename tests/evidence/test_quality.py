@@ -178,6 +178,7 @@ def test_quality_of_arrays() -> None:
         ((np.zeros(3), np.zeros(3)), "at least one input"),
         ((np.zeros((3, 2)), np.zeros(2)), "3 images but targets of shape"),
         ((np.full((3, 1), np.inf), np.zeros(3)), "not finite"),
+        ((np.zeros((3, 1)), np.array([0, np.nan, 1])), "targets hold values that are not finite"),
         (([["a"]], np.zeros(1)), "must be numbers"),
         ((np.zeros((3, 1)), np.zeros(3), "topp"), "unknown 'topp'"),
     ],

@@ -51,6 +51,8 @@ def run(args: argparse.Namespace) -> int:
     keep_inputs(args, args.out)
     plain = plain_nir.check(args)
     check_format(args.format)
+    if args.metric and (args.portable or not args.measure):
+        raise UsageError("--metric says what is measured, and nothing is: leave it or --measure 0 or --portable out")
     configuration = _configuration(args, plain)
     with Progress("sensitivity of the output to", 0, "layers") as progress:
         made = deploy(configuration, progress=progress.reach)

@@ -69,15 +69,16 @@ def labelled(dataset: Dataset | Sequences) -> bool:
 def wanted_measures(args: argparse.Namespace, graph: IntegerGraph, dataset: Dataset | Sequences) -> tuple[Wanted, ...]:
     """The measures of ``--metric``, or those that the labels ask for; none where the data hold no labels. Raises
     ``DataError`` where they do not fit."""
-    from spikec.evidence.measures import measures_of
+    from spikec.evidence.measures import measures_of, wanted_of
     from spikec.evidence.quality import output_shapes
 
     if not labelled(dataset):
         if args.metric:
             raise DataError(f"--metric {args.metric[0]} needs labels, and {args.data} holds no y")
         return ()
+    given = [wanted_of(text) for text in args.metric or ()]
     try:
-        return measures_of(args.metric, output_shapes(graph), dataset.labels)
+        return measures_of(given, output_shapes(graph), dataset.labels)
     except DataError as error:
         raise DataError(f"{args.graph} and {args.data}: {error}") from error
 

@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     keep_inputs(args, args.out, args.out.with_suffix(".json"))
     nir_graph, graph = read_graph(args.graph)
     dataset = open_images(args, graph)
-    wanted_measures(args, graph, dataset)  # refused before the work, not after
+    wanted = wanted_measures(args, graph, dataset)
     missing = get_target("lava").available() if args.verify else None
     if missing:
         note(f"not compared with Lava: {missing}")
@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
         nir_graph,
         images=taken(dataset, slice(0, len(dataset))),
         labels=dataset.labels if labelled(dataset) else None,
-        metric=args.metric,
+        metric=wanted,
         trace=trace,
         estimates=estimates_of(graph, sample, placements),
         fits=fits,

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from spikec.errors import DataError
 from spikec.evidence.intervals import wilson
 from spikec.ir import IntegerGraph
 from spikec.simulation import Trace, simulate
@@ -45,11 +46,13 @@ class Evaluation:
 
     @property
     def accuracy(self) -> float:
+        self._known()
         return self.correct / self.images
 
     @property
     def interval(self) -> tuple[float, float]:
         """95 % Wilson interval of the accuracy."""
+        self._known()
         return wilson(self.correct, self.images)
 
     @property
@@ -74,6 +77,10 @@ class Evaluation:
             self.events[name] = self.events.get(name, 0) + int(events.sum(dtype=np.int64))
         for name, count in trace.overflows.items():
             self.overflows[name] = self.overflows.get(name, 0) + count
+
+    def _known(self) -> None:
+        if not self.hits:
+            raise DataError("accuracy is not known: no image has a class")
 
     def _classify(self, trace: Trace, labels: npt.NDArray[np.int64]) -> None:
         self.hits.append(trace.predictions == labels)

@@ -14,7 +14,7 @@ from spikec.errors import DataError
 from spikec.evidence.accuracy import parts
 from spikec.evidence.comparison import Comparison, beside, compared
 from spikec.evidence.measures.base import Float64, Measure, Quality, Targets, Whole
-from spikec.evidence.measures.choosing import Wanted, as_targets, measures_of
+from spikec.evidence.measures.choosing import Metric, Wanted, as_targets, measures_of
 from spikec.ir.graph import IntegerGraph
 from spikec.simulation.trace import Trace
 
@@ -188,7 +188,7 @@ class Ratings:
 def quality(
     outputs: npt.ArrayLike,
     targets: npt.ArrayLike,
-    metric: str | Measure | Sequence[str | Measure] | None = None,
+    metric: Metric = None,
     *,
     network: npt.ArrayLike | None = None,
 ) -> tuple[Rating, ...]:

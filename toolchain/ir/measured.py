@@ -64,18 +64,19 @@ class Measured:
     quality: Mapping[str, Scores] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        results = [self.correct] if self.correct else []
-        stages = [each.keys() for each in (*results, *(scores.values for scores in self.quality.values()))]
+        scores = list(self.quality.values())
+        stages = [each.keys() for each in ([self.correct] if self.correct else [])]
+        stages += [each.values.keys() for each in scores]
         if not self.images or not stages or not all({"network", "spiking"} <= keys <= set(STAGES) for keys in stages):
             raise GraphError(
                 "metadata 'measured' must hold images, and the network's and the spiking network's results"
             )
         shapes = [hits.shape for hits in self.correct.values()]
-        shapes += [scores.network.shape[:1] for scores in self.quality.values()]
+        shapes += [each.network.shape[:1] for each in scores]
         if any(shape != (len(self.images),) for shape in shapes):
             raise GraphError("metadata 'measured' must hold one result for each image")
-        numbers = [np.array([*scores.values.values(), *scores.network.flat]) for scores in self.quality.values()]
-        if not all(np.isfinite(each).all() for each in numbers):
+        finite = (np.isfinite([*each.values.values()]).all() and np.isfinite(each.network).all() for each in scores)
+        if not all(finite):
             raise GraphError("metadata 'measured' must hold finite numbers")
 
     def scores(self, key: str) -> Scores | None:

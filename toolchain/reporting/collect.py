@@ -15,7 +15,7 @@ from spikec.energy.counts import Counts, SynapseCounts
 from spikec.errors import DataError
 from spikec.evidence.comparison import beside
 from spikec.evidence.intervals import wilson
-from spikec.evidence.measures.choosing import Wanted, as_targets
+from spikec.evidence.measures.choosing import Metric, Wanted, as_targets
 from spikec.evidence.quality import Rating, Ratings, outputs_of
 from spikec.ir.graph import IntegerGraph, Population, Readout
 from spikec.ir.operations import Synapse
@@ -54,7 +54,7 @@ def targets(
     labels: npt.ArrayLike,
     images: int,
     shapes: Mapping[str, tuple[int, ...]],
-    metric: object,
+    metric: Metric,
 ) -> npt.NDArray[Any]:
     """Labels as measures take them. A number for each image, where the network puts out several and no measure is asked
     for, is a class; ``DataError`` where it names none. ``shapes``: of one output, by readout."""
@@ -77,13 +77,14 @@ def quality(
     """All measures of ``trace``, with the values of ``longer`` after each step, and the trained network beside them:
     its outputs ``ann_logits`` of the same inputs, else what the file holds of it."""
     labels = data.targets(slice(0, len(data)))
-    ratings, curves = Ratings(graph, wanted), Ratings(graph, wanted, bands=True)
+    ratings = Ratings(graph, wanted, bands=True)
     ratings.add(trace, labels)
-    curves.add(longer, labels)
-    found = [
-        replace(rating, by_step=curve.by_step, bands=curve.bands)
-        for rating, curve in zip(ratings.found(data), curves.found(), strict=True)
-    ]
+    found = ratings.found(data)
+    if longer is not trace:
+        curves = Ratings(graph, wanted, bands=True)
+        curves.add(longer, labels)
+        pairs = zip(found, curves.found(), strict=True)
+        found = [replace(rating, by_step=curve.by_step, bands=curve.bands) for rating, curve in pairs]
     if ann_logits is None:
         return tuple(found)
     given, own = np.asarray(ann_logits, np.float64), outputs_of(graph, trace)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from spikec.energy import Estimate, count
 from spikec.errors import DataError, GraphError
 from spikec.evidence.certificate import Certificate, certify
 from spikec.evidence.loss import loss
-from spikec.evidence.measures import Measure, measures_of
+from spikec.evidence.measures import Metric, measures_of
 from spikec.evidence.quality import output_shapes
 from spikec.ir import IntegerGraph, as_integer
 from spikec.reporting import collect
@@ -42,7 +42,7 @@ def report(
     *,
     images: npt.ArrayLike,
     labels: npt.ArrayLike | None,
-    metric: str | Measure | Sequence[str | Measure] | None = None,
+    metric: Metric = None,
     trace: Trace | None = None,
     curve_timesteps: int | None = None,
     estimates: Iterable[Estimate] | None = None,

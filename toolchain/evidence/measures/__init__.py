@@ -7,7 +7,15 @@ A measure is one class with its numbers per input and the value of their sums (:
 from __future__ import annotations
 
 from spikec.evidence.measures.base import Measure, Quality, Whole
-from spikec.evidence.measures.choosing import MEASURES, Wanted, default_measures, measure_of, measures_of
+from spikec.evidence.measures.choosing import (
+    MEASURES,
+    Metric,
+    Wanted,
+    default_measures,
+    measure_of,
+    measures_of,
+    wanted_of,
+)
 from spikec.evidence.measures.classes import TopK
 from spikec.evidence.measures.function import UserFunction
 from spikec.evidence.measures.numbers import Correlation, MeanAbsoluteError, RootMeanSquareError
@@ -19,6 +27,7 @@ __all__ = [
     "MeanAbsoluteError",
     "MeanIoU",
     "Measure",
+    "Metric",
     "Quality",
     "RootMeanSquareError",
     "TopK",
@@ -28,4 +37,5 @@ __all__ = [
     "default_measures",
     "measure_of",
     "measures_of",
+    "wanted_of",
 ]

@@ -61,6 +61,10 @@ class Wanted:
         return self.measure.title if self.head is None else f"{self.head}: {self.measure.title}"
 
 
+#: One or several measures, as they may be asked for; None: those that the targets ask for.
+Metric = str | Measure | Wanted | Iterable[str | Measure | Wanted] | None
+
+
 def measure_of(text: str) -> Measure:
     """The measure called ``text``: a name of :data:`MEASURES`, ``top-K``, ``miou:ignore=LABEL``, ``file.py:callable``
     or ``package.module:callable``, which may be a measure too. Raises :class:`DataError`."""
@@ -94,28 +98,25 @@ def default_measures(targets: npt.ArrayLike) -> tuple[Measure, ...]:
     return tuple(MEASURES[name]() for name in _DEFAULT[kind_of(targets)])
 
 
-def measures_of(
-    given: Iterable[str | Measure] | str | Measure | None, shapes: Mapping[str, tuple[int, ...]], targets: Targets
-) -> tuple[Wanted, ...]:
+def measures_of(given: Metric, shapes: Mapping[str, tuple[int, ...]], targets: Targets) -> tuple[Wanted, ...]:
     """The measures that are ``given``, else those that ``targets`` ask for; each fits outputs and targets.
 
     ``given``: names, with ``HEAD=`` before one that is meant for a single output, or measures. ``shapes``: of one
     output, by its name. Raises :class:`DataError`.
     """
-    if given is not None and not isinstance(given, str | Measure):
-        given = tuple(given)
-    if not given:
-        given = default_measures(targets)
-    each = (given,) if isinstance(given, str | Measure) else given
-    wanted = tuple(dict.fromkeys(Wanted(one) if isinstance(one, Measure) else _wanted(one) for one in each))
+    each = (given,) if isinstance(given, str | Measure | Wanted) else tuple(given or ())
+    wanted = tuple(dict.fromkeys(map(wanted_of, each or default_measures(targets))))
     for one in wanted:
         one.measure.check(tuple(one.of(shapes)), targets)
     return wanted
 
 
-def _wanted(text: str) -> Wanted:
-    head = re.match(r"([^=:]+)=(?=.)", text)
-    return Wanted(measure_of(text)) if head is None else Wanted(measure_of(text[head.end() :]), head[1])
+def wanted_of(given: str | Measure | Wanted) -> Wanted:
+    """``NAME``, or ``HEAD=NAME`` for one output of several, or a measure. Raises :class:`DataError`."""
+    if not isinstance(given, str):
+        return given if isinstance(given, Wanted) else Wanted(given)
+    head = re.match(r"([^=:]+)=(?=.)", given)
+    return Wanted(measure_of(given)) if head is None else Wanted(measure_of(given[head.end() :]), head[1])
 
 
 def as_targets(values: npt.ArrayLike, number: int) -> Targets:
@@ -127,8 +128,11 @@ def as_targets(values: npt.ArrayLike, number: int) -> Targets:
         targets = targets.astype(np.int64)
     if targets.ndim == 0 or len(targets) != number:
         raise DataError(f"{number} images but targets of shape {list(targets.shape)}; give one for each image")
-    kind_of(targets)
-    return targets if targets.dtype.kind == "f" else targets.astype(np.int64)
+    if kind_of(targets) != "numbers":
+        return targets.astype(np.int64)
+    if not np.isfinite(targets).all():
+        raise DataError("targets hold values that are not finite")
+    return targets
 
 
-__all__ = ["MEASURES", "Wanted", "as_targets", "default_measures", "measure_of", "measures_of"]
+__all__ = ["MEASURES", "Metric", "Wanted", "as_targets", "default_measures", "measure_of", "measures_of", "wanted_of"]

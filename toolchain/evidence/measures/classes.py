@@ -29,8 +29,9 @@ class TopK(Measure):
             )
         if len(shape) != 1:
             raise DataError(f"{self.name} needs one output per class, the network puts out {'x'.join(map(str, shape))}")
-        if int(targets.max(initial=0)) >= shape[0]:
-            raise DataError(f"the network knows {shape[0]} classes, y has label {int(targets.max())}")
+        wrong = targets[(targets < 0) | (targets >= shape[0])]
+        if len(wrong):
+            raise DataError(f"the network knows {shape[0]} classes, y has label {int(wrong.max())}")
         if self.k > shape[0]:
             raise DataError(f"{self.name}: the network knows {shape[0]} classes only")
 

@@ -68,7 +68,7 @@ class UserFunction(Whole):
 
     def _call(self, outputs: Float64, targets: Targets) -> Float64:
         try:
-            found = np.asarray(self._function(outputs, targets), np.float64)
+            found = np.asarray(self._function(outputs.copy(), targets.copy()), np.float64)
         except (Exception, SystemExit) as error:  # the user's code may raise anything
             raise DataError(f"metric {self.name} failed: {type(error).__name__}: {error}") from error
         if found.shape not in ((), (len(outputs),)):

@@ -36,6 +36,10 @@ class MeanIoU(Measure):
                 f"{self.name} needs outputs [classes, H, W] as large as the masks, of {_by(targets.shape[1:])}; the "
                 f"network puts out {_by(shape)}"
             )
+        if self.ignore == IGNORED < shape[0]:
+            raise DataError(
+                f"{IGNORED} is a class of this network: name the label that counts for nothing, as miou:ignore=-1"
+            )
         known, counted = max(shape[0], 2), targets[targets != self.ignore]
         wrong = counted[(counted < 0) | (counted >= known)]
         if len(wrong):
