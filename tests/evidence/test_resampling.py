@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import bootstrap as scipy_bootstrap
 
 from spikec.evidence.measures import resampling
-from spikec.evidence.measures.numbers import MeanAbsoluteError, RootMeanSquareError
+from spikec.evidence.measures.numbers import Correlation, MeanAbsoluteError, RootMeanSquareError
 from spikec.evidence.measures.resampling import bootstrap, from_standard_error
 
 
@@ -35,6 +35,16 @@ def test_intervals_cover(measure):
         low, high = measure.quality(measure.statistics(errors, np.zeros(60, np.float32))).interval
         covered += low <= exact <= high
     assert 0.89 <= covered / 200 <= 0.99
+
+
+def test_intervals_of_correlations_cover():
+    rng, measure, covered = np.random.default_rng(6), Correlation(), 0
+    for _ in range(200):
+        y = rng.normal(size=(40, 1))
+        outputs = 0.8 * y + 0.6 * rng.normal(size=y.shape)
+        low, high = measure.quality(measure.statistics(outputs, y.astype(np.float32))).interval
+        covered += low <= 0.8 <= high
+    assert 0.88 <= covered / 200 <= 0.99
 
 
 def test_paired_differences_are_much_narrower_than_the_intervals():
