@@ -44,7 +44,7 @@ def prepare(
     torch.manual_seed(recipe.fit.seed)
     model = resolve(
         spec,
-        num_classes=len(train.classes),
+        num_classes=train.outputs,
         in_channels=train.shape[0],
         activation=nn.ReLU if from_relu else recipe.activation,
     )
@@ -94,7 +94,7 @@ def trained(spec: str, weights: Path | None, data: Dataset) -> nn.Module:
     clipped = weights is not None and holds_thresholds(weights)
     model = resolve(
         spec,
-        num_classes=len(data.classes),
+        num_classes=data.outputs,
         in_channels=data.shape[0],
         activation=ClipFloorShift if clipped else nn.ReLU,
     )

@@ -40,10 +40,15 @@ def resolve(
     if not colon or not place or not name:
         hint = did_you_mean(spec, REGISTRY)
         raise DataError(f"no network called {spec!r}; {hint}; or write package.module:callable or file.py:callable")
+    return _module(spec, imported(place, name)).float()
+
+
+def imported(place: str, name: str) -> Any:
+    """What ``place``, ``package.module`` or ``file.py``, calls ``name``. Raises :class:`DataError`."""
     found = getattr(_import(place), name, None)
     if found is None:
         raise DataError(f"{place} has no {name!r}")
-    return _module(spec, found).float()
+    return found
 
 
 def _import(place: str) -> ModuleType:

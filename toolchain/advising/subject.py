@@ -19,6 +19,7 @@ from spikec.deployment.filling import fill
 from spikec.errors import DataError
 from spikec.frontend import canonicalize
 from spikec.models.data import Dataset, open_dataset
+from spikec.training.targets import only_classes
 
 #: Fewest images that each of the three parts needs.
 LEAST_IMAGES = 20
@@ -103,6 +104,9 @@ def _with_calibration(given: Mapping[str, Any], configuration: Configuration, tr
 
 
 def _check_labels(model: nn.Module, training: Dataset, test: Dataset | None) -> None:
+    for data in (training, test):
+        if data is not None:
+            only_classes("advice compares accuracy", data.name, data.labels)
     with torch.inference_mode():
         classes = int(model(training.images(slice(2))).shape[-1])
     if classes < 2:

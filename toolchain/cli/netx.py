@@ -134,8 +134,10 @@ def _hard(
     from spikec.simulation.encode import encode
     from spikec.targets.netx import simulate_hard_reset
     from spikec.targets.netx.hard_reset import beyond_loihi
+    from spikec.training.targets import only_classes
 
     images, labels = data
+    only_classes("a hard reset is said by its accuracy", args.data, labels)
     right = int((simulate(graph, images).predictions == labels).sum())
     result = simulate_hard_reset(chain, encode(graph.input, images))
     correct = int((result.output.argmax(axis=1) == labels).sum())

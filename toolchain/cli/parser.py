@@ -147,6 +147,17 @@ def add_data(
     parser.add_argument("--data-root", type=Path, metavar="DIR", help="where the data set's files are")
 
 
+def add_metric(parser: Parser) -> None:
+    """``--metric``: the measures of quality."""
+    parser.add_argument(
+        "--metric",
+        action="append",
+        metavar="M",
+        help="quality by top-1, top-5, mae, rmse, correlation, miou, file.py:callable or package.module:callable; may "
+        "be given several times (default: what the labels ask for)",
+    )
+
+
 def add_limit(parser: Parser, default: int | None = None) -> None:
     """``--limit``; without a default the whole test set."""
     parser.add_argument(

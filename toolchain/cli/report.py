@@ -19,6 +19,7 @@ def add_parser(commands: Any) -> Parser:
     parser.add_graph(command)
     parser.add_data(command)
     parser.add_limit(command)
+    parser.add_metric(command)
     command.add_argument(
         "--verify",
         type=at_least(0),
@@ -51,7 +52,7 @@ def _page(text: str) -> Path:
 
 def run(args: argparse.Namespace) -> int:
     from spikec.cli.evaluate import golden_trace
-    from spikec.cli.inputs import open_images, read_graph
+    from spikec.cli.inputs import labelled, open_images, read_graph, wanted_measures
     from spikec.cli.verify import crosscheck
     from spikec.evidence.accuracy import taken
     from spikec.reporting import report
@@ -61,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
     keep_inputs(args, args.out, args.out.with_suffix(".json"))
     nir_graph, graph = read_graph(args.graph)
     dataset = open_images(args, graph)
+    wanted = wanted_measures(args, graph, dataset)
     missing = get_target("lava").available() if args.verify else None
     if missing:
         note(f"not compared with Lava: {missing}")
@@ -74,7 +76,8 @@ def run(args: argparse.Namespace) -> int:
     made = report(
         nir_graph,
         images=taken(dataset, slice(0, len(dataset))),
-        labels=dataset.labels,
+        labels=dataset.labels if labelled(dataset) else None,
+        metric=wanted,
         trace=trace,
         estimates=estimates_of(graph, sample, placements),
         fits=fits,
@@ -93,4 +96,6 @@ def _command(args: argparse.Namespace) -> str:
     words = ["spikec", "report", str(args.graph), "--data", args.data]
     if args.limit is not None:
         words += ["--limit", str(args.limit)]
+    for metric in args.metric or ():
+        words += ["--metric", metric]
     return shlex.join(words)

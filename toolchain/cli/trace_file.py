@@ -37,7 +37,7 @@ class TraceFile:
         self._folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=self.path.parent))
         self._parts: dict[str, Path] = {}
 
-    def append(self, trace: Trace, labels: npt.NDArray[np.int64]) -> None:
+    def append(self, trace: Trace, labels: Array) -> None:
         """The next images' trace and labels."""
         self._write("output", trace.output)
         self._write("logits", trace.logits)

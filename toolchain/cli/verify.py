@@ -35,8 +35,9 @@ def add_parser(commands: Any) -> Parser:
 def run(args: argparse.Namespace) -> int:
     import numpy as np
 
-    from spikec.cli.inputs import find_target, open_images, read_graph
+    from spikec.cli.inputs import find_target, labelled, open_images, read_graph
     from spikec.evidence.loss import loss, loss_document
+    from spikec.training.targets import kind_of
 
     (options, _), speed = target_options(args, running=False), Speed()
     nir_graph, graph = read_graph(args.graph)
@@ -45,8 +46,10 @@ def run(args: argparse.Namespace) -> int:
     hits: list[npt.NDArray[np.bool_]] = []
 
     def watch(trace: Trace) -> None:
-        start = sum(map(len, hits))
         speed.add(trace)
+        if kind_of(dataset.labels) != "classes" or not labelled(dataset):
+            return
+        start = sum(map(len, hits))
         hits.append(trace.predictions == dataset.labels[start : start + trace.images])
 
     result = crosscheck(args.target, nir_graph, dataset, options, golden_options(args), watch)
