@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from spikec.evidence.accuracy import Evaluation
     from spikec.evidence.loss import Loss
     from spikec.ir import IntegerGraph
+    from spikec.simulation.input_warning import InputLoss
 
 #: Lava simulates every process at every step; a whole test set takes hours there.
 LAVA_LIMIT = 100
@@ -52,6 +53,7 @@ def run(args: argparse.Namespace) -> int:
     from spikec.cli.trace_file import TraceFile
     from spikec.evidence.accuracy import Evaluation
     from spikec.evidence.loss import loss, loss_document
+    from spikec.simulation.input_warning import input_loss, told, unsaid
 
     if args.record and not args.out:
         raise UsageError("--record needs -o FILE to keep the spikes in")
@@ -66,22 +68,25 @@ def run(args: argparse.Namespace) -> int:
     dataset = open_images(args, graph)
     graph = lasting(graph, dataset)
     result, speed = Evaluation(), Speed()
-    if args.target == "golden" and not args.out:
-        trace = golden_trace(dataset, graph, **options, **running)
-        result.add(trace, dataset.labels)
-        speed.add(trace)
-    else:
-        program = target.compile(nir_graph, **options)
-        with TraceFile(args.out, graph, len(dataset)) if args.out else contextlib.nullcontext() as file:
-            for images, labels in batches(dataset, graph, args.target, options.get("chunk")):
-                trace = program.run(images, record=args.record, **running)
-                result.add(trace, labels)
-                speed.add(trace)
-                if file is not None:
-                    file.append(trace, labels)
+    with unsaid():  # all images are spoken of at once, below
+        if args.target == "golden" and not args.out:
+            trace = golden_trace(dataset, graph, **options, **running)
+            result.add(trace, dataset.labels)
+            speed.add(trace)
+        else:
+            program = target.compile(nir_graph, **options)
+            with TraceFile(args.out, graph, len(dataset)) if args.out else contextlib.nullcontext() as file:
+                for images, labels in batches(dataset, graph, args.target, options.get("chunk")):
+                    trace = program.run(images, record=args.record, **running)
+                    result.add(trace, labels)
+                    speed.add(trace)
+                    if file is not None:
+                        file.append(trace, labels)
+    told(graph, result.coding)
     cost = loss(graph, dataset, np.concatenate(result.hits))
-    document = _document(args, graph.content_sha256, result) | {"loss": loss_document(cost)} | speed.document
-    emit(args, document, _text(args, graph, result, speed, cost))
+    coding = input_loss(graph, result.coding)
+    document = _document(args, graph.content_sha256, result, coding) | {"loss": loss_document(cost)} | speed.document
+    emit(args, document, _text(args, graph, result, speed, cost, coding))
     return 0
 
 
@@ -94,7 +99,7 @@ def _registers(args: argparse.Namespace) -> dict[str, Any]:
     return given
 
 
-def _document(args: argparse.Namespace, sha256: str, result: Evaluation) -> dict[str, Any]:
+def _document(args: argparse.Namespace, sha256: str, result: Evaluation, coding: InputLoss | None) -> dict[str, Any]:
     return {
         "file": args.graph,
         "content_sha256": sha256,
@@ -107,12 +112,20 @@ def _document(args: argparse.Namespace, sha256: str, result: Evaluation) -> dict
         "accuracy_by_timestep": result.curve,
         "spikes_per_image": {name: count / result.images for name, count in result.events.items()},
         "overflows": result.overflowed,
+        "coding": coding,
         "mean_steps": result.mean_steps,
         "trace": args.out,
     }
 
 
-def _text(args: argparse.Namespace, graph: IntegerGraph, result: Evaluation, speed: Speed, cost: Loss | None) -> str:
+def _text(
+    args: argparse.Namespace,
+    graph: IntegerGraph,
+    result: Evaluation,
+    speed: Speed,
+    cost: Loss | None,
+    coding: InputLoss | None,
+) -> str:
     (low, high), timesteps, one = result.interval, graph.timesteps, "sequence" if graph.sequences else "image"
     lines = [
         f"accuracy {percent(result.accuracy)} ({result.correct} of {result.images} {args.data} test {one}s, "
@@ -131,6 +144,7 @@ def _text(args: argparse.Namespace, graph: IntegerGraph, result: Evaluation, spe
     lines += [
         f"overflow: {name} left its register in {count} neuron-steps" for name, count in result.overflowed.items()
     ]
+    lines += [] if coding is None else [str(coding)]
     lines += speed.lines
     if args.out:
         lines.append(f"trace: {args.out}")

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from spikec.evidence.intervals import wilson
 from spikec.ir import IntegerGraph
+from spikec.ir.input_statistics import CodedInput, joined
 from spikec.simulation import Trace, simulate
 from spikec.training.images import Images
 
@@ -36,6 +37,12 @@ class Evaluation:
     seconds: float = 0.0  # wall clock inside the target
     steps: int | None = None  # run in all, if images may stop early
     hits: list[npt.NDArray[np.bool_]] = field(default_factory=list, repr=False)  # by batch: which images are correct
+    codings: list[CodedInput] = field(default_factory=list, repr=False)  # by batch: what the input coding lost
+
+    @property
+    def coding(self) -> CodedInput | None:
+        """What the input coding lost of all images; None where the target does not say."""
+        return joined(self.codings) if self.codings else None
 
     @property
     def mean_steps(self) -> float | None:
@@ -67,6 +74,8 @@ class Evaluation:
         self.images += len(labels)
         if trace.steps is not None:
             self.steps = (self.steps or 0) + int(trace.steps.sum())
+        if trace.coding is not None:
+            self.codings.append(trace.coding)
         self.hits.append(trace.predictions == labels)
         self.correct += int(self.hits[-1].sum())
         if trace.output_curve is not None:

@@ -24,6 +24,7 @@ from spikec.ir.graph import IntegerGraph, Population
 from spikec.ir.kinds import MAX_SPIKES
 from spikec.ir.measured import STAGES, Hits, Measured, digests
 from spikec.ir.walks import fires
+from spikec.simulation.input_warning import unsaid
 
 if TYPE_CHECKING:
     from spikec.training.images import Images
@@ -66,7 +67,10 @@ def measure(
         correct[stage] = np.concatenate(found) == labels
     try:
         integers = _without_offsets(quantised_network(graph))
-        trace = golden_trace(data, integers, counts=False, progress=lambda done: progress("weights", done, len(data)))
+        with unsaid():  # the run below speaks of the images
+            trace = golden_trace(
+                data, integers, counts=False, progress=lambda done: progress("weights", done, len(data))
+            )
         correct["weights"] = trace.predictions == labels
     except GraphError:
         correct = {"network": correct["network"]}

@@ -37,6 +37,7 @@ def document(report: Report) -> dict[str, Any]:
         "verification": report.verification.to_json() if report.verification else None,
         "certificate": _certificate(report.certificate) if report.certificate else None,
         "loss": loss_document(report.loss),
+        "coding": asdict(report.coding) if report.coding else None,
         "provenance": asdict(report.provenance),
         "synops_per_image": report.synops_per_image,
         "synops_nonzero_per_image": report.synops_nonzero_per_image,

@@ -24,6 +24,7 @@ from spikec.reporting.sentences import SIMULATED
 from spikec.reporting.value import Fit, Report
 from spikec.simulation import simulate
 from spikec.simulation.encode import as_sequences
+from spikec.simulation.input_warning import input_loss, unsaid
 from spikec.simulation.trace import Trace
 
 if TYPE_CHECKING:
@@ -85,7 +86,8 @@ def report(
         found, placements = fits_of(integer)
         fits = found if fits is None else fits
         if estimates is None:
-            sample = made if made.events else simulate(integer, pixels[:SPREAD_IMAGES])
+            with unsaid():
+                sample = made if made.events else simulate(integer, pixels[:SPREAD_IMAGES])
             estimates = estimates_of(integer, sample, placements)
     counts = count(integer, made)
     result = Report(
@@ -104,6 +106,7 @@ def report(
         certificate=_certificate(integer, pixels[:CERTIFIED_IMAGES]),
         provenance=provenance(integer, made, pixels, labels, seed=seed, command=command, date=date),
         loss=loss(integer, _Labelled(pixels, classes), made.predictions == classes),
+        coding=input_loss(integer, made.coding),
     )
     if path is not None:
         result.write(path, json_path)
@@ -134,7 +137,8 @@ def _run(graph: IntegerGraph, images: Any) -> Trace:
 def _certificate(graph: IntegerGraph, images: npt.NDArray[Any]) -> Certificate | None:
     """The lossless certificate; None if the quantised network cannot be written down."""
     try:
-        return certify(graph, images)
+        with unsaid():  # the report speaks of all images
+            return certify(graph, images)
     except GraphError:
         return None
 
@@ -145,4 +149,5 @@ def _longer(graph: IntegerGraph, images: npt.NDArray[Any], timesteps: int | None
         return None
     if not all(population.neuron.extends for population in graph.populations):
         return None
-    return simulate(replace(graph, timesteps=timesteps, content_sha256=""), images, counts=False)
+    with unsaid():
+        return simulate(replace(graph, timesteps=timesteps, content_sha256=""), images, counts=False)

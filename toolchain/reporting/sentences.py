@@ -36,6 +36,14 @@ def loss(report: Report) -> list[str]:
     return [] if report.loss is None else [f"{line[0].upper()}{line[1:]}." for line in report.loss.sentences]
 
 
+def coding(report: Report) -> list[str]:
+    """What the input coding lost, and what is wrong with the images."""
+    found = report.coding
+    if found is None:
+        return []
+    return [f"{each[0].upper()}{each[1:]}." for each in (str(found), found.warning) if each]
+
+
 def paired(report: Report) -> str | None:
     """How the two networks differ on the same images."""
     known = report.accuracy

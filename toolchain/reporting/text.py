@@ -25,6 +25,7 @@ def summary(report: Report) -> str:
             ("loss" if i == 0 else "", line)
             for i, line in enumerate([] if report.loss is None else report.loss.sentences)
         ),
+        *(("input" if i == 0 else "", line) for i, line in enumerate(sentences.coding(report))),
         ("verified", sentences.verification(report.verification)),
         ("quantised", sentences.certificate(report.certificate)),
         (

@@ -16,6 +16,7 @@ from spikec.energy import Estimate
 from spikec.evidence.certificate import Certificate
 from spikec.evidence.crosscheck import Crosscheck
 from spikec.evidence.loss import Loss
+from spikec.simulation.input_warning import InputLoss
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,8 @@ class Report:
     """Everything said about one deployment on one data set. ``print`` it, ``to_json`` it, ``write`` it.
 
     ``certificate`` is None where the quantised network cannot be written down, ``loss`` where the trained network was
-    not measured on any of these images when it was exported.
+    not measured on any of these images when it was exported, ``coding`` where the target does not say what the input
+    coding lost.
     """
 
     title: str
@@ -164,6 +166,7 @@ class Report:
     certificate: Certificate | None
     provenance: Provenance
     loss: Loss | None = None
+    coding: InputLoss | None = None
 
     @property
     def synops_per_image(self) -> float:

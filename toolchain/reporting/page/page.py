@@ -95,7 +95,7 @@ def _accuracy(report: Report) -> Html:
     parts: list[object] = [
         tag("p", prose(f"{sentence}{f'; the ANN {ann}' if ann else ''}. {sentences.paired(report) or ''}"))
     ]
-    parts += [tag("p", prose(line)) for line in sentences.loss(report)]
+    parts += [tag("p", prose(line)) for line in (*sentences.loss(report), *sentences.coding(report))]
     if report.curve:
         level = known.ann.value if known.ann is not None else known.ann_stated
         chart = accuracy_curve(report.curve, net.timesteps, level)
