@@ -19,8 +19,9 @@ _CLIPPED, _EMPTY = 0.001, 0.01
 _ZEROED_TIMES, _ZEROED_MORE = 2.0, 0.05
 #: The same for files that do not say what their calibration lost.
 _ZEROED = 0.5
-#: Deviations of images are in other units beyond this factor outside of where 90 % of the calibration's lie.
-_OTHER_UNITS = 2.0
+#: Images are in other units where their deviations are beyond this factor outside of where 90 % of the calibration's
+#: lie, or where that of all their values is, for so many images.
+_OTHER_UNITS, _MANY = 2.0, 16
 #: Share of negative values that says that images are normalised, and images that are enough to miss them in.
 _SIGNED, _ENOUGH = 0.05, 4
 
@@ -76,7 +77,9 @@ def warning(graph: IntegerGraph, coding: CodedInput) -> str | None:
     """
     seen, known = coding.total, graph.calibrated
     what = "sequence" if graph.sequences else "image"
-    found = [*_clipped(graph, seen), *_lost(graph.input, seen, known, what)]
+    node = graph.input
+    held = f"{node.low * node.scale:.4g} to {node.high * node.scale:.4g}"
+    found = [*_clipped(graph, seen, held), *_lost(node, seen, known, what)]
     unlike = None if known is None or graph.sequences else _unlike(seen, known)
     if unlike is not None:
         found.append(unlike)
@@ -87,21 +90,19 @@ def warning(graph: IntegerGraph, coding: CodedInput) -> str | None:
         if unlike is not None
         else f"give {what}s in the units of the calibration, or calibrate on {what}s such as these"
     )
-    return f"{'; '.join(found)}; {way_out}"
+    return f"input range {held}: {'; '.join(found)}; {way_out}"
 
 
-def _clipped(graph: IntegerGraph, seen: InputStatistics) -> list[str]:
-    node = graph.input
-    holds = f"{node.low * node.scale:.4g} to {node.high * node.scale:.4g}"
+def _clipped(graph: IntegerGraph, seen: InputStatistics, held: str) -> list[str]:
     spans = f"they run from {seen.low:.4g} to {seen.high:.4g}"
     if graph.sequences and seen.clipped:
         return [
-            f"the network was made for values from {holds}; sequences hold others, which are cut "
+            f"the network was made for values from {held}; sequences hold others, which are cut "
             f"({portion(seen.clipped_share)} clipped, {spans})"
         ]
     if seen.clipped_share <= _CLIPPED:
         return []
-    return [f"{portion(seen.clipped_share)} of the input values are clipped: {spans}, the input holds {holds}"]
+    return [f"{portion(seen.clipped_share)} of the values are clipped, {spans}"]
 
 
 def _lost(node: InputNode, seen: InputStatistics, known: InputStatistics | None, what: str) -> list[str]:
@@ -128,6 +129,9 @@ def _unlike(seen: InputStatistics, known: InputStatistics) -> str | None:
     )
     varied, (least, most) = seen.deviations[1] > 0, known.deviations
     other_units = varied and (seen.deviations[1] * _OTHER_UNITS < least or seen.deviations[0] > most * _OTHER_UNITS)
+    if seen.images >= _MANY and varied and known.deviation:
+        ratio = seen.deviation / known.deviation
+        other_units = other_units or not 1 / _OTHER_UNITS <= ratio <= _OTHER_UNITS
     signed, was_signed = seen.negative / seen.values, known.negative / known.values
     if was_signed >= _SIGNED and not seen.negative and seen.nonzero and (other_units or seen.images >= _ENOUGH):
         return (
