@@ -85,7 +85,8 @@ def test_counts_and_thresholds(graphs):
     assert trace.coding.values == 1920
     assert trace.coding.empty.tolist() == [n == 4 for n in range(10)]
     (said,) = (str(each.message) for each in caught)
-    assert "1.25 % of the values are clipped, they run from 0.0001 to 2" in said
+    assert "1.25 % of the values are clipped in 1 of 10 images, 3 first, they run from 0.0001 to 2" in said
+    assert "look whether these images are broken" in said
     assert "1 of 10 images becomes all zero" in said
 
 
@@ -162,3 +163,10 @@ def test_black_images_are_no_loss():
         warnings.simplefilter("error")
         trace = tc.simulate(graph, np.zeros((3, *graph.input.shape)))
     assert not trace.coding.empty.any()
+
+
+def test_a_few_broken_pixels_are_no_other_units(graphs):
+    pixels = images().numpy()
+    pixels[3, 1, 2, 2] = pixels[9, 0, 0, 0] = 1000.0
+    _, coding = code(as_integer(graphs["0 to 1"]).input, pixels)
+    assert warning(as_integer(graphs["0 to 1"]), coding) is None

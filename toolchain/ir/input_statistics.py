@@ -27,7 +27,8 @@ class InputStatistics:
     Counts over all ``images``: ``values``, those that are not zero (``nonzero``) or ``negative``; those ``clipped`` to
     the range of the coding, and those ``zeroed``: not zero, but coded as 0 (a negative value clipped to 0 is both).
     ``empty``: images that are not black and become all zero. ``mean``, standard ``deviation``, ``low`` and ``high`` of
-    all values; ``deviations``: 5th and 95th percentile of the deviations of single images, constant ones left out.
+    all values; ``deviations``: 5th, 50th and 95th percentile of the deviations of single images, constant ones
+    left out.
     """
 
     images: int
@@ -41,7 +42,7 @@ class InputStatistics:
     deviation: float
     low: float
     high: float
-    deviations: tuple[float, float]
+    deviations: tuple[float, float, float]
 
     @property
     def clipped_share(self) -> float:
@@ -69,14 +70,14 @@ class InputStatistics:
             found: dict[str, Any] = json.loads(text)
             if found.keys() != {each.name for each in fields(cls)}:
                 raise ValueError
-            least, most = map(float, found.pop("deviations"))
+            least, middle, most = map(float, found.pop("deviations"))
             numbers: dict[str, Any] = {key: (int if key in _COUNTS else float)(found[key]) for key in found}
             counts = [numbers[key] for key in _COUNTS]
             if min(counts) < 0 or not numbers["images"] or not numbers["values"]:
                 raise ValueError
-            if not np.isfinite([*map(float, numbers.values()), least, most]).all():
+            if not np.isfinite([*map(float, numbers.values()), least, middle, most]).all():
                 raise ValueError
-            return cls(**numbers, deviations=(least, most))
+            return cls(**numbers, deviations=(least, middle, most))
         except (ValueError, TypeError, AttributeError, OverflowError) as error:
             raise GraphError("metadata 'calibrated' is not what spikec export writes") from error
 
@@ -134,7 +135,7 @@ class CodedInput:
         mean = float(weights @ means)
         variance = float(weights @ (spreads**2 + (means - mean) ** 2))
         varied = spreads[highs > lows]
-        least, most = np.quantile(varied, (0.05, 0.95)) if len(varied) else (0.0, 0.0)
+        least, middle, most = np.quantile(varied, (0.05, 0.5, 0.95)) if len(varied) else (0.0, 0.0, 0.0)
         return InputStatistics(
             images=len(self.counts),
             values=values,
@@ -147,7 +148,7 @@ class CodedInput:
             deviation=_short(float(np.sqrt(max(variance, 0.0)))),
             low=_short(float(lows.min())),
             high=_short(float(highs.max())),
-            deviations=(_short(float(least)), _short(float(most))),
+            deviations=(_short(float(least)), _short(float(middle)), _short(float(most))),
         )
 
 

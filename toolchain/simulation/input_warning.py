@@ -12,6 +12,7 @@ from spikec.errors import InputWarning
 from spikec.ir.coding import InputNode
 from spikec.ir.graph import IntegerGraph
 from spikec.ir.input_statistics import CodedInput, InputStatistics
+from spikec.ir.types import Int64
 
 #: Shares beyond which a sentence is due: clipped values; further empty images.
 _CLIPPED, _EMPTY = 0.001, 0.01
@@ -20,8 +21,10 @@ _ZEROED_TIMES, _ZEROED_MORE = 2.0, 0.05
 #: The same for files that do not say what their calibration lost.
 _ZEROED = 0.5
 #: Images are in other units where their deviations are beyond this factor outside of where 90 % of the calibration's
-#: lie, or where that of all their values is, for so many images.
+#: lie; or, for so many images, beyond this factor of the calibration's in the median.
 _OTHER_UNITS, _MANY = 2.0, 16
+#: Part of the images that may be broken, where only they are clipped.
+_BROKEN = 0.1
 #: Share of negative values that says that images are normalised, and images that are enough to miss them in.
 _SIGNED, _ENOUGH = 0.05, 4
 
@@ -79,21 +82,23 @@ def warning(graph: IntegerGraph, coding: CodedInput) -> str | None:
     what = "sequence" if graph.sequences else "image"
     node = graph.input
     held = f"{node.low * node.scale:.4g} to {node.high * node.scale:.4g}"
-    found = [*_clipped(graph, seen, held), *_lost(node, seen, known, what)]
+    hit = coding.clipped_by_image.nonzero()[0]
+    found = [*_clipped(graph, seen, held, hit), *_lost(node, seen, known, what)]
     unlike = None if known is None or graph.sequences else _unlike(seen, known)
     if unlike is not None:
         found.append(unlike)
     if not found:
         return None
-    way_out = (
-        f"give {what}s normalised and scaled as those of the calibration"
-        if unlike is not None
-        else f"give {what}s in the units of the calibration, or calibrate on {what}s such as these"
-    )
+    way_out = f"give {what}s in the units of the calibration, or calibrate on {what}s such as these"
+    if unlike is not None:
+        way_out = f"give {what}s normalised and scaled as those of the calibration"
+    elif 0 < len(hit) <= _BROKEN * seen.images:
+        way_out = f"look whether these {what}s are broken; if not, calibrate on {what}s such as these"
     return f"input range {held}: {'; '.join(found)}; {way_out}"
 
 
-def _clipped(graph: IntegerGraph, seen: InputStatistics, held: str) -> list[str]:
+def _clipped(graph: IntegerGraph, seen: InputStatistics, held: str, hit: Int64) -> list[str]:
+    """``hit``: numbers of the images that hold clipped values."""
     spans = f"they run from {seen.low:.4g} to {seen.high:.4g}"
     if graph.sequences and seen.clipped:
         return [
@@ -102,7 +107,8 @@ def _clipped(graph: IntegerGraph, seen: InputStatistics, held: str) -> list[str]
         ]
     if seen.clipped_share <= _CLIPPED:
         return []
-    return [f"{portion(seen.clipped_share)} of the values are clipped, {spans}"]
+    images = "" if len(hit) > _BROKEN * seen.images else f" in {len(hit):,} of {seen.images:,} images, {hit[0]} first,"
+    return [f"{portion(seen.clipped_share)} of the values are clipped{images or ','} {spans}"]
 
 
 def _lost(node: InputNode, seen: InputStatistics, known: InputStatistics | None, what: str) -> list[str]:
@@ -127,11 +133,10 @@ def _unlike(seen: InputStatistics, known: InputStatistics) -> str | None:
         f"mean {seen.mean:.3g}, deviation {seen.deviation:.3g}; in the calibration "
         f"{known.mean:.3g} and {known.deviation:.3g}"
     )
-    varied, (least, most) = seen.deviations[1] > 0, known.deviations
-    other_units = varied and (seen.deviations[1] * _OTHER_UNITS < least or seen.deviations[0] > most * _OTHER_UNITS)
-    if seen.images >= _MANY and varied and known.deviation:
-        ratio = seen.deviation / known.deviation
-        other_units = other_units or not 1 / _OTHER_UNITS <= ratio <= _OTHER_UNITS
+    (low, middle, high), (least, usual, most) = seen.deviations, known.deviations
+    other_units = high > 0 and (high * _OTHER_UNITS < least or low > most * _OTHER_UNITS)
+    if seen.images >= _MANY and high > 0 and usual > 0:
+        other_units = other_units or not 1 / _OTHER_UNITS <= middle / usual <= _OTHER_UNITS
     signed, was_signed = seen.negative / seen.values, known.negative / known.values
     if was_signed >= _SIGNED and not seen.negative and seen.nonzero and (other_units or seen.images >= _ENOUGH):
         return (
