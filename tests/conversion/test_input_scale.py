@@ -76,6 +76,12 @@ def test_a_broken_image_is_cut_and_named():
     assert "of calibration image 3" in chosen.remarks[0]
 
 
+def test_an_example_that_is_a_calibration_image_too_may_be_broken():
+    images = made("k / 255")[:8]
+    images[0, 0, 0, 0] = 1000.0
+    assert choose_range(torch.cat([images[:1], images]), examples=1).coding == InputRange("uint8", 1 / 255)
+
+
 def test_large_values_of_many_images_are_kept():
     images = made("0 to 1")
     images[:26] *= 30

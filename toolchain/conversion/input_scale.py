@@ -20,8 +20,9 @@ _WORTH = 1.0
 #: Images that statistics and the ratio are measured on, values of them all for the ratio, fewest images, most values of
 #: one.
 _IMAGES, _VALUES, _FEWEST, _PER_IMAGE = 256, 2**20, 16, 2**14
-#: The part of the images that may be cut: what more of them hold is no outlier.
-_OUTLIERS = 0.1
+#: The part of the images that may be cut: what more of them hold is no outlier. Of few images two, since an example is
+#: often one of the calibration images too.
+_OUTLIERS, _AT_LEAST = 0.1, 2
 #: The images of largest peak that are tried one by one as the end of the range; further ones by this factor in rank.
 _PEAKS, _RANKS = 16, 1.25
 #: Share of non-zero values that become 0 beyond which a sentence is due: of all of them, of one channel.
@@ -79,11 +80,11 @@ def choose_range(
     """The coding by ``rule`` that holds all of ``images`` [N, ...]; or one that cuts a few values far beyond the rest.
 
     The largest value decides the step of 8 bits, so that one broken pixel may leave nothing of all others. Ranges that
-    end at the peaks of other images are tried, so that at most a tenth of the images is cut. Each gives every image a
-    signal-to-noise ratio, sum x^2 / sum (x - coded)^2, in dB between 0 and what 8 bits can give. The mean over the
-    images decides: a smaller range must gain a bit (6 dB) over the whole one, and the largest within 1 dB of the best
-    is taken. An image counts alike however large its values are: a few broken ones have little weight, and large values
-    that many images hold are kept.
+    end at the peaks of other images are tried, so that at most a tenth of the images (or two) is cut. Each gives every
+    image a signal-to-noise ratio, sum x^2 / sum (x - coded)^2, in dB between 0 and what 8 bits can give. The mean over
+    the images decides: a smaller range must gain a bit (6 dB) over the whole one, and the largest within 1 dB of the
+    best is taken. An image counts alike however large its values are: a few broken ones have little weight, and large
+    values that many images hold are kept.
 
     Statistics are of at most 256 of the images, evenly spaced. ``examples``: how many of the first images are examples,
     for the words (default: all); ``channels``: the axis of the channels; ``what``: an image or a sequence.
@@ -140,7 +141,7 @@ def _ends(images: Tensor) -> set[float]:
     """Ends of the range that are tried: the peaks of single images."""
     low, high = torch.aminmax(images.flatten(1), dim=1)
     peaks = torch.maximum(high, -low).double().sort(descending=True).values
-    most = max(1, int(_OUTLIERS * len(peaks)))
+    most = max(_AT_LEAST, int(_OUTLIERS * len(peaks)))
     ranks = [*range(1, min(_PEAKS, most, len(peaks) - 1) + 1)]
     while ranks and ranks[-1] * _RANKS <= most:
         ranks.append(math.ceil(ranks[-1] * _RANKS))

@@ -148,7 +148,7 @@ def as_images(value: Any, name: str) -> Tensor:
     if images.layout != torch.strided or images.is_meta:
         kind = "meta" if images.is_meta else str(images.layout).removeprefix("torch.").replace("_", " ")
         raise DataError(f"{name} is a {kind} tensor; give a dense one that holds its values")
-    if images.ndim < 2 or images.shape[0] == 0:
+    if images.ndim < 2 or not images.numel():
         raise DataError(f"{name} must hold images [N, C, H, W], its shape is {tuple(images.shape)}")
     if not images.dtype.is_floating_point:
         raise DataError(
