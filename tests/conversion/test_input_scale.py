@@ -2,6 +2,7 @@
 
 import warnings
 
+import nir
 import numpy as np
 import pytest
 import torch
@@ -114,6 +115,32 @@ def test_sequences():
     chosen = choose_range(frames, rule=sequence_range, channels=2, what="sequence")
     assert chosen.coding == whole.coding
     assert "at [1, 0, 0] of example sequence 3" in chosen.remarks[0]
+
+
+def test_a_broken_frame_of_a_nir_file_is_cut_before_lowering():
+    """Frames beyond twice the largest are refused by the deployment; its own examples are not."""
+    rng = np.random.default_rng(0)
+    neurons = {
+        key: np.full(3, value) for key, value in (("tau", 2.0), ("r", 1.0), ("v_leak", 0.0), ("v_threshold", 1.0))
+    }
+    nodes = {
+        "input": nir.Input({"input": np.array([4])}),
+        "fc": nir.Linear(rng.normal(0, 0.5, (3, 4))),
+        "lif": nir.LIF(**neurons),
+        "output": nir.Output({"output": np.array([3])}),
+    }
+    graph = nir.NIRGraph(nodes, [("input", "fc"), ("fc", "lif"), ("lif", "output")])
+    frames = rng.integers(0, 4, (40, 5, 4)).astype(float)
+    broken = frames.copy()
+    broken[11, 2, 1] = 1e4
+    with pytest.warns(InputWarning, match=r"1e\+04 at \[2, 1\] of example sequence 11"):
+        network = tc.import_sequences(graph, example=broken, dt=1.0)
+    assert network.coding == InputRange("uint8", 1.0, 6)
+    assert network.example.max() == 6
+    lowered = tc.lower(network)
+    assert tc.simulate(lowered, frames).coding.zeroed == 0
+    with pytest.raises(tc.DataError, match=r"sequence 11 holds 10000\.0 at \[2, 1\]; the network was made for values"):
+        tc.simulate(lowered, broken)
 
 
 def network():
