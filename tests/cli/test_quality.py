@@ -135,6 +135,22 @@ def test_the_report_shows_it(regression, spikec):
     assert "Accuracy" not in page.replace("Accuracy of published", "")
 
 
+def test_images_in_other_units_are_said_beside_the_measure(regression, spikec, tmp_path):
+    """Once on stderr, however the images are run; on the page in a section of its own."""
+    _, images, y, _ = regression
+    np.savez(tmp_path / "other.npz", x=40 * images[:40], y=y[:40])
+    for words in (("run", "net.nir"), ("report", "net.nir", "--verify", 0, "-o", tmp_path / "other.html")):
+        made = spikec(*words, "--data", f"npz:{tmp_path / 'other.npz'}", "--json")
+        assert made.code == 0, made.err
+        assert [q["measure"] for q in made.json["quality"]] == ["mae", "correlation"]
+        assert made.json["coding"]["clipped"] > 0
+        (warned,) = [line for line in made.err.splitlines() if "warning" in line]
+        assert warned.endswith(made.json["coding"]["warning"])
+    page = (tmp_path / "other.html").read_text()
+    assert "<h2>Input</h2>" in page
+    assert "Input coding: of 2,560 values" in page
+
+
 @pytest.mark.lava
 def test_lava_runs_it(regression, spikec):
     verified = spikec("verify", "net.nir", "--data", "npz:reg.npz", "--limit", 3)

@@ -57,6 +57,7 @@ def run(args: argparse.Namespace) -> int:
     from spikec.evidence.accuracy import taken
     from spikec.reporting import report
     from spikec.reporting.fits import estimates_of, fits_of
+    from spikec.simulation.input_warning import told, unsaid
     from spikec.targets.base import get_target
 
     keep_inputs(args, args.out, args.out.with_suffix(".json"))
@@ -67,11 +68,14 @@ def run(args: argparse.Namespace) -> int:
     if missing:
         note(f"not compared with Lava: {missing}")
     whole = len(dataset) <= SPREAD_IMAGES
-    sample = golden_trace(
-        dataset.subset(slice(SPREAD_IMAGES)), graph, counts=True, measure=whole, **golden_options(args)
-    )
-    trace = sample if whole else golden_trace(dataset, graph, measure=True, **golden_options(args))
-    verify = args.verify and not missing
+    with unsaid():  # all images are spoken of at once, below
+        sample = golden_trace(
+            dataset.subset(slice(SPREAD_IMAGES)), graph, counts=True, measure=whole, **golden_options(args)
+        )
+        trace = sample if whole else golden_trace(dataset, graph, measure=True, **golden_options(args))
+        verify = args.verify and not missing
+        checked = crosscheck("lava", nir_graph, dataset.subset(slice(args.verify))) if verify else None
+    told(graph, trace.coding)
     fits, placements = fits_of(graph)
     made = report(
         nir_graph,
@@ -81,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
         trace=trace,
         estimates=estimates_of(graph, sample, placements),
         fits=fits,
-        verification=crosscheck("lava", nir_graph, dataset.subset(slice(args.verify))) if verify else None,
+        verification=checked,
         path=args.out,
         data_name=args.data,
         command=_command(args),

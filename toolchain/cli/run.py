@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from spikec.evidence.measures import Wanted
     from spikec.evidence.quality import Rating
     from spikec.ir import IntegerGraph
+    from spikec.simulation.input_warning import InputLoss
 
 #: Lava simulates every process at every step; a whole test set takes hours there.
 LAVA_LIMIT = 100
@@ -57,6 +58,7 @@ def run(args: argparse.Namespace) -> int:
     from spikec.evidence.accuracy import Evaluation
     from spikec.evidence.loss import loss, loss_document
     from spikec.evidence.quality import Ratings
+    from spikec.simulation.input_warning import input_loss, told, unsaid
 
     if args.record and not args.out:
         raise UsageError("--record needs -o FILE to keep the spikes in")
@@ -74,25 +76,28 @@ def run(args: argparse.Namespace) -> int:
     _check_early_exit(running, wanted)
     classify = any(one.name == "top-1" for one in wanted)
     result, ratings, speed = Evaluation(), Ratings(graph, wanted), Speed()
-    if args.target == "golden" and not args.out:
-        trace = golden_trace(dataset, graph, **options, **running)
-        result.add(trace, dataset.labels if classify else None)
-        ratings.add(trace, dataset.labels)
-        speed.add(trace)
-    else:
-        program = target.compile(nir_graph, **options)
-        with TraceFile(args.out, graph, len(dataset)) if args.out else contextlib.nullcontext() as file:
-            for images, labels in batches(dataset, graph, args.target, options.get("chunk")):
-                trace = program.run(images, record=args.record, **running)
-                result.add(trace, labels if classify else None)
-                ratings.add(trace, labels)
-                speed.add(trace)
-                if file is not None:
-                    file.append(trace, labels)
+    with unsaid():  # all images are spoken of at once, below
+        if args.target == "golden" and not args.out:
+            trace = golden_trace(dataset, graph, **options, **running)
+            result.add(trace, dataset.labels if classify else None)
+            ratings.add(trace, dataset.labels)
+            speed.add(trace)
+        else:
+            program = target.compile(nir_graph, **options)
+            with TraceFile(args.out, graph, len(dataset)) if args.out else contextlib.nullcontext() as file:
+                for images, labels in batches(dataset, graph, args.target, options.get("chunk")):
+                    trace = program.run(images, record=args.record, **running)
+                    result.add(trace, labels if classify else None)
+                    ratings.add(trace, labels)
+                    speed.add(trace)
+                    if file is not None:
+                        file.append(trace, labels)
+    told(graph, result.coding)
     cost, found = loss(graph, dataset, np.concatenate(result.hits)) if classify else None, ratings.found(dataset)
+    coding = input_loss(graph, result.coding)
     document = _document(args, graph.content_sha256, result, classify) | {"loss": loss_document(cost)} | speed.document
-    document["quality"] = [rating.to_json() for rating in found]
-    emit(args, document, _text(args, graph, result, speed, cost, found))
+    document |= {"quality": [rating.to_json() for rating in found], "coding": coding}
+    emit(args, document, _text(args, graph, result, speed, cost, found, coding))
     return 0
 
 
@@ -139,6 +144,7 @@ def _text(
     speed: Speed,
     cost: Loss | None,
     found: list[Rating],
+    coding: InputLoss | None,
 ) -> str:
     timesteps, one = graph.timesteps, "sequence" if graph.sequences else "image"
     lines, given = [], f"{result.images} {args.data} test {one}s"
@@ -165,6 +171,7 @@ def _text(
     lines += [
         f"overflow: {name} left its register in {count} neuron-steps" for name, count in result.overflowed.items()
     ]
+    lines += [] if coding is None else [str(coding)]
     lines += speed.lines
     if args.out:
         lines.append(f"trace: {args.out}")

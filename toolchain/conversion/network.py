@@ -13,6 +13,7 @@ from spikec.conversion.neurons import Neuron
 from spikec.errors import ConversionError, DataError
 from spikec.frontend import ChannelAffine, Convolution, Dense, MaxPool
 from spikec.ir.coding import InputRange
+from spikec.ir.input_statistics import InputStatistics
 from spikec.ir.types import Schedule
 
 
@@ -30,7 +31,8 @@ class SpikingNetwork(nn.Module):
 
     Calling it on images [N, C, H, W], of any floating-point dtype, returns float32 logits [N, classes]: the mean over T
     steps of the last layer's output.
-    ``graph`` is the traced graph with :class:`Neuron` modules, ``example`` a few images that lowering measures on.
+    ``graph`` is the traced graph with :class:`Neuron` modules, ``example`` a few images that lowering measures on,
+    ``calibrated`` what the calibration images were like.
     Raises ``DataError`` for anything but images.
     """
 
@@ -44,11 +46,12 @@ class SpikingNetwork(nn.Module):
         input_range: InputRange,
         example: Tensor,
         provenance: Provenance,
+        calibrated: InputStatistics | None = None,
     ) -> None:
         super().__init__()
         self.graph = graph
         self.timesteps, self.schedule, self.drain = timesteps, schedule, drain
-        self.input_range, self.provenance = input_range, provenance
+        self.input_range, self.provenance, self.calibrated = input_range, provenance, calibrated
         self.register_buffer("example", example.detach().clone(), persistent=False)
         emitting = {neuron.steps: neuron.spec.kind.name for neuron in self.neurons.values()}
         if len(emitting) > 1:

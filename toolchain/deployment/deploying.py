@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +23,7 @@ from spikec.deployment.example_images import example_images
 from spikec.deployment.filling import method_of
 from spikec.deployment.spike_budget import SpikeChoice, choose_spikes
 from spikec.deployment.weights_file import SpikingTraining, weights_file
-from spikec.errors import DataError
+from spikec.errors import DataError, InputWarning
 from spikec.ir import IntegerGraph, as_integer
 from spikec.models import trained
 from spikec.models.data import Dataset, open_dataset, open_sequences
@@ -73,11 +75,11 @@ def deploy(
         training = open_dataset(configuration.data, configuration.data_root, "train")
     if model is None and not configuration.plain:
         model = trained_model(configuration, training)
-    remarks = _remarks_on_pools(configuration)
+    remarks, made_up = _remarks_on_pools(configuration), False
     if model is None:
         images = training.draw(configuration.calibration, configuration.seed).images()
     else:
-        images, said = example_images(configuration, model, training)
+        images, said, made_up = example_images(configuration, model, training)
         remarks += said
     options: dict[str, Any] = {"format": configuration.format, "force": configuration.force}
     precision, choice = precision_of(configuration), None
@@ -89,7 +91,7 @@ def deploy(
         choice = choose_spikes(model, method, images, budget, precision, **options)
         network = choice.network
     else:
-        network = _convert(model, method_of(configuration), images, configuration.calibrate)
+        network = _convert(model, method_of(configuration), images, configuration.calibrate, made_up=made_up)
     return Deployment(
         network,
         lower(network, precision, **options) if choice is None else choice.nir,
@@ -190,8 +192,22 @@ def precision_of(configuration: Configuration) -> Int8:
     return Int8(**chosen)
 
 
-def _convert(model: nn.Module, method: Method, images: Tensor, calibrate: str | Calibration | None) -> SpikingNetwork:
-    return convert(model, method, example=images[:1], calibration=images, calibrate=calibrate)
+def _convert(
+    model: nn.Module,
+    method: Method,
+    images: Tensor,
+    calibrate: str | Calibration | None,
+    *,
+    made_up: bool = False,
+) -> SpikingNetwork:
+    """``made_up``: the images are random, so that others need not be like them."""
+    with warnings.catch_warnings() if made_up else nullcontext():
+        if made_up:
+            warnings.simplefilter("ignore", InputWarning)
+        network = convert(model, method, example=images[:1], calibration=images, calibrate=calibrate)
+    if made_up:
+        network.calibrated = None
+    return network
 
 
 def _plain_network(configuration: Configuration, images: Tensor) -> SpikingNetwork:

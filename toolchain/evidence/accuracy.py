@@ -13,6 +13,7 @@ from torch import Tensor
 from spikec.errors import DataError
 from spikec.evidence.intervals import wilson
 from spikec.ir import IntegerGraph
+from spikec.ir.input_statistics import CodedInput, joined
 from spikec.simulation import Trace, simulate
 from spikec.training.images import Images
 
@@ -38,6 +39,12 @@ class Evaluation:
     seconds: float = 0.0  # wall clock inside the target
     steps: int | None = None  # run in all, if images may stop early
     hits: list[npt.NDArray[np.bool_]] = field(default_factory=list, repr=False)  # by batch: which images are correct
+    codings: list[CodedInput] = field(default_factory=list, repr=False)  # by batch: what the input coding lost
+
+    @property
+    def coding(self) -> CodedInput | None:
+        """What the input coding lost of all images; None where the target does not say."""
+        return joined(self.codings) if self.codings else None
 
     @property
     def mean_steps(self) -> float | None:
@@ -71,6 +78,8 @@ class Evaluation:
         self.images += trace.images
         if trace.steps is not None:
             self.steps = (self.steps or 0) + int(trace.steps.sum())
+        if trace.coding is not None:
+            self.codings.append(trace.coding)
         if labels is not None:
             self._classify(trace, labels)
         for name, events in (trace.event_totals or trace.events).items():

@@ -26,6 +26,7 @@ from spikec.evidence.remedies import advice, remedies
 from spikec.frontend import canonicalize, take_lifts
 from spikec.ir.graph import IntegerGraph, Population
 from spikec.ir.measured import STAGES, Hits, Measured, Scores, digests
+from spikec.simulation.input_warning import unsaid
 
 if TYPE_CHECKING:
     from spikec.training.images import Images
@@ -76,9 +77,10 @@ def measure(
             progress(stage, part.stop, len(data))
     try:
         integers = _without_offsets(quantised_network(graph))
-        found["weights"] = _integer_stage(
-            integers, data, targets, wanted, lambda done: progress("weights", done, len(data))
-        )
+        with unsaid():  # the run below speaks of the images
+            found["weights"] = _integer_stage(
+                integers, data, targets, wanted, lambda done: progress("weights", done, len(data))
+            )
     except GraphError:
         found = {"network": found["network"]}
     found["spiking"] = _integer_stage(graph, data, targets, wanted, lambda done: progress("spiking", done, len(data)))

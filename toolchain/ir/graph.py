@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from spikec.errors import GraphError
 from spikec.ir.coding import InputNode
+from spikec.ir.input_statistics import InputStatistics
 from spikec.ir.kinds import CubaLIF, Kind, Maximum
 from spikec.ir.kinds.together import facts_problems, settings_problems
 from spikec.ir.leak import Leak
@@ -118,7 +119,7 @@ class IntegerGraph:
     is the sum of the outputs of its ``sources``. Where the input is a sequence, ``timesteps`` is only the length of
     the sequences at hand (:meth:`lasting`). ``format``: name of the number format it was lowered for, empty where
     none is known; ``info``: further settings of the conversion, for people; ``measured``: what the trained network and
-    the graph got right when it was exported."""
+    the graph got right when it was exported; ``calibrated``: what the calibration images were like."""
 
     nodes: dict[str, Node]
     timesteps: int
@@ -130,6 +131,7 @@ class IntegerGraph:
     info: dict[str, str] = field(default_factory=dict)
     format: str = ""
     measured: Measured | None = None
+    calibrated: InputStatistics | None = None
 
     @property
     def input(self) -> InputNode:

@@ -14,8 +14,9 @@ from spikec.ir.types import TIMESTEPS_MAX, Schedule
 KEY = "spikec"
 SCHEMA = "spikec.nir/1"
 INPUT, OUTPUT = "input", "output"
-#: Of the graph: what was measured at export, and the edges that carry what was sent some steps before.
-MEASURED, DELAYS = "measured", "delays"
+#: Of the graph: what was measured at export, what the calibration images were like, and the edges that carry
+#: what was sent some steps before.
+MEASURED, CALIBRATED, DELAYS = "measured", "calibrated", "delays"
 SCHEDULES = get_args(Schedule)
 #: The item of ``requires`` for a file that NIR's own type check would refuse.
 TYPE_CHECK_OFF = "nir_type_check=off"

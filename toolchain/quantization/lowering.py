@@ -33,6 +33,7 @@ from spikec.quantization.search import activity
 from spikec.quantization.sequences import sequence_graph
 from spikec.quantization.synapses import Names, synapse_nodes
 from spikec.simulation import simulate
+from spikec.simulation.input_warning import unsaid
 
 #: Units are made coarser at most this often, and this many times: beyond, weights would have no bits left.
 _ATTEMPTS, _COARSEST = 6, 64.0
@@ -180,6 +181,7 @@ def integer_graph(
         source_sha256=network.provenance.source_sha256,
         info=network.provenance.settings | precision.settings(),
         format=form.name,
+        calibrated=network.calibrated,
     )
 
 
@@ -243,7 +245,8 @@ def _overflows(
     loose = [name for name, b in ranges.membranes.items() if max(b.high, -b.low) > limit]
     if not loose:
         return {}
-    trace = simulate(graph, network.example, counts=False, measure=True)
+    with unsaid():  # the conversion has spoken of its images
+        trace = simulate(graph, network.example, counts=False, measure=True)
     return {
         name: trace.membrane[name] for name in loose if max(trace.membrane[name][1], -trace.membrane[name][0]) > limit
     }

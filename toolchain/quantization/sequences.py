@@ -111,6 +111,7 @@ def rounded_graph(
         source_sha256=network.provenance.source_sha256,
         info=network.provenance.settings | precision.settings(),
         format=form.name,
+        calibrated=network.calibrated,
     )
 
 

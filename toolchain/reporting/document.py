@@ -38,6 +38,7 @@ def document(report: Report) -> dict[str, Any]:
         "certificate": _certificate(report.certificate) if report.certificate else None,
         "loss": loss_document(report.loss),
         "quality": [rating.to_json() for rating in report.quality],
+        "coding": asdict(report.coding) if report.coding else None,
         "provenance": asdict(report.provenance),
         "synops_per_image": report.synops_per_image,
         "synops_nonzero_per_image": report.synops_nonzero_per_image,

@@ -26,6 +26,7 @@ from spikec.reporting.sentences import SIMULATED
 from spikec.reporting.value import Fit, Report
 from spikec.simulation import simulate
 from spikec.simulation.encode import as_sequences
+from spikec.simulation.input_warning import input_loss, unsaid
 from spikec.simulation.trace import Trace
 
 if TYPE_CHECKING:
@@ -94,7 +95,8 @@ def report(
         found, placements = fits_of(integer)
         fits = found if fits is None else fits
         if estimates is None:
-            sample = made if made.events else simulate(integer, pixels[:SPREAD_IMAGES])
+            with unsaid():
+                sample = made if made.events else simulate(integer, pixels[:SPREAD_IMAGES])
             estimates = estimates_of(integer, sample, placements)
     counts, longer = count(integer, made), _longer(integer, pixels, curve_timesteps) or made
     data = _Labelled(images if isinstance(images, list) else pixels, targets)
@@ -115,6 +117,7 @@ def report(
         provenance=provenance(integer, made, pixels, targets, seed=seed, command=command, date=date),
         loss=None if classes is None else loss(integer, data, made.predictions == classes),
         quality=collect.quality(integer, wanted, made, longer, data, ann_logits, data_name),
+        coding=input_loss(integer, made.coding),
     )
     if path is not None:
         result.write(path, json_path)
@@ -145,7 +148,8 @@ def _run(graph: IntegerGraph, images: Any) -> Trace:
 def _certificate(graph: IntegerGraph, images: npt.NDArray[Any]) -> Certificate | None:
     """The lossless certificate; None if the quantised network cannot be written down."""
     try:
-        return certify(graph, images)
+        with unsaid():  # the report speaks of all images
+            return certify(graph, images)
     except GraphError:
         return None
 
@@ -156,4 +160,5 @@ def _longer(graph: IntegerGraph, images: npt.NDArray[Any], timesteps: int | None
         return None
     if not all(population.neuron.extends for population in graph.populations):
         return None
-    return simulate(replace(graph, timesteps=timesteps, content_sha256=""), images, counts=False)
+    with unsaid():
+        return simulate(replace(graph, timesteps=timesteps, content_sha256=""), images, counts=False)

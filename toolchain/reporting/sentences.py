@@ -43,6 +43,14 @@ def quality(rating: Rating) -> list[str]:
     return [f"{line[0].upper()}{line[1:]}." for line in lines]
 
 
+def coding(report: Report) -> list[str]:
+    """What the input coding lost, and what is wrong with the images."""
+    found = report.coding
+    if found is None:
+        return []
+    return [f"{each[0].upper()}{each[1:]}." for each in (str(found), found.warning) if each]
+
+
 def paired(known: Accuracy) -> str | None:
     """How the two networks differ on the same images."""
     if known.agreement is None:

@@ -20,6 +20,7 @@ def summary(report: Report) -> str:
         ),
         ("data", f"{report.data_name or 'unnamed'}, {grouped(report.images)} images"),
         *_quality(report),
+        *(("input" if i == 0 else "", line) for i, line in enumerate(sentences.coding(report))),
         ("verified", sentences.verification(report.verification)),
         ("quantised", sentences.certificate(report.certificate)),
         (

@@ -17,6 +17,7 @@ from spikec.evidence.certificate import Certificate
 from spikec.evidence.crosscheck import Crosscheck
 from spikec.evidence.loss import Loss
 from spikec.evidence.quality import Rating
+from spikec.simulation.input_warning import InputLoss
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,8 @@ class Report:
 
     ``accuracy`` is None, and ``curve`` empty, where it is not among the measures; ``quality`` holds all of them.
     ``certificate`` is None where the quantised network cannot be written down, ``loss`` where the trained network was
-    not measured on any of these images when it was exported.
+    not measured on any of these images when it was exported, ``coding`` where the target does not say what the input
+    coding lost.
     """
 
     title: str
@@ -167,6 +169,7 @@ class Report:
     provenance: Provenance
     loss: Loss | None = None
     quality: tuple[Rating, ...] = ()
+    coding: InputLoss | None = None
 
     @property
     def other_quality(self) -> tuple[Rating, ...]:

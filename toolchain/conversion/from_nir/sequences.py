@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -10,6 +11,8 @@ from typing import Literal
 import nir
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
 from spikec.conversion.from_nir import REFUSED
 from spikec.conversion.from_nir.delays import without_delays
@@ -27,9 +30,11 @@ from spikec.conversion.from_nir.feedback import Edge, feedback_edges
 from spikec.conversion.from_nir.flattening import flattened
 from spikec.conversion.from_nir.naming import legal_names
 from spikec.conversion.from_nir.shapes import output_shapes
+from spikec.conversion.input_scale import choose_range
 from spikec.conversion.network import Provenance
-from spikec.errors import ConversionError, DataError, GraphError
+from spikec.errors import ConversionError, DataError, GraphError, InputWarning
 from spikec.ir.coding import InputRange, highest, lowest
+from spikec.ir.input_statistics import InputStatistics
 from spikec.ir.metadata import metadata_of
 from spikec.ir.profile.files import read_nir
 from spikec.ir.profile.hashes import content_sha256
@@ -52,6 +57,7 @@ class SequenceNetwork:
     carry what was sent so many steps before; ``sources`` and output ``shapes`` of each; ``neurons``: the step of each
     layer of neurons. ``readout``: the integrator at the end, None if the output sums up what its sources send.
     ``reading`` of its membrane. ``example``: sequences float64 [N, steps, *input shape] that lowering measures on.
+    ``calibrated``: what the example sequences were like.
     """
 
     nodes: Mapping[str, nir.NIRNode]
@@ -64,6 +70,7 @@ class SequenceNetwork:
     coding: InputRange
     example: Float64
     provenance: Provenance
+    calibrated: InputStatistics | None = None
 
     @property
     def input(self) -> str:
@@ -140,6 +147,11 @@ def import_sequences(
         if isinstance(node, FIRING + SILENT)
     }
     sequences = _sequences(example, next(shapes[n] for n, node in nodes.items() if isinstance(node, nir.Input)))
+    chosen = choose_range(torch.from_numpy(sequences), rule=sequence_range, channels=2, what="sequence")
+    if coding is None:
+        for sentence in chosen.remarks:
+            warnings.warn(sentence, InputWarning, stacklevel=2)
+        sequences = chosen.held(torch.from_numpy(sequences)).numpy()
     settings = {"method": "nir", "integration": integration, "reset": "subtract" if subtract else "as in the file"}
     settings |= {} if dt is None else {"dt": f"{dt:g}"}
     return SequenceNetwork(
@@ -150,9 +162,10 @@ def import_sequences(
         neurons=neurons,
         readout=next((name for name, node in nodes.items() if isinstance(node, SILENT)), None),
         reading=reading,
-        coding=coding or sequence_range(sequences),
+        coding=coding or chosen.coding,
         example=sequences[-_EXAMPLES:],
         provenance=Provenance("nir", content_sha256(graph), settings),
+        calibrated=chosen.statistics if coding is None else None,
     )
 
 
@@ -170,12 +183,12 @@ def _feedback(nodes: Mapping[str, nir.NIRNode], edges: set[Edge]) -> frozenset[E
     return feedback_edges(list(nodes), edges, firing)
 
 
-def sequence_range(sequences: Float64) -> InputRange:
+def sequence_range(sequences: Tensor) -> InputRange:
     """The 8-bit coding of a sequence's frames: whole numbers that fit stay as they are, up to twice the largest; others
     are scaled by the largest."""
-    low, high = float(sequences.min(initial=0)), float(sequences.max(initial=0))
+    low, high = min(float(sequences.min()), 0.0), max(float(sequences.max()), 0.0)
     kind: Literal["int8", "uint8"] = "int8" if low < 0 else "uint8"
-    if (sequences == np.rint(sequences)).all() and lowest(kind) <= low and high <= highest(kind):
+    if bool((sequences == sequences.round()).all()) and lowest(kind) <= low and high <= highest(kind):
         return InputRange(kind, 1.0, min(max(2 * int(max(high, -low)), 1), -lowest(kind) or highest(kind)))
     return InputRange(kind, max(high, -low) / highest(kind))
 
@@ -191,7 +204,11 @@ def _sequences(example: npt.ArrayLike, shape: tuple[int, ...]) -> Float64:
         wanted = f"[N, steps, {', '.join(map(str, shape))}]"
         raise DataError(f"example has shape {list(found.shape)}, the NIR graph takes sequences {wanted}")
     if not np.isfinite(found).all():
-        raise DataError("example holds values that are not finite")
+        number, *place = index = tuple(int(i) for i in np.argwhere(~np.isfinite(found))[0])
+        raise DataError(
+            f"example holds values that are not finite: {found[index]} at {place} of sequence {number}; leave such "
+            "sequences out or mend them"
+        )
     return found
 
 

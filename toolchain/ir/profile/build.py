@@ -15,7 +15,7 @@ from spikec.ir.graph import Delayed, IntegerGraph, Node, Population, Readout
 from spikec.ir.kinds import MAX_SPIKES, CubaLIF, Maximum
 from spikec.ir.leak import UNIT, Leak
 from spikec.ir.measured import Measured
-from spikec.ir.metadata import DELAYS, KEY, MEASURED, OUTPUT, SCHEMA, TYPE_CHECK_OFF, metadata_of
+from spikec.ir.metadata import CALIBRATED, DELAYS, KEY, MEASURED, OUTPUT, SCHEMA, TYPE_CHECK_OFF, metadata_of
 from spikec.ir.operations import MaxPool, Operation
 from spikec.ir.operations.fields import float32
 from spikec.ir.profile.hashes import content_sha256
@@ -166,6 +166,8 @@ def build(graph: IntegerGraph) -> nir.NIRGraph:
         metadata["info"] = json.dumps(info, sort_keys=True)
     if graph.measured is not None:
         metadata[MEASURED] = graph.measured.text()
+    if graph.calibrated is not None:
+        metadata[CALIBRATED] = graph.calibrated.text()
     built = nir.NIRGraph(nodes=nodes, edges=edges, metadata={KEY: metadata}, type_check=TYPE_CHECK_OFF not in requires)
     metadata["content_sha256"] = content_sha256(built)
     return built

@@ -11,11 +11,12 @@ import numpy as np
 from spikec.errors import GraphError
 from spikec.ir.coding import Encoding, InputNode, InputType
 from spikec.ir.graph import Decode, Delayed, IntegerGraph, Node, Population, Readout
+from spikec.ir.input_statistics import InputStatistics
 from spikec.ir.kinds import Maximum
 from spikec.ir.kinds.reading import full, kind_of
 from spikec.ir.leak import UNIT, Leak
 from spikec.ir.measured import Measured
-from spikec.ir.metadata import MEASURED, OUTPUT, delays_of, float_of, int_of, metadata_of, text_of
+from spikec.ir.metadata import CALIBRATED, MEASURED, OUTPUT, delays_of, float_of, int_of, metadata_of, text_of
 from spikec.ir.operations import MaxPool, operation_of
 from spikec.ir.pools import pool_problems
 from spikec.ir.profile.rules_graph import topological_order
@@ -80,6 +81,7 @@ def decode(graph: nir.NIRGraph) -> IntegerGraph:
         format=info.pop("format", ""),
         info=info,
         measured=Measured.read(text_of(metadata, MEASURED)) if MEASURED in metadata else None,
+        calibrated=InputStatistics.read(text_of(metadata, CALIBRATED)) if CALIBRATED in metadata else None,
     )
     problems = list(pool_problems(found))
     if problems:

@@ -33,6 +33,7 @@ def page(report: Report) -> str:
         _header(report),
         _key_figures(report),
         *quality.sections(report),
+        *_input(report),
         _verification(report),
         _certificate(report),
         _layers(report),
@@ -93,6 +94,11 @@ def _key_figures(report: Report) -> Html:
             _figure(f"Energy, {energy.title}", sentences.total(energy), f"{spread} (90 %), {energy.evidence}")
         )
     return tag("dl", *figures, class_="figures")
+
+
+def _input(report: Report) -> list[Html]:
+    lines = [tag("p", prose(line)) for line in sentences.coding(report)]
+    return [_section("Input", *lines)] if lines else []
 
 
 def _verification(report: Report) -> Html:
