@@ -17,7 +17,7 @@ import numpy.typing as npt
 from spikec.errors import GraphError
 from spikec.ir.coding import InputNode
 from spikec.ir.kinds import CubaLIF, Kind, Maximum
-from spikec.ir.kinds.together import facts_problems, settings_problems
+from spikec.ir.kinds.together import facts_problems, sequence_problems, settings_problems
 from spikec.ir.leak import Leak
 from spikec.ir.measured import Measured
 from spikec.ir.operations import Operation, Synapse
@@ -181,7 +181,8 @@ class IntegerGraph:
         found = [p.neuron for p in self.populations]
         fired = {type(kind) for kind in found if not isinstance(kind, Maximum)}  # a maximum is of one of these
         settings = settings_problems(fired, self.schedule, self.timesteps, self.drain)
-        return [*settings, *facts_problems(found, self.timing)]
+        timed = sequence_problems(found, self.schedule, self.drain) if self.sequences else ()
+        return [*settings, *facts_problems(found, self.timing), *timed]
 
     @property
     def constant_steps(self) -> int:

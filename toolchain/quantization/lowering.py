@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import nir
 import numpy as np
@@ -20,9 +21,11 @@ from spikec.conversion.network import SpikingNetwork
 from spikec.conversion.neurons import Neuron
 from spikec.errors import ConversionError, DoesNotFit, RangeError
 from spikec.ir import build, decode
+from spikec.ir.coding import Encoding
 from spikec.quantization.changes import lost
 from spikec.quantization.choices import choose, source_gains
 from spikec.quantization.currents import READOUT, float64, wiring
+from spikec.quantization.frames import on_frames
 from spikec.quantization.kernels import Float64
 from spikec.quantization.maps import Current
 from spikec.quantization.max_pools import pool_nodes
@@ -46,6 +49,7 @@ def lower(
     network: SpikingNetwork | SequenceNetwork,
     precision: Precision | None = None,
     *,
+    frames: Any = None,
     format: str = defaults.FORMAT,
     force: bool = False,
 ) -> nir.NIRGraph:
@@ -56,6 +60,10 @@ def lower(
     ``format`` names what the target's registers hold (``generic24``, ``loihi1``, ``loihi2``, or a .toml file).
     With ``force``, a graph that does not fit them is written all the same, with a warning that lists what does not fit.
     ``tc.simulate(graph, images, overflow="format")`` shows what then happens on the target.
+
+    ``frames``: training sequences, numbers [N, steps, *input shape] or a list of sequences of different lengths. The
+    graph then reads sequences, one frame for each step, with as many steps as they have; ``network`` should have been
+    calibrated on the mean frame of each. Whole numbers that fit 8 bits stay as they are.
 
     Raises ``DoesNotFit`` with every number the format cannot hold, ``RangeError`` where a membrane can leave its range
     and does on the network's example images, even with coarser units, which are tried, with a warning; and
@@ -68,12 +76,16 @@ def lower(
     if isinstance(precision, type) or not isinstance(precision, Precision):
         raise ConversionError(f"expected a precision such as tc.Int8(per='layer'), got {precision!r}")
     if isinstance(network, SequenceNetwork):
+        if frames is not None:
+            raise ConversionError("frames are for networks of images; this one, of a NIR file, reads sequences already")
         return _lower_sequences(network, precision, load_format(format), force)
     if network.warm_up:
         raise ConversionError(
             "SRP has no integer form: its mask, one bit per neuron and image, has no place in a file; evaluate it in "
             "float by calling the network, or convert with another method"
         )
+    if frames is not None:
+        network = on_frames(network, frames)
     form = load_format(format)
     found = _within_range(network, precision, form)
     graph = found.graph
@@ -153,7 +165,10 @@ def integer_graph(
     wires = wiring(network)
     coding = network.input_range
     names = Names({"input", "output", READOUT, *network.neurons, *wires.pools})
-    nodes: list[ig.Node] = [ig.InputNode("input", wires.input_shape, coding.dtype, coding.scale)]
+    encoding: Encoding = "constant" if network.frames is None else "sequence"
+    nodes: list[ig.Node] = [
+        ig.InputNode("input", wires.input_shape, coding.dtype, coding.scale, encoding=encoding, limit=coding.limit)
+    ]
     nodes += pool_nodes(wires, nodes[0], names)
     gains = source_gains(network, wires)
     for shape in ones_needed(wires.currents):
@@ -207,6 +222,7 @@ def _population(name: str, neuron: Neuron, current: Current, units: Units, sourc
 
 def _readout(network: SpikingNetwork, current: Current, units: Units, sources: tuple[str, ...]) -> ig.Readout:
     steps = max((neuron.averaged for neuron in network.neurons.values()), default=1)
+    steps = steps if network.frames is None else network.timesteps
     scale = float(units.unit[0]) / steps
     return ig.Readout(READOUT, sources, current.shape, np.zeros(current.shape, dtype=np.int64), scale)
 
@@ -243,7 +259,8 @@ def _overflows(
     loose = [name for name, b in ranges.membranes.items() if max(b.high, -b.low) > limit]
     if not loose:
         return {}
-    trace = simulate(graph, network.example, counts=False, measure=True)
+    seen = network.example if network.frames is None else network.frames.listed
+    trace = simulate(graph, seen, counts=False, measure=True)
     return {
         name: trace.membrane[name] for name in loose if max(trace.membrane[name][1], -trace.membrane[name][0]) > limit
     }

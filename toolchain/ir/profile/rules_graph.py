@@ -17,7 +17,7 @@ import numpy as np
 from spikec.errors import GraphError
 from spikec.ir.kinds import Kind, Maximum, Timing, kinds
 from spikec.ir.kinds.reading import kind_of
-from spikec.ir.kinds.together import facts_problems, settings_problems
+from spikec.ir.kinds.together import facts_problems, sequence_problems, settings_problems
 from spikec.ir.metadata import (
     DELAYS,
     INPUT,
@@ -224,6 +224,9 @@ def combinations(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
     rehearsal = max((kind.rehearsal for kind in neurons), default=0)
     timing = Timing(steps, cast(Schedule, schedule), drain, rehearsal)
     yield from (("", problem) for problem in facts_problems(neurons, timing))
+    start = graph.nodes.get(INPUT)
+    if isinstance(start, nir.Input) and text_of(metadata_of(start), "encoding") == "sequence":
+        yield from (("", problem) for problem in sequence_problems(neurons, timing.schedule, drain))
 
 
 def _readable(populations: list[nir.IF | nir.CubaLIF]) -> Iterator[Kind]:
