@@ -126,7 +126,7 @@ def test_refusals(recurrent, spikec, options, words):
 
 
 def test_images_are_refused_by_a_network_of_sequences(deployed, spikec):
-    said = spikec("run", deployed)
+    said = spikec("run", deployed, "--data", "digits")
     assert said.code == 1
     assert "sequences" in said.err
     wrong = spikec("run", deployed, "--data", "npz:images.npz")

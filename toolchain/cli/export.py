@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def add_parser(commands: Any) -> Parser:
     command = parser.command(commands, "export", "a trained network to an integer NIR file")
-    add_settings(command, "model", "weights", "method", "options", "timesteps", "schedule", "spike_budget")
+    add_settings(command, "model", "weights", "method", "options", "timesteps", "schedule", "frames", "spike_budget")
     add_settings(command, "bits", "per", "override", "scale", "rounding", "format", "force")
     command.add_argument("--fidelity", action="store_true", help="print each layer's error and its causes")
     add_settings(command, "max_pool", "data", "data_root", "calibration", "calibrate", "seed")
@@ -51,6 +51,8 @@ def run(args: argparse.Namespace) -> int:
     plain = plain_nir.check(args)
     check_format(args.format)
     configuration = _configuration(args, plain)
+    if args.fidelity and configuration.frames:
+        raise UsageError("--fidelity compares layers on images; a network that takes one frame in each step has none")
     with Progress("sensitivity of the output to", 0, "layers") as progress:
         made = deploy(configuration, progress=progress.reach)
     for remark in made.remarks:
@@ -86,9 +88,10 @@ def run(args: argparse.Namespace) -> int:
     if found is not None:
         percent = {stage: 100 * float(hits.mean()) for stage, hits in found.correct.items()}
         document["accuracy"] = {"images": len(found.images), **{stage: right / 100 for stage, right in percent.items()}}
+        network, what = ("network on mean frames", "sequences") if configuration.frames else ("network", "images")
         text += (
-            f"\nnetwork {percent['network']:.2f}, spiking {percent['spiking']:.2f}, "
-            f"{percent['spiking'] - percent['network']:+.2f} points on {len(found.images)} test images of {found.data}"
+            f"\n{network} {percent['network']:.2f}, spiking {percent['spiking']:.2f}, "
+            f"{percent['spiking'] - percent['network']:+.2f} points on {len(found.images)} test {what} of {found.data}"
         )
     if args.fidelity and isinstance(made.network, SequenceNetwork):
         agreement = tc.sequence_fidelity(made.network, made.nir, made.images.numpy())

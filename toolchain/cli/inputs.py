@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from spikec import defaults
 from spikec.errors import DataError, GraphError, TargetUnavailable, ToolchainError
 from spikec.ir import IntegerGraph, as_integer, load
 from spikec.words import unknown
@@ -29,12 +30,20 @@ def read_graph(path: Path) -> tuple[nir.NIRGraph, IntegerGraph]:
 
 def open_images(args: argparse.Namespace, graph: IntegerGraph | None = None) -> Dataset | Sequences:
     """The first ``--limit`` test images, or sequences, of ``--data``; refused if their shape or labels do not fit
-    ``graph``."""
+    ``graph``. Without ``--data``, those that the file says it was exported with, else the default; ``args`` then names
+    them."""
     from spikec.ir.types import lifted
     from spikec.models.data import open_dataset, open_sequences
 
+    recorded = None if args.data is not None or graph is None else _exported_with(graph)
+    args.data = args.data or recorded or defaults.DATA
     opened = open_sequences if graph is not None and graph.sequences else open_dataset
-    dataset: Dataset | Sequences = opened(args.data, args.data_root, "test")
+    try:
+        dataset: Dataset | Sequences = opened(args.data, args.data_root, "test")
+    except DataError as error:
+        if recorded is None:
+            raise
+        raise DataError(f"{error} ({args.graph} was exported with {recorded}; --data names another)") from error
     what = "frames" if graph is not None and graph.sequences else "images"
     if graph is not None and graph.input.shape not in (dataset.shape, lifted(dataset.shape)):
         known = "" if graph.measured is None else f" ({graph.measured.data} when it was exported)"
@@ -47,6 +56,11 @@ def open_images(args: argparse.Namespace, graph: IntegerGraph | None = None) -> 
             f"{args.graph} knows {graph.readout.v_init.size} classes, {args.data} has label {dataset.labels.max()}"
         )
     return dataset.subset(slice(args.limit)) if args.limit else dataset
+
+
+def _exported_with(graph: IntegerGraph) -> str | None:
+    """The data set that a file says it was exported with."""
+    return graph.info.get("data") if graph.measured is None else graph.measured.data
 
 
 def lasting(graph: IntegerGraph, dataset: Dataset | Sequences) -> IntegerGraph:

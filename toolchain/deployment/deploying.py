@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from spikec.deployment.weights_file import SpikingTraining, weights_file
 from spikec.errors import DataError
 from spikec.ir import IntegerGraph, as_integer
 from spikec.models import trained
-from spikec.models.data import Dataset, open_dataset, open_sequences
+from spikec.models.data import Dataset, mean_frames, open_dataset, open_sequences
 from spikec.models.zoo import REGISTRY
 from spikec.quantization import Int8, Precision, lower
 
@@ -34,7 +34,8 @@ class Deployment:
     """A spiking network in integers and what it was made of.
 
     ``network``: in float. ``nir``: the content of a deployment file. ``precision`` of the weights; ``images`` that
-    chose thresholds and units, float32 [N, *input shape], or sequences [N, steps, *input shape]; the trained ``model``,
+    chose thresholds and units, float32 [N, *input shape] (with ``frames``, mean frames), or sequences [N, steps, *input
+    shape] of a NIR file; the trained ``model``,
     None for a plain NIR file; ``configuration``: None if it was made from these directly. ``remarks``: notes for
     whoever asked for it. ``spikes``: the choice for a spike budget.
     """
@@ -69,6 +70,11 @@ def deploy(
     """
     if configuration.sequences:
         return _sequence_deployment(configuration)
+    sequences = None
+    if configuration.frames:
+        sequences = open_sequences(configuration.data, configuration.data_root, "train")
+        configuration = replace(configuration, timesteps=sequences.steps)
+        training = training or mean_frames(sequences)
     if training is None:
         training = open_dataset(configuration.data, configuration.data_root, "train")
     if model is None and not configuration.plain:
@@ -90,6 +96,9 @@ def deploy(
         network = choice.network
     else:
         network = _convert(model, method_of(configuration), images, configuration.calibrate)
+    if sequences is not None:
+        options["frames"] = sequences.draw(configuration.calibration, configuration.seed).images()
+        network.provenance.settings["data"] = configuration.data
     return Deployment(
         network,
         lower(network, precision, **options) if choice is None else choice.nir,
@@ -115,6 +124,7 @@ def _sequence_deployment(configuration: Configuration) -> Deployment:
         subtract=configuration.reset is not None,
         reading=about.reading or "last",
     )
+    network.provenance.settings["data"] = configuration.data
     precision = precision_of(configuration)
     lowered = lower(network, precision, format=configuration.format, force=configuration.force)
     return Deployment(network, lowered, precision, torch.as_tensor(frames), configuration=configuration)

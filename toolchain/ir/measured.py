@@ -7,7 +7,7 @@ import base64
 import binascii
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -85,11 +85,12 @@ def _text(value: bytes) -> str:
     return base64.b64encode(value).decode("ascii")
 
 
-def digests(images: npt.ArrayLike, labels: npt.ArrayLike) -> list[bytes]:
-    """A digest of each image, float [N, ...] (taken as float32), with its label, [N]."""
-    pixels = np.ascontiguousarray(np.asarray(images), dtype="<f4")
+def digests(images: Iterable[npt.ArrayLike], labels: npt.ArrayLike) -> list[bytes]:
+    """A digest of each image, float [N, ...] (taken as float32), or of each of N sequences of any length, with its
+    label, [N]."""
     classes = np.ascontiguousarray(np.asarray(labels), dtype="<i8")
-    return [hashlib.sha256(x.tobytes() + y.tobytes()).digest()[:_BYTES] for x, y in zip(pixels, classes, strict=True)]
+    bytes_of = [np.ascontiguousarray(x, dtype="<f4").tobytes() for x in images]
+    return [hashlib.sha256(x + y.tobytes()).digest()[:_BYTES] for x, y in zip(bytes_of, classes, strict=True)]
 
 
 __all__ = ["STAGES", "Hits", "Measured", "digests"]

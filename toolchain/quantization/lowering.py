@@ -85,6 +85,11 @@ def lower(
             "float by calling the network, or convert with another method"
         )
     if frames is not None:
+        if isinstance(precision, Int8) and precision.units:
+            raise ConversionError(
+                "weights that were trained in integers keep the units they had with images, and frames have another "
+                "unit: give bits (--bits 8) to round them anew"
+            )
         network = on_frames(network, frames)
     form = load_format(format)
     found = _within_range(network, precision, form)
