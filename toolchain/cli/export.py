@@ -88,10 +88,9 @@ def run(args: argparse.Namespace) -> int:
     if found is not None:
         percent = {stage: 100 * float(hits.mean()) for stage, hits in found.correct.items()}
         document["accuracy"] = {"images": len(found.images), **{stage: right / 100 for stage, right in percent.items()}}
-        network, what = ("network on mean frames", "sequences") if configuration.frames else ("network", "images")
         text += (
-            f"\n{network} {percent['network']:.2f}, spiking {percent['spiking']:.2f}, "
-            f"{percent['spiking'] - percent['network']:+.2f} points on {len(found.images)} test {what} of {found.data}"
+            f"\nnetwork {percent['network']:.2f}, spiking {percent['spiking']:.2f}, "
+            f"{percent['spiking'] - percent['network']:+.2f} points on {len(found.images)} test images of {found.data}"
         )
     if args.fidelity and isinstance(made.network, SequenceNetwork):
         agreement = tc.sequence_fidelity(made.network, made.nir, made.images.numpy())
