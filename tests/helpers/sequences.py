@@ -8,12 +8,12 @@ from types import SimpleNamespace
 import numpy as np
 
 from helpers.leaky import fields_of, leaky
-from helpers.oracle import operate
+from helpers.oracle import operate, pooled
 from spikec.ir.coding import InputNode
 from spikec.ir.graph import Delayed, IntegerGraph, Population, Readout
 from spikec.ir.kinds import IF, CubaLIF, SignedIF
 from spikec.ir.leak import Leak
-from spikec.ir.operations import Affine, Convolution, Flatten
+from spikec.ir.operations import Affine, Convolution, Flatten, MaxPool
 
 
 def random_sequence_graph(rng, *, feedback=True, kinds=("cuba_lif",), extreme=False, image=False, delays=True):
@@ -106,6 +106,8 @@ class _Layer:
             s = int(m > 64 * theta)
             self.v[i] = m if not s else (m - 64 * theta if kind.subtract else 0)
             return m, s
+        if kind.name == "max_pool":
+            return z, z
         m = self.v[i] + z
         if kind.name == "if":
             s = min(max(m // theta, 0), kind.spikes)
@@ -129,6 +131,7 @@ def run_sequence(graph, frames):
     """One sequence [steps, *shape]: trains, membranes before reset, output after each step."""
     layers = {p.name: _Layer(p, len(frames)) for p in graph.populations}
     trains = {name: [] for name in layers}
+    read, sent = ({n.name: [] for n in graph if isinstance(n, MaxPool)} for _ in range(2))
     readout = graph.readout
     u, v = [0] * readout.shape[0], [int(x) for x in readout.v_init]
     membranes, curve = [], []
@@ -150,16 +153,22 @@ def run_sequence(graph, frames):
                     else:
                         u[i], v[i] = leaky(node.leak, (i,), u[i], v[i], int(z[i]))
                 membranes.append(list(v))
+            elif isinstance(node, MaxPool):
+                read[node.name].append(out[node.sources[0]])
+                out[node.name] = pooled(node, read[node.name], 1)[0][-1]
+                sent[node.name].append(out[node.name])
             else:
                 out[node.name] = operate(node, sum(out[s] for s in node.sources), bias=True)
         seen = np.array(membranes)
         decoded = {"membrane": seen[-1], "sum": seen.sum(0), "maximum": seen.max(0)}
         curve.append(decoded[readout.decode])
-    return trains, {name: layer.membranes for name, layer in layers.items()}, np.array(curve), np.array(membranes)
+    seen = {name: layer.membranes for name, layer in layers.items()}
+    return trains, seen, np.array(curve), np.array(membranes), sent
 
 
 def sequence_oracle(graph, sequences):
-    """Integer sequences, a list of [steps, *shape]: spikes, counts, output, membrane ranges."""
+    """Integer sequences, a list of [steps, *shape]: spikes, counts, output, membrane ranges; how often each place of a
+    max pool ``sent`` something."""
     runs = [run_sequence(graph, frames) for frames in sequences]
     longest = max(map(len, sequences))
 
@@ -180,4 +189,5 @@ def sequence_oracle(graph, sequences):
         counts={name: train.sum(1) for name, train in spikes.items()},
         events={name: (train != 0).sum(1) for name, train in spikes.items()},
         membranes=membranes,
+        sent={name: sum((np.array(r[4][name]) != 0).sum(0) for r in runs) for name in runs[0][4]},
     )

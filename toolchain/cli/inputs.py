@@ -33,7 +33,7 @@ def open_images(args: argparse.Namespace, graph: IntegerGraph | None = None) -> 
     ``graph``. Without ``--data``, those that the file says it was exported with, else the default; ``args`` then names
     them."""
     from spikec.ir.types import lifted
-    from spikec.models.data import open_dataset, open_sequences
+    from spikec.models.data import open_dataset, open_sequences, size_hint
 
     recorded = None if args.data is not None or graph is None else _exported_with(graph)
     args.data = args.data or recorded or defaults.DATA
@@ -49,7 +49,7 @@ def open_images(args: argparse.Namespace, graph: IntegerGraph | None = None) -> 
         known = "" if graph.measured is None else f" ({graph.measured.data} when it was exported)"
         raise DataError(
             f"{args.graph} takes {what} of {_by(graph.input.shape)}, {args.data} has {_by(dataset.shape)}: "
-            f"give the data set it was made for with --data{known}"
+            f"give the data set it was made for with --data{known}{size_hint(args.data)}"
         )
     if graph is not None and int(dataset.labels.max()) >= graph.readout.v_init.size:
         raise DataError(

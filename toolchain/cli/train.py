@@ -90,8 +90,10 @@ def _safetensors(text: str) -> Path:
 
 def run(args: argparse.Namespace) -> int:
     from spikec.deployment.weights_file import FRAMES, MAX_POOL, weights_file
+    from spikec.errors import DataError
     from spikec.evidence.intervals import wilson
     from spikec.models import prepare, save_weights
+    from spikec.models.data import size_hint
     from spikec.training import evaluate, fit
     from spikec.training.checks import fitting_network
 
@@ -111,6 +113,10 @@ def run(args: argparse.Namespace) -> int:
     average = args.max_pool == "average"
     args.frames = args.frames or (weights is not None and weights_file(weights).frames)
     data, test = _data(args, recipe, "train"), _data(args, recipe, "test")
+    if test.shape != data.shape:
+        sizes = ("x".join(map(str, each.shape)) for each in (data, test))
+        hint = size_hint(recipe.data)
+        raise DataError("{}: training images are of {}, test images of {}{}".format(recipe.data, *sizes, hint))
     train, validation = data.split(recipe.validation, recipe.fit.seed)
     model, thresholds = prepare(
         args.model, recipe, train, weights, average_pool=average, fine_tuned=remembered == "average"

@@ -24,7 +24,7 @@ from spikec.deployment.weights_file import SpikingTraining, weights_file
 from spikec.errors import DataError
 from spikec.ir import IntegerGraph, as_integer
 from spikec.models import trained
-from spikec.models.data import Dataset, mean_frames, open_dataset, open_sequences
+from spikec.models.data import Dataset, Sequences, mean_frames, open_dataset, open_sequences
 from spikec.models.zoo import REGISTRY
 from spikec.quantization import Int8, Precision, lower
 
@@ -99,9 +99,12 @@ def deploy(
     if sequences is not None:
         options["frames"] = sequences.draw(configuration.calibration, configuration.seed).images()
         network.provenance.settings["data"] = configuration.data
+    lowered = lower(network, precision, **options) if choice is None else choice.nir
+    if sequences is not None:
+        _check_labels(configuration.model, lowered, sequences)
     return Deployment(
         network,
-        lower(network, precision, **options) if choice is None else choice.nir,
+        lowered,
         precision,
         images,
         model,
@@ -127,7 +130,15 @@ def _sequence_deployment(configuration: Configuration) -> Deployment:
     network.provenance.settings["data"] = configuration.data
     precision = precision_of(configuration)
     lowered = lower(network, precision, format=configuration.format, force=configuration.force)
+    _check_labels(configuration.model, lowered, data)
     return Deployment(network, lowered, precision, torch.as_tensor(frames), configuration=configuration)
+
+
+def _check_labels(model: str, lowered: nir.NIRGraph, data: Sequences) -> None:
+    """Raise ``DataError`` for classes that are no output, as running the deployment would."""
+    outputs, classes = as_integer(lowered).readout.v_init.size, data.labels.dtype.kind in "iu"
+    if classes and int(data.labels.max()) >= outputs:
+        raise DataError(f"{model} knows {outputs} classes, {data.name} has label {data.labels.max()}")
 
 
 def deploy_network(

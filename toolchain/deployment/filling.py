@@ -65,8 +65,8 @@ def fill(given: Mapping[str, Any]) -> tuple[Configuration, Exception | None]:
             values["timesteps"], values["schedule"] = settings.pop("timesteps"), settings.pop("schedule")
             if values["frames"] and values["schedule"] != "pipelined":
                 refused = refused or ConversionError(
-                    f"{values['method']} with the schedule {values['schedule']!r} cannot take one frame in each step: a "
-                    "layer waits for the last frame; qcfs and error-compensation, pipelined, can"
+                    f"{values['method']} with the schedule {values['schedule']!r} cannot take one frame in each step: "
+                    "a layer waits for the last frame; qcfs and error-compensation, pipelined, can"
                 )
             values["options"] = settings
         trained = _trained_precision(values["weights"]) if not given.keys() & set(_PRECISION) else None

@@ -10,7 +10,7 @@ from spikec.deployment.measuring_frames import measured_on_frames
 from spikec.errors import DataError
 from spikec.evidence.loss import Progress, image_count, measure
 from spikec.ir.measured import Measured
-from spikec.models.data import Dataset, open_dataset
+from spikec.models.data import Dataset, open_dataset, size_hint
 
 
 def measured(
@@ -36,8 +36,10 @@ def measured(
     if test.shape != tuple(made.images.shape[1:]):
         if configuration.data_assumed:
             return None, []  # random pixels: deploying has said so
-        size = "x".join(map(str, test.shape))
-        return None, [f"accuracy is not measured: test images of {test.name} are of {size}, training images are not"]
+        size, hint = "x".join(map(str, test.shape)), size_hint(configuration.data)
+        return None, [
+            f"accuracy is not measured: test images of {test.name} are of {size}, training images are not{hint}"
+        ]
     if classes < 2:
         return None, ["accuracy is not measured: the network has one output, where accuracy needs one for each class"]
     if int(test.labels.max()) >= classes:

@@ -12,7 +12,7 @@ from spikec.evidence.accuracy import golden_trace, parts, taken
 from spikec.evidence.loss import Progress, image_count
 from spikec.ir import IntegerGraph
 from spikec.ir.measured import Measured, digests
-from spikec.models.data import Sequences, mean_frames, open_sequences
+from spikec.models.data import Sequences, mean_frames, open_sequences, size_hint
 
 _BATCH = 64
 _WHERE = "accuracy of the network is that on the mean frame of each sequence, of the spiking network that on all frames"
@@ -35,7 +35,7 @@ def _measure(model: nn.Module, graph: IntegerGraph, data: Sequences, name: str, 
     classes = graph.readout.v_init.size
     if data.shape != graph.input.shape:
         sizes = ("x".join(map(str, shape)) for shape in (graph.input.shape, data.shape))
-        raise DataError("training frames are of {}, test frames of {}".format(*sizes))
+        raise DataError("training frames are of {}, test frames of {}{}".format(*sizes, size_hint(name)))
     if classes < 2:
         raise DataError("the network has one output, where accuracy needs one for each class")
     if int(data.labels.max()) >= classes:
