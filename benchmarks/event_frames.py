@@ -69,8 +69,14 @@ def main() -> int:
     rng = np.random.default_rng(0)
     chosen = rng.permutation(len(train[0]))[:CALIBRATED]
     frames = train[0][chosen]
-    images = {"mean frames": frames.mean(1), "single frames": frames[np.arange(CALIBRATED), rng.integers(0, STEPS, CALIBRATED)]}
-    rows = ["| trained on | calibrated on | method | network | spiking (95 %) | points (95 %) | spikes per sequence |", "|---|---|---|---|---|---|---|"]
+    images = {
+        "mean frames": frames.mean(1),
+        "single frames": frames[np.arange(CALIBRATED), rng.integers(0, STEPS, CALIBRATED)],
+    }
+    rows = [
+        "| trained on | calibrated on | method | network | spiking (95 %) | points (95 %) | spikes per sequence |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for name in images:
         model = fit(torch.from_numpy(train[0]), torch.from_numpy(train[1]), args.epochs, single=name == "single frames")
         with torch.no_grad():
@@ -92,7 +98,12 @@ def main() -> int:
 
 
 def _row(
-    trained: str, calibrated: str, method: str, network: npt.NDArray[np.bool_], spiking: npt.NDArray[np.bool_], trace: tc.Trace
+    trained: str,
+    calibrated: str,
+    method: str,
+    network: npt.NDArray[np.bool_],
+    spiking: npt.NDArray[np.bool_],
+    trace: tc.Trace,
 ) -> str:
     low, high = wilson(int(spiking.sum()), len(spiking))
     gained, lost = int((spiking & ~network).sum()), int((network & ~spiking).sum())

@@ -43,11 +43,11 @@ def random_sequence_graph(rng, *, feedback=True, kinds=("cuba_lif",), extreme=Fa
         sources = [affine(f"w{i}", last, size)]
         back = [j for j in range(i, layers) if feedback and rng.random() < 0.6]
         for j in back:
-            before = Delayed.named(f"lif{j}", (sizes[j],), int(rng.choice([1, 1, 2, 4])))
+            before = Delayed.named(f"lif{j}", (sizes[j],), random_delays(rng, sizes[j], 1))
             nodes[before.name] = before
             sources.append(affine(f"r{i}_{j}", before.name, size))
         if not image and delays and rng.random() < 0.5:  # the input, late
-            before = Delayed.named("input", shape, int(rng.integers(1, 5)))
+            before = Delayed.named("input", shape, random_delays(rng, shape[0], 0))
             nodes[before.name] = before
             sources.append(affine(f"late{i}", before.name, size))
         last = f"lif{i}"
@@ -58,6 +58,12 @@ def random_sequence_graph(rng, *, feedback=True, kinds=("cuba_lif",), extreme=Fa
     decode = str(rng.choice(["membrane", "sum", "maximum"]))
     nodes["readout"] = Readout("readout", ("out",), (out,), np.zeros(out, np.int64), 1.0, leak, decode)
     return IntegerGraph(nodes, 1, "pipelined")
+
+
+def random_delays(rng, size, low):
+    """One number of steps for all, or different ones, of at least ``low``."""
+    each = tuple(int(steps) for steps in rng.integers(low, 5, size))
+    return each if len(set(each)) > 1 and rng.random() < 0.5 else int(rng.choice([1, 1, 2, 4]))
 
 
 def random_population(rng, name, sources, shape, kind, extreme):
@@ -121,10 +127,13 @@ class _Layer:
 
 
 def sent_before(node, frames, trains, step):
-    """What a delay sends: what ``of`` sent at a step, or nothing."""
-    if step < 0:
-        return np.zeros(node.shape, np.int64)
-    return np.asarray(trains[node.of][step] if node.of in trains else frames[step], np.int64)
+    """What a delay sends at a step: for each sender what it sent so many steps before, or nothing."""
+    found = np.zeros(node.shape, np.int64)
+    for number, place in enumerate(np.ndindex(*node.shape)):
+        sent = step - (node.steps if isinstance(node.steps, int) else node.steps[number])
+        if sent >= 0:
+            found[place] = trains.get(node.of, frames)[sent][place]
+    return found
 
 
 def run_sequence(graph, frames):
@@ -141,7 +150,7 @@ def run_sequence(graph, frames):
             if isinstance(node, InputNode):
                 out[node.name] = np.asarray(frame, np.int64)
             elif isinstance(node, Delayed):
-                out[node.name] = sent_before(node, frames, trains, step - node.steps)
+                out[node.name] = sent_before(node, frames, trains, step)
             elif isinstance(node, Population):
                 out[node.name] = layers[node.name].step(sum(out[s] for s in node.sources))
                 trains[node.name].append(out[node.name])

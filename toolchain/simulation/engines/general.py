@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import pairwise
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from spikec.analysis.ranges import Ranges
 from spikec.errors import GraphError, RangeError
 from spikec.ir.coding import InputNode
+from spikec.ir.delays import by_delay
 from spikec.ir.graph import Delayed, IntegerGraph, Node, Population, Readout
 from spikec.ir.operations import Operation
 from spikec.ir.walks import groups
@@ -264,8 +267,12 @@ class Cycle:
 
     def _step(self, node: Node, step: int, now: Mapping[str, Signal]) -> Signal:
         if isinstance(node, Delayed):
-            emitted, sent = self._emitted[node.of], step - node.steps
-            return Signal(emitted[sent : sent + 1] if sent >= 0 else torch.zeros_like(emitted[:1]))
+            emitted = self._emitted[node.of]
+            late = torch.zeros_like(emitted[:1])
+            for delay, senders in _by_delay(node):
+                if delay <= step:
+                    late[:, :, senders] = emitted[step - delay, :, senders]
+            return Signal(late)
         arriving = self._network.gather(node, [now[source] for source in node.sources], self._watches)
         if isinstance(node, Operation):
             return self._network.apply(node, arriving, self._watches)
@@ -279,13 +286,19 @@ class Cycle:
 
 
 def _later(signal: Signal, node: Delayed) -> Tensor:
-    """What was sent, [S, N, *shape], ``steps`` steps later."""
+    """What was sent, [S, N, *shape], so many steps later as each of its senders is late."""
     if signal.driven is None:
         raise GraphError(f"{node.of}: an image that stays the same cannot come later; delays are for sequences")
     found = torch.zeros_like(signal.driven)
-    if node.steps < len(found):
-        found[node.steps :] = signal.driven[: -node.steps]
+    for delay, senders in _by_delay(node):
+        found[delay:, :, senders] = signal.driven[: max(len(found) - delay, 0), :, senders]
     return found
+
+
+def _by_delay(node: Delayed) -> Iterator[tuple[int, Any]]:
+    """Its delays, each with the index of those that have it."""
+    for delay, senders in by_delay(node.steps, node.shape):
+        yield delay, torch.from_numpy(senders) if isinstance(senders, np.ndarray) else senders
 
 
 def _at(signal: Signal, step: int) -> Signal:
