@@ -135,6 +135,12 @@ _BROKEN = {
             "input",
             "the edge to stem is in delays; only spikes and",
         ),
+        (
+            "qcfs",
+            ("set", "delays", '[["last", "classes", [1, 2]]]'),
+            "last",
+            "the edge to classes has 2 delays for 5 senders in delays",
+        ),
         ("bits", ("set", "delays", '[["hidden", "last", 1]]'), "", "delays needs the schedule 'pipelined'"),
     ],
     "combinations": [

@@ -18,10 +18,10 @@ from spikec.conversion.from_nir.sequences import SequenceNetwork, import_sequenc
 from spikec.conversion.sensitivity import Progress
 from spikec.deployment.configuration import Configuration
 from spikec.deployment.example_images import example_images
-from spikec.deployment.filling import method_of
+from spikec.deployment.filling import NO_BUDGET, method_of
 from spikec.deployment.spike_budget import SpikeChoice, choose_spikes
 from spikec.deployment.weights_file import SpikingTraining, weights_file
-from spikec.errors import DataError
+from spikec.errors import ConversionError, DataError
 from spikec.ir import IntegerGraph, as_integer
 from spikec.models import trained
 from spikec.models.data import Dataset, Sequences, mean_frames, open_dataset, open_sequences
@@ -74,7 +74,7 @@ def deploy(
     if configuration.frames:
         sequences = open_sequences(configuration.data, configuration.data_root, "train")
         configuration = replace(configuration, timesteps=sequences.steps)
-        training = training or mean_frames(sequences)
+        training = mean_frames(sequences) if training is None else training
     if training is None:
         training = open_dataset(configuration.data, configuration.data_root, "train")
     if model is None and not configuration.plain:
@@ -90,6 +90,8 @@ def deploy(
     if model is None:
         network = _plain_network(configuration, images)
     elif configuration.spike_budget is not None:
+        if sequences is not None:
+            raise ConversionError(NO_BUDGET)
         method, budget = method_of(configuration), configuration.spike_budget
         options |= {"calibrate": configuration.calibrate, "progress": progress}
         choice = choose_spikes(model, method, images, budget, precision, **options)

@@ -30,6 +30,7 @@ class OtherUse(ConversionError):
         self.trained = trained
 
 
+NO_BUDGET = "a spike budget is chosen on images that stay the same: leave it out, or frames"
 #: Where a command compares on images: what such weights need.
 ON_FRAMES = "the weights were trained on mean frames of sequences; spikec export deploys and measures them on sequences"
 
@@ -82,7 +83,7 @@ def _no_frames(given: Mapping[str, Any]) -> ConversionError | None:
     if given.get("timesteps") is not None:
         return ConversionError("with frames, T is the length of the sequences: leave out timesteps (-T)")
     if given.get("spike_budget") is not None:
-        return ConversionError("a spike budget is chosen on images that stay the same: leave it out, or frames")
+        return ConversionError(NO_BUDGET)
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -44,5 +45,7 @@ def on_frames(network: SpikingNetwork, sequences: Any) -> SpikingNetwork:
     made.frames = Frames(every[-_KEPT:], ends[-_KEPT:])
     made.timesteps, made.input_range = every.shape[1], sequence_range(every)
     example = torch.from_numpy(made.frames.mean(made.frames.frames)).to(network.example)
+    settings = network.provenance.settings | {"timesteps": str(made.timesteps), "frames": "one for each step"}
+    made.provenance = replace(network.provenance, settings=settings)
     made._buffers = {**network._buffers, "example": example}
     return made

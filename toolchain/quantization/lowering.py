@@ -40,6 +40,7 @@ from spikec.simulation import simulate
 #: Units are made coarser at most this often, and this many times: beyond, weights would have no bits left.
 _ATTEMPTS, _COARSEST = 6, 64.0
 _FEWER = "use fewer timesteps (-T): coarser weights would have no bits left"
+_SHORTER = "use shorter sequences, of fewer frames: coarser weights would have no bits left"
 _ROUNDED_ANEW = (
     "the weights keep the units they were trained with: give bits (--bits 8) to round them anew, or fewer timesteps"
 )
@@ -242,7 +243,8 @@ def _check_range(made: _Ranged, form: NumberFormat, trained: bool) -> None:
         for name, (low, high) in made.overflows.items()
     ]
     if found:
-        raise RangeError(f"{'; '.join(found)}; {_ROUNDED_ANEW if trained else _FEWER}")
+        fewer = _SHORTER if made.graph.sequences else _FEWER
+        raise RangeError(f"{'; '.join(found)}; {_ROUNDED_ANEW if trained else fewer}")
 
 
 def _excess(made: _Ranged, form: NumberFormat) -> dict[str, float]:

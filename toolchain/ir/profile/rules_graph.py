@@ -36,6 +36,7 @@ from spikec.ir.metadata import (
     text_of,
 )
 from spikec.ir.operations import operation_of
+from spikec.ir.operations.fields import whole_numbers
 from spikec.ir.profile.hashes import content_sha256
 from spikec.ir.types import TIMESTEPS_MAX, Schedule, Shape
 
@@ -153,9 +154,11 @@ def delays(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
             yield "", f"{DELAYS} names the edge {source} -> {target}, which does not exist"
         elif not isinstance(node, _NEURONS) and not timed:
             yield source, f"the edge to {target} is in {DELAYS}; only spikes and sequences are delayed"
-        else:
-            steps, senders = found[source, target], math.prod(sent_shape(node))
-            if not isinstance(steps, int) and len(steps) != senders:
+        elif not isinstance(steps := found[source, target], int):
+            if isinstance(node, nir.Input) and not whole_numbers(node.input_type.get("input"), 1, (1, 3)):
+                continue  # another rule reports it
+            senders = math.prod(sent_shape(node))
+            if len(steps) != senders:
                 yield source, f"the edge to {target} has {len(steps)} delays for {senders} senders in {DELAYS}"
     if found and text_of(metadata_of(graph), "schedule") != "pipelined":
         yield "", f"{DELAYS} needs the schedule 'pipelined'"

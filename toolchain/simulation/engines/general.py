@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import pairwise
-from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from spikec.analysis.ranges import Ranges
 from spikec.errors import GraphError, RangeError
 from spikec.ir.coding import InputNode
-from spikec.ir.delays import by_delay
 from spikec.ir.graph import Delayed, IntegerGraph, Node, Population, Readout
 from spikec.ir.operations import Operation
 from spikec.ir.walks import groups
 from spikec.simulation.emission import Emission, Result
 from spikec.simulation.engines.biases import bias_currents
 from spikec.simulation.engines.codes import from_raster, from_value, raster_of
+from spikec.simulation.engines.delaying import late_at, later
 from spikec.simulation.engines.neurons import BEGIN, EMIT_ALL, FIRE, Currents, Neurons, Parameters, integrate
 from spikec.simulation.registers import EXACT, Registers, Watch, accumulator
 
@@ -267,12 +265,7 @@ class Cycle:
 
     def _step(self, node: Node, step: int, now: Mapping[str, Signal]) -> Signal:
         if isinstance(node, Delayed):
-            emitted = self._emitted[node.of]
-            late = torch.zeros_like(emitted[:1])
-            for delay, senders in _by_delay(node):
-                if delay <= step:
-                    late[:, :, senders] = emitted[step - delay, :, senders]
-            return Signal(late)
+            return Signal(late_at(self._emitted[node.of], node, step))
         arriving = self._network.gather(node, [now[source] for source in node.sources], self._watches)
         if isinstance(node, Operation):
             return self._network.apply(node, arriving, self._watches)
@@ -286,19 +279,10 @@ class Cycle:
 
 
 def _later(signal: Signal, node: Delayed) -> Tensor:
-    """What was sent, [S, N, *shape], so many steps later as each of its senders is late."""
+    """What was sent, [S, N, *shape], later."""
     if signal.driven is None:
         raise GraphError(f"{node.of}: an image that stays the same cannot come later; delays are for sequences")
-    found = torch.zeros_like(signal.driven)
-    for delay, senders in _by_delay(node):
-        found[delay:, :, senders] = signal.driven[: max(len(found) - delay, 0), :, senders]
-    return found
-
-
-def _by_delay(node: Delayed) -> Iterator[tuple[int, Any]]:
-    """Its delays, each with the index of those that have it."""
-    for delay, senders in by_delay(node.steps, node.shape):
-        yield delay, torch.from_numpy(senders) if isinstance(senders, np.ndarray) else senders
+    return later(signal.driven, node)
 
 
 def _at(signal: Signal, step: int) -> Signal:
