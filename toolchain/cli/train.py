@@ -113,9 +113,9 @@ def run(args: argparse.Namespace) -> int:
     average = args.max_pool == "average"
     args.frames = args.frames or (weights is not None and weights_file(weights).frames)
     data, test = _data(args, recipe, "train"), _data(args, recipe, "test")
-    if test.shape != data.shape:
+    hint = size_hint(recipe.data)
+    if hint and test.shape != data.shape:
         sizes = ("x".join(map(str, each.shape)) for each in (data, test))
-        hint = size_hint(recipe.data)
         raise DataError("{}: training images are of {}, test images of {}{}".format(recipe.data, *sizes, hint))
     train, validation = data.split(recipe.validation, recipe.fit.seed)
     model, thresholds = prepare(

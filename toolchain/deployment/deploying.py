@@ -34,10 +34,10 @@ class Deployment:
     """A spiking network in integers and what it was made of.
 
     ``network``: in float. ``nir``: the content of a deployment file. ``precision`` of the weights; ``images`` that
-    chose thresholds and units, float32 [N, *input shape] (with ``frames``, mean frames), or sequences [N, steps, *input
-    shape] of a NIR file; the trained ``model``,
-    None for a plain NIR file; ``configuration``: None if it was made from these directly. ``remarks``: notes for
-    whoever asked for it. ``spikes``: the choice for a spike budget.
+    chose thresholds and units, float32 [N, *input shape], which are mean frames where the network takes one frame in
+    each step; or, of a NIR file, sequences [N, steps, *input shape]; the trained ``model``, None for a plain NIR file;
+    ``configuration``: None if it was made from these directly. ``remarks``: notes for whoever asked for it. ``spikes``:
+    the choice for a spike budget.
     """
 
     network: SpikingNetwork | SequenceNetwork
