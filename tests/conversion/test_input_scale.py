@@ -168,6 +168,17 @@ def test_thresholds_are_chosen_without_the_broken_pixel():
     assert traces[1].coding.total.clipped_share < 0.001
 
 
+@given(seed=st.integers(0, 2**32 - 1), number=st.integers(1, 4))
+@settings(max_examples=25, deadline=None)
+def test_few_images_of_very_different_sizes_have_a_range(seed, number):
+    """One image cannot be an outlier of itself."""
+    rng = np.random.default_rng(seed)
+    images = torch.from_numpy(rng.random((number, 1, 4, 4)) * 10.0 ** rng.uniform(-3, 3, (number, 1, 1, 1)))
+    chosen = choose_range(images)
+    assert not chosen.cut or number > 1
+    assert bool((chosen.held(images).flatten(1).amax(1) > 0).all())
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_calibration_that_is_not_finite_is_refused_by_place(value):
     images = made("0 to 1")

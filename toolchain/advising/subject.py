@@ -15,7 +15,7 @@ from spikec import defaults
 from spikec.deployment.configuration import Configuration, sha256
 from spikec.deployment.deploying import trained_model
 from spikec.deployment.example_images import misfit
-from spikec.deployment.filling import fill
+from spikec.deployment.filling import ON_FRAMES, fill
 from spikec.errors import DataError
 from spikec.frontend import canonicalize
 from spikec.models.data import Dataset, open_dataset
@@ -63,6 +63,8 @@ def subject_of(
     images or labels that the network does not know.
     """
     configuration, _ = fill(given)
+    if configuration.frames:
+        raise DataError(f"advice compares on images: {ON_FRAMES}")
     if training is None:
         training = open_dataset(configuration.data, configuration.data_root, "train")
         test = open_dataset(configuration.data, configuration.data_root, "test")

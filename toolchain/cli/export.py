@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def add_parser(commands: Any) -> Parser:
     command = parser.command(commands, "export", "a trained network to an integer NIR file")
-    add_settings(command, "model", "weights", "method", "options", "timesteps", "schedule", "spike_budget")
+    add_settings(command, "model", "weights", "method", "options", "timesteps", "schedule", "frames", "spike_budget")
     add_settings(command, "bits", "per", "override", "scale", "rounding", "format", "force")
     command.add_argument("--fidelity", action="store_true", help="print each layer's error and its causes")
     add_settings(command, "max_pool", "data", "data_root", "calibration", "calibrate", "seed")
@@ -54,8 +54,10 @@ def run(args: argparse.Namespace) -> int:
     if args.metric and (args.portable or not args.measure):
         raise UsageError("--metric says what is measured, and nothing is: leave it or --measure 0 or --portable out")
     configuration = _configuration(args, plain)
+    if args.fidelity and configuration.frames:
+        raise UsageError("--fidelity compares layers on images; a network that takes one frame in each step has none")
     with Progress("sensitivity of the output to", 0, "layers") as progress:
-        made = deploy(configuration, progress=progress.reach)
+        made = deploy(configuration, progress=progress.reach, classes=not args.metric)
     for remark in made.remarks:
         note(remark)
     graph, found = made.graph, _measured(args, made)

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from spikec import defaults
 from spikec.errors import DataError, GraphError, TargetUnavailable, ToolchainError
 from spikec.ir import IntegerGraph, as_integer, load
 from spikec.words import unknown
@@ -30,19 +31,27 @@ def read_graph(path: Path) -> tuple[nir.NIRGraph, IntegerGraph]:
 
 def open_images(args: argparse.Namespace, graph: IntegerGraph | None = None) -> Dataset | Sequences:
     """The first ``--limit`` test images, or sequences, of ``--data``; refused if their shape does not fit ``graph``, or
-    their labels name no class of it."""
+    their labels name no class of it. Without ``--data``, those that the file says it was exported with, else the
+    default; ``args`` then names them."""
     from spikec.ir.types import lifted
-    from spikec.models.data import open_dataset, open_sequences
+    from spikec.models.data import open_dataset, open_sequences, size_hint
     from spikec.training.targets import kind_of
 
+    recorded = None if args.data is not None or graph is None else _exported_with(graph)
+    args.data = args.data or recorded or defaults.DATA
     opened = open_sequences if graph is not None and graph.sequences else open_dataset
-    dataset: Dataset | Sequences = opened(args.data, args.data_root, "test")
+    try:
+        dataset: Dataset | Sequences = opened(args.data, args.data_root, "test")
+    except DataError as error:
+        if recorded is None:
+            raise
+        raise DataError(f"{error} ({args.graph} was exported with {recorded}; --data names another)") from error
     what = "frames" if graph is not None and graph.sequences else "images"
     if graph is not None and graph.input.shape not in (dataset.shape, lifted(dataset.shape)):
         known = "" if graph.measured is None else f" ({graph.measured.data} when it was exported)"
         raise DataError(
             f"{args.graph} takes {what} of {_by(graph.input.shape)}, {args.data} has {_by(dataset.shape)}: "
-            f"give the data set it was made for with --data{known}"
+            f"give the data set it was made for with --data{known}{size_hint(args.data)}"
         )
     classes = kind_of(dataset.labels) == "classes" and not getattr(args, "metric", None)
     if graph is not None and classes and int(dataset.labels.max()) >= graph.readout.v_init.size:
@@ -50,6 +59,11 @@ def open_images(args: argparse.Namespace, graph: IntegerGraph | None = None) -> 
             f"{args.graph} knows {graph.readout.v_init.size} classes, {args.data} has label {dataset.labels.max()}"
         )
     return dataset.subset(slice(args.limit)) if args.limit else dataset
+
+
+def _exported_with(graph: IntegerGraph) -> str | None:
+    """The data set that a file says it was exported with."""
+    return graph.info.get("data") if graph.measured is None else graph.measured.data
 
 
 def lasting(graph: IntegerGraph, dataset: Dataset | Sequences) -> IntegerGraph:

@@ -141,8 +141,8 @@ def _ends(images: Tensor) -> set[float]:
     """Ends of the range that are tried: the peaks of single images."""
     low, high = torch.aminmax(images.flatten(1), dim=1)
     peaks = torch.maximum(high, -low).double().sort(descending=True).values
-    most = max(_AT_LEAST, int(_OUTLIERS * len(peaks)))
-    ranks = [*range(1, min(_PEAKS, most, len(peaks) - 1) + 1)]
+    most = min(max(_AT_LEAST, int(_OUTLIERS * len(peaks))), len(peaks) - 1)
+    ranks = [*range(1, min(_PEAKS, most) + 1)]
     while ranks and ranks[-1] * _RANKS <= most:
         ranks.append(math.ceil(ranks[-1] * _RANKS))
     return {float(peaks[rank]) for rank in ranks if 0 < float(peaks[rank]) < float(peaks[0])}

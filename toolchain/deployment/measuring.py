@@ -6,20 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from spikec.conversion.from_nir.sequences import SequenceNetwork
 from spikec.conversion.network import SpikingNetwork
-from spikec.deployment.configuration import Configuration
 from spikec.deployment.deploying import Deployment
+from spikec.deployment.measuring_sequences import measured_on_sequences
+from spikec.deployment.wanted import called, not_kept, wanted_measures
 from spikec.errors import DataError
 from spikec.evidence.loss import Progress, image_count, measure
-from spikec.evidence.measures import Wanted, measures_of
-from spikec.evidence.quality import output_shapes
-from spikec.evidence.sequence_quality import measure_sequences, sequence_count
-from spikec.frontend import canonicalize
-from spikec.frontend.final import dropped
-from spikec.ir import IntegerGraph
 from spikec.ir.measured import Measured
-from spikec.models.data import Dataset, open_dataset, open_sequences
+from spikec.models.data import Dataset, open_dataset, size_hint
 from spikec.training.targets import kind_of
 
 
@@ -38,32 +32,23 @@ def measured(
     fit. Raises ``DataError`` for a metric that was asked for and cannot be measured.
     """
     configuration = made.configuration
-    if isinstance(made.network, SequenceNetwork) and configuration is not None:
-        return _measured_sequences(made.network, made.graph, configuration, most, progress, metric)
+    if made.graph.sequences and configuration is not None:
+        return measured_on_sequences(made, most, progress, metric)
     if made.model is None or configuration is None:
-        return None, [f"--metric {_what(metric)}: there is no trained network to measure"] if metric else []
+        return None, [f"--metric {called(metric)}: there is no trained network to measure"] if metric else []
     if test is None:
         try:
             test = open_dataset(configuration.data, configuration.data_root, "test")
         except DataError as error:
-            return None, [f"{_what(metric)} is not measured: {error}"]
+            return None, [f"{called(metric)} is not measured: {error}"]
     if test.shape != tuple(made.images.shape[1:]):
         if configuration.data_assumed:
             return None, []  # random pixels: deploying has said so
-        size = "x".join(map(str, test.shape))
+        size, hint = "x".join(map(str, test.shape)), size_hint(configuration.data)
         return None, [
-            f"{_what(metric)} is not measured: test images of {test.name} are of {size}, training images are not"
+            f"{called(metric)} is not measured: test images of {test.name} are of {size}, training images are not{hint}"
         ]
-    shapes = output_shapes(made.graph)
-    if not metric and kind_of(test.labels) == "classes" and all(shape == (1,) for shape in shapes.values()):
-        return None, ["accuracy is not measured: the network has one output, where accuracy needs one for each class"]
-    try:
-        wanted = measures_of(metric, shapes, test.labels)
-    except DataError as error:
-        if metric:
-            raise
-        return None, [f"quality is not measured on {test.name}: {error}"]
-    wanted, remarks = _comparable(made, wanted)
+    wanted, remarks = wanted_measures(made, test.labels, test.name, metric)
     if not wanted:
         return None, remarks
     data = _chosen(test, image_count(made.graph, most))
@@ -73,60 +58,7 @@ def measured(
         remarks.append(f"{test.name} has no test images: {titles} is that on the images thresholds were chosen with")
     assert isinstance(made.network, SpikingNetwork)  # what a model becomes
     found = measure(made.model, made.network, made.graph, data, configuration.data, progress, wanted)
-    return found, remarks + _not_kept(found, wanted)
-
-
-def _measured_sequences(
-    network: SequenceNetwork,
-    graph: IntegerGraph,
-    configuration: Configuration,
-    most: int,
-    progress: Progress,
-    metric: Sequence[str] | None,
-) -> tuple[Measured | None, list[str]]:
-    """NIR's equations in float and the integers on at most ``most`` test sequences that have labels."""
-    test = open_sequences(configuration.data, configuration.data_root, "test")
-    if not test.labelled:
-        return None, [f"--metric {_what(metric)}: {test.name} holds no y"] if metric else []
-    try:
-        wanted = measures_of(metric, output_shapes(graph), test.labels)
-    except DataError as error:
-        if metric:
-            raise
-        return None, [f"quality is not measured on {test.name}: {error}"]
-    data = test.subset(slice(sequence_count(graph.lasting(test.steps), most)))
-    found = measure_sequences(network, graph, data, configuration.data, progress, wanted)
-    return found, _not_kept(found, wanted)
-
-
-def _not_kept(found: Measured | None, wanted: Sequence[Wanted]) -> list[str]:
-    return [
-        f"{one.name} is not kept in the file: it is no mean over inputs, or not defined on these"
-        for one in wanted
-        if found is None or found.scores(one.key) is None
-    ]
-
-
-def _what(metric: Sequence[str] | None) -> str:
-    return " and ".join(metric) if metric else "accuracy"
-
-
-def _comparable(made: Deployment, wanted: tuple[Wanted, ...]) -> tuple[tuple[Wanted, ...], list[str]]:
-    """The measures for which the deployment's outputs stand for the network's: a last softmax or sigmoid is left out of
-    it, which keeps the order of outputs alone."""
-    shapes = output_shapes(made.graph)
-    kept = tuple(one for one in wanted if one.measure.by_order(one.of(shapes)))
-    if kept == wanted:
-        return wanted, []
-    assert made.model is not None
-    left_out = dropped(canonicalize(made.model, made.images[:2]))
-    if not left_out:
-        return wanted, []
-    return kept, [
-        f"{one.name} is not measured: {left_out[0]} is left out of the deployment, whose outputs are those before it"
-        for one in wanted
-        if one not in kept
-    ]
+    return found, remarks + not_kept(found, wanted)
 
 
 def _chosen(test: Dataset, number: int) -> Dataset:

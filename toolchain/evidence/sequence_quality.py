@@ -1,4 +1,4 @@
-"""What NIR's own equations and their integers are worth on the same sequences, by any measure."""
+"""What a network in float and its integers are worth on the same sequences, by any measure."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from spikec.conversion.from_nir.running import run_float
 from spikec.conversion.from_nir.sequences import SequenceNetwork
 from spikec.evidence.accuracy import golden_trace, parts
 from spikec.evidence.loss import Progress, measured_by
+from spikec.evidence.measures.base import Float64
 from spikec.evidence.measures.choosing import Wanted
 from spikec.evidence.quality import Tally, outputs_of
 from spikec.ir.graph import IntegerGraph
@@ -19,6 +20,9 @@ from spikec.ir.measured import Measured, digests
 
 if TYPE_CHECKING:
     from spikec.models.data import Sequences
+
+#: The outputs of a trained network for some of the sequences, float64 [n, *shape].
+Run = Callable[[slice], Float64]
 
 _BATCH = 32
 #: Multiplications in float64 that measuring may take, and the fewest sequences that are worth it.
@@ -32,22 +36,32 @@ def sequence_count(graph: IntegerGraph, most: int) -> int:
     return min(most, max(_FEWEST, _WORK // max(products, 1)))
 
 
+def equations(network: SequenceNetwork, data: Sequences) -> Run:
+    """NIR's equations in float, whose input is not rounded, on ``data``."""
+    frames, last = data.padded(), np.full(len(data), data.steps) - 1 if data.lengths is None else data.lengths - 1
+
+    def run(part: slice) -> Float64:
+        output = run_float(network, frames[part].astype(np.float64), coded=False).output
+        found: Float64 = output[np.arange(len(output)), last[part]]
+        return found
+
+    return run
+
+
 def measure_sequences(
-    network: SequenceNetwork,
+    run: Run,
     graph: IntegerGraph,
     data: Sequences,
     name: str,
     progress: Progress,
     wanted: Sequence[Wanted],
 ) -> Measured | None:
-    """Measure on all of ``data``, called ``name``, what the float ``network``, whose input is not rounded, and
-    ``graph`` are worth; None where no measure has numbers of each sequence."""
+    """Measure on all of ``data``, called ``name``, what the trained network, which ``run`` runs, and ``graph`` are
+    worth; None where no measure has numbers of each sequence."""
     graph = graph.lasting(data.steps)
-    frames, last = data.padded(), np.full(len(data), data.steps) - 1 if data.lengths is None else data.lengths - 1
     exact = [Tally(each) for each in wanted]
     for part in parts(len(data), _BATCH):
-        run = run_float(network, frames[part].astype(np.float64), coded=False)
-        output = run.output[np.arange(len(run.output)), last[part]]
+        output = run(part)
         for tally in exact:
             tally.add(output, data.labels[part])
         progress("network", part.stop, len(data))
@@ -66,4 +80,4 @@ def _told(progress: Progress, total: int) -> Callable[[int], None]:
     return lambda done: progress("spiking", done, total)
 
 
-__all__ = ["measure_sequences", "sequence_count"]
+__all__ = ["Run", "equations", "measure_sequences", "sequence_count"]

@@ -8,7 +8,7 @@ import base64
 import binascii
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -127,16 +127,13 @@ def _text(value: bytes) -> str:
     return base64.b64encode(value).decode("ascii")
 
 
-def digests(images: npt.ArrayLike, labels: npt.ArrayLike) -> list[bytes]:
-    """A digest of each image, float [N, ...] (taken as float32), or sequence, with its label, [N, ...]: integers are
-    taken as int64, numbers to predict as float32."""
+def digests(images: Iterable[npt.ArrayLike], labels: npt.ArrayLike) -> list[bytes]:
+    """A digest of each image, float [N, ...] (taken as float32), or of each of N sequences of any length, with its
+    label, [N, ...]: integers are taken as int64, numbers to predict as float32."""
     given = np.asarray(labels)
     targets = np.ascontiguousarray(given, dtype="<f4" if given.dtype.kind == "f" else "<i8")
-    each = images if isinstance(images, list) else np.asarray(images)
-    return [
-        hashlib.sha256(np.ascontiguousarray(x, dtype="<f4").tobytes() + y.tobytes()).digest()[:_BYTES]
-        for x, y in zip(each, targets, strict=True)
-    ]
+    bytes_of = [np.ascontiguousarray(x, dtype="<f4").tobytes() for x in images]
+    return [hashlib.sha256(x + y.tobytes()).digest()[:_BYTES] for x, y in zip(bytes_of, targets, strict=True)]
 
 
 __all__ = ["STAGES", "Hits", "Measured", "Scores", "digests"]

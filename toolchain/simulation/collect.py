@@ -67,7 +67,8 @@ class Collector:
         self._coding.append(coding)
         frames = integers.flatten(0, 1) if self._graph.sequences else integers
         self._input_events += torch.count_nonzero(frames, dim=0).cpu().numpy().astype(np.int32)
-        for name, pixels in pooled_images(self._graph, frames).items():
+        for name, sent in pooled_images(self._graph, integers).items():
+            pixels = sent.flatten(0, 1) if self._graph.sequences else sent
             self._pooled_events[name] += torch.count_nonzero(pixels, dim=0).cpu().numpy().astype(np.int32)
         self._output.add(result.readout[-1], np.int64)
         if result.steps is not None:

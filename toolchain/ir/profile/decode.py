@@ -19,7 +19,7 @@ from spikec.ir.measured import Measured
 from spikec.ir.metadata import CALIBRATED, MEASURED, OUTPUT, delays_of, float_of, int_of, metadata_of, text_of
 from spikec.ir.operations import MaxPool, operation_of
 from spikec.ir.pools import pool_problems
-from spikec.ir.profile.rules_graph import topological_order
+from spikec.ir.profile.rules_graph import sent_shape, topological_order
 from spikec.ir.profile.verify import verify
 from spikec.ir.types import Int64, Schedule, Shape
 
@@ -50,7 +50,7 @@ def decode(graph: nir.NIRGraph) -> IntegerGraph:
     for name in order:
         now = sorted((a for a, b in edges if b == name and (a, b) not in delays), key=order.index)
         before = sorted((a for a, b in edges if b == name and (a, b) in delays), key=order.index)
-        delayed = [Delayed.named(of, _sent_shape(graph.nodes[of]), delays[of, name]) for of in before]
+        delayed = [Delayed.named(of, sent_shape(graph.nodes[of]), delays[of, name]) for of in before]
         nodes |= {each.name: each for each in delayed}
         ordered = (*now, *(each.name for each in delayed))
         node = graph.nodes[name]
@@ -101,11 +101,6 @@ def _check_output(readout: Node, node: nir.Output) -> list[str]:
 
 def _shape(value: Any) -> Shape:
     return tuple(int(n) for n in np.asarray(value).reshape(-1))
-
-
-def _sent_shape(node: nir.NIRNode) -> Shape:
-    """The shape of what neurons, or the input, send."""
-    return _shape(node.input_type["input"]) if isinstance(node, nir.Input) else np.shape(node.v_threshold)
 
 
 def _decode_node(name: str, node: nir.NIRNode, sources: tuple[str, ...], shape: Shape, decode: Decode) -> Node:

@@ -9,6 +9,7 @@ import numpy as np
 
 from spikec.errors import GraphError
 from spikec.ir.coding import InputNode
+from spikec.ir.delays import in_words
 from spikec.ir.graph import Delayed, IntegerGraph, Node, Population, Readout
 from spikec.ir.leak import Leak
 from spikec.ir.measured import STAGES, Measured
@@ -118,7 +119,7 @@ def _numbers(node: Node) -> str:
             leak = "" if node.leak is None else f", {_leak_numbers(node.leak)}"
             return f"v_init {span(node.v_init)}{leak}"
         case Delayed():
-            return f"{node.of}, {'one step' if node.steps == 1 else f'{node.steps} steps'} before"
+            return f"{node.of}, {in_words(node.steps)} before"
 
 
 def _leak_numbers(leak: Leak) -> str:
