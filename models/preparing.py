@@ -53,7 +53,7 @@ def prepare(
     torch.manual_seed(recipe.fit.seed)
     model = resolve(
         spec,
-        num_classes=len(train.classes),
+        num_classes=train.outputs,
         in_channels=train.shape[0],
         image_shape=train.shape,
         activation=nn.ReLU if from_relu else recipe.activation,
@@ -108,7 +108,7 @@ def trained(spec: str, weights: Path | None, data: Dataset, entry: str | None = 
     clipped = weights is not None and holds_thresholds(weights)
     model = resolve(
         spec,
-        num_classes=len(data.classes),
+        num_classes=data.outputs,
         in_channels=data.shape[0],
         image_shape=data.shape,
         activation=ClipFloorShift if clipped else nn.ReLU,

@@ -50,10 +50,15 @@ def resolve(
         hint = did_you_mean(spec, REGISTRY)
         forms = "package.module:callable, file.py:callable or file.onnx"
         raise DataError(f"no network called {spec!r}; {hint}; or write {forms}")
+    return _module(spec, imported(place, name)).float()
+
+
+def imported(place: str, name: str) -> Any:
+    """What ``place``, ``package.module`` or ``file.py``, calls ``name``. Raises :class:`DataError`."""
     found = getattr(_import(place), name, None)
     if found is None:
         raise DataError(f"{place} has no {name!r}")
-    return _module(spec, found).float()
+    return found
 
 
 _TF2ONNX = (

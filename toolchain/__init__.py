@@ -49,6 +49,7 @@ _EXPORTS = {
     "estimate": "spikec.energy",
     "check": "spikec.targets.chips",
     "place": "spikec.targets.chips",
+    "quality": "spikec.evidence.quality",
     "report": "spikec.reporting",
     "sweep": "spikec.sweeping",
     "advise": "spikec.advising",
@@ -93,6 +94,7 @@ if TYPE_CHECKING:
     from spikec.evidence.certificate import certify as certify
     from spikec.evidence.crosscheck import crosscheck as crosscheck
     from spikec.evidence.fidelity import fidelity as fidelity
+    from spikec.evidence.quality import quality as quality
     from spikec.evidence.range_report import check_ranges as check_ranges
     from spikec.evidence.sequence_fidelity import sequence_fidelity as sequence_fidelity
     from spikec.frontend import replace_max_pool as replace_max_pool

@@ -1,4 +1,5 @@
-"""Every error a user can cause. The command line prints them as one sentence; the library raises them."""
+"""Every error a user can cause. The command line prints them as one sentence; the library raises them. And the one
+kind of warning that callers may want to tell from others."""
 
 from __future__ import annotations
 
@@ -41,3 +42,7 @@ class MissingImplementation(ToolchainError):
 
 class DataError(ToolchainError):
     """Input data are missing, malformed or out of range."""
+
+
+class InputWarning(UserWarning):
+    """Images lose much to the input coding, or are unlike those the network was made with."""

@@ -13,15 +13,16 @@ from spikec.models.data.archive import load_archive
 from spikec.models.data.cifar import load_cifar
 from spikec.models.data.dataset import Dataset
 from spikec.models.data.digits import load_digits
-from spikec.models.data.events import load_event_images, load_events
+from spikec.models.data.events import load_event_images, load_events, size_hint
 from spikec.models.data.fashion_mnist import load_fashion_mnist
 from spikec.models.data.folder import load_folder
+from spikec.models.data.frames import mean_frames
 from spikec.models.data.sequences import Sequences, load_sequences
 from spikec.words import did_you_mean
 
 NAMES = ("digits", "fashion-mnist", "cifar10", "cifar100")
 
-__all__ = ["NAMES", "Dataset", "Sequences", "load", "open_dataset", "open_sequences"]
+__all__ = ["NAMES", "Dataset", "Sequences", "load", "mean_frames", "open_dataset", "open_sequences", "size_hint"]
 
 
 def open_dataset(name: str, root: str | PathLike[str] | None = None, split: str = "test") -> Dataset:

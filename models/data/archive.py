@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from spikec.errors import DataError
 from spikec.models.data.dataset import Dataset
+from spikec.training.targets import class_names, read_targets
 
 _CHANNELS = (1, 3, 4)
 
@@ -20,7 +21,8 @@ def load_archive(path: Path, split: str) -> Dataset:
 
     ``x`` is uint8 (then divided by 255) or float (taken as it is), of shape [N, C, H, W], [N, H, W, C], [N, H, W], or
     [N, F] for networks that take vectors. C is recognised by its size, 1, 3 or 4; a four-axis array that fits both
-    layouts, or neither, is refused. Without ``x_test``, ``x`` and ``y`` serve both splits.
+    layouts, or neither, is refused. ``y`` holds classes, integers [N]; masks, integers [N, H, W]; or numbers to
+    predict, floats [N] or [N, ...]. Without ``x_test``, ``x`` and ``y`` serve both splits.
     """
     arrays = read_arrays(path, ("x", "y", "x_test", "y_test"))
     suffix = "_test" if split == "test" and "x_test" in arrays else ""
@@ -30,10 +32,10 @@ def load_archive(path: Path, split: str) -> Dataset:
             + ("" if suffix else ", and x_test and y_test where there are test images")
         )
     images, scale = _images(path, arrays[f"x{suffix}"])
-    every_label = [_labels(path, arrays[k]) for k in ("y", "y_test") if k in arrays]
-    count = 1 + max((int(labels.max()) for labels in every_label if labels.size), default=0)
-    labels = _labels(path, arrays[f"y{suffix}"])
-    return Dataset(f"npz:{path}", images, labels, scale, tuple(map(str, range(count))))
+    every: dict[str, npt.NDArray[Any]] = {
+        key: read_targets(str(path), arrays[key]) for key in ("y", "y_test") if key in arrays
+    }
+    return Dataset(f"npz:{path}", images, every[f"y{suffix}"], scale, class_names(every.values()))
 
 
 def read_arrays(path: Path, names: tuple[str, ...]) -> dict[str, npt.NDArray[Any]]:
@@ -68,9 +70,3 @@ def _images(path: Path, x: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], float]:
     elif x.ndim != 2:
         raise DataError(f"{path}: x has {x.ndim} axes; expected [N, C, H, W], [N, H, W, C], [N, H, W] or [N, F]")
     return (x, 1 / 255) if x.dtype == np.uint8 else (x.astype(np.float32), 1.0)
-
-
-def _labels(path: Path, y: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    if not np.issubdtype(y.dtype, np.integer) or y.ndim != 1:
-        raise DataError(f"{path}: y must hold one integer per image, it is {y.dtype} of shape {list(y.shape)}")
-    return y.astype(np.int64)

@@ -12,20 +12,22 @@ import torch
 from torch import Tensor
 
 from spikec.errors import DataError
+from spikec.training.targets import check_targets, kind_of
 
 
 @dataclass(frozen=True)
 class Dataset:
     """Labelled images. A network is given ``stored * scale``. Raises :class:`DataError` for arrays that do not match.
 
-    ``stored``: uint8 or float32, [N, C, H, W], or [N, F] for vectors. ``labels``: int64 [N]. ``classes``: the class
-    names in label order. Pixels end up in [0, 1] without mean subtraction: zero padding then means "no input", and the
-    scale folds into the integers of the first layer.
+    ``stored``: uint8 or float32, [N, C, H, W], or [N, F] for vectors. ``labels``: classes int64 [N], masks int64
+    [N, H, W] or numbers to predict, float32 [N] or [N, ...]. ``classes``: the class names in label order. Pixels end up
+    in [0, 1] without mean subtraction: zero padding then means "no input", and the scale folds into the integers of the
+    first layer.
     """
 
     name: str
     stored: npt.NDArray[Any]
-    labels: npt.NDArray[np.int64]
+    labels: npt.NDArray[Any]
     scale: float
     classes: tuple[str, ...]
 
@@ -33,11 +35,10 @@ class Dataset:
         if self.stored.ndim not in (2, 4) or len(self.stored) == 0:
             shape = list(self.stored.shape)
             raise DataError(f"{self.name}: images must be a non-empty [N, C, H, W] or [N, F], not {shape}")
-        if self.labels.shape != (len(self.stored),):
-            raise DataError(f"{self.name}: {len(self.stored)} images but labels of shape {list(self.labels.shape)}")
-        low, high = int(self.labels.min()), int(self.labels.max())
-        if low < 0 or high >= len(self.classes):
-            raise DataError(f"{self.name}: labels run from {low} to {high}, expected 0 to {len(self.classes) - 1}")
+        check_targets(self.name, self.labels, len(self.stored), "images")
+        if kind_of(self.labels) == "classes" and int(self.labels.max()) >= len(self.classes):
+            span = f"{int(self.labels.min())} to {int(self.labels.max())}"
+            raise DataError(f"{self.name}: labels run from {span}, expected 0 to {len(self.classes) - 1}")
 
     def __len__(self) -> int:
         return len(self.stored)
@@ -47,6 +48,12 @@ class Dataset:
         """(C, H, W) of one image, or (F,)."""
         return self.stored.shape[1:]
 
+    @property
+    def outputs(self) -> int:
+        """Outputs a network for these images has: one for each class, or for each number to predict."""
+        numbers = kind_of(self.labels) == "numbers"
+        return int(np.prod(self.labels.shape[1:])) if numbers else len(self.classes)
+
     def images(self, indices: npt.NDArray[np.int64] | slice = slice(None)) -> Tensor:
         """The chosen images, float32 [n, C, H, W] or [n, F]."""
         # Divide rather than multiply by the reciprocal: k / 255 is the float nearest to the pixel's value.
@@ -54,7 +61,7 @@ class Dataset:
         return torch.from_numpy(chosen / np.float32(1 / self.scale) if self.scale != 1 else chosen)
 
     def targets(self, indices: npt.NDArray[np.int64] | slice = slice(None)) -> Tensor:
-        """The labels of the chosen images, int64 [n]."""
+        """The labels of the chosen images: int64 [n] for classes."""
         return torch.from_numpy(np.ascontiguousarray(self.labels[indices]))
 
     def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -77,13 +84,15 @@ class Dataset:
         return self.subset(left) if len(left) else None
 
     def split(self, fraction: float, seed: int) -> tuple[Dataset, Dataset]:
-        """Split at random with ``seed``. The second set holds ``fraction`` of every class, at least one image each."""
+        """Split at random with ``seed``. The second set holds ``fraction`` of every class, at least one image each;
+        where labels are no classes, of all images."""
         if not 0 < fraction < 1:
             raise DataError(f"the validation fraction must lie between 0 and 1, not {fraction}")
         rng = np.random.default_rng(seed)
         held_out = np.zeros(len(self), dtype=bool)
-        for label in np.unique(self.labels):
-            members = np.flatnonzero(self.labels == label)
+        groups = self.labels if kind_of(self.labels) == "classes" else np.zeros(len(self), np.int64)
+        for label in np.unique(groups):
+            members = np.flatnonzero(groups == label)
             held_out[rng.permutation(members)[: max(1, round(fraction * len(members)))]] = True
         if held_out.all():
             raise DataError(f"{self.name}: too few images to hold out a validation set of {fraction:.0%}")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,11 @@ from spikec.models.data.recordings import READERS, Events, read_events
 from spikec.models.data.sequences import Sequences
 
 _POLARITIES = 2
-#: Numbers in the frames of one recording, and digits of an option, that are surely a mistake beyond this.
-_LARGEST, _DIGITS = 2**33, 9
+#: Digits of an option that are surely a mistake beyond this.
+_DIGITS = 9
+#: Bytes of memory for each count: of all frames as they are stored and as they are run, and of one recording while its
+#: events are counted.
+_STORED, _COUNTING = 5, 9
 
 
 @dataclass(frozen=True)
@@ -61,12 +66,18 @@ class Binning:
         """Counts of one recording."""
         t, x, y, p = events
         bins, steps = self._bins(t)
-        shape = (steps, _POLARITIES, -(-height // self.down), -(-width // self.down))
-        if math.prod(shape) > _LARGEST:
-            raise DataError(f"events: frames of {shape} are too many numbers; give fewer steps, a longer us, or down")
+        shape = (steps, *self.shape(height, width))
         place = np.ravel_multi_index((bins, p, y // self.down, x // self.down), shape)
         counts = np.bincount(place, minlength=math.prod(shape)).reshape(shape)
         return np.minimum(counts, 255).astype(np.uint8)
+
+    def shape(self, height: int, width: int) -> tuple[int, int, int]:
+        """The shape of one frame of a sensor."""
+        return _POLARITIES, -(-height // self.down), -(-width // self.down)
+
+    def longest(self, recordings: Iterable[Events]) -> int:
+        """Steps of the longest recording."""
+        return max(self._bins(events[0])[1] for events in recordings)
 
     def _bins(self, t: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], int]:
         """The bin of every event, and how many bins there are."""
@@ -94,6 +105,7 @@ def load_events(root: Path, options: str, split: str) -> Sequences:
     for (path, _), (_, x, y, _) in zip(files, recordings, strict=True):
         if x.max() >= width or y.max() >= height:
             raise DataError(f"{path} has an event at row {y.max()}, column {x.max()}, beyond the size {height}x{width}")
+    _check_memory(len(files), binning.longest(recordings), binning.shape(height, width))
     frames = [binning.frames(events, height, width) for events in recordings]
     lengths = np.array([len(each) for each in frames], dtype=np.int64)
     whole = np.zeros((len(frames), int(lengths.max()), *frames[0].shape[1:]), np.uint8)
@@ -102,6 +114,38 @@ def load_events(root: Path, options: str, split: str) -> Sequences:
     labels = np.array([label for _, label in files], dtype=np.int64)
     uneven = None if (lengths == lengths[0]).all() else lengths
     return Sequences(f"events:{root}", whole, labels, classes, uneven)
+
+
+def _check_memory(recordings: int, steps: int, shape: tuple[int, int, int]) -> None:
+    """Raise :class:`DataError` for frames that this machine cannot hold: it would end the process without a word."""
+    counts = steps * math.prod(shape)
+    needed, there = counts * (_STORED * recordings + _COUNTING), memory()
+    if needed > there:
+        frame = "x".join(map(str, shape))
+        raise DataError(
+            f"events: {recordings} recordings of up to {steps} frames of {frame} take {_size(needed)} of memory, and "
+            f"this machine has {_size(there)}; give fewer steps or a longer us, a smaller size, or down"
+        )
+
+
+def memory() -> int:
+    """Bytes of memory that this machine has; 16 GiB where it does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):  # not every system has them
+        return 2**34
+
+
+def _size(count: int) -> str:
+    return f"{count / 2**30:,.0f} GiB"
+
+
+def size_hint(name: str) -> str:
+    """What to add where two splits of the data set ``name`` have frames of different sizes: nothing, unless the sizes
+    are those that its events reach."""
+    if not name.startswith("events:") or ",size=" in name:
+        return ""
+    return "; without size=HxW the frames of a split are as large as its own events reach: give the sensor's size"
 
 
 def load_event_images(root: Path, options: str, split: str) -> Dataset:

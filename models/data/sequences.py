@@ -13,6 +13,7 @@ from torch import Tensor
 
 from spikec.errors import DataError
 from spikec.models.data.archive import read_arrays
+from spikec.training.targets import check_targets, class_names, read_targets
 
 
 @dataclass(frozen=True)
@@ -20,26 +21,25 @@ class Sequences:
     """Labelled sequences. Raises :class:`DataError` for arrays that do not match.
 
     ``frames``: numbers [N, steps, *shape]; ``lengths`` int64 [N]: steps of each, where some are shorter; ``labels``:
-    int64 [N]; ``classes``: the class names in label order.
+    classes int64 [N], or numbers to predict, float32 [N] or [N, ...]; ``classes``: the class names in label order.
+    ``labelled``: the data hold labels; where they do not, ``labels`` are 0 and mean nothing.
     """
 
     name: str
     frames: npt.NDArray[Any]
-    labels: npt.NDArray[np.int64]
+    labels: npt.NDArray[Any]
     classes: tuple[str, ...]
     lengths: npt.NDArray[np.int64] | None = None
+    labelled: bool = True
 
     def __post_init__(self) -> None:
         if self.frames.ndim < 3 or 0 in self.frames.shape:
             shape = list(self.frames.shape)
             raise DataError(f"{self.name}: sequences must be a non-empty [N, steps, ...], not {shape}")
-        if self.labels.shape != (len(self.frames),):
-            raise DataError(f"{self.name}: {len(self.frames)} sequences but labels of shape {list(self.labels.shape)}")
-        if self.labels.min() < 0:
-            raise DataError(f"{self.name}: labels start at 0, {int(self.labels.min())} is none")
+        check_targets(self.name, self.labels, len(self.frames), "sequences")
         steps = self.frames.shape[1]
         if self.lengths is not None and (
-            self.lengths.shape != self.labels.shape or self.lengths.min() < 1 or self.lengths.max() > steps
+            self.lengths.shape != (len(self),) or self.lengths.min() < 1 or self.lengths.max() > steps
         ):
             raise DataError(f"{self.name}: lengths must hold a number between 1 and {steps} for each sequence")
 
@@ -71,13 +71,13 @@ class Sequences:
         return frames
 
     def targets(self, indices: npt.NDArray[np.int64] | slice = slice(None)) -> Tensor:
-        """The labels of the chosen sequences, int64 [n]."""
+        """The labels of the chosen sequences: int64 [n] for classes."""
         return torch.from_numpy(np.ascontiguousarray(self.labels[indices]))
 
     def subset(self, indices: npt.NDArray[np.int64] | slice) -> Sequences:
         """The chosen sequences as a new data set."""
         lengths = None if self.lengths is None else self.lengths[indices]
-        return Sequences(self.name, self.frames[indices], self.labels[indices], self.classes, lengths)
+        return Sequences(self.name, self.frames[indices], self.labels[indices], self.classes, lengths, self.labelled)
 
     def draw(self, number: int, seed: int) -> Sequences:
         """``number`` sequences drawn at random with ``seed``, in their stored order; all if there are no more."""
@@ -85,9 +85,10 @@ class Sequences:
 
 
 def load_sequences(path: Path, split: str) -> Sequences:
-    """One split of a numpy archive: ``x`` [N, steps, ...], ``y`` [N] and, where they differ, ``lengths`` [N]; those of
-    the test set with ``_test`` behind the name. Without ``x_test``, ``x`` serves both splits. Without ``y`` all labels
-    are 0. Raises :class:`DataError`."""
+    """One split of a numpy archive: ``x`` [N, steps, ...], ``y`` [N, ...] and, where they differ, ``lengths`` [N];
+    those of the test set with ``_test`` behind the name. ``y`` as in
+    :func:`spikec.models.data.archive.load_archive`. Without ``x_test``, ``x`` serves both splits. Without ``y`` there
+    are no labels. Raises :class:`DataError`."""
     arrays = read_arrays(path, ("x", "y", "lengths", "x_test", "y_test", "lengths_test"))
     suffix = "_test" if split == "test" and "x_test" in arrays else ""
     if f"x{suffix}" not in arrays:
@@ -95,18 +96,19 @@ def load_sequences(path: Path, split: str) -> Sequences:
     frames = arrays[f"x{suffix}"]
     if frames.dtype.kind not in "biuf" or not np.isfinite(frames).all():
         raise DataError(f"{path}: x{suffix} holds {frames.dtype}; expected finite numbers")
-    labels = arrays.get(f"y{suffix}", np.zeros(len(frames), np.int64))
+    every: dict[str, npt.NDArray[Any]] = {
+        key: read_targets(str(path), arrays[key]) for key in ("y", "y_test") if key in arrays
+    }
+    labels = every.get(f"y{suffix}", np.zeros(len(frames), np.int64))
     lengths = arrays.get(f"lengths{suffix}")
-    for name, values in (("y", labels), ("lengths", lengths)):
-        if values is not None and (values.dtype.kind not in "iu" or values.ndim != 1):
-            raise DataError(f"{path}: {name} must hold one integer per sequence, it is {values.dtype}")
-    known = [int(arrays[key].max(initial=0)) for key in ("y", "y_test") if key in arrays]
-    count = 1 + max(known, default=0)
+    if lengths is not None and (lengths.dtype.kind not in "iu" or lengths.ndim != 1):
+        raise DataError(f"{path}: lengths must hold one integer per sequence, it is {lengths.dtype}")
     whole = frames.astype(np.float32) if frames.dtype.kind != "f" else frames
     return Sequences(
         f"npz:{path}",
         whole,
-        labels.astype(np.int64),
-        tuple(map(str, range(count))),
+        labels,
+        class_names(every.values()),
         None if lengths is None else lengths.astype(np.int64),
+        f"y{suffix}" in every,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any
 
@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from spikec.errors import DoesNotFit, TargetUnavailable, ToolchainError
 from spikec.ir import IntegerGraph, as_integer
 from spikec.ir.profile.build import requirements
-from spikec.simulation.encode import encode
+from spikec.simulation.encode import encoded
+from spikec.simulation.input_warning import told
 from spikec.simulation.trace import Trace
 from spikec.targets.interop.adapter import Adapter
 from spikec.targets.interop.plain import PlainNetwork, plain
@@ -64,10 +65,12 @@ def simulate(framework: str, graph: nir.NIRGraph | IntegerGraph, images: npt.Arr
             "with tc.Int8(per='layer') to run there"
         )
     network = plain(integer)
-    integers = encode(integer.input, images)
+    integers, coding = encoded(integer.input, images)
+    told(integer, coding)
     started = time.perf_counter()
     recording = run(chosen, network, integers, integer.timesteps)
-    return _trace(integer, recording, integers, framework, time.perf_counter() - started)
+    trace = _trace(integer, recording, integers, framework, time.perf_counter() - started)
+    return replace(trace, coding=coding)
 
 
 def run(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import spikec.ir as ig
 from spikec.errors import DoesNotFit, MissingImplementation
+from spikec.ir.delays import least
 from spikec.ir.walks import groups
 from spikec.targets.lava import kinds
 from spikec.targets.lava.operations import LAVA_OPERATIONS, Part, Reading
@@ -79,10 +80,10 @@ def _sending(graph: ig.IntegerGraph, coding: InputCoding) -> set[str]:
 
 def _arrivals(graph: ig.IntegerGraph, sending: set[str], alignment: Alignment) -> dict[str, int] | None:
     """The earliest arrivals at a pace; None if some cycle is too slow for it."""
-    back = {delayed.name: -delayed.steps * alignment.pace for delayed in graph.delayed}
+    back = {delayed.name: -least(delayed.steps) * alignment.pace for delayed in graph.delayed}
     for _ in range(len(back) + 1):
         arrivals, leaving = _forwards(graph, sending, alignment, back)
-        later = {each.name: leaving[each.of] - each.steps * alignment.pace for each in graph.delayed}
+        later = {each.name: leaving[each.of] - least(each.steps) * alignment.pace for each in graph.delayed}
         if later == back:
             return arrivals
         back = later

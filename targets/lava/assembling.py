@@ -65,8 +65,8 @@ def assemble(
         overflows={name: int(r[:, 2].sum()) for name, r in ranges.items()},
         input_events=(frames != 0).sum(axis=0, dtype=np.int32),
         pooled_events={
-            name: (pixels != 0).sum(0).to(torch.int32).numpy()
-            for name, pixels in pooled_images(graph, torch.from_numpy(frames)).items()
+            name: (sent != 0).sum((0, 1) if graph.sequences else 0).to(torch.int32).numpy()
+            for name, sent in pooled_images(graph, torch.from_numpy(integers)).items()
         },
         count_totals={name: array.sum(axis=0, dtype=np.int64) for name, array in counts.items()},
         event_totals={name: array.sum(axis=0, dtype=np.int64) for name, array in events.items()},

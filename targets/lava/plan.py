@@ -13,10 +13,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 import spikec.ir as ig
 from spikec.errors import MissingImplementation
+from spikec.ir.delays import least
 from spikec.ir.kinds import Maximum
 from spikec.targets.lava import atrlif, kinds, lif
 from spikec.targets.lava.alignment import Alignment, align
@@ -174,10 +176,13 @@ class _Planner:
                 sender, listens = self._graph.nodes[node.of], self._alignment.arrivals[node.of]
                 if isinstance(sender, ig.Population):
                     listens += self._alignment.delay(self._graph, sender)
-                settings = {"shape": node.shape[::-1], "late": node.steps}
-                # It passes on at once what counts as the input of some steps later.
-                earlier = -node.steps * self._alignment.pace
-                self._add(ProcessSpec(DELAYED, node.name, listens, settings), node.shape, earlier)
+                # It passes on at once what counts as the input of some steps later; the rest of a delay waits in it.
+                soonest = least(node.steps)
+                more = np.full(node.shape, 0) if isinstance(node.steps, int) else np.array(node.steps) - soonest
+                settings = {"shape": node.shape[::-1], "late": soonest}
+                arrays = {"more": lava_layout(more.reshape(node.shape))}
+                earlier = -soonest * self._alignment.pace
+                self._add(ProcessSpec(DELAYED, node.name, listens, settings, arrays), node.shape, earlier)
                 self._connections.append(Connection(node.of, node.name))
             case ig.Operation():
                 if node.name in self._alignment.operations:  # else: computed on the host, part of the constant current

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,8 @@ import numpy.typing as npt
 from spikec.errors import ToolchainError
 from spikec.ir import Int64, IntegerGraph
 from spikec.ir.kinds import CubaLIF
-from spikec.simulation.encode import as_sequences, encode
+from spikec.simulation.encode import as_sequences, encoded
+from spikec.simulation.input_warning import told
 from spikec.simulation.trace import TargetSteps, Trace
 from spikec.targets.lava import atrlif, lif
 from spikec.targets.lava.alignment import align
@@ -94,12 +95,14 @@ class LavaProgram:
         """
         if record not in (None, "spikes"):
             raise ToolchainError(f"record is {record!r}; give 'spikes' or nothing")
-        if not self.graph.sequences:
-            return self._run(encode(self.graph.input, images), None, spikes=record is not None)
-        sequences, lengths = as_sequences(self.graph.input, images)
-        integers = encode(self.graph.input, sequences)
-        lasting = mapped(self.graph.lasting(integers.shape[1]), self.options)
-        return lasting._run(integers, lengths, spikes=record is not None)
+        program, lengths = self, None
+        if self.graph.sequences:
+            images, lengths = as_sequences(self.graph.input, images)
+            program = mapped(self.graph.lasting(images.shape[1]), self.options)
+        integers, coding = encoded(self.graph.input, images, lengths=lengths)
+        trace = replace(program._run(integers, lengths, spikes=record is not None), coding=coding)
+        told(self.graph, coding)
+        return trace
 
     def _run(self, integers: Int64, lengths: Int64 | None, *, spikes: bool) -> Trace:
         """``lengths`` [N]: where sequences end early."""

@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 import spikec.ir as ig
-from spikec.errors import DataError, TargetUnavailable, ToolchainError
-from spikec.simulation.encode import encode
+from spikec.errors import TargetUnavailable, ToolchainError
+from spikec.simulation.encode import encoded
+from spikec.simulation.input_warning import told
 from spikec.simulation.trace import TargetSteps, Trace
 from spikec.targets.lava.arithmetic import lava_layout
 from spikec.targets.lava.assembling import assemble
@@ -59,7 +60,8 @@ class NetxProgram:
         """Run float images [N, *input shape]: the golden model's Trace; ``record="spikes"`` keeps the rasters."""
         if record not in (None, "spikes"):
             raise ToolchainError(f"record is {record!r}; give 'spikes' or nothing")
-        integers = _integers(self.graph, images)
+        integers, coding = encoded(self.graph.input, images)
+        told(self.graph, coding)
         plan = make_plan(self.graph, "graded")
         plan = replace(plan, processes=tuple(p for p in plan.processes if p.path not in (CONV, DENSE)))
         fields = {population.name: field_keys(population) for population in self.graph.populations}
@@ -78,7 +80,8 @@ class NetxProgram:
         seconds, info = time.monotonic() - started, {"file": self.path.name}
         processes, steps = len(plan.processes) + len(self.graph.synapses), plan.lava_steps(len(integers))
         target_steps = TargetSteps(processes, steps, results.seconds, plan.latency)
-        return replace(assemble(self.graph, integers, [results], seconds, info, target_steps), target="netx")
+        found = assemble(self.graph, integers, [results], seconds, info, target_steps)
+        return replace(found, target="netx", coding=coding)
 
 
 def run_hard_reset(
@@ -90,7 +93,8 @@ def run_hard_reset(
     """
     graph = read(path, reset=HARD)
     require_lava_dl()
-    integers = _integers(graph, images)
+    integers, coding = encoded(graph.input, images)
+    told(graph, coding)
     plan = _hard_plan(graph)
     first = graph.timesteps + plan.tail  # the last layer has its first window after so many steps
     settings = {
@@ -127,13 +131,6 @@ def _hard_plan(graph: ig.IntegerGraph) -> Plan:
 
 def run_netx(job: Job, stall_seconds: float) -> Results:
     return run_job(job, stall_seconds=stall_seconds, cancel=threading.Event(), progress=lambda _: None)
-
-
-def _integers(graph: ig.IntegerGraph, images: npt.ArrayLike) -> npt.NDArray[np.int64]:
-    integers = encode(graph.input, images)
-    if not len(integers):
-        raise DataError("there are no images")
-    return integers
 
 
 def require_lava_dl() -> None:

@@ -23,8 +23,9 @@ from spikec.ir.graph import leak_of
 from spikec.ir.kinds import CubaLIF
 from spikec.ir.leak import BIAS_MANTISSA, THETA_MAX, UNIT, UNITY, Leak
 from spikec.ir.types import Int64
-from spikec.simulation.encode import as_sequences, encode
+from spikec.simulation.encode import as_sequences, encoded
 from spikec.simulation.engines.neurons import put_out
+from spikec.simulation.input_warning import told
 from spikec.simulation.trace import TargetSteps, Trace
 from spikec.targets.lava import lif
 from spikec.targets.lava.arithmetic import lava_layout
@@ -83,7 +84,8 @@ def run_stock(
     """
     require_lava_dl()
     whole, lengths = as_sequences(chain.input, sequences)
-    integers = encode(chain.input, whole)
+    integers, coding = encoded(chain.input, whole, lengths=lengths)
+    told(chain, coding)
     graph = chain.lasting(integers.shape[1])
     check_ranges(graph, image_is_sent=True)
     complete = make_plan(graph, "graded", stock=dict.fromkeys((p.name for p in graph.populations), LIF_RESET))
@@ -106,7 +108,7 @@ def run_stock(
     target_steps = TargetSteps(len(complete.processes), steps, results.seconds, complete.latency)
     unseen = frozenset((*(p.name for p in graph.populations), graph.readout.name))
     found = assemble(graph, integers, [results], seconds, info, target_steps, unseen, lengths=lengths)
-    return replace(found, target="netx")
+    return replace(found, target="netx", coding=coding)
 
 
 def _curve(graph: ig.IntegerGraph, arrays: dict[str, dict[str, Any]]) -> Int64:

@@ -248,7 +248,7 @@ def test_other_images_than_at_export_are_refused_with_the_name_of_those(spikec, 
     Path("net.py").write_text(MLP)
     np.savez("set.npz", x=np.random.default_rng(0).random((30, 12)), y=np.arange(30) % 3)
     assert spikec("export", "net.py:mlp", "--data", "npz:set.npz", "-o", "net.nir").code == 0
-    said = spikec("verify", "net.nir", "--target", "golden")
+    said = spikec("verify", "net.nir", "--target", "golden", "--data", "digits")
     assert said.code == 1
     assert "with --data (npz:set.npz when it was exported)" in said.err
 

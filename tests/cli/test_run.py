@@ -50,6 +50,7 @@ def test_trace_file_equals_one_run(spikec, net, expected, monkeypatch, tmp_path)
         assert set(found.files) == {
             *("output", "logits", "labels", "output_curve"),
             *("counts/fire", "events/fire", "spikes/fire"),
+            *("coding/values", "coding/clipped", "coding/zeroed"),
         }
         np.testing.assert_array_equal(found["labels"], labels)
         np.testing.assert_array_equal(found["output"], trace.output)
@@ -58,6 +59,9 @@ def test_trace_file_equals_one_run(spikec, net, expected, monkeypatch, tmp_path)
         np.testing.assert_array_equal(found["counts/fire"], trace.counts["fire"])
         np.testing.assert_array_equal(found["events/fire"], trace.events["fire"])
         np.testing.assert_array_equal(found["spikes/fire"], trace.spikes["fire"])
+        np.testing.assert_array_equal(found["coding/values"], np.full(30, 64))
+        np.testing.assert_array_equal(found["coding/clipped"], trace.coding.clipped_by_image)
+        np.testing.assert_array_equal(found["coding/zeroed"], trace.coding.zeroed_by_image)
     assert [path.name for path in tmp_path.iterdir()] == ["t.npz"]
 
 
@@ -158,3 +162,31 @@ def test_golden_options_are_checked(spikec, net, words, message):
     result = spikec("run", net, *words)
     assert result.code == 1
     assert message in result.err
+
+
+@pytest.mark.parametrize("words", [(), ("-o", "t.npz"), ("--json",)])
+def test_images_that_are_clipped_are_said_once(spikec, net, expected, monkeypatch, tmp_path, words):
+    """In every way to run: counts in the text and in the document, one line on stderr."""
+    monkeypatch.setattr(accuracy, "_IMAGES_AT_ONCE", 7)
+    images, labels = open_dataset("digits").images(slice(30)).numpy(), open_dataset("digits").labels[:30]
+    np.savez(tmp_path / "d.npz", x=(images - 0.3) / 0.38, y=labels)
+    result = spikec("run", net, "--data", f"npz:{tmp_path / 'd.npz'}", *words)
+    assert result.code == 0
+    warned = [line for line in result.err.splitlines() if "warning" in line]
+    assert len(warned) == 1
+    assert "clipped" in warned[0]
+    given = ((images.astype(np.float64) - 0.3) / 0.38).astype(np.float32) * 255.0
+    clipped = int(((np.rint(given) < 0) | (np.rint(given) > 255)).sum())
+    if result.json is not None:
+        coding = result.json["coding"]
+        assert (coding["values"], coding["clipped"]) == (30 * 64, clipped)
+        assert coding["clipped_share"] == clipped / (30 * 64)
+        assert warned[0].endswith(coding["warning"])
+    else:
+        assert f"input coding: of 1,920 values {100 * clipped / 1920:.3g} % clipped" in result.out
+
+
+def test_images_as_they_should_be_are_counted_too(spikec, net):
+    result = spikec("run", net, "--limit", 30)
+    assert "input coding: of 1,920 values 0 % clipped, 0 % rounded to 0" in result.out
+    assert "warning" not in result.err

@@ -40,6 +40,7 @@ def recurrent(tmp_path):
     y = np.arange(12) % 2
     x = (rng.random((12, 30, 3)) < np.where(y, 0.5, 0.1)[:, None, None]).astype(np.uint8)
     np.savez(tmp_path / "data.npz", x=x, y=y)
+    np.savez(tmp_path / "labels.npz", x=x, y=np.arange(12) % 3)
     lengths = rng.integers(5, 31, 12)
     np.savez(tmp_path / "uneven.npz", x=x, y=y, lengths=lengths)
     np.savez(tmp_path / "images.npz", x=np.zeros((4, 8, 8), np.uint8), y=np.zeros(4, int))
@@ -107,6 +108,7 @@ def test_verify_in_lava(deployed, spikec):
         (["--dt", "1e-3"], "'digits' are images"),
         (["--dt", "1e-3", "--data", "npz:images.npz"], "takes sequences"),
         (["--dt", "1e-3", "--data", "npz:nothing.npz"], "cannot read"),
+        (["--dt", "1e-3", "--data", "npz:labels.npz"], "knows 2 classes, npz:labels.npz has label 2"),
         (["--dt", "1e-3", "--data", "npz:data.npz", "-T", "4"], "leave out --timesteps"),
         (["--dt", "1e-3", "--data", "npz:data.npz", "--v-init", "half"], "leave out --v-init"),
         (["--dt", "1e-3", "--data", "npz:data.npz", "--method", "qcfs"], None),
@@ -125,8 +127,17 @@ def test_refusals(recurrent, spikec, options, words):
         assert said.err.count("\n") <= 2
 
 
-def test_images_are_refused_by_a_network_of_sequences(deployed, spikec):
+def test_without_data_the_file_names_them(deployed, spikec, recurrent):
+    ran = spikec("run", deployed, "--json")
+    assert (ran.code, ran.json["data"], ran.json["images"]) == (0, "npz:data.npz", 12)
+    (recurrent / "data.npz").unlink()
     said = spikec("run", deployed)
+    assert said.code == 1
+    assert "was exported with npz:data.npz; --data names another" in said.err
+
+
+def test_images_are_refused_by_a_network_of_sequences(deployed, spikec):
+    said = spikec("run", deployed, "--data", "digits")
     assert said.code == 1
     assert "sequences" in said.err
     wrong = spikec("run", deployed, "--data", "npz:images.npz")

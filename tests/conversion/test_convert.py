@@ -170,6 +170,7 @@ _EXAMPLES = {
     "no batch axis": (_IMAGES[0], tc.ConversionError, r"the network fails on example images of shape \(2, 6, 6\) at"),
     "one axis": (_IMAGES[0, 0, 0], tc.DataError, r"example must hold images \[N, C, H, W\], its shape is \(6,\)"),
     "no images": (_IMAGES[:0], tc.DataError, r"example must hold images \[N, C, H, W\], its shape is \(0, 2, 6, 6\)"),
+    "no pixels": (_IMAGES[:, :, :0], tc.DataError, r"example must hold images \[N, C, H, W\], its shape is \(5, 2, 0"),
     "not finite": (_NOT_NUMBERS, tc.DataError, "example holds values that are not finite"),
     "integers": (
         (_IMAGES * 255).to(torch.uint8),

@@ -8,6 +8,7 @@ from functools import partial
 import nir
 import numpy as np
 import pytest
+from helpers.sequences import sequence_oracle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +21,7 @@ from spikec.conversion.from_nir.sequences import import_sequences, needs_sequenc
 from spikec.errors import ConversionError, DataError, GraphError
 from spikec.ir import Delayed, Population, decode
 from spikec.ir.leak import Leak
+from spikec.ir.profile import listing
 
 DT = 1e-3
 
@@ -229,6 +231,54 @@ def test_delays():
     assert tc.sequence_fidelity(network, graph, example).layers[0].share < 0.5
 
 
+def test_delays_of_each_neuron():
+    """The input, spikes on their way forward, some at once, and a recurrent layer, each neuron as late as it is."""
+    rng = np.random.default_rng(5)
+    ahead, between, back = np.array([0, 3, 30]), np.array([2, 0, 1, 0]), np.array([1, 4, 2])
+    nodes = {"d3": nir.Delay(ahead * DT), "w": dense(rng, 4, 3), "a": lif((4,), r=8.0),
+             "d2": nir.Delay(between * DT), "d2b": nir.Delay(full(4, 1.2 * DT)), "v": dense(rng, 3, 4),
+             "d0": nir.Delay(between[::-1] * DT), "u": dense(rng, 3, 4), "b": lif((3,), r=8.0),
+             "d1": nir.Delay(back * DT), "x": dense(rng, 4, 3)}  # fmt: skip
+    edges = [("in", "d3"), ("d3", "w"), ("w", "a"), ("a", "d2"), ("d2", "d2b"), ("d2b", "v"), ("a", "d0"), ("d0", "u"),
+             ("v", "b"), ("u", "b"), ("b", "d1"), ("d1", "x"), ("x", "a"), ("b", "out")]  # fmt: skip
+    example = rng.integers(0, 3, (3, 20, 3)).astype(float)
+    network = import_sequences(graph_of(nodes, edges), example=example, dt=DT)
+    assert network.delays == {
+        ("input", "w"): (0, 3, 30), ("a", "v"): (3, 1, 2, 1), ("a", "u"): (0, 1, 0, 2), ("b", "x"): (1, 4, 2)
+    }  # fmt: skip
+    run = run_float(network, example)
+
+    def late(train, steps):
+        found = np.zeros(train.shape)
+        for i, n in enumerate(steps):
+            found[n:, i] = train[: max(len(train) - n, 0), i]
+        return found
+
+    weigh = lambda name, train: train @ np.asarray(nodes[name].weight).T + nodes[name].bias  # noqa: E731
+    for sequence, a, b in zip(example, run.spikes["a"], run.spikes["b"], strict=True):
+        z = weigh("w", late(sequence, ahead)) + weigh("x", late(b, back))
+        np.testing.assert_array_equal(a, by_loops(nodes["a"], z, DT) > 0)
+        z = weigh("v", late(a, between + 1)) + weigh("u", late(a, between[::-1]))
+        np.testing.assert_array_equal(b, by_loops(nodes["b"], z, DT) > 0)
+    graph = decode(tc.lower(network))
+    assert {(d.of, d.steps) for d in graph.delayed} == {
+        ("input", (0, 3, 30)), ("a", (3, 1, 2, 1)), ("a", (0, 1, 0, 2)), ("b", (1, 4, 2))
+    }  # fmt: skip
+    assert "input, 0 to 30 steps before" in listing.text(graph)
+    trace = tc.simulate(graph, example, record="spikes")
+    expected = sequence_oracle(graph, list(example.astype(int)))
+    for name, spikes in expected.spikes.items():
+        np.testing.assert_array_equal(trace.spikes[name], spikes)
+
+
+def test_a_delay_of_no_step_cannot_close_a_cycle():
+    rng = np.random.default_rng(6)
+    nodes = {"w": dense(rng, 2, 3), "a": lif((2,)), "d": nir.Delay(DT * np.arange(2)), "x": dense(rng, 2, 2)}
+    edges = [("in", "w"), ("w", "a"), ("a", "d"), ("d", "x"), ("x", "a"), ("a", "out")]
+    with pytest.raises(GraphError, match="each must be a step at least"):
+        import_sequences(graph_of(nodes, edges), example=np.ones((1, 4, 3)), dt=DT)
+
+
 def test_delays_that_cannot_be_told_apart_are_refused():
     nodes = {"d": nir.Delay(full(3, DT)), "w": nir.Linear(np.ones((2, 3))), "lif": lif((2,))}
     edges = [("in", "d"), ("d", "w"), ("in", "w"), ("w", "lif"), ("lif", "out")]
@@ -369,7 +419,14 @@ def test_exponential_decay():
             {},
             "only spikes and the input can be delayed",
         ),
-        ((nir.Delay(np.array([1.0, 2, 3])), nir.Linear(np.ones((2, 3))), lif((2,))), {}, "one number for the layer"),
+        ((nir.Delay(np.array([1.0, -2, 3])), nir.Linear(np.ones((2, 3))), lif((2,))), {}, "numbers of at least 0"),
+        ((nir.Delay(np.array([1.0, np.nan])), nir.Linear(np.ones((2, 3))), lif((2,))), {}, "numbers of at least 0"),
+        ((nir.Delay(DT * np.arange(4)), nir.Linear(np.ones((2, 3))), lif((2,))), {}, "3 numbers, with 4 delays"),
+        (
+            (nir.Delay(DT * np.arange(3)), nir.Delay(DT * np.arange(2)), nir.Linear(np.ones((2, 3))), lif((2,))),
+            {},
+            "it has 3 delays, and the Delay behind it 2",
+        ),
         ((nir.Delay(np.full(3, 1e9)), nir.Linear(np.ones((2, 3))), lif((2,))), {}, "the most is"),
         ((nir.Linear(np.ones((2, 3))), nir.LI(*(np.ones(2),) * 3), lif((2,))), {}, "that can only be the readout"),
         ((nir.Linear(np.ones((2, 4))), lif((2,))), {}, "do not fit its input"),

@@ -8,12 +8,12 @@ from types import SimpleNamespace
 import numpy as np
 
 from helpers.leaky import fields_of, leaky
-from helpers.oracle import operate
+from helpers.oracle import operate, pooled
 from spikec.ir.coding import InputNode
 from spikec.ir.graph import Delayed, IntegerGraph, Population, Readout
 from spikec.ir.kinds import IF, CubaLIF, SignedIF
 from spikec.ir.leak import Leak
-from spikec.ir.operations import Affine, Convolution, Flatten
+from spikec.ir.operations import Affine, Convolution, Flatten, MaxPool
 
 
 def random_sequence_graph(rng, *, feedback=True, kinds=("cuba_lif",), extreme=False, image=False, delays=True):
@@ -43,11 +43,11 @@ def random_sequence_graph(rng, *, feedback=True, kinds=("cuba_lif",), extreme=Fa
         sources = [affine(f"w{i}", last, size)]
         back = [j for j in range(i, layers) if feedback and rng.random() < 0.6]
         for j in back:
-            before = Delayed.named(f"lif{j}", (sizes[j],), int(rng.choice([1, 1, 2, 4])))
+            before = Delayed.named(f"lif{j}", (sizes[j],), random_delays(rng, sizes[j], 1))
             nodes[before.name] = before
             sources.append(affine(f"r{i}_{j}", before.name, size))
         if not image and delays and rng.random() < 0.5:  # the input, late
-            before = Delayed.named("input", shape, int(rng.integers(1, 5)))
+            before = Delayed.named("input", shape, random_delays(rng, shape[0], 0))
             nodes[before.name] = before
             sources.append(affine(f"late{i}", before.name, size))
         last = f"lif{i}"
@@ -58,6 +58,12 @@ def random_sequence_graph(rng, *, feedback=True, kinds=("cuba_lif",), extreme=Fa
     decode = str(rng.choice(["membrane", "sum", "maximum"]))
     nodes["readout"] = Readout("readout", ("out",), (out,), np.zeros(out, np.int64), 1.0, leak, decode)
     return IntegerGraph(nodes, 1, "pipelined")
+
+
+def random_delays(rng, size, low):
+    """One number of steps for all, or different ones, of at least ``low``."""
+    each = tuple(int(steps) for steps in rng.integers(low, 5, size))
+    return each if len(set(each)) > 1 and rng.random() < 0.5 else int(rng.choice([1, 1, 2, 4]))
 
 
 def random_population(rng, name, sources, shape, kind, extreme):
@@ -106,6 +112,8 @@ class _Layer:
             s = int(m > 64 * theta)
             self.v[i] = m if not s else (m - 64 * theta if kind.subtract else 0)
             return m, s
+        if kind.name == "max_pool":
+            return z, z
         m = self.v[i] + z
         if kind.name == "if":
             s = min(max(m // theta, 0), kind.spikes)
@@ -119,16 +127,20 @@ class _Layer:
 
 
 def sent_before(node, frames, trains, step):
-    """What a delay sends: what ``of`` sent at a step, or nothing."""
-    if step < 0:
-        return np.zeros(node.shape, np.int64)
-    return np.asarray(trains[node.of][step] if node.of in trains else frames[step], np.int64)
+    """What a delay sends at a step: for each sender what it sent so many steps before, or nothing."""
+    found = np.zeros(node.shape, np.int64)
+    for number, place in enumerate(np.ndindex(*node.shape)):
+        sent = step - (node.steps if isinstance(node.steps, int) else node.steps[number])
+        if sent >= 0:
+            found[place] = trains.get(node.of, frames)[sent][place]
+    return found
 
 
 def run_sequence(graph, frames):
     """One sequence [steps, *shape]: trains, membranes before reset, output after each step."""
     layers = {p.name: _Layer(p, len(frames)) for p in graph.populations}
     trains = {name: [] for name in layers}
+    read, sent = ({n.name: [] for n in graph if isinstance(n, MaxPool)} for _ in range(2))
     readout = graph.readout
     u, v = [0] * readout.shape[0], [int(x) for x in readout.v_init]
     membranes, curve = [], []
@@ -138,7 +150,7 @@ def run_sequence(graph, frames):
             if isinstance(node, InputNode):
                 out[node.name] = np.asarray(frame, np.int64)
             elif isinstance(node, Delayed):
-                out[node.name] = sent_before(node, frames, trains, step - node.steps)
+                out[node.name] = sent_before(node, frames, trains, step)
             elif isinstance(node, Population):
                 out[node.name] = layers[node.name].step(sum(out[s] for s in node.sources))
                 trains[node.name].append(out[node.name])
@@ -150,16 +162,22 @@ def run_sequence(graph, frames):
                     else:
                         u[i], v[i] = leaky(node.leak, (i,), u[i], v[i], int(z[i]))
                 membranes.append(list(v))
+            elif isinstance(node, MaxPool):
+                read[node.name].append(out[node.sources[0]])
+                out[node.name] = pooled(node, read[node.name], 1)[0][-1]
+                sent[node.name].append(out[node.name])
             else:
                 out[node.name] = operate(node, sum(out[s] for s in node.sources), bias=True)
         seen = np.array(membranes)
         decoded = {"membrane": seen[-1], "sum": seen.sum(0), "maximum": seen.max(0)}
         curve.append(decoded[readout.decode])
-    return trains, {name: layer.membranes for name, layer in layers.items()}, np.array(curve), np.array(membranes)
+    seen = {name: layer.membranes for name, layer in layers.items()}
+    return trains, seen, np.array(curve), np.array(membranes), sent
 
 
 def sequence_oracle(graph, sequences):
-    """Integer sequences, a list of [steps, *shape]: spikes, counts, output, membrane ranges."""
+    """Integer sequences, a list of [steps, *shape]: spikes, counts, output, membrane ranges; how often each place of a
+    max pool ``sent`` something."""
     runs = [run_sequence(graph, frames) for frames in sequences]
     longest = max(map(len, sequences))
 
@@ -180,4 +198,5 @@ def sequence_oracle(graph, sequences):
         counts={name: train.sum(1) for name, train in spikes.items()},
         events={name: (train != 0).sum(1) for name, train in spikes.items()},
         membranes=membranes,
+        sent={name: sum((np.array(r[4][name]) != 0).sum(0) for r in runs) for name in runs[0][4]},
     )

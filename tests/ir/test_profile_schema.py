@@ -76,7 +76,19 @@ def _paths(value, before=()):
         yield from _paths(part, (*before, key))
 
 
-_OPTIONAL = {"producer", "dt", "info", "source_sha256", "decode", "op", "weight_exp", "groups", "margin", "origin"}
+_OPTIONAL = {
+    "producer",
+    "dt",
+    "info",
+    "calibrated",
+    "source_sha256",
+    "decode",
+    "op",
+    "weight_exp",
+    "groups",
+    "margin",
+    "origin",
+}
 _OPTIONAL |= {
     "folded_divisor",
     "v_threshold_neg_int",

@@ -103,7 +103,18 @@ _BROKEN = {
     "delays": [
         *(
             ("qcfs", ("set", "delays", bad), "", "metadata 'delays' must be a JSON list of .source, target, steps.")
-            for bad in ("[1]", "no", '[["a", "b"]]', '[["a", "b", 0]]', '[["a", "b", true]]', '[["a", "b", 1.5]]')
+            for bad in (
+                "[1]",
+                "no",
+                '[["a", "b"]]',
+                '[["a", "b", 0]]',
+                '[["a", "b", true]]',
+                '[["a", "b", 1.5]]',
+                '[["a", "b", []]]',
+                '[["a", "b", [2, 2]]]',
+                '[["a", "b", [0, -1]]]',
+                '[["a", "b", [0, true]]]',
+            )
         ),
         ("qcfs", ("set", "delays", '[["a", "b", 1]]'), "", "delays names the edge a -> b, which does not exist"),
         (
@@ -117,6 +128,18 @@ _BROKEN = {
             ("set", "delays", '[["input", "stem", 2]]'),
             "input",
             "the edge to stem is in delays; only spikes and",
+        ),
+        (
+            "qcfs",
+            ("set", "delays", '[["input", "stem", [1, 2]]]'),
+            "input",
+            "the edge to stem is in delays; only spikes and",
+        ),
+        (
+            "qcfs",
+            ("set", "delays", '[["last", "classes", [1, 2]]]'),
+            "last",
+            "the edge to classes has 2 delays for 5 senders in delays",
         ),
         ("bits", ("set", "delays", '[["hidden", "last", 1]]'), "", "delays needs the schedule 'pipelined'"),
     ],

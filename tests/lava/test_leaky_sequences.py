@@ -184,3 +184,30 @@ def test_what_is_no_sequence_is_refused(lava):
         program.run([np.zeros((0, 2))])
     with pytest.raises(DataError, match="finite"):
         program.run(np.full((1, 2, 2), np.inf))
+
+
+@pytest.mark.parametrize(("far", "pace"), [("b", 2), ("a", 1)])
+def test_delays_of_each_neuron(far, pace):
+    """The input late by different steps, and a layer on a cycle, of one synapse (Lava's own neurons) or of two."""
+    rng = np.random.default_rng(8)
+    shape, at = (3,), np.full(3, 2)
+    ahead, back = Delayed.named("input", shape, (0, 4, 1)), Delayed.named(far, shape, (2, 1, 5))
+
+    def synapse(name, *sources, out=3):
+        return Affine(name, sources, shape, (out,), rng.integers(-2, 4, (out, 3)), np.zeros(out, int))
+
+    def neurons(name, *sources):
+        return Population(
+            name, sources, shape, CubaLIF(np.full(3, 4095), np.full(3, 300), np.zeros(3, int)), at, 0 * at
+        )
+
+    nodes = (
+        InputNode("input", shape, "uint8", 1.0, encoding="sequence"), ahead, back,
+        synapse("w", ahead.name), synapse("r", back.name), neurons("a", "w", "r"), synapse("v", "a"), neurons("b", "v"),
+        synapse("out", "b", out=2), Readout("readout", ("out",), (2,), np.zeros(2, int), 1.0),
+    )  # fmt: skip
+    graph = IntegerGraph({node.name: node for node in nodes}, 1, "pipelined")
+    sequences = [rng.integers(0, 4, (steps, 3)) for steps in (9, 1, 4, 12)]
+    program = tc.compile(build(graph), target="lava")
+    assert (program.plan.pace, program.stock) == (pace, {"a", "b"} if pace == 1 else set())
+    equal_everywhere(graph, sequences, program.run(sequences, record="spikes"), unseen=program.stock)

@@ -13,8 +13,9 @@ import pytest
 import torch
 
 from spikec.errors import DataError
-from spikec.models.data import Dataset, load, open_dataset
+from spikec.models.data import Dataset, load, open_dataset, open_sequences
 from spikec.models.data.fashion_mnist import read_idx
+from spikec.training.targets import IGNORED, kind_of
 
 RNG = np.random.default_rng(0)
 
@@ -217,7 +218,11 @@ def test_npz_floats_are_taken_as_they_are_and_test_arrays_are_used(tmp_path: Pat
     [
         {"x": np.zeros((2, 1, 4, 4), np.float32)},
         {"x": np.zeros((2, 1, 4, 4), np.float32), "y": np.zeros(3, np.int64)},
-        {"x": np.zeros((2, 1, 4, 4), np.float32), "y": np.zeros(2)},
+        {"x": np.zeros((2, 5), np.float32), "y": np.zeros((2, 4), np.int64)},
+        {"x": np.zeros((2, 5), np.float32), "y": np.array([0.5, np.inf])},
+        {"x": np.zeros((2, 5), np.float32), "y": np.array(["a", "b"])},
+        {"x": np.zeros((2, 5), np.float32), "y": np.zeros(3)},
+        {"x": np.zeros((2, 5), np.float32), "y": np.float64(3)},
         {"x": np.zeros((2, 1, 4, 4), np.float32), "y": np.array([-1, 0])},
         {"x": np.zeros((2, 1, 4, 4), np.int32), "y": np.zeros(2, np.int64)},
         {"x": np.full((2, 1, 4, 4), np.nan), "y": np.zeros(2, np.int64)},
@@ -234,6 +239,37 @@ def test_malformed_npz_is_refused(tmp_path: Path, arrays: dict[str, np.ndarray])
     np.savez(tmp_path / "set.npz", **arrays)
     with pytest.raises(DataError):
         load(f"npz:{tmp_path / 'set.npz'}")
+
+
+@pytest.mark.parametrize(
+    ("y", "kind", "dtype", "outputs"),
+    [
+        (RNG.normal(size=6), "numbers", np.float32, 1),
+        (RNG.normal(size=(6, 3)).astype(np.float16), "numbers", np.float32, 3),
+        (RNG.integers(0, 3, (6, 4, 4)).astype(np.uint8), "masks", np.int64, 3),
+        (np.array([0, 2, 1, 0, 1, 2], np.int8), "classes", np.int64, 3),
+    ],
+)
+def test_npz_holds_classes_masks_or_numbers(
+    tmp_path: Path, y: np.ndarray, kind: str, dtype: type, outputs: int
+) -> None:
+    if kind == "masks":
+        y[0, 0, 0], y[1, 0, 0] = 2, IGNORED  # which is no class
+    np.savez(tmp_path / "set.npz", x=RNG.random((6, 1, 5, 5)).astype(np.float32), y=y)
+    dataset = open_dataset("npz:set.npz", tmp_path, "test")
+    assert (kind_of(dataset.labels), dataset.labels.dtype, dataset.outputs) == (kind, dtype, outputs)
+    np.testing.assert_array_equal(dataset.labels, y.astype(dtype))
+    train, held_out = dataset.split(0.34, 0)
+    assert len(train) + len(held_out) == 6
+    assert len(held_out) >= 2
+    assert dataset.targets(slice(2)).shape == y[:2].shape
+    frames = RNG.integers(0, 2, (6, 5, 3))
+    np.savez(tmp_path / "seq.npz", x=frames, y=y)
+    sequences = open_sequences("npz:seq.npz", tmp_path, "test")
+    assert sequences.labelled
+    np.testing.assert_array_equal(sequences.labels, y.astype(dtype))
+    np.savez(tmp_path / "seq.npz", x=frames)
+    assert not open_sequences("npz:seq.npz", tmp_path, "test").subset(slice(2)).labelled
 
 
 def test_what_is_no_npz_is_refused(tmp_path: Path) -> None:

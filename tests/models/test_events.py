@@ -142,7 +142,9 @@ def test_bins_of_microseconds_give_lengths(tmp_path):
         ("steps=0", "whole number of at least 1"),
         ("steps=x", "whole number of at least 1"),
         ("us=9999999999999999999999", "at most 9 digits"),
-        ("steps=999999999", "too many numbers"),
+        ("steps=999999999", "frames of 2x10x12 take .* GiB of memory, and this machine has .* GiB; give fewer steps"),
+        ("size=999999999", "2x999999999x999999999 take .* a smaller size"),
+        ("us=1,size=30000", "4 recordings of up to 40001 frames .* a longer us"),
         ("by=space", "is not known"),
         ("speed=3", "is not known"),
         ("us=10,steps=4", "leave out steps"),
@@ -153,6 +155,17 @@ def test_refused_options(tmp_path, options, words):
     folder(tmp_path, np.random.default_rng(2))
     with pytest.raises(DataError, match=words):
         open_sequences(f"events:{tmp_path},{options}", None, "train")
+
+
+def test_frames_need_the_memory_that_the_machine_has(tmp_path, monkeypatch):
+    """2 recordings of 8 frames of 2 x 10 x 12 take 5 bytes for each count, and one of them 9 more."""
+    folder(tmp_path, np.random.default_rng(2), each=1)
+    needed = 8 * 240 * (5 * 2 + 9)
+    monkeypatch.setattr("spikec.models.data.events.memory", lambda: needed)
+    assert len(open_sequences(f"events:{tmp_path},steps=8,size=10x12", None, "train")) == 2
+    monkeypatch.setattr("spikec.models.data.events.memory", lambda: needed - 1)
+    with pytest.raises(DataError, match="2 recordings"):
+        open_sequences(f"events:{tmp_path},steps=8,size=10x12", None, "train")
 
 
 def test_damaged_recordings_are_refused(tmp_path):

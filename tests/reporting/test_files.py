@@ -96,6 +96,22 @@ def test_the_document_follows_the_schema(tmp_path, deployment, arguments):
     assert document["verification"]["identical"] is False
 
 
+@pytest.mark.parametrize("number", [3, 40])
+def test_documents_of_other_measures_follow_it(deployment, arguments, number):
+    """Few images give no interval; the correlation with equal numbers is not defined."""
+    labels = np.ones((number, 3), np.float32)
+    given = {"images": deployment.images[:number], "labels": labels, "metric": ["mae", "correlation"]}
+    given["ann_logits"] = deployment.ann_logits[:number]
+    bare = report(deployment.graph, estimates=(), fits=(), path=None, **given)
+    document = json.loads(json.dumps(bare.to_json()))
+    assert problems(document, SCHEMA) == []
+    mae, correlation = document["quality"]
+    assert (mae["interval"] is None) == (mae["network"]["interval"] is None) == (number == 3)
+    assert (correlation["value"], correlation["network"]) == (None, None)
+    assert "not defined" in bare.html()
+    assert "not defined" in bare.text()
+
+
 def test_a_minimal_document_follows_it_too(deployment):
     bare = report(deployment.graph, images=deployment.images, labels=deployment.labels, estimates=(), path=None)
     assert problems(json.loads(json.dumps(bare.to_json())), SCHEMA) == []

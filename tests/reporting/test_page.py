@@ -115,7 +115,7 @@ def test_every_kind_of_network_has_a_page(kind, schedule, drain):
     graph = random_graph(rng, kind=kind, schedule=schedule, timesteps=steps_of(kind, 3), drain=drain)
     images = random_images(rng, graph, 5) * graph.input.scale
     trace = simulate(graph, images)
-    made = report(graph, images=images, labels=np.zeros(5), trace=trace, path=None)
+    made = report(graph, images=images, labels=np.zeros(5, int), trace=trace, path=None)
     assert len(Outline(made.html()).rows) >= 5
     assert bool(made.curve) == (trace.output_curve is not None)
 

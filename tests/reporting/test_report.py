@@ -240,3 +240,35 @@ def test_a_network_no_core_can_hold_says_so(deployment, arguments, monkeypatch):
     assert any(v.rule == "placement" and v.severity == "error" for v in found.fits[0].violations)
     assert "cannot be placed" in found.text()
     assert "cannot be placed" in found.html()
+
+
+def test_numbers_to_predict_stand_beside_those_of_the_ann(deployment, arguments):
+    y = (deployment.trace.logits + np.random.default_rng(0).normal(0, 3, (40, 3))).astype(np.float32)
+    made = report(deployment.graph, path=None, estimates=(), **{**arguments, "labels": y})
+    assert (made.accuracy, made.curve, made.loss) == (None, (), None)
+    mae, correlation = made.quality
+    exact = [deployment.trace.logits.astype(np.float64), deployment.ann_logits]
+    own = [np.abs(each - y).mean() for each in exact]
+    assert mae.quality.value == pytest.approx(own[0])
+    assert (mae.network.network, mae.network.images) == (pytest.approx(own[1]), 40)
+    assert mae.network.change == pytest.approx(own[0] - own[1])
+    assert mae.by_step[-1] == pytest.approx(own[0])
+    assert [band.value for band in mae.bands] == list(mae.by_step)
+    assert correlation.network.data == arguments["data_name"]
+    assert "mean absolute error" in made.text()
+    assert "reaches a mean absolute error" in made.html()
+    for changed, words in (({"ann_logits": np.zeros((40, 2))}, "have"), ({"ann_accuracy": 0.5}, "give ann_logits")):
+        with pytest.raises(DataError, match=words):
+            report(deployment.graph, path=None, estimates=(), **{**arguments, "labels": y, **changed})
+
+
+def test_a_longer_curve_of_another_measure(deployment, arguments):
+    y = deployment.trace.logits.astype(np.float32)
+    given = {**arguments, "labels": y, "metric": "mae", "curve_timesteps": 7}
+    (mae,) = report(deployment.graph, path=None, estimates=(), **given).quality
+    assert len(mae.by_step) == 7
+    assert mae.by_step[3] == mae.quality.value == pytest.approx(0, abs=1e-4)
+    longer = simulate(replace(deployment.graph, timesteps=7, content_sha256=""), deployment.images)
+    for step in (2, 7):
+        expected = longer.output_curve[:, step - 1] * deployment.graph.readout.scale * 4 / step
+        assert mae.by_step[step - 1] == pytest.approx(np.abs(expected - y).mean(), abs=1e-6)

@@ -191,6 +191,35 @@ def test_membranes_of_every_step():
         tc.simulate(layerwise, np.ones((1, 2, 1)), record="membranes")
 
 
+def test_events_behind_delays_are_counted_where_they_are_sent():
+    """Also those that arrive after the end of their sequence, which no neuron sees any more: the synapse has worked."""
+    rng = np.random.default_rng(3)
+    shape, delays = (4,), (0, 2, 9, 1)
+    late, plain = Delayed.named("input", shape, delays), Delayed.named("lif", shape, 3)
+
+    def synapse(name, source, out):
+        return Affine(name, (source,), shape, (out,), rng.integers(-3, 4, (out, 4)), np.zeros(out, int))
+
+    lif = Population("lif", ("w",), shape, IF(), np.full(shape, 3), np.zeros(shape, int))
+    nodes = (
+        InputNode("input", shape, "uint8", 1.0, encoding="sequence"), late, synapse("w", late.name, 4), lif, plain,
+        synapse("out", plain.name, 2), Readout("readout", ("out",), (2,), np.zeros(2, int), 1.0),
+    )  # fmt: skip
+    graph = IntegerGraph({node.name: node for node in nodes}, 1, "pipelined")
+    graph = decode(build(graph))
+    sequences = [rng.integers(0, 4, (steps, 4)) for steps in (1, 5, 7)]
+    trace = tc.simulate(graph, sequences, record="spikes")
+    counts = tc.estimate(graph, trace, profile="loihi2").counts
+    given_events = sum(int((frames != 0).sum()) for frames in sequences)
+    sent = sum(int(raster.sum()) for raster in sequence_oracle(graph, sequences).spikes["lif"])
+    assert sent > 0
+    for name, events, fan_out in (("w", given_events, 4), ("out", sent, 2)):
+        synops = counts.synapses[name]
+        assert (synops.events, synops.synops) == (events, events * fan_out)
+    arrived = [sum(int((f[: max(len(f) - d, 0), i] != 0).sum()) for i, d in enumerate(delays)) for f in sequences]
+    assert sum(arrived) < given_events
+
+
 def test_events_through_feedback_are_counted():
     """A spike that goes back reaches as many synapses as the recurrent weights have."""
     rng = np.random.default_rng(0)

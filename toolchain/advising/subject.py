@@ -15,10 +15,11 @@ from spikec import defaults
 from spikec.deployment.configuration import Configuration, sha256
 from spikec.deployment.deploying import trained_model
 from spikec.deployment.example_images import misfit
-from spikec.deployment.filling import fill
+from spikec.deployment.filling import ON_FRAMES, fill
 from spikec.errors import DataError
 from spikec.frontend import canonicalize
 from spikec.models.data import Dataset, open_dataset
+from spikec.training.targets import only_classes
 
 #: Fewest images that each of the three parts needs.
 LEAST_IMAGES = 20
@@ -62,6 +63,8 @@ def subject_of(
     images or labels that the network does not know.
     """
     configuration, _ = fill(given)
+    if configuration.frames:
+        raise DataError(f"advice compares on images: {ON_FRAMES}")
     if training is None:
         training = open_dataset(configuration.data, configuration.data_root, "train")
         test = open_dataset(configuration.data, configuration.data_root, "test")
@@ -103,6 +106,9 @@ def _with_calibration(given: Mapping[str, Any], configuration: Configuration, tr
 
 
 def _check_labels(model: nn.Module, training: Dataset, test: Dataset | None) -> None:
+    for data in (training, test):
+        if data is not None:
+            only_classes("advice compares accuracy", data.name, data.labels)
     with torch.inference_mode():
         classes = int(model(training.images(slice(2))).shape[-1])
     if classes < 2:

@@ -157,7 +157,8 @@ def bounds(graph: IntegerGraph) -> Ranges:
             magnitudes[node.name] = factor * flow.partial
             if isinstance(node, MaxPool):  # it compares what its sources have sent in all steps
                 sent = graph.nodes[node.sources[0]]
-                total = sent.neuron.reach(graph.emission_steps) if isinstance(sent, Population) else 0
+                total = graph.emission_steps * flow.partial if graph.sequences else 0
+                total = sent.neuron.reach(graph.emission_steps) if isinstance(sent, Population) else total
                 magnitudes[node.name] = max(magnitudes[node.name], total)
             accumulators[node.name], sums[node.name] = flow.bounds(node.name)
         for source in done.get(node.name, ()):

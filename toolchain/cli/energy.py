@@ -105,10 +105,16 @@ def _as_tool(args: argparse.Namespace, graph: IntegerGraph) -> Convention:
     from spikec.cli.evaluate import batches
     from spikec.cli.inputs import open_images
     from spikec.energy.conventions import convention, mean
+    from spikec.ir.input_statistics import CodedInput, joined
     from spikec.simulation import simulate
+    from spikec.simulation.input_warning import told, unsaid
 
     found = []
+    codings: list[CodedInput] = []
     for images, _ in batches(open_images(args, graph), graph, "golden"):
-        trace = simulate(graph, images, counts=True, record="spikes", **golden_options(args))
+        with unsaid():  # all images are spoken of at once, below
+            trace = simulate(graph, images, counts=True, record="spikes", **golden_options(args))
+        codings += [] if trace.coding is None else [trace.coding]
         found.append((len(images), convention(graph, trace, args.tool, images)))
+    told(graph, joined(codings))
     return mean(found)

@@ -49,7 +49,7 @@ def golden_trace(
 
 def batches(
     dataset: Images, graph: IntegerGraph, target: str, least: int | None = None
-) -> Iterator[tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]]:
+) -> Iterator[tuple[npt.NDArray[np.float32], npt.NDArray[Any]]]:
     """See :func:`spikec.evidence.accuracy.batches`."""
     with progressing(target, len(dataset)) as progress:
         yield from accuracy.batches(dataset, graph, target, least, progress)

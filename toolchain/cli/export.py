@@ -21,9 +21,8 @@ if TYPE_CHECKING:
 
 def add_parser(commands: Any) -> Parser:
     command = parser.command(commands, "export", "a trained network to an integer NIR file")
-    add_settings(
-        command, "model", "weights", "weights_entry", "method", "options", "timesteps", "schedule", "spike_budget"
-    )
+    add_settings(command, "model", "weights", "weights_entry", "method", "options", "timesteps", "schedule", "frames")
+    add_settings(command, "spike_budget")
     add_settings(command, "bits", "per", "override", "scale", "rounding", "format", "force")
     command.add_argument("--fidelity", action="store_true", help="print each layer's error and its causes")
     add_settings(command, "max_pool", "data", "data_root", "calibration", "calibrate", "seed")
@@ -35,6 +34,7 @@ def add_parser(commands: Any) -> Parser:
         help="measure the network and the deployment on at most N test images, and keep that in the file (default "
         f"{defaults.MEASURED_IMAGES}, fewer for large networks; 0: do not)",
     )
+    parser.add_metric(command)
     add_other_settings(command)
     plain_nir.add_portable(command)
     command.add_argument("-o", "--out", type=output_path, required=True, metavar="net.nir", help="the file to write")
@@ -52,9 +52,13 @@ def run(args: argparse.Namespace) -> int:
     keep_inputs(args, args.out)
     plain = plain_nir.check(args)
     check_format(args.format)
+    if args.metric and (args.portable or not args.measure):
+        raise UsageError("--metric says what is measured, and nothing is: leave it or --measure 0 or --portable out")
     configuration = _configuration(args, plain)
+    if args.fidelity and configuration.frames:
+        raise UsageError("--fidelity compares layers on images; a network that takes one frame in each step has none")
     with Progress("sensitivity of the output to", 0, "layers") as progress:
-        made = deploy(configuration, progress=progress.reach)
+        made = deploy(configuration, progress=progress.reach, classes=not args.metric)
     for remark in made.remarks:
         note(remark)
     graph, found = made.graph, _measured(args, made)
@@ -86,12 +90,8 @@ def run(args: argparse.Namespace) -> int:
         document["spikes"] = made.spikes.document()
         text = f"{text}\n{made.spikes.text()}"
     if found is not None:
-        percent = {stage: 100 * float(hits.mean()) for stage, hits in found.correct.items()}
-        document["accuracy"] = {"images": len(found.images), **{stage: right / 100 for stage, right in percent.items()}}
-        text += (
-            f"\nnetwork {percent['network']:.2f}, spiking {percent['spiking']:.2f}, "
-            f"{percent['spiking'] - percent['network']:+.2f} points on {len(found.images)} test images of {found.data}"
-        )
+        document |= _measures(found)
+        text = "\n".join([text, *_measured_lines(found, "sequences" if graph.sequences else "images")])
     if args.fidelity and isinstance(made.network, SequenceNetwork):
         agreement = tc.sequence_fidelity(made.network, made.nir, made.images.numpy())
         document["fidelity"] = asdict(agreement)
@@ -104,15 +104,36 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _measures(found: Measured) -> dict[str, Any]:
+    document: dict[str, Any] = {}
+    if found.correct:
+        document["accuracy"] = {"images": len(found.images), **{k: float(v.mean()) for k, v in found.correct.items()}}
+    if found.quality:
+        document["quality"] = {key: {"images": len(found.images), **s.values} for key, s in found.quality.items()}
+    return document
+
+
+def _measured_lines(found: Measured, what: str) -> list[str]:
+    """The network and its deployment by each measure."""
+    lines, on = [], f"on {len(found.images)} test {what} of {found.data}"
+    if found.correct:
+        network, spiking = (100 * float(found.correct[stage].mean()) for stage in ("network", "spiking"))
+        lines.append(f"network {network:.2f}, spiking {spiking:.2f}, {spiking - network:+.2f} points {on}")
+    for key, scores in found.quality.items():
+        network, spiking = (scores.values[stage] for stage in ("network", "spiking"))
+        lines.append(f"{key}: network {network:.4g}, spiking {spiking:.4g}, {spiking - network:+.4g} {on}")
+    return lines
+
+
 def _measured(args: argparse.Namespace, made: Deployment) -> Measured | None:
     """What the network and its deployment get right; None where it is not asked for, or nothing fits."""
     from spikec.cli.evaluate import measuring
     from spikec.deployment.measuring import measured
 
-    if not args.measure or args.portable or made.model is None:
+    if not args.measure or args.portable:
         return None
     with measuring() as progress:
-        found, remarks = measured(made, args.measure, progress)
+        found, remarks = measured(made, args.measure, progress, metric=args.metric)
     for remark in remarks:
         note(remark)
     return found

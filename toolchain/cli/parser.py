@@ -132,19 +132,21 @@ def add_graph(parser: Parser, name: str = "graph") -> None:
     parser.add_argument(name, metavar=f"{name.upper()}.nir", type=Path, help="NIR file written by spikec export")
 
 
-def add_data(
-    parser: Parser,
-    default: str | None = defaults.DATA,
-    otherwise: str = "",
-) -> None:
-    """``--data`` and ``--data-root``; without a ``default``, ``otherwise`` says what happens."""
-    parser.add_argument(
-        "--data",
-        default=default,
-        metavar="D",
-        help=f"{defaults.DATA_SETS} (default: {default or otherwise})",
-    )
+def add_data(parser: Parser, otherwise: str = f"what the file was exported with, else {defaults.DATA}") -> None:
+    """``--data`` and ``--data-root``; ``otherwise`` says what happens without."""
+    parser.add_argument("--data", metavar="D", help=f"{defaults.DATA_SETS} (default: {otherwise})")
     parser.add_argument("--data-root", type=Path, metavar="DIR", help="where the data set's files are")
+
+
+def add_metric(parser: Parser) -> None:
+    """``--metric``: the measures of quality."""
+    parser.add_argument(
+        "--metric",
+        action="append",
+        metavar="M",
+        help="quality by top-1, top-5, mae, rmse, correlation, miou, file.py:callable or package.module:callable; may "
+        "be given several times (default: what the labels ask for)",
+    )
 
 
 def add_limit(parser: Parser, default: int | None = None) -> None:

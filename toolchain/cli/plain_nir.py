@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 #: Options a plain file of images needs, those for sequences alone, and those that belong to trained networks.
 _NEEDED = ("reset", "v_init", "timesteps")
 _FOR_SEQUENCES = ("integration", "reading")
-_FOR_NETWORKS = ("weights", "weights_entry", "method", "options", "schedule", "spike_budget", "max_pool", "calibrate")
+_FOR_NETWORKS = (
+    "weights", "weights_entry", "method", "options", "schedule", "frames", "spike_budget", "max_pool", "calibrate",
+)  # fmt: skip
 _FOR_PLAIN = tuple(name for name, about in SETTINGS.items() if about.group)
 
 

@@ -31,7 +31,7 @@ def check_format(name: str | None) -> None:
 def add_parser(commands: Any) -> Parser:
     command = parser.command(commands, "ranges", "accumulators and membranes of a NIR file: proven, measured, overflow")
     parser.add_graph(command)
-    parser.add_data(command, None, "nothing is measured")
+    parser.add_data(command, "nothing is measured")
     parser.add_limit(command, defaults.MEASURED_IMAGES)
     add_format(command)
     return command

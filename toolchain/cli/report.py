@@ -19,6 +19,7 @@ def add_parser(commands: Any) -> Parser:
     parser.add_graph(command)
     parser.add_data(command)
     parser.add_limit(command)
+    parser.add_metric(command)
     command.add_argument(
         "--verify",
         type=at_least(0),
@@ -51,34 +52,40 @@ def _page(text: str) -> Path:
 
 def run(args: argparse.Namespace) -> int:
     from spikec.cli.evaluate import golden_trace
-    from spikec.cli.inputs import open_images, read_graph
+    from spikec.cli.inputs import labelled, open_images, read_graph, wanted_measures
     from spikec.cli.verify import crosscheck
     from spikec.evidence.accuracy import taken
     from spikec.reporting import report
     from spikec.reporting.fits import estimates_of, fits_of
+    from spikec.simulation.input_warning import told, unsaid
     from spikec.targets.base import get_target
 
     keep_inputs(args, args.out, args.out.with_suffix(".json"))
     nir_graph, graph = read_graph(args.graph)
     dataset = open_images(args, graph)
+    wanted = wanted_measures(args, graph, dataset)
     missing = get_target("lava").available() if args.verify else None
     if missing:
         note(f"not compared with Lava: {missing}")
     whole = len(dataset) <= SPREAD_IMAGES
-    sample = golden_trace(
-        dataset.subset(slice(SPREAD_IMAGES)), graph, counts=True, measure=whole, **golden_options(args)
-    )
-    trace = sample if whole else golden_trace(dataset, graph, measure=True, **golden_options(args))
-    verify = args.verify and not missing
+    with unsaid():  # all images are spoken of at once, below
+        sample = golden_trace(
+            dataset.subset(slice(SPREAD_IMAGES)), graph, counts=True, measure=whole, **golden_options(args)
+        )
+        trace = sample if whole else golden_trace(dataset, graph, measure=True, **golden_options(args))
+        verify = args.verify and not missing
+        checked = crosscheck("lava", nir_graph, dataset.subset(slice(args.verify))) if verify else None
+    told(graph, trace.coding)
     fits, placements = fits_of(graph)
     made = report(
         nir_graph,
         images=taken(dataset, slice(0, len(dataset))),
-        labels=dataset.labels,
+        labels=dataset.labels if labelled(dataset) else None,
+        metric=wanted,
         trace=trace,
         estimates=estimates_of(graph, sample, placements),
         fits=fits,
-        verification=crosscheck("lava", nir_graph, dataset.subset(slice(args.verify))) if verify else None,
+        verification=checked,
         path=args.out,
         data_name=args.data,
         command=_command(args),
@@ -93,4 +100,6 @@ def _command(args: argparse.Namespace) -> str:
     words = ["spikec", "report", str(args.graph), "--data", args.data]
     if args.limit is not None:
         words += ["--limit", str(args.limit)]
+    for metric in args.metric or ():
+        words += ["--metric", metric]
     return shlex.join(words)

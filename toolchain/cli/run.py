@@ -1,9 +1,10 @@
-"""``spikec run``: accuracy of a deployment file on a target, and its trace."""
+"""``spikec run``: quality of a deployment file on a target, and its trace."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from spikec.cli import parser
@@ -16,7 +17,10 @@ from spikec.cli.target_options import add_targets, target_options
 if TYPE_CHECKING:
     from spikec.evidence.accuracy import Evaluation
     from spikec.evidence.loss import Loss
+    from spikec.evidence.measures import Wanted
+    from spikec.evidence.quality import Rating
     from spikec.ir import IntegerGraph
+    from spikec.simulation.input_warning import InputLoss
 
 #: Lava simulates every process at every step; a whole test set takes hours there.
 LAVA_LIMIT = 100
@@ -25,11 +29,12 @@ _SHOWN_STEPS = 32
 
 
 def add_parser(commands: Any) -> Parser:
-    command = parser.command(commands, "run", "accuracy and trace of a NIR file on a target")
+    command = parser.command(commands, "run", "accuracy, or another quality, and trace of a NIR file on a target")
     parser.add_graph(command)
     command.add_argument("--target", default="golden", metavar="TARGET", help="golden (default), lava")
     parser.add_data(command)
     parser.add_limit(command)
+    parser.add_metric(command)
     command.add_argument(
         "--overflow",
         choices=("exact", "strict", "saturate", "wrap", "format"),
@@ -48,10 +53,12 @@ def run(args: argparse.Namespace) -> int:
     import numpy as np
 
     from spikec.cli.evaluate import batches, golden_trace
-    from spikec.cli.inputs import find_target, lasting, open_images, read_graph
+    from spikec.cli.inputs import find_target, lasting, open_images, read_graph, wanted_measures
     from spikec.cli.trace_file import TraceFile
     from spikec.evidence.accuracy import Evaluation
     from spikec.evidence.loss import loss, loss_document
+    from spikec.evidence.quality import Ratings
+    from spikec.simulation.input_warning import input_loss, told, unsaid
 
     if args.record and not args.out:
         raise UsageError("--record needs -o FILE to keep the spikes in")
@@ -65,24 +72,42 @@ def run(args: argparse.Namespace) -> int:
         args.limit = LAVA_LIMIT
     dataset = open_images(args, graph)
     graph = lasting(graph, dataset)
-    result, speed = Evaluation(), Speed()
-    if args.target == "golden" and not args.out:
-        trace = golden_trace(dataset, graph, **options, **running)
-        result.add(trace, dataset.labels)
-        speed.add(trace)
-    else:
-        program = target.compile(nir_graph, **options)
-        with TraceFile(args.out, graph, len(dataset)) if args.out else contextlib.nullcontext() as file:
-            for images, labels in batches(dataset, graph, args.target, options.get("chunk")):
-                trace = program.run(images, record=args.record, **running)
-                result.add(trace, labels)
-                speed.add(trace)
-                if file is not None:
-                    file.append(trace, labels)
-    cost = loss(graph, dataset, np.concatenate(result.hits))
-    document = _document(args, graph.content_sha256, result) | {"loss": loss_document(cost)} | speed.document
-    emit(args, document, _text(args, graph, result, speed, cost))
+    wanted = wanted_measures(args, graph, dataset)
+    _check_early_exit(running, wanted)
+    classify = any(one.name == "top-1" for one in wanted)
+    result, ratings, speed = Evaluation(), Ratings(graph, wanted), Speed()
+    with unsaid():  # all images are spoken of at once, below
+        if args.target == "golden" and not args.out:
+            trace = golden_trace(dataset, graph, **options, **running)
+            result.add(trace, dataset.labels if classify else None)
+            ratings.add(trace, dataset.labels)
+            speed.add(trace)
+        else:
+            program = target.compile(nir_graph, **options)
+            with TraceFile(args.out, graph, len(dataset)) if args.out else contextlib.nullcontext() as file:
+                for images, labels in batches(dataset, graph, args.target, options.get("chunk")):
+                    trace = program.run(images, record=args.record, **running)
+                    result.add(trace, labels if classify else None)
+                    ratings.add(trace, labels)
+                    speed.add(trace)
+                    if file is not None:
+                        file.append(trace, labels)
+    told(graph, result.coding)
+    cost, found = loss(graph, dataset, np.concatenate(result.hits)) if classify else None, ratings.found(dataset)
+    coding = input_loss(graph, result.coding)
+    document = _document(args, graph.content_sha256, result, classify) | {"loss": loss_document(cost)} | speed.document
+    document |= {"quality": [rating.to_json() for rating in found], "coding": coding}
+    emit(args, document, _text(args, graph, result, speed, cost, found, coding))
     return 0
+
+
+def _check_early_exit(running: dict[str, Any], wanted: tuple[Wanted, ...]) -> None:
+    other = [one.name for one in wanted if one.name != "top-1"]
+    if running.get("early_exit") is not None and other:
+        raise UsageError(
+            f"--early-exit stops an image when its class is decided, which leaves {other[0]} unsaid: leave one of them "
+            "out"
+        )
 
 
 def _registers(args: argparse.Namespace) -> dict[str, Any]:
@@ -94,16 +119,16 @@ def _registers(args: argparse.Namespace) -> dict[str, Any]:
     return given
 
 
-def _document(args: argparse.Namespace, sha256: str, result: Evaluation) -> dict[str, Any]:
+def _document(args: argparse.Namespace, sha256: str, result: Evaluation, classify: bool) -> dict[str, Any]:
     return {
         "file": args.graph,
         "content_sha256": sha256,
         "target": args.target,
         "data": args.data,
         "images": result.images,
-        "correct": result.correct,
-        "accuracy": result.accuracy,
-        "interval": result.interval,
+        "correct": result.correct if classify else None,
+        "accuracy": result.accuracy if classify else None,
+        "interval": result.interval if classify else None,
         "accuracy_by_timestep": result.curve,
         "spikes_per_image": {name: count / result.images for name, count in result.events.items()},
         "overflows": result.overflowed,
@@ -112,17 +137,32 @@ def _document(args: argparse.Namespace, sha256: str, result: Evaluation) -> dict
     }
 
 
-def _text(args: argparse.Namespace, graph: IntegerGraph, result: Evaluation, speed: Speed, cost: Loss | None) -> str:
-    (low, high), timesteps, one = result.interval, graph.timesteps, "sequence" if graph.sequences else "image"
-    lines = [
-        f"accuracy {percent(result.accuracy)} ({result.correct} of {result.images} {args.data} test {one}s, "
-        f"95 % interval {100 * low:.2f} to {100 * high:.2f}) at T = {timesteps} on {args.target}"
-    ]
+def _text(
+    args: argparse.Namespace,
+    graph: IntegerGraph,
+    result: Evaluation,
+    speed: Speed,
+    cost: Loss | None,
+    found: list[Rating],
+    coding: InputLoss | None,
+) -> str:
+    timesteps, one = graph.timesteps, "sequence" if graph.sequences else "image"
+    lines, given = [], f"{result.images} {args.data} test {one}s"
+    if result.hits:
+        low, high = result.interval
+        lines.append(
+            f"accuracy {percent(result.accuracy)} ({result.correct} of {given}, "
+            f"95 % interval {100 * low:.2f} to {100 * high:.2f}) at T = {timesteps} on {args.target}"
+        )
+    elif not found:
+        lines.append(f"{given} at T = {timesteps} on {args.target}; without labels (y) no quality is measured")
     lines += [] if cost is None else cost.sentences
-    if result.curve is not None:
-        every = -(-len(result.curve) // _SHOWN_STEPS)
-        shown = [(t, a) for t, a in enumerate(result.curve, 1) if t % every == 0 or t == len(result.curve)]
-        lines.append("against T: " + ", ".join(f"T={t} {percent(a)}" for t, a in shown))
+    lines += _against("T", result.curve, percent)
+    for rating in (each for each in found if each.name != "top-1"):
+        at = f"at T = {timesteps} on {args.target}"
+        lines.append(f"{rating.title} {rating.quality.text} on {given} {at}")
+        lines += [] if rating.network is None else rating.network.sentences
+        lines += _against(f"T, {rating.title}", rating.by_step, rating.quality.measure.written)
     if result.mean_steps is not None and graph.sequences:
         lines.append(f"sequences of different lengths: {result.mean_steps:.2f} steps on average")
     elif result.mean_steps is not None:
@@ -131,7 +171,17 @@ def _text(args: argparse.Namespace, graph: IntegerGraph, result: Evaluation, spe
     lines += [
         f"overflow: {name} left its register in {count} neuron-steps" for name, count in result.overflowed.items()
     ]
+    lines += [] if coding is None else [str(coding)]
     lines += speed.lines
     if args.out:
         lines.append(f"trace: {args.out}")
     return "\n".join(lines)
+
+
+def _against(what: str, curve: Sequence[float | None] | None, told: Callable[[float], str]) -> list[str]:
+    """``against T: T=1 20.00 %, T=2 ...``; nothing where there is no readout before the last step."""
+    if not curve:
+        return []
+    every = -(-len(curve) // _SHOWN_STEPS)
+    shown = [(t, value) for t, value in enumerate(curve, 1) if t % every == 0 or t == len(curve)]
+    return [f"against {what}: " + ", ".join(f"T={t} {'-' if v is None else told(v)}" for t, v in shown)]

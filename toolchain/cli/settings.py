@@ -36,7 +36,7 @@ def given(args: argparse.Namespace) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, about in SETTINGS.items():
         value = getattr(args, name, None)
-        if not about.command or value is None or (about.table and about.derived and not value):
+        if not about.command or value is None or (about.derived and not value and (about.table or about.switch)):
             continue
         found[name] = dict(value) if about.table else str(value) if about.path else value
     return found

@@ -24,7 +24,8 @@ Array = npt.NDArray[np.generic]
 
 class TraceFile:
     """Arrays over all images: ``output``, ``logits``, ``labels``, ``counts/<layer>``, ``events/<layer>`` and, where
-    there are, ``output_curve``, ``steps`` and ``spikes/<layer>``, as in :class:`spikec.simulation.Trace`. Counts are
+    there are, ``coding/values``, ``coding/clipped`` and ``coding/zeroed``, ``output_curve``, ``steps`` and
+    ``spikes/<layer>``, as in :class:`spikec.simulation.Trace`. Counts are
     stored in the smallest integer type that holds every count the graph allows. Use as a context: the file appears at
     ``path`` when the block ends without an error, complete, and not at all otherwise.
     """
@@ -37,7 +38,7 @@ class TraceFile:
         self._folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=self.path.parent))
         self._parts: dict[str, Path] = {}
 
-    def append(self, trace: Trace, labels: npt.NDArray[np.int64]) -> None:
+    def append(self, trace: Trace, labels: Array) -> None:
         """The next images' trace and labels."""
         self._write("output", trace.output)
         self._write("logits", trace.logits)
@@ -46,6 +47,10 @@ class TraceFile:
             self._write("output_curve", trace.output_curve)
         if trace.steps is not None:
             self._write("steps", trace.steps)
+        if trace.coding is not None:
+            self._write("coding/values", trace.coding.values_by_image)
+            self._write("coding/clipped", trace.coding.clipped_by_image)
+            self._write("coding/zeroed", trace.coding.zeroed_by_image)
         for layer in trace.counts:
             self._write(f"counts/{layer}", trace.counts[layer].astype(self.count_type))
             self._write(f"events/{layer}", trace.events[layer].astype(self.count_type))

@@ -15,6 +15,7 @@ from spikec.cli.ranges import check_format
 from spikec.cli.settings import add_settings
 
 if TYPE_CHECKING:
+    from spikec.models.data import Dataset
     from spikec.models.recipes import Recipe
 
 #: Trains a plain network, which any method may convert. It is not a conversion method itself.
@@ -39,6 +40,12 @@ def _add_arguments(parser: Parser) -> None:
     add_settings(parser, "model", help="zoo name, package.module:callable, file.py:callable or file.onnx")
     parser.add_argument("--data", metavar="D", help="data set (default: the recipe's)")
     parser.add_argument("--data-root", type=Path, metavar="DIR", help="where the data set's files are")
+    parser.add_argument(
+        "--frames",
+        action="store_true",
+        help="the data are sequences: train on the mean frame of each, for a network that spikec export deploys on one "
+        "frame a step",
+    )
     parser.add_argument("--method", choices=(*names, PLAIN), help="what to train for (default: the recipe's)")
     parser.add_argument("--recipe", type=Path, metavar="R.toml", help="recipe (default: the network's own)")
     parser.add_argument(
@@ -83,10 +90,11 @@ def _safetensors(text: str) -> Path:
 
 
 def run(args: argparse.Namespace) -> int:
-    from spikec.deployment.weights_file import MAX_POOL, weights_file
+    from spikec.deployment.weights_file import FRAMES, MAX_POOL, weights_file
+    from spikec.errors import DataError
     from spikec.evidence.intervals import wilson
     from spikec.models import prepare, save_weights
-    from spikec.models.data import open_dataset
+    from spikec.models.data import size_hint
     from spikec.training import evaluate, fit
     from spikec.training.checks import fitting_network
 
@@ -104,8 +112,12 @@ def run(args: argparse.Namespace) -> int:
     remembered = None if weights is None else weights_file(weights).max_pool
     args.max_pool = args.max_pool or remembered
     average = args.max_pool == "average"
-    data = open_dataset(recipe.data, args.data_root, "train")
-    test = open_dataset(recipe.data, args.data_root, "test")
+    args.frames = args.frames or (weights is not None and weights_file(weights).frames)
+    data, test = _data(args, recipe, "train"), _data(args, recipe, "test")
+    hint = size_hint(recipe.data)
+    if hint and test.shape != data.shape:
+        sizes = ("x".join(map(str, each.shape)) for each in (data, test))
+        raise DataError("{}: training images are of {}, test images of {}{}".format(recipe.data, *sizes, hint))
     train, validation = data.split(recipe.validation, recipe.fit.seed)
     model, thresholds = prepare(
         args.model,
@@ -130,7 +142,8 @@ def run(args: argparse.Namespace) -> int:
     files: dict[str, Any] = {"checkpoint": checkpoint, "resume": args.resume, "log": log}
     files["identity"] = _identity(args, recipe)
     header: dict[str, Any] = {}
-    pools: dict[str, Any] = {MAX_POOL: "average"} if average else {}
+    about: dict[str, Any] = {MAX_POOL: "average"} if average else {}
+    about |= {FRAMES: True} if args.frames else {}
     if args.bits is not None:
         result, header = fine_tune(args, recipe, model, train, validation, **files)
     else:
@@ -147,15 +160,29 @@ def run(args: argparse.Namespace) -> int:
         "test_accuracy": accuracy,
         "test_interval_95": [low, high],
     }
-    save_weights(model, output, summary | pools | header)
+    what = "mean frames of test sequences" if args.frames else "test images"
+    save_weights(model, output, summary | about | header)
     emit(
         args,
         {**summary, "output": output},
-        f"{output}: {percent(accuracy)} of {len(test)} test images (95 % interval {percent(low)} to {percent(high)}), "
+        f"{output}: {percent(accuracy)} of {len(test)} {what} (95 % interval {percent(low)} to {percent(high)}), "
         f"{f'run for {steps} steps, ' if steps else ''}"
         f"epoch {result.best_epoch + 1} of {recipe.fit.epochs} was best on {len(validation)} held-out training images",
     )
     return 0
+
+
+def _data(args: argparse.Namespace, recipe: Recipe, split: str) -> Dataset:
+    """Images of a split; with ``--frames`` the mean frames of its sequences."""
+    from spikec.errors import DataError
+    from spikec.models.data import mean_frames, open_dataset, open_sequences
+
+    if args.frames:
+        sequences = open_sequences(recipe.data, args.data_root, split)
+        if not sequences.labelled:
+            raise DataError(f"{sequences.name} holds no y, the classes to train for")
+        return mean_frames(sequences)
+    return open_dataset(recipe.data, args.data_root, split)
 
 
 def _identity(args: argparse.Namespace, recipe: Recipe) -> dict[str, Any]:
@@ -164,7 +191,8 @@ def _identity(args: argparse.Namespace, recipe: Recipe) -> dict[str, Any]:
 
     values = {key: value for key, value in asdict(recipe).items() if key not in ("fit", "model")}
     words = ("bits", "per", "scale", "override", "max_pool")
-    return {"network": args.model, **values, **{word: str(getattr(args, word)) for word in words}}
+    frames = {"frames": "True"} if args.frames else {}  # checkpoints of before have none
+    return {"network": args.model, **values, **{word: str(getattr(args, word)) for word in words}, **frames}
 
 
 def _recipe(args: argparse.Namespace) -> Recipe:

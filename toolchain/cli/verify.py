@@ -35,8 +35,10 @@ def add_parser(commands: Any) -> Parser:
 def run(args: argparse.Namespace) -> int:
     import numpy as np
 
-    from spikec.cli.inputs import find_target, open_images, read_graph
+    from spikec.cli.inputs import find_target, labelled, open_images, read_graph
     from spikec.evidence.loss import loss, loss_document
+    from spikec.simulation.input_warning import input_loss
+    from spikec.training.targets import kind_of
 
     (options, _), speed = target_options(args, running=False), Speed()
     nir_graph, graph = read_graph(args.graph)
@@ -45,21 +47,26 @@ def run(args: argparse.Namespace) -> int:
     hits: list[npt.NDArray[np.bool_]] = []
 
     def watch(trace: Trace) -> None:
-        start = sum(map(len, hits))
         speed.add(trace)
+        if kind_of(dataset.labels) != "classes" or not labelled(dataset):
+            return
+        start = sum(map(len, hits))
         hits.append(trace.predictions == dataset.labels[start : start + trace.images])
 
     result = crosscheck(args.target, nir_graph, dataset, options, golden_options(args), watch)
     cost = loss(graph, dataset, np.concatenate(hits)) if hits and result.identical else None
+    coding = input_loss(graph, result.coding)
     document = {
         "file": args.graph,
         "content_sha256": graph.content_sha256,
         "data": args.data,
         **result.to_json(),
+        "coding": coding,
         "loss": loss_document(cost),
         **speed.document,
     }
-    lines = [str(result), *([] if cost is None else cost.sentences), *(speed.lines if speed.steps else [])]
+    lines = [str(result), *([] if cost is None else cost.sentences)]
+    lines += speed.lines if speed.steps else []
     emit(args, document, "\n".join(lines))
     return 0 if result.identical else 3
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, fx, nn
 
@@ -13,7 +15,8 @@ from spikec.conversion.neurons import Neuron
 from spikec.errors import ConversionError, DataError
 from spikec.frontend import ChannelAffine, Convolution, Dense, LinearMap, MaxPool
 from spikec.ir.coding import InputRange
-from spikec.ir.types import Schedule
+from spikec.ir.input_statistics import InputStatistics
+from spikec.ir.types import Int64, Schedule
 
 
 @dataclass
@@ -25,12 +28,35 @@ class Provenance:
     settings: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Frames:
+    """Sequences that lowering measures on: ``frames`` float64 [N, steps, *shape], zeros behind the end of those that
+    are shorter; ``lengths`` int64 [N]."""
+
+    frames: npt.NDArray[np.float64]
+    lengths: Int64
+
+    @property
+    def listed(self) -> list[npt.NDArray[np.float64]]:
+        """Each sequence as long as it is."""
+        return [frames[:length] for frames, length in zip(self.frames, self.lengths, strict=True)]
+
+    def mean(self, values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """The mean over the steps of each sequence, [N, *shape], of ``values`` [N, steps, *shape], such as
+        ``frames``; they are zero behind its end."""
+        total = values.sum(axis=1, dtype=np.float64)
+        found: npt.NDArray[np.float64] = total / self.lengths.reshape(-1, *[1] * (total.ndim - 1))
+        return found
+
+
 class SpikingNetwork(nn.Module):
     """A network of integrate-and-fire neurons in float, made by :func:`spikec.convert`.
 
     Calling it on images [N, C, H, W], of any floating-point dtype, returns float32 logits [N, classes]: the mean over T
     steps of the last layer's output.
-    ``graph`` is the traced graph with :class:`Neuron` modules, ``example`` a few images that lowering measures on.
+    ``graph`` is the traced graph with :class:`Neuron` modules, ``example`` a few images that lowering measures on,
+    ``calibrated`` what the calibration images were like; ``frames``: sequences whose mean frames the examples are,
+    where it is lowered to take one frame for each step (:func:`spikec.quantization.frames.on_frames`).
     Raises ``DataError`` for anything but images.
     """
 
@@ -44,11 +70,12 @@ class SpikingNetwork(nn.Module):
         input_range: InputRange,
         example: Tensor,
         provenance: Provenance,
+        calibrated: InputStatistics | None = None,
     ) -> None:
         super().__init__()
         self.graph = graph
         self.timesteps, self.schedule, self.drain = timesteps, schedule, drain
-        self.input_range, self.provenance = input_range, provenance
+        self.input_range, self.provenance, self.calibrated = input_range, provenance, calibrated
         self.register_buffer("example", example.detach().clone(), persistent=False)
         emitting = {neuron.steps: neuron.spec.kind.name for neuron in self.neurons.values()}
         if len(emitting) > 1:
@@ -58,6 +85,7 @@ class SpikingNetwork(nn.Module):
             )
 
     example: Tensor
+    frames: Frames | None = None
 
     @property
     def neurons(self) -> dict[str, Neuron]:

@@ -15,14 +15,16 @@ from torch import Tensor, fx, nn
 
 from spikec.conversion.calibration.choice import Calibration, calibration_of
 from spikec.conversion.calibration.layers import calibrate_layers
+from spikec.conversion.input_scale import choose_range
 from spikec.conversion.methods.base import Method, neuron_of
 from spikec.conversion.network import Provenance, SpikingNetwork
 from spikec.conversion.neurons import Neuron
+from spikec.conversion.normalisation import normalisation_warning
 from spikec.conversion.offsets.static import activation_means, match_means
 from spikec.conversion.offsets.tuned import LARGEST_SET, class_scores, tune_offsets
 from spikec.conversion.thresholds import calibrate as calibrated_thresholds
 from spikec.defaults import CALIBRATION_IMAGES_MAX
-from spikec.errors import ConversionError, DataError
+from spikec.errors import ConversionError, DataError, InputWarning
 from spikec.frontend import (
     AveragePool,
     ChannelAffine,
@@ -37,7 +39,6 @@ from spikec.frontend import (
     measure_lifts,
     module_of,
 )
-from spikec.ir.coding import InputRange
 from spikec.training import without_quantisation
 
 _KEPT_EXAMPLES = 64
@@ -73,12 +74,21 @@ def convert(
         raise DataError(
             f"calibration has images of shape {tuple(training.shape[1:])}, example {tuple(images.shape[1:])}"
         )
+    seen = images if calibration is None else torch.cat([images, training[:CALIBRATION_IMAGES_MAX]])
+    chosen = choose_range(seen, examples=len(images))
+    for sentence in chosen.remarks:
+        warnings.warn(sentence, InputWarning, stacklevel=3)
+    if chosen.cut:  # what the network will be given
+        images, training, seen = (chosen.held(each) for each in (images, training, seen))
     trained, unrounded = without_quantisation(ann)
     for note in unrounded:
         warnings.warn(note, stacklevel=3)
     graph = canonicalize(trained, images[:2])
     check_structure(graph)
     measure_lifts(graph, training[:CALIBRATION_IMAGES_MAX])
+    unlike = normalisation_warning(ann, training[:CALIBRATION_IMAGES_MAX])
+    if unlike is not None:
+        warnings.warn(unlike, InputWarning, stacklevel=3)
     left_out = dropped(graph)
     if left_out:
         warnings.warn(
@@ -99,7 +109,6 @@ def convert(
     means = activation_means(graph, list(levels), data) if offsets and not beside else {}
     scores = class_scores(graph, tuning) if offsets == "tuned" else None
     exact = copy.deepcopy(graph) if beside else None
-    seen = images if calibration is None else torch.cat([images, data])
     for name in levels:
         spec = neuron_of(by_layer[name], levels[name])
         neuron = Neuron(spec, thresholds[name], method.timesteps, method.schedule, method.drain_steps())
@@ -109,7 +118,8 @@ def convert(
         timesteps=method.timesteps,
         schedule=method.schedule,
         drain=method.drain_steps(),
-        input_range=input_range(seen),
+        input_range=chosen.coding,
+        calibrated=chosen.statistics,
         example=seen[-_KEPT_EXAMPLES:],
         provenance=Provenance(
             method.name, state_sha256(ann.state_dict()), method.settings() | _left_out(left_out) | _said(choice)
@@ -143,7 +153,7 @@ def as_images(value: Any, name: str) -> Tensor:
     if images.layout != torch.strided or images.is_meta:
         kind = "meta" if images.is_meta else str(images.layout).removeprefix("torch.").replace("_", " ")
         raise DataError(f"{name} is a {kind} tensor; give a dense one that holds its values")
-    if images.ndim < 2 or images.shape[0] == 0:
+    if images.ndim < 2 or not images.numel():
         raise DataError(f"{name} must hold images [N, C, H, W], its shape is {tuple(images.shape)}")
     if not images.dtype.is_floating_point:
         raise DataError(
@@ -151,8 +161,13 @@ def as_images(value: Any, name: str) -> Tensor:
             "(pixels are usually divided by 255)"
         )
     images = images.detach().to(torch.float32)
-    if not bool(torch.isfinite(images).all()):
-        raise DataError(f"{name} holds values that are not finite")
+    finite = torch.isfinite(images)
+    if not bool(finite.all()):
+        number, *place = index = tuple((~finite).nonzero()[0].tolist())
+        raise DataError(
+            f"{name} holds values that are not finite: {float(images[index])} at {place} of image {number}; leave such "
+            "images out or mend them"
+        )
     return images
 
 
@@ -271,25 +286,6 @@ def _replace(graph: fx.GraphModule, name: str, module: nn.Module) -> None:
     *path, last = name.split(".")
     owner: nn.Module = graph.get_submodule(".".join(path)) if path else graph
     setattr(owner, last, module)
-
-
-def input_range(images: Tensor) -> InputRange:
-    """The 8-bit coding that loses least of the input; pixels of 8-bit images are coded exactly.
-
-    Without negative values the input is uint8. The scale is the first of 1/255, 1/16, 1/15, 1 and 255 of which all
-    values are multiples from 0 to 255. If there is none, it is 1/255 for a largest value in (0.5, 1], else the largest
-    value / 255. With negative values the input is int8 and the scale is the largest magnitude / 127.
-    """
-    peak = float(images.abs().max())
-    if peak == 0:
-        return InputRange("uint8", 1.0 / 255)
-    if float(images.min()) >= 0:
-        for steps in (255, 16, 15, 1, 1.0 / 255):
-            scaled = images.double() * steps
-            if 0.5 <= float(scaled.max()) <= 255.5 and bool((scaled - scaled.round()).abs().max() < 1e-3):
-                return InputRange("uint8", 1.0 / steps)
-        return InputRange("uint8", 1.0 / 255 if 0.5 < peak <= 1 else peak / 255)
-    return InputRange("int8", peak / 127)
 
 
 def state_sha256(state: Mapping[str, Tensor]) -> str:

@@ -36,6 +36,7 @@ class Configuration:
     default stands; not kept in JSON. ``max_pool``: None keeps max pools. ``files``: SHA-256 of the files named
     (weights, a model's Python file, an archive of images, a format, a profile), so that a changed file makes another
     configuration.
+    ``frames``: the data are sequences, of which the network takes one frame in each step; their length is T.
     ``reset``, ``v_init``, ``dt``, ``integration`` and ``reading`` are for plain NIR files as the model, for which
     method and weights mean nothing. A file with leaky neurons or cycles runs on sequences, whose length is T.
     """
@@ -92,6 +93,16 @@ class Configuration:
     )
     schedule: str | None = setting(
         None, "when a layer starts (default: the method's)", choices=("pipelined", "layerwise"), derived=True
+    )
+    frames: bool = setting(
+        False,
+        "the data are sequences (npz: with x [N, steps, ...], events:): the network takes one frame in each step, as "
+        "many as a sequence has, and is calibrated on mean frames (default: as the weights were trained)",
+        switch=True,
+        derived=True,
+        grid=False,
+        column=False,
+        identity="unless default",
     )
     spike_budget: float | None = setting(
         None,

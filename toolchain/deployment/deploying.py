@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import warnings
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,15 +20,16 @@ from spikec.conversion.from_nir.sequences import SequenceNetwork, import_sequenc
 from spikec.conversion.sensitivity import Progress
 from spikec.deployment.configuration import Configuration
 from spikec.deployment.example_images import example_images
-from spikec.deployment.filling import method_of
+from spikec.deployment.filling import NO_BUDGET, method_of
 from spikec.deployment.spike_budget import SpikeChoice, choose_spikes
 from spikec.deployment.weights_file import SpikingTraining, weights_file
-from spikec.errors import DataError
+from spikec.errors import ConversionError, DataError, InputWarning
 from spikec.ir import IntegerGraph, as_integer
 from spikec.models import trained
-from spikec.models.data import Dataset, open_dataset, open_sequences
+from spikec.models.data import Dataset, Sequences, mean_frames, open_dataset, open_sequences
 from spikec.models.zoo import REGISTRY
 from spikec.quantization import Int8, Precision, lower
+from spikec.training.targets import kind_of
 
 
 @dataclass(frozen=True)
@@ -34,9 +37,10 @@ class Deployment:
     """A spiking network in integers and what it was made of.
 
     ``network``: in float. ``nir``: the content of a deployment file. ``precision`` of the weights; ``images`` that
-    chose thresholds and units, float32 [N, *input shape], or sequences [N, steps, *input shape]; the trained ``model``,
-    None for a plain NIR file; ``configuration``: None if it was made from these directly. ``remarks``: notes for
-    whoever asked for it. ``spikes``: the choice for a spike budget.
+    chose thresholds and units, float32 [N, *input shape], which are mean frames where the network takes one frame in
+    each step; or, of a NIR file, sequences [N, steps, *input shape]; the trained ``model``, None for a plain NIR file;
+    ``configuration``: None if it was made from these directly. ``remarks``: notes for whoever asked for it. ``spikes``:
+    the choice for a spike budget.
     """
 
     network: SpikingNetwork | SequenceNetwork
@@ -60,39 +64,54 @@ def deploy(
     model: nn.Module | None = None,
     training: Dataset | None = None,
     progress: Progress | None = None,
+    classes: bool = True,
 ) -> Deployment:
     """The deployment of a configuration that :func:`spikec.deployment.fill` filled in.
 
     ``model`` and ``training``: the trained network and its training images, if the caller has them already.
-    ``progress(done, total)`` is called while layers are measured for a spike budget. Raises ``DataError``,
+    ``progress(done, total)`` is called while layers are measured for a spike budget. ``classes``: whole numbers as
+    labels of sequences are classes, and those that are no output are refused. Raises ``DataError``,
     ``ConversionError``, ``UnsupportedOperation``, ``DoesNotFit``, ``RangeError``.
     """
     if configuration.sequences:
-        return _sequence_deployment(configuration)
+        return _sequence_deployment(configuration, classes)
+    sequences = None
+    if configuration.frames:
+        sequences = open_sequences(configuration.data, configuration.data_root, "train")
+        configuration = replace(configuration, timesteps=sequences.steps)
+        training = mean_frames(sequences) if training is None else training
     if training is None:
         training = open_dataset(configuration.data, configuration.data_root, "train")
     if model is None and not configuration.plain:
         model = trained_model(configuration, training)
-    remarks = _remarks_on_pools(configuration)
+    remarks, made_up = _remarks_on_pools(configuration), False
     if model is None:
         images = training.draw(configuration.calibration, configuration.seed).images()
     else:
-        images, said = example_images(configuration, model, training)
+        images, said, made_up = example_images(configuration, model, training)
         remarks += said
     options: dict[str, Any] = {"format": configuration.format, "force": configuration.force}
     precision, choice = precision_of(configuration), None
     if model is None:
         network = _plain_network(configuration, images)
     elif configuration.spike_budget is not None:
+        if sequences is not None:
+            raise ConversionError(NO_BUDGET)
         method, budget = method_of(configuration), configuration.spike_budget
         options |= {"calibrate": configuration.calibrate, "progress": progress}
         choice = choose_spikes(model, method, images, budget, precision, **options)
         network = choice.network
     else:
-        network = _convert(model, method_of(configuration), images, configuration.calibrate)
+        network = _convert(model, method_of(configuration), images, configuration.calibrate, made_up=made_up)
+    if sequences is not None:
+        options["frames"] = sequences.draw(configuration.calibration, configuration.seed).images()
+        network.provenance.settings["data"] = configuration.data
+    lowered = lower(network, precision, **options) if choice is None else choice.nir
+    if sequences is not None and classes:
+        _check_labels(configuration.model, lowered, sequences)
     return Deployment(
         network,
-        lower(network, precision, **options) if choice is None else choice.nir,
+        lowered,
         precision,
         images,
         model,
@@ -102,7 +121,7 @@ def deploy(
     )
 
 
-def _sequence_deployment(configuration: Configuration) -> Deployment:
+def _sequence_deployment(configuration: Configuration, classes: bool) -> Deployment:
     """The deployment of a NIR file that runs on sequences, calibrated on some of the training sequences."""
     data = open_sequences(configuration.data, configuration.data_root, "train")
     frames = data.draw(configuration.calibration, configuration.seed).padded()
@@ -115,9 +134,19 @@ def _sequence_deployment(configuration: Configuration) -> Deployment:
         subtract=configuration.reset is not None,
         reading=about.reading or "last",
     )
+    network.provenance.settings["data"] = configuration.data
     precision = precision_of(configuration)
     lowered = lower(network, precision, format=configuration.format, force=configuration.force)
+    if classes:
+        _check_labels(configuration.model, lowered, data)
     return Deployment(network, lowered, precision, torch.as_tensor(frames), configuration=configuration)
+
+
+def _check_labels(model: str, lowered: nir.NIRGraph, data: Sequences) -> None:
+    """Raise ``DataError`` for classes that are no output, as running the deployment would."""
+    outputs = as_integer(lowered).readout.v_init.size
+    if kind_of(data.labels) == "classes" and int(data.labels.max()) >= outputs:
+        raise DataError(f"{model} knows {outputs} classes, {data.name} has label {data.labels.max()}")
 
 
 def deploy_network(
@@ -191,8 +220,22 @@ def precision_of(configuration: Configuration) -> Int8:
     return Int8(**chosen)
 
 
-def _convert(model: nn.Module, method: Method, images: Tensor, calibrate: str | Calibration | None) -> SpikingNetwork:
-    return convert(model, method, example=images[:1], calibration=images, calibrate=calibrate)
+def _convert(
+    model: nn.Module,
+    method: Method,
+    images: Tensor,
+    calibrate: str | Calibration | None,
+    *,
+    made_up: bool = False,
+) -> SpikingNetwork:
+    """``made_up``: the images are random, so that others need not be like them."""
+    with warnings.catch_warnings() if made_up else nullcontext():
+        if made_up:
+            warnings.simplefilter("ignore", InputWarning)
+        network = convert(model, method, example=images[:1], calibration=images, calibrate=calibrate)
+    if made_up:
+        network.calibrated = None
+    return network
 
 
 def _plain_network(configuration: Configuration, images: Tensor) -> SpikingNetwork:

@@ -17,8 +17,8 @@ _MADE_UP = 64
 _ASSUMED = "these are the 8 x 8 digits, the default; give --data"
 
 
-def example_images(configuration: Configuration, model: nn.Module, training: Dataset) -> tuple[Tensor, list[str]]:
-    """Images float32 [N, *input shape], and remarks. They are drawn from ``training``.
+def example_images(configuration: Configuration, model: nn.Module, training: Dataset) -> tuple[Tensor, list[str], bool]:
+    """Images float32 [N, *input shape], remarks, and whether the images are made up. They are drawn from ``training``.
 
     Where nobody named a data set and the default cannot be meant for ``model``, they are random pixels from 0 to 1 of
     the shape that its first layer takes, if the network has all its thresholds and the method chooses nothing on
@@ -28,7 +28,7 @@ def example_images(configuration: Configuration, model: nn.Module, training: Dat
     problem = misfit(configuration.model, model, training, images[:2])
     if problem is None:
         said = f"no --data: thresholds and ranges come from the 8 x 8 {defaults.DATA}, the default"
-        return images, [said] if configuration.data_assumed else []
+        return images, [said] if configuration.data_assumed else [], False
     if not configuration.data_assumed:
         raise DataError(f"{problem}; give the data set it was trained on with --data")
     shape = image_shape(model)
@@ -39,10 +39,11 @@ def example_images(configuration: Configuration, model: nn.Module, training: Dat
     if not _needs_no_images(configuration, model, made_up):
         raise DataError(f"{problem}: {_ASSUMED}, since thresholds are chosen on training images")
     size = " x ".join(map(str, shape))
-    return made_up, [
+    said = (
         f"no --data: ranges are checked on random pixels of {size}, as the first layer asks; pixels from 0 to 1 are "
         "assumed, and no accuracy is measured"
-    ]
+    )
+    return made_up, [said], True
 
 
 def misfit(name: str, model: nn.Module, training: Dataset, images: Tensor) -> str | None:

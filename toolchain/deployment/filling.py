@@ -32,13 +32,18 @@ class OtherUse(ConversionError):
         self.trained = trained
 
 
+NO_BUDGET = "a spike budget is chosen on images that stay the same: leave it out, or frames"
+#: Where a command compares on images: what such weights need.
+ON_FRAMES = "the weights were trained on mean frames of sequences; spikec export deploys and measures them on sequences"
+
+
 def fill(given: Mapping[str, Any]) -> tuple[Configuration, Exception | None]:
     """The configuration that ``given`` fields stand for, and the error that rules it out: what its method raises for
     its settings, or :class:`OtherUse`; None if there is none.
 
-    Derived fields that are not given follow from the network (``data``), its weights (``data``, ``max_pool``, the
-    precision that they were fine-tuned for) and the method (``timesteps``, ``schedule``, the rest of ``options``).
-    ``method`` must be known.
+    Derived fields that are not given follow from the network (``data``), its weights (``data``, ``max_pool``,
+    ``frames``, the precision that they were fine-tuned for) and the method (``timesteps``, ``schedule``, the rest of
+    ``options``). ``method`` must be known.
     """
     values = DEFAULTS | dict(given)
     refused: Exception | None = None
@@ -50,14 +55,22 @@ def fill(given: Mapping[str, Any]) -> tuple[Configuration, Exception | None]:
     if values["max_pool"] == "exact":
         values["max_pool"] = None
     if not str(values["model"]).endswith(".nir"):
+        if "frames" not in given and (about := _about(values["weights"])) is not None:
+            values["frames"] = about.frames
+        refused = _no_frames(given) if values["frames"] else None
         values["timesteps"] = given.get("timesteps") or default_timesteps(methods()[values["method"]])
         try:
             made = method_of(Configuration(**values))
         except (ToolchainError, TypeError, ValueError) as error:
-            refused = error
+            refused = refused or error
         else:
             settings = made.said()
             values["timesteps"], values["schedule"] = settings.pop("timesteps"), settings.pop("schedule")
+            if values["frames"] and values["schedule"] != "pipelined":
+                refused = refused or ConversionError(
+                    f"{values['method']} with the schedule {values['schedule']!r} cannot take one frame in each step: "
+                    "a layer waits for the last frame; qcfs and error-compensation, pipelined, can"
+                )
             values["options"] = settings
         trained = _trained_precision(values["weights"]) if not given.keys() & set(_PRECISION) else None
         if trained is not None:
@@ -65,6 +78,15 @@ def fill(given: Mapping[str, Any]) -> tuple[Configuration, Exception | None]:
                 refused = refused or OtherUse(trained, values["method"], values["format"])
             values |= {**{name: getattr(trained, name) for name in _PRECISION}, "as_trained": True}
     return Configuration(**values), refused
+
+
+def _no_frames(given: Mapping[str, Any]) -> ConversionError | None:
+    """What rules out one frame for each step."""
+    if given.get("timesteps") is not None:
+        return ConversionError("with frames, T is the length of the sequences: leave out timesteps (-T)")
+    if given.get("spike_budget") is not None:
+        return ConversionError(NO_BUDGET)
+    return None
 
 
 def method_of(configuration: Configuration) -> Method:

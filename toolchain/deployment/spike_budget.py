@@ -30,6 +30,7 @@ from spikec.errors import ConversionError
 from spikec.ir.kinds import LARGEST
 from spikec.quantization import Precision, lower
 from spikec.simulation import simulate
+from spikec.simulation.input_warning import unsaid
 
 #: Numbers of spikes tried for each layer, unless the method names a largest one.
 CANDIDATES = (1, 2, 3, 5, 7, 10, 15)
@@ -115,7 +116,8 @@ def choose_spikes(
         network.provenance.settings["spike_budget"] = f"{wanted:g}"
         lowered = lower(network, precision, format=format, force=force)
         images = data[:MEASURED]
-        trace = simulate(lowered, images, counts="totals")
+        with unsaid():  # the conversion has spoken of its images
+            trace = simulate(lowered, images, counts="totals")
         spikes = sum(int(total.sum()) for total in trace.event_totals.values()) / len(images)
         predicted = _predicted(found, options)
         return SpikeChoice(chosen, layers, wanted, predicted, spikes, len(images), network, lowered, found)

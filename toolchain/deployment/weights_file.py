@@ -17,6 +17,8 @@ from spikec.quantization import Int8
 TRAINED_PRECISION = "trained_precision"
 #: The key of the header that says what max pools were replaced by.
 MAX_POOL = "max_pool"
+#: The key of the header that says that its images were the mean frames of sequences.
+FRAMES = "frames"
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,11 @@ class WeightsFile:
     def max_pool(self) -> str | None:
         """``average`` where it was trained with average pools in place of max pools."""
         return self.header.get(MAX_POOL)
+
+    @property
+    def frames(self) -> bool:
+        """Whether it was trained on the mean frames of sequences."""
+        return bool(self.header.get(FRAMES))
 
     @property
     def precision(self) -> TrainedPrecision | None:

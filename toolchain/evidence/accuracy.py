@@ -10,8 +10,10 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from spikec.errors import DataError
 from spikec.evidence.intervals import wilson
 from spikec.ir import IntegerGraph
+from spikec.ir.input_statistics import CodedInput, joined
 from spikec.simulation import Trace, simulate
 from spikec.training.images import Images
 
@@ -26,7 +28,8 @@ _SLOW_BATCH = 50  # a target that takes a second or more per image should show p
 
 @dataclass
 class Evaluation:
-    """Sums over the images seen so far. ``correct_by_step[t]``: correct when read out after step t + 1."""
+    """Sums over the images seen so far. ``correct_by_step[t]``: correct when read out after step t + 1. Accuracy needs
+    labels; other measures are those of :mod:`spikec.evidence.quality`."""
 
     images: int = 0
     correct: int = 0
@@ -36,6 +39,12 @@ class Evaluation:
     seconds: float = 0.0  # wall clock inside the target
     steps: int | None = None  # run in all, if images may stop early
     hits: list[npt.NDArray[np.bool_]] = field(default_factory=list, repr=False)  # by batch: which images are correct
+    codings: list[CodedInput] = field(default_factory=list, repr=False)  # by batch: what the input coding lost
+
+    @property
+    def coding(self) -> CodedInput | None:
+        """What the input coding lost of all images; None where the target does not say."""
+        return joined(self.codings) if self.codings else None
 
     @property
     def mean_steps(self) -> float | None:
@@ -44,11 +53,13 @@ class Evaluation:
 
     @property
     def accuracy(self) -> float:
+        self._known()
         return self.correct / self.images
 
     @property
     def interval(self) -> tuple[float, float]:
         """95 % Wilson interval of the accuracy."""
+        self._known()
         return wilson(self.correct, self.images)
 
     @property
@@ -61,21 +72,31 @@ class Evaluation:
         """Neuron-steps beyond 24 bits, or beyond the registers asked for, by layer; layers without any are left out."""
         return {name: count for name, count in self.overflows.items() if count}
 
-    def add(self, trace: Trace, labels: npt.NDArray[np.int64]) -> None:
-        """The trace of the next images, and their labels int64 [N]."""
+    def add(self, trace: Trace, labels: npt.NDArray[np.int64] | None) -> None:
+        """The trace of the next images, and their labels int64 [N]; None where they are no classes."""
         self.seconds += trace.seconds
-        self.images += len(labels)
+        self.images += trace.images
         if trace.steps is not None:
             self.steps = (self.steps or 0) + int(trace.steps.sum())
+        if trace.coding is not None:
+            self.codings.append(trace.coding)
+        if labels is not None:
+            self._classify(trace, labels)
+        for name, events in (trace.event_totals or trace.events).items():
+            self.events[name] = self.events.get(name, 0) + int(events.sum(dtype=np.int64))
+        for name, count in trace.overflows.items():
+            self.overflows[name] = self.overflows.get(name, 0) + count
+
+    def _known(self) -> None:
+        if not self.hits:
+            raise DataError("accuracy is not known: no image has a class")
+
+    def _classify(self, trace: Trace, labels: npt.NDArray[np.int64]) -> None:
         self.hits.append(trace.predictions == labels)
         self.correct += int(self.hits[-1].sum())
         if trace.output_curve is not None:
             hits = (trace.output_curve.argmax(axis=2) == labels[:, None]).sum(axis=0)
             self.correct_by_step = hits if self.correct_by_step is None else self.correct_by_step + hits
-        for name, events in (trace.event_totals or trace.events).items():
-            self.events[name] = self.events.get(name, 0) + int(events.sum(dtype=np.int64))
-        for name, count in trace.overflows.items():
-            self.overflows[name] = self.overflows.get(name, 0) + count
 
 
 def golden_trace(
@@ -117,8 +138,8 @@ def batch_size(graph: IntegerGraph, target: str, least: int | None = None) -> in
 
 def batches(
     dataset: Images, graph: IntegerGraph, target: str, least: int | None = None, progress: Progress | None = None
-) -> Iterator[tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]]:
-    """(images float32 [n, C, H, W], labels int64 [n]) in order, :func:`batch_size` at a time; all sequences at once,
+) -> Iterator[tuple[npt.NDArray[np.float32], npt.NDArray[Any]]]:
+    """(images float32 [n, C, H, W], labels [n, ...]) in order, :func:`batch_size` at a time; all sequences at once,
     since their traces are as long as the longest."""
     size = len(dataset) if graph.sequences else batch_size(graph, target, least)
     for part in parts(len(dataset), size):

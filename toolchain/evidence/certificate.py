@@ -20,6 +20,7 @@ from spikec.ir.operations import Synapse
 from spikec.ir.profile.decode import as_integer
 from spikec.ir.walks import constant_nodes, depth, weighted
 from spikec.simulation.golden import simulate
+from spikec.simulation.input_warning import unsaid
 from spikec.simulation.sent import levels_sent
 
 if TYPE_CHECKING:
@@ -81,7 +82,8 @@ def certify(graph: nir.NIRGraph | IntegerGraph, images: npt.ArrayLike) -> Certif
         raise DataError("certify runs the images twice; give an array, not an iterator")
     levels_network = quantised_network(integer)
     spiking = simulate(integer, images, record="spikes" if integer.weighted else None)
-    quantised = simulate(levels_network, images)
+    with unsaid():  # the run before has spoken of the images
+        quantised = simulate(levels_network, images)
     layers = []
     for population in integer.populations:
         counts, levels = levels_sent(integer, population, spiking), quantised.counts[population.name]

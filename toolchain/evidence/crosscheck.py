@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,9 +12,11 @@ import numpy.typing as npt
 from spikec.errors import DataError, TargetUnavailable
 from spikec.evidence.accuracy import Progress, batch_size, parts, taken
 from spikec.ir import IntegerGraph, as_integer
+from spikec.ir.input_statistics import CodedInput, joined
 from spikec.simulation import Trace, compare
 from spikec.simulation.compare import Difference
 from spikec.simulation.encode import as_sequences
+from spikec.simulation.input_warning import told, unsaid
 from spikec.targets.base import Target, get_target
 from spikec.training.images import Images
 
@@ -29,7 +31,7 @@ class Crosscheck:
     ``images``: how many were given; the comparison ends at the first difference. ``layers``: number of populations.
     ``timesteps``: T, or the length of the longest sequence.
     ``compared``: what both executions recorded: ``spikes`` (of every step), ``counts``, ``events``, ``curve`` (the
-    readout after every step) and ``output``.
+    readout after every step) and ``output``. ``coding``: what the input coding lost of the images compared.
     """
 
     target: str
@@ -38,6 +40,7 @@ class Crosscheck:
     timesteps: int
     difference: Difference | None = None
     compared: tuple[str, ...] = ()
+    coding: CodedInput | None = field(default=None, repr=False, compare=False)
 
     @property
     def identical(self) -> bool:
@@ -93,12 +96,15 @@ def crosscheck(
     program = where.compile(graph, **chosen)
     difference: Difference | None = None
     compared: tuple[str, ...] = ()
+    codings: list[CodedInput] = []
     for part in parts(len(data), batch_size(integer, where.name, chosen.get("chunk"))):
         batch = taken(data, part)
-        found = program.run(batch, record="spikes")
-        if watch is not None:
-            watch(found)
-        expected = reference.run(batch, record="spikes", **(golden or {}))
+        with unsaid():  # all images are spoken of at once, below
+            found = program.run(batch, record="spikes")
+            if watch is not None:
+                watch(found)
+            expected = reference.run(batch, record="spikes", **(golden or {}))
+        codings += [] if expected.coding is None else [expected.coding]
         compared = _told(expected, found)
         first = compare(expected, found)
         if first is not None:
@@ -106,8 +112,10 @@ def crosscheck(
             break
         if progress is not None:
             progress(part.stop)
+    coding = joined(codings)
+    told(integer, coding)
     name = target if isinstance(target, str) else where.name
-    return Crosscheck(name, len(data), len(integer.populations), integer.timesteps, difference, compared)
+    return Crosscheck(name, len(data), len(integer.populations), integer.timesteps, difference, compared, coding)
 
 
 class _Arrays:

@@ -4,7 +4,7 @@ which step between them loses it."""
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,16 +14,19 @@ from torch import Tensor, fx, nn
 
 from spikec.conversion.network import SpikingNetwork
 from spikec.conversion.to_spiking import activations
-from spikec.defaults import CALIBRATION_IMAGES_MAX
 from spikec.errors import ConversionError, GraphError
 from spikec.evidence.accuracy import golden_trace, parts
 from spikec.evidence.certificate import quantised_network
 from spikec.evidence.intervals import paired_difference
+from spikec.evidence.measures.base import Targets
+from spikec.evidence.measures.choosing import Wanted
+from spikec.evidence.measures.classes import TopK
+from spikec.evidence.quality import Tally, outputs_of
+from spikec.evidence.remedies import advice, remedies
 from spikec.frontend import canonicalize, take_lifts
 from spikec.ir.graph import IntegerGraph, Population
-from spikec.ir.kinds import MAX_SPIKES
-from spikec.ir.measured import STAGES, Hits, Measured, digests
-from spikec.ir.walks import fires
+from spikec.ir.measured import STAGES, Hits, Measured, Scores, digests
+from spikec.simulation.input_warning import unsaid
 
 if TYPE_CHECKING:
     from spikec.training.images import Images
@@ -47,33 +50,78 @@ def image_count(graph: IntegerGraph, most: int) -> int:
 
 
 def measure(
-    model: nn.Module, network: SpikingNetwork, graph: IntegerGraph, data: Images, name: str, progress: Progress
-) -> Measured:
-    """Classify all of ``data`` with the trained ``model``, with each step of its deployment, and with ``graph``.
+    model: nn.Module,
+    network: SpikingNetwork,
+    graph: IntegerGraph,
+    data: Images,
+    name: str,
+    progress: Progress,
+    wanted: Sequence[Wanted] = (Wanted(TopK()),),
+) -> Measured | None:
+    """Measure on all of ``data`` what the trained ``model``, each step of its deployment, and ``graph`` are worth.
 
     ``network``: the float spiking network made from ``model``, whose thresholds the steps take. ``name``: that of the
-    data. The steps between network and spikes are left out where the quantised network cannot be written down.
+    data. ``wanted``: the measures; those that have no numbers of each image are left out; None where that are all. The
+    steps between network and spikes are left out where the quantised network cannot be written down.
     """
-    labels = np.asarray(data.targets(slice(0, len(data))))
-    correct: dict[str, Hits] = {}
+    targets = np.asarray(data.targets(slice(0, len(data))))
+    found: dict[str, list[Tally]] = {}
     stages = _float_stages(model, network, data.images(slice(0, 2)))
     for stage, run in stages.items():
-        found = []
+        found[stage] = [Tally(each) for each in wanted]
         for part in parts(len(data), _BATCH):
             with torch.no_grad():
-                found.append(run(data.images(part)).argmax(dim=1).cpu().numpy())
+                outputs = run(data.images(part)).cpu().numpy().astype(np.float64)
+            for tally in found[stage]:
+                tally.add(outputs, targets[part])
             progress(stage, part.stop, len(data))
-        correct[stage] = np.concatenate(found) == labels
     try:
         integers = _without_offsets(quantised_network(graph))
-        trace = golden_trace(data, integers, counts=False, progress=lambda done: progress("weights", done, len(data)))
-        correct["weights"] = trace.predictions == labels
+        with unsaid():  # the run below speaks of the images
+            found["weights"] = _integer_stage(
+                integers, data, targets, wanted, lambda done: progress("weights", done, len(data))
+            )
     except GraphError:
-        correct = {"network": correct["network"]}
-    trace = golden_trace(data, graph, counts=False, progress=lambda done: progress("spiking", done, len(data)))
-    correct["spiking"] = trace.predictions == labels
-    images = [digest for part in parts(len(data), _BATCH) for digest in digests(data.images(part), labels[part])]
-    return Measured(name, tuple(images), correct, graph.content_sha256, graph.timesteps)
+        found = {"network": found["network"]}
+    found["spiking"] = _integer_stage(graph, data, targets, wanted, lambda done: progress("spiking", done, len(data)))
+    images = [digest for part in parts(len(data), _BATCH) for digest in digests(data.images(part), targets[part])]
+    correct, quality = measured_by(wanted, found)
+    if not correct and not quality:
+        return None
+    return Measured(name, tuple(images), correct, graph.content_sha256, graph.timesteps, quality)
+
+
+def measured_by(
+    wanted: Sequence[Wanted], found: Mapping[str, Sequence[Tally]]
+) -> tuple[dict[str, Hits], dict[str, Scores]]:
+    """``correct`` and ``quality`` of :class:`Measured`. ``found``: by stage, a tally of each of ``wanted``; those
+    without numbers of each image, or without a value in some stage, are left out."""
+    correct: dict[str, Hits] = {}
+    quality: dict[str, Scores] = {}
+    for i, each in enumerate(wanted):
+        numbers = {stage: n for stage, tallies in found.items() if (n := tallies[i].numbers) is not None}
+        values = {stage: v for stage, n in numbers.items() if (v := each.measure.value(n)) is not None}
+        if values.keys() != found.keys():
+            continue
+        if each.key == "top-1":
+            correct = {stage: n[:, 0] == 1 for stage, n in numbers.items()}
+        else:
+            quality[each.key] = Scores(values, numbers["network"])
+    return correct, quality
+
+
+def _integer_stage(
+    graph: IntegerGraph,
+    data: Images,
+    targets: Targets,
+    wanted: Sequence[Wanted],
+    progress: Callable[[int], None],
+) -> list[Tally]:
+    outputs = outputs_of(graph, golden_trace(data, graph, counts=False, progress=progress))
+    tallies = [Tally(each) for each in wanted]
+    for tally in tallies:
+        tally.add(tally.wanted.of(outputs), targets)
+    return tallies
 
 
 def _float_stages(model: nn.Module, network: SpikingNetwork, example: Tensor) -> dict[str, Callable[[Tensor], Tensor]]:
@@ -181,12 +229,7 @@ class Loss:
     @property
     def advice(self) -> list[str]:
         """Remedies of the causes that lose most; none where the loss may be chance."""
-        lost = {name: count for name, count in self.steps.items() if count > 0}
-        if not lost or self.interval[1] >= 0:
-            return []
-        largest = sorted(lost, key=lambda name: -lost[name])
-        worth = [name for name in largest if lost[name] >= 0.25 * sum(lost.values())]
-        return [f"{name}: {self.remedies[name]}" for name in worth if name in self.remedies]
+        return [] if self.interval[1] >= 0 else advice(self.steps, self.remedies)
 
 
 def loss(graph: IntegerGraph, images: Images, hits: Hits) -> Loss | None:
@@ -195,7 +238,7 @@ def loss(graph: IntegerGraph, images: Images, hits: Hits) -> Loss | None:
     ``hits``: for each of the first images, bool, whether ``graph`` classified it correctly.
     """
     measured = graph.measured
-    if measured is None:
+    if measured is None or not measured.correct:
         return None
     place = {digest: i for i, digest in enumerate(measured.images)}
     network, spiking = [], []
@@ -249,46 +292,6 @@ def loss_document(found: Loss | None) -> dict[str, Any] | None:
         "causes": found.causes,
         "advice": found.advice,
     }
-
-
-def remedies(graph: IntegerGraph) -> dict[str, str]:
-    """What would reduce each cause, as options of ``spikec export``."""
-    kinds = [population.neuron for population in graph.populations if fires(population)]
-    one_number = any(kind.one_number for kind in kinds)
-    fields = [{about.key for about in kind.stored_fields().values()} for kind in kinds]
-    several = not one_number and all(MAX_SPIKES in keys for keys in fields)
-    finer = "more steps (-T)" if graph.timesteps > 1 or not one_number else "more levels (--option levels=L)"
-    if several:
-        finer += " or several spikes per step (--option spikes=K)"
-    if "calibrate" not in graph.info:
-        finer = f"--calibrate full --calibration {CALIBRATION_IMAGES_MAX}, {finer}"
-    found = {
-        "clipping": f"thresholds cut off large activations, since levels are few: {finer}",
-        "levels": finer,
-        "weights": "finer weights: " + _finer_weights(graph),
-    }
-    if graph.schedule == "pipelined":
-        found["unevenness"] = "spikes come too early or too late: " + _evener(graph)
-    return found
-
-
-def _evener(graph: IntegerGraph) -> str:
-    options = []
-    if all("layerwise" in population.neuron.schedules for population in graph.populations):
-        options.append("--schedule layerwise (a layer waits for the one before)")
-    if (graph.info.get("method"), graph.info.get("offsets")) != ("error-compensation", "static"):
-        options.append("--method error-compensation --option offsets=static")
-    return " or ".join([*options, "more steps (-T)"])
-
-
-def _finer_weights(graph: IntegerGraph) -> str:
-    said = graph.info.get("weights", "")
-    options = [] if "per channel" in said else ["--per channel"]
-    if "int8" not in said:
-        options.append("--bits 8")
-    if "scale spikes" not in said:
-        options.append("--scale spikes")
-    return " or ".join([*options, "spikec train --weight-bits"])
 
 
 __all__ = ["Loss", "Measured", "image_count", "loss", "loss_document", "measure", "remedies"]

@@ -79,8 +79,14 @@ class InputNode:
         return self.coding.high
 
 
+def rounded(coding: InputNode | InputRange, real: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:
+    """``round_half_even(real / scale)``, before it is cut to the range; the quotient is taken in float64."""
+    whole: npt.NDArray[np.float64] = np.rint(real.astype(np.float64, copy=False) / coding.scale)
+    return whole
+
+
 def integers(coding: InputNode | InputRange, real: npt.NDArray[np.floating[Any]]) -> Int64:
     """``clip(round_half_even(real / scale), range of dtype)``, int64 of the same shape; the quotient is taken in
     float64."""
-    whole: Int64 = np.clip(np.rint(real.astype(np.float64) / coding.scale), coding.low, coding.high).astype(np.int64)
+    whole: Int64 = np.clip(rounded(coding, real), coding.low, coding.high).astype(np.int64)
     return whole

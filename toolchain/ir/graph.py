@@ -16,8 +16,10 @@ import numpy.typing as npt
 
 from spikec.errors import GraphError
 from spikec.ir.coding import InputNode
+from spikec.ir.delays import Steps, suffix
+from spikec.ir.input_statistics import InputStatistics
 from spikec.ir.kinds import CubaLIF, Kind, Maximum
-from spikec.ir.kinds.together import facts_problems, settings_problems
+from spikec.ir.kinds.together import facts_problems, sequence_problems, settings_problems
 from spikec.ir.leak import Leak
 from spikec.ir.measured import Measured
 from spikec.ir.operations import Operation, Synapse
@@ -80,19 +82,19 @@ class Readout:
 
 @dataclass(frozen=True)
 class Delayed:
-    """What ``of``, a population or the input, sent ``steps`` steps before; nothing, in the first of them. One that
-    closes a cycle is what feeds back."""
+    """What ``of``, a population or the input, sent ``steps`` steps before, all of it or each sender so many; nothing,
+    in the first of them. One that closes a cycle is what feeds back: none of its delays is 0."""
 
     name: str
     of: str
     shape: Shape
     sources: tuple[str, ...] = ()
-    steps: int = 1
+    steps: Steps = 1
 
     @classmethod
-    def named(cls, of: str, shape: Shape, steps: int = 1) -> Delayed:
+    def named(cls, of: str, shape: Shape, steps: Steps = 1) -> Delayed:
         """Its name cannot be that of a node in a file."""
-        return cls(f"{of}:before" + ("" if steps == 1 else str(steps)), of, shape, steps=steps)
+        return cls(f"{of}:before{suffix(steps)}", of, shape, steps=steps)
 
     @property
     def output_shape(self) -> Shape:
@@ -118,7 +120,7 @@ class IntegerGraph:
     is the sum of the outputs of its ``sources``. Where the input is a sequence, ``timesteps`` is only the length of
     the sequences at hand (:meth:`lasting`). ``format``: name of the number format it was lowered for, empty where
     none is known; ``info``: further settings of the conversion, for people; ``measured``: what the trained network and
-    the graph got right when it was exported."""
+    the graph got right when it was exported; ``calibrated``: what the calibration images were like."""
 
     nodes: dict[str, Node]
     timesteps: int
@@ -130,6 +132,7 @@ class IntegerGraph:
     info: dict[str, str] = field(default_factory=dict)
     format: str = ""
     measured: Measured | None = None
+    calibrated: InputStatistics | None = None
 
     @property
     def input(self) -> InputNode:
@@ -181,7 +184,8 @@ class IntegerGraph:
         found = [p.neuron for p in self.populations]
         fired = {type(kind) for kind in found if not isinstance(kind, Maximum)}  # a maximum is of one of these
         settings = settings_problems(fired, self.schedule, self.timesteps, self.drain)
-        return [*settings, *facts_problems(found, self.timing)]
+        timed = sequence_problems(found, self.schedule, self.drain) if self.sequences else ()
+        return [*settings, *facts_problems(found, self.timing), *timed]
 
     @property
     def constant_steps(self) -> int:

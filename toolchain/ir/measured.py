@@ -1,5 +1,6 @@
 """What was measured when a network was deployed: which images the trained network, and each step from it to the
-integers, classified correctly. It travels in the file, so that whoever runs it can say what the spikes cost."""
+integers, classified correctly, or what another measure says of them. It travels in the file, so that whoever runs it
+can say what the spikes cost."""
 
 from __future__ import annotations
 
@@ -7,8 +8,9 @@ import base64
 import binascii
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +25,30 @@ Hits = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
+class Scores:
+    """One measure of quality. ``values``: of each of :data:`STAGES` that was measured, on all images; ``network``: the
+    numbers whose sums give that of the trained network, float64 [N, k] (:mod:`spikec.evidence.measures`)."""
+
+    values: Mapping[str, float]
+    network: npt.NDArray[np.float64] = field(repr=False)
+
+    def document(self) -> dict[str, Any]:
+        """JSON types."""
+        packed = _text(np.ascontiguousarray(self.network, "<f8").tobytes())
+        return {"network": packed, "numbers": self.network.shape[1], "values": dict(self.values)}
+
+    @classmethod
+    def read(cls, found: Mapping[str, Any], number: int) -> Scores:
+        """From :meth:`document`; raises what :meth:`Measured.read` turns into a ``GraphError``."""
+        network = np.frombuffer(base64.b64decode(found["network"], validate=True), "<f8")
+        values = {str(stage): float(value) for stage, value in found["values"].items()}
+        return cls(values, network.reshape(number, int(found["numbers"])).astype(np.float64))
+
+
+@dataclass(frozen=True, eq=False)
 class Measured:
-    """``correct``: for each of :data:`STAGES` that was measured, whether each image was classified correctly, bool [N].
+    """``correct``: for each of :data:`STAGES` that was measured, whether each image was classified correctly, bool [N];
+    empty for networks that do not classify. ``quality``: other measures, by their key.
 
     ``network``: the trained network; ``clipping``: its activations clipped at the thresholds; ``levels``: and rounded
     to what a neuron can send; ``weights``: and in integers; ``spiking``: the integer graph of the file. ``data``: name
@@ -37,29 +61,45 @@ class Measured:
     correct: Mapping[str, Hits] = field(repr=False)
     content_sha256: str
     timesteps: int
+    quality: Mapping[str, Scores] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        if not self.images or not {"network", "spiking"} <= self.correct.keys() <= set(STAGES):
+        scores = list(self.quality.values())
+        stages = [each.keys() for each in ([self.correct] if self.correct else [])]
+        stages += [each.values.keys() for each in scores]
+        if not self.images or not stages or not all({"network", "spiking"} <= keys <= set(STAGES) for keys in stages):
             raise GraphError(
                 "metadata 'measured' must hold images, and the network's and the spiking network's results"
             )
-        if any(hits.shape != (len(self.images),) for hits in self.correct.values()):
+        shapes = [hits.shape for hits in self.correct.values()]
+        shapes += [each.network.shape[:1] for each in scores]
+        if any(shape != (len(self.images),) for shape in shapes):
             raise GraphError("metadata 'measured' must hold one result for each image")
+        finite = (np.isfinite([*each.values.values()]).all() and np.isfinite(each.network).all() for each in scores)
+        if not all(finite):
+            raise GraphError("metadata 'measured' must hold finite numbers")
+
+    def scores(self, key: str) -> Scores | None:
+        """What was measured by the measure with this key; None where nothing was."""
+        if key != "top-1" or not self.correct:
+            return self.quality.get(key)
+        values = {stage: float(hits.mean()) for stage, hits in self.correct.items()}
+        return Scores(values, self.correct["network"].astype(np.float64)[:, None])
 
     def text(self) -> str:
         """JSON, as files hold it."""
         packed = {name: _text(np.packbits(self.correct[name]).tobytes()) for name in STAGES if name in self.correct}
-        return json.dumps(
-            {
-                "content_sha256": self.content_sha256,
-                "correct": packed,
-                "data": self.data,
-                "images": len(self.images),
-                "digests": _text(b"".join(self.images)),
-                "timesteps": self.timesteps,
-            },
-            sort_keys=True,
-        )
+        found: dict[str, Any] = {
+            "content_sha256": self.content_sha256,
+            "correct": packed,
+            "data": self.data,
+            "images": len(self.images),
+            "digests": _text(b"".join(self.images)),
+            "timesteps": self.timesteps,
+        }
+        if self.quality:
+            found["quality"] = {key: scores.document() for key, scores in self.quality.items()}
+        return json.dumps(found, sort_keys=True)
 
     @classmethod
     def read(cls, text: str) -> Measured:
@@ -76,7 +116,9 @@ class Measured:
             }
             images = tuple(digests[i : i + _BYTES] for i in range(0, len(digests), _BYTES))
             hits = {name: bits.astype(bool) for name, bits in correct.items()}
-            return cls(str(found["data"]), images, hits, str(found["content_sha256"]), int(found["timesteps"]))
+            scores = {str(key): Scores.read(each, number) for key, each in found.get("quality", {}).items()}
+            about = str(found["content_sha256"]), int(found["timesteps"])
+            return cls(str(found["data"]), images, hits, *about, scores)
         except (ValueError, TypeError, KeyError, AttributeError, binascii.Error) as error:
             raise GraphError("metadata 'measured' is not what spikec export writes") from error
 
@@ -85,11 +127,13 @@ def _text(value: bytes) -> str:
     return base64.b64encode(value).decode("ascii")
 
 
-def digests(images: npt.ArrayLike, labels: npt.ArrayLike) -> list[bytes]:
-    """A digest of each image, float [N, ...] (taken as float32), with its label, [N]."""
-    pixels = np.ascontiguousarray(np.asarray(images), dtype="<f4")
-    classes = np.ascontiguousarray(np.asarray(labels), dtype="<i8")
-    return [hashlib.sha256(x.tobytes() + y.tobytes()).digest()[:_BYTES] for x, y in zip(pixels, classes, strict=True)]
+def digests(images: Iterable[npt.ArrayLike], labels: npt.ArrayLike) -> list[bytes]:
+    """A digest of each image, float [N, ...] (taken as float32), or of each of N sequences of any length, with its
+    label, [N, ...]: integers are taken as int64, numbers to predict as float32."""
+    given = np.asarray(labels)
+    targets = np.ascontiguousarray(given, dtype="<f4" if given.dtype.kind == "f" else "<i8")
+    bytes_of = [np.ascontiguousarray(x, dtype="<f4").tobytes() for x in images]
+    return [hashlib.sha256(x + y.tobytes()).digest()[:_BYTES] for x, y in zip(bytes_of, targets, strict=True)]
 
 
-__all__ = ["STAGES", "Hits", "Measured", "digests"]
+__all__ = ["STAGES", "Hits", "Measured", "Scores", "digests"]

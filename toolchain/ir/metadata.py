@@ -9,13 +9,15 @@ import nir
 import numpy as np
 
 from spikec.errors import GraphError
+from spikec.ir.delays import Steps
 from spikec.ir.types import TIMESTEPS_MAX, Schedule
 
 KEY = "spikec"
 SCHEMA = "spikec.nir/1"
 INPUT, OUTPUT = "input", "output"
-#: Of the graph: what was measured at export, and the edges that carry what was sent some steps before.
-MEASURED, DELAYS = "measured", "delays"
+#: Of the graph: what was measured at export, what the calibration images were like, and the edges that carry
+#: what was sent some steps before.
+MEASURED, CALIBRATED, DELAYS = "measured", "calibrated", "delays"
 SCHEDULES = get_args(Schedule)
 #: The item of ``requires`` for a file that NIR's own type check would refuse.
 TYPE_CHECK_OFF = "nir_type_check=off"
@@ -62,9 +64,9 @@ def float_of(metadata: dict[str, Any], key: str) -> float:
     return float(value[0])
 
 
-def delays_of(metadata: dict[str, Any]) -> dict[tuple[str, str], int]:
-    """The edges of the graph that carry what was sent some steps before, and how many. Raises :class:`GraphError` where
-    they are anything but a JSON list of source, target and steps."""
+def delays_of(metadata: dict[str, Any]) -> dict[tuple[str, str], Steps]:
+    """The edges of the graph that carry what was sent some steps before, and how many, by all senders or by each.
+    Raises :class:`GraphError` where they are anything but a JSON list of source, target and steps."""
     raw = text_of(metadata, DELAYS, "[]")
     try:
         value = json.loads(raw)
@@ -72,16 +74,23 @@ def delays_of(metadata: dict[str, Any]) -> dict[tuple[str, str], int]:
         value = None
     if not isinstance(value, list) or not all(_is_delay(item) for item in value):
         raise GraphError(f"metadata {DELAYS!r} must be a JSON list of [source, target, steps], not {shown(raw)}")
-    return {(source, target): steps for source, target, steps in value}
+    return {(a, b): steps if isinstance(steps, int) else tuple(steps) for a, b, steps in value}
 
 
 def _is_delay(item: Any) -> bool:
-    """Whether an item names two nodes and a whole number of steps."""
+    """Whether an item names two nodes and a whole number of steps, or different ones in a list."""
     if not isinstance(item, list) or len(item) != 3:
         return False
     source, target, steps = item
-    whole = isinstance(steps, int) and not isinstance(steps, bool) and 1 <= steps <= TIMESTEPS_MAX
-    return isinstance(source, str) and isinstance(target, str) and whole
+    if not (isinstance(source, str) and isinstance(target, str)):
+        return False
+    if not isinstance(steps, list):
+        return _is_steps(steps, 1)
+    return all(_is_steps(each, 0) for each in steps) and len(set(steps)) > 1
+
+
+def _is_steps(value: Any, low: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= TIMESTEPS_MAX
 
 
 def list_of(metadata: dict[str, Any], key: str) -> list[str]:

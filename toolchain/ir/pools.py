@@ -41,11 +41,14 @@ def image_pools(graph: IntegerGraph) -> tuple[MaxPool, ...]:
 
 
 def pooled_images(graph: IntegerGraph, integers: Tensor) -> dict[str, Tensor]:
-    """The largest pixels [N, *shape] of each pool of the image, by its name; ``integers`` [N, *input shape]."""
-    found: dict[str, Tensor] = {graph.input.name: integers}
+    """What each pool of the image sends, by its name: the largest pixels [N, *shape] of ``integers`` [N, *input shape];
+    of sequences [N, steps, *input shape] what the largest sums gain in each step, [N, steps, *shape]."""
+    found: dict[str, Tensor] = {graph.input.name: integers.transpose(0, 1) if graph.sequences else integers}
     for node in image_pools(graph):
-        found[node.name] = node.apply(found[node.sources[0]])
-    return {name: value for name, value in found.items() if name != graph.input.name}
+        read = found[node.sources[0]]
+        found[node.name] = node.apply_to_steps(read, None, 1) if graph.sequences else node.apply(read)
+    del found[graph.input.name]
+    return {name: x.transpose(0, 1) for name, x in found.items()} if graph.sequences else found
 
 
 def _window_problems(graph: IntegerGraph, node: MaxPool) -> Iterator[str]:

@@ -14,13 +14,15 @@ from spikec.ir.leak import UNIT, UNITY
 from spikec.quantization.currents import READOUT
 from spikec.quantization.kernels import Float64
 from spikec.simulation import simulate
+from spikec.simulation.input_warning import unsaid
 
 
 def changed(network: SequenceNetwork, graph: ig.IntegerGraph, sequences: Float64, seen: FloatRun) -> tuple[int, float]:
     """Neuron-steps in which the integers fire and the float network does not, or the other way round. Where those are
     equal, as for few spikes or for a readout, what decides is how far membranes are off, in thresholds, and the output,
     in its own mean size."""
-    found = simulate(graph, sequences, record="membranes")
+    with unsaid():  # the import has spoken of them
+        found = simulate(graph, sequences, record="membranes")
     spikes, size = 0, float(np.abs(seen.output[:, -1]).mean())
     off = float(np.abs(found.logits - seen.output[:, -1]).mean()) / size if size else 0.0
     for name, raster in seen.spikes.items():

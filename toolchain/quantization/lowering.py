@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import nir
 import numpy as np
@@ -20,9 +21,11 @@ from spikec.conversion.network import SpikingNetwork
 from spikec.conversion.neurons import Neuron
 from spikec.errors import ConversionError, DoesNotFit, RangeError
 from spikec.ir import build, decode
+from spikec.ir.coding import Encoding
 from spikec.quantization.changes import lost
 from spikec.quantization.choices import choose, source_gains
 from spikec.quantization.currents import READOUT, Wiring, float64, wiring
+from spikec.quantization.frames import on_frames
 from spikec.quantization.kernels import Float64
 from spikec.quantization.maps import Current
 from spikec.quantization.max_pools import pool_nodes
@@ -33,12 +36,14 @@ from spikec.quantization.search import activity
 from spikec.quantization.sequences import sequence_graph
 from spikec.quantization.synapses import Names, synapse_nodes
 from spikec.simulation.golden import GoldenModel
+from spikec.simulation.input_warning import unsaid
 
 #: Units are made coarser at most this often, and this many times: beyond, weights would have no bits left.
 _ATTEMPTS, _COARSEST = 6, 64.0
 #: Entries of a matrix from which on the user is told of it.
 _LARGE_MATRIX = 2**20
 _FEWER = "use fewer timesteps (-T): coarser weights would have no bits left"
+_SHORTER = "use shorter sequences, of fewer frames: coarser weights would have no bits left"
 _ROUNDED_ANEW = (
     "the weights keep the units they were trained with: give bits (--bits 8) to round them anew, or fewer timesteps"
 )
@@ -48,6 +53,7 @@ def lower(
     network: SpikingNetwork | SequenceNetwork,
     precision: Precision | None = None,
     *,
+    frames: Any = None,
     format: str = defaults.FORMAT,
     force: bool = False,
 ) -> nir.NIRGraph:
@@ -58,6 +64,10 @@ def lower(
     ``format`` names what the target's registers hold (``generic24``, ``loihi1``, ``loihi2``, or a .toml file).
     With ``force``, a graph that does not fit them is written all the same, with a warning that lists what does not fit.
     ``tc.simulate(graph, images, overflow="format")`` shows what then happens on the target.
+
+    ``frames``: training sequences, numbers [N, steps, *input shape] or a list of sequences of different lengths. The
+    graph then reads sequences, one frame for each step, with as many steps as they have; ``network`` should have been
+    calibrated on the mean frame of each. Whole numbers that fit 8 bits stay as they are.
 
     Raises ``DoesNotFit`` with every number the format cannot hold, ``RangeError`` where a membrane can leave its range
     and does on the network's example images, even with coarser units, which are tried, with a warning; and
@@ -70,12 +80,21 @@ def lower(
     if isinstance(precision, type) or not isinstance(precision, Precision):
         raise ConversionError(f"expected a precision such as tc.Int8(per='layer'), got {precision!r}")
     if isinstance(network, SequenceNetwork):
+        if frames is not None:
+            raise ConversionError("frames are for networks of images; this one, of a NIR file, reads sequences already")
         return _lower_sequences(network, precision, load_format(format), force)
     if network.warm_up:
         raise ConversionError(
             "SRP has no integer form: its mask, one bit per neuron and image, has no place in a file; evaluate it in "
             "float by calling the network, or convert with another method"
         )
+    if frames is not None:
+        if isinstance(precision, Int8) and precision.units:
+            raise ConversionError(
+                "weights that were trained in integers keep the units they had with images, and frames have another "
+                "unit: give bits (--bits 8) to round them anew"
+            )
+        network = on_frames(network, frames)
     form = load_format(format)
     found = _within_range(network, precision, form)
     graph = found.graph
@@ -171,7 +190,10 @@ def integer_graph(
     wires = wires or wiring(network)
     coding = network.input_range
     names = Names({"input", "output", READOUT, *network.neurons, *wires.pools})
-    nodes: list[ig.Node] = [ig.InputNode("input", wires.input_shape, coding.dtype, coding.scale)]
+    encoding: Encoding = "constant" if network.frames is None else "sequence"
+    nodes: list[ig.Node] = [
+        ig.InputNode("input", wires.input_shape, coding.dtype, coding.scale, encoding=encoding, limit=coding.limit)
+    ]
     nodes += pool_nodes(wires, nodes[0], names)
     gains = source_gains(network, wires)
     for shape in ones_needed(wires.currents):
@@ -198,6 +220,7 @@ def integer_graph(
         source_sha256=network.provenance.source_sha256,
         info=network.provenance.settings | precision.settings(),
         format=form.name,
+        calibrated=network.calibrated,
     )
 
 
@@ -225,6 +248,7 @@ def _population(name: str, neuron: Neuron, current: Current, units: Units, sourc
 
 def _readout(network: SpikingNetwork, current: Current, units: Units, sources: tuple[str, ...]) -> ig.Readout:
     steps = max((neuron.averaged for neuron in network.neurons.values()), default=1)
+    steps = steps if network.frames is None else network.timesteps
     scale = float(units.unit[0]) / steps
     return ig.Readout(READOUT, sources, current.shape, np.zeros(current.shape, dtype=np.int64), scale)
 
@@ -239,7 +263,8 @@ def _check_range(made: _Ranged, form: NumberFormat, trained: bool) -> None:
         for name, (low, high) in made.overflows.items()
     ]
     if found:
-        raise RangeError(f"{'; '.join(found)}; {_ROUNDED_ANEW if trained else _FEWER}")
+        fewer = _SHORTER if made.graph.sequences else _FEWER
+        raise RangeError(f"{'; '.join(found)}; {_ROUNDED_ANEW if trained else fewer}")
 
 
 def _excess(made: _Ranged, form: NumberFormat) -> dict[str, float]:
@@ -261,7 +286,9 @@ def _overflows(
     loose = [name for name, b in ranges.membranes.items() if max(b.high, -b.low) > limit]
     if not loose:
         return {}
-    trace = GoldenModel(graph, measure=True, ranges=ranges).run(network.example, counts=False)
+    seen = network.example if network.frames is None else network.frames.listed
+    with unsaid():  # the conversion has spoken of its images
+        trace = GoldenModel(graph, measure=True, ranges=ranges).run(seen, counts=False)
     return {
         name: trace.membrane[name] for name in loose if max(trace.membrane[name][1], -trace.membrane[name][0]) > limit
     }

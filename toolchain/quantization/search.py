@@ -24,9 +24,13 @@ _RATIOS = np.array([1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5, 
 
 
 def activity(network: SpikingNetwork, wires: Wiring) -> dict[str, torch.Tensor]:
-    """Mean emission per step of every source on the example images, float64 [N, *shape]; the input in integers."""
-    coding = network.input_range
-    images = torch.from_numpy(integers(coding, network.example.cpu().numpy())).double()
+    """Mean emission per step of every source on the example images, float64 [N, *shape]; the input in integers, that of
+    sequences as the mean of its frames."""
+    coding, frames = network.input_range, network.frames
+    if frames is None:
+        images = torch.from_numpy(integers(coding, network.example.cpu().numpy())).double()
+    else:  # means of integers, since means of few events would round to nothing
+        images = torch.from_numpy(frames.mean(integers(coding, frames.frames)))
     images = images.unsqueeze(2) if images.ndim == 3 else images
     counts = network.counts(network.example)
     neurons = network.neurons

@@ -95,10 +95,9 @@ def rounded_graph(
     for name, current in nir_currents(network).items():
         neurons = network.neurons.get(network.readout or "") if name == READOUT else network.neurons[name]
         layer = _Layer(name, neurons, current, gains, precision, form, seen, network.readout or READOUT, shrink)
-        for of, steps in sorted({(a, steps) for (a, _), steps in network.delays.items()}):
-            delayed = ig.Delayed.named(of, network.shapes[of], steps)
-            if any(term.source == delayed.name for term in current.terms):
-                nodes.append(delayed)
+        every = {ig.Delayed.named(of, network.shapes[of], steps) for (of, _), steps in network.delays.items()}
+        late = {delayed.name: delayed for delayed in every}
+        nodes += [late[name] for name in sorted({term.source for term in current.terms} & late.keys())]
         sources, made = layer.synapses(names)
         nodes += [
             *made,
@@ -111,6 +110,7 @@ def rounded_graph(
         source_sha256=network.provenance.source_sha256,
         info=network.provenance.settings | precision.settings(),
         format=form.name,
+        calibrated=network.calibrated,
     )
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -9,7 +13,10 @@ from spikec.analysis.ranges import Ranges
 from spikec.analysis.widths import signed_bits
 from spikec.energy.counts import Counts, SynapseCounts
 from spikec.errors import DataError
+from spikec.evidence.comparison import beside
 from spikec.evidence.intervals import wilson
+from spikec.evidence.measures.choosing import Metric, Wanted, as_targets
+from spikec.evidence.quality import Rating, Ratings, outputs_of
 from spikec.ir.graph import IntegerGraph, Population, Readout
 from spikec.ir.operations import Synapse
 from spikec.reporting.numbers import TIMES
@@ -22,6 +29,9 @@ from spikec.reporting.value import (
     SynapseRow,
 )
 from spikec.simulation.trace import Trace
+
+if TYPE_CHECKING:
+    from spikec.training.images import Images
 
 Classes = npt.NDArray[np.int64]
 
@@ -38,6 +48,56 @@ def class_labels(labels: npt.ArrayLike, images: int, classes: int) -> Classes:
         wrong = values[~known][0]
         raise DataError(f"labels hold {wrong!s}; the classes of the network are the numbers 0 to {classes - 1}")
     return values.astype(np.int64)
+
+
+def targets(
+    labels: npt.ArrayLike,
+    images: int,
+    shapes: Mapping[str, tuple[int, ...]],
+    metric: Metric,
+) -> npt.NDArray[Any]:
+    """Labels as measures take them. A number for each image, where the network puts out several and no measure is asked
+    for, is a class; ``DataError`` where it names none. ``shapes``: of one output, by readout."""
+    values = np.asarray(labels)
+    sizes = [int(np.prod(shape)) for shape in shapes.values()]
+    if metric is None and len(sizes) == 1 and values.ndim < 2 and (sizes[0] > 1 or values.dtype.kind != "f"):
+        return class_labels(values, images, sizes[0])
+    return as_targets(values, images)
+
+
+def quality(
+    graph: IntegerGraph,
+    wanted: Sequence[Wanted],
+    trace: Trace,
+    longer: Trace,
+    data: Images,
+    ann_logits: npt.ArrayLike | None,
+    data_name: str,
+) -> tuple[Rating, ...]:
+    """All measures of ``trace``, with the values of ``longer`` after each step, and the trained network beside them:
+    its outputs ``ann_logits`` of the same inputs, else what the file holds of it."""
+    labels = data.targets(slice(0, len(data)))
+    ratings = Ratings(graph, wanted, bands=True)
+    ratings.add(trace, labels)
+    found = ratings.found(data)
+    if longer is not trace:
+        curves = Ratings(graph, wanted, bands=True)
+        curves.add(longer, labels)
+        pairs = zip(found, curves.found(), strict=True)
+        found = [replace(rating, by_step=curve.by_step, bands=curve.bands) for rating, curve in pairs]
+    if ann_logits is None:
+        return tuple(found)
+    given, own = np.asarray(ann_logits, np.float64), outputs_of(graph, trace)
+    result = []
+    for rating, one in zip(found, wanted, strict=True):
+        spiking = one.of(own)
+        if given.shape != spiking.shape:
+            raise DataError(
+                f"ann_logits has shape {given.shape}, the outputs of the same images have {spiking.shape}: give the "
+                "trained network's outputs"
+            )
+        result.append(replace(rating, network=beside(one, data_name, given, spiking, np.asarray(labels))))
+    return tuple(result)
 
 
 def proportion(count: int, total: int) -> Proportion:

@@ -16,6 +16,8 @@ from spikec.energy import Estimate, count
 from spikec.errors import DataError, GraphError
 from spikec.evidence.certificate import Certificate, certify
 from spikec.evidence.loss import loss
+from spikec.evidence.measures import Metric, measures_of
+from spikec.evidence.quality import output_shapes
 from spikec.ir import IntegerGraph, as_integer
 from spikec.reporting import collect
 from spikec.reporting.fits import estimates_of, fits_of
@@ -24,6 +26,7 @@ from spikec.reporting.sentences import SIMULATED
 from spikec.reporting.value import Fit, Report
 from spikec.simulation import simulate
 from spikec.simulation.encode import as_sequences
+from spikec.simulation.input_warning import input_loss, unsaid
 from spikec.simulation.trace import Trace
 
 if TYPE_CHECKING:
@@ -39,7 +42,8 @@ def report(
     graph: nir.NIRGraph | IntegerGraph,
     *,
     images: npt.ArrayLike,
-    labels: npt.ArrayLike,
+    labels: npt.ArrayLike | None,
+    metric: Metric = None,
     trace: Trace | None = None,
     curve_timesteps: int | None = None,
     estimates: Iterable[Estimate] | None = None,
@@ -59,16 +63,17 @@ def report(
     page, with the suffix ``.json``). ``path=None`` writes nothing. The files depend on the arguments and the installed
     versions only.
 
-    ``images``: float [N, *input shape], as the ANN takes them, or sequences as ``tc.simulate`` takes them; ``labels``
-    [N]. ``trace``: the execution of exactly
-    these images; without one the golden model runs here. Membranes are shown if the trace was made with
-    ``simulate(..., measure=True)``. ``curve_timesteps``: how far the accuracy curve goes. It goes beyond T only if a
-    longer run starts with the same steps: in the ``pipelined`` schedule without drain, with neurons that do not depend
-    on T. ``estimates``: in the order of the page; by default one for every energy profile, with the cores of the
-    placement, without chips that cannot hold the network. ``fits``: by default one for every chip. ``ann_logits``
-    [N, classes] of the same images give the paired comparison; ``ann_accuracy`` is only shown beside. ``date`` is
-    printed as given, else ``SOURCE_DATE_EPOCH`` decides. Raises ``DataError`` if images, labels and traces do not
-    belong together.
+    ``images``: float [N, *input shape], as the ANN takes them, or sequences as ``tc.simulate`` takes them; ``labels``:
+    classes, integers [N]; masks, integers [N, H, W]; numbers to predict, floats [N, ...]; None: there are none, and no
+    quality is measured. ``metric``: measures of quality (:func:`spikec.quality`); by default what the labels ask for.
+    ``trace``: the execution of exactly these images; without one the golden model runs here. Membranes are shown if the
+    trace was made with ``simulate(..., measure=True)``. ``curve_timesteps``: how far the curve of quality goes. It goes
+    beyond T only if a longer run starts with the same steps: in the ``pipelined`` schedule without drain, with neurons
+    that do not depend on T. ``estimates``: in the order of the page; by default one for every energy profile, with the
+    cores of the placement, without chips that cannot hold the network. ``fits``: by default one for every chip.
+    ``ann_logits`` [N, *shape], the trained network's outputs for the same images, give the paired comparison;
+    ``ann_accuracy`` is only shown beside. ``date`` is printed as given, else ``SOURCE_DATE_EPOCH`` decides. Raises
+    ``DataError`` if images, labels and traces do not belong together.
     """
     integer = as_integer(graph)
     pixels = np.asarray(as_sequences(integer.input, images)[0] if integer.sequences else images)
@@ -77,7 +82,12 @@ def report(
             raise DataError("curve_timesteps needs an image that stays the same; a sequence ends with its last frame")
         integer = integer.lasting(pixels.shape[1])
     number = len(pixels) if pixels.ndim else 0
-    classes = collect.class_labels(labels, number, integer.readout.v_init.size)
+    shapes = output_shapes(integer)
+    targets = np.zeros(number, np.int64) if labels is None else collect.targets(labels, number, shapes, metric)
+    wanted = () if labels is None else measures_of(metric, shapes, targets)
+    classes = targets if any(one.name == "top-1" for one in wanted) else None
+    if classes is None and ann_accuracy is not None:
+        raise DataError("ann_accuracy is that of a network that classifies; give ann_logits, the network's outputs")
     made = trace if trace is not None else _run(integer, images)
     if made.images != number:
         raise DataError(f"the trace holds {made.images} images, {number} were given; pass those it was made with")
@@ -85,25 +95,29 @@ def report(
         found, placements = fits_of(integer)
         fits = found if fits is None else fits
         if estimates is None:
-            sample = made if made.events else simulate(integer, pixels[:SPREAD_IMAGES])
+            with unsaid():
+                sample = made if made.events else simulate(integer, pixels[:SPREAD_IMAGES])
             estimates = estimates_of(integer, sample, placements)
-    counts = count(integer, made)
+    counts, longer = count(integer, made), _longer(integer, pixels, curve_timesteps) or made
+    data = _Labelled(images if isinstance(images, list) else pixels, targets)
     result = Report(
         title=title or f"{data_name or 'Network'}, T = {integer.timesteps}",
         simulated=SIMULATED,
         data_name=data_name,
         images=number,
         network=collect.network(integer, counts, made),
-        accuracy=collect.accuracy(made, classes, ann_logits, ann_accuracy),
-        curve=collect.curve(_longer(integer, pixels, curve_timesteps) or made, classes),
+        accuracy=None if classes is None else collect.accuracy(made, classes, ann_logits, ann_accuracy),
+        curve=() if classes is None else collect.curve(longer, classes),
         populations=collect.populations(integer, made, counts, bounds(integer)),
         synapses=collect.synapses(integer, counts),
         fits=tuple(fits),
         energies=tuple(estimates),
         verification=verification,
         certificate=_certificate(integer, pixels[:CERTIFIED_IMAGES]),
-        provenance=provenance(integer, made, pixels, labels, seed=seed, command=command, date=date),
-        loss=loss(integer, _Labelled(pixels, classes), made.predictions == classes),
+        provenance=provenance(integer, made, pixels, targets, seed=seed, command=command, date=date),
+        loss=None if classes is None else loss(integer, data, made.predictions == classes),
+        quality=collect.quality(integer, wanted, made, longer, data, ann_logits, data_name),
+        coding=input_loss(integer, made.coding),
     )
     if path is not None:
         result.write(path, json_path)
@@ -111,9 +125,9 @@ def report(
 
 
 class _Labelled:
-    """Arrays as a labelled set gives them."""
+    """Arrays, or sequences of different lengths, as a labelled set gives them."""
 
-    def __init__(self, images: npt.NDArray[Any], labels: npt.NDArray[np.int64]) -> None:
+    def __init__(self, images: Any, labels: npt.NDArray[Any]) -> None:
         self._images, self._labels = images, labels
 
     def __len__(self) -> int:
@@ -134,7 +148,8 @@ def _run(graph: IntegerGraph, images: Any) -> Trace:
 def _certificate(graph: IntegerGraph, images: npt.NDArray[Any]) -> Certificate | None:
     """The lossless certificate; None if the quantised network cannot be written down."""
     try:
-        return certify(graph, images)
+        with unsaid():  # the report speaks of all images
+            return certify(graph, images)
     except GraphError:
         return None
 
@@ -145,4 +160,5 @@ def _longer(graph: IntegerGraph, images: npt.NDArray[Any], timesteps: int | None
         return None
     if not all(population.neuron.extends for population in graph.populations):
         return None
-    return simulate(replace(graph, timesteps=timesteps, content_sha256=""), images, counts=False)
+    with unsaid():
+        return simulate(replace(graph, timesteps=timesteps, content_sha256=""), images, counts=False)

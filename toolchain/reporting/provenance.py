@@ -43,9 +43,11 @@ def provenance(
 
 
 def data_sha256(images: npt.ArrayLike, labels: npt.ArrayLike) -> str:
-    """Hash of both arrays: type, shape and bytes in C order, images as float32 and labels as int64."""
+    """Hash of both arrays: type, shape and bytes in C order, images as float32, labels as int64 or, where they are
+    numbers to predict, as float32."""
     digest = hashlib.sha256()
-    for array, dtype in ((images, np.dtype("<f4")), (labels, np.dtype("<i8"))):
+    number = np.dtype("<f4" if np.asarray(labels).dtype.kind == "f" else "<i8")
+    for array, dtype in ((images, np.dtype("<f4")), (labels, number)):
         values = np.ascontiguousarray(np.asarray(array), dtype=dtype)
         digest.update(f"{dtype.str}{values.shape}".encode())
         digest.update(values.tobytes())

@@ -10,22 +10,23 @@ if TYPE_CHECKING:
     from spikec.energy import Estimate
     from spikec.evidence.certificate import Certificate
     from spikec.evidence.crosscheck import Crosscheck
-    from spikec.reporting.value import Fit, Report
+    from spikec.evidence.quality import Rating
+    from spikec.reporting.value import Accuracy, Fit, Report
 
 SIMULATED = "Integer model simulated on CPU; never run on a chip."
 
 
-def accuracy(report: Report) -> str:
+def accuracy(known: Accuracy) -> str:
     """``"99.1 % of 449 images (95 % interval 97.7 to 99.7 %)"``."""
-    snn = report.accuracy.snn
+    snn = known.snn
     return f"{proportion(snn)} of {grouped(snn.total)} images (95 % interval {interval(snn)})"
 
 
 def ann(report: Report) -> str | None:
     known = report.accuracy
-    if known.ann is not None:
+    if known is not None and known.ann is not None:
         return f"{proportion(known.ann)} ({interval(known.ann)})"
-    if known.ann_stated is not None:
+    if known is not None and known.ann_stated is not None:
         return percent(known.ann_stated, 2) + " (as stated)"
     cost = report.loss
     return None if cost is None else f"{percent(cost.network / cost.images, 2)} of {grouped(cost.images)} images"
@@ -36,9 +37,22 @@ def loss(report: Report) -> list[str]:
     return [] if report.loss is None else [f"{line[0].upper()}{line[1:]}." for line in report.loss.sentences]
 
 
-def paired(report: Report) -> str | None:
+def quality(rating: Rating) -> list[str]:
+    """A measure with its interval, the trained network beside it, and where the difference comes from."""
+    lines = [f"{rating.title} {rating.quality.text}", *([] if rating.network is None else rating.network.sentences)]
+    return [f"{line[0].upper()}{line[1:]}." for line in lines]
+
+
+def coding(report: Report) -> list[str]:
+    """What the input coding lost, and what is wrong with the images."""
+    found = report.coding
+    if found is None:
+        return []
+    return [f"{each[0].upper()}{each[1:]}." for each in (str(found), found.warning) if each]
+
+
+def paired(known: Accuracy) -> str | None:
     """How the two networks differ on the same images."""
-    known = report.accuracy
     if known.agreement is None:
         return None
     total = grouped(known.agreement.total)
@@ -86,10 +100,17 @@ def at_least(energy: Estimate) -> str:
 
 def verdict(report: Report) -> str:
     """The report in one sentence."""
-    known = ann(report)
-    parts = [f"At T = {report.network.timesteps} the integer network classifies {accuracy(report)} correctly"]
-    if known:
-        parts.append(f"the ANN {known}")
+    parts, at = [], f"At T = {report.network.timesteps} the integer network"
+    if report.accuracy is not None:
+        known = ann(report)
+        parts += [f"{at} classifies {accuracy(report.accuracy)} correctly", *([f"the ANN {known}"] if known else [])]
+    for rating in report.other_quality:
+        other = rating.network
+        own = "" if other is None else f", the trained network {other.measure.written(other.network)}"
+        said = f"{rating.title} {rating.quality.text}{own}"
+        parts.append(said if parts else f"{at} reaches a {said}")
+    if not parts:
+        parts.append(f"{at} ran without labels, so no quality is known")
     if report.energies:
         first = report.energies[0]
         spent = f"{at_least(first)}{quantiles(first.total, 'J')} per inference"

@@ -19,12 +19,8 @@ def summary(report: Report) -> str:
             f"T = {net.timesteps}, {net.schedule}; {grouped(net.neurons)} neurons, {grouped(net.weights)} weights",
         ),
         ("data", f"{report.data_name or 'unnamed'}, {grouped(report.images)} images"),
-        ("accuracy", sentences.accuracy(report)),
-        ("ANN", sentences.ann(report) or "not given"),
-        *(
-            ("loss" if i == 0 else "", line)
-            for i, line in enumerate([] if report.loss is None else report.loss.sentences)
-        ),
+        *_quality(report),
+        *(("input" if i == 0 else "", line) for i, line in enumerate(sentences.coding(report))),
         ("verified", sentences.verification(report.verification)),
         ("quantised", sentences.certificate(report.certificate)),
         (
@@ -43,6 +39,18 @@ def summary(report: Report) -> str:
     lines += [f"  {name:<{width}}  {value}" for name, value in facts]
     lines += ["", *_layers(report)]
     return "\n".join(lines)
+
+
+def _quality(report: Report) -> list[tuple[str, str]]:
+    facts = []
+    if report.accuracy is not None:
+        facts += [("accuracy", sentences.accuracy(report.accuracy)), ("ANN", sentences.ann(report) or "not given")]
+        lines = [] if report.loss is None else report.loss.sentences
+        facts += [("loss" if i == 0 else "", line) for i, line in enumerate(lines)]
+    for rating in report.other_quality:
+        facts.append((rating.name, f"{rating.title} {rating.quality.text}"))
+        facts += [("", line) for line in ([] if rating.network is None else rating.network.sentences)]
+    return facts
 
 
 def _layers(report: Report) -> list[str]:

@@ -16,6 +16,8 @@ from spikec.energy import Estimate
 from spikec.evidence.certificate import Certificate
 from spikec.evidence.crosscheck import Crosscheck
 from spikec.evidence.loss import Loss
+from spikec.evidence.quality import Rating
+from spikec.simulation.input_warning import InputLoss
 
 
 @dataclass(frozen=True)
@@ -145,8 +147,10 @@ class Provenance:
 class Report:
     """Everything said about one deployment on one data set. ``print`` it, ``to_json`` it, ``write`` it.
 
+    ``accuracy`` is None, and ``curve`` empty, where it is not among the measures; ``quality`` holds all of them.
     ``certificate`` is None where the quantised network cannot be written down, ``loss`` where the trained network was
-    not measured on any of these images when it was exported.
+    not measured on any of these images when it was exported, ``coding`` where the target does not say what the input
+    coding lost.
     """
 
     title: str
@@ -154,7 +158,7 @@ class Report:
     data_name: str
     images: int
     network: Network
-    accuracy: Accuracy
+    accuracy: Accuracy | None
     curve: tuple[CurvePoint, ...]
     populations: tuple[PopulationRow, ...]
     synapses: tuple[SynapseRow, ...]
@@ -164,6 +168,13 @@ class Report:
     certificate: Certificate | None
     provenance: Provenance
     loss: Loss | None = None
+    quality: tuple[Rating, ...] = ()
+    coding: InputLoss | None = None
+
+    @property
+    def other_quality(self) -> tuple[Rating, ...]:
+        """All measures but accuracy."""
+        return tuple(rating for rating in self.quality if rating.name != "top-1")
 
     @property
     def synops_per_image(self) -> float:

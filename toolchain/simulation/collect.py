@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from spikec.ir.graph import IntegerGraph
+from spikec.ir.input_statistics import CodedInput, joined
 from spikec.ir.pools import image_pools, pooled_images
 from spikec.simulation.emission import Result, separate_events
 from spikec.simulation.registers import Watch
@@ -56,14 +57,18 @@ class Collector:
         self._event_totals = {name: np.zeros(shapes[name], np.int64) for name in (signed if counts else ())}
         self._output, self._curve, self._steps = Rows(total), Rows(total), Rows(total)
         self._early = False
+        self._coding: list[CodedInput] = []
         self._input_events = np.zeros(graph.input.shape, np.int32)
         self._pooled_events = {pool.name: np.zeros(pool.output_shape, np.int32) for pool in image_pools(graph)}
 
-    def add(self, result: Result, integers: Tensor) -> None:
-        """Append one chunk; ``integers`` [N, *input shape] are the images it ran, with steps after N in sequences."""
+    def add(self, result: Result, integers: Tensor, coding: CodedInput) -> None:
+        """Append one chunk; ``integers`` [N, *input shape] are the images it ran, with steps after N in sequences;
+        ``coding``: what was lost on the way to them."""
+        self._coding.append(coding)
         frames = integers.flatten(0, 1) if self._graph.sequences else integers
         self._input_events += torch.count_nonzero(frames, dim=0).cpu().numpy().astype(np.int32)
-        for name, pixels in pooled_images(self._graph, frames).items():
+        for name, sent in pooled_images(self._graph, integers).items():
+            pixels = sent.flatten(0, 1) if self._graph.sequences else sent
             self._pooled_events[name] += torch.count_nonzero(pixels, dim=0).cpu().numpy().astype(np.int32)
         self._output.add(result.readout[-1], np.int64)
         if result.steps is not None:
@@ -118,6 +123,7 @@ class Collector:
             timesteps=self._graph.timesteps,
             extra_steps=self._graph.emission_steps - self._graph.timesteps,
             seconds=seconds,
+            coding=joined(self._coding),
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,8 +10,9 @@ import numpy.typing as npt
 import torch
 
 from spikec.errors import DataError
-from spikec.ir.coding import InputNode, integers
-from spikec.ir.types import Int64, lifted
+from spikec.ir.coding import InputNode, rounded
+from spikec.ir.input_statistics import CodedInput, code
+from spikec.ir.types import TIMESTEPS_MAX, Int64, lifted
 
 
 def as_images(node: InputNode, images: npt.ArrayLike | torch.Tensor) -> npt.NDArray[np.floating[Any]]:
@@ -71,6 +71,8 @@ def as_sequences(node: InputNode, sequences: Any) -> tuple[npt.NDArray[np.floati
         if len(array) == 0:
             raise DataError(f"sequence {number} has no steps")
     lengths = np.array([len(array) for array in arrays], dtype=np.int64)
+    if lengths.max() > TIMESTEPS_MAX:
+        raise DataError(f"sequence {lengths.argmax()} has {lengths.max()} steps; the most is {TIMESTEPS_MAX}")
     whole = np.zeros((len(arrays), int(lengths.max()), *node.shape), np.result_type(*arrays, np.float32))
     for row, array in zip(whole, arrays, strict=True):
         row[: len(array)] = array
@@ -93,26 +95,31 @@ def encode(node: InputNode, images: npt.ArrayLike | torch.Tensor, *, first: int 
 
     ``images``: float [N, *node.shape] in the units the network was trained with. Returns int64 [N, *node.shape]. The
     quotient is taken in float64. Raises ``DataError`` for a wrong shape or dtype, no images, values that are not
-    finite, and sequences beyond ``node.limit``; ``first`` is the number of the first image in that message. Sequences
-    without a limit are cut to the range, with a warning.
+    finite, and sequences beyond ``node.limit``; ``first`` is the number of the first image in that message.
     """
+    return encoded(node, images, first=first)[0]
+
+
+def encoded(
+    node: InputNode, images: npt.ArrayLike | torch.Tensor, *, first: int = 0, lengths: Int64 | None = None
+) -> tuple[Int64, CodedInput]:
+    """:func:`encode`, and what the coding did to the images: :func:`spikec.simulation.input_warning.told` says it.
+    ``lengths`` [N]: where sequences end early."""
     array = as_images(node, images)
     finite = np.isfinite(array)
     if not finite.all():
         index = tuple(int(i) for i in np.argwhere(~finite)[0])
         number, position = first + index[0], list(index[1:])
         raise DataError(f"image {number} holds {array[index]} at {position}; every value must be finite")
-    if node.encoding == "sequence":
-        whole = np.rint(array / node.scale)
+    if node.encoding == "sequence" and node.limit is not None:
+        whole = rounded(node, array)
         beyond = (whole < node.low) | (whole > node.high)
-        known = f"values from {node.low * node.scale:g} to {node.high * node.scale:g}"
-        if beyond.any() and node.limit is None:
-            warnings.warn(f"the network was made for {known}; sequences hold others, which are cut", stacklevel=2)
-        elif beyond.any():
+        if beyond.any():
             index = tuple(int(i) for i in np.argwhere(beyond)[0])
             value, place = array[index], list(index[1:])
+            known = f"values from {node.low * node.scale:g} to {node.high * node.scale:g}"
             raise DataError(
                 f"sequence {first + index[0]} holds {value} at {place}; the network was made for {known}: "
                 "export it with sequences that hold such ones"
             )
-    return integers(node, array)
+    return code(node, array, lengths)

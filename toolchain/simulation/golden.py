@@ -30,11 +30,12 @@ from spikec.ir.types import Int64
 from spikec.simulation.collect import Collector
 from spikec.simulation.early_exit import EarlyExit, early_exit_of
 from spikec.simulation.emission import Result
-from spikec.simulation.encode import as_images, as_sequences, encode
+from spikec.simulation.encode import as_images, as_sequences, encoded
 from spikec.simulation.engines.counts_by_layer import CountsByLayer
 from spikec.simulation.engines.counts_by_step import CountsByStep, supports
 from spikec.simulation.engines.general import Network
 from spikec.simulation.exactness import checked_device, exact_arithmetic, keep_freed_memory
+from spikec.simulation.input_warning import told
 from spikec.simulation.registers import EXACT, Overflow, Registers, Watch, registers
 from spikec.simulation.trace import Trace
 
@@ -188,10 +189,12 @@ class GoldenModel:
         with exact_arithmetic(threads, self._device):
             for part in stream:
                 for first in range(0, len(part), size):
-                    integers = torch.as_tensor(encode(self._graph.input, part[first : first + size], first=done))
-                    ends = None if lengths is None else torch.as_tensor(lengths[done : done + len(integers)])
+                    chunk = part[first : first + size]
+                    own = None if lengths is None else lengths[done : done + len(chunk)]
+                    found, coding = encoded(self._graph.input, chunk, first=done, lengths=own)
+                    integers, ends = torch.as_tensor(found), None if own is None else torch.as_tensor(own)
                     result = self._run(integers, watches, rule, ends, events=bool(counts), spikes=record is not None)
-                    collector.add(result, integers)
+                    collector.add(result, integers, coding)
                     collector.add_membranes({w.layer: w.take() for w in watches.values() if w.kept is not None}, ends)
                     done += len(integers)
                     for watch in watches.values():
@@ -200,7 +203,9 @@ class GoldenModel:
                         progress(done, total)
         if done == 0:
             raise DataError("the iterator of images gave no batch; give at least one image")
-        return collector.trace(watches, time.perf_counter() - started)
+        trace = collector.trace(watches, time.perf_counter() - started)
+        told(self._graph, trace.coding, stacklevel=3)
+        return trace
 
     def _keep_membranes(self, watches: dict[str, Watch]) -> None:
         if self._graph.schedule != "pipelined" or self._graph.timing.rehearsal or not isinstance(self._engine, Network):
@@ -250,7 +255,7 @@ def _prepared(graph: IntegerGraph, measure: bool, registers: Registers, device: 
 
 def fingerprint(graph: IntegerGraph) -> bytes:
     """A hash of everything that decides what a graph computes, metadata and node order included."""
-    digest = hashlib.blake2b(repr((graph.timesteps, graph.schedule, graph.drain)).encode())
+    digest = hashlib.blake2b(repr((graph.timesteps, graph.schedule, graph.drain, graph.calibrated)).encode())
     for node in graph:
         for part in (node, node.neuron) if isinstance(node, Population) else (node,):
             digest.update(repr(type(part)).encode())

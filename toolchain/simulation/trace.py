@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from spikec.ir.input_statistics import CodedInput
 from spikec.simulation.registers import Place
 
 Array = npt.NDArray[np.generic]
@@ -46,7 +47,8 @@ class Trace:
     - ``steps`` int64 [N], with early exit or with sequences of different lengths: steps that each image ran. Its
       output, counts, events and rasters are those up to there; later entries of a raster are 0, later ones of the curve
       repeat the output;
-    - ``input_events`` int32 [*input shape]: number of images, or of all frames of sequences, in which the pixel is not
+    - ``coding``: values of the images that the input coding clipped or rounded to zero, in all and by image;
+      ``input_events`` int32 [*input shape]: number of images, or of all frames of sequences, in which the pixel is not
       zero; ``pooled_events``: the
       same for each max pool of the image, by name; ``extra_steps``: drain or calibration steps beyond T, per layer;
       ``info``: what the target says about the run, in words; ``target_steps``: the steps of the target itself, where
@@ -82,6 +84,7 @@ class Trace:
     first_overflow: dict[str, Place] = field(default_factory=dict)
     steps: npt.NDArray[np.int64] | None = None
     target_steps: TargetSteps | None = None
+    coding: CodedInput | None = None
 
     @property
     def images(self) -> int:

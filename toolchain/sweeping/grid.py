@@ -33,7 +33,7 @@ from spikec.conversion import methods
 from spikec.data_files import read_toml
 from spikec.deployment.checks import method_parts
 from spikec.deployment.configuration import SETTINGS, Configuration
-from spikec.deployment.filling import fill, with_files
+from spikec.deployment.filling import ON_FRAMES, fill, with_files
 from spikec.errors import DataError
 from spikec.words import unknown
 
@@ -208,6 +208,8 @@ def _run(point: dict[str, Any]) -> Run:
         values["method"], values["options"] = method_parts(values["method"])
     values["energy"] = tuple(dict.fromkeys(values.get("energy", ())))
     configuration, refused = fill(values)
+    if configuration.frames:
+        refused = DataError(f"a sweep measures images: {ON_FRAMES}")
     return Run(with_files(configuration), None if refused is None else str(refused))
 
 

@@ -25,6 +25,7 @@ from spikec.ir import IntegerGraph
 from spikec.ir.walks import latency_steps
 from spikec.simulation import Trace
 from spikec.sweeping.store import DONE, FAILED, REFUSED, Result, failure, result
+from spikec.training.targets import only_classes
 
 if TYPE_CHECKING:
     from torch import nn
@@ -73,6 +74,7 @@ def _measured(run: Configuration) -> dict[str, Any]:
 def figures(run: Configuration, graph: IntegerGraph, images: Dataset, network: Predictions) -> dict[str, Any]:
     """What a result says of a deployment, measured on ``images``. ``network``: the classes that the trained network
     itself gives them."""
+    only_classes("a sweep compares accuracy", run.data, images.labels)
     classes = graph.readout.v_init.size
     if int(images.labels.max()) >= classes:
         raise DataError(f"{run.model} knows {classes} classes, {run.data} has label {images.labels.max()}")

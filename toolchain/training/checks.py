@@ -10,6 +10,7 @@ from torch import nn
 
 from spikec.errors import ConversionError, DataError
 from spikec.training.images import Images
+from spikec.training.targets import only_classes
 
 
 def images_of(name: str, data: Any) -> None:
@@ -53,6 +54,8 @@ def fitting_network(model: nn.Module, data: dict[str, Images], device: str) -> N
         raise ConversionError("the network has no parameters that could be trained")
     model.eval()
     for name, images in data.items():
+        labels = images.targets(slice(0, len(images)))
+        only_classes("training minimises the cross entropy of classes", name, labels.numpy())
         # Two images, since a network may squeeze away a batch of one. The slice has both ends, as in training.
         first = images.images(slice(0, 2)).to(device)
         try:
@@ -63,7 +66,6 @@ def fitting_network(model: nn.Module, data: dict[str, Images], device: str) -> N
         if not isinstance(logits, torch.Tensor) or logits.ndim != 2:
             given = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
             raise ConversionError(f"the network must give logits [N, classes] for a batch of images, not {given}")
-        labels = images.targets(slice(0, len(images)))
         low, high = int(labels.min()), int(labels.max())
         if low < 0 or high >= logits.shape[1]:
             raise DataError(

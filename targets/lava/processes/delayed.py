@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.model.py.model import PyLoihiProcessModel
 from lava.magma.core.model.py.ports import PyInPort, PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.process.variable import Var
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
@@ -19,36 +21,49 @@ from spikec.targets.lava.processes.window import Window
 
 
 class Delayed(AbstractProcess):  # type: ignore[misc]
-    """Passes on, at once, what it listens to sends within a window, except at the last ``late`` steps: what was sent
-    then must not reach the next window."""
+    """Passes on what it listens to sends within a window, at once, or as many logical steps later as ``more`` has for
+    each place; except at the last ``late`` steps: what would leave then must not reach the next window."""
 
-    def __init__(self, *, name: str, shape: tuple[int, ...], **settings: Any) -> None:
+    def __init__(self, *, name: str, shape: tuple[int, ...], more: npt.NDArray[np.int64], **settings: Any) -> None:
         super().__init__(name=name, shape=shape, **settings)
         self.s_in, self.a_out = InPort(shape=shape), OutPort(shape=shape)
+        self.more = Var(shape=more.shape, init=more)
 
 
 @implements(proc=Delayed, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
 class PyDelayed(PyLoihiProcessModel):  # type: ignore[misc]
-    """A gate; Lava's own neurons also fire outside windows, and that stays behind it."""
+    """A gate that may hold things back; Lava's own neurons also fire outside windows, and that stays behind it."""
 
     message: ClassVar[Any] = np.int32
 
     s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
     a_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
+    more: npt.NDArray[np.int64] = LavaPyType(np.ndarray, np.int64, precision=24)
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         get = proc_params.get
         self._window, self._late = Window.of(get), get("late")
         self._silence = np.zeros(get("shape"), self.message)
+        self._held: list[npt.NDArray[Any]] = []  # what was emitted in this window, the latest first
         self._beat = Heartbeat(get("job"), get("index"))
 
     def run_spk(self) -> None:
         """One Lava step."""
         emitted = self.s_in.recv()
         at = self._window.at(self.time_step)
-        passes = at is not None and at[1] < self._window.steps - self._late
-        self.a_out.send(emitted.astype(self.message, copy=False) if passes else self._silence)
+        self.a_out.send(self._silence if at is None else self._passed(at[1], emitted))
         self._beat(self.time_step)
+
+    def _passed(self, step: int, emitted: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """What leaves at a step of a window, in which ``emitted`` arrives."""
+        self._held = [emitted.astype(self.message), *(self._held[: int(self.more.max())] if step else [])]
+        if step >= self._window.steps - self._late:
+            return self._silence
+        found = self._silence.copy()
+        for late, sent in enumerate(self._held):
+            places = self.more == late
+            found[places] = sent[places]
+        return found

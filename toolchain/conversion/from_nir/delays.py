@@ -11,25 +11,26 @@ from spikec.conversion.from_nir import REFUSED
 from spikec.conversion.from_nir.dynamics import FIRING
 from spikec.conversion.from_nir.feedback import Edge
 from spikec.errors import GraphError
+from spikec.ir.delays import Steps, settled
 from spikec.ir.types import TIMESTEPS_MAX
 
 
 def without_delays(
     nodes: Mapping[str, nir.NIRNode], edges: set[Edge], dt: float | None
-) -> tuple[dict[str, nir.NIRNode], set[Edge], dict[Edge, int]]:
-    """Nodes and edges without Delay nodes, and the steps by which edges are late where there was one.
+) -> tuple[dict[str, nir.NIRNode], set[Edge], dict[Edge, Steps]]:
+    """Nodes and edges without Delay nodes, and the steps by which edges are late where there was one: one number, or
+    one for each sender.
 
     A delay is the nearest whole number of steps. Raises :class:`GraphError` where a Delay delays anything but spikes or
-    the input, where its neurons differ, and where a node reads the same both early and late: a file joins two nodes
-    once.
+    the input, and where a node reads the same both early and late: a file joins two nodes once.
     """
     held = {name: node for name, node in nodes.items() if not isinstance(node, nir.Delay)}
-    late: dict[Edge, int] = {}
+    late: dict[Edge, Steps] = {}
     kept: set[Edge] = set()
     for source, target in sorted(edges):
         if isinstance(nodes.get(target), nir.Delay):
             continue
-        origins = {source: 0}
+        origins: dict[str, Steps] = {source: 0}
         for _ in nodes:  # at most all of them in a row
             origins = _unwound(nodes, edges, origins, dt)
         if any(isinstance(nodes.get(name), nir.Delay) for name in origins):
@@ -47,28 +48,32 @@ def without_delays(
 
 
 def _unwound(
-    nodes: Mapping[str, nir.NIRNode], edges: set[Edge], origins: dict[str, int], dt: float | None
-) -> dict[str, int]:
+    nodes: Mapping[str, nir.NIRNode], edges: set[Edge], origins: dict[str, Steps], dt: float | None
+) -> dict[str, Steps]:
     """Sources in place of the Delay nodes among ``origins``, with the steps that pass until what they send arrives."""
-    found: dict[str, int] = {}
+    found: dict[str, Steps] = {}
     for name, steps in origins.items():
         node = nodes.get(name)
         before = [a for a, b in edges if b == name] if isinstance(node, nir.Delay) else [name]
-        more = _steps(name, node, dt) if isinstance(node, nir.Delay) else 0
+        total = _later(name, steps, node, dt) if isinstance(node, nir.Delay) else steps
         for each in before:
-            if found.get(each, steps + more) != steps + more:
+            if found.get(each, total) != total:
                 raise GraphError(f"{REFUSED}{each} is read with two different delays")
-            found[each] = steps + more
+            found[each] = total
     return found
 
 
-def _steps(name: str, node: nir.Delay, dt: float | None) -> int:
-    delay = np.unique(np.asarray(node.delay, dtype=np.float64))
-    if delay.size != 1 or not np.isfinite(delay[0]) or delay[0] < 0:
-        raise GraphError(f"{REFUSED}{name}: delays must be one number for the layer, at least 0")
-    if delay[0] and dt is None:
+def _later(name: str, steps: Steps, node: nir.Delay, dt: float | None) -> Steps:
+    """``steps``, and those of a Delay node before them."""
+    delay = np.asarray(node.delay, dtype=np.float64).reshape(-1)
+    if not delay.size or not np.isfinite(delay).all() or (delay < 0).any():
+        raise GraphError(f"{REFUSED}{name}: delays must be numbers of at least 0")
+    if delay.any() and dt is None:
         raise GraphError(f"{REFUSED}{name}: a delay needs the length of a step: give dt (--dt)")
-    steps = round(float(delay[0]) / (dt or 1.0))
-    if steps > TIMESTEPS_MAX:
-        raise GraphError(f"{REFUSED}{name}: a delay of {steps} steps; the most is {TIMESTEPS_MAX}")
-    return steps
+    each = np.rint(delay / (dt or 1.0))
+    if each.max() > TIMESTEPS_MAX:
+        raise GraphError(f"{REFUSED}{name}: a delay of {each.max():.0f} steps; the most is {TIMESTEPS_MAX}")
+    more = settled(each.astype(np.int64))
+    if not isinstance(steps, int) and not isinstance(more, int) and len(steps) != len(more):
+        raise GraphError(f"{REFUSED}{name}: it has {len(more)} delays, and the Delay behind it {len(steps)}")
+    return settled(np.array(steps, dtype=np.int64) + np.array(more, dtype=np.int64))

@@ -7,6 +7,7 @@ None of it is guessed; the caller says it.
 from __future__ import annotations
 
 import os
+import warnings
 from typing import Literal
 
 import nir
@@ -19,9 +20,10 @@ from spikec.arguments import whole_number
 from spikec.conversion.from_nir import REFUSED
 from spikec.conversion.from_nir.naming import legal_names
 from spikec.conversion.from_nir.translating import Translator
+from spikec.conversion.input_scale import choose_range
 from spikec.conversion.network import Provenance, SpikingNetwork
-from spikec.conversion.to_spiking import as_images, input_range
-from spikec.errors import ConversionError, DataError, GraphError
+from spikec.conversion.to_spiking import as_images
+from spikec.errors import ConversionError, DataError, GraphError, InputWarning
 from spikec.ir.coding import InputRange
 from spikec.ir.metadata import metadata_of
 from spikec.ir.profile.files import read_nir
@@ -84,13 +86,19 @@ def import_nir(
         raise DataError(
             f"example has images of shape {tuple(images.shape[1:])}, the NIR graph takes {translator.input_shape}"
         )
+    chosen = choose_range(images)
+    if coding is None:
+        for sentence in chosen.remarks:
+            warnings.warn(sentence, InputWarning, stacklevel=2)
+        images = chosen.held(images)
     settings = {"method": "nir", "reset": reset, "v_init": v_init, "timesteps": str(timesteps)}
     return SpikingNetwork(
         fx.GraphModule(translator.modules, translator.graph),
         timesteps=timesteps,
         schedule="pipelined",
         drain=0,
-        input_range=coding or input_range(images),
+        input_range=coding or chosen.coding,
+        calibrated=chosen.statistics if coding is None else None,
         example=images[-_KEPT_EXAMPLES:],
         provenance=Provenance("nir", content_sha256(graph), settings),
     ).eval()

@@ -14,6 +14,7 @@ from spikec.conversion.from_nir.dynamics import Dynamics
 from spikec.conversion.from_nir.sequences import SequenceNetwork
 from spikec.conversion.from_nir.shapes import aligned, kernel_of, pads_of, pair, strides_of
 from spikec.ir.coding import integers
+from spikec.ir.delays import Steps, by_delay
 
 Float64 = npt.NDArray[np.float64]
 
@@ -52,7 +53,7 @@ def run_float(network: SequenceNetwork, sequences: Float64, *, coded: bool = Tru
                 sent[name] = sequences[:, step]
                 continue
             parts = [
-                _before(network, fired, sequences, a, step - network.delays[a, name])
+                _before(network, fired, sequences, a, step, network.delays[a, name])
                 if (a, name) in network.delays
                 else sent[a]
                 for a in network.sources[name]
@@ -84,12 +85,15 @@ def run_float(network: SequenceNetwork, sequences: Float64, *, coded: bool = Tru
 
 
 def _before(
-    network: SequenceNetwork, fired: dict[str, list[Float64]], sequences: Float64, name: str, step: int
+    network: SequenceNetwork, fired: dict[str, list[Float64]], sequences: Float64, name: str, step: int, steps: Steps
 ) -> Float64:
-    """What neurons, or the input, sent at a step; nothing before the first."""
-    if step < 0:
-        return np.zeros((len(sequences), *network.shapes[name]))
-    return sequences[:, step] if name == network.input else fired[name][step]
+    """What neurons, or the input, sent so many steps before; nothing before the first."""
+    found = np.zeros((len(sequences), *network.shapes[name]))
+    for delay, senders in by_delay(steps, network.shapes[name]):
+        if delay <= step:
+            sent = sequences[:, step - delay] if name == network.input else fired[name][step - delay]
+            found[:, senders] = sent[:, senders]
+    return found
 
 
 class _State:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -10,6 +11,8 @@ from typing import Literal
 import nir
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
 from spikec.conversion.from_nir import REFUSED
 from spikec.conversion.from_nir.delays import without_delays
@@ -27,9 +30,12 @@ from spikec.conversion.from_nir.feedback import Edge, feedback_edges
 from spikec.conversion.from_nir.flattening import flattened
 from spikec.conversion.from_nir.naming import legal_names
 from spikec.conversion.from_nir.shapes import output_shapes
+from spikec.conversion.input_scale import choose_range
 from spikec.conversion.network import Provenance
-from spikec.errors import ConversionError, DataError, GraphError
+from spikec.errors import ConversionError, DataError, GraphError, InputWarning
 from spikec.ir.coding import InputRange, highest, lowest
+from spikec.ir.delays import Steps, least
+from spikec.ir.input_statistics import InputStatistics
 from spikec.ir.metadata import metadata_of
 from spikec.ir.profile.files import read_nir
 from spikec.ir.profile.hashes import content_sha256
@@ -49,21 +55,23 @@ class SequenceNetwork:
     """A spiking network that runs on sequences, in float.
 
     ``nodes`` by name, in an order in which every node comes after its sources, but for the edges ``delays``, which
-    carry what was sent so many steps before; ``sources`` and output ``shapes`` of each; ``neurons``: the step of each
-    layer of neurons. ``readout``: the integrator at the end, None if the output sums up what its sources send.
-    ``reading`` of its membrane. ``example``: sequences float64 [N, steps, *input shape] that lowering measures on.
+    carry what was sent so many steps before, by all senders or by each; ``sources`` and output ``shapes`` of each;
+    ``neurons``: the step of each layer of neurons. ``readout``: the integrator at the end, None if the output sums up
+    what its sources send. ``reading`` of its membrane. ``example``: sequences float64 [N, steps, *input shape] that
+    lowering measures on. ``calibrated``: what the example sequences were like.
     """
 
     nodes: Mapping[str, nir.NIRNode]
     sources: Mapping[str, tuple[str, ...]]
     shapes: Mapping[str, tuple[int, ...]]
-    delays: Mapping[Edge, int]
+    delays: Mapping[Edge, Steps]
     neurons: Mapping[str, Dynamics]
     readout: str | None
     reading: Reading
     coding: InputRange
     example: Float64
     provenance: Provenance
+    calibrated: InputStatistics | None = None
 
     @property
     def input(self) -> str:
@@ -120,26 +128,32 @@ def import_sequences(
         raise GraphError("it is the portable form of a deployment, for other simulators; load the deployment itself")
     held, edges = flattened(graph)
     held, edges, waits = without_delays(held, edges, dt)
-    back = _feedback(held, edges - waits.keys())
+    back = _feedback(held, edges, waits)
     found = _obstacles(held, edges, back, dt, integration)
     if found:
         more = f" (and {len(found) - _SHOWN} more)" if len(found) > _SHOWN else ""
         raise GraphError(f"{REFUSED}{'; '.join(found[:_SHOWN])}{more}")
     assert back is not None
     late = {**dict.fromkeys(back, 1), **waits}
-    order = _order(held, edges - late.keys())
+    order = _order(held, {edge for edge in edges if not (edge in late and least(late[edge]))})
     names = legal_names(held)
     renamed = {(names[a], names[b]) for a, b in edges}
     nodes = {names[name]: held[name] for name in order}
     sources = {name: tuple(sorted((a for a, b in renamed if b == name), key=list(nodes).index)) for name in nodes}
     delays = {(names[a], names[b]): steps for (a, b), steps in late.items()}
     shapes = output_shapes(nodes, sources)
+    _check_delays(delays, shapes)
     neurons = {
         name: dynamics(node, shapes[name], dt, integration, subtract=subtract)
         for name, node in nodes.items()
         if isinstance(node, FIRING + SILENT)
     }
     sequences = _sequences(example, next(shapes[n] for n, node in nodes.items() if isinstance(node, nir.Input)))
+    chosen = choose_range(torch.from_numpy(sequences), rule=sequence_range, channels=2, what="sequence")
+    if coding is None:
+        for sentence in chosen.remarks:
+            warnings.warn(sentence, InputWarning, stacklevel=2)
+        sequences = chosen.held(torch.from_numpy(sequences)).numpy()
     settings = {"method": "nir", "integration": integration, "reset": "subtract" if subtract else "as in the file"}
     settings |= {} if dt is None else {"dt": f"{dt:g}"}
     return SequenceNetwork(
@@ -150,9 +164,10 @@ def import_sequences(
         neurons=neurons,
         readout=next((name for name, node in nodes.items() if isinstance(node, SILENT)), None),
         reading=reading,
-        coding=coding or sequence_range(sequences),
+        coding=coding or chosen.coding,
         example=sequences[-_EXAMPLES:],
         provenance=Provenance("nir", content_sha256(graph), settings),
+        calibrated=chosen.statistics if coding is None else None,
     )
 
 
@@ -162,20 +177,39 @@ def sequence_obstacles(graph: nir.NIRGraph, dt: float | None, integration: Integ
     Raises :class:`GraphError` where graphs inside it cannot be written flat, and for Delay nodes that cannot be told.
     """
     held, edges, waits = without_delays(*flattened(graph), dt)
-    return _obstacles(held, edges, _feedback(held, edges - waits.keys()), dt, integration)
+    return _obstacles(held, edges, _feedback(held, edges, waits), dt, integration)
 
 
-def _feedback(nodes: Mapping[str, nir.NIRNode], edges: set[Edge]) -> frozenset[Edge] | None:
+def _feedback(
+    nodes: Mapping[str, nir.NIRNode], edges: set[Edge], waits: Mapping[Edge, Steps]
+) -> frozenset[Edge] | None:
+    """Edges that close a cycle, beside those whose delay breaks it. Raises :class:`GraphError` where one has a delay
+    that is 0 for some senders."""
     firing = {name for name, node in nodes.items() if isinstance(node, FIRING)}
-    return feedback_edges(list(nodes), edges, firing)
+    found = feedback_edges(list(nodes), {e for e in edges if not (e in waits and least(waits[e]))}, firing)
+    for source, target in sorted((found or frozenset()) & waits.keys()):
+        raise GraphError(
+            f"{REFUSED}the edge from {source} to {target} lies on a cycle, and its delay is 0 for some neurons; there "
+            "each must be a step at least"
+        )
+    return found
 
 
-def sequence_range(sequences: Float64) -> InputRange:
+def _check_delays(delays: Mapping[Edge, Steps], shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raise :class:`GraphError` unless there is one delay for all, or one for each sender."""
+    for (source, _), steps in delays.items():
+        if not isinstance(steps, int) and len(steps) != int(np.prod(shapes[source])):
+            raise GraphError(
+                f"{REFUSED}{source} sends {int(np.prod(shapes[source]))} numbers, with {len(steps)} delays"
+            )
+
+
+def sequence_range(sequences: Tensor) -> InputRange:
     """The 8-bit coding of a sequence's frames: whole numbers that fit stay as they are, up to twice the largest; others
     are scaled by the largest."""
-    low, high = float(sequences.min(initial=0)), float(sequences.max(initial=0))
+    low, high = min(float(sequences.min()), 0.0), max(float(sequences.max()), 0.0)
     kind: Literal["int8", "uint8"] = "int8" if low < 0 else "uint8"
-    if (sequences == np.rint(sequences)).all() and lowest(kind) <= low and high <= highest(kind):
+    if bool((sequences == sequences.round()).all()) and lowest(kind) <= low and high <= highest(kind):
         return InputRange(kind, 1.0, min(max(2 * int(max(high, -low)), 1), -lowest(kind) or highest(kind)))
     return InputRange(kind, max(high, -low) / highest(kind))
 
@@ -191,7 +225,11 @@ def _sequences(example: npt.ArrayLike, shape: tuple[int, ...]) -> Float64:
         wanted = f"[N, steps, {', '.join(map(str, shape))}]"
         raise DataError(f"example has shape {list(found.shape)}, the NIR graph takes sequences {wanted}")
     if not np.isfinite(found).all():
-        raise DataError("example holds values that are not finite")
+        number, *place = index = tuple(int(i) for i in np.argwhere(~np.isfinite(found))[0])
+        raise DataError(
+            f"example holds values that are not finite: {found[index]} at {place} of sequence {number}; leave such "
+            "sequences out or mend them"
+        )
     return found
 
 

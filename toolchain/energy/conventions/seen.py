@@ -13,7 +13,8 @@ import numpy.typing as npt
 from spikec.energy.arrivals import passed
 from spikec.energy.counts import Counts, SynapseCounts
 from spikec.errors import DataError
-from spikec.ir.graph import IntegerGraph, Population
+from spikec.ir.delays import by_delay
+from spikec.ir.graph import Delayed, IntegerGraph, Population
 from spikec.ir.operations import Operation, Synapse
 from spikec.ir.types import Int64
 from spikec.ir.walks import operations_before
@@ -84,6 +85,7 @@ class Seen:
         if self.missing or any(origin not in self.trace.spikes for origin in origins):
             return None
         rasters = {origin: self.trace.spikes[origin] for origin in origins}
+        rasters |= {node.name: _late(rasters[node.of], node) for node in self.net.delayed if node.of in rasters}
         return (
             self._enters(node, {origin: raster[:, step] for origin, raster in rasters.items()}) / window
             for step in range(self.counts.steps)
@@ -120,6 +122,14 @@ class Seen:
             return None
         total: npt.NDArray[np.float64] = self.pixels.sum(axis=0) * (self.net.input.scale * self.counts.input_steps)
         return total
+
+
+def _late(raster: npt.NDArray[Any], node: Delayed) -> npt.NDArray[Any]:
+    """A raster [N, steps, *shape] as it arrives behind a delay."""
+    found = np.zeros_like(raster)
+    for delay, senders in by_delay(node.steps, node.shape):
+        found[:, delay:, senders] = raster[:, : max(raster.shape[1] - delay, 0), senders]
+    return found
 
 
 def _layer(seen: Seen, node: Synapse) -> Layer:

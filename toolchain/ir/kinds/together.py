@@ -52,6 +52,16 @@ def facts_problems(found: Iterable[Kind], timing: Timing) -> Iterator[str]:
         yield f"kinds {' and '.join(repr(name) for name in codes.values())} code numbers differently"
 
 
+def sequence_problems(found: Iterable[Kind], schedule: Schedule, drain: int) -> Iterator[str]:
+    """Why kinds cannot run on a sequence, one frame for each step; one sentence each."""
+    if schedule != "pipelined":
+        yield f"input 'sequence' needs the schedule 'pipelined': with {schedule!r} a layer waits for the last frame"
+    if drain:
+        yield "input 'sequence' has nothing to drain: after its last frame a sequence is over; leave out drain"
+    for name in sorted({kind.name for kind in found if kind.rehearsal}):
+        yield f"kind {name!r} runs twice over the same input, which a sequence of frames does not offer"
+
+
 def _whole(*values: Any) -> bool:
     """Whether all are whole numbers, of Python or numpy."""
     return all(isinstance(value, Integral) for value in values)

@@ -16,7 +16,7 @@ from spikec.ir.graph import Delayed, IntegerGraph, Node, Population, Readout
 from spikec.ir.kinds import MAX_SPIKES, CubaLIF, Maximum
 from spikec.ir.leak import UNIT, Leak
 from spikec.ir.measured import Measured
-from spikec.ir.metadata import DELAYS, KEY, MEASURED, OUTPUT, SCHEMA, TYPE_CHECK_OFF, metadata_of
+from spikec.ir.metadata import CALIBRATED, DELAYS, KEY, MEASURED, OUTPUT, SCHEMA, TYPE_CHECK_OFF, metadata_of
 from spikec.ir.operations import MaxPool, Operation
 from spikec.ir.operations.fields import float32
 from spikec.ir.profile.hashes import content_sha256
@@ -175,6 +175,8 @@ def build(graph: IntegerGraph) -> nir.NIRGraph:
         metadata["info"] = json.dumps(info, sort_keys=True)
     if graph.measured is not None:
         metadata[MEASURED] = graph.measured.text()
+    if graph.calibrated is not None:
+        metadata[CALIBRATED] = graph.calibrated.text()
     if TYPE_CHECK_OFF not in requires:
         _Checked(nodes=nodes, edges=edges, metadata={}, type_check=True)
     built = nir.NIRGraph(nodes=nodes, edges=edges, metadata={KEY: metadata}, type_check=False)

@@ -11,14 +11,15 @@ import numpy as np
 from spikec.errors import GraphError
 from spikec.ir.coding import Encoding, InputNode, InputType
 from spikec.ir.graph import Decode, Delayed, IntegerGraph, Node, Population, Readout
+from spikec.ir.input_statistics import InputStatistics
 from spikec.ir.kinds import Maximum
 from spikec.ir.kinds.reading import full, kind_of
 from spikec.ir.leak import UNIT, Leak
 from spikec.ir.measured import Measured
-from spikec.ir.metadata import MEASURED, OUTPUT, delays_of, float_of, int_of, metadata_of, text_of
+from spikec.ir.metadata import CALIBRATED, MEASURED, OUTPUT, delays_of, float_of, int_of, metadata_of, text_of
 from spikec.ir.operations import MaxPool, operation_of
 from spikec.ir.pools import pool_problems
-from spikec.ir.profile.rules_graph import topological_order
+from spikec.ir.profile.rules_graph import sent_shape, topological_order
 from spikec.ir.profile.verify import verify
 from spikec.ir.types import Int64, Schedule, Shape
 
@@ -53,7 +54,7 @@ def decode(graph: nir.NIRGraph) -> IntegerGraph:
     for name in order:
         now = [source for source in feeding[name] if (source, name) not in delays]
         before = [source for source in feeding[name] if (source, name) in delays]
-        delayed = [Delayed.named(of, _sent_shape(graph.nodes[of]), delays[of, name]) for of in before]
+        delayed = [Delayed.named(of, sent_shape(graph.nodes[of]), delays[of, name]) for of in before]
         nodes |= {each.name: each for each in delayed}
         ordered = (*now, *(each.name for each in delayed))
         node = graph.nodes[name]
@@ -84,6 +85,7 @@ def decode(graph: nir.NIRGraph) -> IntegerGraph:
         format=info.pop("format", ""),
         info=info,
         measured=Measured.read(text_of(metadata, MEASURED)) if MEASURED in metadata else None,
+        calibrated=InputStatistics.read(text_of(metadata, CALIBRATED)) if CALIBRATED in metadata else None,
     )
     problems = list(pool_problems(found))
     if problems:
@@ -103,11 +105,6 @@ def _check_output(readout: Node, node: nir.Output) -> list[str]:
 
 def _shape(value: Any) -> Shape:
     return tuple(int(n) for n in np.asarray(value).reshape(-1))
-
-
-def _sent_shape(node: nir.NIRNode) -> Shape:
-    """The shape of what neurons, or the input, send."""
-    return _shape(node.input_type["input"]) if isinstance(node, nir.Input) else np.shape(node.v_threshold)
 
 
 def _decode_node(name: str, node: nir.NIRNode, sources: tuple[str, ...], shape: Shape, decode: Decode) -> Node:

@@ -9,9 +9,10 @@ import numpy as np
 
 from spikec.errors import GraphError
 from spikec.ir.coding import InputNode
+from spikec.ir.delays import in_words
 from spikec.ir.graph import Delayed, IntegerGraph, Node, Population, Readout
 from spikec.ir.leak import Leak
-from spikec.ir.measured import STAGES
+from spikec.ir.measured import STAGES, Measured
 from spikec.ir.operations import Operation, Synapse
 from spikec.ir.operations.fields import span
 from spikec.ir.profile.build import settings_of
@@ -56,13 +57,24 @@ def _header(graph: IntegerGraph) -> list[str]:
     ]
     lines += [f"{key} {value}" for key, value in settings_of(graph).items()]
     if graph.measured is not None:
-        right = {stage: int(hits.sum()) for stage, hits in graph.measured.correct.items()}
-        listed = ", ".join(f"{stage} {right[stage]}" for stage in STAGES if stage in right)
-        lines.append(f"measured at export, of {len(graph.measured.images)} images of {graph.measured.data}: {listed}")
+        lines += _measured(graph.measured)
     if graph.content_sha256:
         lines.append(f"content {graph.content_sha256}")
     if graph.source_sha256:
         lines.append(f"source  {graph.source_sha256}")
+    return lines
+
+
+def _measured(found: Measured) -> list[str]:
+    """What was measured at export: images that are right, and other measures of all of them."""
+    number, lines = len(found.images), []
+    if found.correct:
+        right = {stage: int(hits.sum()) for stage, hits in found.correct.items()}
+        listed = ", ".join(f"{stage} {right[stage]}" for stage in STAGES if stage in right)
+        lines.append(f"measured at export, of {number} images of {found.data}: {listed}")
+    for key, scores in found.quality.items():
+        values = ", ".join(f"{stage} {scores.values[stage]:.4g}" for stage in STAGES if stage in scores.values)
+        lines.append(f"measured at export, {key} on {number} images of {found.data}: {values}")
     return lines
 
 
@@ -107,7 +119,7 @@ def _numbers(node: Node) -> str:
             leak = "" if node.leak is None else f", {_leak_numbers(node.leak)}"
             return f"v_init {span(node.v_init)}{leak}"
         case Delayed():
-            return f"{node.of}, {'one step' if node.steps == 1 else f'{node.steps} steps'} before"
+            return f"{node.of}, {in_words(node.steps)} before"
 
 
 def _leak_numbers(leak: Leak) -> str:

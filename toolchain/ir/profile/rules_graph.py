@@ -7,6 +7,7 @@ graph as it is and assume nothing of the others.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -17,9 +18,10 @@ import nir
 import numpy as np
 
 from spikec.errors import GraphError
+from spikec.ir.delays import least
 from spikec.ir.kinds import Kind, Maximum, Timing, kinds
 from spikec.ir.kinds.reading import kind_of
-from spikec.ir.kinds.together import facts_problems, settings_problems
+from spikec.ir.kinds.together import facts_problems, sequence_problems, settings_problems
 from spikec.ir.metadata import (
     DELAYS,
     INPUT,
@@ -36,8 +38,9 @@ from spikec.ir.metadata import (
     text_of,
 )
 from spikec.ir.operations import operation_of
+from spikec.ir.operations.fields import whole_numbers
 from spikec.ir.profile.hashes import content_sha256
-from spikec.ir.types import TIMESTEPS_MAX, Schedule
+from spikec.ir.types import TIMESTEPS_MAX, Schedule, Shape
 
 _NAME = re.compile(r"[A-Za-z0-9_.]+")
 #: Nodes beside the operations.
@@ -156,6 +159,12 @@ def delays(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
             yield "", f"{DELAYS} names the edge {source} -> {target}, which does not exist"
         elif not isinstance(node, _NEURONS) and not timed:
             yield source, f"the edge to {target} is in {DELAYS}; only spikes and sequences are delayed"
+        elif not isinstance(steps := found[source, target], int):
+            if isinstance(node, nir.Input) and not whole_numbers(node.input_type.get("input"), 1, (1, 3)):
+                continue  # another rule reports it
+            senders = math.prod(sent_shape(node))
+            if len(steps) != senders:
+                yield source, f"the edge to {target} has {len(steps)} delays for {senders} senders in {DELAYS}"
     if found and text_of(metadata_of(graph), "schedule") != "pipelined":
         yield "", f"{DELAYS} needs the schedule 'pipelined'"
 
@@ -168,7 +177,7 @@ def topological_order(graph: nir.NIRGraph) -> list[str] | None:
     except GraphError:
         stored = []
     try:
-        late = set(delays_of(metadata_of(graph)))
+        late = _late(graph)
     except GraphError:
         late = set()
     rank = {name: i for i, name in enumerate(stored)}
@@ -212,7 +221,19 @@ def node_order(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
 
 def _now(graph: nir.NIRGraph) -> set[tuple[str, str]]:
     """Edges that carry what is emitted in the same step."""
-    return {(str(a), str(b)) for a, b in graph.edges} - set(delays_of(metadata_of(graph)))
+    return {(str(a), str(b)) for a, b in graph.edges} - _late(graph)
+
+
+def _late(graph: nir.NIRGraph) -> set[tuple[str, str]]:
+    """Edges that carry nothing that is emitted in the same step."""
+    return {edge for edge, steps in delays_of(metadata_of(graph)).items() if least(steps)}
+
+
+def sent_shape(node: nir.NIRNode) -> Shape:
+    """The shape of what neurons, or the input, send."""
+    if isinstance(node, nir.Input):
+        return tuple(int(n) for n in np.asarray(node.input_type["input"]).reshape(-1))
+    return np.shape(node.v_threshold)
 
 
 def requires(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
@@ -238,6 +259,9 @@ def combinations(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
     rehearsal = max((kind.rehearsal for kind in neurons), default=0)
     timing = Timing(steps, cast(Schedule, schedule), drain, rehearsal)
     yield from (("", problem) for problem in facts_problems(neurons, timing))
+    start = graph.nodes.get(INPUT)
+    if isinstance(start, nir.Input) and text_of(metadata_of(start), "encoding") == "sequence":
+        yield from (("", problem) for problem in sequence_problems(neurons, timing.schedule, drain))
 
 
 def _readable(populations: list[nir.IF | nir.CubaLIF]) -> Iterator[Kind]:

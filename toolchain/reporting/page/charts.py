@@ -3,92 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
-from spikec.reporting.numbers import interval, percent, proportion
+from spikec.reporting.numbers import percent
 from spikec.reporting.page.html import Html, tag
-
-if TYPE_CHECKING:
-    from spikec.reporting.value import CurvePoint
-
-Axis = Callable[[float], float]
-
-_WIDTH, _HEIGHT = 640.0, 260.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52.0, 92.0, 14.0, 40.0
-
-
-def accuracy_curve(points: Sequence[CurvePoint], deployed: int, ann: float | None) -> Html:
-    """Accuracy against the step at which the readout is taken, with its 95 % band and the ANN's level."""
-    values = [p.accuracy.low for p in points] + ([ann] if ann is not None else [])
-    floor = max(0.0, math.floor((min(values) - 0.005) * 20) / 20)
-    steps = [p.timesteps for p in points]
-
-    def x(step: float) -> float:
-        first, last = steps[0], max(steps[-1], steps[0] + 1)
-        return round(_LEFT + (step - first) / (last - first) * (_WIDTH - _LEFT - _RIGHT), 1)
-
-    def y(value: float) -> float:
-        return round(_TOP + (1.0 - value) / (1.0 - floor) * (_HEIGHT - _TOP - _BOTTOM), 1)
-
-    parts = [*_grid(floor, x, y, steps)]
-    band = [f"{x(p.timesteps)},{y(p.accuracy.high)}" for p in points]
-    band += [f"{x(p.timesteps)},{y(p.accuracy.low)}" for p in reversed(points)]
-    parts.append(tag("polygon", points=" ".join(band), class_="band"))
-    if ann is not None:
-        level = y(ann)
-        parts.append(tag("line", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=level, y2=level, class_="reference"))
-    line = " ".join(f"{x(p.timesteps)},{y(p.accuracy.value)}" for p in points)
-    parts.append(tag("polyline", points=line, class_="curve"))
-    for p in points:
-        mark = f"T = {p.timesteps}: {proportion(p.accuracy)} ({interval(p.accuracy)})"
-        radius = 5 if p.timesteps == deployed else 3
-        parts.append(
-            tag("circle", tag("title", mark), cx=x(p.timesteps), cy=y(p.accuracy.value), r=radius, class_="dot")
-        )
-    parts += _end_labels(points[-1].accuracy.value, ann, y)
-    described = "; ".join(f"T = {p.timesteps}: {proportion(p.accuracy)}" for p in points)
-    return tag(
-        "svg",
-        tag("title", "Accuracy against the number of steps"),
-        tag("desc", described),
-        *parts,
-        viewBox=f"0 0 {_WIDTH:g} {_HEIGHT:g}",
-        role="img",
-        class_="chart",
-    )
-
-
-def _grid(floor: float, x: Axis, y: Axis, steps: Sequence[int]) -> list[Html]:
-    parts = []
-    spacing = next(s for s in (0.01, 0.02, 0.05, 0.1, 0.2) if (1.0 - floor) / s <= 5.001)
-    for index in range(round((1.0 - floor) / spacing) + 1):
-        value = 1.0 - index * spacing
-        if value < floor - 1e-9:
-            break
-        parts.append(tag("line", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=y(value), y2=y(value), class_="grid"))
-        parts.append(tag("text", percent(value, 0), x=_LEFT - 8, y=y(value) + 4, class_="tick end"))
-    stride = max(1, math.ceil(len(steps) / 16))
-    for step in steps[::stride]:
-        parts.append(tag("text", step, x=x(step), y=_HEIGHT - _BOTTOM + 18, class_="tick middle"))
-    middle = (_LEFT + _WIDTH - _RIGHT) / 2
-    parts.append(tag("text", "steps T before the readout", x=middle, y=_HEIGHT - 4, class_="tick middle"))
-    return parts
-
-
-def _end_labels(last: float, ann: float | None, y: Axis) -> list[Html]:
-    left = _WIDTH - _RIGHT + 10
-    snn_y = y(last) + 4
-    if ann is None:
-        return [tag("text", "integer SNN", x=left, y=snn_y, class_="label snn")]
-    ann_y = y(ann) + 4
-    if abs(ann_y - snn_y) < 16:  # keep the two names apart, the higher one on top
-        middle = (ann_y + snn_y) / 2
-        snn_y, ann_y = (middle - 8, middle + 8) if last > ann else (middle + 8, middle - 8)
-    return [
-        tag("text", "integer SNN", x=left, y=round(snn_y, 1), class_="label snn"),
-        tag("text", "ANN", x=left, y=round(ann_y, 1), class_="label ann"),
-    ]
 
 
 def _strip(*parts: Html, described: str, class_: str = "strip") -> Html:

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 from spikec.energy.render import SPIKES_PER_SYNAPSE_BAND
 from spikec.reporting import sentences
 from spikec.reporting.numbers import engineering_range, grouped, interval, percent, proportion, shape, span
-from spikec.reporting.page import fit
+from spikec.reporting.page import fit, quality
 from spikec.reporting.page.appendix import validation
 from spikec.reporting.page.bill import bills, constants
-from spikec.reporting.page.charts import accuracy_curve
 from spikec.reporting.page.html import Column, Html, prose, table, tag
 from spikec.reporting.page.layer_tables import layer_tables
 
 if TYPE_CHECKING:
-    from spikec.reporting.value import CurvePoint, Report
+    from spikec.reporting.value import Report
 
 
 def page(report: Report) -> str:
@@ -33,7 +32,8 @@ def page(report: Report) -> str:
         "main",
         _header(report),
         _key_figures(report),
-        _accuracy(report),
+        *quality.sections(report),
+        *_input(report),
         _verification(report),
         _certificate(report),
         _layers(report),
@@ -68,9 +68,17 @@ def _figure(name: str, value: str, note: str, class_: str = "") -> Html:
 
 
 def _key_figures(report: Report) -> Html:
-    snn = report.accuracy.snn
-    note = f"{interval(snn)} (95 %), {grouped(snn.total)} images"
-    figures = [_figure(f"Accuracy at T = {report.network.timesteps}", proportion(snn), note)]
+    figures, at = [], f"at T = {report.network.timesteps}"
+    if report.accuracy is not None:
+        snn = report.accuracy.snn
+        note = f"{interval(snn)} (95 %), {grouped(snn.total)} images"
+        figures.append(_figure(f"Accuracy {at}", proportion(snn), note))
+    for rating in report.other_quality:
+        found, told = rating.quality, rating.quality.measure.written
+        spread = "" if found.interval is None else f"{told(found.interval[0])} to {told(found.interval[1])} (95 %), "
+        name = f"{rating.title[0].upper()}{rating.title[1:]} {at}"
+        value = "not defined" if found.value is None else told(found.value)
+        figures.append(_figure(name, value, f"{spread}{grouped(found.inputs)} images"))
     result = report.verification
     if result is None:
         figures.append(_figure("Verification", "not run", "golden model only"))
@@ -88,47 +96,9 @@ def _key_figures(report: Report) -> Html:
     return tag("dl", *figures, class_="figures")
 
 
-def _accuracy(report: Report) -> Html:
-    known, net = report.accuracy, report.network
-    sentence = f"The integer network classifies {sentences.accuracy(report)} correctly"
-    ann = sentences.ann(report)
-    parts: list[object] = [
-        tag("p", prose(f"{sentence}{f'; the ANN {ann}' if ann else ''}. {sentences.paired(report) or ''}"))
-    ]
-    parts += [tag("p", prose(line)) for line in sentences.loss(report)]
-    if report.curve:
-        level = known.ann.value if known.ann is not None else known.ann_stated
-        chart = accuracy_curve(report.curve, net.timesteps, level)
-        caption = (
-            "Accuracy when the readout of the same run is taken after T steps; the band is the 95 % Wilson interval. "
-            f"The network was lowered for T = {net.timesteps} (large dot)."
-        )
-        figure = tag("figure", tag("div", chart, class_="scroll"), tag("figcaption", caption))
-        parts.append(tag("div", figure, _curve_table(report.curve, net.timesteps), class_="beside"))
-    else:
-        parts.append(
-            tag("p", "This schedule has no readout before its last step, so there is no curve.", class_="note")
-        )
-    return _section("Accuracy", *parts)
-
-
-def _curve_table(curve: tuple[CurvePoint, ...], deployed: int) -> Html:
-    """Every T of a short curve; of a long one the powers of two, the deployed T and the last."""
-    if len(curve) > 8:
-        named = {deployed, len(curve), *(2**power for power in range(len(curve).bit_length()))}
-        curve = tuple(p for p in curve if p.timesteps in named)
-    columns = [Column("T", "name"), Column("Accuracy"), Column("95 % interval"), Column("Correct"), Column("Images")]
-    rows = [
-        [
-            p.timesteps,
-            proportion(p.accuracy),
-            interval(p.accuracy),
-            grouped(p.accuracy.count),
-            grouped(p.accuracy.total),
-        ]
-        for p in curve
-    ]
-    return table("Accuracy against T", columns, rows, class_="narrow")
+def _input(report: Report) -> list[Html]:
+    lines = [tag("p", prose(line)) for line in sentences.coding(report)]
+    return [_section("Input", *lines)] if lines else []
 
 
 def _verification(report: Report) -> Html:

@@ -20,6 +20,7 @@ from spikec.ir.walks import groups
 from spikec.simulation.emission import Emission, Result
 from spikec.simulation.engines.biases import bias_currents
 from spikec.simulation.engines.codes import from_raster, from_value, raster_of
+from spikec.simulation.engines.delaying import late_at, later
 from spikec.simulation.engines.neurons import BEGIN, EMIT_ALL, FIRE, Currents, Neurons, Parameters, integrate
 from spikec.simulation.registers import EXACT, Registers, Watch, accumulator
 
@@ -264,8 +265,7 @@ class Cycle:
 
     def _step(self, node: Node, step: int, now: Mapping[str, Signal]) -> Signal:
         if isinstance(node, Delayed):
-            emitted, sent = self._emitted[node.of], step - node.steps
-            return Signal(emitted[sent : sent + 1] if sent >= 0 else torch.zeros_like(emitted[:1]))
+            return Signal(late_at(self._emitted[node.of], node, step))
         arriving = self._network.gather(node, [now[source] for source in node.sources], self._watches)
         if isinstance(node, Operation):
             return self._network.apply(node, arriving, self._watches)
@@ -279,13 +279,10 @@ class Cycle:
 
 
 def _later(signal: Signal, node: Delayed) -> Tensor:
-    """What was sent, [S, N, *shape], ``steps`` steps later."""
+    """What was sent, [S, N, *shape], later."""
     if signal.driven is None:
         raise GraphError(f"{node.of}: an image that stays the same cannot come later; delays are for sequences")
-    found = torch.zeros_like(signal.driven)
-    if node.steps < len(found):
-        found[node.steps :] = signal.driven[: -node.steps]
-    return found
+    return later(signal.driven, node)
 
 
 def _at(signal: Signal, step: int) -> Signal:

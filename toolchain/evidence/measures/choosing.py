@@ -1,0 +1,138 @@
+"""Which measures are asked for, by name, and which ones targets ask for by themselves."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from spikec.errors import DataError
+from spikec.evidence.measures.base import Measure, Targets
+from spikec.evidence.measures.classes import TopK
+from spikec.evidence.measures.function import UserFunction
+from spikec.evidence.measures.numbers import Correlation, MeanAbsoluteError, RootMeanSquareError
+from spikec.evidence.measures.overlap import MeanIoU
+from spikec.training.targets import kind_of
+from spikec.words import unknown
+
+#: By name; ``top-K`` for other K is known too.
+MEASURES: dict[str, Callable[[], Measure]] = {
+    "top-1": TopK,
+    "top-5": lambda: TopK(5),
+    "mae": MeanAbsoluteError,
+    "rmse": RootMeanSquareError,
+    "correlation": Correlation,
+    "miou": MeanIoU,
+}
+_DEFAULT = {"classes": ("top-1",), "masks": ("miou",), "numbers": ("mae", "correlation")}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A measure of the output called ``head``; None: of the only one there is."""
+
+    measure: Measure
+    head: str | None = None
+
+    def of(self, values: Mapping[str, Any]) -> Any:
+        """What ``values`` holds for this head. Raises :class:`DataError` where it is not there, or not named."""
+        names = ", ".join(values)
+        if self.head is None and len(values) != 1:
+            raise DataError(f"the network has several outputs, {names}: say which one, as --metric NAME={self.name}")
+        if self.head is not None and self.head not in values:
+            raise DataError(f"--metric {self.name}: the network has no output {self.head!r}, but {names}")
+        return next(iter(values.values())) if self.head is None else values[self.head]
+
+    @property
+    def name(self) -> str:
+        return self.measure.name if self.head is None else f"{self.head}={self.measure.name}"
+
+    @property
+    def key(self) -> str:
+        """Under what files hold it."""
+        return self.measure.key if self.head is None else f"{self.head}={self.measure.key}"
+
+    @property
+    def title(self) -> str:
+        return self.measure.title if self.head is None else f"{self.head}: {self.measure.title}"
+
+
+#: One or several measures, as they may be asked for; None: those that the targets ask for.
+Metric = str | Measure | Wanted | Iterable[str | Measure | Wanted] | None
+
+
+def measure_of(text: str) -> Measure:
+    """The measure called ``text``: a name of :data:`MEASURES`, ``top-K``, ``miou:ignore=LABEL``, ``file.py:callable``
+    or ``package.module:callable``, which may be a measure too. Raises :class:`DataError`."""
+    if text in MEASURES:
+        return MEASURES[text]()
+    if found := re.fullmatch(r"top-([1-9]\d{0,5})", text):
+        return TopK(int(found[1]))
+    if found := re.fullmatch(r"miou:ignore=(-?\d{1,9})", text):
+        return MeanIoU(int(found[1]))
+    place, colon, name = text.rpartition(":")
+    if not colon or not place or not name:
+        raise DataError(
+            f"metric: {unknown(text, MEASURES)}; top-K, miou:ignore=LABEL, file.py:callable and "
+            "package.module:callable are known too"
+        )
+    from spikec.models.resolving import imported
+
+    function = imported(place, name)
+    if isinstance(function, type) and issubclass(function, Measure):
+        return function()
+    if isinstance(function, Measure):
+        return function
+    if not callable(function):
+        raise DataError(f"metric {text} is no callable but of type {type(function).__name__}")
+    return UserFunction(text, function)
+
+
+def default_measures(targets: npt.ArrayLike) -> tuple[Measure, ...]:
+    """What ``targets`` [N, ...] ask for: integers [N] for top-1, integers [N, H, W] for mean IoU, floats for mean
+    absolute error and correlation."""
+    return tuple(MEASURES[name]() for name in _DEFAULT[kind_of(targets)])
+
+
+def measures_of(given: Metric, shapes: Mapping[str, tuple[int, ...]], targets: Targets) -> tuple[Wanted, ...]:
+    """The measures that are ``given``, else those that ``targets`` ask for; each fits outputs and targets.
+
+    ``given``: names, with ``HEAD=`` before one that is meant for a single output, or measures. ``shapes``: of one
+    output, by its name. Raises :class:`DataError`.
+    """
+    each = (given,) if isinstance(given, str | Measure | Wanted) else tuple(given or ())
+    wanted = tuple(dict.fromkeys(map(wanted_of, each or default_measures(targets))))
+    for one in wanted:
+        one.measure.check(tuple(one.of(shapes)), targets)
+    return wanted
+
+
+def wanted_of(given: str | Measure | Wanted) -> Wanted:
+    """``NAME``, or ``HEAD=NAME`` for one output of several, or a measure. Raises :class:`DataError`."""
+    if not isinstance(given, str):
+        return given if isinstance(given, Wanted) else Wanted(given)
+    head = re.match(r"([^=:]+)=(?=.)", given)
+    return Wanted(measure_of(given)) if head is None else Wanted(measure_of(given[head.end() :]), head[1])
+
+
+def as_targets(values: npt.ArrayLike, number: int) -> Targets:
+    """Targets as measures take them: int64 or floats, [N, ...] of ``number`` inputs. Raises :class:`DataError`."""
+    targets = np.asarray(values)
+    if targets.dtype.kind == "O":  # columns of tables hold numbers as objects
+        targets = np.array(targets.tolist())
+    if targets.dtype.kind == "b":
+        targets = targets.astype(np.int64)
+    if targets.ndim == 0 or len(targets) != number:
+        raise DataError(f"{number} images but targets of shape {list(targets.shape)}; give one for each image")
+    if kind_of(targets) != "numbers":
+        return targets.astype(np.int64)
+    if not np.isfinite(targets).all():
+        raise DataError("targets hold values that are not finite")
+    return targets
+
+
+__all__ = ["MEASURES", "Metric", "Wanted", "as_targets", "default_measures", "measure_of", "measures_of", "wanted_of"]

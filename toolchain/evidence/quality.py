@@ -1,0 +1,229 @@
+"""Quality of a deployment by any measure, beside that of the trained network on the same images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from spikec.errors import DataError
+from spikec.evidence.accuracy import parts
+from spikec.evidence.comparison import Comparison, beside, compared
+from spikec.evidence.measures.base import Float64, Measure, Quality, Targets, Whole
+from spikec.evidence.measures.choosing import Metric, Wanted, as_targets, measures_of
+from spikec.ir.graph import IntegerGraph
+from spikec.simulation.trace import Trace
+
+if TYPE_CHECKING:
+    from spikec.training.images import Images
+
+#: Numbers of outputs that are looked at together; measures make several arrays of them.
+_AT_ONCE = 2**22
+
+
+def output_shapes(graph: IntegerGraph) -> dict[str, tuple[int, ...]]:
+    """The shape of one output, by the name of its readout."""
+    return {graph.readout.name: graph.readout.shape}
+
+
+def outputs_of(graph: IntegerGraph, trace: Trace, rows: slice = slice(None)) -> dict[str, Float64]:
+    """What the network puts out, in the units of the trained one, float64 [n, *shape], by readout. Equal integers, and
+    only these, are equal here up to 2^52. ``rows``: of these inputs."""
+    return {graph.readout.name: trace.output[rows] * graph.readout.scale}
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Outputs when read out after each step: integers ``curve`` int64 [N, steps, *shape], times ``units`` [steps]."""
+
+    curve: npt.NDArray[np.int64]
+    units: Float64
+
+    def __len__(self) -> int:
+        return len(self.units)
+
+    def __getitem__(self, step: int) -> Float64:
+        """float64 [N, *shape], after ``step`` + 1 steps."""
+        return np.asarray(self.curve[:, step] * self.units[step])
+
+
+def outputs_by_step(graph: IntegerGraph, trace: Trace, rows: slice = slice(None)) -> dict[str, Steps]:
+    """The same when read out after each step; nothing where the schedule has no such readout. What an image adds up to
+    grows with the steps: after t of T it is taken times T / t. Steps of the drain add none of the image."""
+    if trace.output_curve is None:
+        return {}
+    number = trace.output_curve.shape[1]
+    units = np.full(number, graph.readout.scale)
+    if not graph.sequences:
+        units *= graph.timesteps / np.minimum(np.arange(1, number + 1), number - graph.drain)
+    return {graph.readout.name: Steps(trace.output_curve[rows], units)}
+
+
+def _numbers(measure: Measure, found: Float64, targets: Targets) -> Float64:
+    numbers = measure.statistics(found, targets)
+    assert numbers is not None  # only measures of the whole have none
+    return numbers
+
+
+class Tally:
+    """One measure of the inputs seen so far. ``bands``: keep what intervals of every step need."""
+
+    def __init__(self, wanted: Wanted, *, bands: bool = False) -> None:
+        self.wanted, self._bands = wanted, bands
+        self._numbers: list[Float64] = []
+        self._kept: list[tuple[Float64, Targets]] = []
+        self._of_whole: list[Float64 | None] = []  # numbers of each input, once they are known
+        self._by_step: list[Float64] = []  # [n, steps, k] with bands, else one sum [steps, k]
+
+    def add(self, found: Float64, targets: Targets, by_step: Steps | None = None) -> None:
+        """Outputs float64 [n, *shape] of the next inputs, their targets [n, ...], and the outputs after each step."""
+        measure = self.wanted.measure
+        if isinstance(measure, Whole):
+            self._kept.append((found, targets))
+            self._of_whole.clear()
+            return
+        self._numbers.append(_numbers(measure, found, targets))
+        if by_step is None:
+            return
+        each = [_numbers(measure, by_step[step], targets) for step in range(len(by_step))]
+        numbers = np.stack(each, axis=1)
+        if self._bands or not self._by_step:
+            self._by_step.append(numbers if self._bands else numbers.sum(axis=0))
+        else:
+            self._by_step[0] += numbers.sum(axis=0)
+
+    @property
+    def numbers(self) -> Float64 | None:
+        """The numbers of each input, [N, k]; None where the measure has none."""
+        if isinstance(self.wanted.measure, Whole):
+            if not self._of_whole:
+                self._of_whole.append(self.wanted.measure.statistics(*self._all()))
+            return self._of_whole[0]
+        return np.concatenate(self._numbers)
+
+    def _all(self) -> tuple[Float64, Targets]:
+        found, targets = zip(*self._kept, strict=True)
+        return np.concatenate(found), np.concatenate(targets)
+
+    def quality(self) -> Quality:
+        measure, numbers = self.wanted.measure, self.numbers
+        if numbers is not None:
+            return measure.quality(numbers)
+        assert isinstance(measure, Whole)
+        return measure.of_all(*self._all())
+
+    def curve(self) -> list[float | None]:
+        """The value when read out after each step; empty where that is not known. Without bands."""
+        number = sum(map(len, self._numbers))
+        values = self.wanted.measure.of_sums(self._by_step[0], number) if self._by_step else np.empty(0)
+        return [float(value) if np.isfinite(value) else None for value in values]
+
+    def bands(self) -> list[Quality]:
+        """The same with intervals."""
+        if not self._by_step:
+            return []
+        numbers = np.concatenate(self._by_step)
+        each = (np.ascontiguousarray(numbers[:, step]) for step in range(numbers.shape[1]))
+        return [self.wanted.measure.quality(one) for one in each]
+
+
+@dataclass(frozen=True)
+class Rating:
+    """One measure of a deployment, called ``name`` and in words ``title``. ``by_step``: its values when read out after
+    each step; empty where that is not known. ``network``: the trained network beside it; None where that was not
+    measured on these inputs. ``bands``: ``by_step`` with intervals, where they were asked for."""
+
+    name: str
+    title: str
+    quality: Quality
+    by_step: Sequence[float | None] = ()
+    network: Comparison | None = None
+    bands: Sequence[Quality] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON types."""
+        return {
+            **self.quality.to_json(),
+            "measure": self.name,
+            "title": self.title,
+            "by_timestep": list(self.by_step),
+            "intervals_by_timestep": [None if q.interval is None else list(q.interval) for q in self.bands],
+            "network": None if self.network is None else self.network.to_json(),
+        }
+
+
+class Ratings:
+    """Several measures of what ``graph`` does, over traces that come one after the other."""
+
+    def __init__(self, graph: IntegerGraph, wanted: Sequence[Wanted], *, bands: bool = False) -> None:
+        self._graph, self._bands = graph, bands
+        self._tallies = [Tally(each, bands=bands) for each in wanted]
+
+    def add(self, trace: Trace, targets: Any) -> None:
+        """The trace of the next inputs, and their targets [n, ...]; by head where a network has several outputs."""
+        size = sum(int(np.prod(shape)) for shape in output_shapes(self._graph).values())
+        for rows in parts(trace.images, max(1, _AT_ONCE // size)):
+            found, curves = outputs_of(self._graph, trace, rows), outputs_by_step(self._graph, trace, rows)
+            for tally in self._tallies:
+                wanted = tally.wanted
+                given = wanted.of(targets) if isinstance(targets, Mapping) else targets
+                tally.add(wanted.of(found), given[rows], wanted.of(curves) if curves else None)
+
+    def found(self, data: Images | None = None) -> list[Rating]:
+        """What the measures say. ``data``: the inputs; those that the file was measured on are compared."""
+        return [self._rating(tally, data) for tally in self._tallies]
+
+    def _rating(self, tally: Tally, data: Images | None) -> Rating:
+        wanted, numbers = tally.wanted, tally.numbers
+        bands = tally.bands() if self._bands else []
+        by_step = [found.value for found in bands] if self._bands else tally.curve()
+        other = None if data is None or numbers is None else compared(self._graph, data, wanted, numbers)
+        return Rating(wanted.name, wanted.title, tally.quality(), by_step, other, bands)
+
+
+def quality(
+    outputs: npt.ArrayLike,
+    targets: npt.ArrayLike,
+    metric: Metric = None,
+    *,
+    network: npt.ArrayLike | None = None,
+) -> tuple[Rating, ...]:
+    """What outputs are worth, by one or several measures, each with its 95 % interval.
+
+    ``outputs``: [N, *shape], such as ``trace.logits``; ``targets``: classes, integers [N]; masks, integers [N, H, W];
+    or numbers to predict, floats [N, *shape]. ``metric``: as ``--metric`` takes them, or measures; by default what the
+    targets ask for: top-1, mean IoU, or mean absolute error and correlation. ``network``: outputs of the trained
+    network for the same inputs; then each rating also holds the difference, with its paired interval. Raises
+    ``DataError``.
+    """
+    found = _as_outputs("outputs", outputs)
+    given = as_targets(targets, len(found))
+    own = None if network is None else _as_outputs("network", network)
+    if own is not None and own.shape != found.shape:
+        raise DataError(f"the network's outputs are of shape {list(own.shape)}, those given of {list(found.shape)}")
+    rated = []
+    for wanted in measures_of(metric, {"output": found.shape[1:]}, given):
+        tally = Tally(wanted)
+        tally.add(found, given)
+        other = None if own is None else beside(wanted, "", own, found, given)
+        rated.append(Rating(wanted.name, wanted.title, tally.quality(), network=other))
+    return tuple(rated)
+
+
+def _as_outputs(name: str, values: npt.ArrayLike) -> Float64:
+    try:
+        found = np.asarray(values.detach() if isinstance(values, Tensor) else values, np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{name} must be numbers [N, ...]: {error}") from error
+    if found.ndim < 2 or not len(found):
+        raise DataError(f"{name} must be numbers [N, ...], at least one input, not of shape {list(found.shape)}")
+    if not np.isfinite(found).all():
+        raise DataError(f"{name} holds values that are not finite")
+    return found
+
+
+__all__ = ["Rating", "Ratings", "Tally", "output_shapes", "outputs_by_step", "outputs_of", "quality"]
