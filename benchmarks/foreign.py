@@ -1,7 +1,7 @@
 """Networks of others: which are converted, which are refused, whether any is different or ends in an internal error.
 
-    python -m benchmarks.foreign torchvision [--write docs/models.md]
-    python -m benchmarks.foreign timm [--write docs/models.md]         (where timm is installed)
+    python -m benchmarks.foreign torchvision [--write docs/networks.md]
+    python -m benchmarks.foreign timm [--write docs/networks.md]         (where timm is installed)
     python -m benchmarks.foreign NAME...  [--lower]
 
 Every classifier of torchvision, or a network of every family of convolutional classifiers in timm, with random weights

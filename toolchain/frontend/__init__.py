@@ -14,12 +14,14 @@ from spikec.frontend.modules import (
     FlattenAll,
     Lift,
     LinearMap,
+    Lower,
     MaxPool,
     Rectifier,
     Staircase,
 )
 from spikec.frontend.nodes import is_activation, module_of
 from spikec.frontend.obstacles import Obstacle
+from spikec.frontend.outputs import has_classes, only_output, output_nodes
 
 __all__ = [
     "AveragePool",
@@ -29,6 +31,7 @@ __all__ = [
     "FlattenAll",
     "Lift",
     "LinearMap",
+    "Lower",
     "MaxPool",
     "Obstacle",
     "Rectifier",
@@ -36,10 +39,13 @@ __all__ = [
     "canonicalize",
     "dropped",
     "first_layer",
+    "has_classes",
     "image_shape",
     "is_activation",
     "measure_lifts",
     "module_of",
+    "only_output",
+    "output_nodes",
     "replace_max_pool",
     "take_lifts",
     "with_layers",

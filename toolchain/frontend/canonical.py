@@ -18,12 +18,13 @@ from spikec.frontend.concatenations import activate_parts
 from spikec.frontend.equivalence import require_equal
 from spikec.frontend.final import DROPPED, drop_final
 from spikec.frontend.max_places import settle_max_pools
-from spikec.frontend.modules import Lift
+from spikec.frontend.modules import Lift, Lower
 from spikec.frontend.obstacles import Obstacle, RefusalError, refuse
 from spikec.frontend.operators.refusals import refused_layer
 from spikec.frontend.operators.stairs import RECOGNISED, Stairs, finished, followed
+from spikec.frontend.outputs import named_outputs
 from spikec.frontend.recorder import record
-from spikec.frontend.recording import Recording, Ref, Step, spoken
+from spikec.frontend.recording import Place, Recording, Ref, Step, spoken
 from spikec.frontend.relays import insert_relays
 from spikec.frontend.values import Value
 from spikec.ir.types import lifted
@@ -182,29 +183,40 @@ def _refused() -> None:
     raise AssertionError("a refused operation was executed")
 
 
-def _output(b: Builder, recording: Recording, values: dict[int, Any]) -> fx.Node | None:
-    """The node of what the network returns."""
-    returned = recording.output
-    while isinstance(returned, list | dict):
-        some = [each for each in (returned.values() if isinstance(returned, dict) else returned) if each is not None]
-        if len(some) != 1:
-            found = "several outputs" if some else "nothing"
-            raise ConversionError(f"the network returns {found}; it must return one tensor of logits")
-        (returned,) = some
+def _output(b: Builder, recording: Recording, values: dict[int, Any]) -> Any:
+    """What the canonical graph returns: a node, or nodes by the name of the output."""
+    named = named_outputs(recording.output)
+    if named is None:
+        return _returned(b, recording, recording.output, values, "")
+    if not named:
+        raise ConversionError("the network returns nothing; it must return one tensor, or several")
+    return {name: _returned(b, recording, each, values, " among its outputs") for name, each in named.items()}
+
+
+def _returned(b: Builder, recording: Recording, returned: Any, values: dict[int, Any], among: str) -> fx.Node | None:
+    """The node of one output; None after a refusal."""
     value = values[returned.number] if isinstance(returned, Ref) else returned
-    if isinstance(value, Stairs):
-        raise ConversionError("the network ends in an activation; end it in a linear layer (the readout)")
     if isinstance(value, Tensor):
         raise ConversionError("the network returns a constant: its output does not depend on the image")
-    if not isinstance(value, Value):
-        raise ConversionError(f"the network returns a {type(returned).__name__}; it must return one tensor of logits")
-    step = next((s for s in reversed(recording.steps) if returned.number in s.results), None)
-    assert step is not None or returned.number == recording.image
-    if step is None:
-        return value.sources[0]
-    call = Call(step, {"self": value}, value.shape, _OUTPUT)
+    if not isinstance(returned, Ref):
+        raise ConversionError(
+            f"the network returns a {type(returned).__name__}{among}; it must return one tensor, or tensors in a "
+            "tuple, list or dictionary"
+        )
+    step = next((each for each in recording.steps if returned.number in each.results), _IMAGE)
+    call = Call(step, {"self": value}, recording.shapes[returned.number], _OUTPUT)
     try:
-        return b.node(call, value)
+        if isinstance(value, Stairs):
+            value = finished(b, call, value)
+        node = b.node(call, value)
     except RefusalError as refusal:
         b.obstacles.append(Obstacle(call.where, refusal.operation, refusal.hint))
         return None
+    if len(call.full_shape) == 3:  # a signal
+        node = b.emit(call, Lower(), node, b.shape(node), "_lower")
+        node.meta["shape"] = call.full_shape[1:]
+    return node
+
+
+#: Stands for the step that gave the image, where a network returns it.
+_IMAGE = Step("input", _refused, {}, [], Place("", "", None, False))

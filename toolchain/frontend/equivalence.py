@@ -10,18 +10,19 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_flatten
 
 from spikec.errors import ConversionError
 from spikec.frontend.builder import RECORDED
 from spikec.frontend.final import Dropped
 from spikec.frontend.modules import Staircase
 from spikec.frontend.operators.stairs import RECOGNISED
+from spikec.frontend.outputs import named_outputs
 from spikec.frontend.own_operators import is_own_operator
 from spikec.frontend.recorder import record
 from spikec.frontend.recording import Recording
 from spikec.frontend.running import Runner
 from spikec.frontend.same import draws
+from spikec.frontend.schemas import results_of
 
 #: Relative to the largest output. Folding in float32 costs some 1e-6 on common networks; where it costs more, float64
 #: decides.
@@ -100,20 +101,33 @@ class _Check:
             if may_fail or dtype == torch.float64:
                 return 0.0 if may_fail else float("inf")
             raise
-        (expected, *_) = [each for each in tree_flatten(returned)[0] if isinstance(each, Tensor)]
-        if not bool(torch.isfinite(expected).all()):
+        expected = _by_name(returned)
+        if not all(bool(torch.isfinite(each).all()) for each in expected.values()):
             if may_fail:
                 return 0.0
             raise ConversionError("the network returns values that are not finite on the example images")
         with torch.no_grad():
             own = self._graph if dtype == torch.float32 else copy.deepcopy(self._graph).to(dtype)
-            found = own(images.to(dtype))
+            found = _by_name(own(images.to(dtype)))
             for each in reversed(self._left_out):
-                found = each.apply(found)
-        if found.numel() != expected.numel():
-            return float("inf")
-        difference = (found.reshape(expected.shape) - expected).abs().max()
-        return float(difference / expected.abs().max().clamp(min=1e-30))
+                name = next(iter(found)) if each.output is None else each.output
+                found[name] = each.apply(found[name])
+        return max(_gap(expected[name], found[name]) for name in expected)
+
+
+def _by_name(returned: Any) -> dict[str, Tensor]:
+    """The tensors that a network returns, by the name of the output."""
+    plain = results_of(returned, lambda each: each)
+    named = named_outputs(plain)
+    return {"": plain} if named is None else named
+
+
+def _gap(expected: Tensor, found: Tensor) -> float:
+    """The largest difference, relative to the largest value expected; infinite for other shapes."""
+    if found.numel() != expected.numel():
+        return float("inf")
+    difference = (found.reshape(expected.shape) - expected).abs().max()
+    return float(difference / expected.abs().max().clamp(min=1e-30))
 
 
 class _Values(fx.Interpreter):

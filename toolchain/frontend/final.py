@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, fx
 
+from spikec.frontend.outputs import named_outputs
 from spikec.frontend.recording import Recording, Ref, Step
 
 #: These keep the order of the classes if they run over the classes.
@@ -24,38 +25,53 @@ DROPPED = "dropped"
 
 @dataclass(frozen=True)
 class Dropped:
-    """``said``: such as "log_softmax at net.py:12"; ``apply``: computes it on logits."""
+    """``said``: such as "log_softmax at net.py:12"; ``apply``: computes it on logits; ``output``: name of the output at
+    whose end it stood, None where there is one."""
 
     said: str
     apply: Callable[[Tensor], Tensor]
+    output: str | None
 
 
 def drop_final(recording: Recording) -> list[Dropped]:
-    """Take softmax, log_softmax and sigmoid off the end of a recording, in place; returns them, last one first.
+    """Take softmax, log_softmax and sigmoid off the ends of a recording, in place; returns them, last one first.
 
-    Only where no class overtakes another by it: a softmax over the classes of [N, classes] that nothing but the output
-    reads. Everything else stays.
+    Only where no class overtakes another by it: a softmax over the classes of [N, classes] or [N, classes, H, W] that
+    nothing but the output reads. Everything else stays.
     """
-    found: list[Dropped] = []
-    pending: list[Dropped] = []
     makers = {number: step for step in recording.steps for number in step.results if number is not None}
     readers = _readers(recording)
-    end = last = recording.output
-    while isinstance(last, Ref) and readers.get(last.number, 0) + (last is end) <= 1 and last.number in makers:
+    named = named_outputs(recording.output)
+    if named is None:
+        recording.output, found = _dropped_from(recording, recording.output, None, makers, readers)
+        return found
+    found = []
+    for name, end in named.items():
+        named[name], own = _dropped_from(recording, end, name, makers, readers)
+        found += own
+    recording.output = named
+    return found
+
+
+def _dropped_from(
+    recording: Recording, end: Any, output: str | None, makers: Mapping[int, Step], readers: Mapping[int, int]
+) -> tuple[Any, list[Dropped]]:
+    """What an output returns without its last operators, and these."""
+    found: list[Dropped] = []
+    pending: list[Dropped] = []
+    first = last = end
+    while isinstance(last, Ref) and readers.get(last.number, 0) + (last is first) <= 1 and last.number in makers:
         step = makers[last.number]
         if step.name == _LOG:
-            pending.append(_dropped(step))
+            pending.append(_dropped(step, output))
         elif _is_final(recording, step):
-            found += [*pending, _dropped(step)]
+            found += [*pending, _dropped(step, output)]
             pending = []
             end = _input(step)
         elif step.name not in _PASSING:
             break
         last = _input(step)
-        if last is not end and not isinstance(last, Ref):
-            break
-    recording.output = end
-    return found
+    return end, found
 
 
 def _readers(recording: Recording) -> dict[int, int]:
@@ -73,16 +89,17 @@ def dropped(graph: fx.GraphModule) -> list[str]:
 
 def _is_final(recording: Recording, step: Step) -> bool:
     (number, *_) = step.results
-    if number is None or len(recording.shapes[number]) != 2:
-        return False  # over an image it is no last layer: the network is refused for its shape
-    return step.name in _SINGLE or (step.name in _OVER_CLASSES and step.arguments["dim"] in (1, -1))
+    rank = 0 if number is None else len(recording.shapes[number])
+    if rank < 2:
+        return False
+    return step.name in _SINGLE or (step.name in _OVER_CLASSES and step.arguments["dim"] in (1, 1 - rank))
 
 
 def _input(step: Step) -> Any:
     return step.arguments["self"]
 
 
-def _dropped(step: Step) -> Dropped:
+def _dropped(step: Step, output: str | None) -> Dropped:
     place = step.place
     own = place.leaf and place.kind is not None and place.kind.__module__.startswith("torch.nn")
     name = place.kind.__name__ if own and place.kind is not None else step.name.strip("_").removesuffix("_forward")
@@ -93,7 +110,7 @@ def _dropped(step: Step) -> Dropped:
         first: Tensor = result[0] if isinstance(result, tuple) else result
         return first
 
-    return Dropped(f"{name} at {place.named(name)}", apply)
+    return Dropped(f"{name} at {place.named(name)}", apply, output)
 
 
 __all__ = ["DROPPED", "Dropped", "drop_final", "dropped"]

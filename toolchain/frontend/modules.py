@@ -120,6 +120,13 @@ class Measured(ChannelAffine):
         super().__init__(torch.ones(channels), torch.zeros(channels))
 
 
+class Lower(nn.Module):
+    """(N, C, 1, L) to (N, C, L): an output of signals, as the network returns it. Nothing but the output reads it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.squeeze(2)
+
+
 class LinearMap(nn.Module):
     """``y = M x + bias`` with any sparse matrix M, for what no other form expresses: upsampling, mirrored padding.
 
