@@ -11,10 +11,13 @@ from torch import nn
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
     """Inside, ``model`` is in eval mode; afterwards every module has its own former mode again."""
-    modes = [(module, module.training) for module in model.modules() if hasattr(module, "training")]  # frozen: none
+    modes = [(module, getattr(module, "training", None)) for module in model.modules()]
     model.eval()
     try:
         yield
     finally:
         for module, training in modes:
-            module.training = training
+            if training is None:  # frozen modules have no mode
+                vars(module).pop("training", None)
+            else:
+                module.training = training
