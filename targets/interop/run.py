@@ -150,15 +150,14 @@ def _trace(
     graph: IntegerGraph, recording: Recording, integers: npt.NDArray[np.int64], framework: str, seconds: float
 ) -> Trace:
     curve = graph.readout.v_init + np.cumsum(recording.outputs, axis=1)
-    output = curve[:, -1]
     counts = {name: spikes.sum(1).astype(np.int32) for name, spikes in recording.spikes.items()}
     return Trace(
-        output=output,
-        logits=(output * graph.readout.scale).astype(np.float32),
+        outputs={graph.readout.output: curve[:, -1]},
+        scales={graph.readout.output: graph.readout.scale},
         counts=counts,
         events=counts,
         spikes={name: spikes.astype(np.int8) for name, spikes in recording.spikes.items()},
-        output_curve=curve,
+        output_curves={graph.readout.output: curve},
         input_events=(integers != 0).sum(0).astype(np.int32),
         timesteps=graph.timesteps,
         target=framework,

@@ -111,9 +111,9 @@ class Plan:
 
     @property
     def latency(self) -> int:
-        """Lava steps from an image's first step to its output."""
-        readout = next(p for p in self.processes if p.path in READOUTS)
-        return int(readout.arrival + self.pace * (readout.parameters["count_steps"] - 1) + 1)
+        """Lava steps from an image's first step to its last output."""
+        readouts = [p for p in self.processes if p.path in READOUTS]
+        return max(int(p.arrival + self.pace * (p.parameters["count_steps"] - 1) + 1) for p in readouts)
 
     def lava_steps(self, images: int) -> int:
         """Lava steps for a number of images."""

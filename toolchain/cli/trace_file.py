@@ -24,9 +24,10 @@ Array = npt.NDArray[np.generic]
 
 class TraceFile:
     """Arrays over all images: ``output``, ``logits``, ``labels``, ``counts/<layer>``, ``events/<layer>`` and, where
-    there are, ``output_curve``, ``steps`` and ``spikes/<layer>``, as in :class:`spikec.simulation.Trace`. Counts are
-    stored in the smallest integer type that holds every count the graph allows. Use as a context: the file appears at
-    ``path`` when the block ends without an error, complete, and not at all otherwise.
+    there are, ``output_curve``, ``steps`` and ``spikes/<layer>``, as in :class:`spikec.simulation.Trace`. With several
+    outputs, ``output/<name>``, ``logits/<name>`` and ``output_curve/<name>``. Counts are stored in the smallest integer
+    type that holds every count the graph allows. Use as a context: the file appears at ``path`` when the block ends
+    without an error, complete, and not at all otherwise.
     """
 
     def __init__(self, path: Path, graph: IntegerGraph, images: int) -> None:
@@ -39,11 +40,13 @@ class TraceFile:
 
     def append(self, trace: Trace, labels: npt.NDArray[np.int64]) -> None:
         """The next images' trace and labels."""
-        self._write("output", trace.output)
-        self._write("logits", trace.logits)
+        for name, output in trace.outputs.items():
+            ending = f"/{name}" if len(trace.outputs) > 1 else ""
+            self._write(f"output{ending}", output)
+            self._write(f"logits{ending}", trace.logits_of(name))
+            if name in trace.output_curves:
+                self._write(f"output_curve{ending}", trace.output_curves[name])
         self._write("labels", labels)
-        if trace.output_curve is not None:
-            self._write("output_curve", trace.output_curve)
         if trace.steps is not None:
             self._write("steps", trace.steps)
         for layer in trace.counts:

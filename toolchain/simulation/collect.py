@@ -54,7 +54,9 @@ class Collector:
         shapes = {p.name: p.shape for p in graph.populations}
         self._count_totals = {name: np.zeros(shapes[name], np.int64) for name in (names if counts else ())}
         self._event_totals = {name: np.zeros(shapes[name], np.int64) for name in (signed if counts else ())}
-        self._output, self._curve, self._steps = Rows(total), Rows(total), Rows(total)
+        self._outputs = {readout.name: Rows(total) for readout in graph.readouts}
+        self._curves = {readout.name: Rows(total) for readout in graph.readouts if graph.schedule == "pipelined"}
+        self._steps = Rows(total)
         self._early = False
         self._input_events = np.zeros(graph.input.shape, np.int32)
         self._pooled_events = {pool.name: np.zeros(pool.output_shape, np.int32) for pool in image_pools(graph)}
@@ -65,12 +67,13 @@ class Collector:
         self._input_events += torch.count_nonzero(frames, dim=0).cpu().numpy().astype(np.int32)
         for name, pixels in pooled_images(self._graph, frames).items():
             self._pooled_events[name] += torch.count_nonzero(pixels, dim=0).cpu().numpy().astype(np.int32)
-        self._output.add(result.readout[-1], np.int64)
+        for name, curve in result.readouts.items():
+            self._outputs[name].add(curve[-1], np.int64)
+            if name in self._curves:
+                self._curves[name].add(curve.transpose(0, 1), np.int64)
         if result.steps is not None:
             self._early = True
             self._steps.add(result.steps, np.int64)
-        if self._graph.schedule == "pipelined":
-            self._curve.add(result.readout.transpose(0, 1), np.int64)
         for node in self._graph.populations:
             emission = result.emissions[node.name]
             self._add_counts(node.name, emission.counts, self._count_totals, self._counts)
@@ -96,16 +99,17 @@ class Collector:
 
     def trace(self, watches: dict[str, Watch], seconds: float) -> Trace:
         """The whole run as a trace; counts serve as events where every emission is one counted spike."""
-        output = self._output.array()
         counts = {name: rows.array() for name, rows in self._counts.items()}
         return Trace(
-            output=output,
-            logits=(output * self._graph.readout.scale).astype(np.float32),
+            outputs={readout.output: self._outputs[readout.name].array() for readout in self._graph.readouts},
+            scales={readout.output: readout.scale for readout in self._graph.readouts},
             counts=counts,
             events={**counts, **{name: rows.array() for name, rows in self._events.items()}},
             spikes={name: rows.array() for name, rows in self._spikes.items()},
             membranes={name: rows.array() for name, rows in self._membranes.items()},
-            output_curve=self._curve.array() if self._graph.schedule == "pipelined" else None,
+            output_curves={
+                r.output: self._curves[r.name].array() for r in self._graph.readouts if r.name in self._curves
+            },
             membrane=_seen(watches, "membrane"),
             accumulator=_seen(watches, "accumulator"),
             overflows={name: watch.overflows for name, watch in watches.items()},
