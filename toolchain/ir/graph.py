@@ -62,8 +62,9 @@ DECODES: tuple[Decode, ...] = get_args(Decode)
 class Readout:
     """The integrator before an output: ``v += z``; real value = output * scale, one scale for all of ``shape``.
 
-    ``output``: the name of what it puts out (``Trace.outputs``); no two readouts of a graph share one. ``leak``: its current and membrane decay as those of ``cuba_lif``, without firing; None: they do not. ``decode``:
-    the output is the ``membrane`` after the last step, or the ``sum`` or the ``maximum`` over all steps.
+    ``output``: the name of what it puts out (``Trace.outputs``); no two readouts of a graph share one. ``leak``: its
+    current and membrane decay as those of ``cuba_lif``, without firing; None: they do not. ``decode``: the output is
+    the ``membrane`` after the last step, or the ``sum`` or the ``maximum`` over all steps.
     """
 
     name: str
@@ -116,11 +117,11 @@ def leak_of(node: Node) -> Leak | None:
 
 @dataclass(frozen=True)
 class IntegerGraph:
-    """A verified deployment. ``nodes`` is in topological order and contains input and readouts; the input of a
-    node is the sum of the outputs of its ``sources``. Where the input is a sequence, ``timesteps`` is only the length of
-    the sequences at hand (:meth:`lasting`). ``format``: name of the number format it was lowered for, empty where
-    none is known; ``info``: further settings of the conversion, for people; ``measured``: what the trained network and
-    the graph got right when it was exported."""
+    """A verified deployment. ``nodes`` is in topological order and contains input and readouts; the input of a node is
+    the sum of the outputs of its ``sources``. Where the input is a sequence, ``timesteps`` is only the length of the
+    sequences at hand (:meth:`lasting`). ``format``: name of the number format it was lowered for, empty where none is
+    known; ``info``: further settings of the conversion, for people; ``measured``: what the trained network and the
+    graph got right when it was exported."""
 
     nodes: dict[str, Node]
     timesteps: int
