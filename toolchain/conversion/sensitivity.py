@@ -83,7 +83,7 @@ def sensitivity(
     }
     full = uniform[candidates[-1]]
     with torch.no_grad():
-        wanted = class_scores(canonicalize(model, data[:2]), data)
+        wanted = class_scores(canonicalize(model, data[:2]), data, "spike budgets")
         if wanted.shape[1] < 2:
             raise ConversionError("a spike budget compares class probabilities; this network has one output only")
         layers = tuple(full.neurons)

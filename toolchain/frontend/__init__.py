@@ -18,6 +18,7 @@ from spikec.frontend.modules import (
 )
 from spikec.frontend.nodes import is_activation, module_of
 from spikec.frontend.obstacles import Obstacle
+from spikec.frontend.outputs import has_classes, output_nodes
 
 __all__ = [
     "AveragePool",
@@ -32,10 +33,12 @@ __all__ = [
     "canonicalize",
     "dropped",
     "first_layer",
+    "has_classes",
     "image_shape",
     "is_activation",
     "measure_lifts",
     "module_of",
+    "output_nodes",
     "replace_max_pool",
     "take_lifts",
     "with_layers",

@@ -20,6 +20,7 @@ from spikec.frontend.final import DROPPED, drop_final
 from spikec.frontend.max_places import settle_max_pools
 from spikec.frontend.modules import Lift
 from spikec.frontend.obstacles import refuse
+from spikec.frontend.outputs import named_outputs
 from spikec.frontend.relays import insert_relays
 from spikec.frontend.tracing import is_trained_activation, trace, where
 from spikec.ir.types import lifted
@@ -166,10 +167,16 @@ def _trained_activation(b: Builder, call: Call) -> fx.Node:
 
 
 def _output(b: Builder, value: Any) -> fx.Node:
-    if isinstance(value, Tensor):
-        raise ConversionError("the network returns a constant: its output does not depend on the image")
-    if not isinstance(value, fx.Node):
-        found = "several outputs" if isinstance(value, tuple | list | dict) else f"a {type(value).__name__}"
-        raise ConversionError(f"the network returns {found}; it must return one tensor of logits")
-    result: fx.Node = b.graph.output(value)
+    named = named_outputs(value)
+    for each in [value] if named is None else named.values():
+        if isinstance(each, Tensor):
+            raise ConversionError("the network returns a constant: its output does not depend on the image")
+        if not isinstance(each, fx.Node):
+            found = f"a {type(each).__name__}" + ("" if named is None else " among its outputs")
+            raise ConversionError(
+                f"the network returns {found}; it must return one tensor, or tensors in a tuple, list or dictionary"
+            )
+    if named is not None and not named:
+        raise ConversionError("the network returns nothing; it must return one tensor, or several")
+    result: fx.Node = b.graph.output(value if named is None else named)
     return result

@@ -18,6 +18,8 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 from spikec.conversion.network import SpikingNetwork
+from spikec.errors import ConversionError
+from spikec.frontend import has_classes, output_nodes
 
 #: Calibration images used at most.
 LARGEST_SET = 10_000
@@ -26,9 +28,18 @@ _SEED = 0
 
 
 @torch.no_grad()
-def class_scores(graph: fx.GraphModule, images: Tensor) -> Tensor:
-    """Output of a traced network [N, classes]."""
-    return torch.cat([graph(batch) for batch in torch.split(images, 250)])
+def class_scores(graph: fx.GraphModule, images: Tensor, what: str) -> Tensor:
+    """Output of a traced network [N, classes]. Raises ``ConversionError`` for a network that returns anything else;
+    ``what`` needs it, for the message."""
+    if not has_classes(graph):
+        returned = ", ".join(f"{name} {('N', *node.meta['shape'])}" for name, node in output_nodes(graph).items())
+        raise ConversionError(
+            f"{what} compare class probabilities, and the network returns {returned}: choose others, or give it a "
+            "network that returns (N, classes)"
+        )
+    (name,) = output_nodes(graph)
+    found = [graph(batch) for batch in torch.split(images, 250)]
+    return torch.cat([each if isinstance(each, Tensor) else each[name] for each in found])
 
 
 def tune_offsets(network: SpikingNetwork, images: Tensor, scores: Tensor) -> None:

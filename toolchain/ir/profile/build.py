@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
 import nir
@@ -17,6 +16,7 @@ from spikec.ir.kinds import MAX_SPIKES, CubaLIF, Maximum
 from spikec.ir.leak import UNIT, Leak
 from spikec.ir.measured import Measured
 from spikec.ir.metadata import DELAYS, KEY, MEASURED, OUTPUT, SCHEMA, TYPE_CHECK_OFF, metadata_of
+from spikec.ir.names import Names, legal
 from spikec.ir.operations import MaxPool, Operation
 from spikec.ir.operations.fields import float32
 from spikec.ir.profile.hashes import content_sha256
@@ -106,15 +106,8 @@ def _output_names(graph: IntegerGraph) -> dict[str, str]:
     output, as far as node names may hold it."""
     if len(graph.readouts) == 1:
         return {graph.readout.name: OUTPUT}
-    taken, found = set(graph.nodes), {}
-    for readout in graph.readouts:
-        plain = re.sub(r"[^A-Za-z0-9_.]", "_", readout.output) or "_"
-        name, number = plain, 1
-        while name in taken:
-            name, number = f"{plain}_{number}", number + 1
-        taken.add(name)
-        found[readout.name] = name
-    return found
+    names = Names(graph.nodes)
+    return {readout.name: names.free(legal(readout.output)) for readout in graph.readouts}
 
 
 def _node(node: Node) -> nir.NIRNode:

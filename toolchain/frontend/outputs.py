@@ -1,0 +1,33 @@
+"""The outputs of a canonical graph by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from torch import fx
+
+from spikec.ir.metadata import OUTPUT
+
+
+def named_outputs(value: Any) -> dict[str, Any] | None:
+    """What a network returns, by name: the keys of a dictionary, ``output_0``, ... of a tuple or list; None for
+    anything else."""
+    if isinstance(value, Mapping):
+        return {str(name): each for name, each in value.items()}
+    if isinstance(value, tuple | list):
+        return {f"output_{place}": each for place, each in enumerate(value)}
+    return None
+
+
+def output_nodes(graph: fx.GraphModule) -> dict[str, fx.Node]:
+    """The nodes that a canonical graph returns, by the name of the output; a network that returns one tensor calls it
+    ``output``."""
+    value = next(node for node in graph.graph.nodes if node.op == "output").args[0]
+    return {OUTPUT: value} if isinstance(value, fx.Node) else dict(cast(Mapping[str, fx.Node], value))
+
+
+def has_classes(graph: fx.GraphModule) -> bool:
+    """Whether a canonical graph returns one tensor of shape [N, classes]."""
+    outputs = output_nodes(graph)
+    return len(outputs) == 1 and all(len(node.meta["shape"]) == 1 for node in outputs.values())
