@@ -16,7 +16,7 @@ from typing import Any
 import numpy.typing as npt
 
 import spikec.ir as ig
-from spikec.errors import MissingImplementation
+from spikec.errors import DoesNotFit, MissingImplementation
 from spikec.ir.kinds import Maximum
 from spikec.targets.lava import atrlif, kinds, lif
 from spikec.targets.lava.alignment import Alignment, align
@@ -154,6 +154,7 @@ class _Planner:
     def plan(self) -> Plan:
         for node in self._graph:
             self._place(node)
+        self._check_connected()
         return Plan(
             tuple(self._processes),
             tuple(self._connections),
@@ -163,6 +164,21 @@ class _Planner:
             one_by_one=ATRLIF in self._stock.values(),
             pace=self._alignment.pace,
         )
+
+    def _check_connected(self) -> None:
+        """Lava runs processes that are connected with each other. Outputs may share nothing but the image, and the
+        current of an image connects nothing."""
+        group = {spec.name: {spec.name} for spec in self._processes}
+        for connection in self._connections:
+            joined = group[connection.source] | group[connection.target]
+            group |= dict.fromkeys(joined, joined)
+        parts = {id(found): sorted(found & self._graph.nodes.keys()) for found in group.values()}
+        if len(parts) > 1:
+            shown = " and ".join(part[0] for part in parts.values())
+            raise DoesNotFit(
+                f"the network has parts that share nothing but the image ({shown}), and Lava runs connected processes: "
+                "let it send the image (input='graded'; --input graded)"
+            )
 
     def _place(self, node: ig.Node) -> None:
         match node:

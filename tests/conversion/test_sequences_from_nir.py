@@ -137,7 +137,10 @@ def test_integrators_and_their_reading(seed, reading):
     # the integers read out the same thing: with the float network's own spikes they would differ by rounding only
     trace = tc.simulate(tc.lower(network), example)
     if (trace.counts["n1"] == run.spikes["n1"].sum(1)).all():
-        assert np.abs(trace.logits - run.outputs["output"][:, -1]).max() <= 0.05 * np.abs(run.outputs["output"]).max() + 0.05
+        assert (
+            np.abs(trace.logits - run.outputs["output"][:, -1]).max()
+            <= 0.05 * np.abs(run.outputs["output"]).max() + 0.05
+        )
 
 
 def test_feedback_arrives_one_step_later():
