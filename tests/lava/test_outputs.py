@@ -2,18 +2,9 @@
 
 import numpy as np
 import pytest
-import torch
 from helpers.graphs import random_images, random_outputs
 from helpers.oracle import oracle
 from helpers.traces import equals_loops
-from torch import nn
-from torch.nn import functional as F
-
-import spikec as tc
-from spikec.ir.coding import InputNode
-from spikec.ir.graph import IntegerGraph, Population, Readout
-from spikec.ir.kinds import IF
-from spikec.ir.operations import Affine
 
 pytestmark = pytest.mark.lava
 

@@ -17,8 +17,8 @@ from spikec.simulation import simulate
 
 def changed(network: SequenceNetwork, graph: ig.IntegerGraph, sequences: Float64, seen: FloatRun) -> tuple[int, float]:
     """Neuron-steps in which the integers fire and the float network does not, or the other way round. Where those are
-    equal, as for few spikes or for a readout, what decides is how far membranes are off, in thresholds, and outputs, each
-    in its own mean size."""
+    equal, as for few spikes or for a readout, what decides is how far membranes are off, in thresholds, and outputs,
+    each in its own mean size."""
     found = simulate(graph, sequences, record="membranes")
     spikes, off = 0, 0.0
     for name, curve in seen.outputs.items():

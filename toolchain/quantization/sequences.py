@@ -10,7 +10,7 @@ import spikec.ir as ig
 from spikec.analysis.formats import NumberFormat
 from spikec.conversion.from_nir.dynamics import Dynamics
 from spikec.conversion.from_nir.running import FloatRun, run_float
-from spikec.conversion.from_nir.sequences import SequenceNetwork
+from spikec.conversion.from_nir.sequences import Reading, SequenceNetwork
 from spikec.errors import ConversionError, RangeError
 from spikec.ir.graph import Decode
 from spikec.ir.kinds import CubaLIF
@@ -107,7 +107,7 @@ def rounded_graph(
         sources, made = layer.synapses(names)
         nodes += [
             *made,
-            layer.population(sources) if output is None else layer.readout(sources, _DECODES[network.reading], output),
+            layer.population(sources) if output is None else layer.readout(sources, network.reading, output),
         ]
     return ig.IntegerGraph(
         nodes={node.name: node for node in nodes},
@@ -201,7 +201,11 @@ class _Layer:
         """Whether the readout just adds up spikes."""
         return (
             self._neurons is None
-            and all(term.dense is not None and set(np.unique(term.dense)) <= {0.0, 1.0} for term in self._terms)
+            and all(
+                (term.dense is not None or len(self._current.shape) > 1)
+                and set(np.unique(output_weights(term))) <= {0.0, 1.0}
+                for term in self._terms
+            )
             and not self._bias.any()
         )
 
@@ -282,8 +286,10 @@ class _Layer:
         kind = CubaLIF(leak.du, leak.dv, leak.bias, subtract=int(n.subtract))
         return ig.Population(self._name, sources, n.shape, kind, theta, start, scale=np.ones(1))
 
-    def readout(self, sources: tuple[str, ...], decode: Decode, output: str) -> ig.Readout:
-        """The integrator at the end. Without leak its membrane is in whole units, otherwise in 64ths of them."""
+    def readout(self, sources: tuple[str, ...], reading: Reading, output: str) -> ig.Readout:
+        """The integrator at the end. Without leak its membrane is in whole units, otherwise in 64ths of them. Where the
+        file has none, what arrives is summed up whatever the ``reading``."""
+        decode: Decode = "membrane" if self._neurons is None else _DECODES[reading]
         size = self._current.shape
         zero, unit = np.zeros(size, np.int64), float(self._units.unit[0])
         if not self._leaks:
