@@ -104,7 +104,11 @@ def _with_calibration(given: Mapping[str, Any], configuration: Configuration, tr
 
 def _check_labels(model: nn.Module, training: Dataset, test: Dataset | None) -> None:
     with torch.inference_mode():
-        classes = int(model(training.images(slice(2))).shape[-1])
+        found = model(training.images(slice(2)))
+    if not isinstance(found, torch.Tensor) or found.ndim != 2:
+        given = list(found.shape) if isinstance(found, torch.Tensor) else f"a {type(found).__name__}"
+        raise DataError(f"advice compares accuracy, which needs one output [N, classes]; the network returns {given}")
+    classes = found.shape[1]
     if classes < 2:
         raise DataError("the network has one output; accuracy, which advice compares, needs one for each class")
     if test is not None and test.shape != training.shape:

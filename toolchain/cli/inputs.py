@@ -30,6 +30,7 @@ def read_graph(path: Path) -> tuple[nir.NIRGraph, IntegerGraph]:
 def open_images(args: argparse.Namespace, graph: IntegerGraph | None = None) -> Dataset | Sequences:
     """The first ``--limit`` test images, or sequences, of ``--data``; refused if their shape or labels do not fit
     ``graph``."""
+    from spikec.ir.outputs import has_classes
     from spikec.ir.types import lifted
     from spikec.models.data import open_dataset, open_sequences
 
@@ -42,9 +43,9 @@ def open_images(args: argparse.Namespace, graph: IntegerGraph | None = None) -> 
             f"{args.graph} takes {what} of {_by(graph.input.shape)}, {args.data} has {_by(dataset.shape)}: "
             f"give the data set it was made for with --data{known}"
         )
-    if graph is not None and int(dataset.labels.max()) >= graph.readout.v_init.size:
+    if graph is not None and has_classes(graph) and int(dataset.labels.max()) >= graph.readout.shape[0]:
         raise DataError(
-            f"{args.graph} knows {graph.readout.v_init.size} classes, {args.data} has label {dataset.labels.max()}"
+            f"{args.graph} knows {graph.readout.shape[0]} classes, {args.data} has label {dataset.labels.max()}"
         )
     return dataset.subset(slice(args.limit)) if args.limit else dataset
 

@@ -12,6 +12,7 @@ from spikec.cli.parser import Parser, UsageError, keep_inputs, output_path
 from spikec.cli.ranges import add_format, check_format
 from spikec.cli.speed import Speed
 from spikec.cli.target_options import add_targets, target_options
+from spikec.ir.outputs import lacks_classes
 
 if TYPE_CHECKING:
     from spikec.evidence.accuracy import Evaluation
@@ -79,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
                 speed.add(trace)
                 if file is not None:
                     file.append(trace, labels)
-    cost = loss(graph, dataset, np.concatenate(result.hits))
+    cost = loss(graph, dataset, np.concatenate(result.hits)) if result.classified else None
     document = _document(args, graph.content_sha256, result) | {"loss": loss_document(cost)} | speed.document
     emit(args, document, _text(args, graph, result, speed, cost))
     return 0
@@ -101,9 +102,9 @@ def _document(args: argparse.Namespace, sha256: str, result: Evaluation) -> dict
         "target": args.target,
         "data": args.data,
         "images": result.images,
-        "correct": result.correct,
-        "accuracy": result.accuracy,
-        "interval": result.interval,
+        "correct": result.correct if result.classified else None,
+        "accuracy": result.accuracy if result.classified else None,
+        "interval": result.interval if result.classified else None,
         "accuracy_by_timestep": result.curve,
         "spikes_per_image": {name: count / result.images for name, count in result.events.items()},
         "overflows": result.overflowed,
@@ -113,11 +114,18 @@ def _document(args: argparse.Namespace, sha256: str, result: Evaluation) -> dict
 
 
 def _text(args: argparse.Namespace, graph: IntegerGraph, result: Evaluation, speed: Speed, cost: Loss | None) -> str:
-    (low, high), timesteps, one = result.interval, graph.timesteps, "sequence" if graph.sequences else "image"
-    lines = [
-        f"accuracy {percent(result.accuracy)} ({result.correct} of {result.images} {args.data} test {one}s, "
-        f"95 % interval {100 * low:.2f} to {100 * high:.2f}) at T = {timesteps} on {args.target}"
-    ]
+    timesteps, one = graph.timesteps, "sequence" if graph.sequences else "image"
+    if result.classified:
+        low, high = result.interval
+        lines = [
+            f"accuracy {percent(result.accuracy)} ({result.correct} of {result.images} {args.data} test {one}s, "
+            f"95 % interval {100 * low:.2f} to {100 * high:.2f}) at T = {timesteps} on {args.target}"
+        ]
+    else:
+        lines = [
+            f"{result.images} {args.data} test {one}s at T = {timesteps} on {args.target}; "
+            + lacks_classes(graph, "accuracy is left out: it")
+        ]
     lines += [] if cost is None else cost.sentences
     if result.curve is not None:
         every = -(-len(result.curve) // _SHOWN_STEPS)

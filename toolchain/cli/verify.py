@@ -47,7 +47,8 @@ def run(args: argparse.Namespace) -> int:
     def watch(trace: Trace) -> None:
         start = sum(map(len, hits))
         speed.add(trace)
-        hits.append(trace.predictions == dataset.labels[start : start + trace.images])
+        if trace.has_classes:
+            hits.append(trace.predictions == dataset.labels[start : start + trace.images])
 
     result = crosscheck(args.target, nir_graph, dataset, options, golden_options(args), watch)
     cost = loss(graph, dataset, np.concatenate(hits)) if hits and result.identical else None

@@ -9,6 +9,7 @@ from spikec.deployment.deploying import Deployment
 from spikec.errors import DataError
 from spikec.evidence.loss import Progress, image_count, measure
 from spikec.ir.measured import Measured
+from spikec.ir.outputs import lacks_classes
 from spikec.models.data import Dataset, open_dataset
 
 
@@ -29,7 +30,10 @@ def measured(
             test = open_dataset(configuration.data, configuration.data_root, "test")
         except DataError as error:
             return None, [f"accuracy is not measured: {error}"]
-    classes = made.graph.readout.v_init.size
+    lacking = lacks_classes(made.graph, "accuracy is not measured: it")
+    if lacking:
+        return None, [lacking]
+    classes = made.graph.readout.shape[0]
     if test.shape != tuple(made.images.shape[1:]):
         if configuration.data_assumed:
             return None, []  # random pixels: deploying has said so

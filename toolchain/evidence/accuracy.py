@@ -26,9 +26,11 @@ _SLOW_BATCH = 50  # a target that takes a second or more per image should show p
 
 @dataclass
 class Evaluation:
-    """Sums over the images seen so far. ``correct_by_step[t]``: correct when read out after step t + 1."""
+    """Sums over the images seen so far. ``classified``: whether the network has one output of classes; without, nothing
+    is correct or wrong. ``correct_by_step[t]``: correct when read out after step t + 1."""
 
     images: int = 0
+    classified: bool = True
     correct: int = 0
     correct_by_step: npt.NDArray[np.int64] | None = None
     events: dict[str, int] = field(default_factory=dict)
@@ -67,15 +69,20 @@ class Evaluation:
         self.images += len(labels)
         if trace.steps is not None:
             self.steps = (self.steps or 0) + int(trace.steps.sum())
+        self.classified = trace.has_classes
+        if self.classified:
+            self._classify(trace, labels)
+        for name, events in (trace.event_totals or trace.events).items():
+            self.events[name] = self.events.get(name, 0) + int(events.sum(dtype=np.int64))
+        for name, count in trace.overflows.items():
+            self.overflows[name] = self.overflows.get(name, 0) + count
+
+    def _classify(self, trace: Trace, labels: npt.NDArray[np.int64]) -> None:
         self.hits.append(trace.predictions == labels)
         self.correct += int(self.hits[-1].sum())
         if trace.output_curve is not None:
             hits = (trace.output_curve.argmax(axis=2) == labels[:, None]).sum(axis=0)
             self.correct_by_step = hits if self.correct_by_step is None else self.correct_by_step + hits
-        for name, events in (trace.event_totals or trace.events).items():
-            self.events[name] = self.events.get(name, 0) + int(events.sum(dtype=np.int64))
-        for name, count in trace.overflows.items():
-            self.overflows[name] = self.overflows.get(name, 0) + count
 
 
 def golden_trace(

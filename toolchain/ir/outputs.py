@@ -16,12 +16,20 @@ def has_classes(graph: IntegerGraph) -> bool:
     return len(graph.readouts) == 1 and len(graph.readout.shape) == 1
 
 
+def lacks_classes(graph: IntegerGraph, what: str) -> str:
+    """Why ``what`` cannot be had of a network, in one sentence; empty where it has one output of shape [classes]."""
+    if has_classes(graph):
+        return ""
+    return f"{what} needs one output of shape (classes), and the network puts out {described(graph)}"
+
+
 def classes_of(graph: IntegerGraph, what: str) -> int:
     """Number of classes. Raises ``DataError`` for a network that has not one output of shape [classes]; ``what`` needs
     it, for the message."""
-    if not has_classes(graph):
+    lacking = lacks_classes(graph, what)
+    if lacking:
         raise DataError(
-            f"{what} needs one output of shape (classes), and the network puts out {described(graph)}: "
-            "compute with trace.outputs and trace.logits_of(name), or give it a network that returns its classes alone"
+            f"{lacking}: compute with trace.outputs and trace.logits_of(name), or give it a network that returns its "
+            "classes alone"
         )
     return graph.readout.shape[0]

@@ -12,11 +12,13 @@ from spikec.errors import DataError
 from spikec.evidence.intervals import wilson
 from spikec.ir.graph import IntegerGraph, Population, Readout
 from spikec.ir.operations import Synapse
+from spikec.ir.outputs import has_classes
 from spikec.reporting.numbers import TIMES
 from spikec.reporting.value import (
     Accuracy,
     CurvePoint,
     Network,
+    OutputRow,
     PopulationRow,
     Proportion,
     SynapseRow,
@@ -90,7 +92,7 @@ def network(graph: IntegerGraph, counts: Counts, trace: Trace) -> Network:
         drain=graph.drain,
         extra_steps=trace.extra_steps,
         input_shape=graph.input.shape,
-        classes=int(trace.output.shape[1]),
+        classes=graph.readout.shape[0] if has_classes(graph) else None,
         neurons=sum(int(np.prod(node.shape)) for node in graph.populations),
         weights=sum(c.weights for c in counts.synapses.values()),
         weights_nonzero=sum(c.weights_nonzero for c in counts.synapses.values()),
@@ -99,8 +101,17 @@ def network(graph: IntegerGraph, counts: Counts, trace: Trace) -> Network:
     )
 
 
+def outputs(trace: Trace) -> tuple[OutputRow, ...]:
+    """A row for every output."""
+    rows = []
+    for name, values in trace.outputs.items():
+        real = trace.logits_of(name)
+        rows.append(OutputRow(name, values.shape[1:], trace.scales[name], float(real.min()), float(real.max())))
+    return tuple(rows)
+
+
 def populations(graph: IntegerGraph, trace: Trace, counts: Counts, ranges: Ranges) -> tuple[PopulationRow, ...]:
-    """A row for every population and, last, the readout, in the order in which data pass through them."""
+    """A row for every population and every readout, in the order in which data pass through them."""
     return tuple(_population(node, trace, counts, ranges) for node in graph.layers)
 
 

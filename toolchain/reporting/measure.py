@@ -17,6 +17,7 @@ from spikec.errors import DataError, GraphError
 from spikec.evidence.certificate import Certificate, certify
 from spikec.evidence.loss import loss
 from spikec.ir import IntegerGraph, as_integer
+from spikec.ir.outputs import classes_of, has_classes
 from spikec.reporting import collect
 from spikec.reporting.fits import estimates_of, fits_of
 from spikec.reporting.provenance import provenance
@@ -39,7 +40,7 @@ def report(
     graph: nir.NIRGraph | IntegerGraph,
     *,
     images: npt.ArrayLike,
-    labels: npt.ArrayLike,
+    labels: npt.ArrayLike | None = None,
     trace: Trace | None = None,
     curve_timesteps: int | None = None,
     estimates: Iterable[Estimate] | None = None,
@@ -60,11 +61,11 @@ def report(
     versions only.
 
     ``images``: float [N, *input shape], as the ANN takes them, or sequences as ``tc.simulate`` takes them; ``labels``
-    [N]. ``trace``: the execution of exactly
-    these images; without one the golden model runs here. Membranes are shown if the trace was made with
-    ``simulate(..., measure=True)``. ``curve_timesteps``: how far the accuracy curve goes. It goes beyond T only if a
-    longer run starts with the same steps: in the ``pipelined`` schedule without drain, with neurons that do not depend
-    on T. ``estimates``: in the order of the page; by default one for every energy profile, with the cores of the
+    [N], needed by a network with one output of classes; of others the page says what they put out. ``trace``: the
+    execution of exactly these images; without one the golden model runs here. Membranes are shown if the trace was made
+    with ``simulate(..., measure=True)``. ``curve_timesteps``: how far the accuracy curve goes. It goes beyond T only if
+    a longer run starts with the same steps: in the ``pipelined`` schedule without drain, with neurons that do not
+    depend on T. ``estimates``: in the order of the page; by default one for every energy profile, with the cores of the
     placement, without chips that cannot hold the network. ``fits``: by default one for every chip. ``ann_logits``
     [N, classes] of the same images give the paired comparison; ``ann_accuracy`` is only shown beside. ``date`` is
     printed as given, else ``SOURCE_DATE_EPOCH`` decides. Raises ``DataError`` if images, labels and traces do not
@@ -77,7 +78,7 @@ def report(
             raise DataError("curve_timesteps needs an image that stays the same; a sequence ends with its last frame")
         integer = integer.lasting(pixels.shape[1])
     number = len(pixels) if pixels.ndim else 0
-    classes = collect.class_labels(labels, number, integer.readout.v_init.size)
+    classes = _classes(integer, labels, number, ann_logits is not None or ann_accuracy is not None)
     made = trace if trace is not None else _run(integer, images)
     if made.images != number:
         raise DataError(f"the trace holds {made.images} images, {number} were given; pass those it was made with")
@@ -94,8 +95,9 @@ def report(
         data_name=data_name,
         images=number,
         network=collect.network(integer, counts, made),
-        accuracy=collect.accuracy(made, classes, ann_logits, ann_accuracy),
-        curve=collect.curve(_longer(integer, pixels, curve_timesteps) or made, classes),
+        outputs=collect.outputs(made),
+        accuracy=None if classes is None else collect.accuracy(made, classes, ann_logits, ann_accuracy),
+        curve=() if classes is None else collect.curve(_longer(integer, pixels, curve_timesteps) or made, classes),
         populations=collect.populations(integer, made, counts, bounds(integer)),
         synapses=collect.synapses(integer, counts),
         fits=tuple(fits),
@@ -103,11 +105,25 @@ def report(
         verification=verification,
         certificate=_certificate(integer, pixels[:CERTIFIED_IMAGES]),
         provenance=provenance(integer, made, pixels, labels, seed=seed, command=command, date=date),
-        loss=loss(integer, _Labelled(pixels, classes), made.predictions == classes),
+        loss=None if classes is None else loss(integer, _Labelled(pixels, classes), made.predictions == classes),
     )
     if path is not None:
         result.write(path, json_path)
     return result
+
+
+def _classes(
+    graph: IntegerGraph, labels: npt.ArrayLike | None, images: int, compared: bool
+) -> npt.NDArray[np.int64] | None:
+    """The class of every image; None for a network without one output of classes, which can then not be ``compared``
+    with the accuracy of another."""
+    if has_classes(graph):
+        if labels is None:
+            raise DataError("labels are missing; give one class number per image")
+        return collect.class_labels(labels, images, graph.readout.shape[0])
+    if compared:
+        classes_of(graph, "the accuracy of the ANN (ann_logits, ann_accuracy)")
+    return None
 
 
 class _Labelled:

@@ -21,7 +21,7 @@ def provenance(
     graph: IntegerGraph,
     trace: Trace,
     images: npt.ArrayLike,
-    labels: npt.ArrayLike,
+    labels: npt.ArrayLike | None,
     *,
     seed: int | None,
     command: str | None,
@@ -42,10 +42,13 @@ def provenance(
     )
 
 
-def data_sha256(images: npt.ArrayLike, labels: npt.ArrayLike) -> str:
-    """Hash of both arrays: type, shape and bytes in C order, images as float32 and labels as int64."""
+def data_sha256(images: npt.ArrayLike, labels: npt.ArrayLike | None) -> str:
+    """Hash of both arrays, or of the images alone: type, shape and bytes in C order, images as float32 and labels as
+    int64."""
     digest = hashlib.sha256()
     for array, dtype in ((images, np.dtype("<f4")), (labels, np.dtype("<i8"))):
+        if array is None:
+            continue
         values = np.ascontiguousarray(np.asarray(array), dtype=dtype)
         digest.update(f"{dtype.str}{values.shape}".encode())
         digest.update(values.tobytes())

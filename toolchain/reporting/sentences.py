@@ -10,19 +10,33 @@ if TYPE_CHECKING:
     from spikec.energy import Estimate
     from spikec.evidence.certificate import Certificate
     from spikec.evidence.crosscheck import Crosscheck
-    from spikec.reporting.value import Fit, Report
+    from spikec.reporting.value import Accuracy, Fit, Report
 
 SIMULATED = "Integer model simulated on CPU; never run on a chip."
 
 
-def accuracy(report: Report) -> str:
+def accuracy(known: Accuracy) -> str:
     """``"99.1 % of 449 images (95 % interval 97.7 to 99.7 %)"``."""
-    snn = report.accuracy.snn
+    snn = known.snn
     return f"{proportion(snn)} of {grouped(snn.total)} images (95 % interval {interval(snn)})"
+
+
+def outputs(report: Report) -> str:
+    """``"boxes (4), masks (2, 8, 8)"``."""
+    return ", ".join(f"{row.name} ({', '.join(map(str, row.shape))})" for row in report.outputs)
+
+
+def does(report: Report) -> str:
+    """What the network does, and how often it is right where there are classes."""
+    if report.accuracy is None:
+        return f"puts out {outputs(report)}"
+    return f"classifies {accuracy(report.accuracy)} correctly"
 
 
 def ann(report: Report) -> str | None:
     known = report.accuracy
+    if known is None:
+        return None
     if known.ann is not None:
         return f"{proportion(known.ann)} ({interval(known.ann)})"
     if known.ann_stated is not None:
@@ -39,7 +53,7 @@ def loss(report: Report) -> list[str]:
 def paired(report: Report) -> str | None:
     """How the two networks differ on the same images."""
     known = report.accuracy
-    if known.agreement is None:
+    if known is None or known.agreement is None:
         return None
     total = grouped(known.agreement.total)
     if known.agreement.count == known.agreement.total:
@@ -87,7 +101,7 @@ def at_least(energy: Estimate) -> str:
 def verdict(report: Report) -> str:
     """The report in one sentence."""
     known = ann(report)
-    parts = [f"At T = {report.network.timesteps} the integer network classifies {accuracy(report)} correctly"]
+    parts = [f"At T = {report.network.timesteps} the integer network {does(report)}"]
     if known:
         parts.append(f"the ANN {known}")
     if report.energies:

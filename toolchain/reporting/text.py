@@ -19,8 +19,7 @@ def summary(report: Report) -> str:
             f"T = {net.timesteps}, {net.schedule}; {grouped(net.neurons)} neurons, {grouped(net.weights)} weights",
         ),
         ("data", f"{report.data_name or 'unnamed'}, {grouped(report.images)} images"),
-        ("accuracy", sentences.accuracy(report)),
-        ("ANN", sentences.ann(report) or "not given"),
+        *_quality(report),
         *(
             ("loss" if i == 0 else "", line)
             for i, line in enumerate([] if report.loss is None else report.loss.sentences)
@@ -43,6 +42,12 @@ def summary(report: Report) -> str:
     lines += [f"  {name:<{width}}  {value}" for name, value in facts]
     lines += ["", *_layers(report)]
     return "\n".join(lines)
+
+
+def _quality(report: Report) -> list[tuple[str, str]]:
+    if report.accuracy is None:
+        return [("outputs", sentences.outputs(report))]
+    return [("accuracy", sentences.accuracy(report.accuracy)), ("ANN", sentences.ann(report) or "not given")]
 
 
 def _layers(report: Report) -> list[str]:

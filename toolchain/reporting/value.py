@@ -51,19 +51,31 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class Network:
-    """What is deployed. ``synapses`` are existing connections (padding excluded), ``weights`` stored values."""
+    """What is deployed. ``synapses`` are existing connections (padding excluded), ``weights`` stored values;
+    ``classes``: None unless there is one output of shape [classes]."""
 
     timesteps: int
     schedule: str
     drain: int
     extra_steps: int
     input_shape: tuple[int, ...]
-    classes: int
+    classes: int | None
     neurons: int
     weights: int
     weights_nonzero: int
     weight_low: int
     weight_high: int
+
+
+@dataclass(frozen=True)
+class OutputRow:
+    """One output in the units of the trained network: real value of one integer unit, and the range seen."""
+
+    name: str
+    shape: tuple[int, ...]
+    scale: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -145,8 +157,8 @@ class Provenance:
 class Report:
     """Everything said about one deployment on one data set. ``print`` it, ``to_json`` it, ``write`` it.
 
-    ``certificate`` is None where the quantised network cannot be written down, ``loss`` where the trained network was
-    not measured on any of these images when it was exported.
+    ``accuracy`` is None unless there is one output of classes, ``certificate`` where the quantised network cannot be
+    written down, ``loss`` where the trained network was not measured on any of these images when it was exported.
     """
 
     title: str
@@ -154,7 +166,8 @@ class Report:
     data_name: str
     images: int
     network: Network
-    accuracy: Accuracy
+    outputs: tuple[OutputRow, ...]
+    accuracy: Accuracy | None
     curve: tuple[CurvePoint, ...]
     populations: tuple[PopulationRow, ...]
     synapses: tuple[SynapseRow, ...]

@@ -113,6 +113,11 @@ class Trace:
         return np.asarray(self.outputs[name] * self.scales[name], np.float32)
 
     @property
+    def has_classes(self) -> bool:
+        """Whether there is one output of shape [N, classes], so that its largest value names a class."""
+        return len(self.outputs) == 1 and self.output.ndim == 2
+
+    @property
     def predictions(self) -> npt.NDArray[np.int64]:
         """Class per image, int64 [N]; the first of equal outputs wins, as ``numpy.argmax``. Raises ``DataError`` for an
         output that is not of shape [classes]."""

@@ -22,6 +22,7 @@ from spikec.errors import ConversionError, DataError, DoesNotFit, RangeError, Un
 from spikec.evidence.accuracy import Evaluation, golden_trace
 from spikec.evidence.intervals import paired_difference, wilson
 from spikec.ir import IntegerGraph
+from spikec.ir.outputs import lacks_classes
 from spikec.ir.walks import latency_steps
 from spikec.simulation import Trace
 from spikec.sweeping.store import DONE, FAILED, REFUSED, Result, failure, result
@@ -67,13 +68,15 @@ def _measured(run: Configuration) -> dict[str, Any]:
     trained = _Network(run)
     training = _dataset(run.data, run.data_root, "train")
     graph = deploy(run, model=_model(trained), training=training).graph
+    _check_classes(graph)
     return figures(run, graph, _images(run), _predictions(trained, run.split, run.calibration, run.seed, run.limit))
 
 
 def figures(run: Configuration, graph: IntegerGraph, images: Dataset, network: Predictions) -> dict[str, Any]:
     """What a result says of a deployment, measured on ``images``. ``network``: the classes that the trained network
     itself gives them."""
-    classes = graph.readout.v_init.size
+    _check_classes(graph)
+    classes = graph.readout.shape[0]
     if int(images.labels.max()) >= classes:
         raise DataError(f"{run.model} knows {classes} classes, {run.data} has label {images.labels.max()}")
     sample = golden_trace(images.subset(slice(SPREAD_IMAGES)), graph, counts=True) if run.energy else None
@@ -108,6 +111,12 @@ def figures(run: Configuration, graph: IntegerGraph, images: Dataset, network: P
         "overflows": seen.overflowed,
         "energy": {} if sample is None else {name: _energy(graph, sample, name) for name in run.energy},
     }
+
+
+def _check_classes(graph: IntegerGraph) -> None:
+    lacking = lacks_classes(graph, "the accuracy that sweeps compare")
+    if lacking:
+        raise ConversionError(lacking)
 
 
 def _energy(graph: IntegerGraph, sample: Trace, profile: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from spikec.energy.render import SPIKES_PER_SYNAPSE_BAND
 from spikec.reporting import sentences
-from spikec.reporting.numbers import engineering_range, grouped, interval, percent, proportion, shape, span
+from spikec.reporting.numbers import engineering_range, grouped, interval, percent, proportion, shape, significant, span
 from spikec.reporting.page import fit
 from spikec.reporting.page.appendix import validation
 from spikec.reporting.page.bill import bills, constants
@@ -16,7 +16,7 @@ from spikec.reporting.page.html import Column, Html, prose, table, tag
 from spikec.reporting.page.layer_tables import layer_tables
 
 if TYPE_CHECKING:
-    from spikec.reporting.value import CurvePoint, Report
+    from spikec.reporting.value import Accuracy, CurvePoint, Report
 
 
 def page(report: Report) -> str:
@@ -33,7 +33,7 @@ def page(report: Report) -> str:
         "main",
         _header(report),
         _key_figures(report),
-        _accuracy(report),
+        _outputs(report) if report.accuracy is None else _accuracy(report, report.accuracy),
         _verification(report),
         _certificate(report),
         _layers(report),
@@ -68,9 +68,13 @@ def _figure(name: str, value: str, note: str, class_: str = "") -> Html:
 
 
 def _key_figures(report: Report) -> Html:
-    snn = report.accuracy.snn
-    note = f"{interval(snn)} (95 %), {grouped(snn.total)} images"
-    figures = [_figure(f"Accuracy at T = {report.network.timesteps}", proportion(snn), note)]
+    if report.accuracy is None:
+        note = f"{grouped(report.images)} images at T = {report.network.timesteps}"
+        figures = [_figure("Outputs", str(len(report.outputs)), note)]
+    else:
+        snn = report.accuracy.snn
+        note = f"{interval(snn)} (95 %), {grouped(snn.total)} images"
+        figures = [_figure(f"Accuracy at T = {report.network.timesteps}", proportion(snn), note)]
     result = report.verification
     if result is None:
         figures.append(_figure("Verification", "not run", "golden model only"))
@@ -88,9 +92,21 @@ def _key_figures(report: Report) -> Html:
     return tag("dl", *figures, class_="figures")
 
 
-def _accuracy(report: Report) -> Html:
-    known, net = report.accuracy, report.network
-    sentence = f"The integer network classifies {sentences.accuracy(report)} correctly"
+def _outputs(report: Report) -> Html:
+    """What a network without classes puts out."""
+    columns = [Column("Output", "name"), Column("Shape"), Column("One unit"), Column("Lowest"), Column("Highest")]
+    rows = [
+        [row.name, shape(row.shape), *(significant(x) for x in (row.scale, row.low, row.high))]
+        for row in report.outputs
+    ]
+    said = "In the units of the trained network, over all images. There is no accuracy without one output of classes."
+    shown = table("Outputs", columns, rows, class_="narrow")
+    return _section("Outputs", tag("p", said), shown)
+
+
+def _accuracy(report: Report, known: Accuracy) -> Html:
+    net = report.network
+    sentence = f"The integer network {sentences.does(report)}"
     ann = sentences.ann(report)
     parts: list[object] = [
         tag("p", prose(f"{sentence}{f'; the ANN {ann}' if ann else ''}. {sentences.paired(report) or ''}"))
