@@ -27,7 +27,7 @@ from spikec.simulation.engines import counts_by_layer as layers
 
 
 @pytest.mark.parametrize(("kind", "schedule", "drain"), CASES)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(seed=st.integers(0, 2**32), timesteps=st.integers(1, 5), maxima=st.booleans())
 def test_equal_the_oracle(kind, schedule, drain, seed, timesteps, maxima):
     rng = np.random.default_rng(seed)
@@ -44,7 +44,7 @@ def test_equal_the_oracle(kind, schedule, drain, seed, timesteps, maxima):
         equals_loops(trace, graph, expected)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 2**32), maxima=st.booleans())
 def test_files_keep_names_order_and_shapes(tmp_path_factory, seed, maxima):
     rng = np.random.default_rng(seed)
