@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import spikec as tc
+from spikec.conversion.sensitivity import sensitivity
 from spikec.ir import decode
 from spikec.quantization.currents import readout_names
 
@@ -121,3 +122,22 @@ def test_readouts_get_names_that_nothing_else_has():
     assert readout_names(["a", "b c", "b/c"], taken) == {
         "readout.a_1": "a", "readout.b_c_1": "b c", "readout.b_c_2": "b/c"
     }  # fmt: skip
+
+
+def test_a_dictionary_of_one_is_that_output():
+    """Where classes are compared: tuned offsets, spike budgets, what is measured at export."""
+    alone, named = (Net(returns).eval() for returns in (
+        lambda n, x, fine: scores(n, fine), lambda n, x, fine: {"logits": scores(n, fine)}
+    ))  # fmt: skip
+    method = tc.ErrorCompensation(timesteps=2, offsets="tuned")
+    graphs = [tc.lower(tc.convert(m, method, example=IMAGES, calibration=IMAGES)) for m in (alone, named)]
+    first, second = (tc.simulate(graph, IMAGES) for graph in graphs)
+    assert list(second.outputs) == ["logits"]
+    np.testing.assert_array_equal(first.output, second.output)
+    np.testing.assert_array_equal(first.predictions, second.predictions)
+    costs = [sensitivity(m, tc.QCFS(timesteps=2, spikes=2), IMAGES, (1, 2), IMAGES) for m in (alone, named)]
+    np.testing.assert_array_equal(costs[0].divergence, costs[1].divergence)
+    with pytest.raises(
+        tc.ConversionError, match=r"spike budgets compare class probabilities, .* output \('N', 3, 6, 4\)"
+    ):
+        sensitivity(Net(lambda n, x, fine: n.mask(fine)).eval(), tc.QCFS(timesteps=2), IMAGES, (1, 2), IMAGES)

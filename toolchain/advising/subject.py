@@ -17,7 +17,7 @@ from spikec.deployment.deploying import trained_model
 from spikec.deployment.example_images import misfit
 from spikec.deployment.filling import fill
 from spikec.errors import DataError
-from spikec.frontend import canonicalize
+from spikec.frontend import canonicalize, only_output
 from spikec.models.data import Dataset, open_dataset
 
 #: Fewest images that each of the three parts needs.
@@ -104,7 +104,7 @@ def _with_calibration(given: Mapping[str, Any], configuration: Configuration, tr
 
 def _check_labels(model: nn.Module, training: Dataset, test: Dataset | None) -> None:
     with torch.inference_mode():
-        found = model(training.images(slice(2)))
+        found = only_output(model(training.images(slice(2))))
     if not isinstance(found, torch.Tensor) or found.ndim != 2:
         given = list(found.shape) if isinstance(found, torch.Tensor) else f"a {type(found).__name__}"
         raise DataError(f"advice compares accuracy, which needs one output [N, classes]; the network returns {given}")

@@ -19,7 +19,7 @@ from spikec.errors import ConversionError, GraphError
 from spikec.evidence.accuracy import golden_trace, parts
 from spikec.evidence.certificate import quantised_network
 from spikec.evidence.intervals import paired_difference
-from spikec.frontend import canonicalize, take_lifts
+from spikec.frontend import canonicalize, only_output, take_lifts
 from spikec.ir.graph import IntegerGraph, Population
 from spikec.ir.kinds import MAX_SPIKES
 from spikec.ir.measured import STAGES, Hits, Measured, digests
@@ -61,7 +61,7 @@ def measure(
         found = []
         for part in parts(len(data), _BATCH):
             with torch.no_grad():
-                found.append(run(data.images(part)).argmax(dim=1).cpu().numpy())
+                found.append(only_output(run(data.images(part))).argmax(dim=1).cpu().numpy())
             progress(stage, part.stop, len(data))
         correct[stage] = np.concatenate(found) == labels
     try:

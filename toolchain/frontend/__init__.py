@@ -18,7 +18,7 @@ from spikec.frontend.modules import (
 )
 from spikec.frontend.nodes import is_activation, module_of
 from spikec.frontend.obstacles import Obstacle
-from spikec.frontend.outputs import has_classes, output_nodes
+from spikec.frontend.outputs import has_classes, only_output, output_nodes
 
 __all__ = [
     "AveragePool",
@@ -38,6 +38,7 @@ __all__ = [
     "is_activation",
     "measure_lifts",
     "module_of",
+    "only_output",
     "output_nodes",
     "replace_max_pool",
     "take_lifts",

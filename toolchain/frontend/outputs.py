@@ -20,6 +20,13 @@ def named_outputs(value: Any) -> dict[str, Any] | None:
     return None
 
 
+def only_output(value: Any) -> Any:
+    """What a network with one output returns, taken out of the tuple, list or dictionary that may be around it; of a
+    network with several, what it returns."""
+    named = named_outputs(value)
+    return next(iter(named.values())) if named is not None and len(named) == 1 else value
+
+
 def output_nodes(graph: fx.GraphModule) -> dict[str, fx.Node]:
     """The nodes that a canonical graph returns, by the name of the output; a network that returns one tensor calls it
     ``output``."""

@@ -21,6 +21,7 @@ from spikec.energy import count, estimate
 from spikec.errors import ConversionError, DataError, DoesNotFit, RangeError, UnsupportedOperation
 from spikec.evidence.accuracy import Evaluation, golden_trace
 from spikec.evidence.intervals import paired_difference, wilson
+from spikec.frontend import only_output
 from spikec.ir import IntegerGraph
 from spikec.ir.outputs import lacks_classes
 from spikec.ir.walks import latency_steps
@@ -191,4 +192,4 @@ def _predictions(network: _Network, split: str, calibration: int, seed: int, lim
 def predictions(model: nn.Module, images: Dataset) -> Predictions:
     """The class that the trained network gives each image, int64 [N]."""
     with torch.inference_mode():
-        return np.concatenate([np.argmax(model(x).numpy(), axis=1) for x, _ in images.batches(_BATCH)])
+        return np.concatenate([np.argmax(only_output(model(x)).numpy(), axis=1) for x, _ in images.batches(_BATCH)])

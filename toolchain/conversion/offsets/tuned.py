@@ -19,7 +19,7 @@ from torch import Tensor, fx, nn
 
 from spikec.conversion.network import SpikingNetwork
 from spikec.errors import ConversionError
-from spikec.frontend import has_classes, output_nodes
+from spikec.frontend import has_classes, only_output, output_nodes
 
 #: Calibration images used at most.
 LARGEST_SET = 10_000
@@ -37,9 +37,7 @@ def class_scores(graph: fx.GraphModule, images: Tensor, what: str) -> Tensor:
             f"{what} compare class probabilities, and the network returns {returned}: choose others, or give it a "
             "network that returns (N, classes)"
         )
-    (name,) = output_nodes(graph)
-    found = [graph(batch) for batch in torch.split(images, 250)]
-    return torch.cat([each if isinstance(each, Tensor) else each[name] for each in found])
+    return torch.cat([only_output(graph(batch)) for batch in torch.split(images, 250)])
 
 
 def tune_offsets(network: SpikingNetwork, images: Tensor, scores: Tensor) -> None:
@@ -64,7 +62,7 @@ def tune_offsets(network: SpikingNetwork, images: Tensor, scores: Tensor) -> Non
             for name, neuron in network.neurons.items():
                 neuron.offset = offsets[name] * units[name]
             chosen = torch.randint(0, used, (min(_BATCH, used),), generator=generator)
-            loss = _divergence(network(images[chosen]), scores[chosen])
+            loss = _divergence(only_output(network(images[chosen])), scores[chosen])
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -79,7 +77,7 @@ def tune_offsets(network: SpikingNetwork, images: Tensor, scores: Tensor) -> Non
 def _evaluate(network: SpikingNetwork, images: Tensor, scores: Tensor) -> float:
     """Mean divergence."""
     pairs = zip(torch.split(images, _BATCH), torch.split(scores, _BATCH), strict=True)
-    return sum(float(_divergence(network(x), wanted)) * len(x) for x, wanted in pairs) / len(images)
+    return sum(float(_divergence(only_output(network(x)), wanted)) * len(x) for x, wanted in pairs) / len(images)
 
 
 def _divergence(scores: Tensor, wanted: Tensor) -> Tensor:
