@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from spikec.errors import DoesNotFit, TargetUnavailable, ToolchainError
 from spikec.ir import IntegerGraph, as_integer
 from spikec.ir.profile.build import requirements
+from spikec.simulation.collect import returned
 from spikec.simulation.encode import encode
 from spikec.simulation.trace import Trace
 from spikec.targets.interop.adapter import Adapter
@@ -149,7 +150,7 @@ def _exact_arithmetic() -> Iterator[None]:
 def _trace(
     graph: IntegerGraph, recording: Recording, integers: npt.NDArray[np.int64], framework: str, seconds: float
 ) -> Trace:
-    curve = graph.readout.v_init + np.cumsum(recording.outputs, axis=1)
+    curve = returned(graph.readout.v_init + np.cumsum(recording.outputs, axis=1), graph.readout)
     counts = {name: spikes.sum(1).astype(np.int32) for name, spikes in recording.spikes.items()}
     return Trace(
         outputs={graph.readout.output: curve[:, -1]},

@@ -12,6 +12,7 @@ import torch
 from spikec.ir.graph import IntegerGraph
 from spikec.ir.pools import pooled_images
 from spikec.ir.types import Int64
+from spikec.simulation.collect import returned
 from spikec.simulation.emission import Emission, Result
 from spikec.simulation.trace import TargetSteps, Trace
 from spikec.targets.lava.arithmetic import lava_layout
@@ -47,7 +48,8 @@ def assemble(
     found = Result(emissions, {r.name: _curve(joined(r.name, "curve")) for r in readouts})
     if lengths is not None:
         found = found.until(torch.from_numpy(lengths), spikes=spikes)
-    curves = {r.output: np.ascontiguousarray(found.readouts[r.name].transpose(0, 1).numpy()) for r in readouts}
+    whole = {r.output: np.ascontiguousarray(found.readouts[r.name].transpose(0, 1).numpy()) for r in readouts}
+    curves = {r.output: returned(whole[r.output], r) for r in readouts}
     seen = [n for n in (*names, *(r.name for r in readouts)) if n not in unseen]
     ranges = {name: joined(name, "membrane") for name in seen}
     counts = {name: e.counts.numpy().astype(np.int32) for name, e in found.emissions.items()}

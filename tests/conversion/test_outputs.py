@@ -11,6 +11,7 @@ from torch.nn import functional as F
 import spikec as tc
 from spikec.conversion.sensitivity import sensitivity
 from spikec.ir import decode
+from spikec.ir.outputs import described
 from spikec.quantization.currents import readout_names
 
 IMAGES = torch.rand(5, 2, 6, 4, generator=torch.Generator().manual_seed(0))
@@ -141,3 +142,35 @@ def test_a_dictionary_of_one_is_that_output():
         tc.ConversionError, match=r"spike budgets compare class probabilities, .* output \('N', 3, 6, 4\)"
     ):
         sensitivity(Net(lambda n, x, fine: n.mask(fine)).eval(), tc.QCFS(timesteps=2), IMAGES, (1, 2), IMAGES)
+
+
+class Signals(nn.Module):
+    """Signals to signals and classes."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.last, self.fc = nn.Conv1d(2, 4, 3, padding=1), nn.Conv1d(4, 3, 1), nn.Linear(32, 5)
+
+    def forward(self, x):
+        x = F.relu(self.first(x))
+        return {"line": self.last(x), "classes": self.fc(x.flatten(1)), "hidden": x}
+
+
+def test_signals_are_returned_as_signals(tmp_path):
+    signals, model = torch.rand(3, 2, 8, generator=torch.Generator().manual_seed(1)), Signals().eval()
+    network = tc.convert(model, tc.Graded(levels=255), example=signals, calibration=signals)
+    graph = tc.load(tc.save(tc.lower(network), tmp_path / "net.nir"))
+    trace = tc.simulate(graph, signals)
+    with torch.no_grad():
+        for name, values in model(signals).items():
+            size = float(values.abs().max())
+            assert network(signals)[name].shape == values.shape == trace.outputs[name].shape
+            assert np.abs(trace.logits_of(name) - values.numpy()).max() < 0.05 * size, name
+    assert trace.outputs["line"].shape == (3, 3, 8)
+    pipelined = tc.lower(tc.convert(model, tc.QCFS(timesteps=2), example=signals, calibration=signals))
+    assert tc.simulate(pipelined, signals).output_curves["hidden"].shape == (3, 2, 4, 8)
+    assert described(decode(pipelined)) == "line (3, 8), classes (5), hidden (4, 8)"
+    pipelined.nodes["classes"].metadata["spikec"]["signal"] = 1
+    with pytest.raises(tc.GraphError, match=r"classes: signal is 1; it may be 1 for maps of height one"):
+        decode(pipelined)

@@ -75,6 +75,16 @@ def test_converted_networks(lava, kept, method):
         np.testing.assert_array_equal(trace.logits_of(name), golden.logits_of(name))
 
 
+def test_signals(lava):
+    torch.manual_seed(0)
+    signals = torch.rand(2, 2, 6)
+    model = nn.Sequential(nn.Conv1d(2, 4, 3, padding=1), nn.ReLU(), nn.Conv1d(4, 3, 1)).eval()
+    graph = tc.lower(tc.convert(model, tc.QCFS(timesteps=2), example=signals, calibration=signals))
+    trace = lava.compile(graph).run(signals.numpy(), record="spikes")
+    assert trace.output.shape == (2, 3, 6)
+    assert tc.compare(tc.simulate(graph, signals, record="spikes"), trace) is None
+
+
 def test_parts_that_share_nothing_but_the_image(lava):
     rng = np.random.default_rng(0)
     nodes = [InputNode("input", (3,), "int8", 1.0)]

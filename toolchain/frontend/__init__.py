@@ -13,6 +13,7 @@ from spikec.frontend.modules import (
     Dense,
     FlattenAll,
     Lift,
+    Lower,
     MaxPool,
     Rectifier,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "Dense",
     "FlattenAll",
     "Lift",
+    "Lower",
     "MaxPool",
     "Obstacle",
     "Rectifier",

@@ -64,7 +64,8 @@ class Readout:
 
     ``output``: the name of what it puts out (``Trace.outputs``); no two readouts of a graph share one. ``leak``: its
     current and membrane decay as those of ``cuba_lif``, without firing; None: they do not. ``decode``: the output is
-    the ``membrane`` after the last step, or the ``sum`` or the ``maximum`` over all steps.
+    the ``membrane`` after the last step, or the ``sum`` or the ``maximum`` over all steps. ``signal``: the network
+    returns signals (C, L), which are maps (C, 1, L) here.
     """
 
     name: str
@@ -75,10 +76,16 @@ class Readout:
     leak: Leak | None = None
     decode: Decode = "membrane"
     output: str = OUTPUT
+    signal: bool = False
 
     @property
     def output_shape(self) -> Shape:
         return self.shape
+
+    @property
+    def returned(self) -> Shape:
+        """The shape that the network returns."""
+        return (self.shape[0], self.shape[2]) if self.signal else self.shape
 
 
 @dataclass(frozen=True)

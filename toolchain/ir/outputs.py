@@ -8,7 +8,7 @@ from spikec.ir.graph import IntegerGraph
 
 def described(graph: IntegerGraph) -> str:
     """The outputs of a graph in words, such as ``"boxes (4), masks (2, 8, 8)"``."""
-    return ", ".join(f"{readout.output} ({', '.join(map(str, readout.shape))})" for readout in graph.readouts)
+    return ", ".join(f"{readout.output} ({', '.join(map(str, readout.returned))})" for readout in graph.readouts)
 
 
 def has_classes(graph: IntegerGraph) -> bool:

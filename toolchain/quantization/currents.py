@@ -14,7 +14,7 @@ from torch import Tensor, fx
 from spikec.conversion.network import SpikingNetwork
 from spikec.conversion.neurons import Neuron
 from spikec.errors import ConversionError
-from spikec.frontend import AveragePool, ChannelAffine, Convolution, Dense, FlattenAll, Lift, MaxPool
+from spikec.frontend import AveragePool, ChannelAffine, Convolution, Dense, FlattenAll, Lift, Lower, MaxPool
 from spikec.ir import operations as ig
 from spikec.ir.names import Names, legal
 from spikec.quantization import maps
@@ -111,7 +111,7 @@ def _apply(
             return maps.scale(current, float64(module.scale), float64(module.shift), name)
         case FlattenAll():
             return maps.flatten(current)
-        case Lift():
+        case Lift() | Lower():
             return current
     raise ConversionError(f"{node.meta['where']}: {type(module).__name__} cannot be lowered")
 

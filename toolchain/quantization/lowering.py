@@ -212,7 +212,8 @@ def _readout(
 ) -> ig.Readout:
     steps = max((neuron.averaged for neuron in network.neurons.values()), default=1)
     scale = float(units.unit[0]) / steps
-    return ig.Readout(name, sources, current.shape, np.zeros(current.shape, dtype=np.int64), scale, output=output)
+    zero, signal = np.zeros(current.shape, dtype=np.int64), len(network.outputs[output].meta["shape"]) == 2
+    return ig.Readout(name, sources, current.shape, zero, scale, output=output, signal=signal)
 
 
 def _check_range(made: _Ranged, form: NumberFormat, trained: bool) -> None:

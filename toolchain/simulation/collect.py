@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from spikec.ir.graph import IntegerGraph
+from spikec.ir.graph import IntegerGraph, Readout
 from spikec.ir.pools import image_pools, pooled_images
 from spikec.simulation.emission import Result, separate_events
 from spikec.simulation.registers import Watch
@@ -100,15 +100,18 @@ class Collector:
     def trace(self, watches: dict[str, Watch], seconds: float) -> Trace:
         """The whole run as a trace; counts serve as events where every emission is one counted spike."""
         counts = {name: rows.array() for name, rows in self._counts.items()}
+        readouts = self._graph.readouts
         return Trace(
-            outputs={readout.output: self._outputs[readout.name].array() for readout in self._graph.readouts},
-            scales={readout.output: readout.scale for readout in self._graph.readouts},
+            outputs={r.output: returned(self._outputs[r.name].array(), r) for r in readouts},
+            scales={r.output: r.scale for r in readouts},
             counts=counts,
             events={**counts, **{name: rows.array() for name, rows in self._events.items()}},
             spikes={name: rows.array() for name, rows in self._spikes.items()},
             membranes={name: rows.array() for name, rows in self._membranes.items()},
             output_curves={
-                r.output: self._curves[r.name].array() for r in self._graph.readouts if r.name in self._curves
+                r.output: returned(self._curves[r.name].array(), r)
+                for r in self._graph.readouts
+                if r.name in self._curves
             },
             membrane=_seen(watches, "membrane"),
             accumulator=_seen(watches, "accumulator"),
@@ -123,6 +126,11 @@ class Collector:
             extra_steps=self._graph.emission_steps - self._graph.timesteps,
             seconds=seconds,
         )
+
+
+def returned(values: npt.NDArray[np.int64], readout: Readout) -> npt.NDArray[np.int64]:
+    """Values [..., *shape] of a readout in the shape that the network returns."""
+    return values.reshape(*values.shape[: values.ndim - len(readout.shape)], *readout.returned)
 
 
 def _seen(watches: dict[str, Watch], what: str) -> dict[str, tuple[int, int]]:

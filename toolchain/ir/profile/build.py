@@ -97,7 +97,11 @@ def _input(node: InputNode) -> nir.Input:
 
 def _output(readout: Readout, name: str) -> nir.Output:
     """The Output node ``name`` behind a readout; it says its public name where that is another."""
-    metadata = {"decode": readout.decode} | ({} if readout.output == name else {"name": readout.output})
+    metadata: dict[str, Any] = {"decode": readout.decode}
+    if readout.output != name:
+        metadata["name"] = readout.output
+    if readout.signal:
+        metadata["signal"] = 1
     return nir.Output(output_type={"output": np.array(readout.shape)}, metadata={KEY: metadata})
 
 

@@ -104,6 +104,9 @@ def _decode_readout(
     """An integrator; the Output node behind it says how it is decoded and what its output is called."""
     metadata, behind = metadata_of(node), metadata_of(graph.nodes[output])
     _same_shape(name, np.shape(node.r), shape)
+    signal = int_of(behind, "signal", 0)
+    if signal not in (0, 1) or (signal and shape[1:2] != (1,)):
+        raise GraphError(f"{output}: signal is {signal}; it may be 1 for maps of height one, whose shape is {shape}")
     return Readout(
         name=name,
         sources=sources,
@@ -113,6 +116,7 @@ def _decode_readout(
         leak=Leak.read(metadata, shape) if isinstance(node, nir.CubaLI) else None,
         decode=cast(Decode, text_of(behind, "decode", "membrane")),
         output=text_of(behind, "name", output),
+        signal=bool(signal),
     )
 
 
