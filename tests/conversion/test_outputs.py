@@ -1,6 +1,7 @@
 """Networks that return maps, or several tensors: names, the float network, and the integers of every output."""
 
 import re
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from torch.nn import functional as F
 
 import spikec as tc
 from spikec.conversion.sensitivity import sensitivity
+from spikec.frontend.outputs import named_outputs, only_output
 from spikec.ir import decode
 from spikec.ir.outputs import described
 from spikec.quantization.currents import readout_names
@@ -43,6 +45,7 @@ RETURNED = {
     "a dictionary of one": (lambda n, x, fine: {"logits": scores(n, fine)}, ["logits"]),
     "a tuple": (lambda n, x, fine: (n.mask(fine), scores(n, fine)), ["output_0", "output_1"]),
     "a list": (lambda n, x, fine: [scores(n, fine), n.mask(fine)], ["output_0", "output_1"]),
+    "nothing beside it": (lambda n, x, fine: (None, n.mask(fine), None), ["output_1"]),
     "one tensor twice": (lambda n, x, fine: (n.mask(fine),) * 2, ["output_0", "output_1"]),
     "names of layers": (
         lambda n, x, fine: {"relu": n.mask(fine), "mask": n.other(fine), "readout": scores(n, fine), "output": fine},
@@ -68,8 +71,8 @@ def test_outputs_keep_names_order_and_values(name, tmp_path):
     model = Net(returns).eval()
     with torch.no_grad():
         given = model(IMAGES)
-    expected = dict(zip(names, [given] if isinstance(given, torch.Tensor) else
-                        given.values() if isinstance(given, dict) else given, strict=True))  # fmt: skip
+    several = [given] if isinstance(given, torch.Tensor) else given.values() if isinstance(given, dict) else given
+    expected = dict(zip(names, (each for each in several if each is not None), strict=True))
     network = tc.convert(model, tc.Graded(levels=255), example=IMAGES, calibration=IMAGES)
     with torch.no_grad():
         found = network(IMAGES)
@@ -109,6 +112,21 @@ def test_calibration_layer_after_layer_takes_several_outputs():
     with torch.no_grad():
         for name, values in zip(("output_0", "output_1"), model(IMAGES), strict=True):
             assert np.abs(trace.logits_of(name) - values.numpy()).max() < 0.25 * float(values.abs().max())
+
+
+def test_names_of_what_a_network_returns():
+    named = NamedTuple("named", [("mask", int), ("aux", int), ("classes", int)])
+    assert named_outputs(named(1, None, 2)) == {"mask": 1, "classes": 2}
+    assert named_outputs((1, None, 2)) == {"output_0": 1, "output_2": 2}
+    assert named_outputs({"a": None, 3: 4}) == {"3": 4}
+    assert named_outputs(5) is None
+    assert [only_output(value) for value in (5, [5], (None, 5), {"a": 5}, (1, 2))] == [5, 5, 5, 5, (1, 2)]
+
+
+def test_two_outputs_of_one_name_are_refused():
+    model = Net(lambda n, x, fine: {1: n.mask(fine), "1": n.other(fine)}).eval()
+    with pytest.raises(tc.ConversionError, match=re.escape("the network returns two outputs of one name (1, 1)")):
+        tc.convert(model, tc.QCFS(timesteps=2), example=IMAGES, calibration=IMAGES)
 
 
 def test_an_activation_before_classes_is_still_refused():

@@ -182,8 +182,9 @@ def _output(b: Builder, value: Any, raw: Any) -> fx.Node:
     if named is None:
         returned: Any = _as_returned(b, value, raw)
     else:
-        origins = named_outputs(raw.meta["value"] if isinstance(raw, fx.Node) else raw) or {}
-        returned = {name: _as_returned(b, each, origins[name]) for name, each in named.items()}
+        origins = named_outputs(raw.meta["value"] if isinstance(raw, fx.Node) else raw) or {}  # it knows all names
+        pairs = zip(named.values(), origins.items(), strict=True)
+        returned = {name: _as_returned(b, each, origin) for each, (name, origin) in pairs}
     result: fx.Node = b.graph.output(returned)
     return result
 

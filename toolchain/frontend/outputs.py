@@ -7,17 +7,25 @@ from typing import Any, cast
 
 from torch import fx
 
+from spikec.errors import ConversionError
 from spikec.ir.metadata import OUTPUT
 
 
 def named_outputs(value: Any) -> dict[str, Any] | None:
-    """What a network returns, by name: the keys of a dictionary, ``output_0``, ... of a tuple or list; None for
-    anything else."""
+    """What a network returns, by name: the keys of a dictionary, the fields of a named tuple, ``output_0``, ... of
+    another tuple or list, without those that are None; None for anything else. Raises ``ConversionError`` for keys that
+    read the same."""
     if isinstance(value, Mapping):
-        return {str(name): each for name, each in value.items()}
-    if isinstance(value, tuple | list):
-        return {f"output_{place}": each for place, each in enumerate(value)}
-    return None
+        pairs = [(str(name), each) for name, each in value.items()]
+    elif isinstance(value, tuple | list):
+        names = getattr(value, "_fields", None) or [f"output_{place}" for place in range(len(value))]
+        pairs = list(zip(names, value, strict=True))
+    else:
+        return None
+    found = {name: each for name, each in pairs if each is not None}
+    if len(found) < sum(each is not None for _, each in pairs):
+        raise ConversionError(f"the network returns two outputs of one name ({', '.join(name for name, _ in pairs)})")
+    return found
 
 
 def only_output(value: Any) -> Any:
