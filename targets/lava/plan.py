@@ -16,11 +16,12 @@ from typing import Any
 import numpy.typing as npt
 
 import spikec.ir as ig
-from spikec.errors import DoesNotFit, MissingImplementation
+from spikec.errors import MissingImplementation
 from spikec.ir.kinds import Maximum
 from spikec.targets.lava import atrlif, kinds, lif
 from spikec.targets.lava.alignment import Alignment, align
 from spikec.targets.lava.arithmetic import lava_layout
+from spikec.targets.lava.connected import check_connected
 from spikec.targets.lava.currents import constant_currents
 from spikec.targets.lava.operations import Reading
 from spikec.targets.lava.paths import (
@@ -154,7 +155,8 @@ class _Planner:
     def plan(self) -> Plan:
         for node in self._graph:
             self._place(node)
-        self._check_connected()
+        placed = [node.name for node in self._graph if node.name in self._leaving]
+        check_connected(placed, [(c.source, c.target) for c in self._connections])
         return Plan(
             tuple(self._processes),
             tuple(self._connections),
@@ -164,21 +166,6 @@ class _Planner:
             one_by_one=ATRLIF in self._stock.values(),
             pace=self._alignment.pace,
         )
-
-    def _check_connected(self) -> None:
-        """Lava runs processes that are connected with each other. Outputs may share nothing but the image, and the
-        current of an image connects nothing."""
-        group = {spec.name: {spec.name} for spec in self._processes}
-        for connection in self._connections:
-            joined = group[connection.source] | group[connection.target]
-            group |= dict.fromkeys(joined, joined)
-        parts = {id(found): sorted(found & self._graph.nodes.keys()) for found in group.values()}
-        if len(parts) > 1:
-            shown = " and ".join(part[0] for part in parts.values())
-            raise DoesNotFit(
-                f"the network has parts that share nothing but the image ({shown}), and Lava runs connected processes: "
-                "let it send the image (input='graded'; --input graded)"
-            )
 
     def _place(self, node: ig.Node) -> None:
         match node:

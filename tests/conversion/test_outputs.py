@@ -115,8 +115,12 @@ def test_calibration_layer_after_layer_takes_several_outputs():
 
 
 def test_names_of_what_a_network_returns():
-    named = NamedTuple("named", [("mask", int), ("aux", int), ("classes", int)])
-    assert named_outputs(named(1, None, 2)) == {"mask": 1, "classes": 2}
+    class Named(NamedTuple):
+        mask: int
+        aux: int | None
+        classes: int
+
+    assert named_outputs(Named(1, None, 2)) == {"mask": 1, "classes": 2}
     assert named_outputs((1, None, 2)) == {"output_0": 1, "output_2": 2}
     assert named_outputs({"a": None, 3: 4}) == {"3": 4}
     assert named_outputs(5) is None
