@@ -12,7 +12,6 @@ from spikec.cli.parser import Parser, UsageError, keep_inputs, output_path
 from spikec.cli.ranges import add_format, check_format
 from spikec.cli.speed import Speed
 from spikec.cli.target_options import add_targets, target_options
-from spikec.ir.outputs import lacks_classes
 
 if TYPE_CHECKING:
     from spikec.evidence.accuracy import Evaluation
@@ -114,6 +113,8 @@ def _document(args: argparse.Namespace, sha256: str, result: Evaluation) -> dict
 
 
 def _text(args: argparse.Namespace, graph: IntegerGraph, result: Evaluation, speed: Speed, cost: Loss | None) -> str:
+    from spikec.ir.outputs import lacks_classes
+
     timesteps, one = graph.timesteps, "sequence" if graph.sequences else "image"
     if result.classified:
         low, high = result.interval
