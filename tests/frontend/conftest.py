@@ -11,7 +11,17 @@ import torch
 from torch import fx, nn
 
 import spikec as tc
-from spikec.frontend import AveragePool, ChannelAffine, Convolution, Dense, FlattenAll, Lift, Rectifier, canonicalize
+from spikec.frontend import (
+    AveragePool,
+    ChannelAffine,
+    Convolution,
+    Dense,
+    FlattenAll,
+    Lift,
+    Lower,
+    Rectifier,
+    canonicalize,
+)
 
 
 class Network(nn.Module):
@@ -69,7 +79,7 @@ def images() -> torch.Tensor:
     return torch.rand(3, 4, 8, 6, generator=torch.Generator().manual_seed(1)) - 0.3
 
 
-_CLOSED_LIST = (AveragePool, ChannelAffine, Convolution, Dense, FlattenAll, Lift, Rectifier, tc.ClipFloorShift)
+_CLOSED_LIST = (AveragePool, ChannelAffine, Convolution, Dense, FlattenAll, Lift, Lower, Rectifier, tc.ClipFloorShift)
 
 
 @pytest.fixture

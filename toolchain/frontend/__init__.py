@@ -13,11 +13,13 @@ from spikec.frontend.modules import (
     Dense,
     FlattenAll,
     Lift,
+    Lower,
     MaxPool,
     Rectifier,
 )
 from spikec.frontend.nodes import is_activation, module_of
 from spikec.frontend.obstacles import Obstacle
+from spikec.frontend.outputs import has_classes, only_output, output_nodes
 
 __all__ = [
     "AveragePool",
@@ -26,16 +28,20 @@ __all__ = [
     "Dense",
     "FlattenAll",
     "Lift",
+    "Lower",
     "MaxPool",
     "Obstacle",
     "Rectifier",
     "canonicalize",
     "dropped",
     "first_layer",
+    "has_classes",
     "image_shape",
     "is_activation",
     "measure_lifts",
     "module_of",
+    "only_output",
+    "output_nodes",
     "replace_max_pool",
     "take_lifts",
     "with_layers",

@@ -18,8 +18,9 @@ from spikec.frontend.builder import FUNCTIONS, METHODS, MODULES, Builder, Call, 
 from spikec.frontend.equivalence import require_equal
 from spikec.frontend.final import DROPPED, drop_final
 from spikec.frontend.max_places import settle_max_pools
-from spikec.frontend.modules import Lift
+from spikec.frontend.modules import Lift, Lower
 from spikec.frontend.obstacles import refuse
+from spikec.frontend.outputs import named_outputs
 from spikec.frontend.relays import insert_relays
 from spikec.frontend.tracing import is_trained_activation, trace, where
 from spikec.ir.types import lifted
@@ -80,7 +81,7 @@ def _convert(b: Builder, raw: fx.GraphModule, node: fx.Node, values: dict[fx.Nod
         return node.meta.get("value", _attribute(raw, str(node.target)))
     args, kwargs = fx.map_arg(node.args, look_up), fx.map_arg(node.kwargs, look_up)
     if node.op == "output":
-        return _output(b, args[0])
+        return _output(b, args[0], node.args[0])
     if not _nodes_in((args, kwargs)):
         return _constant(raw, node, args, kwargs)
     if not args and "input" in kwargs:  # torch.flatten(input=x)
@@ -165,11 +166,34 @@ def _trained_activation(b: Builder, call: Call) -> fx.Node:
     return b.emit(call, call.module, call.args[0])
 
 
-def _output(b: Builder, value: Any) -> fx.Node:
-    if isinstance(value, Tensor):
-        raise ConversionError("the network returns a constant: its output does not depend on the image")
-    if not isinstance(value, fx.Node):
-        found = "several outputs" if isinstance(value, tuple | list | dict) else f"a {type(value).__name__}"
-        raise ConversionError(f"the network returns {found}; it must return one tensor of logits")
-    result: fx.Node = b.graph.output(value)
+def _output(b: Builder, value: Any, raw: Any) -> fx.Node:
+    """The output node for what the network returns, ``raw`` in its own graph."""
+    named = named_outputs(value)
+    for each in [value] if named is None else named.values():
+        if isinstance(each, Tensor):
+            raise ConversionError("the network returns a constant: its output does not depend on the image")
+        if not isinstance(each, fx.Node):
+            found = f"a {type(each).__name__}" + ("" if named is None else " among its outputs")
+            raise ConversionError(
+                f"the network returns {found}; it must return one tensor, or tensors in a tuple, list or dictionary"
+            )
+    if named is not None and not named:
+        raise ConversionError("the network returns nothing; it must return one tensor, or several")
+    if named is None:
+        returned: Any = _as_returned(b, value, raw)
+    else:
+        origins = named_outputs(raw.meta["value"] if isinstance(raw, fx.Node) else raw) or {}  # it knows all names
+        pairs = zip(named.values(), origins.items(), strict=True)
+        returned = {name: _as_returned(b, each, origin) for each, (name, origin) in pairs}
+    result: fx.Node = b.graph.output(returned)
     return result
+
+
+def _as_returned(b: Builder, value: fx.Node, raw: fx.Node | Tensor) -> fx.Node:
+    """An output without the axis that signals have while they run as images of height one."""
+    shape = tuple(raw.shape[1:]) if isinstance(raw, Tensor) else raw.meta["shape"]
+    if len(shape) != 2:
+        return value
+    lowered = b.emit(Call(value, (), {}), Lower(), value)
+    lowered.meta["shape"], lowered.meta["where"] = shape, value.meta["where"]
+    return lowered

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, fx
 
 from spikec.errors import ConversionError
+from spikec.frontend.outputs import named_outputs
 from spikec.frontend.tracing import is_trained_activation
 
 #: Relative to the largest output. Folding in float32 costs some 1e-6 on common networks.
@@ -32,7 +34,12 @@ def require_equal(traced: fx.GraphModule, graph: fx.GraphModule, example: Tensor
         _require_equal(alone, graph(example[:1]))
 
 
-def _require_equal(expected: Tensor, found: Tensor) -> None:
+def _require_equal(expected: Any, found: Any) -> None:
+    named = named_outputs(expected)
+    if named is not None:
+        for name, values in named.items():
+            _require_equal(values, found[name])
+        return
     if not bool(torch.isfinite(expected).all()):
         raise ConversionError("the network returns values that are not finite on the example images")
     error = float((found - expected).abs().max() / expected.abs().max().clamp(min=1e-30))

@@ -126,6 +126,13 @@ class Lift(nn.Module):
         return x.unsqueeze(2)
 
 
+class Lower(nn.Module):
+    """(N, C, 1, L) to (N, C, L): an output of signals, as the network returns it. Nothing but the output reads it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.squeeze(2)
+
+
 class Rectifier(nn.Module):
     """``y = clip(x, 0, bound)``: ReLU (``bound`` None) and its clipped relatives."""
 
