@@ -113,7 +113,7 @@ def run_peer(peer: PeerNetwork, images: npt.NDArray[np.float32]) -> dict[str, np
     with torch.no_grad(), torch.backends.nnpack.flags(enabled=False):
         result = peer.run(integers, EXACT.watches(peer.graph), events=False, spikes=False)
     counts = {name: emission.counts.numpy() for name, emission in result.emissions.items()}
-    return {**counts, "output": result.readout[-1].numpy()}
+    return {**counts, "output": next(iter(result.readouts.values()))[-1].numpy()}
 
 
 if __name__ == "__main__":

@@ -115,8 +115,8 @@ def _convolution(name: str) -> Execution:
     images = rng.integers(0, 256, (2, *_SHAPE)).astype(np.float32) / 255
     output = np.zeros((2, 16), np.int64)
     trace = Trace(
-        output,
-        output.astype(np.float32),
+        {"output": output},
+        {"output": 1.0},
         {"n": raster.sum(axis=1, dtype=np.int32)},
         {"n": (raster != 0).sum(axis=1, dtype=np.int32)},
         {"n": raster},

@@ -101,8 +101,8 @@ def simulate(path: Path) -> Measured:
     steps = PERIOD * COUNTED
     output = np.zeros((COUNTED, 1), dtype=np.int64)
     trace = Trace(
-        output,
-        output.astype(np.float32),
+        {"output": output},
+        {"output": 1.0},
         {},
         {},
         input_events=np.zeros(graph.input.shape, np.int32),

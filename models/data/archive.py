@@ -1,4 +1,5 @@
-"""A numpy archive: arrays ``x`` (images) and ``y`` (labels), optionally ``x_test`` and ``y_test``."""
+"""A numpy archive: arrays ``x`` (images) and ``y`` (labels, or ``y_NAME`` for each output), optionally ``x_test`` and
+``y_test``."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ import numpy.typing as npt
 
 from spikec.errors import DataError
 from spikec.models.data.dataset import Dataset
-from spikec.training.targets import class_names, read_targets
+from spikec.training.targets import class_names, heads, read_targets
 
 _CHANNELS = (1, 3, 4)
 
@@ -22,20 +23,37 @@ def load_archive(path: Path, split: str) -> Dataset:
     ``x`` is uint8 (then divided by 255) or float (taken as it is), of shape [N, C, H, W], [N, H, W, C], [N, H, W], or
     [N, F] for networks that take vectors. C is recognised by its size, 1, 3 or 4; a four-axis array that fits both
     layouts, or neither, is refused. ``y`` holds classes, integers [N]; masks, integers [N, H, W]; or numbers to
-    predict, floats [N] or [N, ...]. Without ``x_test``, ``x`` and ``y`` serve both splits.
+    predict, floats [N] or [N, ...]; of networks with several outputs ``y_NAME``, any of these, for each that is
+    measured. Without ``x_test``, ``x`` and ``y`` serve both splits.
     """
-    arrays = read_arrays(path, ("x", "y", "x_test", "y_test"))
+    arrays = read_arrays(path, ("x", "x_test"))
     suffix = "_test" if split == "test" and "x_test" in arrays else ""
-    if f"x{suffix}" not in arrays or f"y{suffix}" not in arrays:
+    labels, classes = read_labels(path, suffix)
+    if f"x{suffix}" not in arrays or labels is None:
         raise DataError(
             f"{path} holds {', '.join(sorted(_names(path))) or 'nothing'}; expected x{suffix} and y{suffix}"
             + ("" if suffix else ", and x_test and y_test where there are test images")
         )
     images, scale = _images(path, arrays[f"x{suffix}"])
-    every: dict[str, npt.NDArray[Any]] = {
-        key: read_targets(str(path), arrays[key]) for key in ("y", "y_test") if key in arrays
-    }
-    return Dataset(f"npz:{path}", images, every[f"y{suffix}"], scale, class_names(every.values()))
+    return Dataset(f"npz:{path}", images, labels, scale, classes)
+
+
+def read_labels(path: Path, suffix: str) -> tuple[npt.NDArray[Any] | None, tuple[str, ...]]:
+    """The labels of one split, whose arrays end in ``suffix``, and the class names of all; None: there are none. Of
+    several outputs, ``y_NAME``, as :func:`spikec.training.targets.heads` has them. Raises :class:`DataError`."""
+    arrays = read_arrays(path, tuple(name for name in _names(path) if name == "y" or name.startswith("y_")))
+    every = {key: read_targets(str(path), values) for key, values in arrays.items()}
+    named = {key: values for key, values in every.items() if key not in ("y", "y_test")}
+    if not named:
+        return every.get(f"y{suffix}"), class_names(every.values())
+    if len(named) < len(every):
+        raise DataError(f"{path} holds y and {next(iter(named))}: give y, or y_NAME for each output, not both")
+    ours = {key for key in named if key.endswith("_test") == bool(suffix)}
+    found = {key.removeprefix("y_").removesuffix(suffix): values for key, values in named.items() if key in ours}
+    try:
+        return heads(found) if found else None, ()
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
 
 
 def read_arrays(path: Path, names: tuple[str, ...]) -> dict[str, npt.NDArray[Any]]:
@@ -51,6 +69,7 @@ def read_arrays(path: Path, names: tuple[str, ...]) -> dict[str, npt.NDArray[Any
 
 
 def _names(path: Path) -> list[str]:
+    read_arrays(path, ())  # refuses what is no archive
     with np.load(path, allow_pickle=False) as archive:
         return list(archive.files)
 

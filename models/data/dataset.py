@@ -60,9 +60,10 @@ class Dataset:
         chosen = np.ascontiguousarray(self.stored[indices]).astype(np.float32)
         return torch.from_numpy(chosen / np.float32(1 / self.scale) if self.scale != 1 else chosen)
 
-    def targets(self, indices: npt.NDArray[np.int64] | slice = slice(None)) -> Tensor:
-        """The labels of the chosen images: int64 [n] for classes."""
-        return torch.from_numpy(np.ascontiguousarray(self.labels[indices]))
+    def targets(self, indices: npt.NDArray[np.int64] | slice = slice(None)) -> Any:
+        """The labels of the chosen images: int64 [n] for classes; of several outputs an array of records."""
+        chosen = np.ascontiguousarray(self.labels[indices])
+        return chosen if chosen.dtype.names else torch.from_numpy(chosen)
 
     def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """(images, labels) in stored order, ``size`` at a time. Only one batch at a time is converted to floats."""

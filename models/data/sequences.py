@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from spikec.errors import DataError
-from spikec.models.data.archive import read_arrays
-from spikec.training.targets import check_targets, class_names, read_targets
+from spikec.models.data.archive import read_arrays, read_labels
+from spikec.training.targets import check_targets
 
 
 @dataclass(frozen=True)
@@ -70,9 +69,10 @@ class Sequences:
             frames[np.arange(self.steps) >= self.lengths[:, None]] = 0
         return frames
 
-    def targets(self, indices: npt.NDArray[np.int64] | slice = slice(None)) -> Tensor:
-        """The labels of the chosen sequences: int64 [n] for classes."""
-        return torch.from_numpy(np.ascontiguousarray(self.labels[indices]))
+    def targets(self, indices: npt.NDArray[np.int64] | slice = slice(None)) -> Any:
+        """The labels of the chosen sequences: int64 [n] for classes; of several outputs an array of records."""
+        chosen = np.ascontiguousarray(self.labels[indices])
+        return chosen if chosen.dtype.names else torch.from_numpy(chosen)
 
     def subset(self, indices: npt.NDArray[np.int64] | slice) -> Sequences:
         """The chosen sequences as a new data set."""
@@ -89,17 +89,15 @@ def load_sequences(path: Path, split: str) -> Sequences:
     those of the test set with ``_test`` behind the name. ``y`` as in
     :func:`spikec.models.data.archive.load_archive`. Without ``x_test``, ``x`` serves both splits. Without ``y`` there
     are no labels. Raises :class:`DataError`."""
-    arrays = read_arrays(path, ("x", "y", "lengths", "x_test", "y_test", "lengths_test"))
+    arrays = read_arrays(path, ("x", "lengths", "x_test", "lengths_test"))
     suffix = "_test" if split == "test" and "x_test" in arrays else ""
     if f"x{suffix}" not in arrays:
         raise DataError(f"{path} holds {', '.join(sorted(arrays)) or 'nothing'}; expected x [N, steps, ...] and y [N]")
     frames = arrays[f"x{suffix}"]
     if frames.dtype.kind not in "biuf" or not np.isfinite(frames).all():
         raise DataError(f"{path}: x{suffix} holds {frames.dtype}; expected finite numbers")
-    every: dict[str, npt.NDArray[Any]] = {
-        key: read_targets(str(path), arrays[key]) for key in ("y", "y_test") if key in arrays
-    }
-    labels = every.get(f"y{suffix}", np.zeros(len(frames), np.int64))
+    given, classes = read_labels(path, suffix)
+    labels = np.zeros(len(frames), np.int64) if given is None else given
     lengths = arrays.get(f"lengths{suffix}")
     if lengths is not None and (lengths.dtype.kind not in "iu" or lengths.ndim != 1):
         raise DataError(f"{path}: lengths must hold one integer per sequence, it is {lengths.dtype}")
@@ -108,7 +106,7 @@ def load_sequences(path: Path, split: str) -> Sequences:
         f"npz:{path}",
         whole,
         labels,
-        class_names(every.values()),
+        classes,
         None if lengths is None else lengths.astype(np.int64),
-        f"y{suffix}" in every,
+        given is not None,
     )

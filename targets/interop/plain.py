@@ -16,6 +16,7 @@ from spikec.implementations import Implementations
 from spikec.ir.kinds import IF, Kind
 from spikec.ir.metadata import OUTPUT
 from spikec.ir.profile.build import build
+from spikec.ir.profile.portable import passing
 from spikec.targets.interop.adapter import NODES
 
 #: Below this, float32 holds every multiple of 1/2. Needed, since membranes start 1/2 above an integer.
@@ -67,8 +68,12 @@ class PlainNetwork:
 def plain(graph: ig.IntegerGraph) -> PlainNetwork:
     """The plain network of a deployment.
 
-    Raises ``DoesNotFit`` for neurons and operations that importers do not know, and if float32 might round a sum.
+    Raises ``DoesNotFit`` for neurons, operations and several outputs, which importers do not know, and if float32 might
+    round a sum.
     """
+    if len(graph.readouts) > 1:
+        listed = ", ".join(readout.output for readout in graph.readouts)
+        raise DoesNotFit(f"the network has several outputs ({listed}); simulators that read NIR give one")
     starts = {p.name: PLAIN_NEURONS(p.neuron)(p) for p in graph.populations}
     reach = max(bounds(graph).magnitudes.values())
     if reach >= _HALVES:
@@ -110,8 +115,7 @@ def from_nir(
     ends = [names[a] for a, b in edges if b == end]
     if len(ends) > 1:
         # Importers sum what enters a node, but not what enters the output.
-        size = int(readout.size)
-        nodes["sum"] = nir.Affine(weight=np.eye(size, dtype=np.float32), bias=np.zeros(size, dtype=np.float32))
+        nodes["sum"] = passing(readout.shape)
         renamed += [(end, "sum") for end in ends]
         ends = ["sum"]
     nodes[OUTPUT] = nir.Output(output_type={"output": np.array(readout.shape)})

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from spikec.errors import DoesNotFit, TargetUnavailable, ToolchainError
 from spikec.ir import IntegerGraph, as_integer
 from spikec.ir.profile.build import requirements
+from spikec.simulation.collect import returned
 from spikec.simulation.encode import encoded
 from spikec.simulation.input_warning import told
 from spikec.simulation.trace import Trace
@@ -152,16 +153,15 @@ def _exact_arithmetic() -> Iterator[None]:
 def _trace(
     graph: IntegerGraph, recording: Recording, integers: npt.NDArray[np.int64], framework: str, seconds: float
 ) -> Trace:
-    curve = graph.readout.v_init + np.cumsum(recording.outputs, axis=1)
-    output = curve[:, -1]
+    curve = returned(graph.readout.v_init + np.cumsum(recording.outputs, axis=1), graph.readout)
     counts = {name: spikes.sum(1).astype(np.int32) for name, spikes in recording.spikes.items()}
     return Trace(
-        output=output,
-        logits=(output * graph.readout.scale).astype(np.float32),
+        outputs={graph.readout.output: curve[:, -1]},
+        scales={graph.readout.output: graph.readout.scale},
         counts=counts,
         events=counts,
         spikes={name: spikes.astype(np.int8) for name, spikes in recording.spikes.items()},
-        output_curve=curve,
+        output_curves={graph.readout.output: curve},
         input_events=(integers != 0).sum(0).astype(np.int32),
         timesteps=graph.timesteps,
         target=framework,

@@ -12,6 +12,7 @@ import torch
 from spikec.ir.graph import IntegerGraph
 from spikec.ir.pools import pooled_images
 from spikec.ir.types import Int64
+from spikec.simulation.collect import returned
 from spikec.simulation.emission import Emission, Result
 from spikec.simulation.trace import TargetSteps, Trace
 from spikec.targets.lava.arithmetic import lava_layout
@@ -42,25 +43,25 @@ def assemble(
         return np.concatenate([r.arrays[name][key] for r in results])
 
     names = [p.name for p in graph.populations]
-    readout = graph.readout
+    readouts = graph.readouts
     emissions = {name: _emission(joined, name, rasters="spikes" in results[0].arrays[name]) for name in names}
-    found = Result(emissions, torch.from_numpy(joined(readout.name, "curve")).transpose(0, 1))
+    found = Result(emissions, {r.name: _curve(joined(r.name, "curve")) for r in readouts})
     if lengths is not None:
         found = found.until(torch.from_numpy(lengths), spikes=spikes)
-    curve = np.ascontiguousarray(found.readout.transpose(0, 1).numpy())
-    seen = [n for n in (*names, readout.name) if n not in unseen]
+    whole = {r.output: np.ascontiguousarray(found.readouts[r.name].transpose(0, 1).numpy()) for r in readouts}
+    curves = {r.output: returned(whole[r.output], r) for r in readouts}
+    seen = [n for n in (*names, *(r.name for r in readouts)) if n not in unseen]
     ranges = {name: joined(name, "membrane") for name in seen}
-    output = np.ascontiguousarray(curve[:, -1])
     counts = {name: e.counts.numpy().astype(np.int32) for name, e in found.emissions.items()}
     events = {name: e.events.numpy().astype(np.int32) for name, e in found.emissions.items() if e.events is not None}
     frames = integers.reshape(-1, *integers.shape[2:]) if graph.sequences else integers
     return Trace(
-        output=output,
-        logits=(output * readout.scale).astype(np.float32),
+        outputs={name: np.ascontiguousarray(curve[:, -1]) for name, curve in curves.items()},
+        scales={r.output: r.scale for r in readouts},
         counts=counts,
         events=events,
         spikes={name: e.raster.numpy() for name, e in found.emissions.items() if e.raster is not None},
-        output_curve=curve if graph.schedule == "pipelined" else None,
+        output_curves=curves if graph.schedule == "pipelined" else {},
         membrane={name: (int(r[:, 0].min()), int(r[:, 1].max())) for name, r in ranges.items()},
         overflows={name: int(r[:, 2].sum()) for name, r in ranges.items()},
         input_events=(frames != 0).sum(axis=0, dtype=np.int32),
@@ -78,6 +79,11 @@ def assemble(
         info=info,
         target_steps=target_steps,
     )
+
+
+def _curve(written: Array) -> torch.Tensor:
+    """What a readout put out after each step, [S, N, *shape] in the layout of the graph."""
+    return torch.from_numpy(lava_layout(written, leading=2)).transpose(0, 1)
 
 
 def _emission(joined: Callable[[str, str], Array], name: str, *, rasters: bool) -> Emission:

@@ -23,6 +23,7 @@ from spikec.ir.kinds import Maximum
 from spikec.targets.lava import atrlif, kinds, lif
 from spikec.targets.lava.alignment import Alignment, align
 from spikec.targets.lava.arithmetic import lava_layout
+from spikec.targets.lava.connected import check_connected
 from spikec.targets.lava.currents import constant_currents
 from spikec.targets.lava.operations import Reading
 from spikec.targets.lava.paths import (
@@ -114,9 +115,9 @@ class Plan:
 
     @property
     def latency(self) -> int:
-        """Lava steps from an image's first step to its output."""
-        readout = next(p for p in self.processes if p.path in READOUTS)
-        return int(readout.arrival + self.pace * (readout.parameters["count_steps"] - 1) + 1)
+        """Lava steps from an image's first step to its last output."""
+        readouts = [p for p in self.processes if p.path in READOUTS]
+        return max(int(p.arrival + self.pace * (p.parameters["count_steps"] - 1) + 1) for p in readouts)
 
     def lava_steps(self, images: int) -> int:
         """Lava steps for a number of images."""
@@ -157,6 +158,8 @@ class _Planner:
     def plan(self) -> Plan:
         for node in self._graph:
             self._place(node)
+        placed = [node.name for node in self._graph if node.name in self._leaving]
+        check_connected(placed, [(c.source, c.target) for c in self._connections])
         return Plan(
             tuple(self._processes),
             tuple(self._connections),

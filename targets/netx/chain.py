@@ -56,6 +56,8 @@ def as_chain(graph: ig.IntegerGraph) -> ig.IntegerGraph:
         late = ", ".join(node.of for node in graph.delayed)
         why = "netx sets neurons back between sequences, but not what is still on its way to them"
         refuse([f"what {late} sends arrives late (a delay, or a recurrent layer): {why}"])
+    if len(graph.readouts) > 1:
+        refuse([f"it has several outputs ({', '.join(r.output for r in graph.readouts)}), a netx file has one"])
     reasons = [reason for node in graph for reason in _shape_of_chain(graph, node)]
     nodes: dict[str, ig.Node] = {}
     for node in graph:

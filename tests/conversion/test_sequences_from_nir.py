@@ -118,7 +118,7 @@ def test_float_steps_are_nirs_equations(seed):
     z = given_ @ np.asarray(weights.weight).T + np.asarray(getattr(weights, "bias", 0.0))
     for sequence, expected in zip(run.spikes["n1"], z, strict=True):
         np.testing.assert_array_equal(sequence, by_loops(neurons, expected, DT) > 0)
-    np.testing.assert_array_equal(run.output, np.cumsum(run.spikes["n1"], axis=1))
+    np.testing.assert_array_equal(run.outputs["output"], np.cumsum(run.spikes["n1"], axis=1))
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from(["last", "sum", "maximum"]))
@@ -132,14 +132,17 @@ def test_integrators_and_their_reading(seed, reading):
     network = import_sequences(chain(dense(rng, 4, 3), lif((4,), r=6.0), weights, last), example=example, dt=DT,
                                reading=reading)  # fmt: skip
     run = run_float(network, example)
-    for spikes, output in zip(run.spikes["n1"], run.output, strict=True):
+    for spikes, output in zip(run.spikes["n1"], run.outputs["output"], strict=True):
         v = by_loops(last, spikes @ np.asarray(weights.weight).T + weights.bias, DT)
         decoded = {"last": v, "sum": np.cumsum(v, 0), "maximum": np.maximum.accumulate(v, 0)}[reading]
         np.testing.assert_allclose(output, decoded, rtol=1e-9, atol=1e-12)
     # the integers read out the same thing: with the float network's own spikes they would differ by rounding only
     trace = tc.simulate(tc.lower(network), example)
     if (trace.counts["n1"] == run.spikes["n1"].sum(1)).all():
-        assert np.abs(trace.logits - run.output[:, -1]).max() <= 0.05 * np.abs(run.output).max() + 0.05
+        assert (
+            np.abs(trace.logits - run.outputs["output"][:, -1]).max()
+            <= 0.05 * np.abs(run.outputs["output"]).max() + 0.05
+        )
 
 
 def test_feedback_arrives_one_step_later():
@@ -487,7 +490,7 @@ def test_graphs_inside_are_written_flat():
     assert flattened(nested)[1] == {(str(a), str(b)) for a, b in flat.edges}
     example = rng.integers(0, 3, (2, 10, 3)).astype(float)
     first, second = (run_float(import_sequences(g, example=example, dt=DT), example) for g in (nested, flat))
-    np.testing.assert_array_equal(first.output, second.output)
+    np.testing.assert_array_equal(first.outputs["output"], second.outputs["output"])
 
 
 def test_a_graph_inside_needs_its_ends():

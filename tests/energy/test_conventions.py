@@ -21,8 +21,8 @@ def executed(net, raster, pixels):
     images = next(iter(raster.values())).shape[0]
     output = np.zeros((images, net.readout.shape[0]), dtype=np.int64)
     return Trace(
-        output,
-        output.astype(np.float32),
+        {"output": output},
+        {"output": 1.0},
         {name: r.sum(axis=1).astype(np.int32) for name, r in raster.items()},
         {name: (r != 0).sum(axis=1).astype(np.int32) for name, r in raster.items()},
         input_events=pixels,

@@ -33,7 +33,7 @@ class Wrong(GoldenTarget):
             output = trace.output.copy()
             if 0 <= index < len(images):
                 output[index, 3] += 1
-            return replace(trace, output=output, output_curve=None, target="wrong")
+            return replace(trace, outputs={"output": output}, output_curves={}, target="wrong")
 
         return SimpleNamespace(run=run)
 

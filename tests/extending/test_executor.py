@@ -26,8 +26,9 @@ class FaultyProgram:
 
     def run(self, images: Any, *, record: str | None = None) -> Trace:
         trace = tc.simulate(self.graph, images, record=record, measure=True)
-        curve = None if trace.output_curve is None else trace.output_curve + self.off
-        return replace(trace, target="faulty", output=trace.output + self.off, output_curve=curve)
+        outputs = {name: output + self.off for name, output in trace.outputs.items()}
+        curves = {name: curve + self.off for name, curve in trace.output_curves.items()}
+        return replace(trace, target="faulty", outputs=outputs, output_curves=curves)
 
 
 class FaultyTarget:

@@ -20,6 +20,7 @@ from spikec.frontend.modules import (
     FlattenAll,
     Lift,
     LinearMap,
+    Lower,
     Rectifier,
     Staircase,
 )
@@ -80,7 +81,9 @@ def images() -> torch.Tensor:
     return torch.rand(3, 4, 8, 6, generator=torch.Generator().manual_seed(1)) - 0.3
 
 
-_CLOSED_LIST = (AveragePool, ChannelAffine, Convolution, Dense, FlattenAll, Lift, LinearMap, Rectifier, Staircase)
+_CLOSED_LIST = (
+    AveragePool, ChannelAffine, Convolution, Dense, FlattenAll, Lift, LinearMap, Lower, Rectifier, Staircase,
+)  # fmt: skip
 
 
 @pytest.fixture

@@ -34,15 +34,21 @@ _REFUSED = {
         lambda n, x: F.relu(n.head(n.conv(x))),
         r"\S+:\d+ \(relu\): the network ends in an activation; end it in a linear layer \(the readout\)",
     ),
-    "ends in an image": (
-        lambda n, x: n.other(n.relu(n.conv(x))),
-        r"the network returns \('N', 4, 8, 6\); flatten it to logits \(N, classes\)",
+    "returns a number beside a tensor": (
+        lambda n, x: (n.head(n.conv(x)), 3),
+        "the network returns a int among its outputs; it must return one tensor, or tensors in a tuple, list or "
+        "dictionary",
     ),
-    "returns a tuple": (
-        lambda n, x: (n.head(n.conv(x)), x),
-        "the network returns several outputs; it must return one tensor of logits",
+    "returns a dictionary in a tuple": (
+        lambda n, x: (x, {"logits": n.head(n.conv(x))}),
+        "the network returns a dict among its outputs; it must return one tensor, or tensors in a tuple, "
+        "list or dictionary",
     ),
-    "returns a number": (lambda n, x: 3, "the network returns a int; it must return one tensor of logits"),
+    "returns an empty tuple": (lambda n, x: (), "the network returns nothing; it must return one tensor, or several"),
+    "returns a number": (
+        lambda n, x: 3,
+        "the network returns a int; it must return one tensor, or tensors in a tuple, list or dictionary",
+    ),
     "returns a parameter": (
         lambda n, x: n.linear.weight * 2,
         "the network returns a constant: its output does not depend on the image",

@@ -12,6 +12,7 @@ from spikec.ir.coding import InputNode
 from spikec.ir.graph import IntegerGraph, Population, Readout
 from spikec.ir.kinds import Maximum
 from spikec.ir.operations import Affine, Convolution, Flatten, MaxPool, SumPool
+from spikec.ir.walks import constant_nodes
 
 
 class Builder:
@@ -216,6 +217,71 @@ def random_graph(
         current = b.population(b.affine(current, int(rng.integers(1, 6))))
     b.readout(b.affine(current, int(rng.integers(1, 5))))
     return IntegerGraph(b.nodes, timesteps, schedule, drain)
+
+
+#: Names of outputs, some of which no node can have.
+_OUTPUTS = ("boxes", "mask 1", "a/b", "a_b", "größe", "input", "output", "readout", "relu.1")
+
+
+def random_outputs(rng, *, constant=True, **options) -> IntegerGraph:
+    """A :func:`random_graph` with one to four readouts, of any shape, at random places: behind neurons, pools,
+    convolutions, dense layers, sums of two nodes, and with ``constant`` the image. ``options``: of the random graph.
+    """
+    graph = random_graph(rng, **options)
+    b = Builder(rng, "if", small=options.get("small", True))
+    b.nodes = dict(graph.nodes)
+    last = b.nodes.pop("readout")
+    read = [
+        n for n in graph if not isinstance(n, MaxPool | Readout) and (constant or n.name not in constant_nodes(graph))
+    ]
+    heads = [replace(last, output="classes")] if rng.random() < 0.7 else []
+    for number in range(int(rng.integers(1 - len(heads), 4))):
+        source = read[int(rng.integers(len(read)))].name
+        way = int(rng.integers(4))
+        if len(b.nodes[source].output_shape) == 3 and way < 2:
+            source = b.conv(source) if way else b.pool(source)
+        elif way == 2:
+            source = b.affine(source, int(rng.integers(1, 5))) if len(b.nodes[source].output_shape) == 1 else source
+        shape = b.nodes[source].output_shape
+        others = [n.name for n in read if n.output_shape == shape and n.name != source]
+        sources = (source, *(others[: int(rng.integers(2))]))
+        state = rng.integers(-50, 51, shape)
+        name = str(rng.choice(_OUTPUTS)) + f" {number}" * int(rng.integers(2))
+        name = name if all(name != head.output for head in heads) else f"head {number}"
+        heads.append(Readout(f"readout.{number}", sources, shape, state, 0.25 * (number + 1), output=name))
+    if not heads:
+        heads = [last]
+    rng.shuffle(heads)
+    return replace(graph, nodes=_sorted(rng, _read_by(b.nodes, heads), heads))
+
+
+def _read_by(nodes, heads):
+    """The nodes that lead to readouts."""
+    wanted, kept = {source for head in heads for source in head.sources}, []
+    for node in reversed(_before(nodes)):
+        if node.name in wanted or node.name == "input":
+            kept.insert(0, node)
+            wanted |= set(node.sources)
+    return kept
+
+
+def _before(nodes):
+    """Sources before readers."""
+    done, waiting = {}, dict(nodes)
+    while waiting:
+        name = next(n for n, node in waiting.items() if set(node.sources) <= done.keys())
+        done[name] = waiting.pop(name)
+    return list(done.values())
+
+
+def _sorted(rng, nodes, heads):
+    """The nodes, with readouts anywhere behind what they read."""
+    order = list(nodes)
+    for head in heads:
+        least = 1 + max(i for i, node in enumerate(order) if node.name in head.sources)
+        order.insert(int(rng.integers(least, len(order) + 1)), head)
+    places = {node.name: place for place, node in enumerate(order)}
+    return {node.name: replace(node, sources=tuple(sorted(node.sources, key=places.get))) for node in order}
 
 
 def random_images(rng, graph, n=3) -> np.ndarray:

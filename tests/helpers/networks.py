@@ -56,7 +56,7 @@ def random_trace(net, rng, images=3, density=0.4, highest=None) -> Trace:
     classes = net.readout.shape[0]
     output = np.zeros((images, classes), dtype=np.int64)
     steps = {"timesteps": net.timesteps, "extra_steps": net.emission_steps - net.timesteps}
-    return Trace(output, output.astype(np.float32), dict(events), events, input_events=pixels, **steps)
+    return Trace({"output": output}, {"output": 1.0}, dict(events), events, input_events=pixels, **steps)
 
 
 def two_convolutions(

@@ -239,7 +239,8 @@ def _pipelined(graph, image):
     fired = [p for p in graph.populations if p.neuron.name != "max_pool"]
     state = {p.name: _Neurons(p, graph.timesteps) for p in fired}
     trains = {p.name: [] for p in graph.populations}
-    v, curve = graph.readout.v_init.copy(), []
+    v = {r.name: r.v_init.copy() for r in graph.readouts}
+    curves = {name: [] for name in v}
 
     def emit(node, z):
         if node.neuron.name == "max_pool":
@@ -252,9 +253,10 @@ def _pipelined(graph, image):
 
     for step in range(graph.timesteps + graph.drain):
         into = _inputs(graph, image, emit, on=step < graph.timesteps)
-        v = v + into[graph.readout.name]
-        curve.append(v)
-    return trains, trains | {name: n.m for name, n in state.items()}, np.array(curve)
+        for name, curve in curves.items():
+            v[name] = v[name] + into[name]
+            curve.append(v[name])
+    return trains, trains | {name: n.m for name, n in state.items()}, curves
 
 
 def _calibrated(graph, image):
@@ -293,8 +295,8 @@ def _calibrated(graph, image):
                     second.v[i] = node.v_init[i] + max(theta, theta - b)
         trains[node.name] = [second.step(z) for z in currents]
         membranes[node.name] += second.m
-    curve = graph.readout.v_init + np.cumsum(inputs_of(graph.readout.name)[: graph.timesteps], axis=0)
-    return trains, membranes, curve
+    curves = {r.name: r.v_init + np.cumsum(inputs_of(r.name)[: graph.timesteps], axis=0) for r in graph.readouts}
+    return trains, membranes, curves
 
 
 def _layerwise(graph, image):
@@ -329,21 +331,26 @@ def _layerwise(graph, image):
         powers = [2 ** (steps - k) if bit_serial else 1 for k in range(1, steps + 1)]
         trains[node.name] = [state.step(0, scale=power) for power in powers]
         membranes[node.name] = state.m
-    return trains, membranes, (graph.readout.v_init + received(graph.readout.name))[None]
+    return trains, membranes, {r.name: (r.v_init + received(r.name))[None] for r in graph.readouts}
 
 
 def oracle(graph, integers) -> SimpleNamespace:
-    """Run integer images [N, *shape]: output, curve, counts, events, spikes, membrane, overflows as in a trace."""
+    """Run integer images [N, *shape]: outputs, curves, counts, events, spikes, membrane, overflows as in a trace;
+    output and curve: those of the first readout."""
     run = {"pipelined": _pipelined, "layerwise": _layerwise}[graph.schedule]
     counted = graph.timesteps + graph.drain
     runs = [run(graph, np.asarray(image, np.int64)) for image in integers]
     names = [p.name for p in graph.populations]
     trains = {name: np.array([r[0][name] for r in runs]) for name in names}
     membranes = {name: np.array([r[1][name] for r in runs]) for name in names}
-    membranes[graph.readout.name] = np.array([r[2] for r in runs])
+    curves = {r.output: np.array([run[2][r.name] for run in runs]) for r in graph.readouts}
+    membranes |= {r.name: curves[r.output] for r in graph.readouts}
+    first, pipelined = graph.readouts[0].output, graph.schedule == "pipelined"
     return SimpleNamespace(
-        output=np.array([r[2][-1] for r in runs]),
-        curve=membranes[graph.readout.name] if graph.schedule == "pipelined" else None,
+        outputs={name: curve[:, -1] for name, curve in curves.items()},
+        curves=curves if pipelined else {},
+        output=curves[first][:, -1],
+        curve=curves[first] if pipelined else None,
         spikes={name: train[:, :counted] for name, train in trains.items()},
         counts={name: train[:, :counted].sum(1) for name, train in trains.items()},
         events={name: (train != 0).sum(1) for name, train in trains.items()},

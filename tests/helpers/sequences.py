@@ -136,14 +136,34 @@ def sent_before(node, frames, trains, step):
     return found
 
 
+class _Readout:
+    """Membranes of an integrator, and what it puts out after each step."""
+
+    def __init__(self, node):
+        self.node = node
+        self.v = {i: int(node.v_init[i]) for i in np.ndindex(*node.shape)}
+        self.u = dict.fromkeys(self.v, 0)
+        self.membranes, self.curve = [], []
+
+    def step(self, z):
+        seen = np.zeros(self.node.shape, np.int64)
+        for i in self.v:
+            if self.node.leak is None:
+                self.v[i] += int(z[i])
+            else:
+                self.u[i], self.v[i] = leaky(self.node.leak, i, self.u[i], self.v[i], int(z[i]))
+            seen[i] = self.v[i]
+        self.membranes.append(seen)
+        so_far = np.array(self.membranes)
+        self.curve.append({"membrane": seen, "sum": so_far.sum(0), "maximum": so_far.max(0)}[self.node.decode])
+
+
 def run_sequence(graph, frames):
-    """One sequence [steps, *shape]: trains, membranes before reset, output after each step."""
+    """One sequence [steps, *shape]: trains, membranes before reset, and readouts after all steps."""
     layers = {p.name: _Layer(p, len(frames)) for p in graph.populations}
     trains = {name: [] for name in layers}
     read, sent = ({n.name: [] for n in graph if isinstance(n, MaxPool)} for _ in range(2))
-    readout = graph.readout
-    u, v = [0] * readout.shape[0], [int(x) for x in readout.v_init]
-    membranes, curve = [], []
+    readouts = {r.name: _Readout(r) for r in graph.readouts}
     for step, frame in enumerate(frames):
         out = {}
         for node in graph:
@@ -155,29 +175,19 @@ def run_sequence(graph, frames):
                 out[node.name] = layers[node.name].step(sum(out[s] for s in node.sources))
                 trains[node.name].append(out[node.name])
             elif isinstance(node, Readout):
-                z = sum(out[s] for s in node.sources)
-                for i in range(len(v)):
-                    if node.leak is None:
-                        v[i] += int(z[i])
-                    else:
-                        u[i], v[i] = leaky(node.leak, (i,), u[i], v[i], int(z[i]))
-                membranes.append(list(v))
+                readouts[node.name].step(sum(out[s] for s in node.sources))
             elif isinstance(node, MaxPool):
                 read[node.name].append(out[node.sources[0]])
                 out[node.name] = pooled(node, read[node.name], 1)[0][-1]
                 sent[node.name].append(out[node.name])
             else:
                 out[node.name] = operate(node, sum(out[s] for s in node.sources), bias=True)
-        seen = np.array(membranes)
-        decoded = {"membrane": seen[-1], "sum": seen.sum(0), "maximum": seen.max(0)}
-        curve.append(decoded[readout.decode])
-    seen = {name: layer.membranes for name, layer in layers.items()}
-    return trains, seen, np.array(curve), np.array(membranes), sent
+    return trains, {name: layer.membranes for name, layer in layers.items()}, readouts, sent
 
 
 def sequence_oracle(graph, sequences):
-    """Integer sequences, a list of [steps, *shape]: spikes, counts, output, membrane ranges; how often each place of a
-    max pool ``sent`` something."""
+    """Integer sequences, a list of [steps, *shape]: spikes, counts, outputs, membranes, their ranges; output and curve:
+    those of the first readout; how often each place of a max pool ``sent`` something."""
     runs = [run_sequence(graph, frames) for frames in sequences]
     longest = max(map(len, sequences))
 
@@ -188,15 +198,23 @@ def sequence_oracle(graph, sequences):
 
     names = {p.name: p.shape for p in graph.populations}
     spikes = {name: np.stack([padded(r[0][name], shape) for r in runs]) for name, shape in names.items()}
-    curve = [np.concatenate([r[2], np.repeat(r[2][-1:], longest - len(r[2]), axis=0)]) for r in runs]
     membranes = {name: np.concatenate([np.array(r[1][name]) for r in runs]) for name in names}
-    membranes[graph.readout.name] = np.concatenate([r[3] for r in runs])
+    outputs, curves = {}, {}
+    for readout in graph.readouts:
+        seen = [r[2][readout.name] for r in runs]
+        membranes[readout.name] = np.concatenate([np.array(each.membranes) for each in seen])
+        outputs[readout.output] = np.stack([each.curve[-1] for each in seen])
+        curves[readout.output] = np.stack([each.curve + each.curve[-1:] * (longest - len(each.curve)) for each in seen])
+    first = graph.readouts[0].output
     return SimpleNamespace(
-        output=np.stack([r[2][-1] for r in runs]),
-        curve=np.stack(curve),
+        outputs=outputs,
+        curves=curves,
+        output=outputs[first],
+        curve=curves[first],
         spikes=spikes,
         counts={name: train.sum(1) for name, train in spikes.items()},
         events={name: (train != 0).sum(1) for name, train in spikes.items()},
         membranes=membranes,
-        sent={name: sum((np.array(r[4][name]) != 0).sum(0) for r in runs) for name in runs[0][4]},
+        membrane={name: (int(seen.min()), int(seen.max())) for name, seen in membranes.items()},
+        sent={name: sum((np.array(r[3][name]) != 0).sum(0) for r in runs) for name in runs[0][3]},
     )

@@ -10,9 +10,13 @@ from spikec.analysis.ranges import bounds
 def equals_loops(trace, graph, expected, *, membranes=True):
     """Everything of a trace that the oracle knows, and the proven ranges. ``membranes``: their measured ranges too,
     where the trace has them."""
-    np.testing.assert_array_equal(trace.output, expected.output)
-    if expected.curve is not None:
-        np.testing.assert_array_equal(trace.output_curve, expected.curve)
+    assert list(trace.outputs) == list(expected.outputs)
+    assert list(trace.output_curves) == list(expected.curves)
+    for name, output in expected.outputs.items():
+        np.testing.assert_array_equal(trace.outputs[name], output, err_msg=name)
+        assert trace.outputs[name].dtype == np.int64
+    for name, curve in expected.curves.items():
+        np.testing.assert_array_equal(trace.output_curves[name], curve, err_msg=name)
     ranges = bounds(graph)
     for name, spikes in expected.spikes.items():
         np.testing.assert_array_equal(trace.spikes[name], spikes, err_msg=name)

@@ -192,3 +192,14 @@ def test_refuses_what_plain_nir_cannot_say():
     far = replace(graph.nodes["if3"], v_init=np.full(6, 2**23))
     with pytest.raises(GraphError, match="if3: v_init reaches 8388608"):
         tc.portable(replace(graph, nodes={**graph.nodes, "if3": far}))
+
+
+@settings(max_examples=5, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 4), st.integers(0, 9))
+def test_an_output_of_maps(seed, steps, start):
+    rng = np.random.default_rng(seed)
+    graph = _network(rng, (2, 4, 3), steps)
+    kept = {name: node for name, node in graph.nodes.items() if name in ("input", "conv", "if1", "branch", "skip")}
+    readout = Readout("readout", ("branch", "skip"), (3, 4, 3), np.full((3, 4, 3), start), 0.5)
+    maps = replace(graph, nodes={**kept, "readout": readout})
+    _assert_same(maps, tc.portable(maps), rng.integers(0, 256, (2, 2, 4, 3)).astype(np.float32))

@@ -257,7 +257,10 @@ def test_numbers_to_predict_stand_beside_those_of_the_ann(deployment, arguments)
     assert correlation.network.data == arguments["data_name"]
     assert "mean absolute error" in made.text()
     assert "reaches a mean absolute error" in made.html()
-    for changed, words in (({"ann_logits": np.zeros((40, 2))}, "have"), ({"ann_accuracy": 0.5}, "give ann_logits")):
+    for changed, words in (
+        ({"ann_logits": np.zeros((40, 2))}, "of the deployment"),
+        ({"ann_accuracy": 0.5}, "give ann_logits"),
+    ):
         with pytest.raises(DataError, match=words):
             report(deployment.graph, path=None, estimates=(), **{**arguments, "labels": y, **changed})
 

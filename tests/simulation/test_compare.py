@@ -57,11 +57,11 @@ def test_events_and_output(trace):
     assert compare(trace, planted(trace, first, place, quantity="events")).quantity == "events"
     curve = trace.output_curve.copy()
     curve[1, 2, 0] -= 5
-    found = compare(trace, replace(trace, output_curve=curve))
+    found = compare(trace, replace(trace, output_curves={"output": curve}))
     assert (found.layer, found.image, found.step, found.first - found.second) == ("output", 1, 2, 5)
     output = trace.output.copy()
     output[2, 0] += 1
-    found = compare(trace, replace(trace, output=output, output_curve=None))
+    found = compare(trace, replace(trace, outputs={"output": output}, output_curves={}))
     assert (found.layer, found.image, found.step) == ("output", 2, None)
 
 

@@ -50,7 +50,7 @@ def test_every_tensor_is_on_the_device(case, kind, seed, monkeypatch):
         with torch.inference_mode(), torch.device("meta"):
             integers = torch.zeros(images.shape, dtype=torch.int64)
             result = engine(graph, ranges).run(integers, EXACT.watches(graph), events=True, spikes=True)
-        assert result.readout.device.type == "meta"
+        assert all(curve.device.type == "meta" for curve in result.readouts.values())
         for population in graph.populations:
             emission = result.emissions[population.name]
             assert emission.counts.device.type == "meta"

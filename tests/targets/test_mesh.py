@@ -62,7 +62,7 @@ def placed(network):
     events = {p.name: rng.integers(0, 5, (2, *p.shape)).astype(np.int32) for p in net.populations}
     output = np.zeros((2, 10), dtype=np.int64)
     pixels = np.zeros(net.input.shape, np.int32)
-    trace = Trace(output, output.astype(np.float32), events, events, input_events=pixels, timesteps=4)
+    trace = Trace({"output": output}, {"output": 1.0}, events, events, input_events=pixels, timesteps=4)
     counts = count(net, trace)
     where = cores_by_placement(net, placement, counts, nonzero_only=False)
     mean, _ = workload(net, trace, counts, first_layer="bias_current", nonzero_only=False, draws=2, rng=rng)

@@ -379,7 +379,7 @@ def test_the_load_of_every_core_by_plain_loops(network):
     events = {p.name: rng.integers(0, 5, (2, *p.shape)).astype(np.int32) for p in net.populations}
     output = np.zeros((2, 10), dtype=np.int64)
     pixels = np.zeros(net.input.shape, np.int32)
-    trace = Trace(output, output.astype(np.float32), events, events, input_events=pixels, timesteps=4)
+    trace = Trace({"output": output}, {"output": 1.0}, events, events, input_events=pixels, timesteps=4)
     counts = count(net, trace)
     where = cores_by_placement(net, placement, counts, nonzero_only=False)
     sent = {name: counted.sum(axis=0) for name, counted in events.items()}
@@ -412,7 +412,12 @@ def test_the_estimate_uses_the_messages_of_a_placement(network):
     events = {p.name: rng.integers(0, 5, (4, *p.shape)).astype(np.int32) for p in net.populations}
     output = np.zeros((4, 10), dtype=np.int64)
     trace = Trace(
-        output, output.astype(np.float32), events, events, input_events=np.zeros(net.input.shape, np.int32), timesteps=4
+        {"output": output},
+        {"output": 1.0},
+        events,
+        events,
+        input_events=np.zeros(net.input.shape, np.int32),
+        timesteps=4,
     )
     found = estimate(net, trace, "loihi1", placement=placement, draws=200)
     without = estimate(net, trace, "loihi1", draws=200)

@@ -17,7 +17,7 @@ from spikec.deployment.deploying import trained_model
 from spikec.deployment.example_images import misfit
 from spikec.deployment.filling import ON_FRAMES, fill
 from spikec.errors import DataError
-from spikec.frontend import canonicalize
+from spikec.frontend import canonicalize, only_output
 from spikec.models.data import Dataset, open_dataset
 from spikec.training.targets import only_classes
 
@@ -110,7 +110,11 @@ def _check_labels(model: nn.Module, training: Dataset, test: Dataset | None) -> 
         if data is not None:
             only_classes("advice compares accuracy", data.name, data.labels)
     with torch.inference_mode():
-        classes = int(model(training.images(slice(2))).shape[-1])
+        found = only_output(model(training.images(slice(2))))
+    if not isinstance(found, torch.Tensor) or found.ndim != 2:
+        given = list(found.shape) if isinstance(found, torch.Tensor) else f"a {type(found).__name__}"
+        raise DataError(f"advice compares accuracy, which needs one output [N, classes]; the network returns {given}")
+    classes = found.shape[1]
     if classes < 2:
         raise DataError("the network has one output; accuracy, which advice compares, needs one for each class")
     if test is not None and test.shape != training.shape:

@@ -33,6 +33,7 @@ def open_images(args: argparse.Namespace, graph: IntegerGraph | None = None) -> 
     """The first ``--limit`` test images, or sequences, of ``--data``; refused if their shape does not fit ``graph``, or
     their labels name no class of it. Without ``--data``, those that the file says it was exported with, else the
     default; ``args`` then names them."""
+    from spikec.ir.outputs import has_classes
     from spikec.ir.types import lifted
     from spikec.models.data import open_dataset, open_sequences, size_hint
     from spikec.training.targets import kind_of
@@ -54,9 +55,9 @@ def open_images(args: argparse.Namespace, graph: IntegerGraph | None = None) -> 
             f"give the data set it was made for with --data{known}{size_hint(args.data)}"
         )
     classes = kind_of(dataset.labels) == "classes" and not getattr(args, "metric", None)
-    if graph is not None and classes and int(dataset.labels.max()) >= graph.readout.v_init.size:
+    if graph is not None and classes and has_classes(graph) and int(dataset.labels.max()) >= graph.readout.shape[0]:
         raise DataError(
-            f"{args.graph} knows {graph.readout.v_init.size} classes, {args.data} has label {dataset.labels.max()}"
+            f"{args.graph} knows {graph.readout.shape[0]} classes, {args.data} has label {dataset.labels.max()}"
         )
     return dataset.subset(slice(args.limit)) if args.limit else dataset
 
@@ -81,14 +82,18 @@ def labelled(dataset: Dataset | Sequences) -> bool:
 
 
 def wanted_measures(args: argparse.Namespace, graph: IntegerGraph, dataset: Dataset | Sequences) -> tuple[Wanted, ...]:
-    """The measures of ``--metric``, or those that the labels ask for; none where the data hold no labels. Raises
-    ``DataError`` where they do not fit."""
+    """The measures of ``--metric``, or those that the labels ask for; none where the data hold no labels, or classes
+    that the network has no output for. Raises ``DataError`` where they do not fit."""
     from spikec.evidence.measures import measures_of, wanted_of
     from spikec.evidence.quality import output_shapes
+    from spikec.ir.outputs import has_classes
+    from spikec.training.targets import kind_of
 
     if not labelled(dataset):
         if args.metric:
             raise DataError(f"--metric {args.metric[0]} needs labels, and {args.data} holds no y")
+        return ()
+    if not args.metric and kind_of(dataset.labels) == "classes" and not has_classes(graph):
         return ()
     given = [wanted_of(text) for text in args.metric or ()]
     try:

@@ -52,7 +52,7 @@ def _page(text: str) -> Path:
 
 def run(args: argparse.Namespace) -> int:
     from spikec.cli.evaluate import golden_trace
-    from spikec.cli.inputs import labelled, open_images, read_graph, wanted_measures
+    from spikec.cli.inputs import open_images, read_graph, wanted_measures
     from spikec.cli.verify import crosscheck
     from spikec.evidence.accuracy import taken
     from spikec.reporting import report
@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     made = report(
         nir_graph,
         images=taken(dataset, slice(0, len(dataset))),
-        labels=dataset.labels if labelled(dataset) else None,
+        labels=dataset.labels if wanted else None,
         metric=wanted,
         trace=trace,
         estimates=estimates_of(graph, sample, placements),

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 LAVA_LIMIT = 100
 #: Steps whose accuracy is printed; a JSON document has all of them.
 _SHOWN_STEPS = 32
+_UNLABELLED = "without labels (y) no quality is measured"
 
 
 def add_parser(commands: Any) -> Parser:
@@ -53,11 +54,12 @@ def run(args: argparse.Namespace) -> int:
     import numpy as np
 
     from spikec.cli.evaluate import batches, golden_trace
-    from spikec.cli.inputs import find_target, lasting, open_images, read_graph, wanted_measures
+    from spikec.cli.inputs import find_target, labelled, lasting, open_images, read_graph, wanted_measures
     from spikec.cli.trace_file import TraceFile
     from spikec.evidence.accuracy import Evaluation
     from spikec.evidence.loss import loss, loss_document
     from spikec.evidence.quality import Ratings
+    from spikec.ir.outputs import lacks_classes
     from spikec.simulation.input_warning import input_loss, told, unsaid
 
     if args.record and not args.out:
@@ -97,7 +99,8 @@ def run(args: argparse.Namespace) -> int:
     coding = input_loss(graph, result.coding)
     document = _document(args, graph.content_sha256, result, classify) | {"loss": loss_document(cost)} | speed.document
     document |= {"quality": [rating.to_json() for rating in found], "coding": coding}
-    emit(args, document, _text(args, graph, result, speed, cost, found, coding))
+    reason = lacks_classes(graph, "accuracy is left out: it") if labelled(dataset) else _UNLABELLED
+    emit(args, document, _text(args, graph, result, speed, cost, found, coding, reason))
     return 0
 
 
@@ -145,7 +148,9 @@ def _text(
     cost: Loss | None,
     found: list[Rating],
     coding: InputLoss | None,
+    unmeasured: str,
 ) -> str:
+    """``unmeasured``: why no quality is, where none is."""
     timesteps, one = graph.timesteps, "sequence" if graph.sequences else "image"
     lines, given = [], f"{result.images} {args.data} test {one}s"
     if result.hits:
@@ -155,7 +160,7 @@ def _text(
             f"95 % interval {100 * low:.2f} to {100 * high:.2f}) at T = {timesteps} on {args.target}"
         )
     elif not found:
-        lines.append(f"{given} at T = {timesteps} on {args.target}; without labels (y) no quality is measured")
+        lines.append(f"{given} at T = {timesteps} on {args.target}; {unmeasured}")
     lines += [] if cost is None else cost.sentences
     lines += _against("T", result.curve, percent)
     for rating in (each for each in found if each.name != "top-1"):

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from spikec.ir import IntegerGraph
 from spikec.simulation import Trace
+from spikec.training.targets import each_head
 from spikec.whole_files import place_of
 
 Array = npt.NDArray[np.generic]
@@ -25,9 +26,10 @@ Array = npt.NDArray[np.generic]
 class TraceFile:
     """Arrays over all images: ``output``, ``logits``, ``labels``, ``counts/<layer>``, ``events/<layer>`` and, where
     there are, ``coding/values``, ``coding/clipped`` and ``coding/zeroed``, ``output_curve``, ``steps`` and
-    ``spikes/<layer>``, as in :class:`spikec.simulation.Trace`. Counts are
-    stored in the smallest integer type that holds every count the graph allows. Use as a context: the file appears at
-    ``path`` when the block ends without an error, complete, and not at all otherwise.
+    ``spikes/<layer>``, as in :class:`spikec.simulation.Trace`. With several outputs, ``output/<name>``,
+    ``logits/<name>`` and ``output_curve/<name>``; with several targets ``labels/<name>``. Counts are stored in the
+    smallest integer type that holds every count the graph allows. Use as a context: the file appears at ``path`` when
+    the block ends without an error, complete, and not at all otherwise.
     """
 
     def __init__(self, path: Path, graph: IntegerGraph, images: int) -> None:
@@ -40,11 +42,14 @@ class TraceFile:
 
     def append(self, trace: Trace, labels: Array) -> None:
         """The next images' trace and labels."""
-        self._write("output", trace.output)
-        self._write("logits", trace.logits)
-        self._write("labels", labels)
-        if trace.output_curve is not None:
-            self._write("output_curve", trace.output_curve)
+        for name, output in trace.outputs.items():
+            ending = f"/{name}" if len(trace.outputs) > 1 else ""
+            self._write(f"output{ending}", output)
+            self._write(f"logits{ending}", trace.logits_of(name))
+            if name in trace.output_curves:
+                self._write(f"output_curve{ending}", trace.output_curves[name])
+        for name, values in each_head(labels).items():
+            self._write(f"labels/{name}" if name else "labels", values)
         if trace.steps is not None:
             self._write("steps", trace.steps)
         if trace.coding is not None:

@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
 
     def watch(trace: Trace) -> None:
         speed.add(trace)
-        if kind_of(dataset.labels) != "classes" or not labelled(dataset):
+        if kind_of(dataset.labels) != "classes" or not labelled(dataset) or not trace.has_classes:
             return
         start = sum(map(len, hits))
         hits.append(trace.predictions == dataset.labels[start : start + trace.images])

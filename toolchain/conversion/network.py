@@ -13,7 +13,7 @@ from torch import Tensor, fx, nn
 
 from spikec.conversion.neurons import Neuron
 from spikec.errors import ConversionError, DataError
-from spikec.frontend import ChannelAffine, Convolution, Dense, LinearMap, MaxPool
+from spikec.frontend import ChannelAffine, Convolution, Dense, LinearMap, MaxPool, output_nodes
 from spikec.ir.coding import InputRange
 from spikec.ir.input_statistics import InputStatistics
 from spikec.ir.types import Int64, Schedule
@@ -52,8 +52,9 @@ class Frames:
 class SpikingNetwork(nn.Module):
     """A network of integrate-and-fire neurons in float, made by :func:`spikec.convert`.
 
-    Calling it on images [N, C, H, W], of any floating-point dtype, returns float32 logits [N, classes]: the mean over T
-    steps of the last layer's output.
+    Calling it on images [N, C, H, W], of any floating-point dtype, returns float32 [N, *shape], such as logits
+    [N, classes]: the mean over T steps of the last layer's output. Of a network with several outputs, or one by name,
+    it returns a dictionary of them.
     ``graph`` is the traced graph with :class:`Neuron` modules, ``example`` a few images that lowering measures on,
     ``calibrated`` what the calibration images were like; ``frames``: sequences whose mean frames the examples are,
     where it is lowered to take one frame for each step (:func:`spikec.quantization.frames.on_frames`).
@@ -103,7 +104,12 @@ class SpikingNetwork(nn.Module):
         """Steps run for one image; 1 if neurons send their level as one number."""
         return max((neuron.steps for neuron in self.neurons.values()), default=1)
 
-    def forward(self, images: Tensor) -> Tensor:
+    @property
+    def outputs(self) -> dict[str, fx.Node]:
+        """What the graph returns, by the name of the output."""
+        return output_nodes(self.graph)
+
+    def forward(self, images: Tensor) -> Any:
         wanted = self.example.shape[1:]
         if not isinstance(images, Tensor) or not images.is_floating_point():
             raise DataError(f"the network takes a tensor of float images {('N', *wanted)}")
@@ -111,7 +117,14 @@ class SpikingNetwork(nn.Module):
             raise DataError(
                 f"images have shape {tuple(images.shape)}, the network takes {('N', *wanted)}, N at least 1"
             )
-        per_step = run_steps(self, images.to(self.example.dtype)).reshape(self.steps, images.shape[0], -1)
+        found = run_steps(self, images.to(self.example.dtype))
+        if isinstance(found, Tensor):
+            return self._mean(found, len(images))
+        return {name: self._mean(each, len(images)) for name, each in found.items()}
+
+    def _mean(self, values: Tensor, images: int) -> Tensor:
+        """What an output of every step [S * N, *shape] comes to, [N, *shape]."""
+        per_step = values.reshape(self.steps, images, *values.shape[1:])
         if self.steps == 1:
             return per_step[0]
         return per_step[self.warm_up : self.warm_up + self.timesteps + self.drain].sum(0) / self.timesteps
@@ -148,17 +161,16 @@ def _pooled(pool: MaxPool, x: Tensor, steps: int) -> Tensor:
 
 def run_steps(
     network: SpikingNetwork, images: Tensor, call: NeuronCall | None = None, values: Values | None = None
-) -> Tensor:
-    """Output of every step [S * N, classes], steps outermost; ``call`` may replace what neurons do. ``values``: those
-    of nodes that are known already and not computed again; all others are added to it."""
+) -> Any:
+    """Output of every step [S * N, *shape], steps outermost, or a dictionary of them; ``call`` may replace what neurons
+    do. ``values``: those of nodes that are known already and not computed again; all others are added to it."""
     steps, n = network.steps, images.shape[0]
     x = images.repeat(steps, *([1] * (images.ndim - 1)))
     drain_starts = (steps - network.drain) * n
     if network.drain:
         x[drain_starts:] = 0
     runner = StepRunner(network.graph, steps, drain_starts, call, keep=values is not None)
-    output: Tensor = runner.run(x, initial_env=values)
-    return output
+    return runner.run(x, initial_env=values)
 
 
 class StepRunner(fx.Interpreter):

@@ -24,7 +24,7 @@ from spikec.conversion.neurons import Neuron
 from spikec.conversion.offsets.tuned import class_scores
 from spikec.conversion.to_spiking import as_images, convert
 from spikec.errors import ConversionError
-from spikec.frontend import canonicalize
+from spikec.frontend import canonicalize, only_output
 from spikec.ir.types import Int64
 
 #: Values of all nodes kept at once, in numbers.
@@ -83,7 +83,7 @@ def sensitivity(
     }
     full = uniform[candidates[-1]]
     with torch.no_grad():
-        wanted = class_scores(canonicalize(model, data[:2]), data)
+        wanted = class_scores(canonicalize(model, data[:2]), data, "spike budgets")
         if wanted.shape[1] < 2:
             raise ConversionError("a spike budget compares class probabilities; this network has one output only")
         layers = tuple(full.neurons)
@@ -93,7 +93,7 @@ def sensitivity(
         for done, (part, scores) in enumerate(parts):
             values: Values = {}
             counter = _Counter(full)
-            output = _mean(full, run_steps(full, part, counter, values))
+            output = _mean(full, only_output(run_steps(full, part, counter, values)))
             total += sum(counter.spikes.values())
             for row, layer in enumerate(layers):
                 for column, k in enumerate(candidates):
@@ -101,7 +101,7 @@ def sensitivity(
                     if k != candidates[-1]:
                         sent = _Counter(full, {layer: uniform[k].neurons[layer]}, counter)
                         kept = _before(full.graph, layer, values)
-                        other = _mean(full, run_steps(full, part, sent, kept))
+                        other = _mean(full, only_output(run_steps(full, part, sent, kept)))
                     divergence[row, column] += float(symmetric_divergence(other, scores).sum())
                     spikes[row, column] += sum(sent.spikes.values())
                 if progress is not None:

@@ -35,9 +35,11 @@ from spikec.frontend import (
     Rectifier,
     canonicalize,
     dropped,
+    has_classes,
     is_activation,
     measure_lifts,
     module_of,
+    output_nodes,
 )
 from spikec.training import without_quantisation
 
@@ -107,7 +109,7 @@ def convert(
     thresholds = _thresholds(graph, by_layer, levels, data, choice)
     beside = choice.layer_after_layer
     means = activation_means(graph, list(levels), data) if offsets and not beside else {}
-    scores = class_scores(graph, tuning) if offsets == "tuned" else None
+    scores = class_scores(graph, tuning, "tuned offsets") if offsets == "tuned" else None
     exact = copy.deepcopy(graph) if beside else None
     for name in levels:
         spec = neuron_of(by_layer[name], levels[name])
@@ -202,26 +204,22 @@ def layer_names(graph: fx.GraphModule) -> dict[str, tuple[str, ...]]:
 
 
 def check_structure(graph: fx.GraphModule) -> None:
-    """Raise :class:`ConversionError` unless linear operations lead into every activation and into the output."""
+    """Raise :class:`ConversionError` unless linear operations lead into every activation and into the scores of
+    classes; other outputs may be what an activation gives."""
     if not activations(graph):
         raise ConversionError("the network has no activation, so there is nothing that could spike; add ReLU layers")
     for node in graph.graph.nodes:
-        if node.op == "call_module" and is_activation(graph.get_submodule(str(node.target))):
-            if not _passes_linear(graph, node.args[0]):
-                raise ConversionError(
-                    f"{node.meta['where']}: an activation has no linear operation before it; "
-                    "put a Conv2d or Linear layer there"
-                )
-        elif node.op == "output":
-            last = node.args[0]
-            if last.op == "call_module" and is_activation(graph.get_submodule(str(last.target))):
-                raise ConversionError(
-                    f"{last.meta['where']}: the network ends in an activation; end it in a linear layer (the readout)"
-                )
-            if len(last.meta["shape"]) != 1:
-                raise ConversionError(
-                    f"the network returns {('N', *last.meta['shape'])}; flatten it to logits (N, classes)"
-                )
+        if is_activation(module_of(graph, node)) and not _passes_linear(graph, node.args[0]):
+            raise ConversionError(
+                f"{node.meta['where']}: an activation has no linear operation before it; "
+                "put a Conv2d or Linear layer there"
+            )
+    if has_classes(graph):
+        (last,) = output_nodes(graph).values()
+        if is_activation(module_of(graph, last)):
+            raise ConversionError(
+                f"{last.meta['where']}: the network ends in an activation; end it in a linear layer (the readout)"
+            )
 
 
 def _passes_linear(graph: fx.GraphModule, node: fx.Node) -> bool:

@@ -25,6 +25,7 @@ from spikec.deployment.spike_budget import SpikeChoice, choose_spikes
 from spikec.deployment.weights_file import SpikingTraining, weights_file
 from spikec.errors import ConversionError, DataError, InputWarning
 from spikec.ir import IntegerGraph, as_integer
+from spikec.ir.outputs import has_classes
 from spikec.models import trained
 from spikec.models.data import Dataset, Sequences, mean_frames, open_dataset, open_sequences
 from spikec.models.zoo import REGISTRY
@@ -144,9 +145,10 @@ def _sequence_deployment(configuration: Configuration, classes: bool) -> Deploym
 
 def _check_labels(model: str, lowered: nir.NIRGraph, data: Sequences) -> None:
     """Raise ``DataError`` for classes that are no output, as running the deployment would."""
-    outputs = as_integer(lowered).readout.v_init.size
-    if kind_of(data.labels) == "classes" and int(data.labels.max()) >= outputs:
-        raise DataError(f"{model} knows {outputs} classes, {data.name} has label {data.labels.max()}")
+    graph = as_integer(lowered)
+    classes = kind_of(data.labels) == "classes" and has_classes(graph)
+    if classes and int(data.labels.max()) >= graph.readout.shape[0]:
+        raise DataError(f"{model} knows {graph.readout.shape[0]} classes, {data.name} has label {data.labels.max()}")
 
 
 def deploy_network(

@@ -12,6 +12,7 @@ from spikec.deployment.wanted import called, not_kept, wanted_measures
 from spikec.errors import DataError
 from spikec.evidence.loss import Progress, image_count
 from spikec.evidence.measures.base import Float64
+from spikec.evidence.quality import named_arrays
 from spikec.evidence.sequence_quality import Run, equations, measure_sequences, sequence_count
 from spikec.ir.measured import Measured
 from spikec.ir.types import lifted
@@ -58,10 +59,9 @@ def _on_mean_frames(made: Deployment, data: Sequences) -> Run:
     model, means = made.model, mean_frames(data)
     assert model is not None  # what takes one frame in each step was trained
 
-    def run(part: slice) -> Float64:
+    def run(part: slice) -> dict[str, Float64]:
         with torch.no_grad():
-            found: Float64 = model(means.images(part)).double().cpu().numpy()
-        return found
+            return named_arrays(model(means.images(part)))
 
     return run
 

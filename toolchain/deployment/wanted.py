@@ -14,6 +14,7 @@ from spikec.evidence.quality import output_shapes
 from spikec.frontend import canonicalize
 from spikec.frontend.final import dropped
 from spikec.ir.measured import Measured
+from spikec.ir.outputs import lacks_classes
 from spikec.training.targets import kind_of
 
 
@@ -28,8 +29,12 @@ def wanted_measures(
     """The measures of ``metric``, or those that the ``labels`` of the data called ``name`` ask for; and remarks on what
     is not measured. Raises ``DataError`` for a metric that was asked for and does not fit."""
     shapes = output_shapes(made.graph)
-    if not metric and kind_of(labels) == "classes" and all(shape == (1,) for shape in shapes.values()):
-        return (), ["accuracy is not measured: the network has one output, where accuracy needs one for each class"]
+    if not metric and kind_of(labels) == "classes":
+        lacking = lacks_classes(made.graph, "accuracy is not measured: it")
+        if lacking:
+            return (), [lacking]
+        if made.graph.readout.shape == (1,):
+            return (), ["accuracy is not measured: the network has one output, where accuracy needs one for each class"]
     try:
         wanted = measures_of(metric, shapes, labels)
     except DataError as error:

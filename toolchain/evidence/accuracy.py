@@ -143,7 +143,7 @@ def batches(
     since their traces are as long as the longest."""
     size = len(dataset) if graph.sequences else batch_size(graph, target, least)
     for part in parts(len(dataset), size):
-        labels = dataset.targets(part).numpy()
+        labels = np.asarray(dataset.targets(part))
         yield taken(dataset, part), labels
         if progress is not None:
             progress(part.start + len(labels))

@@ -46,7 +46,7 @@ class Certificate:
     """``lossless``: every count of every layer, and every output, equals the quantised network's on these images.
 
     ``proof`` says why it holds for every image, where theory gives it; empty where it was only measured. ``outputs`` is
-    the number of images whose outputs differ.
+    the number of images of which an output differs.
     """
 
     images: int
@@ -93,8 +93,10 @@ def certify(graph: nir.NIRGraph | IntegerGraph, images: npt.ArrayLike) -> Certif
                 population.name, difference.size, int((difference != 0).sum()), int(difference.max(initial=0))
             )
         )
-    outputs = int((spiking.output != quantised.output).any(axis=1).sum())
-    return Certificate(spiking.images, tuple(layers), outputs, proof(integer))
+    differing = np.zeros(spiking.images, dtype=np.bool_)
+    for name, output in spiking.outputs.items():
+        differing |= (output != quantised.outputs[name]).reshape(len(output), -1).any(axis=1)
+    return Certificate(spiking.images, tuple(layers), int(differing.sum()), proof(integer))
 
 
 def quantised_network(graph: IntegerGraph) -> IntegerGraph:

@@ -161,5 +161,5 @@ def _ready(target: str | Target) -> Target:
 def _told(a: Trace, b: Trace) -> tuple[str, ...]:
     """What both traces hold."""
     both = {name: bool(getattr(a, name)) and bool(getattr(b, name)) for name in ("spikes", "counts", "events")}
-    both["curve"] = a.output_curve is not None and b.output_curve is not None
+    both["curve"] = bool(a.output_curves) and bool(b.output_curves)
     return (*(name for name, held in both.items() if held), "output")

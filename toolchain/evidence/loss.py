@@ -21,7 +21,7 @@ from spikec.evidence.intervals import paired_difference
 from spikec.evidence.measures.base import Targets
 from spikec.evidence.measures.choosing import Wanted
 from spikec.evidence.measures.classes import TopK
-from spikec.evidence.quality import Tally, outputs_of
+from spikec.evidence.quality import Tally, named_arrays, outputs_of
 from spikec.evidence.remedies import advice, remedies
 from spikec.frontend import canonicalize, take_lifts
 from spikec.ir.graph import IntegerGraph, Population
@@ -71,9 +71,9 @@ def measure(
         found[stage] = [Tally(each) for each in wanted]
         for part in parts(len(data), _BATCH):
             with torch.no_grad():
-                outputs = run(data.images(part)).cpu().numpy().astype(np.float64)
+                outputs = named_arrays(run(data.images(part)))
             for tally in found[stage]:
-                tally.add(outputs, targets[part])
+                tally.add_of(outputs, targets[part])
             progress(stage, part.stop, len(data))
     try:
         integers = _without_offsets(quantised_network(graph))
@@ -120,7 +120,7 @@ def _integer_stage(
     outputs = outputs_of(graph, golden_trace(data, graph, counts=False, progress=progress))
     tallies = [Tally(each) for each in wanted]
     for tally in tallies:
-        tally.add(tally.wanted.of(outputs), targets)
+        tally.add_of(outputs, targets)
     return tallies
 
 

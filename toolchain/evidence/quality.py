@@ -15,7 +15,9 @@ from spikec.evidence.accuracy import parts
 from spikec.evidence.comparison import Comparison, beside, compared
 from spikec.evidence.measures.base import Float64, Measure, Quality, Targets, Whole
 from spikec.evidence.measures.choosing import Metric, Wanted, as_targets, measures_of
+from spikec.frontend.outputs import named_outputs
 from spikec.ir.graph import IntegerGraph
+from spikec.ir.metadata import OUTPUT
 from spikec.simulation.trace import Trace
 
 if TYPE_CHECKING:
@@ -26,14 +28,21 @@ _AT_ONCE = 2**22
 
 
 def output_shapes(graph: IntegerGraph) -> dict[str, tuple[int, ...]]:
-    """The shape of one output, by the name of its readout."""
-    return {graph.readout.name: graph.readout.shape}
+    """The shape of one output, as the network returns it, by its name."""
+    return {readout.output: readout.returned for readout in graph.readouts}
 
 
 def outputs_of(graph: IntegerGraph, trace: Trace, rows: slice = slice(None)) -> dict[str, Float64]:
-    """What the network puts out, in the units of the trained one, float64 [n, *shape], by readout. Equal integers, and
+    """What the network puts out, in the units of the trained one, float64 [n, *shape], by output. Equal integers, and
     only these, are equal here up to 2^52. ``rows``: of these inputs."""
-    return {graph.readout.name: trace.output[rows] * graph.readout.scale}
+    return {readout.output: trace.outputs[readout.output][rows] * readout.scale for readout in graph.readouts}
+
+
+def named_arrays(value: Any) -> dict[str, Float64]:
+    """What a trained network returns for some inputs, float64 [n, *shape], by output."""
+    named = named_outputs(value)
+    found = {OUTPUT: value} if named is None else named
+    return {name: each.detach().cpu().numpy().astype(np.float64) for name, each in found.items()}
 
 
 @dataclass(frozen=True)
@@ -54,13 +63,17 @@ class Steps:
 def outputs_by_step(graph: IntegerGraph, trace: Trace, rows: slice = slice(None)) -> dict[str, Steps]:
     """The same when read out after each step; nothing where the schedule has no such readout. What an image adds up to
     grows with the steps: after t of T it is taken times T / t. Steps of the drain add none of the image."""
-    if trace.output_curve is None:
-        return {}
-    number = trace.output_curve.shape[1]
-    units = np.full(number, graph.readout.scale)
-    if not graph.sequences:
-        units *= graph.timesteps / np.minimum(np.arange(1, number + 1), number - graph.drain)
-    return {graph.readout.name: Steps(trace.output_curve[rows], units)}
+    found = {}
+    for readout in graph.readouts:
+        curve = trace.output_curves.get(readout.output)
+        if curve is None:
+            continue
+        number = curve.shape[1]
+        units = np.full(number, readout.scale)
+        if not graph.sequences:
+            units *= graph.timesteps / np.minimum(np.arange(1, number + 1), number - graph.drain)
+        found[readout.output] = Steps(curve[rows], units)
+    return found
 
 
 def _numbers(measure: Measure, found: Float64, targets: Targets) -> Float64:
@@ -95,6 +108,13 @@ class Tally:
             self._by_step.append(numbers if self._bands else numbers.sum(axis=0))
         else:
             self._by_step[0] += numbers.sum(axis=0)
+
+    def add_of(
+        self, outputs: Mapping[str, Float64], targets: Targets, curves: Mapping[str, Steps] | None = None
+    ) -> None:
+        """The same from all outputs, and the targets of all."""
+        one = self.wanted
+        self.add(one.of(outputs), one.target(targets), one.of(curves) if curves else None)
 
     @property
     def numbers(self) -> Float64 | None:
@@ -164,14 +184,13 @@ class Ratings:
         self._tallies = [Tally(each, bands=bands) for each in wanted]
 
     def add(self, trace: Trace, targets: Any) -> None:
-        """The trace of the next inputs, and their targets [n, ...]; by head where a network has several outputs."""
+        """The trace of the next inputs, and their targets [n, ...], or those of several outputs."""
+        given = np.asarray(targets)
         size = sum(int(np.prod(shape)) for shape in output_shapes(self._graph).values())
         for rows in parts(trace.images, max(1, _AT_ONCE // size)):
             found, curves = outputs_of(self._graph, trace, rows), outputs_by_step(self._graph, trace, rows)
             for tally in self._tallies:
-                wanted = tally.wanted
-                given = wanted.of(targets) if isinstance(targets, Mapping) else targets
-                tally.add(wanted.of(found), given[rows], wanted.of(curves) if curves else None)
+                tally.add_of(found, given[rows], curves)
 
     def found(self, data: Images | None = None) -> list[Rating]:
         """What the measures say. ``data``: the inputs; those that the file was measured on are compared."""
@@ -186,35 +205,52 @@ class Ratings:
 
 
 def quality(
-    outputs: npt.ArrayLike,
-    targets: npt.ArrayLike,
+    outputs: npt.ArrayLike | Mapping[str, npt.ArrayLike],
+    targets: npt.ArrayLike | Mapping[str, npt.ArrayLike],
     metric: Metric = None,
     *,
-    network: npt.ArrayLike | None = None,
+    network: npt.ArrayLike | Mapping[str, npt.ArrayLike] | None = None,
 ) -> tuple[Rating, ...]:
     """What outputs are worth, by one or several measures, each with its 95 % interval.
 
     ``outputs``: [N, *shape], such as ``trace.logits``; ``targets``: classes, integers [N]; masks, integers [N, H, W];
     or numbers to predict, floats [N, *shape]. ``metric``: as ``--metric`` takes them, or measures; by default what the
     targets ask for: top-1, mean IoU, or mean absolute error and correlation. ``network``: outputs of the trained
-    network for the same inputs; then each rating also holds the difference, with its paired interval. Raises
+    network for the same inputs; then each rating also holds the difference, with its paired interval. Of a network with
+    several outputs all three by name, such as ``trace.outputs``; a measure of one is asked for as ``NAME=mae``. Raises
     ``DataError``.
     """
     found = _as_outputs("outputs", outputs)
-    given = as_targets(targets, len(found))
-    own = None if network is None else _as_outputs("network", network)
-    if own is not None and own.shape != found.shape:
-        raise DataError(f"the network's outputs are of shape {list(own.shape)}, those given of {list(found.shape)}")
+    given = as_targets(targets, len(next(iter(found.values()))))
+    own = None if network is None else same_outputs("the network's outputs", _as_outputs("network", network), found)
     rated = []
-    for wanted in measures_of(metric, {"output": found.shape[1:]}, given):
+    for wanted in measures_of(metric, {name: each.shape[1:] for name, each in found.items()}, given):
         tally = Tally(wanted)
-        tally.add(found, given)
-        other = None if own is None else beside(wanted, "", own, found, given)
+        tally.add_of(found, given)
+        other = None if own is None else beside(wanted, "", wanted.of(own), wanted.of(found), wanted.target(given))
         rated.append(Rating(wanted.name, wanted.title, tally.quality(), network=other))
     return tuple(rated)
 
 
-def _as_outputs(name: str, values: npt.ArrayLike) -> Float64:
+def same_outputs(what: str, own: Mapping[str, Float64], found: Mapping[str, Float64]) -> Mapping[str, Float64]:
+    """``own`` outputs, called ``what``, if they have the names and shapes of those ``found``. Raises ``DataError``."""
+    shapes, wanted = ({name: list(each.shape) for name, each in values.items()} for values in (own, found))
+    if shapes != wanted:
+        given, expected = (next(iter(s.values())) if len(s) == 1 else s for s in (shapes, wanted))
+        raise DataError(f"{what} are of shape {given}, those of the deployment of {expected}, for the same inputs")
+    return own
+
+
+def _as_outputs(name: str, values: npt.ArrayLike | Mapping[str, npt.ArrayLike]) -> dict[str, Float64]:
+    if not isinstance(values, Mapping):
+        return {OUTPUT: _as_array(name, values)}
+    found = {key: _as_array(f"{name}[{key!r}]", each) for key, each in values.items()}
+    if len({len(each) for each in found.values()}) != 1:
+        raise DataError(f"{name} must hold one output at least, each for the same inputs")
+    return found
+
+
+def _as_array(name: str, values: npt.ArrayLike) -> Float64:
     try:
         found = np.asarray(values.detach() if isinstance(values, Tensor) else values, np.float64)
     except (TypeError, ValueError) as error:
@@ -226,4 +262,13 @@ def _as_outputs(name: str, values: npt.ArrayLike) -> Float64:
     return found
 
 
-__all__ = ["Rating", "Ratings", "Tally", "output_shapes", "outputs_by_step", "outputs_of", "quality"]
+__all__ = [
+    "Rating",
+    "Ratings",
+    "Tally",
+    "named_arrays",
+    "output_shapes",
+    "outputs_by_step",
+    "outputs_of",
+    "quality",
+]

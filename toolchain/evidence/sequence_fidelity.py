@@ -15,6 +15,7 @@ from spikec.errors import DataError
 from spikec.ir import IntegerGraph, Population, as_integer
 from spikec.ir.graph import leak_of
 from spikec.ir.leak import UNIT
+from spikec.ir.outputs import has_classes
 from spikec.simulation.encode import as_sequences
 from spikec.simulation.golden import simulate
 
@@ -50,12 +51,13 @@ class LayerAgreement:
 @dataclass(frozen=True)
 class SequenceFidelity:
     """All layers that fire, in network order, and the ``output``: mean difference after the last step, as a fraction of
-    the mean size of the float network's output. ``classes``: sequences with the same largest output."""
+    the mean size of the float network's output, the largest of several outputs. ``classes``: sequences with the same
+    largest output; None unless there is one output of shape [classes]."""
 
     sequences: int
     layers: tuple[LayerAgreement, ...]
     output: float
-    classes: int
+    classes: int | None
 
     def text(self) -> str:
         """The table that ``spikec export --fidelity`` prints."""
@@ -67,7 +69,9 @@ class SequenceFidelity:
             cells = (f"{a.spikes:,}", f"{a.integer_spikes:,}", f"{a.differ:,}", f"{a.shifted:,}", first)
             lines.append(f"{a.layer:<{width}}  " + "  ".join(f"{c:>15}" for c in (*cells, f"{a.membrane:.2%}")))
         head = f"NIR's equations in float64 against integers, {self.sequences} sequences"
-        tail = f"output differs by {self.output:.2%}; {self.classes} of {self.sequences} have the same largest output"
+        tail = f"output differs by {self.output:.2%}"
+        if self.classes is not None:
+            tail += f"; {self.classes} of {self.sequences} have the same largest output"
         return "\n".join([head, *lines, tail])
 
 
@@ -96,14 +100,14 @@ def sequence_fidelity(
         assert isinstance(node, Population)
         membranes = _real(node, found.membranes[name], network)
         layers.append(_agreement(name, raster, found.spikes[name] == 1, exact.membranes[name], membranes, network))
-    output, logits = exact.output[:, -1], found.logits.astype(np.float64)
-    size = float(np.abs(output).mean())
-    return SequenceFidelity(
-        len(given),
-        tuple(layers),
-        float(np.abs(output - logits).mean()) / size if size else 0.0,
-        int((output.argmax(1) == logits.argmax(1)).sum()),
-    )
+    outputs = {name: curve[:, -1] for name, curve in exact.outputs.items()}
+    off, same = 0.0, None
+    for name, output in outputs.items():
+        logits, size = found.logits_of(name).astype(np.float64), float(np.abs(output).mean())
+        off = max(off, float(np.abs(output - logits).mean()) / size if size else 0.0)
+        if has_classes(integer):
+            same = int((output.argmax(1) == logits.argmax(1)).sum())
+    return SequenceFidelity(len(given), tuple(layers), off, same)
 
 
 def _real(node: Population, membranes: npt.NDArray[np.int64], network: SequenceNetwork) -> Float64:

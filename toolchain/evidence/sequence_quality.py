@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,8 +21,8 @@ from spikec.ir.measured import Measured, digests
 if TYPE_CHECKING:
     from spikec.models.data import Sequences
 
-#: The outputs of a trained network for some of the sequences, float64 [n, *shape].
-Run = Callable[[slice], Float64]
+#: The outputs of a trained network for some of the sequences, float64 [n, *shape], by name.
+Run = Callable[[slice], Mapping[str, Float64]]
 
 _BATCH = 32
 #: Multiplications in float64 that measuring may take, and the fewest sequences that are worth it.
@@ -40,10 +40,9 @@ def equations(network: SequenceNetwork, data: Sequences) -> Run:
     """NIR's equations in float, whose input is not rounded, on ``data``."""
     frames, last = data.padded(), np.full(len(data), data.steps) - 1 if data.lengths is None else data.lengths - 1
 
-    def run(part: slice) -> Float64:
-        output = run_float(network, frames[part].astype(np.float64), coded=False).output
-        found: Float64 = output[np.arange(len(output)), last[part]]
-        return found
+    def run(part: slice) -> dict[str, Float64]:
+        curves = run_float(network, frames[part].astype(np.float64), coded=False).outputs
+        return {name: curve[np.arange(len(curve)), last[part]] for name, curve in curves.items()}
 
     return run
 
@@ -61,14 +60,14 @@ def measure_sequences(
     graph = graph.lasting(data.steps)
     exact = [Tally(each) for each in wanted]
     for part in parts(len(data), _BATCH):
-        output = run(part)
+        outputs = run(part)
         for tally in exact:
-            tally.add(output, data.labels[part])
+            tally.add_of(outputs, data.labels[part])
         progress("network", part.stop, len(data))
     found = outputs_of(graph, golden_trace(data, graph, counts=False, progress=_told(progress, len(data))))
     spiking = [Tally(each) for each in wanted]
     for tally in spiking:
-        tally.add(tally.wanted.of(found), data.labels)
+        tally.add_of(found, data.labels)
     images = [each for part in parts(len(data), _BATCH) for each in digests(data.images(part), data.labels[part])]
     correct, quality = measured_by(wanted, {"network": exact, "spiking": spiking})
     if not correct and not quality:

@@ -22,6 +22,7 @@ from spikec.ir.kinds import CubaLIF, Kind, Maximum
 from spikec.ir.kinds.together import facts_problems, sequence_problems, settings_problems
 from spikec.ir.leak import Leak
 from spikec.ir.measured import Measured
+from spikec.ir.metadata import OUTPUT
 from spikec.ir.operations import Operation, Synapse
 from spikec.ir.timing import Timing
 from spikec.ir.types import Int64, Schedule, Shape
@@ -61,10 +62,12 @@ DECODES: tuple[Decode, ...] = get_args(Decode)
 
 @dataclass(frozen=True)
 class Readout:
-    """The integrator before the output: ``v += z``; real logit = output * scale.
+    """The integrator before an output: ``v += z``; real value = output * scale, one scale for all of ``shape``.
 
-    ``leak``: its current and membrane decay as those of ``cuba_lif``, without firing; None: they do not. ``decode``:
-    the output is the ``membrane`` after the last step, or the ``sum`` or the ``maximum`` over all steps.
+    ``output``: the name of what it puts out (``Trace.outputs``); no two readouts of a graph share one. ``leak``: its
+    current and membrane decay as those of ``cuba_lif``, without firing; None: they do not. ``decode``: the output is
+    the ``membrane`` after the last step, or the ``sum`` or the ``maximum`` over all steps. ``signal``: the network
+    returns signals (C, L), which are maps (C, 1, L) here.
     """
 
     name: str
@@ -74,10 +77,17 @@ class Readout:
     scale: float
     leak: Leak | None = None
     decode: Decode = "membrane"
+    output: str = OUTPUT
+    signal: bool = False
 
     @property
     def output_shape(self) -> Shape:
         return self.shape
+
+    @property
+    def returned(self) -> Shape:
+        """The shape that the network returns."""
+        return (self.shape[0], self.shape[2]) if self.signal else self.shape
 
 
 @dataclass(frozen=True)
@@ -116,11 +126,11 @@ def leak_of(node: Node) -> Leak | None:
 
 @dataclass(frozen=True)
 class IntegerGraph:
-    """A verified deployment. ``nodes`` is in topological order and contains input and readout; the input of a node
-    is the sum of the outputs of its ``sources``. Where the input is a sequence, ``timesteps`` is only the length of
-    the sequences at hand (:meth:`lasting`). ``format``: name of the number format it was lowered for, empty where
-    none is known; ``info``: further settings of the conversion, for people; ``measured``: what the trained network and
-    the graph got right when it was exported; ``calibrated``: what the calibration images were like."""
+    """A verified deployment. ``nodes`` is in topological order and contains input and readouts; the input of a node is
+    the sum of the outputs of its ``sources``. Where the input is a sequence, ``timesteps`` is only the length of the
+    sequences at hand (:meth:`lasting`). ``format``: name of the number format it was lowered for, empty where none is
+    known; ``info``: further settings of the conversion, for people; ``measured``: what the trained network and the
+    graph got right when it was exported; ``calibrated``: what the calibration images were like."""
 
     nodes: dict[str, Node]
     timesteps: int
@@ -152,8 +162,18 @@ class IntegerGraph:
         return replace(self, timesteps=steps)
 
     @property
+    def readouts(self) -> tuple[Readout, ...]:
+        """One for each output, in the order of the outputs."""
+        return tuple(n for n in self.nodes.values() if isinstance(n, Readout))
+
+    @property
     def readout(self) -> Readout:
-        return next(n for n in self.nodes.values() if isinstance(n, Readout))
+        """The readout, where there is one. Raises ``GraphError`` where there are several."""
+        found = self.readouts
+        if len(found) > 1:
+            listed = ", ".join(readout.output for readout in found)
+            raise GraphError(f"the network has several outputs ({listed}); this needs a network of one output")
+        return found[0]
 
     @property
     def populations(self) -> tuple[Population, ...]:
@@ -165,7 +185,7 @@ class IntegerGraph:
 
     @property
     def layers(self) -> tuple[Population | Readout, ...]:
-        """Populations and the readout, in network order."""
+        """Populations and readouts, in network order."""
         return tuple(n for n in self.nodes.values() if isinstance(n, Population | Readout))
 
     @property

@@ -129,11 +129,16 @@ def _text(value: bytes) -> str:
 
 def digests(images: Iterable[npt.ArrayLike], labels: npt.ArrayLike) -> list[bytes]:
     """A digest of each image, float [N, ...] (taken as float32), or of each of N sequences of any length, with its
-    label, [N, ...]: integers are taken as int64, numbers to predict as float32."""
+    label, [N, ...]: integers are taken as int64, numbers to predict as float32; of several outputs one after
+    the other."""
     given = np.asarray(labels)
-    targets = np.ascontiguousarray(given, dtype="<f4" if given.dtype.kind == "f" else "<i8")
-    bytes_of = [np.ascontiguousarray(x, dtype="<f4").tobytes() for x in images]
-    return [hashlib.sha256(x + y.tobytes()).digest()[:_BYTES] for x, y in zip(bytes_of, targets, strict=True)]
+    fields = [given[name] for name in given.dtype.names] if given.dtype.names else [given]
+    targets = [np.ascontiguousarray(each, dtype="<f4" if each.dtype.kind == "f" else "<i8") for each in fields]
+    bytes_of = (np.ascontiguousarray(x, dtype="<f4").tobytes() for x in images)
+    return [
+        hashlib.sha256(x + b"".join(y.tobytes() for y in each)).digest()[:_BYTES]
+        for x, *each in zip(bytes_of, *targets, strict=True)
+    ]
 
 
 __all__ = ["STAGES", "Hits", "Measured", "Scores", "digests"]

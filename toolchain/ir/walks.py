@@ -28,12 +28,13 @@ def depth(graph: IntegerGraph) -> int:
 
 
 def longest_way(graph: IntegerGraph) -> tuple[str, ...]:
-    """Names of the neuron layers on the longest path from input to readout, the readout included."""
+    """Names of the neuron layers on the longest path from input to a readout, the readout included; the first of equal
+    ones."""
     best: dict[str, tuple[str, ...]] = {}
     for node in graph:
         before = max((best[source] for source in node.sources), key=len, default=())
         best[node.name] = (*before, node.name) if isinstance(node, Population | Readout) else before
-    return best[graph.readout.name]
+    return max((best[readout.name] for readout in graph.readouts), key=len)
 
 
 def latency_steps(graph: IntegerGraph) -> int:

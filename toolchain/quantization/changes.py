@@ -11,7 +11,6 @@ import spikec.ir as ig
 from spikec.conversion.from_nir.running import FloatRun
 from spikec.conversion.from_nir.sequences import SequenceNetwork
 from spikec.ir.leak import UNIT, UNITY
-from spikec.quantization.currents import READOUT
 from spikec.quantization.kernels import Float64
 from spikec.simulation import simulate
 from spikec.simulation.input_warning import unsaid
@@ -19,12 +18,14 @@ from spikec.simulation.input_warning import unsaid
 
 def changed(network: SequenceNetwork, graph: ig.IntegerGraph, sequences: Float64, seen: FloatRun) -> tuple[int, float]:
     """Neuron-steps in which the integers fire and the float network does not, or the other way round. Where those are
-    equal, as for few spikes or for a readout, what decides is how far membranes are off, in thresholds, and the output,
-    in its own mean size."""
+    equal, as for few spikes or for a readout, what decides is how far membranes are off, in thresholds, and outputs,
+    each in its own mean size."""
     with unsaid():  # the import has spoken of them
         found = simulate(graph, sequences, record="membranes")
-    spikes, size = 0, float(np.abs(seen.output[:, -1]).mean())
-    off = float(np.abs(found.logits - seen.output[:, -1]).mean()) / size if size else 0.0
+    spikes, off = 0, 0.0
+    for name, curve in seen.outputs.items():
+        size = float(np.abs(curve[:, -1]).mean())
+        off += float(np.abs(found.logits_of(name) - curve[:, -1]).mean()) / size if size else 0.0
     for name, raster in seen.spikes.items():
         spikes += int(((found.spikes[name] == 1) != raster).sum())
         neurons, node = network.neurons[name], graph.nodes[name]
@@ -45,7 +46,7 @@ def lost(network: SequenceNetwork, graph: ig.IntegerGraph) -> Iterator[str]:
                 "fades sooner here"
             )
     for layer in graph.layers:
-        name = (network.readout or "") if layer.name == READOUT else layer.name
+        name = (network.outputs[layer.output] or "") if isinstance(layer, ig.Readout) else layer.name
         if name in network.neurons and not (network.neurons[name].gain_u * network.neurons[name].gain_v).any():
             continue  # nothing that comes in counts in the file either
         for source in layer.sources:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -13,8 +14,9 @@ from torch import Tensor, fx
 from spikec.conversion.network import SpikingNetwork
 from spikec.conversion.neurons import Neuron
 from spikec.errors import ConversionError
-from spikec.frontend import AveragePool, ChannelAffine, Convolution, Dense, FlattenAll, Lift, LinearMap, MaxPool
+from spikec.frontend import AveragePool, ChannelAffine, Convolution, Dense, FlattenAll, Lift, LinearMap, Lower, MaxPool
 from spikec.ir import operations as ig
+from spikec.ir.names import Names, legal
 from spikec.quantization import maps
 from spikec.quantization.kernels import Float64, Kernel, NotComposableError, compose
 from spikec.quantization.maps import Current
@@ -25,12 +27,14 @@ READOUT = "readout"
 
 @dataclass(frozen=True)
 class Wiring:
-    """``currents`` of every population, in network order, and of the readout; ``input_shape`` (C, H, W). ``pools``: the
-    max pools by name, in network order, each with the population, pool or image that it reads."""
+    """``currents`` of every population, in network order, and of the readouts; ``input_shape`` (C, H, W). ``pools``:
+    the max pools by name, in network order, each with the population, pool or image that it reads. ``readouts``: the
+    output of each readout, by its name."""
 
     currents: dict[str, Current]
     input_shape: tuple[int, ...]
     pools: dict[str, tuple[str, ig.MaxPool]]
+    readouts: dict[str, str]
 
 
 def float64(tensor: Tensor) -> Float64:
@@ -46,19 +50,30 @@ def wiring(network: SpikingNetwork) -> Wiring:
     values: dict[fx.Node, Current] = {}
     currents: dict[str, Current] = {}
     pools: dict[str, tuple[str, ig.MaxPool]] = {}
+    readouts = readout_names(list(network.outputs), {str(node.target) for node in network.graph.graph.nodes})
     shape: tuple[int, ...] = ()
     for node in network.graph.graph.nodes:
         if node.op == "placeholder":
             shape = tuple(node.meta["shape"])  # signals run as images of height one
             values[node] = maps.from_source("input", shape)
         elif node.op == "output":
-            currents[READOUT] = maps.settled(values[node.args[0]])
+            for name, output in readouts.items():
+                currents[name] = maps.settled(values[network.outputs[output]])
         else:
             try:
                 values[node] = _apply(network, node, values, currents, pools)
             except NotComposableError as error:
                 raise ConversionError(f"{node.meta['where']}: {error}") from error
-    return Wiring(currents, shape, pools)
+    return Wiring(currents, shape, pools, readouts)
+
+
+def readout_names(outputs: Sequence[str], taken: Collection[str]) -> dict[str, str]:
+    """The output of each readout, by the name of the readout as a file may hold it: ``readout`` where there is one,
+    otherwise ``readout.`` and the name of the output. ``taken``: other names."""
+    if len(outputs) == 1:
+        return {READOUT: outputs[0]}
+    names = Names({READOUT, *taken})
+    return {names.free(f"{READOUT}.{legal(output)}"): output for output in outputs}
 
 
 def _apply(
@@ -101,7 +116,7 @@ def _apply(
             return maps.linear(current, entries, float64(module.bias), name)
         case FlattenAll():
             return maps.flatten(current)
-        case Lift():
+        case Lift() | Lower():
             return current
     raise ConversionError(f"{node.meta['where']}: {type(module).__name__} cannot be lowered")
 

@@ -22,6 +22,7 @@ from spikec.conversion.neurons import Neuron
 from spikec.errors import ConversionError, DoesNotFit, RangeError
 from spikec.ir import build, decode
 from spikec.ir.coding import Encoding
+from spikec.ir.names import Names
 from spikec.quantization.changes import lost
 from spikec.quantization.choices import choose, source_gains
 from spikec.quantization.currents import READOUT, Wiring, float64, wiring
@@ -34,7 +35,7 @@ from spikec.quantization.rounding import on_data, to_nearest
 from spikec.quantization.scales import Int8, Precision, Units
 from spikec.quantization.search import activity
 from spikec.quantization.sequences import sequence_graph
-from spikec.quantization.synapses import Names, synapse_nodes
+from spikec.quantization.synapses import synapse_nodes
 from spikec.simulation.golden import GoldenModel
 from spikec.simulation.input_warning import unsaid
 
@@ -189,7 +190,7 @@ def integer_graph(
     which units are larger than they would be. ``wires``: the wiring of the network, where it is known."""
     wires = wires or wiring(network)
     coding = network.input_range
-    names = Names({"input", "output", READOUT, *network.neurons, *wires.pools})
+    names = Names({"input", "output", READOUT, *wires.readouts, *network.neurons, *wires.pools})
     encoding: Encoding = "constant" if network.frames is None else "sequence"
     nodes: list[ig.Node] = [
         ig.InputNode("input", wires.input_shape, coding.dtype, coding.scale, encoding=encoding, limit=coding.limit)
@@ -208,7 +209,8 @@ def integer_graph(
         sources, made = synapse_nodes(choice.name, choice.terms, rounded.weights, rounded.bias, units, form, names)
         nodes += made
         if neuron is None:
-            nodes.append(_readout(network, current, units, sources))
+            output = wires.readouts[choice.name]
+            nodes.append(_readout(network, choice.name, output, current, units, sources))
             continue
         population = _population(choice.name, neuron, current, units, sources)
         nodes += [population, *pool_nodes(wires, population, names)]
@@ -246,11 +248,14 @@ def _population(name: str, neuron: Neuron, current: Current, units: Units, sourc
     )
 
 
-def _readout(network: SpikingNetwork, current: Current, units: Units, sources: tuple[str, ...]) -> ig.Readout:
+def _readout(
+    network: SpikingNetwork, name: str, output: str, current: Current, units: Units, sources: tuple[str, ...]
+) -> ig.Readout:
     steps = max((neuron.averaged for neuron in network.neurons.values()), default=1)
     steps = steps if network.frames is None else network.timesteps
     scale = float(units.unit[0]) / steps
-    return ig.Readout(READOUT, sources, current.shape, np.zeros(current.shape, dtype=np.int64), scale)
+    zero, signal = np.zeros(current.shape, dtype=np.int64), len(network.outputs[output].meta["shape"]) == 2
+    return ig.Readout(name, sources, current.shape, zero, scale, output=output, signal=signal)
 
 
 def _check_range(made: _Ranged, form: NumberFormat, trained: bool) -> None:

@@ -8,8 +8,8 @@ import numpy as np
 
 import spikec.ir as ig
 from spikec.ir.kinds import Maximum
+from spikec.ir.names import Names
 from spikec.quantization.currents import Wiring
-from spikec.quantization.synapses import Names
 
 
 def pool_nodes(wires: Wiring, source: ig.Node, names: Names) -> list[ig.Node]:

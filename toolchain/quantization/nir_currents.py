@@ -8,16 +8,17 @@ import numpy as np
 import spikec.ir as ig
 from spikec.conversion.from_nir.dynamics import Dynamics
 from spikec.conversion.from_nir.sequences import SequenceNetwork
-from spikec.conversion.from_nir.shapes import aligned, kernel_of, pads_of, pair, strides_of
+from spikec.conversion.from_nir.shapes import aligned, kernel_of, pads_of, pair, read_shape, strides_of
 from spikec.errors import ConversionError
 from spikec.quantization import maps
-from spikec.quantization.currents import READOUT
+from spikec.quantization.currents import readout_names
 from spikec.quantization.kernels import Float64, Kernel, NotComposableError
 from spikec.quantization.maps import Current
 
 
 def nir_currents(network: SequenceNetwork) -> dict[str, Current]:
-    """What enters each layer of neurons, and the readout, as sums of linear maps of what sources send."""
+    """What enters each layer of neurons, and each readout, as sums of linear maps of what sources send."""
+    readouts = sequence_readouts(network)
     values: dict[str, Current] = {}
     found: dict[str, Current] = {}
     for name, node in network.nodes.items():
@@ -36,10 +37,13 @@ def nir_currents(network: SequenceNetwork) -> dict[str, Current]:
             total = maps.add(total, part)
         try:
             if isinstance(node, nir.Output):
-                if network.readout is None:
-                    found[READOUT] = maps.settled(maps.flatten(total))
-            elif name == network.readout:
-                found[READOUT] = _charged(name, maps.flatten(total), network.neurons[name].flat())
+                if network.outputs[name] is None:
+                    found[readouts[name]] = maps.settled(_as_read(total))
+            elif name in network.outputs.values():
+                read = _as_read(total)
+                neurons = network.neurons[name] if read is total else network.neurons[name].flat()
+                charged = _charged(name, read, neurons)
+                found |= {readouts[output]: charged for output, each in network.outputs.items() if each == name}
                 values[name] = total  # what the output reads
             elif name in network.neurons:
                 found[name] = _charged(name, total, network.neurons[name])
@@ -49,6 +53,15 @@ def nir_currents(network: SequenceNetwork) -> dict[str, Current]:
         except NotComposableError as error:
             raise ConversionError(f"NIR node {name}: {error}") from error
     return found
+
+
+def sequence_readouts(network: SequenceNetwork) -> dict[str, str]:
+    """The name of the readout by the name of the output."""
+    return {output: name for name, output in readout_names(list(network.outputs), network.nodes).items()}
+
+
+def _as_read(current: Current) -> Current:
+    return current if read_shape(current.shape) == current.shape else maps.flatten(current)
 
 
 def _mapped(name: str, node: nir.NIRNode, current: Current, shape: ig.Shape) -> Current:

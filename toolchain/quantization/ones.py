@@ -6,9 +6,9 @@ import numpy as np
 
 import spikec.ir as ig
 from spikec.conversion.network import SpikingNetwork
+from spikec.ir.names import Names
 from spikec.ir.operations.windows import output_size
 from spikec.quantization.maps import Current, ones_source
-from spikec.quantization.synapses import Names
 
 
 def ones_needed(currents: dict[str, Current]) -> list[ig.Shape]:

@@ -10,20 +10,21 @@ import spikec.ir as ig
 from spikec.analysis.formats import NumberFormat
 from spikec.conversion.from_nir.dynamics import Dynamics
 from spikec.conversion.from_nir.running import FloatRun, run_float
-from spikec.conversion.from_nir.sequences import SequenceNetwork
+from spikec.conversion.from_nir.sequences import Reading, SequenceNetwork
 from spikec.errors import ConversionError, RangeError
 from spikec.ir.graph import Decode
 from spikec.ir.kinds import CubaLIF
 from spikec.ir.leak import CURRENT_MAX, THETA_MAX, UNIT, UNITY, Leak
+from spikec.ir.names import Names
 from spikec.ir.types import MEMBRANE_MAX
 from spikec.quantization.changes import changed
 from spikec.quantization.currents import READOUT, apply_gain
 from spikec.quantization.decays import as_mantissa, du_of, dv_of, largest_bias, rounded
 from spikec.quantization.kernels import Float64
 from spikec.quantization.maps import Current
-from spikec.quantization.nir_currents import nir_currents
+from spikec.quantization.nir_currents import nir_currents, sequence_readouts
 from spikec.quantization.scales import Int8, Precision, Request, Units, choose_units, tighter
-from spikec.quantization.synapses import Names, channel_bias, output_weights, synapse_nodes
+from spikec.quantization.synapses import channel_bias, output_weights, synapse_nodes
 
 #: Currents of the example sequences may take this part of their register: beyond it they wrap. A membrane that is too
 #: high has fired anyway, and one that is too low stays at the edge.
@@ -57,7 +58,7 @@ def _check_precision(network: SequenceNetwork, precision: Precision) -> None:
         return
     if precision.units or precision.rounding != "nearest":
         raise ConversionError("networks that run on sequences are rounded to the nearest integer: leave out --rounding")
-    precision.check_names([name for name in network.nodes if name not in (network.input, network.output)])
+    precision.check_names([name for name in network.nodes if name not in (network.input, *network.outputs)])
 
 
 def rounded_graph(
@@ -80,7 +81,8 @@ def rounded_graph(
     """
     neurons_of = {name: rounded(neurons, steady=steady) for name, neurons in network.neurons.items()}
     network = replace(network, neurons=neurons_of)
-    names = Names({"input", "output", READOUT, *network.neurons})
+    outputs = {name: output for output, name in sequence_readouts(network).items()}
+    names = Names({"input", "output", READOUT, *outputs, *network.neurons})
     nodes: list[ig.Node] = [
         ig.InputNode(
             "input",
@@ -93,15 +95,18 @@ def rounded_graph(
     ]
     gains = {"input": np.array([network.coding.scale])}
     for name, current in nir_currents(network).items():
-        neurons = network.neurons.get(network.readout or "") if name == READOUT else network.neurons[name]
-        layer = _Layer(name, neurons, current, gains, precision, form, seen, network.readout or READOUT, shrink)
+        output = outputs.get(name)
+        original = name if output is None else network.outputs[output] or name
+        layer = _Layer(
+            name, network.neurons.get(original), current, gains, precision, form, seen, original, shrink, output
+        )
         every = {ig.Delayed.named(of, network.shapes[of], steps) for (of, _), steps in network.delays.items()}
         late = {delayed.name: delayed for delayed in every}
         nodes += [late[name] for name in sorted({term.source for term in current.terms} & late.keys())]
         sources, made = layer.synapses(names)
         nodes += [
             *made,
-            layer.readout(sources, _DECODES[network.reading]) if name == READOUT else layer.population(sources),
+            layer.population(sources) if output is None else layer.readout(sources, network.reading, output),
         ]
     return ig.IntegerGraph(
         nodes={node.name: node for node in nodes},
@@ -133,16 +138,17 @@ class _Layer:
         seen: FloatRun,
         original: str,
         shrink: float,
+        output: str | None,
     ) -> None:
+        self._reads = output is not None
         self._name, self._form, self._current, self._shrink = name, form, current, shrink
-        self._neurons = neurons.flat() if neurons is not None and name == READOUT else neurons
+        self._neurons = neurons if neurons is None or len(current.shape) > 1 else neurons.flat()
         self._terms = [apply_gain(term, gains.get(_sender(term.source), np.ones(1))) for term in current.terms]
         weights = [output_weights(term) for term in self._terms]
         channels = weights[0].shape[0]
         self._bias = channel_bias(current, channels)
-        label = original if name == READOUT else name
-        request = self._request(weights, precision, [*(term.name for term in self._terms if term.name), label])
-        self._floor = self._least_unit(seen, label)
+        request = self._request(weights, precision, [*(term.name for term in self._terms if term.name), original])
+        self._floor = self._least_unit(seen, original)
         if self._counts_spikes:
             self._units = Units(np.ones(channels), None, (0,) * len(weights), 127)
         else:
@@ -195,7 +201,11 @@ class _Layer:
         """Whether the readout just adds up spikes."""
         return (
             self._neurons is None
-            and all(term.dense is not None and set(np.unique(term.dense)) <= {0.0, 1.0} for term in self._terms)
+            and all(
+                (term.dense is not None or len(self._current.shape) > 1)
+                and set(np.unique(output_weights(term))) <= {0.0, 1.0}
+                for term in self._terms
+            )
             and not self._bias.any()
         )
 
@@ -245,7 +255,7 @@ class _Layer:
 
     @property
     def _keeps_bias(self) -> bool:
-        return self._neurons is None or self._neurons.remembers_current or (self._name == READOUT and not self._leaks)
+        return self._neurons is None or self._neurons.remembers_current or (self._reads and not self._leaks)
 
     def _leak(self) -> Leak:
         n = self._neurons
@@ -276,10 +286,12 @@ class _Layer:
         kind = CubaLIF(leak.du, leak.dv, leak.bias, subtract=int(n.subtract))
         return ig.Population(self._name, sources, n.shape, kind, theta, start, scale=np.ones(1))
 
-    def readout(self, sources: tuple[str, ...], decode: Decode) -> ig.Readout:
-        """The integrator at the end. Without leak its membrane is in whole units, otherwise in 64ths of them."""
+    def readout(self, sources: tuple[str, ...], reading: Reading, output: str) -> ig.Readout:
+        """The integrator at the end. Without leak its membrane is in whole units, otherwise in 64ths of them. Where the
+        file has none, what arrives is summed up whatever the ``reading``."""
+        decode: Decode = "membrane" if self._neurons is None else _DECODES[reading]
         size = self._current.shape
         zero, unit = np.zeros(size, np.int64), float(self._units.unit[0])
         if not self._leaks:
-            return ig.Readout(READOUT, sources, size, zero, unit, decode=decode)
-        return ig.Readout(READOUT, sources, size, zero, unit / UNIT, self._leak(), decode)
+            return ig.Readout(self._name, sources, size, zero, unit, decode=decode, output=output)
+        return ig.Readout(self._name, sources, size, zero, unit / UNIT, self._leak(), decode, output)

@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 import spikec.ir as ig
 from spikec.analysis.formats import NumberFormat, round_bias
 from spikec.errors import RangeError
+from spikec.ir.names import Names
 from spikec.quantization.kernels import Float64, Kernel
 from spikec.quantization.maps import Current, Term
 from spikec.quantization.scales import Units, rows
 
 _EXACT = 2**24
-
-
-class Names:
-    """Hands out node names, each once."""
-
-    def __init__(self, taken: Iterable[str]) -> None:
-        self.taken = set(taken)
-
-    def free(self, wanted: str) -> str:
-        name, number = wanted, 1
-        while name in self.taken:
-            name, number = f"{wanted}_{number}", number + 1
-        self.taken.add(name)
-        return name
 
 
 def output_weights(term: Term) -> Float64:

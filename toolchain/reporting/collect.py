@@ -16,14 +16,16 @@ from spikec.errors import DataError
 from spikec.evidence.comparison import beside
 from spikec.evidence.intervals import wilson
 from spikec.evidence.measures.choosing import Metric, Wanted, as_targets
-from spikec.evidence.quality import Rating, Ratings, outputs_of
+from spikec.evidence.quality import Rating, Ratings, outputs_of, same_outputs
 from spikec.ir.graph import IntegerGraph, Population, Readout
 from spikec.ir.operations import Synapse
+from spikec.ir.outputs import has_classes
 from spikec.reporting.numbers import TIMES
 from spikec.reporting.value import (
     Accuracy,
     CurvePoint,
     Network,
+    OutputRow,
     PopulationRow,
     Proportion,
     SynapseRow,
@@ -51,13 +53,15 @@ def class_labels(labels: npt.ArrayLike, images: int, classes: int) -> Classes:
 
 
 def targets(
-    labels: npt.ArrayLike,
+    labels: npt.ArrayLike | Mapping[str, npt.ArrayLike],
     images: int,
     shapes: Mapping[str, tuple[int, ...]],
     metric: Metric,
 ) -> npt.NDArray[Any]:
     """Labels as measures take them. A number for each image, where the network puts out several and no measure is asked
-    for, is a class; ``DataError`` where it names none. ``shapes``: of one output, by readout."""
+    for, is a class; ``DataError`` where it names none. ``shapes``: of one output, by name."""
+    if isinstance(labels, Mapping) or np.asarray(labels).dtype.names:
+        return as_targets(labels, images)
     values = np.asarray(labels)
     sizes = [int(np.prod(shape)) for shape in shapes.values()]
     if metric is None and len(sizes) == 1 and values.ndim < 2 and (sizes[0] > 1 or values.dtype.kind != "f"):
@@ -71,7 +75,7 @@ def quality(
     trace: Trace,
     longer: Trace,
     data: Images,
-    ann_logits: npt.ArrayLike | None,
+    ann_logits: npt.ArrayLike | Mapping[str, npt.ArrayLike] | None,
     data_name: str,
 ) -> tuple[Rating, ...]:
     """All measures of ``trace``, with the values of ``longer`` after each step, and the trained network beside them:
@@ -87,17 +91,13 @@ def quality(
         found = [replace(rating, by_step=curve.by_step, bands=curve.bands) for rating, curve in pairs]
     if ann_logits is None:
         return tuple(found)
-    given, own = np.asarray(ann_logits, np.float64), outputs_of(graph, trace)
-    result = []
-    for rating, one in zip(found, wanted, strict=True):
-        spiking = one.of(own)
-        if given.shape != spiking.shape:
-            raise DataError(
-                f"ann_logits has shape {given.shape}, the outputs of the same images have {spiking.shape}: give the "
-                "trained network's outputs"
-            )
-        result.append(replace(rating, network=beside(one, data_name, given, spiking, np.asarray(labels))))
-    return tuple(result)
+    own, every = outputs_of(graph, trace), np.asarray(labels)
+    named = ann_logits if isinstance(ann_logits, Mapping) else {next(iter(own)): ann_logits}
+    given = same_outputs("ann_logits", {name: np.asarray(x, np.float64) for name, x in named.items()}, own)
+    return tuple(
+        replace(rating, network=beside(one, data_name, one.of(given), one.of(own), one.target(every)))
+        for rating, one in zip(found, wanted, strict=True)
+    )
 
 
 def proportion(count: int, total: int) -> Proportion:
@@ -150,7 +150,7 @@ def network(graph: IntegerGraph, counts: Counts, trace: Trace) -> Network:
         drain=graph.drain,
         extra_steps=trace.extra_steps,
         input_shape=graph.input.shape,
-        classes=int(trace.output.shape[1]),
+        classes=graph.readout.shape[0] if has_classes(graph) else None,
         neurons=sum(int(np.prod(node.shape)) for node in graph.populations),
         weights=sum(c.weights for c in counts.synapses.values()),
         weights_nonzero=sum(c.weights_nonzero for c in counts.synapses.values()),
@@ -159,8 +159,17 @@ def network(graph: IntegerGraph, counts: Counts, trace: Trace) -> Network:
     )
 
 
+def outputs(trace: Trace) -> tuple[OutputRow, ...]:
+    """A row for every output."""
+    rows = []
+    for name, values in trace.outputs.items():
+        real = trace.logits_of(name)
+        rows.append(OutputRow(name, values.shape[1:], trace.scales[name], float(real.min()), float(real.max())))
+    return tuple(rows)
+
+
 def populations(graph: IntegerGraph, trace: Trace, counts: Counts, ranges: Ranges) -> tuple[PopulationRow, ...]:
-    """A row for every population and, last, the readout, in the order in which data pass through them."""
+    """A row for every population and every readout, in the order in which data pass through them."""
     return tuple(_population(node, trace, counts, ranges) for node in graph.layers)
 
 

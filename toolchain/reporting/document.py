@@ -28,6 +28,7 @@ def document(report: Report) -> dict[str, Any]:
         "data_name": report.data_name,
         "images": report.images,
         "network": asdict(report.network),
+        "outputs": [asdict(row) for row in report.outputs],
         "accuracy": asdict(report.accuracy) if report.accuracy else None,
         "curve": [asdict(point) for point in report.curve],
         "populations": [asdict(row) for row in report.populations],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,13 +42,13 @@ def report(
     graph: nir.NIRGraph | IntegerGraph,
     *,
     images: npt.ArrayLike,
-    labels: npt.ArrayLike | None,
+    labels: npt.ArrayLike | Mapping[str, npt.ArrayLike] | None,
     metric: Metric = None,
     trace: Trace | None = None,
     curve_timesteps: int | None = None,
     estimates: Iterable[Estimate] | None = None,
     fits: Iterable[Fit] | None = None,
-    ann_logits: npt.ArrayLike | None = None,
+    ann_logits: npt.ArrayLike | Mapping[str, npt.ArrayLike] | None = None,
     ann_accuracy: float | None = None,
     verification: Crosscheck | None = None,
     path: str | Path | None = "report.html",
@@ -63,15 +63,16 @@ def report(
     page, with the suffix ``.json``). ``path=None`` writes nothing. The files depend on the arguments and the installed
     versions only.
 
-    ``images``: float [N, *input shape], as the ANN takes them, or sequences as ``tc.simulate`` takes them; ``labels``:
-    classes, integers [N]; masks, integers [N, H, W]; numbers to predict, floats [N, ...]; None: there are none, and no
-    quality is measured. ``metric``: measures of quality (:func:`spikec.quality`); by default what the labels ask for.
-    ``trace``: the execution of exactly these images; without one the golden model runs here. Membranes are shown if the
-    trace was made with ``simulate(..., measure=True)``. ``curve_timesteps``: how far the curve of quality goes. It goes
-    beyond T only if a longer run starts with the same steps: in the ``pipelined`` schedule without drain, with neurons
-    that do not depend on T. ``estimates``: in the order of the page; by default one for every energy profile, with the
-    cores of the placement, without chips that cannot hold the network. ``fits``: by default one for every chip.
-    ``ann_logits`` [N, *shape], the trained network's outputs for the same images, give the paired comparison;
+    ``images``: float [N, *input shape], as the ANN takes them, or sequences as ``tc.simulate`` takes them;
+    ``labels``: classes, integers [N]; masks, integers [N, H, W]; numbers to predict, floats [N, ...]; these by name
+    of a network with several outputs; None: there are none, and no quality is measured. ``metric``: measures of
+    quality (:func:`spikec.quality`); by default what the labels ask for. ``trace``: the execution of exactly these
+    images; without one the golden model runs here. Membranes are shown if the trace was made with ``simulate(...,
+    measure=True)``. ``curve_timesteps``: how far the curve of quality goes. It goes beyond T only if a longer run
+    starts with the same steps: in the ``pipelined`` schedule without drain, with neurons that do not depend on T.
+    ``estimates``: in the order of the page; by default one for every energy profile, with the cores of the
+    placement, without chips that cannot hold the network. ``fits``: by default one for every chip. ``ann_logits``
+    [N, *shape], the trained network's outputs for the same images (by name), give the paired comparison;
     ``ann_accuracy`` is only shown beside. ``date`` is printed as given, else ``SOURCE_DATE_EPOCH`` decides. Raises
     ``DataError`` if images, labels and traces do not belong together.
     """
@@ -88,6 +89,7 @@ def report(
     classes = targets if any(one.name == "top-1" for one in wanted) else None
     if classes is None and ann_accuracy is not None:
         raise DataError("ann_accuracy is that of a network that classifies; give ann_logits, the network's outputs")
+    logits = next(iter(ann_logits.values())) if isinstance(ann_logits, Mapping) else ann_logits
     made = trace if trace is not None else _run(integer, images)
     if made.images != number:
         raise DataError(f"the trace holds {made.images} images, {number} were given; pass those it was made with")
@@ -106,7 +108,8 @@ def report(
         data_name=data_name,
         images=number,
         network=collect.network(integer, counts, made),
-        accuracy=None if classes is None else collect.accuracy(made, classes, ann_logits, ann_accuracy),
+        outputs=collect.outputs(made),
+        accuracy=None if classes is None else collect.accuracy(made, classes, logits, ann_accuracy),
         curve=() if classes is None else collect.curve(longer, classes),
         populations=collect.populations(integer, made, counts, bounds(integer)),
         synapses=collect.synapses(integer, counts),

@@ -14,6 +14,7 @@ from spikec.ir import IntegerGraph
 from spikec.ir.profile.build import settings_of
 from spikec.reporting.value import Provenance
 from spikec.simulation.trace import Trace
+from spikec.training.targets import each_head
 from spikec.versions import versions
 
 
@@ -21,7 +22,7 @@ def provenance(
     graph: IntegerGraph,
     trace: Trace,
     images: npt.ArrayLike,
-    labels: npt.ArrayLike,
+    labels: npt.ArrayLike | None,
     *,
     seed: int | None,
     command: str | None,
@@ -42,12 +43,13 @@ def provenance(
     )
 
 
-def data_sha256(images: npt.ArrayLike, labels: npt.ArrayLike) -> str:
-    """Hash of both arrays: type, shape and bytes in C order, images as float32, labels as int64 or, where they are
-    numbers to predict, as float32."""
+def data_sha256(images: npt.ArrayLike, labels: npt.ArrayLike | None) -> str:
+    """Hash of both arrays, or of the images alone: type, shape and bytes in C order, images as float32, labels as int64
+    or, where they are numbers to predict, as float32; of several targets one after the other."""
     digest = hashlib.sha256()
-    number = np.dtype("<f4" if np.asarray(labels).dtype.kind == "f" else "<i8")
-    for array, dtype in ((images, np.dtype("<f4")), (labels, number)):
+    targets = [] if labels is None else list(each_head(np.asarray(labels)).values())
+    kinds = [np.dtype("<f4" if values.dtype.kind == "f" else "<i8") for values in targets]
+    for array, dtype in ((images, np.dtype("<f4")), *zip(targets, kinds, strict=True)):
         values = np.ascontiguousarray(np.asarray(array), dtype=dtype)
         digest.update(f"{dtype.str}{values.shape}".encode())
         digest.update(values.tobytes())

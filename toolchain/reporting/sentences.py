@@ -22,6 +22,11 @@ def accuracy(known: Accuracy) -> str:
     return f"{proportion(snn)} of {grouped(snn.total)} images (95 % interval {interval(snn)})"
 
 
+def outputs(report: Report) -> str:
+    """``"boxes (4), masks (2, 8, 8)"``."""
+    return ", ".join(f"{row.name} ({', '.join(map(str, row.shape))})" for row in report.outputs)
+
+
 def ann(report: Report) -> str | None:
     known = report.accuracy
     if known is not None and known.ann is not None:
@@ -109,7 +114,9 @@ def verdict(report: Report) -> str:
         own = "" if other is None else f", the trained network {other.measure.written(other.network)}"
         said = f"{rating.title} {rating.quality.text}{own}"
         parts.append(said if parts else f"{at} reaches a {said}")
-    if not parts:
+    if not parts and report.network.classes is None:
+        parts.append(f"{at} puts out {outputs(report)}")
+    elif not parts:
         parts.append(f"{at} ran without labels, so no quality is known")
     if report.energies:
         first = report.energies[0]

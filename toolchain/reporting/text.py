@@ -50,6 +50,8 @@ def _quality(report: Report) -> list[tuple[str, str]]:
     for rating in report.other_quality:
         facts.append((rating.name, f"{rating.title} {rating.quality.text}"))
         facts += [("", line) for line in ([] if rating.network is None else rating.network.sentences)]
+    if report.network.classes is None:
+        facts.append(("outputs", sentences.outputs(report)))
     return facts
 
 

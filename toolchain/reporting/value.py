@@ -53,19 +53,31 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class Network:
-    """What is deployed. ``synapses`` are existing connections (padding excluded), ``weights`` stored values."""
+    """What is deployed. ``synapses`` are existing connections (padding excluded), ``weights`` stored values;
+    ``classes``: None unless there is one output of shape [classes]."""
 
     timesteps: int
     schedule: str
     drain: int
     extra_steps: int
     input_shape: tuple[int, ...]
-    classes: int
+    classes: int | None
     neurons: int
     weights: int
     weights_nonzero: int
     weight_low: int
     weight_high: int
+
+
+@dataclass(frozen=True)
+class OutputRow:
+    """One output in the units of the trained network: real value of one integer unit, and the range seen."""
+
+    name: str
+    shape: tuple[int, ...]
+    scale: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -148,6 +160,7 @@ class Report:
     """Everything said about one deployment on one data set. ``print`` it, ``to_json`` it, ``write`` it.
 
     ``accuracy`` is None, and ``curve`` empty, where it is not among the measures; ``quality`` holds all of them.
+    ``outputs``: what the network puts out.
     ``certificate`` is None where the quantised network cannot be written down, ``loss`` where the trained network was
     not measured on any of these images when it was exported, ``coding`` where the target does not say what the input
     coding lost.
@@ -158,6 +171,7 @@ class Report:
     data_name: str
     images: int
     network: Network
+    outputs: tuple[OutputRow, ...]
     accuracy: Accuracy | None
     curve: tuple[CurvePoint, ...]
     populations: tuple[PopulationRow, ...]

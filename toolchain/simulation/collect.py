@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from spikec.ir.graph import IntegerGraph
+from spikec.ir.graph import IntegerGraph, Readout
 from spikec.ir.input_statistics import CodedInput, joined
 from spikec.ir.pools import image_pools, pooled_images
 from spikec.simulation.emission import Result, separate_events
@@ -55,7 +55,9 @@ class Collector:
         shapes = {p.name: p.shape for p in graph.populations}
         self._count_totals = {name: np.zeros(shapes[name], np.int64) for name in (names if counts else ())}
         self._event_totals = {name: np.zeros(shapes[name], np.int64) for name in (signed if counts else ())}
-        self._output, self._curve, self._steps = Rows(total), Rows(total), Rows(total)
+        self._outputs = {readout.name: Rows(total) for readout in graph.readouts}
+        self._curves = {readout.name: Rows(total) for readout in graph.readouts if graph.schedule == "pipelined"}
+        self._steps = Rows(total)
         self._early = False
         self._coding: list[CodedInput] = []
         self._input_events = np.zeros(graph.input.shape, np.int32)
@@ -70,12 +72,13 @@ class Collector:
         for name, sent in pooled_images(self._graph, integers).items():
             pixels = sent.flatten(0, 1) if self._graph.sequences else sent
             self._pooled_events[name] += torch.count_nonzero(pixels, dim=0).cpu().numpy().astype(np.int32)
-        self._output.add(result.readout[-1], np.int64)
+        for name, curve in result.readouts.items():
+            self._outputs[name].add(curve[-1], np.int64)
+            if name in self._curves:
+                self._curves[name].add(curve.transpose(0, 1), np.int64)
         if result.steps is not None:
             self._early = True
             self._steps.add(result.steps, np.int64)
-        if self._graph.schedule == "pipelined":
-            self._curve.add(result.readout.transpose(0, 1), np.int64)
         for node in self._graph.populations:
             emission = result.emissions[node.name]
             self._add_counts(node.name, emission.counts, self._count_totals, self._counts)
@@ -101,16 +104,20 @@ class Collector:
 
     def trace(self, watches: dict[str, Watch], seconds: float) -> Trace:
         """The whole run as a trace; counts serve as events where every emission is one counted spike."""
-        output = self._output.array()
         counts = {name: rows.array() for name, rows in self._counts.items()}
+        readouts = self._graph.readouts
         return Trace(
-            output=output,
-            logits=(output * self._graph.readout.scale).astype(np.float32),
+            outputs={r.output: returned(self._outputs[r.name].array(), r) for r in readouts},
+            scales={r.output: r.scale for r in readouts},
             counts=counts,
             events={**counts, **{name: rows.array() for name, rows in self._events.items()}},
             spikes={name: rows.array() for name, rows in self._spikes.items()},
             membranes={name: rows.array() for name, rows in self._membranes.items()},
-            output_curve=self._curve.array() if self._graph.schedule == "pipelined" else None,
+            output_curves={
+                r.output: returned(self._curves[r.name].array(), r)
+                for r in self._graph.readouts
+                if r.name in self._curves
+            },
             membrane=_seen(watches, "membrane"),
             accumulator=_seen(watches, "accumulator"),
             overflows={name: watch.overflows for name, watch in watches.items()},
@@ -125,6 +132,11 @@ class Collector:
             seconds=seconds,
             coding=joined(self._coding),
         )
+
+
+def returned(values: npt.NDArray[np.int64], readout: Readout) -> npt.NDArray[np.int64]:
+    """Values [..., *shape] of a readout in the shape that the network returns."""
+    return values.reshape(*values.shape[: values.ndim - len(readout.shape)], *readout.returned)
 
 
 def _seen(watches: dict[str, Watch], what: str) -> dict[str, tuple[int, int]]:

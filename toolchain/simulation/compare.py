@@ -9,14 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from spikec.errors import DataError
+from spikec.ir.metadata import OUTPUT
 from spikec.simulation.trace import Array, Trace
-
-OUTPUT = "output"
 
 
 @dataclass(frozen=True)
 class Difference:
-    """The first difference: layer in network order (``"output"`` for the readout), then image, step and neuron.
+    """The first difference: layer in network order (``"output"`` for the readout, ``"output boxes"`` where it is called
+    otherwise), then image, step and neuron.
 
     ``quantity`` is what was compared: ``spikes``, ``counts``, ``events`` or ``output``. ``step`` is None where the
     quantity has no steps. ``first`` and ``second`` are the values of the two traces.
@@ -33,7 +33,8 @@ class Difference:
 
     def __str__(self) -> str:
         where = f"image {self.image}" + ("" if self.step is None else f", step {self.step}")
-        what = f"{self.quantity} of neuron {list(self.neuron)}" if self.layer != OUTPUT else f"value {self.neuron[0]}"
+        place = self.neuron[0] if len(self.neuron) == 1 else list(self.neuron)
+        what = f"value {place}" if self.quantity == "output" else f"{self.quantity} of neuron {list(self.neuron)}"
         return (
             f"{self.layer}: first difference at {where}, {what}: "
             f"{self.first} ({self.targets[0]}) against {self.second} ({self.targets[1]})"
@@ -44,9 +45,9 @@ def compare(a: Trace, b: Trace) -> Difference | None:
     """None when both traces hold the same spikes, counts, events and outputs; else the first difference.
 
     Layers go in the order of the network. Per layer, rasters are compared where both traces recorded them, then counts,
-    then events; last the readout, per step where both have a curve. What only one trace recorded is not compared.
-    Raises ``DataError`` where the two cannot be executions of one graph on the same images: other layers, shapes,
-    numbers of images or steps.
+    then events; last the outputs, per step where both have a curve. What only one trace recorded is not compared.
+    Raises ``DataError`` where the two cannot be executions of one graph on the same images: other layers, outputs,
+    shapes, numbers of images or steps.
     """
     for trace in (a, b):
         if not isinstance(trace, Trace):
@@ -91,14 +92,18 @@ def _pairs(a: Trace, b: Trace) -> Iterator[tuple[str, str, Array, Array]]:
         if first and second and set(first) != set(second):
             only = sorted(set(first) ^ set(second))
             raise DataError(f"traces of different graphs: only one of them has {quantity} of {', '.join(only)}")
+    if list(a.outputs) != list(b.outputs):
+        raise DataError(f"traces of different graphs: outputs {', '.join(a.outputs)} against {', '.join(b.outputs)}")
     layers = list(dict.fromkeys([*a.counts, *a.spikes]))
     for layer in layers:
         for quantity, first, second in parts:
             if layer in first and layer in second:
                 yield layer, quantity, first[layer], second[layer]
-    if a.output_curve is not None and b.output_curve is not None:
-        yield OUTPUT, "curve", a.output_curve, b.output_curve
-    yield OUTPUT, "output", a.output, b.output
+    for name in a.outputs:
+        label = OUTPUT if name == OUTPUT else f"{OUTPUT} {name}"
+        if name in a.output_curves and name in b.output_curves:
+            yield label, "curve", a.output_curves[name], b.output_curves[name]
+        yield label, "output", a.outputs[name], b.outputs[name]
 
 
 def _first_index(first: npt.NDArray[np.generic], second: npt.NDArray[np.generic]) -> tuple[int, ...] | None:

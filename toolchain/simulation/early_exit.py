@@ -17,6 +17,7 @@ from spikec.errors import DataError
 from spikec.ir.coding import InputNode
 from spikec.ir.graph import IntegerGraph, Population
 from spikec.ir.operations import Affine, Synapse
+from spikec.ir.outputs import classes_of
 from spikec.ir.types import Int64
 from spikec.simulation.emission import Result
 
@@ -27,8 +28,8 @@ MARGIN = "margin"
 class EarlyExit:
     """The rule of one graph. ``confidence``: lead in the logits so far that stops an image without a proof.
 
-    Raises ``DataError`` for a margin that is not a positive number and for a graph whose readout has no steps of its
-    own.
+    Raises ``DataError`` for a margin that is not a positive number, for a graph whose readout has no steps of its own,
+    and for one without a single output of classes.
     """
 
     def __init__(self, graph: IntegerGraph, ranges: Ranges, confidence: float | None = None) -> None:
@@ -39,6 +40,7 @@ class EarlyExit:
                 "early_exit needs layers that step together, 'pipelined' and without a calibration pass; layerwise and "
                 "calibrated layers run one after the other, so nothing is known of the class before the last one"
             )
+        classes_of(graph, "early_exit")
         self._scale, self._confidence = graph.readout.scale, confidence
         on, off = (_gain(graph, ranges, on=applied) for applied in (True, False))
         steps, drain = graph.timesteps, graph.drain
@@ -63,10 +65,11 @@ class EarlyExit:
 
     def cut(self, result: Result, *, spikes: bool) -> Result:
         """A run of all steps, with rasters, as if every image had stopped where this rule stops it."""
-        total = len(result.readout)
-        steps = torch.full((result.readout.shape[1],), total)
+        (curve,) = result.readouts.values()
+        total = len(curve)
+        steps = torch.full((curve.shape[1],), total)
         for step in reversed(range(total - 1)):
-            steps[self.decided(result.readout[step], step)] = step + 1
+            steps[self.decided(curve[step], step)] = step + 1
         return result.until(steps, spikes=spikes)
 
 

@@ -31,19 +31,22 @@ class Emission:
 
 @dataclass
 class Result:
-    """One chunk: emissions by population; the readout's membrane [S, N, classes] per step (layerwise: S = 1);
+    """One chunk: emissions by population; the membrane of each readout [S, N, *shape] per step (layerwise: S = 1);
     ``steps`` int64 [N] that each image ran, where some may have stopped early."""
 
     emissions: dict[str, Emission]
-    readout: Tensor
+    readouts: dict[str, Tensor]
     steps: Tensor | None = None
 
     def until(self, steps: Tensor, *, spikes: bool) -> Result:
         """The same, had each image stopped after ``steps`` int64 [N]: its output stays what it was then."""
-        kept = torch.minimum(torch.arange(len(self.readout), device=steps.device)[:, None], steps - 1)
-        readout = self.readout[kept, torch.arange(len(steps), device=steps.device)]
+        images = torch.arange(len(steps), device=steps.device)
+        readouts = {}
+        for name, curve in self.readouts.items():
+            kept = torch.minimum(torch.arange(len(curve), device=steps.device)[:, None], steps - 1)
+            readouts[name] = curve[kept, images]
         emissions = {name: emission.until(steps, spikes=spikes) for name, emission in self.emissions.items()}
-        return Result(emissions, readout, steps)
+        return Result(emissions, readouts, steps)
 
 
 def separate_events(graph: IntegerGraph, node: Population) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from spikec.errors import DataError
 from spikec.ir.input_statistics import CodedInput
 from spikec.simulation.registers import Place
 
@@ -35,8 +36,9 @@ class TargetSteps:
 class Trace:
     """Result of running N images for T steps.
 
-    - ``output`` int64 [N, classes]: the readout after the last step; ``logits`` float32 [N, classes]: the same in the
-      ANN's units; ``output_curve`` int64 [N, T, classes]: the readout after each step, where the schedule has one;
+    - ``outputs`` int64 [N, *shape] by the name of the output: each readout after the last step; ``scales``: the real
+      value of one unit of it; ``output_curves`` int64 [N, T, *shape]: each readout after each step, where the schedule
+      has one. Of a network with one output, ``output``, ``logits`` and ``output_curve`` are those of this one;
     - ``counts`` int32 [N, *shape] per population: net emissions (sum of s); ``events`` int32 [N, *shape]: non-zero
       emissions over all steps emitted (T + drain, or max(T, rho)); ``spikes`` int8 (int16 where payloads need it)
       [N, T, *shape]: emissions of T steps, when recorded; ``count_totals`` and ``event_totals`` int64 [*shape]: counts
@@ -62,13 +64,13 @@ class Trace:
     ``first_overflow``: the first number that did not fit, for each entry of ``overflows`` that has one.
     """
 
-    output: npt.NDArray[np.int64]
-    logits: npt.NDArray[np.float32]
+    outputs: dict[str, npt.NDArray[np.int64]]
+    scales: dict[str, float]
     counts: dict[str, npt.NDArray[np.int32]]
     events: dict[str, npt.NDArray[np.int32]]
     spikes: dict[str, Array] = field(default_factory=dict)
     membranes: dict[str, npt.NDArray[np.int64]] = field(default_factory=dict)
-    output_curve: npt.NDArray[np.int64] | None = None
+    output_curves: dict[str, npt.NDArray[np.int64]] = field(default_factory=dict)
     membrane: dict[str, tuple[int, int]] = field(default_factory=dict)
     overflows: dict[str, int] = field(default_factory=dict)
     input_events: npt.NDArray[np.int32] | None = None
@@ -88,9 +90,52 @@ class Trace:
 
     @property
     def images(self) -> int:
-        return int(self.output.shape[0])
+        return len(next(iter(self.outputs.values())))
+
+    @property
+    def output(self) -> npt.NDArray[np.int64]:
+        """The only output, int64 [N, *shape]. Raises ``DataError`` where there are several, as ``logits``,
+        ``output_curve`` and ``predictions`` do."""
+        return self.outputs[self._only()]
+
+    @property
+    def logits(self) -> npt.NDArray[np.float32]:
+        """The only output in the units of the trained network, float32 [N, *shape]."""
+        return self.logits_of(self._only())
+
+    @property
+    def output_curve(self) -> npt.NDArray[np.int64] | None:
+        """The only output after each step, int64 [N, T, *shape]; None where the schedule has none."""
+        return self.output_curves[self._only()] if self.output_curves else None
+
+    def logits_of(self, name: str) -> npt.NDArray[np.float32]:
+        """An output in the units of the trained network, float32 [N, *shape]. Raises ``DataError`` for a name that no
+        output has."""
+        if name not in self.outputs:
+            raise DataError(f"there is no output {name!r}; outputs: {', '.join(self.outputs)}")
+        return np.asarray(self.outputs[name] * self.scales[name], np.float32)
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether there is one output of shape [N, classes], so that its largest value names a class."""
+        return len(self.outputs) == 1 and self.output.ndim == 2
 
     @property
     def predictions(self) -> npt.NDArray[np.int64]:
-        """Class per image, int64 [N]; the first of equal outputs wins, as ``numpy.argmax``."""
-        return np.asarray(np.argmax(self.output, axis=1), np.int64)
+        """Class per image, int64 [N]; the first of equal outputs wins, as ``numpy.argmax``. Raises ``DataError`` for an
+        output that is not of shape [classes]."""
+        output = self.output
+        if output.ndim != 2:
+            raise DataError(
+                f"the output has shape {list(output.shape)}: a class is the largest of one row [N, classes]; compute "
+                "with trace.output"
+            )
+        return np.asarray(np.argmax(output, axis=1), np.int64)
+
+    def _only(self) -> str:
+        if len(self.outputs) != 1:
+            raise DataError(
+                f"the network has several outputs ({', '.join(self.outputs)}): read trace.outputs[name] and "
+                "trace.logits_of(name)"
+            )
+        return next(iter(self.outputs))

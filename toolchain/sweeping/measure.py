@@ -21,7 +21,9 @@ from spikec.energy import count, estimate
 from spikec.errors import ConversionError, DataError, DoesNotFit, RangeError, UnsupportedOperation
 from spikec.evidence.accuracy import Evaluation, golden_trace
 from spikec.evidence.intervals import paired_difference, wilson
+from spikec.frontend import only_output
 from spikec.ir import IntegerGraph
+from spikec.ir.outputs import lacks_classes
 from spikec.ir.walks import latency_steps
 from spikec.simulation import Trace
 from spikec.sweeping.store import DONE, FAILED, REFUSED, Result, failure, result
@@ -68,6 +70,7 @@ def _measured(run: Configuration) -> dict[str, Any]:
     trained = _Network(run)
     training = _dataset(run.data, run.data_root, "train")
     graph = deploy(run, model=_model(trained), training=training).graph
+    _check_classes(graph)
     return figures(run, graph, _images(run), _predictions(trained, run.split, run.calibration, run.seed, run.limit))
 
 
@@ -75,7 +78,8 @@ def figures(run: Configuration, graph: IntegerGraph, images: Dataset, network: P
     """What a result says of a deployment, measured on ``images``. ``network``: the classes that the trained network
     itself gives them."""
     only_classes("a sweep compares accuracy", run.data, images.labels)
-    classes = graph.readout.v_init.size
+    _check_classes(graph)
+    classes = graph.readout.shape[0]
     if int(images.labels.max()) >= classes:
         raise DataError(f"{run.model} knows {classes} classes, {run.data} has label {images.labels.max()}")
     sample = golden_trace(images.subset(slice(SPREAD_IMAGES)), graph, counts=True) if run.energy else None
@@ -110,6 +114,12 @@ def figures(run: Configuration, graph: IntegerGraph, images: Dataset, network: P
         "overflows": seen.overflowed,
         "energy": {} if sample is None else {name: _energy(graph, sample, name) for name in run.energy},
     }
+
+
+def _check_classes(graph: IntegerGraph) -> None:
+    lacking = lacks_classes(graph, "the accuracy that sweeps compare")
+    if lacking:
+        raise ConversionError(lacking)
 
 
 def _energy(graph: IntegerGraph, sample: Trace, profile: str) -> dict[str, Any]:
@@ -185,4 +195,4 @@ def _predictions(network: _Network, split: str, calibration: int, seed: int, lim
 def predictions(model: nn.Module, images: Dataset) -> Predictions:
     """The class that the trained network gives each image, int64 [N]."""
     with torch.inference_mode():
-        return np.concatenate([np.argmax(model(x).numpy(), axis=1) for x, _ in images.batches(_BATCH)])
+        return np.concatenate([np.argmax(only_output(model(x)).numpy(), axis=1) for x, _ in images.batches(_BATCH)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -55,7 +56,7 @@ def fitting_network(model: nn.Module, data: dict[str, Images], device: str) -> N
     model.eval()
     for name, images in data.items():
         labels = images.targets(slice(0, len(images)))
-        only_classes("training minimises the cross entropy of classes", name, labels.numpy())
+        only_classes("training minimises the cross entropy of classes", name, np.asarray(labels))
         # Two images, since a network may squeeze away a batch of one. The slice has both ends, as in training.
         first = images.images(slice(0, 2)).to(device)
         try:

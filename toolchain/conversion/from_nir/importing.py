@@ -112,6 +112,7 @@ def translated(graph: nir.NIRGraph, translator: Translator) -> Translator:
     for name in order:
         sources = [str(a) for a, b in graph.edges if str(b) == name]
         translator.add(name, names[name], graph.nodes[name], sorted(sources, key=order.index))
+    translator.end()
     return translator
 
 
@@ -124,7 +125,7 @@ def image_obstacles(graph: nir.NIRGraph, dt: float | None) -> list[str]:
     found = []
     for kind in (nir.Input, nir.Output):
         count = sum(isinstance(node, kind) for node in graph.nodes.values())
-        if count != 1:
+        if count == 0 or (count > 1 and kind is nir.Input):
             found.append(f"it has {count} {kind.__name__} nodes, it must have one")
     if not any(isinstance(node, nir.IF) for node in graph.nodes.values()):
         found.append("it has no IF node, so there is nothing that spikes")
@@ -136,7 +137,7 @@ def image_obstacles(graph: nir.NIRGraph, dt: float | None) -> list[str]:
         elif isinstance(node, nir.I):
             readers = [graph.nodes.get(str(b)) for a, b in graph.edges if str(a) == name]
             if not all(isinstance(reader, nir.Output) for reader in readers) or (np.asarray(node.r) != 1).any():
-                found.append(f"{name}: an integrator (I) can only be the readout: r = 1, read by the Output node alone")
+                found.append(f"{name}: an integrator (I) can only be the readout: r = 1, read by Output nodes alone")
         sources = [str(a) for a, b in graph.edges if str(b) == name]
         found += [f"{name}: its source {a!r} does not exist" for a in sources if a not in graph.nodes]
         if bool(sources) == isinstance(node, nir.Input):

@@ -14,11 +14,13 @@ _READOUT = "readout"
 
 
 def legal_names(nodes: Mapping[str, nir.NIRNode]) -> dict[str, str]:
-    """Unique legal names, by the name in the file. Dots stay unless the part before one is a node's name."""
+    """Unique legal names, by the name in the file. Dots stay unless the part before one is a node's name. Several
+    Output nodes keep their names like other nodes."""
     taken = {INPUT, OUTPUT, _READOUT}
     chosen = {}
+    only = sum(isinstance(node, nir.Output) for node in nodes.values()) == 1
     for name, node in sorted(nodes.items()):
-        if isinstance(node, nir.Input | nir.Output):
+        if isinstance(node, nir.Input) or (isinstance(node, nir.Output) and (only or name == OUTPUT)):
             chosen[name] = INPUT if isinstance(node, nir.Input) else OUTPUT
             continue
         plain = re.sub(r"[^A-Za-z0-9_.]", "_", name) or "_"

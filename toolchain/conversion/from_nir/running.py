@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from spikec.conversion.from_nir.dynamics import Dynamics
 from spikec.conversion.from_nir.sequences import SequenceNetwork
-from spikec.conversion.from_nir.shapes import aligned, kernel_of, pads_of, pair, strides_of
+from spikec.conversion.from_nir.shapes import aligned, kernel_of, pads_of, pair, read_shape, strides_of
 from spikec.ir.coding import integers
 from spikec.ir.delays import Steps, by_delay
 
@@ -21,14 +21,14 @@ Float64 = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class FloatRun:
-    """``spikes`` bool [N, steps, *shape] and ``membranes`` float64 before reset, of each layer that fires; ``output``
-    float64 [N, steps, *shape]: what the readout gives after each step. ``currents``: the largest
-    magnitude of the current, as it enters the membrane; ``depths``: how far the membrane went below the value it resets
-    to (of a readout: how far from 0); by layer, readout included."""
+    """``spikes`` bool [N, steps, *shape] and ``membranes`` float64 before reset, of each layer that fires; ``outputs``
+    float64 [N, steps, *shape]: what each readout gives after each step, by the name of the output. ``currents``: the
+    largest magnitude of the current, as it enters the membrane; ``depths``: how far the membrane went below the value
+    it resets to (of a readout: how far from 0); by layer, readouts included."""
 
     spikes: dict[str, npt.NDArray[np.bool_]]
     membranes: dict[str, Float64]
-    output: Float64
+    outputs: dict[str, Float64]
     currents: dict[str, float]
     depths: dict[str, float]
 
@@ -44,8 +44,7 @@ def run_float(network: SequenceNetwork, sequences: Float64, *, coded: bool = Tru
         name: [] for name, neurons in network.neurons.items() if neurons.threshold is not None
     }
     seen: dict[str, list[Float64]] = {name: [] for name in fired}
-    outputs: list[Float64] = []
-    total: Float64 | float = 0.0
+    outputs: dict[str, list[Float64]] = {name: [] for name in network.outputs}
     for step in range(steps):
         sent: dict[str, Float64] = {}
         for name, node in network.nodes.items():
@@ -66,22 +65,23 @@ def run_float(network: SequenceNetwork, sequences: Float64, *, coded: bool = Tru
                     seen[name].append(state[name].membrane)
             else:
                 sent[name] = _linear(node, z, network.shapes[name])
-        value = sent[network.output]
-        if network.readout is None:
-            total = total + value
-            outputs.append(np.array(total))
-        else:
-            outputs.append(value)
-    output = np.stack(outputs, axis=1)
-    if network.readout is not None and network.reading != "last":
-        output = np.cumsum(output, axis=1) if network.reading == "sum" else np.maximum.accumulate(output, axis=1)
+        for name, values in outputs.items():
+            values.append(sent[name])
     return FloatRun(
         {name: np.stack(train, axis=1) > 0 for name, train in fired.items()},
         {name: np.stack(train, axis=1) for name, train in seen.items()},
-        output.reshape(images, steps, -1),
+        {name: _read(network, name, np.stack(values, axis=1)) for name, values in outputs.items()},
         {name: each.largest_current for name, each in state.items()},
         {name: each.deepest for name, each in state.items()},
     )
+
+
+def _read(network: SequenceNetwork, output: str, values: Float64) -> Float64:
+    """What a readout gives after each step, from what it reads at each, [N, steps, *shape]."""
+    found = values.reshape(*values.shape[:2], *read_shape(values.shape[2:]))
+    if network.outputs[output] is None or network.reading == "sum":
+        return np.cumsum(found, axis=1)
+    return found if network.reading == "last" else np.maximum.accumulate(found, axis=1)
 
 
 def _before(

@@ -56,9 +56,9 @@ class SequenceNetwork:
 
     ``nodes`` by name, in an order in which every node comes after its sources, but for the edges ``delays``, which
     carry what was sent so many steps before, by all senders or by each; ``sources`` and output ``shapes`` of each;
-    ``neurons``: the step of each layer of neurons. ``readout``: the integrator at the end, None if the output sums up
-    what its sources send. ``reading`` of its membrane. ``example``: sequences float64 [N, steps, *input shape] that
-    lowering measures on. ``calibrated``: what the example sequences were like.
+    ``neurons``: the step of each layer of neurons. ``reading`` of the membranes of integrators at the end.
+    ``example``: sequences float64 [N, steps, *input shape] that lowering measures on; ``calibrated``: what they were
+    like.
     """
 
     nodes: Mapping[str, nir.NIRNode]
@@ -66,7 +66,6 @@ class SequenceNetwork:
     shapes: Mapping[str, tuple[int, ...]]
     delays: Mapping[Edge, Steps]
     neurons: Mapping[str, Dynamics]
-    readout: str | None
     reading: Reading
     coding: InputRange
     example: Float64
@@ -78,8 +77,10 @@ class SequenceNetwork:
         return next(name for name, node in self.nodes.items() if isinstance(node, nir.Input))
 
     @property
-    def output(self) -> str:
-        return next(name for name, node in self.nodes.items() if isinstance(node, nir.Output))
+    def outputs(self) -> dict[str, str | None]:
+        """By the name of the output: the integrator before it, None if it sums up what its sources send."""
+        ends = [name for name, node in self.nodes.items() if isinstance(node, nir.Output)]
+        return {name: next((s for s in self.sources[name] if isinstance(self.nodes[s], SILENT)), None) for name in ends}
 
 
 def needs_sequences(graph: nir.NIRGraph) -> bool:
@@ -162,7 +163,6 @@ def import_sequences(
         shapes=shapes,
         delays=delays,
         neurons=neurons,
-        readout=next((name for name, node in nodes.items() if isinstance(node, SILENT)), None),
         reading=reading,
         coding=coding or chosen.coding,
         example=sequences[-_EXAMPLES:],
@@ -244,7 +244,7 @@ def _obstacles(
     found = []
     for kind in (nir.Input, nir.Output):
         count = sum(isinstance(node, kind) for node in nodes.values())
-        if count != 1:
+        if count == 0 or (count > 1 and kind is nir.Input):
             found.append(f"it has {count} {kind.__name__} nodes, it must have one")
     if not any(isinstance(node, FIRING) for node in nodes.values()):
         found.append("it has no neurons that fire")
@@ -256,8 +256,6 @@ def _obstacles(
     if timed and dt is None:
         found.append(f"{timed[0]}: its time constants need the length of a step: give dt (--dt), in the same unit")
     silent = [name for name, node in nodes.items() if isinstance(node, SILENT)]
-    if len(silent) > 1:
-        found.append(f"it has {len(silent)} integrators ({', '.join(silent[:3])}); only one can be the readout")
     found += sorted({f"{a}: it feeds {b!r}, which does not exist" for a, b in edges if b not in nodes})
     for name, node in nodes.items():
         if not isinstance(node, _KNOWN):

@@ -210,3 +210,9 @@ def _flat(name: str, node: nir.Flatten, entering: Shape) -> Shape:
 
 def _error(name: str, phrase: str) -> GraphError:
     return GraphError(f"{REFUSED}{name}: {phrase}")
+
+
+def read_shape(shape: Shape) -> Shape:
+    """The shape in which an output of ``shape`` is read: maps as they are, maps of height one, as signals and vectors
+    of many frameworks are, as one row of numbers."""
+    return shape if len(shape) == 3 and shape[1] > 1 else (int(np.prod(shape)),)

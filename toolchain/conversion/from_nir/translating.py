@@ -13,7 +13,7 @@ import torch
 from torch import fx, nn
 
 from spikec.conversion.from_nir import REFUSED
-from spikec.conversion.from_nir.shapes import check_numbers
+from spikec.conversion.from_nir.shapes import check_numbers, read_shape
 from spikec.conversion.neurons import Neuron, NeuronSpec
 from spikec.errors import GraphError
 from spikec.frontend import AveragePool, ChannelAffine, Convolution, Dense, FlattenAll
@@ -50,6 +50,7 @@ class Translator:
         self.input_shape: Shape = ()
         self._timesteps, self._half, self._dt = timesteps, half, dt
         self._values: dict[str, _Value] = {}
+        self._outputs: dict[str, fx.Node] = {}
 
     def add(self, original: str, name: str, node: nir.NIRNode, sources: list[str]) -> None:
         """Translate one node; ``original`` is its name in the file, ``name`` the one it gets."""
@@ -80,7 +81,7 @@ class Translator:
             case nir.I():
                 self._values[original] = value  # the readout, which integrates in any case
             case nir.Output():
-                self._output(value)
+                self._outputs[name] = self._output(value)
             case _:
                 raise self._error(f"{type(node).__name__} has no counterpart here")
 
@@ -213,12 +214,17 @@ class Translator:
         emitted = self._call(neuron, source, value.shape)
         return _Value(emitted, value.shape, np.broadcast_to(1 / scaled, (value.shape[0],)), bare=True)
 
-    def _output(self, value: _Value) -> None:
-        if len(value.shape) == 3:
+    def end(self) -> None:
+        """Return what the Output nodes read, by name where there are several."""
+        several = len(self._outputs) > 1
+        self.graph.output(self._outputs if several else next(iter(self._outputs.values())))
+
+    def _output(self, value: _Value) -> fx.Node:
+        if value.shape != read_shape(value.shape):
             flat = (int(np.prod(value.shape)),)
             node = self._call(FlattenAll(), value.node, flat, ".flatten")
             value = _Value(node, flat, np.repeat(value.gain, int(np.prod(value.shape[1:]))), value.bare)
-        self.graph.output(self._weighted(value).node)
+        return self._weighted(value).node
 
 
 def _float32(values: Float64) -> torch.Tensor:

@@ -18,6 +18,8 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 from spikec.conversion.network import SpikingNetwork
+from spikec.errors import ConversionError
+from spikec.frontend import has_classes, only_output, output_nodes
 
 #: Calibration images used at most.
 LARGEST_SET = 10_000
@@ -26,9 +28,16 @@ _SEED = 0
 
 
 @torch.no_grad()
-def class_scores(graph: fx.GraphModule, images: Tensor) -> Tensor:
-    """Output of a traced network [N, classes]."""
-    return torch.cat([graph(batch) for batch in torch.split(images, 250)])
+def class_scores(graph: fx.GraphModule, images: Tensor, what: str) -> Tensor:
+    """Output of a traced network [N, classes]. Raises ``ConversionError`` for a network that returns anything else;
+    ``what`` needs it, for the message."""
+    if not has_classes(graph):
+        returned = ", ".join(f"{name} {('N', *node.meta['shape'])}" for name, node in output_nodes(graph).items())
+        raise ConversionError(
+            f"{what} compare class probabilities, and the network returns {returned}: choose others, or give it a "
+            "network that returns (N, classes)"
+        )
+    return torch.cat([only_output(graph(batch)) for batch in torch.split(images, 250)])
 
 
 def tune_offsets(network: SpikingNetwork, images: Tensor, scores: Tensor) -> None:
@@ -53,7 +62,7 @@ def tune_offsets(network: SpikingNetwork, images: Tensor, scores: Tensor) -> Non
             for name, neuron in network.neurons.items():
                 neuron.offset = offsets[name] * units[name]
             chosen = torch.randint(0, used, (min(_BATCH, used),), generator=generator)
-            loss = _divergence(network(images[chosen]), scores[chosen])
+            loss = _divergence(only_output(network(images[chosen])), scores[chosen])
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -68,7 +77,7 @@ def tune_offsets(network: SpikingNetwork, images: Tensor, scores: Tensor) -> Non
 def _evaluate(network: SpikingNetwork, images: Tensor, scores: Tensor) -> float:
     """Mean divergence."""
     pairs = zip(torch.split(images, _BATCH), torch.split(scores, _BATCH), strict=True)
-    return sum(float(_divergence(network(x), wanted)) * len(x) for x, wanted in pairs) / len(images)
+    return sum(float(_divergence(only_output(network(x)), wanted)) * len(x) for x, wanted in pairs) / len(images)
 
 
 def _divergence(scores: Tensor, wanted: Tensor) -> Tensor:

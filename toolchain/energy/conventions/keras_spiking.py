@@ -14,8 +14,8 @@ def keras_spiking(seen: Seen) -> tuple[dict[str, float], list[str]]:
     """``total_energy("loihi")`` of ``ModelEnergy``, and the SynOps behind it. Connections are outputs x kernel, padding
     included; rates are means of absolute values; the readout is no activation, so it has no neurons."""
     synops = sum(layer.counts.padded_macs * _rates(seen, layer) for layer in seen.layers)
-    readout = seen.counts.populations[seen.net.readout.name].updates
-    updates = (seen.counts.updates - readout) / seen.counts.images
+    read = sum(seen.counts.populations[readout.name].updates for readout in seen.net.readouts)
+    updates = (seen.counts.updates - read) / seen.counts.images
     notes = ["KerasSpiking's Loihi: 23.6 + 3.5 pJ per SynOp, 81 pJ per neuron and step; no static power, no messages"]
     if seen.pixels is None:
         notes.append("the layer fed by the image is left out: KerasSpiking takes the pixels' real values as rates")

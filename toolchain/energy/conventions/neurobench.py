@@ -26,9 +26,10 @@ def neurobench(net: IntegerGraph, trace: Trace, counts: Counts) -> dict[str, flo
     weights = sum(node.weight.size for node in net.synapses)
     zeros = sum(int((node.weight == 0).sum()) for node in net.synapses)
     bits = sum(node.weight.size * _width(node) for node in net.synapses)
-    words = sum(node.bias.size for node in net.synapses) + net.readout.v_init.size
+    words = sum(node.bias.size for node in net.synapses) + sum(r.v_init.size for r in net.readouts)
     words += sum(population.theta.size + population.v_init.size for population in net.populations)
-    steps = sum(entry.updates for name, entry in counts.populations.items() if name != net.readout.name)
+    read = {readout.name for readout in net.readouts}
+    steps = sum(entry.updates for name, entry in counts.populations.items() if name not in read)
     return {
         "footprint": bits / 8 + 4 * words,
         "connection_sparsity": zeros / weights if weights else 0.0,

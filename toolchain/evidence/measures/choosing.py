@@ -16,7 +16,7 @@ from spikec.evidence.measures.classes import TopK
 from spikec.evidence.measures.function import UserFunction
 from spikec.evidence.measures.numbers import Correlation, MeanAbsoluteError, RootMeanSquareError
 from spikec.evidence.measures.overlap import MeanIoU
-from spikec.training.targets import kind_of
+from spikec.training.targets import each_head, heads, kind_of
 from spikec.words import unknown
 
 #: By name; ``top-K`` for other K is known too.
@@ -42,10 +42,23 @@ class Wanted:
         """What ``values`` holds for this head. Raises :class:`DataError` where it is not there, or not named."""
         names = ", ".join(values)
         if self.head is None and len(values) != 1:
-            raise DataError(f"the network has several outputs, {names}: say which one, as --metric NAME={self.name}")
+            raise DataError(
+                f"the network has several outputs, {names}: say which one, as --metric NAME={self.name}, or call the "
+                "targets y_NAME"
+            )
         if self.head is not None and self.head not in values:
             raise DataError(f"--metric {self.name}: the network has no output {self.head!r}, but {names}")
         return next(iter(values.values())) if self.head is None else values[self.head]
+
+    def target(self, targets: Targets) -> Targets:
+        """Of ``targets`` [N, ...], or those of several outputs, the ones of this head. Raises :class:`DataError`."""
+        if not targets.dtype.names:
+            return targets
+        if self.head not in targets.dtype.names:
+            asked = "there are targets of several outputs" if self.head is None else f"output {self.head!r} has none"
+            raise DataError(f"--metric {self.name}: {asked}; targets are those of {', '.join(targets.dtype.names)}")
+        found: Targets = targets[self.head]
+        return found
 
     @property
     def name(self) -> str:
@@ -92,10 +105,14 @@ def measure_of(text: str) -> Measure:
     return UserFunction(text, function)
 
 
-def default_measures(targets: npt.ArrayLike) -> tuple[Measure, ...]:
+def default_measures(targets: Targets) -> tuple[Wanted, ...]:
     """What ``targets`` [N, ...] ask for: integers [N] for top-1, integers [N, H, W] for mean IoU, floats for mean
-    absolute error and correlation."""
-    return tuple(MEASURES[name]() for name in _DEFAULT[kind_of(targets)])
+    absolute error and correlation. Of several outputs, for each."""
+    return tuple(
+        Wanted(MEASURES[name](), head or None)
+        for head, values in each_head(targets).items()
+        for name in _DEFAULT[kind_of(values)]
+    )
 
 
 def measures_of(given: Metric, shapes: Mapping[str, tuple[int, ...]], targets: Targets) -> tuple[Wanted, ...]:
@@ -107,7 +124,10 @@ def measures_of(given: Metric, shapes: Mapping[str, tuple[int, ...]], targets: T
     each = (given,) if isinstance(given, str | Measure | Wanted) else tuple(given or ())
     wanted = tuple(dict.fromkeys(map(wanted_of, each or default_measures(targets))))
     for one in wanted:
-        one.measure.check(tuple(one.of(shapes)), targets)
+        try:
+            one.measure.check(tuple(one.of(shapes)), one.target(targets))
+        except DataError as error:
+            raise error if one.head is None else DataError(f"output {one.head}: {error}") from error
     return wanted
 
 
@@ -119,9 +139,14 @@ def wanted_of(given: str | Measure | Wanted) -> Wanted:
     return Wanted(measure_of(given)) if head is None else Wanted(measure_of(given[head.end() :]), head[1])
 
 
-def as_targets(values: npt.ArrayLike, number: int) -> Targets:
-    """Targets as measures take them: int64 or floats, [N, ...] of ``number`` inputs. Raises :class:`DataError`."""
+def as_targets(values: npt.ArrayLike | Mapping[str, npt.ArrayLike], number: int) -> Targets:
+    """Targets as measures take them: int64 or floats, [N, ...] of ``number`` inputs, or these by the name of an output.
+    Raises :class:`DataError`."""
+    if isinstance(values, Mapping):
+        return heads({name: as_targets(each, number) for name, each in values.items()})
     targets = np.asarray(values)
+    if targets.dtype.names:
+        return as_targets(each_head(targets), number)
     if targets.dtype.kind == "O":  # columns of tables hold numbers as objects
         targets = np.array(targets.tolist())
     if targets.dtype.kind == "b":

@@ -17,6 +17,7 @@ from spikec.ir.kinds import MAX_SPIKES, CubaLIF, Maximum
 from spikec.ir.leak import UNIT, Leak
 from spikec.ir.measured import Measured
 from spikec.ir.metadata import CALIBRATED, DELAYS, KEY, MEASURED, OUTPUT, SCHEMA, TYPE_CHECK_OFF, metadata_of
+from spikec.ir.names import Names, legal
 from spikec.ir.operations import MaxPool, Operation
 from spikec.ir.operations.fields import float32
 from spikec.ir.profile.hashes import content_sha256
@@ -95,6 +96,25 @@ def _input(node: InputNode) -> nir.Input:
     return nir.Input(input_type={"input": np.array(node.shape)}, metadata={KEY: metadata})
 
 
+def _output(readout: Readout, name: str) -> nir.Output:
+    """The Output node ``name`` behind a readout; it says its public name where that is another."""
+    metadata: dict[str, Any] = {"decode": readout.decode}
+    if readout.output != name:
+        metadata["name"] = readout.output
+    if readout.signal:
+        metadata["signal"] = 1
+    return nir.Output(output_type={"output": np.array(readout.shape)}, metadata={KEY: metadata})
+
+
+def _output_names(graph: IntegerGraph) -> dict[str, str]:
+    """The name of the Output node behind each readout: ``output`` where there is one readout, otherwise that of the
+    output, as far as node names may hold it."""
+    if len(graph.readouts) == 1:
+        return {graph.readout.name: OUTPUT}
+    names = Names(graph.nodes)
+    return {readout.name: names.free(legal(readout.output)) for readout in graph.readouts}
+
+
 def _node(node: Node) -> nir.NIRNode:
     match node:
         case InputNode():
@@ -147,13 +167,12 @@ class _Checked(nir.NIRGraph):  # type: ignore[misc]
 def build(graph: IntegerGraph) -> nir.NIRGraph:
     """The NIR graph of the profile for an integer graph; ``spikec.ir.profile.decode`` is its inverse."""
     nodes = {name: _node(node) for name, node in graph.nodes.items() if not isinstance(node, Delayed)}
-    order = [*nodes, OUTPUT]
-    readout = graph.readout
-    decode = {KEY: {"decode": readout.decode}}
-    nodes[OUTPUT] = nir.Output(output_type={"output": np.array(readout.shape)}, metadata=decode)
+    outputs = _output_names(graph)
+    order = [*nodes, *outputs.values()]
+    nodes |= {outputs[readout.name]: _output(readout, outputs[readout.name]) for readout in graph.readouts}
     before = {node.name: node for node in graph.delayed}
     edges = [(before[s].of if s in before else s, node.name) for node in graph for s in node.sources]
-    edges.append((readout.name, OUTPUT))
+    edges += outputs.items()
     delays = sorted((before[s].of, node.name, before[s].steps) for node in graph for s in node.sources if s in before)
     requires = requirements(graph)
     metadata: dict[str, Any] = {

@@ -16,7 +16,7 @@ from spikec.ir.kinds import Maximum
 from spikec.ir.kinds.reading import full, kind_of
 from spikec.ir.leak import UNIT, Leak
 from spikec.ir.measured import Measured
-from spikec.ir.metadata import CALIBRATED, MEASURED, OUTPUT, delays_of, float_of, int_of, metadata_of, text_of
+from spikec.ir.metadata import CALIBRATED, MEASURED, delays_of, float_of, int_of, metadata_of, text_of
 from spikec.ir.operations import MaxPool, operation_of
 from spikec.ir.pools import pool_problems
 from spikec.ir.profile.rules_graph import sent_shape, topological_order
@@ -45,8 +45,8 @@ def decode(graph: nir.NIRGraph) -> IntegerGraph:
     assert order is not None  # verify refuses cycles
     delays = delays_of(metadata)
     edges = [(str(a), str(b)) for a, b in graph.edges]
+    outputs = {a: b for a, b in edges if isinstance(graph.nodes[b], nir.Output)}
     nodes: dict[str, Node] = {}
-    decode = cast(Decode, text_of(metadata_of(graph.nodes[OUTPUT]), "decode", "membrane"))
     place = {name: number for number, name in enumerate(order)}
     feeding: dict[str, list[str]] = {name: [] for name in order}
     for source, target in sorted(edges, key=lambda edge: place[edge[0]]):
@@ -59,18 +59,19 @@ def decode(graph: nir.NIRGraph) -> IntegerGraph:
         ordered = (*now, *(each.name for each in delayed))
         node = graph.nodes[name]
         if isinstance(node, nir.Output):
-            problems += _check_output(nodes[ordered[0]], node)
+            problems += _check_output(name, nodes[ordered[0]], node)
             continue
         shapes = {nodes[source].output_shape for source in ordered}
         if len(shapes) > 1:
             listed = ", ".join(f"{s} {nodes[s].output_shape}" for s in ordered)
             raise GraphError(f"{name}: its sources have different shapes: {listed}")
         shape = next(iter(shapes), ())
-        nodes[name] = (
-            _decode_maximum(name, node, ordered, shape, nodes)
-            if isinstance(node, nir.Threshold)
-            else _decode_node(name, node, ordered, shape, decode)
-        )
+        if isinstance(node, nir.Threshold):
+            nodes[name] = _decode_maximum(name, node, ordered, shape, nodes)
+        elif isinstance(node, nir.I | nir.CubaLI):
+            nodes[name] = _decode_readout(name, node, ordered, shape, graph, outputs[name])
+        else:
+            nodes[name] = _decode_node(name, node, ordered, shape)
     if problems:
         raise GraphError(_sentence(problems))
     info = {str(k): str(v) for k, v in json.loads(text_of(metadata, "info", "{}")).items()}
@@ -98,16 +99,38 @@ def _sentence(problems: list[str]) -> str:
     return f"not a sound spikec graph: {'; '.join(problems[:_SHOWN])}{more}"
 
 
-def _check_output(readout: Node, node: nir.Output) -> list[str]:
+def _check_output(name: str, readout: Node, node: nir.Output) -> list[str]:
     shape = _shape(node.output_type["output"])
-    return [] if shape == readout.output_shape else [f"output: shape {shape} differs from {readout.output_shape}"]
+    return [] if shape == readout.output_shape else [f"{name}: shape {shape} differs from {readout.output_shape}"]
+
+
+def _decode_readout(
+    name: str, node: nir.I | nir.CubaLI, sources: tuple[str, ...], shape: Shape, graph: nir.NIRGraph, output: str
+) -> Readout:
+    """An integrator; the Output node behind it says how it is decoded and what its output is called."""
+    metadata, behind = metadata_of(node), metadata_of(graph.nodes[output])
+    _same_shape(name, np.shape(node.r), shape)
+    signal = int_of(behind, "signal", 0)
+    if signal not in (0, 1) or (signal and shape[1:2] != (1,)):
+        raise GraphError(f"{output}: signal is {signal}; it may be 1 for maps of height one, whose shape is {shape}")
+    return Readout(
+        name=name,
+        sources=sources,
+        shape=shape,
+        v_init=full(metadata.get("v_init_int", 0), shape),
+        scale=float_of(metadata, "scale"),
+        leak=Leak.read(metadata, shape) if isinstance(node, nir.CubaLI) else None,
+        decode=cast(Decode, text_of(behind, "decode", "membrane")),
+        output=text_of(behind, "name", output),
+        signal=bool(signal),
+    )
 
 
 def _shape(value: Any) -> Shape:
     return tuple(int(n) for n in np.asarray(value).reshape(-1))
 
 
-def _decode_node(name: str, node: nir.NIRNode, sources: tuple[str, ...], shape: Shape, decode: Decode) -> Node:
+def _decode_node(name: str, node: nir.NIRNode, sources: tuple[str, ...], shape: Shape) -> Node:
     metadata = metadata_of(node)
     operation = operation_of(node)
     if operation is not None:
@@ -126,13 +149,6 @@ def _decode_node(name: str, node: nir.NIRNode, sources: tuple[str, ...], shape: 
         case nir.CubaLIF():
             _same_shape(name, np.shape(node.v_threshold), shape)
             return _population(name, node, sources, full(node.v_threshold, shape) // UNIT, 0)
-        case nir.I() | nir.CubaLI():
-            _same_shape(name, np.shape(node.r), shape)
-            if len(shape) != 1:
-                raise GraphError(f"{name}: the readout must be flat (one value per class), its shape is {shape}")
-            v_init = full(metadata.get("v_init_int", 0), shape)
-            leak = Leak.read(metadata, shape) if isinstance(node, nir.CubaLI) else None
-            return Readout(name, sources, shape, v_init, float_of(metadata, "scale"), leak, decode)
     raise GraphError(f"{name}: node type {type(node).__name__} is not part of the profile")
 
 

@@ -52,8 +52,7 @@ def _header(graph: IntegerGraph) -> list[str]:
     lines = [
         "spikec.nir/1",
         f"T {graph.timesteps}, {graph.schedule}{drain}",
-        f"input {graph.input.dtype} = clip(round(real / {graph.input.scale:.9g})), {_input(graph)}; "
-        f"logits = {_DECODED[graph.readout.decode]} * {graph.readout.scale:.9g}",
+        *_ends(graph),
     ]
     lines += [f"{key} {value}" for key, value in settings_of(graph).items()]
     if graph.measured is not None:
@@ -76,6 +75,15 @@ def _measured(found: Measured) -> list[str]:
         values = ", ".join(f"{stage} {scores.values[stage]:.4g}" for stage in STAGES if stage in scores.values)
         lines.append(f"measured at export, {key} on {number} images of {found.data}: {values}")
     return lines
+
+
+def _ends(graph: IntegerGraph) -> list[str]:
+    """What the input is, and what the outputs are."""
+    taken = f"input {graph.input.dtype} = clip(round(real / {graph.input.scale:.9g})), {_input(graph)}"
+    given = [f"{_DECODED[readout.decode]} * {readout.scale:.9g}" for readout in graph.readouts]
+    if len(given) == 1:
+        return [f"{taken}; logits = {given[0]}"]
+    return [taken, *(f"{r.output} = {each} of {r.name}" for r, each in zip(graph.readouts, given, strict=True))]
 
 
 def _input(graph: IntegerGraph) -> str:

@@ -46,9 +46,7 @@ def portable(graph: nir.NIRGraph | IntegerGraph) -> nir.NIRGraph:
     for node in built.nodes.values():
         node.metadata = {name: value for name, value in node.metadata.items() if name != KEY}
     readout = integer.readout
-    size = readout.v_init.size
-    passes = nir.Affine(weight=np.eye(size, dtype=np.float32), bias=np.zeros(size, dtype=np.float32))
-    clock = _Clock(integer, {**built.nodes, readout.name: passes})
+    clock = _Clock(integer, {**built.nodes, readout.name: passing(readout.shape)})
     for population in integer.populations:
         clock.charge(population.name, population.v_init + 0.5)
     if readout.v_init.any():
@@ -65,6 +63,14 @@ def portable(graph: nir.NIRGraph | IntegerGraph) -> nir.NIRGraph:
     return nir.NIRGraph(nodes=clock.nodes, edges=edges, metadata={NOTE: note}, type_check=typed)
 
 
+def passing(shape: Shape) -> nir.NIRNode:
+    """A node with weights that passes on what it is given, of ``shape``."""
+    eye, zeros = np.eye(shape[0], dtype=np.float32), np.zeros(shape[0], dtype=np.float32)
+    if len(shape) == 1:
+        return nir.Affine(weight=eye, bias=zeros)
+    return nir.Conv2d((shape[1], shape[2]), eye[:, :, None, None], (1, 1), (0, 0), (1, 1), 1, zeros)
+
+
 def _not_plain(names: str) -> GraphError:
     return GraphError(f"plain NIR has no neurons of kind {names}; a portable file needs kind {IF.name} (QCFS)")
 
@@ -78,6 +84,9 @@ PLAIN.register(IF)(nir.IF)
 
 
 def _check(graph: IntegerGraph) -> None:
+    if len(graph.readouts) > 1:
+        listed = ", ".join(readout.output for readout in graph.readouts)
+        raise GraphError(f"several outputs ({listed}): a portable file has one, which readers sum over the steps")
     if graph.sequences or graph.delayed:
         raise GraphError("the portable form is for images that stay the same, without delays; this graph is not")
     kinds = sorted({p.neuron.name for p in graph.populations if p.neuron not in PLAIN})

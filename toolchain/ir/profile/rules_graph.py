@@ -97,7 +97,9 @@ def graph_fields(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
 
 
 def names(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
-    """Flat graph; one node 'input', one 'output'; other names are [A-Za-z0-9_.]+; known node types only."""
+    """Flat graph; one node 'input', one 'output' or several Output nodes; other names are [A-Za-z0-9_.]+; known node
+    types only."""
+    outputs = [name for name, node in graph.nodes.items() if isinstance(node, nir.Output)]
     for name, node in graph.nodes.items():
         if not _NAME.fullmatch(name):
             yield name, "node names may hold letters, digits, '_' and '.' only"
@@ -105,14 +107,15 @@ def names(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
             yield name, f"node type {type(node).__name__} is not part of the profile"
         if isinstance(node, nir.Input) != (name == INPUT):
             yield name, f"the Input node, and nothing else, is called {INPUT!r}"
-        if isinstance(node, nir.Output) != (name == OUTPUT):
+        if isinstance(node, nir.Output) != (name == OUTPUT) and (len(outputs) < 2 or name == OUTPUT):
             yield name, f"the Output node, and nothing else, is called {OUTPUT!r}"
     for name in (INPUT, OUTPUT):
-        if name not in graph.nodes:
+        if name not in graph.nodes and (name == INPUT or not outputs):
             yield "", f"there is no node {name!r}"
-    readouts = [name for name, node in graph.nodes.items() if isinstance(node, _READOUTS)]
-    if len(readouts) != 1:
-        yield "", f"there must be one integrator (I or CubaLI) node before the output, found {len(readouts)}"
+    readouts = sum(isinstance(node, _READOUTS) for node in graph.nodes.values())
+    if readouts != max(len(outputs), 1):
+        where = "each output" if len(outputs) > 1 else "the output"
+        yield "", f"there must be one integrator (I or CubaLI) node before {where}, found {readouts}"
 
 
 def edges(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
@@ -140,9 +143,11 @@ def edges(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
                 name,
                 "the output feeds nothing" if isinstance(node, nir.Output) else "nothing reads this node",
             )
-        if isinstance(node, _READOUTS) and readers[name] != [OUTPUT]:
+        read = [graph.nodes.get(reader) for reader in readers[name]]
+        if isinstance(node, _READOUTS) and not (len(read) == 1 and isinstance(read[0], nir.Output)):
             yield name, "the integrator feeds the output and nothing else"
-        if isinstance(node, nir.Output) and not all(isinstance(graph.nodes.get(s), _READOUTS) for s in sources[name]):
+        found = [graph.nodes.get(source) for source in sources[name]]
+        if isinstance(node, nir.Output) and not (len(found) < 2 and all(isinstance(s, _READOUTS) for s in found)):
             yield name, "the output must read the integrator alone"
     if topological_order(graph) is None:
         yield "", "the graph has a cycle"
@@ -210,7 +215,7 @@ def node_order(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
     if "node_order" not in metadata_of(graph):
         return
     stored = list_of(metadata_of(graph), "node_order")
-    ends = {INPUT, OUTPUT}
+    ends = {INPUT, OUTPUT, *(name for name, node in graph.nodes.items() if isinstance(node, nir.Output))}
     inner = [name for name in stored if name not in ends]
     place = {name: number for number, name in reversed(list(enumerate(stored)))}
     if sorted(inner) != sorted(set(graph.nodes) - ends) or not ends.issuperset(set(stored) - set(graph.nodes)):

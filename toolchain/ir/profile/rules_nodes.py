@@ -14,7 +14,7 @@ import numpy as np
 from spikec.ir.coding import ENCODINGS, INPUT_TYPES
 from spikec.ir.graph import DECODES
 from spikec.ir.kinds import MAX_SPIKES, CubaLIF, Kind, Maximum, kinds
-from spikec.ir.metadata import INPUT, OUTPUT, TYPE_CHECK_OFF, float_of, int_of, list_of, metadata_of, shown, text_of
+from spikec.ir.metadata import INPUT, TYPE_CHECK_OFF, float_of, int_of, list_of, metadata_of, shown, text_of
 from spikec.ir.operations import Synapse, operation_of
 from spikec.ir.operations.fields import whole_numbers
 from spikec.ir.types import Shape
@@ -185,7 +185,7 @@ def state(name: str, shape: Shape, metadata: dict[str, Any], key: str) -> Iterat
 
 
 def input_output(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
-    """Input encoding and output decoding are the ones the profile knows."""
+    """Input encoding and output decoding are the ones the profile knows; no two outputs have one name."""
     node = graph.nodes.get(INPUT)
     if isinstance(node, nir.Input):
         metadata = metadata_of(node)
@@ -199,9 +199,17 @@ def input_output(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
             yield INPUT, f"limit is {int_of(metadata, 'limit', 0)}, it must be between 1 and 255"
         if not whole_numbers(node.input_type.get("input"), 1, (1, 3)):
             yield INPUT, "shape must be one integer (features) or three (channels, rows, columns)"
-    node = graph.nodes.get(OUTPUT)
-    if isinstance(node, nir.Output) and text_of(metadata_of(node), "decode", "membrane") not in DECODES:
-        yield OUTPUT, f"decode {shown(text_of(metadata_of(node), 'decode'))} is none of {', '.join(DECODES)}"
+    public: dict[str, str] = {}
+    for name, node in graph.nodes.items():
+        if not isinstance(node, nir.Output):
+            continue
+        metadata = metadata_of(node)
+        if text_of(metadata, "decode", "membrane") not in DECODES:
+            yield name, f"decode {shown(text_of(metadata, 'decode'))} is none of {', '.join(DECODES)}"
+        called = text_of(metadata, "name", name)
+        if called in public:
+            yield name, f"its name {shown(called)} is that of the output {public[called]} too"
+        public[called] = name
 
 
 def linear_nodes(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from spikec.energy.render import SPIKES_PER_SYNAPSE_BAND
 from spikec.reporting import sentences
-from spikec.reporting.numbers import engineering_range, grouped, interval, percent, proportion, shape, span
+from spikec.reporting.numbers import engineering_range, grouped, interval, percent, proportion, shape, significant, span
 from spikec.reporting.page import fit, quality
 from spikec.reporting.page.appendix import validation
 from spikec.reporting.page.bill import bills, constants
@@ -33,6 +33,7 @@ def page(report: Report) -> str:
         _header(report),
         _key_figures(report),
         *quality.sections(report),
+        *_outputs(report),
         *_input(report),
         _verification(report),
         _certificate(report),
@@ -79,6 +80,8 @@ def _key_figures(report: Report) -> Html:
         name = f"{rating.title[0].upper()}{rating.title[1:]} {at}"
         value = "not defined" if found.value is None else told(found.value)
         figures.append(_figure(name, value, f"{spread}{grouped(found.inputs)} images"))
+    if not figures and report.network.classes is None:
+        figures.append(_figure("Outputs", str(len(report.outputs)), f"{grouped(report.images)} images {at}"))
     result = report.verification
     if result is None:
         figures.append(_figure("Verification", "not run", "golden model only"))
@@ -94,6 +97,19 @@ def _key_figures(report: Report) -> Html:
             _figure(f"Energy, {energy.title}", sentences.total(energy), f"{spread} (90 %), {energy.evidence}")
         )
     return tag("dl", *figures, class_="figures")
+
+
+def _outputs(report: Report) -> list[Html]:
+    """What a network without classes puts out."""
+    if report.network.classes is not None:
+        return []
+    columns = [Column("Output", "name"), Column("Shape"), Column("One unit"), Column("Lowest"), Column("Highest")]
+    rows = [
+        [row.name, shape(row.shape), *(significant(x) for x in (row.scale, row.low, row.high))]
+        for row in report.outputs
+    ]
+    said = tag("p", "In the units of the trained network, over all images.")
+    return [_section("Outputs", said, table("Outputs", columns, rows, class_="narrow"))]
 
 
 def _input(report: Report) -> list[Html]:

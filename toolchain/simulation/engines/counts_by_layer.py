@@ -48,7 +48,7 @@ class CountsByLayer(CountsByStep):
         #: Per step, [S, 1, neurons]: v_init and the biases so far, where no stage adds them.
         self._constant: dict[str, Tensor] = {}
         times = torch.tensor(self._times, dtype=torch.float32)[:, None, None]
-        neurons: tuple[Population | Readout, ...] = (*graph.populations, graph.readout)
+        neurons: tuple[Population | Readout, ...] = (*graph.populations, *graph.readouts)
         for node in neurons:
             if node.name not in self._stages:
                 bias = self._bias[node.name]
@@ -82,11 +82,12 @@ class CountsByLayer(CountsByStep):
             return super().run(integers, watches, events=events, spikes=spikes, early_exit=early_exit)
         assert early_exit is None  # refused by EarlyExit
         emissions = {p.name: self._empty(p, len(integers), events, spikes) for p in self.graph.populations}
-        readouts = []
+        parts: dict[str, list[Tensor]] = {readout.name: [] for readout in self.graph.readouts}
         for first in range(0, len(integers), self._images_at_once):
             rows = slice(first, first + self._images_at_once)
-            readouts.append(self._run(integers[rows], emissions, rows))
-        return Result(emissions, torch.cat(readouts, dim=1))
+            for name, curve in self._run(integers[rows], emissions, rows).items():
+                parts[name].append(curve)
+        return Result(emissions, {name: torch.cat(curves, dim=1) for name, curves in parts.items()})
 
     @property
     def _counted(self) -> int:
@@ -103,15 +104,16 @@ class CountsByLayer(CountsByStep):
             torch.empty((images, self._counted, *node.shape), dtype=raster_dtype(most)) if spikes else None,
         )
 
-    def _run(self, integers: Tensor, emissions: Mapping[str, Emission], rows: slice) -> Tensor:
-        """The membrane of the readout at the counted steps, [S, N, classes]; ``emissions`` get their ``rows``."""
+    def _run(self, integers: Tensor, emissions: Mapping[str, Emission], rows: slice) -> dict[str, Tensor]:
+        """The membrane of each readout at the counted steps, [S, N, *shape]; ``emissions`` get their ``rows``."""
         image = self._images(integers)
         sent: dict[str, Tensor] = {}  # accumulated counts of all steps, or what became of them, [S * N, *shape]
-        readout = torch.empty(0)
+        readouts: dict[str, Tensor] = {}
         for node in self.graph:
             arriving = [sent[source] for source in node.sources if source in sent]
             if isinstance(node, Readout):
-                readout = self._membranes(node, len(integers), arriving, image)[: self._counted]
+                membranes = self._membranes(node, len(integers), arriving, image)[: self._counted]
+                readouts[node.name] = unflat(membranes, node.shape)
             elif isinstance(node, Population):
                 if node.name in self._stages:
                     inputs = arriving or [clipped(image[self.graph.input.name], U8_MAX, keep=True)]
@@ -128,7 +130,7 @@ class CountsByLayer(CountsByStep):
             for source in node.sources:
                 if self._last_use[source] == node.name:
                     sent.pop(source, None)
-        return readout
+        return readouts
 
     def _membranes(
         self, node: Population | Readout, images: int, arriving: Sequence[Tensor], image: Mapping[str, Tensor]

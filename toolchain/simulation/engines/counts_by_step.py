@@ -161,19 +161,20 @@ class CountsByStep:
         steady = {n.name: self._steady(n, image) for n in self.graph if isinstance(n, Population | Readout)}
         records = {p.name: self._record(p, len(integers), events, spikes) for p in self.graph.populations}
         pixels = clipped(image[self.graph.input.name], U8_MAX, keep=True)
-        readout = torch.empty((len(self._times), len(integers), *self.graph.readout.shape))
+        readouts = {r.name: torch.empty((len(self._times), len(integers), *r.shape)) for r in self.graph.readouts}
         steps = torch.full((len(integers),), len(self._times))
         rows = torch.arange(len(integers))
         for step in range(len(self._times)):
             u = self._step(step, records, steady, pixels)
-            if len(rows) == len(integers):
-                readout[step] = u
-            else:  # a stopped image keeps its readout
-                readout[step] = readout[step - 1]
-                readout[step, rows] = u
+            for name, curve in readouts.items():
+                if len(rows) == len(integers):
+                    curve[step] = u[name]
+                else:  # a stopped image keeps its readout
+                    curve[step] = curve[step - 1]
+                    curve[step, rows] = u[name]
             if early_exit is None or step + 1 == len(self._times):
                 continue
-            running = ~early_exit.decided(u, step)
+            running = ~early_exit.decided(u[self.graph.readout.name], step)
             if running.all():
                 continue
             steps[rows[~running]] = step + 1
@@ -183,7 +184,8 @@ class CountsByStep:
             steady = {name: x if x is None or len(x) == 1 else channels_last(x[running]) for name, x in steady.items()}
             pixels = channels_last(pixels[running])
             if not len(rows):
-                readout[step + 1 :] = readout[step]
+                for curve in readouts.values():
+                    curve[step + 1 :] = curve[step]
                 break
         emissions = {
             p.name: records[p.name].emission
@@ -191,14 +193,14 @@ class CountsByStep:
             else from_value(self.graph, p, records[p.name].last, spikes=spikes)
             for p in self.graph.populations
         }
-        return Result(emissions, readout, None if early_exit is None else steps)
+        return Result(emissions, readouts, None if early_exit is None else steps)
 
     def _step(
         self, step: int, records: Mapping[str, LevelRecord], steady: Mapping[str, Tensor | None], pixels: Tensor
-    ) -> Tensor:
-        """One step of every node; returns the membrane of the readout [n, classes]."""
+    ) -> dict[str, Tensor]:
+        """One step of every node; returns the membrane of each readout [n, *shape]."""
         sent: dict[str, Tensor] = {}
-        readout = pixels
+        readouts: dict[str, Tensor] = {}
         for node in self.graph:
             arriving = [sent[source] for source in node.sources if source in sent]
             if isinstance(node, Population):
@@ -215,7 +217,7 @@ class CountsByStep:
                 sent[node.name] = record.last
             elif isinstance(node, Readout):
                 u = self._accumulated(node, step, arriving, steady[node.name])
-                readout = u.expand(len(pixels), *node.shape)
+                readouts[node.name] = u.expand(len(pixels), *node.shape)
             elif node.name in self._pixels:
                 sent[node.name] = pixels
             elif arriving and isinstance(node, Operation):
@@ -224,7 +226,7 @@ class CountsByStep:
             for source in node.sources:
                 if self._last_use[source] == node.name:
                     sent.pop(source, None)
-        return readout
+        return readouts
 
     def _images(self, integers: Tensor) -> dict[str, Tensor]:
         """What the constant image adds at every step at the output of each linear node it reaches, float32."""

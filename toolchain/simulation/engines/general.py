@@ -79,7 +79,7 @@ class Network:
         ``spikes`` say what is wanted beside the counts."""
         signals: dict[str, Signal] = {}
         emissions: dict[str, Emission] = {}
-        readout = torch.empty(0)
+        readouts: dict[str, Tensor] = {}
         for group in self._groups:
             if len(group) > 1:
                 for name, signal in Cycle(self, group, len(integers), watches).run(signals).items():
@@ -107,13 +107,13 @@ class Network:
                     sent = value[None] if self._superposed else raster_of(self.graph, node, value).transpose(0, 1)
                 signals[node.name] = Signal(sent)
             elif isinstance(node, Readout):
-                readout = self._read(node, arriving, len(integers), watches[node.name])
+                readouts[node.name] = self._read(node, arriving, len(integers), watches[node.name])
             else:
                 signals[node.name] = self.apply(node, arriving, watches)
             for source in node.sources:
                 if self._last_use.get(source) == node.name:
                     del signals[source]
-        return Result(emissions, readout)
+        return Result(emissions, readouts)
 
     def _image(self, integers: Tensor) -> Signal:
         if self.graph.sequences:
