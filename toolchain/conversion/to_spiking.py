@@ -41,6 +41,7 @@ from spikec.frontend import (
     module_of,
     output_nodes,
 )
+from spikec.frontend.running import require_module
 from spikec.training import without_quantisation
 
 _KEPT_EXAMPLES = 64
@@ -82,6 +83,7 @@ def convert(
         warnings.warn(sentence, InputWarning, stacklevel=3)
     if chosen.cut:  # what the network will be given
         images, training, seen = (chosen.held(each) for each in (images, training, seen))
+    require_module(ann)
     trained, unrounded = without_quantisation(ann)
     for note in unrounded:
         warnings.warn(note, stacklevel=3)

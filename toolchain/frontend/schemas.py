@@ -15,7 +15,7 @@ from torch.utils._pytree import tree_flatten, tree_map
 def results_of(value: Any, of: Callable[[Any], Any]) -> Any:
     """What a network returned with ``of`` applied to its tensors, in dicts, tuples and lists at any depth."""
     if isinstance(value, dict):
-        return {str(key): results_of(each, of) for key, each in value.items()}
+        return {key: results_of(each, of) for key, each in value.items()}
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return {name: results_of(each, of) for name, each in zip(value._fields, value, strict=True)}
     if isinstance(value, tuple | list):
