@@ -20,7 +20,7 @@ from typing import TextIO
 
 from spikec.cli.output import emit_error
 from spikec.cli.parser import Parser, UsageError, parse
-from spikec.errors import DoesNotFit, RangeError, TargetUnavailable, ToolchainError, VerificationMismatch
+from spikec.errors import DoesNotFit, RangeError, TargetUnavailable, ToolchainError, UnsupportedOperation, VerificationMismatch
 
 #: In the order of the help: the demo of the main job first, then roughly in the order of use.
 COMMANDS = (
@@ -118,7 +118,7 @@ def _parser() -> Parser:
 
 
 def _sentence(error: Exception) -> str:
-    if isinstance(error, DoesNotFit):
+    if isinstance(error, DoesNotFit | UnsupportedOperation):
         return str(error)  # a list, one line each
     if isinstance(error, ToolchainError):
         return " ".join(str(error).split())
