@@ -105,7 +105,8 @@ def main() -> int:
         right = {
             "PyTorch, float32": model(torch.from_numpy(test.frames).float()).amax(1).argmax(1).numpy() == test.labels
         }
-    exact = run_float(network, test.frames.astype(np.float64)).output[:, -1]
+    (curve,) = run_float(network, test.frames.astype(np.float64)).outputs.values()
+    exact = curve[:, -1]
     right["NIR file, float64"] = exact.argmax(1) == test.labels
     for per in ("layer", "channel"):
         graph = tc.lower(network, tc.Int8(per=per))

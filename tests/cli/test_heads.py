@@ -221,7 +221,7 @@ def test_two_heads_each_by_its_own_measure(trained, exported, spikec):
     assert [each["measure"] for each in report.json["quality"]] == list(found)
     page = (trained[0] / "heads.html").read_text()
     assert "Box: mean absolute error at T = 8" in page
-    assert "classes: " in page
+    assert "reaches classes: " in page
 
 
 def test_a_report_from_python_takes_names(trained, exported):

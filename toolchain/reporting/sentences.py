@@ -113,7 +113,8 @@ def verdict(report: Report) -> str:
         other = rating.network
         own = "" if other is None else f", the trained network {other.measure.written(other.network)}"
         said = f"{rating.title} {rating.quality.text}{own}"
-        parts.append(said if parts else f"{at} reaches a {said}")
+        article = "" if ": " in rating.title else "a "  # that of one output begins with its name
+        parts.append(said if parts else f"{at} reaches {article}{said}")
     if not parts and report.network.classes is None:
         parts.append(f"{at} puts out {outputs(report)}")
     elif not parts:
