@@ -182,7 +182,7 @@ def test_taken_as_it_is_called(name):
     assert [getattr(module, "training", None) for module in network.modules()] == modes
     assert all(torch.equal(value, state[key]) for key, value in network.state_dict().items())
     with torch.no_grad():
-        expected = network.eval()(images.clone().to(next(iter(state.values())).dtype)).float()
+        expected = network.eval()(images.clone().to(next(iter(state.values()), images).dtype)).float()
         torch.testing.assert_close(graph(images), expected, rtol=1e-4, atol=1e-5)
 
 

@@ -20,7 +20,14 @@ from typing import TextIO
 
 from spikec.cli.output import emit_error
 from spikec.cli.parser import Parser, UsageError, parse
-from spikec.errors import DoesNotFit, RangeError, TargetUnavailable, ToolchainError, UnsupportedOperation, VerificationMismatch
+from spikec.errors import (
+    DoesNotFit,
+    RangeError,
+    TargetUnavailable,
+    ToolchainError,
+    UnsupportedOperation,
+    VerificationMismatch,
+)
 
 #: In the order of the help: the demo of the main job first, then roughly in the order of use.
 COMMANDS = (

@@ -22,6 +22,9 @@ from spikec.ir.types import Shape, lifted
 Result = Value | Tensor | None
 #: Operators that are a factor and a summand themselves; others only bring some along.
 _AFFINE = ("mul", "div", "add", "sub", "rsub", "neg", "native_batch_norm", "_native_batch_norm_legit_no_training")
+#: Layers of weights, and the operators that they are.
+_WEIGHTED = (nn.modules.conv._ConvNd, nn.Linear)
+_MAIN = ("convolution", "addmm", "mm")
 #: Names that deployment files use themselves.
 _RESERVED = ("input", "output", "readout")
 
@@ -97,8 +100,9 @@ class Builder:
     root: nn.Module = field(default_factory=nn.Module)
     graph: fx.Graph = field(default_factory=fx.Graph)
     obstacles: list[Obstacle] = field(default_factory=list)
-    #: Activations that the user wrote as operators of their own.
-    recognised: list[str] = field(default_factory=list)
+    #: Staircases that the user wrote: what was made of each, by the step of its floor and its levels; and where.
+    stairs: dict[tuple[int, int], Value] = field(default_factory=dict)
+    recognised: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
     #: Numbers of the recorded values that consist of a node's elements, and the steps that gave them.
     origins: dict[fx.Node, set[int]] = field(default_factory=dict)
     makers: dict[int, int] = field(default_factory=dict)
@@ -209,6 +213,9 @@ class Builder:
     def _base_name(call: Call) -> str:
         place, operator = call.step.place, spoken(call.step.name)
         name = place.module if place.leaf and place.module else ".".join(filter(None, (place.module, operator)))
+        own = place.kind is not None and issubclass(place.kind, _WEIGHTED)
+        if place.leaf and own and call.step.name not in _MAIN:  # padding in a convolution, say, is not the layer
+            name = f"{place.module}_{operator}"
         parts = re.sub(r"[^A-Za-z0-9_.]", "_", name).split(".")
         return ".".join(f"{part}_" if keyword.iskeyword(part) else part for part in parts)
 

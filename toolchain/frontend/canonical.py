@@ -26,6 +26,7 @@ from spikec.frontend.outputs import named_outputs
 from spikec.frontend.recorder import record
 from spikec.frontend.recording import Place, Recording, Ref, Step, spoken
 from spikec.frontend.relays import insert_relays
+from spikec.frontend.schemas import out_arguments
 from spikec.frontend.values import Value
 from spikec.ir.types import lifted
 
@@ -114,6 +115,8 @@ def _convert(b: Builder, recording: Recording, step: Step, number: int, values: 
             continue
         if isinstance(value, Value) and value.shape != shape:
             raise AssertionError(f"{call.where}: {step.name} gave {value.shape}, not {shape}")
+        if isinstance(value, Value) and value.index is not None and not bool(value.index.any()):
+            value = torch.zeros(shape) if value.shift is None else value.shift.float()  # nothing of the image is left
         if isinstance(value, Value):
             value = replace(value, call=call)
         values[each] = value
@@ -163,6 +166,8 @@ def _constant(call: Call) -> Any:
     """The result of an operator that reads only parameters and numbers: the same for every image."""
     with torch.no_grad():
         given = tree_map(lambda each: each.clone() if isinstance(each, Tensor) else each, call.given)
+        for name in out_arguments(call.step.function):
+            given[name] = torch.empty(call.full_shape)
         return call.step.function(**given)
 
 

@@ -37,7 +37,11 @@ def not_negative(graph: fx.GraphModule, node: fx.Node, known: dict[fx.Node, bool
     asked before; more are added. Without them the time would double with every sum of two ways."""
     known = {} if known is None else known
     if node not in known:
-        known[node] = _not_negative(graph, node, known)
+        for each in graph.graph.nodes:  # in order, not by recursion: networks are deep
+            if each not in known:
+                known[each] = _not_negative(graph, each, known)
+            if each is node:
+                break
     return known[node]
 
 
@@ -45,7 +49,7 @@ def _not_negative(graph: fx.GraphModule, node: fx.Node, known: dict[fx.Node, boo
     module = module_of(graph, node)
     if is_activation(module):
         return True
-    if not node.all_input_nodes or not all(not_negative(graph, source, known) for source in node.all_input_nodes):
+    if not node.all_input_nodes or not all(known[source] for source in node.all_input_nodes):
         return False
     if isinstance(module, Convolution | Dense):
         return bool((module.weight >= 0).all()) and bool((module.bias >= 0).all())

@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import sys
+import sysconfig
 from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import contextmanager
@@ -36,6 +37,7 @@ _TORCH = str(Path(torch.__file__).parent / "_")[:-1]  # with the separator, so t
 _ROOM = Path(__file__).parent
 #: Where code that runs on behalf of the user's lies; models of the zoo are the user's.
 _NOT_USERS = (_TORCH, str(_ROOM), str(_ROOM.parent / "training"), "<")
+_LIBRARY = sysconfig.get_paths()["stdlib"]
 #: Their operators read numbers out of a tensor: what follows may depend on them.
 _READERS = {
     "_local_scalar_dense": "a number that is read out of a tensor (item, float(), int(), bool(), if, while)",
@@ -80,6 +82,20 @@ def record(model: nn.Module, images: Tensor, *, keep: bool = False) -> Recording
     return recorder.finish(returned)
 
 
+def users_line(frame: FrameType | None) -> str:
+    """'file.py:12': the innermost line of the user's code at or outside of a frame; "" where there is none."""
+    while frame is not None and frame.f_code is not Runner.__call__.__code__:
+        if _is_users(frame.f_code.co_filename):
+            return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+        frame = frame.f_back
+    return ""
+
+
+def _is_users(path: str) -> bool:
+    own = path.startswith(_LIBRARY) and "site-packages" not in path
+    return not own and not path.startswith(_NOT_USERS)
+
+
 def _required(model: nn.Module) -> int:
     """How many arguments the forward pass cannot do without."""
     try:
@@ -95,7 +111,7 @@ def _raised_at(error: BaseException, names: Mapping[int, str]) -> str:
     trace, line, layer = error.__traceback__, "", ""
     while trace is not None:
         frame = trace.tb_frame
-        if not frame.f_code.co_filename.startswith(_NOT_USERS):
+        if _is_users(frame.f_code.co_filename):
             line = f"{frame.f_code.co_filename}:{trace.tb_lineno}"
         if frame.f_code.co_name == "_call_impl":
             layer = names.get(id(frame.f_locals.get("self"))) or layer
@@ -278,19 +294,12 @@ class _Recorder(TorchDispatchMode):
 
     def _place(self) -> Place:
         """Walks the Python stack: the user's innermost line, and the innermost module that runs."""
-        line, module = "", None
         frame: FrameType | None = sys._getframe(2)
-        while frame is not None:
-            path = frame.f_code.co_filename
-            if frame.f_code is Runner.__call__.__code__:
-                break
-            if not line and not path.startswith(_NOT_USERS):
-                line = f"{path}:{frame.f_lineno}"
-            if module is None and frame.f_code.co_name in ("_call_impl", "forward", "__call__"):
+        line, module = users_line(frame), None
+        while frame is not None and module is None and frame.f_code is not Runner.__call__.__code__:
+            if frame.f_code.co_name in ("_call_impl", "forward", "__call__"):
                 owner = frame.f_locals.get("self")
                 module = owner if isinstance(owner, nn.Module) else None
-            if line and module is not None:
-                break
             frame = frame.f_back
         if module is None:
             return Place(line, "", None, False)

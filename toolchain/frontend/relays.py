@@ -15,12 +15,13 @@ def insert_relays(graph: fx.GraphModule) -> None:
     the pool's output is zero, while pool windows that lie there would still reach into the image. A mean of activations
     is not negative, so the rectifier changes no value; in the spiking network it becomes a layer that fires.
     """
+    known: dict[fx.Node, bool] = {}
     for node in list(graph.graph.nodes):
         module = module_of(graph, node)
         if (
             isinstance(module, Convolution)
             and module.weight.shape[2:] != (1, 1)
-            and not_negative(graph, node)
+            and not_negative(graph, node, known)
             and _padded_reader(graph, node)
         ):
             relay = insert(graph, Rectifier(), f"{node.target}_neurons", node)

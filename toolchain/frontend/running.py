@@ -56,7 +56,8 @@ class Runner:
             stack.enter_context(torch.no_grad())
             stack.enter_context(evaluating(self.model))
             stack.enter_context(_uncompiled(self.model))
-            stack.enter_context(_kept(dict(self.model.named_buffers(remove_duplicate=False))))
+            stack.enter_context(torch.random.fork_rng(devices=[]))
+            stack.enter_context(_kept(self.model))
             if self._stand_ins:
                 stack.enter_context(torch.nn.utils.stateless._reparametrize_module(self.model, self._stand_ins))
             for mode in modes:
@@ -70,14 +71,21 @@ def _state(model: nn.Module) -> dict[str, Tensor]:
 
 
 @contextmanager
-def _kept(buffers: dict[str, Tensor]) -> Iterator[None]:
-    """Buffers that were written into get their former values back."""
-    before = [(buffer, buffer._version, buffer.detach().clone()) for buffer in buffers.values()]
+def _kept(model: nn.Module) -> Iterator[None]:
+    """Buffers get their former values back, and modules their former buffers and parameters."""
+    plain = [module for module in model.modules() if not isinstance(module, torch.jit.ScriptModule)]
+    held: list[tuple[Any, dict[str, Any]]] = [
+        (kind, dict(kind)) for module in plain for kind in (module._buffers, module._parameters)
+    ]
+    before = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
     try:
         yield
     finally:
-        for buffer, version, values in before:
-            if buffer._version != version:
+        for kind, members in held:
+            kind.clear()
+            kind.update(members)
+        for buffer, values in before:
+            if not torch.equal(buffer, values) and not buffer.is_inference():
                 buffer.copy_(values)
 
 

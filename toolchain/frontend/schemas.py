@@ -30,13 +30,29 @@ def results_of(value: Any, of: Callable[[Any], Any]) -> Any:
 @functools.cache
 def composite(func: Any) -> bool:
     """Whether an operator is defined as a composition of others for every device."""
-    return bool(torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd"))
+    try:
+        return bool(torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd"))
+    except RuntimeError:  # an operator that PyTorch dispatches in Python
+        return False
+
+
+def out_arguments(func: Any) -> list[str]:
+    """Names of the arguments that an operator writes into without reading what they held (``out=``)."""
+    schema = getattr(func, "_schema", None)
+    return [
+        argument.name
+        for argument in (() if schema is None else schema.arguments)
+        if argument.kwarg_only and argument.alias_info is not None and argument.alias_info.is_write
+    ]
 
 
 def bound(func: Any, args: Any, kwargs: Any, of: Callable[[Any], Any]) -> dict[str, Any]:
     """Arguments by the names of the operator's schema, defaults included."""
     found: dict[str, Any] = {}
+    unread = out_arguments(func)
     for position, argument in enumerate(func._schema.arguments):
+        if argument.name in unread:
+            continue
         if position < len(args) and not argument.kwarg_only:
             found[argument.name] = tree_map(of, args[position])
         elif argument.name in kwargs:

@@ -158,7 +158,8 @@ def staircase(b: Builder, call: Call) -> Any:
     value = call.value("x")
 
     def make(node: fx.Node) -> fx.Node:
-        own = threshold.reshape(()) if threshold.numel() == 1 else threshold.flatten()
+        own = threshold.detach().clone()
+        own = own.reshape(()) if own.numel() == 1 else own.flatten()
         if own.numel() not in (1, b.shape(node)[0]):
             raise RefusalError(
                 f"{own.numel()} thresholds for {b.shape(node)[0]} channels", "give one, or one per channel"

@@ -13,12 +13,13 @@ from spikec.frontend.builder import Builder, Call, handles
 from spikec.frontend.obstacles import RefusalError
 from spikec.frontend.placing import bijective
 from spikec.frontend.values import Value, affine, moved, reshaped
+from spikec.ir.types import lifted
 
 
 def constant(value: Any) -> Tensor | None:
     """A number or constant tensor as float64 tensor; None for anything else."""
     if isinstance(value, Tensor):
-        return value.detach().double()
+        return value.detach().double() if bool(torch.isfinite(value).all()) else None
     if isinstance(value, bool | int | float) and math.isfinite(value):
         return torch.tensor(float(value), dtype=torch.float64)
     return None
@@ -34,7 +35,7 @@ def with_constants(b: Builder, call: Call, value: Value, scale: Tensor | None, s
     wide = _common(value.shape, *(tuple(each.shape) for each in (scale, shift) if each is not None))
     if wide != value.shape:
         value = broadcast(b, value, wide)
-    if value.plain and len(b.shape(value.sources[0])) == max(len(value.shape) - 1, 1) and value.shape[0] == b.batch:
+    if value.plain and value.shape[0] == b.batch and b.shape(value.sources[0]) == lifted(value.shape[1:]):
         channels = [_per_channel(each, value.shape) for each in (scale, shift)]
         if None not in channels:
             factor, summand = channels

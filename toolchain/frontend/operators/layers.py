@@ -110,7 +110,7 @@ def batched_product(b: Builder, call: Call) -> Any:
         raise RefusalError("a matrix product of two branches", "use Linear or Conv layers with fixed weights")
     fixed = second if isinstance(first, Value) else first
     if not bool((fixed == fixed[:1]).all()):
-        return _each_its_own(b, call, first, second)
+        raise RefusalError("a stack of different matrices", "use Linear or Conv layers with fixed weights")
     if isinstance(first, Value):
         stack, rows, inner = first.shape
         found = rows_times(b, call, reshaped(first, (stack * rows, inner)), fixed[0].double())
@@ -122,14 +122,6 @@ def batched_product(b: Builder, call: Call) -> Any:
     )
     (back,) = moved([found], lambda given, _: given[0].transpose(1, 2), b.batch)
     return back
-
-
-def _each_its_own(b: Builder, call: Call, first: Any, second: Any) -> Any:
-    """A matrix for each of the stack, where the stack is no batch: as one linear map."""
-    value, fixed = (first, second) if isinstance(first, Value) else (second, first)
-    if len(fixed) % b.batch or value.shape[0] % b.batch:
-        raise RefusalError("a stack of different matrices", "use Linear or Conv layers with fixed weights")
-    raise RefusalError("a stack of different matrices", "use Linear or Conv layers with fixed weights")
 
 
 def rows_times(b: Builder, call: Call, value: Value, matrix: Tensor, bias: Tensor | None = None) -> Value:

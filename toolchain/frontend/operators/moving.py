@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -122,6 +123,8 @@ def _concatenated(b: Builder, call: Call) -> Value | None:
 @handles("constant_pad_nd")
 def padded(b: Builder, call: Call) -> Any:
     pad = [int(p) for p in call["pad"]]
+    if not math.isfinite(float(call["value"])):
+        raise RefusalError(f"padding with {call['value']}", "pad with 0 behind a ReLU, or give a max pool its padding")
 
     def run(given: list[Tensor], kind: str) -> Tensor:
         filling = {"index": 0.0, "scale": 1.0, "shift": float(call["value"])}[kind]

@@ -36,6 +36,8 @@ def mean(b: Builder, call: Call) -> Any:
     )
     if not kept or turned.shape[0] != b.batch:
         raise RefusalError(f"a {call.step.name} over the images of a batch", "sum over the other axes")
+    if (turned.scale is not None or turned.shift is not None) and bijective(b, turned):
+        _, turned = settled(b, call, turned)
     found = _windows(b, call, turned, factor)
     if found is None:
         found = _branches(b, call, turned, factor)
@@ -56,10 +58,7 @@ def _windows(b: Builder, call: Call, value: Value, factor: float) -> Value | Non
     if value.index is not None and value.index.numel() != whole.numel():
         return None
     if value.scale is not None or value.shift is not None:
-        node, value = _bare(b, call, value)
-        if node is None:
-            return None
-        (source,) = value.sources
+        return None
     index = value.places().reshape(b.batch, -1, value.shape[-1])
     for axes in ((2, 3), (3,), (2,), (1,)):
         kept = [axis for axis in range(4) if axis not in axes]
@@ -76,13 +75,6 @@ def _windows(b: Builder, call: Call, value: Value, factor: float) -> Value | Non
         node = mean_of(b, call, source, window)
         return scaled(b, call, Value(value.shape[:-1], (node,)), factor * count)
     return None
-
-
-def _bare(b: Builder, call: Call, value: Value) -> tuple[Any, Value]:
-    """``value`` without factors and summands, which go into a node of its own."""
-    if not bijective(b, value):
-        return None, value
-    return settled(b, call, value)
 
 
 def _branches(b: Builder, call: Call, value: Value, factor: float) -> Value | None:
@@ -110,7 +102,7 @@ def _matrix(b: Builder, call: Call, value: Value, factor: float) -> Value:
         torch.stack([rows[here], order[here]]), entries[here], (outputs, inputs), check_invariants=False
     ).coalesce()
     bias: Tensor | None = None if got.shift is None else (got.shift.reshape(outputs, count).sum(1) * factor).float()
-    shape = call.shape if math.prod(call.shape) == outputs else (outputs,)
+    shape = call.shape if call.shape and math.prod(call.shape) == outputs else (outputs,)
     layer = LinearMap(summed.indices(), summed.values().float(), b.shape(got.source), shape, bias)
     node = b.emit(call, layer, got.source, shape)
     return Value(value.shape[:-1], (node,))

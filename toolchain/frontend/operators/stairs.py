@@ -25,8 +25,10 @@ REFUSAL = RefusalError(
     "a staircase that is not that of QCFS",
     "use tc.ClipFloorShift, which is the activation of QCFS, with the same number of levels and threshold",
 )
-#: Key of a canonical graph's ``meta``: the layers whose activation was recognised.
+#: Key of a canonical graph's ``meta``: the floors that were recognised, by the user's line, each with what it is
+#: clipped to, in the order in which they run.
 RECOGNISED = "recognised"
+Floors = dict[str, list[tuple[float, float]]]
 
 
 @dataclass(frozen=True)
@@ -72,11 +74,12 @@ def _uniform(values: Tensor) -> bool:
     return bool((values == values.flatten()[0]).all())
 
 
-_AFTER: dict[str, Callable[[Call, Stairs], Stairs]] = {}
+_After = Callable[[Call, Stairs], Stairs | None]
+_AFTER: dict[str, _After] = {}
 
 
-def _follows(*names: str) -> Callable[[Callable[[Call, Stairs], Stairs]], Callable[[Call, Stairs], Stairs]]:
-    def register(function: Callable[[Call, Stairs], Stairs]) -> Callable[[Call, Stairs], Stairs]:
+def _follows(*names: str) -> Callable[[_After], _After]:
+    def register(function: _After) -> _After:
         _AFTER.update(dict.fromkeys(names, function))
         return function
 
@@ -90,22 +93,24 @@ def _number(value: Any) -> float:
     return float(found)
 
 
-def _other(call: Call) -> float:
+def _other(call: Call) -> float | None:
     (other,) = (each for each in (call["self"], call["other"]) if not isinstance(each, Stairs))
-    return _number(other)
+    return None if isinstance(other, Value) else _number(other)
 
 
 @_follows("mul", "div")
-def _times(call: Call, stairs: Stairs) -> Stairs:
-    if call.step.name == "div" and not isinstance(call["self"], Stairs):
-        raise REFUSAL
-    factor = _other(call) if call.step.name == "mul" else 1.0 / _other(call)
+def _times(call: Call, stairs: Stairs) -> Stairs | None:
+    other = _other(call)
+    if other is None or (call.step.name == "div" and (not other or not isinstance(call["self"], Stairs))):
+        return None
+    factor = other if call.step.name == "mul" else 1.0 / other
     return replace(stairs, factor=stairs.factor * factor, summand=stairs.summand * factor)
 
 
 @_follows("add")
-def _plus(call: Call, stairs: Stairs) -> Stairs:
-    return replace(stairs, summand=stairs.summand + _other(call))
+def _plus(call: Call, stairs: Stairs) -> Stairs | None:
+    other = _other(call)
+    return None if other is None else replace(stairs, summand=stairs.summand + other)
 
 
 @_follows("clamp", "hardtanh", "relu", "clamp_min", "clamp_max")
@@ -138,6 +143,9 @@ def followed(call: Call) -> Stairs | None:
 def finished(b: Builder, call: Call, stairs: Stairs) -> Value:
     """The activation that a staircase is. Raises :class:`RefusalError` for others."""
     levels = round(stairs.high) if math.isfinite(stairs.high) else 0
+    made_already = b.stairs.get((stairs.call.number, levels))
+    if made_already is not None:
+        return _scaled(b, call, stairs, made_already)
     if levels < 1 or abs(stairs.high - levels) > _NEARLY * levels or abs(stairs.low) > _NEARLY:
         raise REFUSAL
     half = torch.tensor(-0.5).double()
@@ -145,11 +153,15 @@ def finished(b: Builder, call: Call, stairs: Stairs) -> Value:
     threshold = torch.tensor(float(levels))
 
     def make(node: fx.Node) -> fx.Node:
-        made = b.emit(stairs.call, Staircase(levels, threshold), node, b.shape(node))
-        b.recognised.append(str(made.target))
-        return made
+        return b.emit(stairs.call, Staircase(levels, threshold), node, b.shape(node))
 
     found = b.apply(stairs.call, lowered, make)
+    b.stairs[stairs.call.number, levels] = found
+    b.recognised.setdefault(stairs.call.step.place.line, []).append((stairs.low, stairs.high))
+    return _scaled(b, call, stairs, found)
+
+
+def _scaled(b: Builder, call: Call, stairs: Stairs, found: Value) -> Value:
     if stairs.factor == 1 and not stairs.summand:
         return found
     return with_constants(b, call, found, torch.tensor(stairs.factor).double(), torch.tensor(stairs.summand).double())
