@@ -16,7 +16,7 @@ import torch.utils.checkpoint
 from torch import nn
 
 import spikec as tc
-from spikec.frontend import canonicalize
+from spikec.frontend import Staircase, canonicalize
 
 
 class Base(nn.Module):
@@ -217,6 +217,135 @@ def test_what_depends_on_chance_or_on_the_batch_is_noticed(run, message):
     torch.manual_seed(0)
     with pytest.raises(tc.ConversionError, match=message):
         canonicalize(Base(run).eval(), torch.rand(2, 3, 8, 8))
+
+
+class _Alternating(Base):
+    """Adds something at every second call."""
+
+    calls = 0
+
+    def forward(self, x):
+        type(self).calls += 1
+        return super().forward(x) + type(self).calls % 2
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        _Alternating(),
+        Base(lambda n, x: n.head(F.relu(n.conv(x * len(x))))),
+        Base(lambda n, x: n.head(F.relu(n.conv(x) if len(x) > 1 else n.other(x)))),
+        Base(lambda n, x: n.head(F.relu(n.conv(x - x[0])))),
+    ],
+    ids=["every second call", "factor", "branch", "the first image"],
+)
+def test_an_example_of_one_image_is_no_excuse(network):
+    torch.manual_seed(0)
+    with pytest.raises(tc.ConversionError, match=r"differs from the network"):
+        canonicalize(network.eval(), torch.rand(1, 3, 8, 8))
+
+
+def test_what_is_not_a_number_is_no_equality():
+    torch.manual_seed(0)
+    hole = torch.zeros(4, 1, 1)
+    hole[2] = torch.nan
+    network = Base(lambda n, x: n.head(F.relu(torch.nan_to_num(n.conv(x) + hole)))).eval()
+    with pytest.raises(tc.UnsupportedOperation, match="no finite number"):
+        canonicalize(network, torch.rand(2, 3, 8, 8))
+
+
+class _Restless(Base):
+    """Writes into all that it has."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("total", torch.zeros(2))
+        self.norm = nn.BatchNorm2d(4)
+
+    def forward(self, x):
+        self.total.data.add_(1)
+        self.total = self.total + 1
+        self.norm.train()
+        self.norm(torch.rand(2, 4, 3, 3))
+        self.norm.eval()
+        return self.head(F.relu(self.norm(self.conv(x))))
+
+
+def test_state_that_a_network_writes_is_as_before():
+    torch.manual_seed(0)
+    network = _Restless().eval()
+    state = {name: value.clone() for name, value in network.state_dict().items()}
+    buffer, generator = network.total, torch.random.get_rng_state()
+    with pytest.raises(tc.ToolchainError):  # its statistics come from chance
+        canonicalize(network, torch.rand(2, 3, 8, 8, generator=torch.Generator()))
+    assert network.total is buffer
+    assert torch.equal(torch.random.get_rng_state(), generator)
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, state[name]), name
+
+
+def test_three_hundred_residual_blocks_are_no_recursion():
+    class Deep(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.head = nn.Conv2d(3, 2, 3), nn.Linear(72, 3)
+            self.blocks = nn.ModuleList(nn.Conv2d(2, 2, 3, padding=1) for _ in range(300))
+
+        def forward(self, x):
+            y = F.relu(self.first(x))
+            for block in self.blocks:
+                y = y + 0.01 * block(y)
+            return self.head(F.relu(y).flatten(1))
+
+    torch.manual_seed(0)
+    images = torch.rand(2, 3, 8, 8)
+    network = Deep().eval()
+    with torch.no_grad():
+        torch.testing.assert_close(canonicalize(network, images)(images), network(images), rtol=1e-3, atol=1e-4)
+
+
+class _Floor(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x.floor()
+
+
+class _Published(nn.Module):
+    """The activation of the published QCFS codes: floor before or behind the clip."""
+
+    def __init__(self, first, levels=4, up=0.7):
+        super().__init__()
+        self.first, self.levels, self.up = first, levels, nn.Parameter(torch.tensor([up]))
+
+    def forward(self, x):
+        x = x / self.up
+        if self.first == "clip":
+            return _Floor.apply(x.clamp(0, 1) * self.levels + 0.5) / self.levels * self.up
+        return torch.clamp(_Floor.apply(x * self.levels + 0.5) / self.levels, 0, 1) * self.up
+
+
+class _Residual(nn.Module):
+    def __init__(self, first):
+        super().__init__()
+        self.conv, self.second, self.head = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3, padding=1), nn.Linear(144, 3)
+        self.one, self.two = _Published(first), _Published(first, 8, 0.3)
+
+    def forward(self, x):
+        y = self.one(self.conv(x))
+        return self.head(self.two(self.second(y) + y).flatten(1))
+
+
+@pytest.mark.parametrize("first", ["clip", "floor"])
+def test_the_published_activation_is_recognised(first):
+    torch.manual_seed(0)
+    images = torch.randn(4, 3, 8, 8)
+    network = _Residual(first).eval()
+    with pytest.warns(UserWarning, match="recognised as the activation of QCFS"):
+        graph = canonicalize(network, images)
+    stairs = [module for module in graph.modules() if isinstance(module, Staircase)]
+    assert [module.levels for module in stairs] == [4, 8]  # once each, however often they are read
+    with torch.no_grad():
+        assert float(((graph(images) - network(images)).abs() > 1e-5).float().mean()) < 0.1  # but at a step's edge
 
 
 def test_an_activation_is_one_of_ours_only_where_it_runs_as_one():

@@ -105,6 +105,14 @@ _SUMS = {
     "matrix from the left": lambda n, x: n.head(n.high_matrix @ n.conv(x)),
     "einsum": lambda n, x: n.head(torch.einsum("nchw,ck->nkhw", n.conv(x), n.square)),
     "einsum to vectors": lambda n, x: n.small(F.relu(torch.einsum("nchw,chk->nk", n.conv(x), n.cube))),
+    "scaled, then a window of it": lambda n, x: n.small(
+        n.token(F.relu(n.conv(x)).permute(0, 2, 3, 1)).unfold(1, 2, 2).unfold(2, 2, 2).sum((4, 5)).mean((1, 2))
+    ),
+    "scaled under another view": lambda n, x: n.head(
+        (n.conv(x).view(len(x), 2, 16, 6) * torch.tensor([[[0.5]], [[2.0]]])).view(len(x), 4, 8, 6)
+    ),
+    "one number an image": lambda n, x: n.head(n.conv(x) - F.relu(n.other(x)).mean((1, 2, 3))[:, None, None, None]),
+    "written with out=": lambda n, x: n.head(torch.add(n.conv(x), 1.0, out=torch.empty(len(x), 4, 8, 6))),
     "tensordot": lambda n, x: n.head(torch.tensordot(n.conv(x), n.square, ([1], [0])).permute(0, 3, 1, 2)),
 }
 _ACTIVATIONS = {
