@@ -24,7 +24,7 @@ from spikec.conversion.to_spiking import as_images, input_range
 from spikec.errors import ConversionError, DataError, GraphError
 from spikec.ir.coding import InputRange
 from spikec.ir.metadata import metadata_of
-from spikec.ir.profile.files import read_nir
+from spikec.ir.profile.reading import read_nir
 from spikec.ir.profile.hashes import content_sha256
 from spikec.ir.profile.portable import NOTE
 from spikec.ir.profile.rules_graph import topological_order

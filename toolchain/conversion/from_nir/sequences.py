@@ -31,7 +31,7 @@ from spikec.conversion.network import Provenance
 from spikec.errors import ConversionError, DataError, GraphError
 from spikec.ir.coding import InputRange, highest, lowest
 from spikec.ir.metadata import metadata_of
-from spikec.ir.profile.files import read_nir
+from spikec.ir.profile.reading import read_nir
 from spikec.ir.profile.hashes import content_sha256
 from spikec.ir.profile.portable import NOTE
 
