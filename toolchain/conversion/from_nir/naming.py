@@ -13,8 +13,9 @@ from spikec.ir.metadata import INPUT, OUTPUT
 _READOUT = "readout"
 
 
-def legal_names(nodes: Mapping[str, nir.NIRNode]) -> dict[str, str]:
-    """Unique legal names, by the name in the file. Dots stay unless the part before one is a node's name."""
+def legal_names(nodes: Mapping[str, nir.NIRNode], attributes: frozenset[str] = frozenset()) -> dict[str, str]:
+    """Unique legal names, by the name in the file. Dots stay unless the part before one is a node's name. No part
+    is one of ``attributes``."""
     taken = {INPUT, OUTPUT, _READOUT}
     chosen = {}
     for name, node in sorted(nodes.items()):
@@ -23,7 +24,7 @@ def legal_names(nodes: Mapping[str, nir.NIRNode]) -> dict[str, str]:
             continue
         plain = re.sub(r"[^A-Za-z0-9_.]", "_", name) or "_"
         # Names become attributes in the code of the traced graph.
-        parts = [f"{part}_" if keyword.iskeyword(part) else part for part in plain.split(".")]
+        parts = [f"{part}_" if keyword.iskeyword(part) or part in attributes else part for part in plain.split(".")]
         plain = ".".join(parts)
         prefixes = {".".join(parts[:i]) for i in range(1, len(parts))}
         if "" in parts or prefixes & set(nodes):

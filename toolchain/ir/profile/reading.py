@@ -90,7 +90,9 @@ def _graph(entries: dict[str, Any], place: str, problems: list[str]) -> nir.NIRG
         if any(len(edge) != 2 for edge in edges):
             raise ValueError("an edge joins two nodes")
         rest = {key: value for key, value in given.items() if key not in ("edges", "type_check")}
-        return None if None in nodes.values() else nir.NIRGraph(nodes, edges, type_check=False, **{"metadata": {}} | rest)
+        return (
+            None if None in nodes.values() else nir.NIRGraph(nodes, edges, type_check=False, **{"metadata": {}} | rest)
+        )
     except Exception as error:  # numbers where names have to be, fields NIR does not know
         problems.append(f"{place or 'the graph'}: {_why(error)}")
         return None
