@@ -68,11 +68,10 @@ def output_shapes(nodes: Mapping[str, nir.NIRNode], sources: Mapping[str, tuple[
     does not fit what feeds it.
     """
     (start,) = (name for name, node in nodes.items() if isinstance(node, nir.Input))
-    shape = np.asarray(nodes[start].input_type["input"]).reshape(-1)
-    if shape.dtype.kind not in "iuf":
-        raise _error(start, "the file does not say which shape the input has")
-    stated = tuple(int(n) for n in shape)
+    stated = _stated(nodes[start])
     bare = stated[1:]
+    if not stated:
+        raise _error(start, "the file does not say which shape the input has")
     if stated[:1] != (1,) or not bare:
         return _shapes(nodes, sources, lifted(stated))
     if len(stated) > _AXES:
@@ -87,8 +86,16 @@ def output_shapes(nodes: Mapping[str, nir.NIRNode], sources: Mapping[str, tuple[
 
 def stated_shape(node: nir.Input, shape: Shape) -> Shape:
     """The input's ``shape``, of :func:`output_shapes`, as the file has it: a signal is (C, L) there."""
-    stated = tuple(int(n) for n in np.asarray(node.input_type["input"]).reshape(-1))
-    return (shape[0], shape[2]) if len(shape) == 3 and stated in _signals(shape) else shape
+    return (shape[0], shape[2]) if len(shape) == 3 and _stated(node) in _signals(shape) else shape
+
+
+def _stated(node: nir.Input | nir.Flatten) -> Shape:
+    """The shape that a node says enters it; empty where it says none."""
+    held = node.input_type.get("input") if isinstance(node.input_type, Mapping) else None
+    numbers = np.asarray(held).reshape(-1)
+    if numbers.dtype.kind not in "iuf" or not np.isfinite(numbers).all():
+        return ()
+    return tuple(int(n) for n in numbers)
 
 
 def _shapes(
@@ -237,9 +244,12 @@ def check_numbers(name: str, node: nir.NIRNode) -> None:
 
 
 def _flat(name: str, node: nir.Flatten, entering: Shape) -> Shape:
-    start, end = int(np.asarray(node.start_dim)), int(np.asarray(node.end_dim))
-    stated = node.input_type["input"]
-    taken = () if stated is None else tuple(np.asarray(stated).reshape(-1).tolist())
+    for field in ("start_dim", "end_dim"):
+        axis = np.asarray(getattr(node, field))
+        if axis.dtype.kind not in "iu" or axis.size != 1:
+            raise _error(name, f"{field} must be one whole number")
+    start, end = int(np.asarray(node.start_dim).item()), int(np.asarray(node.end_dim).item())
+    taken = _stated(node)
     signal = len(entering) == 3 and entering[1] == 1 and (len(taken) == 2 or taken in _signals(entering))
     rank = 2 if signal else len(entering)
     batch = len(taken) == rank + 1 and taken[0] == 1

@@ -20,9 +20,9 @@ _SHOWN = 5
 def read_nir(path: str | os.PathLike[str]) -> nir.NIRGraph:
     """Any NIR graph, unchecked.
 
-    A field that NIR allows to be unknown, such as ``input_shape`` of a convolution, may be missing, as in files of nir
-    before 0.3; it is None then. Raises :class:`GraphError`, in one sentence, for a missing or damaged file, for one
-    that holds a single node, and with the names of nodes and fields for what NIR does not take.
+    A field that NIR allows to be unknown, such as ``input_shape`` of a convolution, may be missing, as in early
+    files; it is None then. Raises :class:`GraphError`, in one sentence, for a missing or damaged file, for one that
+    holds a single node, and with the names of nodes and fields for what NIR does not take.
     """
     try:
         source = Path(path)
