@@ -336,7 +336,9 @@ def test_what_nir_added_is_never_named():
     nodes = net(np.random.default_rng(0))
     start = {"in": nir.Input({"input": np.array([4])})}
     graph = nir.NIRGraph(start | nodes | {"probe": fire(6)}, [*EDGES[:-1], ("a", "probe")])
-    with pytest.raises(GraphError, match=r"it has 0 Output nodes, it must have one; nothing reads probe, z$"):
+    with pytest.raises(
+        GraphError, match=r"it has 0 Output nodes of its own, it must have one; nothing reads probe, z$"
+    ):
         imported(graph, np.ones((1, 4), np.float32))
     graph = graph_of(nodes | {"drive": fire(6)}, [*EDGES, ("drive", "l")], (4,), checked=True)
     with pytest.raises(GraphError, match="graph: drive: nothing feeds this node"):

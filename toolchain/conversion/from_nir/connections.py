@@ -66,11 +66,11 @@ def connected(graph: nir.NIRGraph) -> Connected:
     # Where an edge names a node that does not exist, nobody knows where it leads.
     kept = _leading_to(ends | {b for _, b in edges if b not in nodes}, edges)
     kept |= {name for name, node in nodes.items() if isinstance(node, nir.Input)}
-    left_out = tuple(sorted(nodes.keys() - kept))
+    beside = nodes.keys() - kept
     return Connected(
         {name: node for name, node in nodes.items() if name in kept},
-        {(a, b) for a, b in edges if not {a, b} & set(left_out)},
-        left_out,
+        {(a, b) for a, b in edges if not {a, b} & beside},
+        tuple(sorted(beside)),
     )
 
 
@@ -113,7 +113,7 @@ def end_obstacles(nodes: Mapping[str, nir.NIRNode], edges: set[Edge]) -> list[st
         if not names:
             free = sorted(nodes.keys() - {a if kind is nir.Output else b for a, b in edges})
             loose = f"; nothing {'reads' if kind is nir.Output else 'feeds'} {', '.join(free[:_SHOWN])}" if free else ""
-            found.append(f"it has 0 {kind.__name__} nodes, it must have one{loose}")
+            found.append(f"it has 0 {kind.__name__} nodes of its own, it must have one{loose}")
         elif len(names) > 1:
             found.append(f"it has {len(names)} {kind.__name__} nodes ({', '.join(names[:_SHOWN])}), it must have one")
     found += sorted({f"{a}: it feeds {b!r}, which does not exist" for a, b in edges if b not in nodes})

@@ -246,7 +246,7 @@ def check_numbers(name: str, node: nir.NIRNode) -> None:
 def _flat(name: str, node: nir.Flatten, entering: Shape) -> Shape:
     for field in ("start_dim", "end_dim"):
         axis = np.asarray(getattr(node, field))
-        if axis.dtype.kind not in "iu" or axis.size != 1:
+        if axis.dtype.kind not in "iuf" or axis.size != 1 or axis != np.rint(axis):
             raise _error(name, f"{field} must be one whole number")
     start, end = int(np.asarray(node.start_dim).item()), int(np.asarray(node.end_dim).item())
     taken = _stated(node)

@@ -85,6 +85,9 @@ def _graph(entries: dict[str, Any], place: str, problems: list[str]) -> nir.NIRG
             nodes[name] = _graph(each, full, problems)
         else:
             nodes[name] = _node(each, full, problems)
+    if "edges" not in given:
+        problems.append(f"{place or 'the graph'} has no list of edges")
+        return None
     try:
         edges = [tuple(end.decode() if isinstance(end, bytes) else str(end) for end in edge) for edge in given["edges"]]
         if any(len(edge) != 2 for edge in edges):
