@@ -187,25 +187,6 @@ def test_signals_and_scales_run_as_integers():
     np.testing.assert_array_equal(tc.simulate(graph, x).logits, network(torch.from_numpy(x)).numpy())
 
 
-def maps_net(rng):
-    """With factors that differ within a channel, before neurons and behind them."""
-    conv = nir.Conv2d((4, 4), eighths(rng, 2, 1, 3, 3), 1, 1, 1, 1, eighths(rng, 2))
-    before, behind = nir.Scale(eighths(rng, 2, 4, 4)), nir.Scale(eighths(rng, 2, 4, 4))
-    nodes = [conv, before, fire(2, 4, 4), behind, flatten(2, 4, 4), affine(rng, 5, 32), fire(5)]
-    return chain(*nodes, shape=(1, 4, 4))
-
-
-@pytest.mark.lava
-@pytest.mark.parametrize(("build", "shape"), [(signal_net, (2, 12)), (maps_net, (1, 4, 4))])
-def test_signals_and_scales_in_lava(build, shape, tmp_path):
-    rng = np.random.default_rng(2)
-    x = rng.integers(0, 5, (3, *shape)).astype(np.float32)
-    graph = tc.load(tc.save(tc.lower(imported(build(rng), x), tc.Int8()), tmp_path / "net.nir"))
-    trace = tc.compile(graph, target="lava").run(x)
-    assert tc.compare(tc.simulate(graph, x), trace) is None
-    assert trace.output.any()
-
-
 def test_examples_of_another_shape_are_told_that_of_the_file():
     with pytest.raises(DataError, match=r"shape \(2, 11\), the NIR graph takes \(2, 12\)"):
         imported(signal_net(np.random.default_rng(0)), np.ones((1, 2, 11), np.float32))
