@@ -200,7 +200,7 @@ def _lif():
             "n1: bias holds values that are not finite",
         ),
         ([], "no IF node"),
-        ([_if(4)], "n1: it has .4,. neurons, its source has shape .3,."),
+        ([_if(4)], r"n1: r has shape \(4,\), its source has \(3,\)"),
         ([_if(3), _lif(), nir.Delay(np.ones(3))], "n2: LIF neurons leak.*; n3: Delay"),
     ],
 )

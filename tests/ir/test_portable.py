@@ -18,8 +18,9 @@ from spikec.ir.coding import InputNode
 from spikec.ir.graph import IntegerGraph, Population, Readout
 from spikec.ir.kinds import IF, SignedIF
 from spikec.ir.operations import Affine, Convolution, Flatten, SumPool
-from spikec.ir.profile.files import read_nir, write_nir
+from spikec.ir.profile.files import write_nir
 from spikec.ir.profile.portable import NOTE
+from spikec.ir.profile.reading import read_nir
 
 
 def _convolve(node, x):

@@ -55,6 +55,19 @@ def test_sequences_have_a_command_of_their_own(tmp_path, monkeypatch):
     assert tc.load("lif-deployed.nir")
 
 
+def test_a_probe_asks_for_nothing(tmp_path):
+    """A leaky population that nothing reads makes no sequences of images, and needs no length of a step."""
+    nodes, edges = _images_net()
+    probe = {
+        **neurons("LIF", 4),
+        **{key: full((4, 8, 8), 2.0) for key in ("tau", "r", "v_leak", "v_threshold", "v_reset")},
+    }
+    deploy = _deploy(write(tmp_path / "net.nir", {**nodes, "probe": probe}, [*edges, ("fire", "probe")]))
+    assert deploy.obstacles == ()
+    assert "--v-init" in deploy.command
+    assert "--dt" not in deploy.command
+
+
 def test_short_time_constants_are_no_obstacle(tmp_path):
     nodes, edges = lif_net(lif=neurons("LIF", 5, tau=full(5, 2e-4)), read=neurons("LI", 3, tau=full(3, 1e-3)))
     assert _deploy(write(tmp_path / "lif.nir", nodes, edges)).obstacles == ()

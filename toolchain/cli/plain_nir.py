@@ -49,7 +49,7 @@ def check(args: argparse.Namespace) -> bool:
 def _check_plain(args: argparse.Namespace) -> None:
     from spikec.conversion.from_nir.sequences import needs_sequences
     from spikec.ir.metadata import metadata_of
-    from spikec.ir.profile.files import read_nir
+    from spikec.ir.profile.reading import read_nir
 
     graph = read_nir(args.model)
     if metadata_of(graph):

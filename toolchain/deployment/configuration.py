@@ -226,7 +226,7 @@ class Configuration:
     def sequences(self) -> bool:
         """Whether the model is a plain NIR file that runs on sequences. Raises ``GraphError`` for a damaged file."""
         from spikec.conversion.from_nir.sequences import needs_sequences
-        from spikec.ir.profile.files import read_nir
+        from spikec.ir.profile.reading import read_nir
 
         return self.plain and needs_sequences(read_nir(self.model))
 

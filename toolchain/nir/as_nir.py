@@ -11,20 +11,21 @@ import nir
 import numpy as np
 
 from spikec.errors import GraphError
+from spikec.ir.profile.reading import graph_of
 from spikec.nir.graph import RawNode, words
 from spikec.nir.hdf5 import Tree, Value
 from spikec.nir.nodes import GRAPH
 
 
 def as_nir(graph: RawNode) -> nir.NIRGraph:
-    """The graph as ``nir.read(path, type_check=False)`` gives it. Raises :class:`GraphError` where nir refuses it."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # numpy's, of numbers that the findings name
-            made: nir.NIRGraph = nir.dict2NIRNode(_entries(graph))
-    except Exception as error:  # nir raises many kinds
-        raise GraphError(" ".join(f"{type(error).__name__}: {error}".split())) from error
-    return made
+    """The graph as :func:`spikec.ir.profile.reading.read_nir` gives it. Raises :class:`GraphError` where that fails."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # numpy's, of numbers that the findings name
+        try:
+            entries = _entries(graph)
+        except ValueError as error:
+            raise GraphError(str(error)) from error
+        return graph_of(entries)
 
 
 def _entries(node: RawNode) -> dict[str, Any]:

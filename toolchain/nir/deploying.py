@@ -33,7 +33,8 @@ def deployment(graph: RawNode, path: str) -> Deployment:
     sequences, found = _asked(graph, dt)
     words = ["spikec", "export", shlex.quote(path)]
     words += [] if sequences else ["--reset subtract", "--v-init half|zero", "--timesteps T"]
-    words += ["--dt SECONDS"] if dt is not None else []
+    # For images only a resistance counts: time constants then belong to nodes that are left out.
+    words += ["--dt SECONDS"] if dt is not None and (sequences or resists(graph)) else []
     words += ["--data npz:FILE.npz", "-o", shlex.quote(f"{Path(path).stem}-deployed.nir")]
     return Deployment(" ".join(words), tuple(found))
 
@@ -52,12 +53,16 @@ def trial_dt(graph: RawNode) -> float | None:
 def needs_dt(graph: RawNode) -> bool:
     """Whether the length of a step enters the numbers: a time constant, a delay, or a resistance other than 1."""
     for node in graph.nodes.values():
-        r, delay = node.array("r"), node.array("delay")
+        delay = node.array("delay")
         if node.kind in LEAKY or (delay is not None and delay.any()):
             return True
-        if node.kind in ("I", "IF") and r is not None and (r != 1).any():
-            return True
-    return False
+    return resists(graph)
+
+
+def resists(graph: RawNode) -> bool:
+    """Whether a neuron without a leak has a resistance other than 1."""
+    held = [node.array("r") for node in graph.nodes.values() if node.kind in ("I", "IF")]
+    return any(r is not None and bool((r != 1).any()) for r in held)
 
 
 def _asked(graph: RawNode, dt: float | None) -> tuple[bool, list[str]]:

@@ -8,8 +8,8 @@ import nir
 import numpy as np
 
 from spikec.conversion.from_nir import REFUSED
+from spikec.conversion.from_nir.connections import Edge
 from spikec.conversion.from_nir.dynamics import FIRING
-from spikec.conversion.from_nir.feedback import Edge
 from spikec.errors import GraphError
 from spikec.ir.delays import Steps, settled
 from spikec.ir.types import TIMESTEPS_MAX

@@ -66,14 +66,21 @@ def needs_dt(node: nir.NIRNode) -> bool:
     return isinstance(node, nir.IF | nir.I) and bool((np.asarray(node.r) != 1).any())
 
 
-def problems(node: nir.NIRNode, dt: float | None, integration: Integration) -> Iterator[str]:
-    """What is wrong with the numbers of a node, and keeps its neurons from being stepped; one phrase each."""
+def not_numbers(node: nir.NIRNode) -> Iterator[str]:
+    """Fields of a node that hold anything but finite numbers, one phrase each."""
     for field in ("weight", "bias", *PARAMETERS):
         if hasattr(node, field):
             value = np.asarray(getattr(node, field))
             if value.dtype.kind not in "biuf" or not np.isfinite(value).all():
                 yield f"{field} holds values that are not finite numbers"
-                return
+
+
+def problems(node: nir.NIRNode, dt: float | None, integration: Integration) -> Iterator[str]:
+    """What is wrong with the numbers of a node, and keeps its neurons from being stepped; one phrase each."""
+    useless = list(not_numbers(node))
+    if useless:
+        yield from useless
+        return
     for field in ("tau", "tau_mem", "tau_syn"):
         if hasattr(node, field):
             tau = np.asarray(getattr(node, field), dtype=np.float64)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-Edge = tuple[str, str]
+from spikec.conversion.from_nir.connections import Edge
 
 
 def feedback_edges(nodes: Sequence[str], edges: set[Edge], firing: set[str]) -> frozenset[Edge] | None:

@@ -17,35 +17,33 @@ import torch
 from torch import fx
 
 from spikec.arguments import whole_number
-from spikec.conversion.from_nir import REFUSED
+from spikec.conversion.from_nir.connections import (
+    Connected,
+    connected,
+    end_obstacles,
+    in_order,
+    opened,
+    refuse,
+)
+from spikec.conversion.from_nir.dynamics import not_numbers
+from spikec.conversion.from_nir.feedback import feedback_edges
 from spikec.conversion.from_nir.naming import legal_names
+from spikec.conversion.from_nir.shapes import LINEAR, output_shapes, stated_shape
 from spikec.conversion.from_nir.translating import Translator
 from spikec.conversion.input_scale import choose_range
 from spikec.conversion.network import Provenance, SpikingNetwork
 from spikec.conversion.to_spiking import as_images
-from spikec.errors import ConversionError, DataError, GraphError, InputWarning
+from spikec.errors import ConversionError, DataError, InputWarning
 from spikec.ir.coding import InputRange
-from spikec.ir.metadata import metadata_of
-from spikec.ir.profile.files import read_nir
 from spikec.ir.profile.hashes import content_sha256
-from spikec.ir.profile.portable import NOTE
-from spikec.ir.profile.rules_graph import topological_order
+from spikec.ir.types import Shape, lifted
 
 VInit = Literal["half", "zero"]
-_KNOWN = (
-    nir.Input,
-    nir.Output,
-    nir.Conv2d,
-    nir.Affine,
-    nir.Linear,
-    nir.SumPool2d,
-    nir.AvgPool2d,
-    nir.Flatten,
-    nir.IF,
-    nir.I,
-)
-_SHOWN = 5
+_KNOWN = (nir.Input, nir.Output, *LINEAR, nir.IF, nir.I)
 _KEPT_EXAMPLES = 32
+
+#: What a module of a traced graph cannot be called, since the graph has it itself.
+ATTRIBUTES = frozenset(dir(fx.GraphModule(torch.nn.Module(), fx.Graph())))
 
 
 def import_nir(
@@ -58,15 +56,17 @@ def import_nir(
     coding: InputRange | None = None,
     dt: float | None = None,
 ) -> SpikingNetwork:
-    """The spiking network of a plain NIR graph of Conv2d, Affine, Linear, SumPool2d, AvgPool2d, Flatten and IF nodes.
+    """The spiking network of a plain NIR graph of IF nodes and everything linear that NIR has between them.
 
     ``reset``: "subtract", the only reset the integer neurons have. ``v_init``: membranes start at half the threshold
     ("half") or at 0 ("zero"). ``timesteps``: steps per image; the image is the input at each of them. ``example``:
-    images, float [N, *input shape], in the units the file expects; they fix the 8-bit ``coding`` of the input if it
-    is not given. ``dt``: the length of a step, needed if r is not 1; a step adds ``r * dt`` times the input.
+    images, signals or vectors, float [N, *input shape], in the units the file expects; they fix the 8-bit ``coding`` of
+    the input if it is not given. An axis of 1 that the file's input has for the batch is no part of its shape. ``dt``:
+    the length of a step, needed if r is not 1; a step adds ``r * dt`` times the input.
 
-    IF nodes emit 1 per spike. A network that ends in IF nodes is read out by counting their spikes. Raises
-    :class:`GraphError`, naming every node that stands in the way, ``ConversionError`` and ``DataError``.
+    IF nodes emit 1 per spike. A network that ends in IF nodes is read out by counting their spikes. Nodes that no
+    output depends on are left out, with a warning. Raises ``GraphError``, naming every node that stands in the
+    way, ``ConversionError`` and ``DataError``.
     """
     if reset != "subtract":
         raise ConversionError(f"reset must be 'subtract', not {reset!r}: the integer neurons know no other reset")
@@ -75,17 +75,14 @@ def import_nir(
     timesteps = whole_number("timesteps", timesteps, 1, 2**20)
     if dt is not None and not (np.isfinite(dt) and dt > 0):
         raise ConversionError(f"dt must be a positive number, not {dt!r}")
-    graph = source if isinstance(source, nir.NIRGraph) else read_nir(source)
-    found = image_obstacles(graph, dt)
-    if found:
-        more = f" (and {len(found) - _SHOWN} more)" if len(found) > _SHOWN else ""
-        raise GraphError(f"{REFUSED}{'; '.join(found[:_SHOWN])}{more}")
+    graph = opened(source)
+    part = connected(graph)
+    refuse(_obstacles(part, dt))
     images = as_images(example, "example")
-    translator = translated(graph, Translator(timesteps=timesteps, half=v_init == "half", dt=dt))
-    if tuple(images.shape[1:]) != translator.input_shape:
-        raise DataError(
-            f"example has images of shape {tuple(images.shape[1:])}, the NIR graph takes {translator.input_shape}"
-        )
+    given = tuple(images.shape[1:])
+    translator = _translated(part, given, timesteps=timesteps, half=v_init == "half", dt=dt)
+    if part.remark:
+        warnings.warn(part.remark, stacklevel=2)
     chosen = choose_range(images)
     if coding is None:
         for sentence in chosen.remarks:
@@ -104,61 +101,74 @@ def import_nir(
     ).eval()
 
 
-def translated(graph: nir.NIRGraph, translator: Translator) -> Translator:
-    """``translator``, with every node of a graph without :func:`image_obstacles` added. Raises :class:`GraphError`."""
-    order = topological_order(graph)
-    assert order is not None  # a cycle is an obstacle
-    names = legal_names(graph.nodes)
+def image_obstacles(graph: nir.NIRGraph, dt: float | None, *, whole: bool = True) -> list[str]:
+    """What keeps a graph from being imported for images, one phrase each. ``whole``: translate it too where
+    nothing else is in the way, which finds shapes that do not fit; raises ``GraphError`` for the first."""
+    part = connected(graph)
+    found = _obstacles(part, dt)
+    if whole and not found:
+        _translated(part, None, timesteps=1, half=False, dt=dt)
+    return found
+
+
+def _translated(part: Connected, given: Shape | None, *, timesteps: int, half: bool, dt: float | None) -> Translator:
+    """A part without :func:`_obstacles` as traced graph, for images of shape ``given``, or any.
+
+    Raises ``GraphError``, and ``DataError`` for images of another shape than that of the input.
+    """
+    order = in_order(part.nodes, part.edges)
+    sources = {name: tuple(sorted((a for a, b in part.edges if b == name), key=order.index)) for name in order}
+    nodes = {name: part.nodes[name] for name in order}
+    shapes = output_shapes(nodes, sources)
+    (start,) = (name for name, node in nodes.items() if isinstance(node, nir.Input))
+    wanted = shapes[start]
+    if given is not None and lifted(given) != wanted:
+        known = stated_shape(nodes[start], wanted)
+        raise DataError(f"example has images of shape {given}, the NIR graph takes {known}")
+    names = legal_names(nodes, attributes=ATTRIBUTES)
+    translator = Translator(timesteps=timesteps, half=half, dt=dt, names=names, shapes=shapes)
     for name in order:
-        sources = [str(a) for a, b in graph.edges if str(b) == name]
-        translator.add(name, names[name], graph.nodes[name], sorted(sources, key=order.index))
+        translator.add(name, nodes[name], sources[name], lift=given is not None and given != wanted)
     translator.end()
     return translator
 
 
-def image_obstacles(graph: nir.NIRGraph, dt: float | None) -> list[str]:
-    """What keeps a graph from being imported for images, one phrase each."""
-    if metadata_of(graph):
-        return ["it is a deployment file already; load it with tc.load"]
-    if NOTE in graph.metadata:
-        return ["it is the portable form of a deployment, for other simulators; load the deployment with tc.load"]
-    found = []
-    for kind in (nir.Input, nir.Output):
-        count = sum(isinstance(node, kind) for node in graph.nodes.values())
-        if count == 0 or (count > 1 and kind is nir.Input):
-            found.append(f"it has {count} {kind.__name__} nodes, it must have one")
-    if not any(isinstance(node, nir.IF) for node in graph.nodes.values()):
+def _obstacles(part: Connected, dt: float | None) -> list[str]:
+    nodes, edges = part.nodes, part.edges
+    found = end_obstacles(nodes, edges)
+    if not any(isinstance(node, nir.IF) for node in nodes.values()):
         found.append("it has no IF node, so there is nothing that spikes")
-    for name, node in graph.nodes.items():
+    for name, node in nodes.items():
         if not isinstance(node, _KNOWN):
             found.append(f"{name}: {_why_unknown(node)}")
-        elif isinstance(node, nir.IF):
+            continue
+        found += [f"{name}: {phrase}" for phrase in not_numbers(node)]
+        if isinstance(node, nir.IF):
             found += [f"{name}: {phrase}" for phrase in _neuron_obstacles(node, dt)]
         elif isinstance(node, nir.I):
-            readers = [graph.nodes.get(str(b)) for a, b in graph.edges if str(a) == name]
+            readers = [nodes.get(b) for a, b in edges if a == name]
             if not all(isinstance(reader, nir.Output) for reader in readers) or (np.asarray(node.r) != 1).any():
                 found.append(f"{name}: an integrator (I) can only be the readout: r = 1, read by Output nodes alone")
-        sources = [str(a) for a, b in graph.edges if str(b) == name]
-        found += [f"{name}: its source {a!r} does not exist" for a in sources if a not in graph.nodes]
-        if bool(sources) == isinstance(node, nir.Input):
-            found.append(f"{name}: an Input node has sources" if sources else f"{name}: nothing feeds this node")
-    if topological_order(graph) is None:
-        found.append("its edges form a cycle: recurrent networks cannot be imported")
+    firing = {name for name, node in nodes.items() if isinstance(node, nir.IF)}
+    if feedback_edges(list(nodes), edges, firing) != frozenset():
+        found.append(
+            "its edges form a cycle: recurrent networks cannot be imported for images; use tc.import_sequences"
+        )
     return found
 
 
 def _why_unknown(node: nir.NIRNode) -> str:
     kind = type(node).__name__
-    if isinstance(node, nir.NIRGraph):
-        return "a graph inside the graph; write the file flat"
     if isinstance(node, nir.LIF | nir.CubaLIF | nir.CubaLI | nir.LI):
-        return f"{kind} neurons leak, the integer neurons do not; train with IF neurons"
-    return f"{kind} has no counterpart here"
+        return f"{kind} neurons leak, the neurons of images do not; train with IF neurons, or use tc.import_sequences"
+    return f"{kind} has no counterpart for images; tc.import_sequences may take it"
 
 
 def _neuron_obstacles(node: nir.IF, dt: float | None) -> list[str]:
     threshold, resistance, v_reset = (np.asarray(getattr(node, field)) for field in ("v_threshold", "r", "v_reset"))
-    found = []
+    found: list[str] = []
+    if any(values.dtype.kind not in "biuf" for values in (threshold, resistance, v_reset)):
+        return found  # said already
     if not np.isfinite(threshold).all() or (threshold <= 0).any():
         found.append("its thresholds are not all positive")
     if v_reset.any():

@@ -15,6 +15,15 @@ import torch
 from torch import Tensor
 
 from spikec.conversion.from_nir import REFUSED
+from spikec.conversion.from_nir.connections import (
+    Connected,
+    Edge,
+    connected,
+    end_obstacles,
+    in_order,
+    opened,
+    refuse,
+)
 from spikec.conversion.from_nir.delays import without_delays
 from spikec.conversion.from_nir.dynamics import (
     FIRING,
@@ -26,28 +35,22 @@ from spikec.conversion.from_nir.dynamics import (
     needs_dt,
     problems,
 )
-from spikec.conversion.from_nir.feedback import Edge, feedback_edges
-from spikec.conversion.from_nir.flattening import flattened
+from spikec.conversion.from_nir.feedback import feedback_edges
 from spikec.conversion.from_nir.naming import legal_names
-from spikec.conversion.from_nir.shapes import output_shapes
+from spikec.conversion.from_nir.shapes import LINEAR, output_shapes
 from spikec.conversion.input_scale import choose_range
 from spikec.conversion.network import Provenance
 from spikec.errors import ConversionError, DataError, GraphError, InputWarning
 from spikec.ir.coding import InputRange, highest, lowest
 from spikec.ir.delays import Steps, least
 from spikec.ir.input_statistics import InputStatistics
-from spikec.ir.metadata import metadata_of
-from spikec.ir.profile.files import read_nir
 from spikec.ir.profile.hashes import content_sha256
-from spikec.ir.profile.portable import NOTE
 
 Float64 = npt.NDArray[np.float64]
 Reading = Literal["last", "sum", "maximum"]
 
-#: What a graph may hold between neurons.
-LINEAR = (nir.Affine, nir.Linear, nir.Scale, nir.Conv1d, nir.Conv2d, nir.SumPool2d, nir.AvgPool2d, nir.Flatten)
 _KNOWN = (nir.Input, nir.Output, *LINEAR, *FIRING, *SILENT)
-_SHOWN, _EXAMPLES = 5, 32
+_EXAMPLES = 32
 
 
 @dataclass(frozen=True)
@@ -84,13 +87,13 @@ class SequenceNetwork:
 
 
 def needs_sequences(graph: nir.NIRGraph) -> bool:
-    """Whether a NIR graph holds what only runs on sequences: leaky or memoryless neurons, graphs inside, a cycle."""
-    inside = (nir.LIF, nir.CubaLIF, nir.LI, nir.CubaLI, nir.Threshold, nir.NIRGraph, nir.Delay)
-    if any(isinstance(node, inside) for node in graph.nodes.values()):
+    """Whether a NIR graph holds what only runs on sequences: leaky or memoryless neurons, graphs inside, a cycle.
+    What no output depends on does not count."""
+    if any(isinstance(node, nir.NIRGraph) for node in graph.nodes.values()):
         return True
-    edges = {(str(a), str(b)) for a, b in graph.edges}
-    firing = {str(name) for name, node in graph.nodes.items() if isinstance(node, FIRING)}
-    return bool(feedback_edges(list(map(str, graph.nodes)), edges, firing))
+    part = connected(graph)
+    timed = (nir.LIF, nir.CubaLIF, nir.LI, nir.CubaLI, nir.Threshold, nir.Delay)
+    return any(isinstance(node, timed) for node in part.nodes.values()) or bool(_feedback(part.nodes, part.edges, {}))
 
 
 def import_sequences(
@@ -122,28 +125,12 @@ def import_sequences(
         raise ConversionError(f"reading must be last, sum or maximum, not {reading!r}")
     if dt is not None and not (isinstance(dt, int | float | np.number) and np.isfinite(dt) and dt > 0):
         raise ConversionError(f"dt must be a positive number, not {dt!r}")
-    graph = source if isinstance(source, nir.NIRGraph) else read_nir(source)
-    if metadata_of(graph):
-        raise GraphError("it is a deployment file already; load it with tc.load")
-    if NOTE in graph.metadata:
-        raise GraphError("it is the portable form of a deployment, for other simulators; load the deployment itself")
-    held, edges = flattened(graph)
-    held, edges, waits = without_delays(held, edges, dt)
-    back = _feedback(held, edges, waits)
-    found = _obstacles(held, edges, back, dt, integration)
-    if found:
-        more = f" (and {len(found) - _SHOWN} more)" if len(found) > _SHOWN else ""
-        raise GraphError(f"{REFUSED}{'; '.join(found[:_SHOWN])}{more}")
-    assert back is not None
-    late = {**dict.fromkeys(back, 1), **waits}
-    order = _order(held, {edge for edge in edges if not (edge in late and least(late[edge]))})
-    names = legal_names(held)
-    renamed = {(names[a], names[b]) for a, b in edges}
-    nodes = {names[name]: held[name] for name in order}
-    sources = {name: tuple(sorted((a for a, b in renamed if b == name), key=list(nodes).index)) for name in nodes}
-    delays = {(names[a], names[b]): steps for (a, b), steps in late.items()}
-    shapes = output_shapes(nodes, sources)
-    _check_delays(delays, shapes)
+    graph = opened(source)
+    part = connected(graph)
+    laid = _laid_out(part, dt, integration)
+    if part.remark:
+        warnings.warn(part.remark, stacklevel=2)
+    nodes, shapes = laid.nodes, laid.shapes
     neurons = {
         name: dynamics(node, shapes[name], dt, integration, subtract=subtract)
         for name, node in nodes.items()
@@ -159,9 +146,9 @@ def import_sequences(
     settings |= {} if dt is None else {"dt": f"{dt:g}"}
     return SequenceNetwork(
         nodes=nodes,
-        sources=sources,
+        sources=laid.sources,
         shapes=shapes,
-        delays=delays,
+        delays=laid.delays,
         neurons=neurons,
         reading=reading,
         coding=coding or chosen.coding,
@@ -171,13 +158,47 @@ def import_sequences(
     )
 
 
-def sequence_obstacles(graph: nir.NIRGraph, dt: float | None, integration: Integration = "euler") -> list[str]:
-    """What keeps a graph from being imported for sequences, one phrase each; shapes are not looked at.
+def sequence_obstacles(graph: nir.NIRGraph, dt: float | None, *, whole: bool = True) -> list[str]:
+    """What keeps a graph from being imported for sequences, one phrase each. ``whole``: look at its shapes too where
+    nothing else is in the way.
 
-    Raises :class:`GraphError` where graphs inside it cannot be written flat, and for Delay nodes that cannot be told.
+    Raises :class:`GraphError` where graphs inside it cannot be written flat, for Delay nodes that cannot be told, and
+    for the first shape that does not fit.
     """
-    held, edges, waits = without_delays(*flattened(graph), dt)
-    return _obstacles(held, edges, _feedback(held, edges, waits), dt, integration)
+    part = connected(graph)
+    held, edges, waits = without_delays(part.nodes, part.edges, dt)
+    found = _obstacles(held, edges, _feedback(held, edges, waits), dt, "euler")
+    if whole and not found:
+        _laid_out(part, dt, "euler")
+    return found
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Fields of the same names of :class:`SequenceNetwork`."""
+
+    nodes: dict[str, nir.NIRNode]
+    sources: dict[str, tuple[str, ...]]
+    shapes: dict[str, tuple[int, ...]]
+    delays: dict[Edge, Steps]
+
+
+def _laid_out(part: Connected, dt: float | None, integration: Integration) -> _Layout:
+    """Nodes in order under legal names. Raises :class:`GraphError` with everything that stands in the way."""
+    held, edges, waits = without_delays(part.nodes, part.edges, dt)
+    back = _feedback(held, edges, waits)
+    refuse(_obstacles(held, edges, back, dt, integration))
+    assert back is not None
+    late = {**dict.fromkeys(back, 1), **waits}
+    names = legal_names(held)
+    renamed = {(names[a], names[b]) for a, b in edges}
+    now = {edge for edge in edges if not (edge in late and least(late[edge]))}
+    nodes = {names[name]: held[name] for name in in_order(held, now)}
+    sources = {name: tuple(sorted((a for a, b in renamed if b == name), key=list(nodes).index)) for name in nodes}
+    delays = {(names[a], names[b]): steps for (a, b), steps in late.items()}
+    shapes = output_shapes(nodes, sources)
+    _check_delays(delays, shapes)
+    return _Layout(nodes, sources, shapes, delays)
 
 
 def _feedback(
@@ -241,11 +262,7 @@ def _obstacles(
     integration: Integration,
 ) -> list[str]:
     """What keeps a flat graph from being imported, one phrase each."""
-    found = []
-    for kind in (nir.Input, nir.Output):
-        count = sum(isinstance(node, kind) for node in nodes.values())
-        if count == 0 or (count > 1 and kind is nir.Input):
-            found.append(f"it has {count} {kind.__name__} nodes, it must have one")
+    found = end_obstacles(nodes, edges)
     if not any(isinstance(node, FIRING) for node in nodes.values()):
         found.append("it has no neurons that fire")
     if back is None:
@@ -256,7 +273,6 @@ def _obstacles(
     if timed and dt is None:
         found.append(f"{timed[0]}: its time constants need the length of a step: give dt (--dt), in the same unit")
     silent = [name for name, node in nodes.items() if isinstance(node, SILENT)]
-    found += sorted({f"{a}: it feeds {b!r}, which does not exist" for a, b in edges if b not in nodes})
     for name, node in nodes.items():
         if not isinstance(node, _KNOWN):
             found.append(f"{name}: {type(node).__name__} has no counterpart here")
@@ -264,30 +280,10 @@ def _obstacles(
             found += [f"{name}: {phrase}" for phrase in problems(node, dt, integration)]
         sources = [a for a, b in edges if b == name]
         readers = [nodes.get(b) for a, b in edges if a == name]
-        if isinstance(node, nir.Output) and readers:
-            found.append(f"{name}: an Output node feeds others")
         if isinstance(node, nir.Output) and len(sources) > 1 and set(sources) & set(silent):
             found.append(f"{name}: it reads an integrator and other nodes; an integrator is the readout alone")
-        if isinstance(node, FIRING + SILENT) and not readers:
-            found.append(f"{name}: nothing reads these neurons; leave them out")
-        elif isinstance(node, SILENT) and not all(isinstance(reader, nir.Output) for reader in readers):
+        if isinstance(node, SILENT) and not all(isinstance(reader, nir.Output) for reader in readers):
             found.append(
                 f"{name}: {type(node).__name__} sends its membrane at every step; that can only be the readout"
             )
-        found += [f"{name}: its source {a!r} does not exist" for a in sources if a not in nodes]
-        if bool(sources) == isinstance(node, nir.Input):
-            found.append(f"{name}: an Input node has sources" if sources else f"{name}: nothing feeds this node")
     return found
-
-
-def _order(nodes: Mapping[str, nir.NIRNode], edges: set[Edge]) -> list[str]:
-    """Names with every source before its readers; ties by name."""
-    waiting = {name: {a for a, b in edges if b == name} for name in nodes}
-    order: list[str] = []
-    while waiting:
-        chosen = min(name for name, needs in waiting.items() if not needs)
-        order.append(chosen)
-        del waiting[chosen]
-        for needs in waiting.values():
-            needs.discard(chosen)
-    return order

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 import nir
 import numpy as np
@@ -16,6 +17,12 @@ from spikec.ir.types import Shape, lifted
 
 #: Fields of nodes without weights that hold a number for each neuron.
 PARAMETERS = ("r", "tau", "tau_syn", "tau_mem", "v_leak", "v_threshold", "v_reset", "w_in", "threshold", "scale")
+
+#: What a graph may hold between neurons.
+LINEAR = (nir.Affine, nir.Linear, nir.Scale, nir.Conv1d, nir.Conv2d, nir.SumPool2d, nir.AvgPool2d, nir.Flatten)
+
+#: Most axes of an input: channels, rows and columns.
+_AXES = 3
 
 #: The smallest number that a field of a window may hold.
 _LEAST = {"kernel_size": 1, "stride": 1, "dilation": 1, "groups": 1, "padding": 0}
@@ -54,18 +61,55 @@ def strides_of(node: nir.Conv1d | nir.Conv2d) -> tuple[tuple[int, int], tuple[in
 
 
 def output_shapes(nodes: Mapping[str, nir.NIRNode], sources: Mapping[str, tuple[str, ...]]) -> dict[str, Shape]:
-    """Output shape of every node, from that of the input on.
+    """Output shape of every node, from that of the input on; signals (C, L) as (C, 1, L).
 
-    Raises :class:`GraphError` where sources disagree, and where a node does not fit what feeds it.
+    The leading axis of an input of shape (1, ...) is left out as that of a batch, which NIR does not have, where the
+    nodes fit together without it and not with it. Raises :class:`GraphError` where sources disagree, and where a node
+    does not fit what feeds it.
     """
+    (start,) = (name for name, node in nodes.items() if isinstance(node, nir.Input))
+    stated = _stated(nodes[start])
+    bare = stated[1:]
+    if not stated:
+        raise _error(start, "the file does not say which shape the input has")
+    if stated[:1] != (1,) or not bare:
+        return _shapes(nodes, sources, lifted(stated))
+    if len(stated) > _AXES:
+        return _shapes(nodes, sources, lifted(bare))
+    try:
+        return _shapes(nodes, sources, lifted(stated))
+    except GraphError:
+        with suppress(GraphError):
+            return _shapes(nodes, sources, lifted(bare))
+        raise
+
+
+def stated_shape(node: nir.Input, shape: Shape) -> Shape:
+    """The input's ``shape``, of :func:`output_shapes`, as the file has it: a signal is (C, L) there."""
+    return (shape[0], shape[2]) if len(shape) == 3 and _stated(node) in _signals(shape) else shape
+
+
+def _stated(node: nir.Input | nir.Flatten) -> Shape:
+    """The shape that a node says enters it; empty where it says none."""
+    held = node.input_type.get("input") if isinstance(node.input_type, Mapping) else None
+    numbers = np.asarray(held).reshape(-1)
+    if numbers.dtype.kind not in "iuf" or not np.isfinite(numbers).all():
+        return ()
+    return tuple(int(n) for n in numbers)
+
+
+def _shapes(
+    nodes: Mapping[str, nir.NIRNode], sources: Mapping[str, tuple[str, ...]], entering: Shape
+) -> dict[str, Shape]:
+    """Output shapes where the input has shape ``entering``."""
     found: dict[str, Shape] = {}
     left = dict(nodes)
     while left:
-        known = [name for name in left if _entering(name, left[name], sources, found) is not None]
+        known = [name for name in left if _entering(name, left[name], sources, found, entering) is not None]
         for name in known:
-            entering = _entering(name, left.pop(name), sources, found)
-            assert entering is not None
-            found[name] = _leaving(name, nodes[name], entering)
+            arriving = _entering(name, left.pop(name), sources, found, entering)
+            assert arriving is not None
+            found[name] = _leaving(name, nodes[name], arriving)
         if not known:  # neurons that only feed back: the weights say how many there are
             dense = [name for name, node in left.items() if isinstance(node, nir.Affine | nir.Linear)]
             if not dense:
@@ -81,14 +125,15 @@ def output_shapes(nodes: Mapping[str, nir.NIRNode], sources: Mapping[str, tuple[
 
 
 def _entering(
-    name: str, node: nir.NIRNode, sources: Mapping[str, tuple[str, ...]], found: Mapping[str, Shape]
+    name: str,
+    node: nir.NIRNode,
+    sources: Mapping[str, tuple[str, ...]],
+    found: Mapping[str, Shape],
+    entering: Shape,
 ) -> Shape | None:
     """The shape that enters a node, from any source that has one by now."""
     if isinstance(node, nir.Input):
-        shape = np.asarray(node.input_type["input"]).reshape(-1)
-        if shape.dtype.kind not in "iuf":
-            raise _error(name, "the file does not say which shape the input has")
-        return lifted(tuple(int(n) for n in shape))
+        return entering
     return next((found[source] for source in sources[name] if source in found), None)
 
 
@@ -120,9 +165,13 @@ def _leaving(name: str, node: nir.NIRNode, entering: Shape) -> Shape:
 
 
 def aligned(value: object, shape: Shape) -> npt.NDArray[np.float64]:
-    """Numbers of a node, with the axis that signals lack where the neurons are maps of height one."""
+    """Numbers of a node, without a leading axis of 1 for the batch, and with the axis that signals lack where the
+    neurons are maps of height one."""
     array = np.asarray(value, dtype=np.float64)
-    return array[:, None, :] if array.ndim == 2 and len(shape) == 3 and shape[1] == 1 else array
+    signal = len(shape) == 3 and shape[1] == 1
+    if array.shape == (1, *shape) or (signal and array.ndim == 3 and array.shape in _signals(shape)):
+        array = array[0]
+    return array[:, None, :] if array.ndim == 2 and signal else array
 
 
 def broadcasts(first: Shape, second: Shape) -> bool:
@@ -195,17 +244,33 @@ def check_numbers(name: str, node: nir.NIRNode) -> None:
 
 
 def _flat(name: str, node: nir.Flatten, entering: Shape) -> Shape:
-    start, end = int(np.asarray(node.start_dim)), int(np.asarray(node.end_dim))
-    rank = 2 if len(entering) == 3 and np.size(node.input_type["input"]) == 2 else len(entering)
-    if start % rank >= end % rank:
+    for field in ("start_dim", "end_dim"):
+        axis = np.asarray(getattr(node, field))
+        if axis.dtype.kind not in "iuf" or axis.size != 1 or axis != np.rint(axis):
+            raise _error(name, f"{field} must be one whole number")
+    start, end = int(np.asarray(node.start_dim).item()), int(np.asarray(node.end_dim).item())
+    taken = _stated(node)
+    signal = len(entering) == 3 and entering[1] == 1 and (len(taken) == 2 or taken in _signals(entering))
+    rank = 2 if signal else len(entering)
+    batch = len(taken) == rank + 1 and taken[0] == 1
+    first, last = start % (rank + batch), end % (rank + batch)
+    if first >= last:
         return entering
-    if (start % rank, end % rank) != (0, rank - 1):
+    if batch:
+        first, last = max(first - 1, 0), last - 1
+    if (first, last) != (0, rank - 1):
         raise _error(
             name,
             f"it flattens axes {start} to {end} of {entering}; only all axes, 0 to -1 (NIR counts no batch axis), "
             "leave what a weight matrix can read",
         )
     return (int(np.prod(entering)),)
+
+
+def _signals(shape: Shape) -> tuple[Shape, ...]:
+    """The shapes under which a file may know a map of height one as a signal."""
+    bare = (shape[0], shape[2])
+    return (bare, (1, *bare)) if shape[0] > 1 else (bare,)
 
 
 def _error(name: str, phrase: str) -> GraphError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -13,14 +14,11 @@ import torch
 from torch import fx, nn
 
 from spikec.conversion.from_nir import REFUSED
-from spikec.conversion.from_nir.shapes import check_numbers, read_shape
+from spikec.conversion.from_nir.shapes import aligned, kernel_of, pads_of, pair, read_shape, strides_of
 from spikec.conversion.neurons import Neuron, NeuronSpec
 from spikec.errors import GraphError
-from spikec.frontend import AveragePool, ChannelAffine, Convolution, Dense, FlattenAll
-from spikec.frontend.pads import convolution_pads
+from spikec.frontend import AveragePool, ChannelAffine, Convolution, Dense, FlattenAll, Lift, LinearMap
 from spikec.ir.kinds import IF
-from spikec.ir.operations import SumPool
-from spikec.ir.operations.windows import output_size
 from spikec.ir.types import Shape
 
 Float64 = npt.NDArray[np.float64]
@@ -42,73 +40,79 @@ class _Value:
 
 
 class Translator:
-    """Builds a traced graph node by node, in topological order: ``graph`` and its ``modules`` by name."""
+    """Builds a traced graph node by node, in topological order: ``graph`` and its ``modules`` by name.
 
-    def __init__(self, *, timesteps: int, half: bool, dt: float | None) -> None:
+    ``names``: what each node is called, by its name in the file; ``shapes``: what leaves it.
+    """
+
+    def __init__(
+        self, *, timesteps: int, half: bool, dt: float | None, names: Mapping[str, str], shapes: Mapping[str, Shape]
+    ) -> None:
         self.graph = fx.Graph()
         self.modules: dict[str, nn.Module] = {}
-        self.input_shape: Shape = ()
         self._timesteps, self._half, self._dt = timesteps, half, dt
+        self._names, self._shapes = names, shapes
         self._values: dict[str, _Value] = {}
         self._outputs: dict[str, fx.Node] = {}
 
-    def add(self, original: str, name: str, node: nir.NIRNode, sources: list[str]) -> None:
-        """Translate one node; ``original`` is its name in the file, ``name`` the one it gets."""
-        self._original, self._name = original, name
+    def add(self, original: str, node: nir.NIRNode, sources: Sequence[str], *, lift: bool) -> None:
+        """Translate the node called ``original`` in the file. ``lift``: images come without the axis of height."""
+        self._original, self._name, self._shape = original, self._names[original], self._shapes[original]
         if isinstance(node, nir.Input):
-            self.input_shape = tuple(int(n) for n in np.asarray(node.input_type["input"]).reshape(-1))
-            if len(self.input_shape) not in (1, 3):
-                raise self._error(f"the input has shape {self.input_shape}; it must be (C, H, W) or flat")
-            placeholder = self._finish(self.graph.placeholder("input"), self.input_shape)
-            self._values[original] = _Value(placeholder, self.input_shape, np.ones(self.input_shape[0]), bare=True)
+            image = self._finish(self.graph.placeholder("input"))
+            if lift:
+                image = self._call(Lift(), image, suffix="_lift")
+            self._values[original] = _Value(image, self._shape, np.ones(self._shape[0]), bare=True)
             return
-        for field in ("weight", "bias", "r", "v_threshold"):
-            if not np.isfinite(np.asarray(getattr(node, field, 0), dtype=np.float64)).all():
-                raise self._error(f"{field} holds values that are not finite")
-        check_numbers(original, node)
         value = self._gather([self._values[source] for source in sources])
         match node:
-            case nir.Conv2d():
+            case nir.Conv1d() | nir.Conv2d():
                 self._values[original] = self._convolution(node, value)
             case nir.Affine() | nir.Linear():
                 self._values[original] = self._dense(node, value)
+            case nir.Scale():
+                self._values[original] = self._scale(node, value)
             case nir.SumPool2d() | nir.AvgPool2d():
                 self._values[original] = self._pool(node, value)
             case nir.Flatten():
-                self._values[original] = self._flatten(node, value)
+                self._values[original] = self._flatten(value)
             case nir.IF():
                 self._values[original] = self._neurons(node, value)
             case nir.I():
                 self._values[original] = value  # the readout, which integrates in any case
             case nir.Output():
-                self._outputs[name] = self._output(value)
+                self._outputs[self._name] = self._output(value)
             case _:
                 raise self._error(f"{type(node).__name__} has no counterpart here")
 
     def _error(self, phrase: str) -> GraphError:
         return GraphError(f"{REFUSED}{self._original}: {phrase}")
 
-    def _finish(self, node: fx.Node, shape: Shape) -> fx.Node:
-        node.meta["shape"], node.meta["where"] = shape, f"NIR node {self._original}"
+    def _finish(self, node: fx.Node, shape: Shape | None = None) -> fx.Node:
+        node.meta["shape"] = self._shape if shape is None else shape
+        node.meta["where"] = f"NIR node {self._original}"
         return node
 
-    def _call(self, module: nn.Module, source: fx.Node, shape: Shape, suffix: str = "") -> fx.Node:
+    def _call(self, module: nn.Module, source: fx.Node, shape: Shape | None = None, suffix: str = "") -> fx.Node:
+        """Append a module; one with a ``suffix`` stands beside that of the node itself."""
         name, number = f"{self._name}{suffix}", 1
-        while name in self.modules:
+        while suffix and self._taken(name):
             name, number = f"{self._name}{suffix}_{number}", number + 1
         self.modules[name] = module
         return self._finish(self.graph.call_module(name, (source,)), shape)
+
+    def _taken(self, name: str) -> bool:
+        """Whether a module is called so, will be, or lies beneath."""
+        return any(f"{each}.".startswith(f"{name}.") for each in (*self.modules, *self._names.values()))
 
     def _gather(self, values: list[_Value]) -> _Value:
         """The sum of what feeds a node."""
         if len(values) == 1:
             return values[0]
-        shapes = sorted({value.shape for value in values})
-        if len(shapes) > 1:
-            raise self._error(f"its sources have different shapes: {', '.join(map(str, shapes))}")
+        shape = values[0].shape
         nodes = [self._weighted(value).node for value in values]
-        total = reduce(lambda a, b: self._finish(self.graph.call_function(operator.add, (a, b)), shapes[0]), nodes)
-        return _Value(total, shapes[0], np.ones(shapes[0][0]), bare=False)
+        total = reduce(lambda a, b: self._finish(self.graph.call_function(operator.add, (a, b)), shape), nodes)
+        return _Value(total, shape, np.ones(shape[0]), bare=False)
 
     def _weighted(self, value: _Value) -> _Value:
         """The value with its gain moved into a layer of its own; flat values without weights always need one."""
@@ -120,85 +124,62 @@ class Translator:
             module: nn.Module = Dense(_float32(np.diag(value.gain)))
         else:
             module = ChannelAffine(_float32(value.gain), _float32(np.zeros_like(value.gain)))
-        return _Value(self._call(module, value.node, value.shape, ".gain"), value.shape, ones, bare=False)
+        return _Value(self._call(module, value.node, value.shape, "_gain"), value.shape, ones, bare=False)
 
-    def _convolution(self, node: nir.Conv2d, value: _Value) -> _Value:
-        weight = np.asarray(node.weight, dtype=np.float64)
-        groups = int(np.asarray(node.groups))
-        if len(value.shape) != 3 or weight.ndim != 4 or weight.shape[1] * groups != value.shape[0]:
-            raise self._error(f"weights of shape {weight.shape} in {groups} groups do not fit {value.shape}")
-        kernel = (weight.shape[2], weight.shape[3])
-        stride, dilation = _pair(node.stride), _pair(node.dilation)
-        if isinstance(node.padding, str) and node.padding == "same" and stride != (1, 1):
-            raise self._error("padding 'same' needs stride 1")
-        padding = node.padding if isinstance(node.padding, str) else _pair(node.padding)
-        pads = convolution_pads(padding, kernel, dilation, stride)
+    def _convolution(self, node: nir.Conv1d | nir.Conv2d, value: _Value) -> _Value:
+        (weight, bias), groups = kernel_of(node), int(np.asarray(node.groups))
+        stride, dilation = strides_of(node)
         rows = weight.shape[0] // groups
         gain = np.repeat(value.gain.reshape(groups, 1, -1), rows, axis=1).reshape(weight.shape[0], -1, 1, 1)
         layer = Convolution(
             _float32(weight * gain),
-            _float32(np.asarray(node.bias).reshape(-1)),
+            _float32(bias),
             stride=stride,
-            pads=pads,
+            pads=pads_of(node),
             dilation=dilation,
             groups=groups,
         )
-        return self._convolved(layer, value)
+        return self._weights(layer, value)
 
-    def _convolved(self, layer: Convolution, value: _Value) -> _Value:
-        (top, bottom, left, right), (channels, _, *kernel) = layer.pads, layer.weight.shape
-        sizes = zip(value.shape[1:], kernel, layer.stride, (top + bottom, left + right), layer.dilation, strict=True)
-        spatial = [output_size(*each) for each in sizes]
-        if min(spatial) < 1:
-            raise self._error(f"the kernel {tuple(kernel)} is larger than its padded input {value.shape}")
-        shape = (int(channels), *spatial)
-        return _Value(self._call(layer, value.node, shape), shape, np.ones(channels), bare=False)
+    def _weights(self, layer: nn.Module, value: _Value) -> _Value:
+        """What a layer with weights, which took in the gain, makes of a value."""
+        return _Value(self._call(layer, value.node), self._shape, np.ones(self._shape[0]), bare=False)
 
     def _dense(self, node: nir.Affine | nir.Linear, value: _Value) -> _Value:
         weight = np.asarray(node.weight, dtype=np.float64)
-        if weight.ndim != 2 or value.shape != (weight.shape[1],):
-            raise self._error(f"weights of shape {weight.shape} do not fit its input {value.shape}; flatten it first")
-        bias = None if isinstance(node, nir.Linear) else _float32(np.asarray(node.bias).reshape(-1))
-        layer = Dense(_float32(weight * value.gain), bias)
-        shape = (weight.shape[0],)
-        return _Value(self._call(layer, value.node, shape), shape, np.ones(shape), bare=False)
+        given = np.asarray(getattr(node, "bias", 0.0), dtype=np.float64).reshape(-1)
+        bias = np.broadcast_to(given, weight.shape[:1])
+        return self._weights(Dense(_float32(weight * value.gain), _float32(bias)), value)
+
+    def _scale(self, node: nir.Scale, value: _Value) -> _Value:
+        factors = np.broadcast_to(aligned(node.scale, self._shape), self._shape).reshape(self._shape[0], -1)
+        if (factors == factors[:, :1]).all():
+            return _Value(value.node, value.shape, value.gain * factors[:, 0], value.bare)
+        places = torch.arange(factors.size).expand(2, -1)
+        diagonal = _float32((factors * value.gain[:, None]).reshape(-1))
+        return self._weights(LinearMap(places, diagonal, self._shape, self._shape), value)
 
     def _pool(self, node: nir.SumPool2d | nir.AvgPool2d, value: _Value) -> _Value:
-        kernel, stride, padding = _pair(node.kernel_size), _pair(node.stride), _pair(node.padding)
-        summing = isinstance(node, nir.SumPool2d)
-        if len(value.shape) != 3 or any(
-            k > n + 2 * p for k, n, p in zip(kernel, value.shape[1:], padding, strict=True)
-        ):
-            raise self._error(f"a pool of {kernel} does not fit {value.shape}")
-        if any(padding) and not summing:
-            raise self._error("NIR does not say whether an average counts its padding; use no padding or a SumPool2d")
+        kernel, stride, padding = pair(node.kernel_size), pair(node.stride), pair(node.padding)
         area = kernel[0] * kernel[1]
-        gain = value.gain * area if summing else value.gain
+        gain = value.gain * area if isinstance(node, nir.SumPool2d) else value.gain
         if kernel == stride and not any(padding):
-            shape = SumPool.pooled(value.shape, kernel)
-            return _Value(self._call(AveragePool(kernel), value.node, shape), shape, gain, value.bare)
+            return _Value(self._call(AveragePool(kernel), value.node), self._shape, gain, value.bare)
         weight = (gain / area).reshape(-1, 1, 1, 1) * np.ones((1, 1, *kernel))
         pads = (padding[0], padding[0], padding[1], padding[1])
-        return self._convolved(Convolution(_float32(weight), stride=stride, pads=pads, groups=len(gain)), value)
+        return self._weights(Convolution(_float32(weight), stride=stride, pads=pads, groups=len(gain)), value)
 
-    def _flatten(self, node: nir.Flatten, value: _Value) -> _Value:
-        start, end = int(np.asarray(node.start_dim)), int(np.asarray(node.end_dim))
-        rank = len(value.shape)
-        if start % rank >= end % rank:
+    def _flatten(self, value: _Value) -> _Value:
+        if self._shape == value.shape:
             return value
-        if (start % rank, end % rank) != (0, rank - 1):
-            raise self._error(
-                f"it flattens axes {start} to {end} of {value.shape}; only all axes, 0 to -1 (NIR counts no batch "
-                "axis), leave what a weight matrix can read"
-            )
-        flat = (int(np.prod(value.shape)),)
+        return self._flat(value, self._shape)
+
+    def _flat(self, value: _Value, shape: Shape, suffix: str = "") -> _Value:
         gain = np.repeat(value.gain, int(np.prod(value.shape[1:])))
-        return _Value(self._call(FlattenAll(), value.node, flat), flat, gain, value.bare)
+        return _Value(self._call(FlattenAll(), value.node, shape, suffix), shape, gain, value.bare)
 
     def _neurons(self, node: nir.IF, value: _Value) -> _Value:
-        threshold = np.asarray(node.v_threshold, dtype=np.float64)
-        if threshold.shape != value.shape and threshold.size != 1:
-            raise self._error(f"it has {threshold.shape} neurons, its source has shape {value.shape}")
+        threshold = aligned(node.v_threshold, value.shape)
         by_channel = np.broadcast_to(threshold, value.shape).reshape(value.shape[0], -1)
         if (by_channel != by_channel[:, :1]).any():
             raise self._error("thresholds differ within a channel; one threshold per channel is the most there is")
@@ -211,7 +192,7 @@ class Translator:
             half = torch.nextafter(thresholds / 2, torch.zeros_like(thresholds))
             neuron.offset = -half.reshape(-1, *([1] * (len(value.shape) - 1))).expand(value.shape).clone()
         source = self._weighted(value).node
-        emitted = self._call(neuron, source, value.shape)
+        emitted = self._call(neuron, source)
         return _Value(emitted, value.shape, np.broadcast_to(1 / scaled, (value.shape[0],)), bare=True)
 
     def end(self) -> None:
@@ -220,17 +201,11 @@ class Translator:
         self.graph.output(self._outputs if several else next(iter(self._outputs.values())))
 
     def _output(self, value: _Value) -> fx.Node:
-        if value.shape != read_shape(value.shape):
-            flat = (int(np.prod(value.shape)),)
-            node = self._call(FlattenAll(), value.node, flat, ".flatten")
-            value = _Value(node, flat, np.repeat(value.gain, int(np.prod(value.shape[1:]))), value.bare)
+        shape = read_shape(value.shape)
+        if value.shape != shape:
+            value = self._flat(value, shape, "_flatten")
         return self._weighted(value).node
 
 
 def _float32(values: Float64) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
-
-
-def _pair(value: object) -> tuple[int, int]:
-    first, second = np.broadcast_to(np.asarray(value), 2)
-    return int(first), int(second)

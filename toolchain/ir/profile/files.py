@@ -16,6 +16,7 @@ from spikec.ir.metadata import KEY, list_of, metadata_of, text_of
 from spikec.ir.profile.build import requirements
 from spikec.ir.profile.decode import decode
 from spikec.ir.profile.hashes import content_sha256, metadata_sha256
+from spikec.ir.profile.reading import read_nir
 from spikec.whole_files import replacing
 
 
@@ -102,27 +103,3 @@ def check_deployment(graph: nir.NIRGraph) -> None:
         raise
     except Exception as error:  # a damaged value may have any type
         raise GraphError(f"not a sound spikec graph: {error}") from error
-
-
-def read_nir(path: str | os.PathLike[str]) -> nir.NIRGraph:
-    """Any NIR graph, unchecked.
-
-    Raises :class:`GraphError`, in one sentence, for a missing or damaged file and for one that holds a single node.
-    """
-    try:
-        source = Path(path)
-    except TypeError as error:
-        raise GraphError(f"a NIR file is named by its path, not by {type(path).__name__}") from error
-    if not source.exists():
-        raise GraphError(f"there is no file {source}")
-    if source.is_dir():
-        raise GraphError(f"{source} is a folder, not a NIR file")
-    try:
-        graph: nir.NIRGraph = nir.read(str(source), type_check=False)
-    except PermissionError as error:
-        raise GraphError(f"cannot read {source}: {error.strerror}") from error
-    except Exception as error:  # h5py and nir raise many kinds for damaged files
-        raise GraphError(
-            f"{source} is damaged or holds no NIR graph: export it again, or ask spikec nir doctor"
-        ) from error
-    return graph
