@@ -21,17 +21,17 @@ from torch.nn import functional as F
 
 
 class Segmenter(nn.Module):
-    """As a U-Net joins what is fine and what is coarse; wide kernels see coarsely in place of smaller maps."""
+    """A U-Net of two levels: pool, two convolutions on the small map, nearest upsampling, skip connection."""
 
     def __init__(self):
         super().__init__()
-        self.enter, self.wide = nn.Conv2d(1, 6, 3, padding=1), nn.Conv2d(6, 6, 3, padding=2, dilation=2)
-        self.wider, self.leave = nn.Conv2d(6, 6, 3, padding=1), nn.Conv2d(12, 3, 3, padding=1)
+        self.enter, self.down = nn.Conv2d(1, 6, 3, padding=1), nn.Conv2d(6, 8, 3, padding=1)
+        self.bottom, self.leave = nn.Conv2d(8, 6, 3, padding=1), nn.Conv2d(12, 3, 3, padding=1)
 
     def forward(self, x):
         fine = F.relu(self.enter(x))
-        coarse = F.relu(self.wider(F.relu(self.wide(fine))))
-        return self.leave(torch.cat([fine, coarse], dim=1))
+        coarse = F.relu(self.bottom(F.relu(self.down(F.max_pool2d(fine, 2)))))
+        return self.leave(torch.cat([fine, F.interpolate(coarse, scale_factor=2)], dim=1))
 
 
 def classifier():
