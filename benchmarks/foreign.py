@@ -5,7 +5,7 @@
     python -m benchmarks.foreign NAME...  [--lower]
 
 Every classifier of torchvision, or a network of every family of convolutional classifiers in timm, with random weights
-and random statistics of batch norm, each in a process of its own. "converted": ``tc.convert`` went
+and random batch norms, each in a process of its own. "converted": ``tc.convert`` went
 through, and the float network of the canonical graph equals the module on random images that the conversion did not
 see, relative error at most 1e-4. ``--lower`` also lowers it to integers. CPU seconds of one thread.
 """
@@ -139,6 +139,9 @@ def _model(name: str) -> tuple[object, tuple[int, ...]]:
             if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
                 module.running_mean.normal_(0, 0.1)
                 module.running_var.uniform_(0.5, 1.5)
+                if module.affine:  # some start at zero, and then layers behind them never fire
+                    module.weight.uniform_(0.5, 1.5)
+                    module.bias.normal_(0, 0.1)
     return model, shape
 
 
