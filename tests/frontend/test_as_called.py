@@ -230,17 +230,18 @@ class _Alternating(Base):
 
 
 @pytest.mark.parametrize(
-    "network",
+    "make",
     [
-        _Alternating(),
-        Base(lambda n, x: n.head(F.relu(n.conv(x * len(x))))),
-        Base(lambda n, x: n.head(F.relu(n.conv(x) if len(x) > 1 else n.other(x)))),
-        Base(lambda n, x: n.head(F.relu(n.conv(x - x[0])))),
+        _Alternating,
+        lambda: Base(lambda n, x: n.head(F.relu(n.conv(x * len(x))))),
+        lambda: Base(lambda n, x: n.head(F.relu(n.conv(x) if len(x) > 1 else n.other(x)))),
+        lambda: Base(lambda n, x: n.head(F.relu(n.conv(x - x[0])))),
     ],
     ids=["every second call", "factor", "branch", "the first image"],
 )
-def test_an_example_of_one_image_is_no_excuse(network):
+def test_an_example_of_one_image_is_no_excuse(make):
     torch.manual_seed(0)
+    network = make()
     with pytest.raises(tc.ConversionError, match=r"differs from the network"):
         canonicalize(network.eval(), torch.rand(1, 3, 8, 8))
 

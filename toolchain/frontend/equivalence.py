@@ -49,14 +49,21 @@ def require_equal(
     names the first layer that differs.
     """
     check = _Check(model, graph, recording, left_out)
-    other, *_ = draws(example)[1:]
+    others = [*draws(example)[1:], _wide(example)]
     with _refined(graph):
         check(example, "the example images")
         check(example[:1], "the first example image alone", may_fail=True)
-        for others in draws(example)[1:]:
-            check(others, "random images like the example", may_fail=True)
-        check(torch.cat([example, other]), "a batch of twice the size", may_fail=True)
+        for each in others:
+            check(each, "random images like the example", may_fail=True)
+        check(torch.cat([example, *others]), "a batch of another size", may_fail=True)
     measure_lifts(graph, example)
+
+
+def _wide(example: Tensor) -> Tensor:
+    """Images of three times the spread of the example: more of a network fires on them."""
+    generator = torch.Generator().manual_seed(1)
+    spread = 3 * float(example.std(correction=0)) or 1.0
+    return torch.randn(example.shape, generator=generator).to(example) * spread + example.mean()
 
 
 class _Check:
