@@ -120,6 +120,10 @@ _ACTIVATIONS = {
     "prelu": lambda n, x: n.head(n.prelu(n.conv(x))),
     "abs": lambda n, x: n.head(n.conv(x).abs()),
     "clip from below zero": lambda n, x: n.head(n.conv(x).clamp(-0.3, 0.4)),
+    "clip of each channel": lambda n, x: n.head(
+        n.conv(x).clamp(torch.tensor([-0.2, 0, 0.1, -1]).view(4, 1, 1), torch.tensor([0.3, 0.5, 0.4, 1]).view(4, 1, 1))
+    ),
+    "randomised slope": lambda n, x: n.head(F.rrelu(n.conv(x))),
     "clip from above": lambda n, x: n.head(n.conv(x).clamp(max=0.2)),
     "clip from below": lambda n, x: n.head(n.conv(x).clamp(min=0.1)),
     "hardtanh": lambda n, x: n.head(F.hardtanh(n.conv(x))),

@@ -139,12 +139,6 @@ _REFUSED = {
     "pass training=self.training": {
         "dropout that is always on": ("dropout that is always on", lambda n, x: n.head(F.dropout(n.conv(x)))),
     },
-    "use one number for all neurons": {
-        "clip per channel": (
-            "clamp with limits that are no numbers",
-            lambda n, x: n.head(torch.clamp(n.conv(x), n.low, n.high)),
-        ),
-    },
     "use a higher upper limit": {
         "clip to nothing": (
             "clamp with upper limit 0 and lower limit 0",

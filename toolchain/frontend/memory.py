@@ -41,7 +41,20 @@ def taken(self: Tensor, places: Tensor) -> Tensor:
     return self.flatten()[places.flatten()].reshape(places.shape)
 
 
-def rewritten(self: Tensor, source: Tensor, places: Tensor) -> Tensor:
-    """``self`` with the elements of ``source`` where ``places`` names one."""
-    taken = source.flatten()[places.clamp(min=0).flatten()].reshape(places.shape)
-    return torch.where(places >= 0, taken, self)
+def shared_with(tensor: Tensor, source: Tensor) -> tuple[Tensor, Tensor]:
+    """Where two tensors lie on the same memory: numbers of the elements in the one and in the other, in pairs."""
+    memory = positions(source).flatten()
+    if tensor.is_contiguous():
+        number = torch.arange(len(memory))
+        here = (memory >= tensor.storage_offset()) & (memory < tensor.storage_offset() + tensor.numel())
+        return memory[here] - tensor.storage_offset(), number[here]
+    places = places_in(tensor, memory).flatten()
+    own = (places >= 0).nonzero().flatten()
+    return own, places[own]
+
+
+def rewritten(self: Tensor, source: Tensor, at: Tensor, of: Tensor) -> Tensor:
+    """``self`` with elements ``of`` the source at the places ``at``."""
+    flat = self.flatten().clone()
+    flat[at] = source.flatten()[of].to(flat.dtype)
+    return flat.reshape(self.shape)

@@ -25,7 +25,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map
 
 from spikec.errors import ConversionError
-from spikec.frontend.memory import geometry, places_in, positions, rewritten, storage, taken
+from spikec.frontend.memory import geometry, places_in, positions, rewritten, shared_with, storage, taken
 from spikec.frontend.module_names import module_names
 from spikec.frontend.obstacles import Obstacle
 from spikec.frontend.own_operators import OWN
@@ -276,10 +276,10 @@ class _Recorder(TorchDispatchMode):
                 self._ids[id(tensor)] = number
                 continue
             with self.pause():
-                places = places_in(tensor, positions(source))
-            if not bool((places >= 0).any()):
+                at, of = shared_with(tensor, source)
+            if not len(at):
                 continue
-            arguments = {"self": Ref(self._ids[id(tensor)]), "source": Ref(number), "places": places}
+            arguments = {"self": Ref(self._ids[id(tensor)]), "source": Ref(number), "at": at, "of": of}
             step = Step(REWRITTEN, rewritten, arguments, [], self._place())
             self.recording.steps.append(step)
             step.results = [self._number_of_view(tensor)]

@@ -23,8 +23,10 @@ def rectified(b: Builder, call: Call, value: Value, bound: float | None = None) 
 
 def clipped(b: Builder, call: Call, low: Any, high: Any) -> Value:
     """``clip(x, low, high)``: shifted so that it starts at zero."""
-    least, most = (_limit(each, call.step.name) for each in (low, high))
     value = call.value()
+    if any(isinstance(each, Tensor) and each.numel() > 1 for each in (low, high)):
+        return _clipped_apart(b, call, value, low, high)
+    least, most = (_limit(each, call.step.name) for each in (low, high))
     if least is None:
         if most is None:
             return value
@@ -37,6 +39,20 @@ def clipped(b: Builder, call: Call, low: Any, high: Any) -> Value:
         value = with_constants(b, call, value, None, torch.tensor(-least).double())
     found = rectified(b, call, value, None if most is None else most - least)
     return with_constants(b, call, found, None, torch.tensor(least).double()) if least else found
+
+
+def _clipped_apart(b: Builder, call: Call, value: Value, low: Any, high: Any) -> Value:
+    """Limits that differ between channels or places: ``low + (high - low) * clip((x - low) / (high - low), 0, 1)``."""
+    least, most = constant(low), constant(high)
+    if least is None or most is None:
+        raise RefusalError(
+            f"{call.step.name} with a limit for some, on one side only", "give both limits, or one number"
+        )
+    reach = most - least
+    if not bool((reach > 0).all()):
+        raise RefusalError(f"{call.step.name} with an upper limit below the lower one", "use a higher upper limit")
+    raised = with_constants(b, call, with_constants(b, call, value, None, -least), 1 / reach, None)
+    return with_constants(b, call, with_constants(b, call, rectified(b, call, raised, 1.0), reach, None), None, least)
 
 
 def _mirrored(b: Builder, call: Call, value: Value, most: float) -> Value:
@@ -126,6 +142,15 @@ def magnitude(b: Builder, call: Call) -> Any:
 @handles("leaky_relu")
 def leaky_relu(b: Builder, call: Call) -> Any:
     return _two_sided(b, call, torch.tensor(-float(call["negative_slope"])).double())
+
+
+@handles("rrelu_with_noise")
+def rrelu(b: Builder, call: Call) -> Any:
+    """In eval mode a leaky ReLU of the mean slope."""
+    if call.given.get("training"):
+        raise RefusalError("RReLU in training mode", "call eval() on the network")
+    slope = (float(call["lower"]) + float(call["upper"])) / 2
+    return _two_sided(b, call, torch.tensor(-slope).double())
 
 
 @handles("_prelu_kernel", "prelu")

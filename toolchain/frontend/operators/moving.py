@@ -55,8 +55,8 @@ def copied(b: Builder, call: Call) -> Any:
 @handles(REWRITTEN)
 def written_elsewhere(b: Builder, call: Call) -> Any:
     """A tensor of which another view was written into."""
-    places: Tensor = call["places"]
-    return _moved(b, call, [call["self"], call["source"]], lambda given, _: rewritten(given[0], given[1], places))
+    at, of = call["at"], call["of"]
+    return _moved(b, call, [call["self"], call["source"]], lambda given, _: rewritten(given[0], given[1], at, of))
 
 
 @handles(TAKEN)

@@ -21,7 +21,7 @@ _REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
     "tanh": (("tanh",), _ACTIVATION),
     "GELU": (("gelu",), _ACTIVATION),
     "SiLU or Mish": (("silu", "mish", "hardswish", "glu"), _ACTIVATION),
-    "an activation with negative values": (("elu", "selu", "celu", "rrelu_with_noise"), _ACTIVATION),
+    "an activation with negative values": (("elu", "selu", "celu"), _ACTIVATION),
     "a smooth activation": (("softplus", "exp", "expm1", "erf", "sin", "cos"), _ACTIVATION),
     "rounding": (("round", "ceil", "trunc", "frac", "floor_divide", "remainder", "fmod",
                   "fake_quantize_per_tensor_affine_cachemask"), _STAIRS),
