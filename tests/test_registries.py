@@ -110,6 +110,7 @@ def test_no_kind_is_named_as_text_outside_its_home():
     pattern = re.compile("|".join(f"[\"']{name}[\"']" for name in kinds()))
     homonyms = {"toolchain/conversion/methods/graded.py", "targets/lava/plan.py", "targets/lava/options.py"}
     homonyms |= {"targets/lava/alignment.py", "targets/lava/paths.py", "targets/lava/program.py"}
+    homonyms |= {"targets/lava/connected.py"}
     homonyms |= {"targets/netx/program.py", "targets/netx/stock.py", "toolchain/cli/advise.py"}
     homonyms |= {f"toolchain/advising/{name}.py" for name in ("picture", "portfolio", "trials")}  # a purpose
     found = []
