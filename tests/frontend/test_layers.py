@@ -25,6 +25,12 @@ from spikec.training import ClipFloorShift, initialise_thresholds, replace_relu
 X = torch.rand(3, 1, 8, 8)
 
 
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    """The same weights and dropouts in whatever order tests run."""
+    torch.manual_seed(0)
+
+
 class Calls(nn.Module):
     """Every spelling that export takes, one of them in place with its result thrown away."""
 
@@ -56,7 +62,7 @@ def test_activations_become_layers() -> None:
 def test_dropout_still_depends_on_the_mode() -> None:
     with pytest.warns(UserWarning, match="left out"):
         made = with_layers(Calls(), X)
-    assert not torch.equal(made.train()(X), made(X))
+    assert len({made.train()(X).sum().item() for _ in range(8)}) > 1
     assert torch.equal(made.eval()(X), made(X))
     model = Calls()
     with pytest.warns(UserWarning, match="max pool"):
@@ -114,7 +120,7 @@ def test_noise_in_training_stays() -> None:
         warnings.simplefilter("error")
         made = with_layers(Noisy(), X)
     assert torch.equal(made.eval()(X), made(X))
-    assert not torch.equal(made.train()(X), made(X))
+    assert len({made.train()(X).sum().item() for _ in range(8)}) > 1
 
 
 def test_other_activations_in_training() -> None:
@@ -158,7 +164,7 @@ def test_both_ways_to_call_dropout_train_in_the_evaluation_form() -> None:
         made = with_layers(Other(), X)
     for way in (0, 1):
         made.original.way = way
-        assert not torch.equal(made.train()(X), made(X))
+        assert len({made.train()(X).sum().item() for _ in range(8)}) > 1
         assert torch.equal(made.eval()(X), made(X))
 
 

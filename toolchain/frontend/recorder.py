@@ -170,7 +170,8 @@ class _Recorder(TorchDispatchMode):
             func, name, written = taken, TAKEN, []
         step = Step(name if name.startswith("__") else name.rstrip("_"), func, arguments, [], place, random)
         self.recording.steps.append(step)
-        targets = written or list(tree_flatten(result)[0])
+        targets = list(tree_flatten(result)[0])
+        targets += [each for each in written if not any(each is target for target in targets)]
         step.results = [self._number(each) if isinstance(each, Tensor) else None for each in targets]
         for tensor in written:
             self._wrote(tensor, before)
