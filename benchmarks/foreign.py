@@ -103,7 +103,7 @@ def examine(name: str, lower: bool) -> dict[str, str]:
         kinds = Counter(line.split(": ")[-2] for line in str(error).splitlines()[1:] if line.count(": ") > 1)
         return {"name": name, "outcome": "refused", "why": ", ".join(kinds)}
     except tc.ToolchainError as error:
-        return {"name": name, "outcome": "refused", "why": str(error).splitlines()[0]}
+        return {"name": name, "outcome": "refused", "why": str(error).splitlines()[0].split("): ")[-1]}
     seconds = time.process_time() - start
     others = torch.randn(2, *shape)
     with torch.no_grad():
