@@ -13,6 +13,7 @@ from torch.overrides import TorchFunctionMode
 from spikec.errors import ConversionError
 from spikec.frontend.calls import succeeding, tensors_in, weights_of
 from spikec.frontend.modes import evaluating
+from spikec.frontend.running import require_module
 
 _HOOKS = (
     "_forward_hooks",
@@ -64,12 +65,9 @@ class DetachedCopies(TorchFunctionMode):
 def require_network(model: nn.Module) -> None:
     """Raises :class:`ConversionError` for what is no network, has no Python code that could run under our eyes, or has
     no weights yet."""
-    if not isinstance(model, nn.Module):
-        raise ConversionError(f"expected a torch.nn.Module, got {type(model).__name__}")
+    require_module(model)
     if isinstance(model, torch.jit.ScriptModule):
         raise ConversionError("a scripted module has no Python code to trace; pass the network it was made from")
-    if any(isinstance(p, nn.parameter.UninitializedParameter) for p in model.parameters()):
-        raise ConversionError("the network has lazy layers without weights; run it on an image once")
 
 
 def copied(model: nn.Module, example: Tensor | None = None) -> Copied:

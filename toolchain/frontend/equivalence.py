@@ -25,12 +25,9 @@ from spikec.frontend.own_operators import is_own_operator
 from spikec.frontend.recorder import record, users_line
 from spikec.frontend.recording import Recording
 from spikec.frontend.running import Runner
-from spikec.frontend.same import draws
+from spikec.frontend.same import TOLERANCE, draws
 from spikec.frontend.schemas import results_of
 
-#: Relative to the largest output. Folding in float32 costs some 1e-6 on common networks; where it costs more, float64
-#: decides.
-_TOLERANCE = 1e-4
 _FINE = 2**20
 
 
@@ -77,9 +74,10 @@ class _Check:
     def __call__(self, images: Tensor, what: str, *, may_fail: bool = False) -> None:
         measure_lifts(self._graph, images)  # what is measured differs between images, and that is no difference
         error = self._error(images, torch.float32, what, may_fail)
-        if _TOLERANCE < error < math.inf and self._repeats(images):
+        # Folding in float32 costs some 1e-6 on common networks; where it costs more, float64 decides.
+        if TOLERANCE < error < math.inf and self._repeats(images):
             error = self._error(images, torch.float64, what, may_fail)
-        if error > _TOLERANCE:
+        if error > TOLERANCE:
             raise ConversionError(
                 f"what was recorded differs from the network on {what} (relative error {error:.2g})"
                 f"{self._where(images)}: something there depends on values, on chance or on the size of the "
@@ -90,7 +88,7 @@ class _Check:
         """Whether the network gives the same twice: else chance decides, and precision explains nothing."""
         runner = self._runners[torch.float32]
         first, second = (_by_name(runner(runner.given(images), (_Fine(self._floors),))) for _ in range(2))
-        return all(_gap(first[name], second[name]) <= _TOLERANCE for name in first)
+        return all(_gap(first[name], second[name]) <= TOLERANCE for name in first)
 
     def _where(self, images: Tensor) -> str:
         """Where the network first differs from what was recorded, as far as it can be found out."""
@@ -108,7 +106,7 @@ class _Check:
             if expected is None or expected.numel() != value.numel():
                 continue
             error = (value.reshape(expected.shape) - expected).abs().max() / expected.abs().max().clamp(min=1e-30)
-            if float(error) > _TOLERANCE:
+            if float(error) > TOLERANCE:
                 return f", first at {node.meta['where']}"
         return ""
 

@@ -58,11 +58,9 @@ def picked(b: Builder, call: Call, value: Value) -> Picked:
         end = begin + b.batch * size
         here = (rows >= begin) & (rows < end)
         image, element = (rows - begin) // size, (rows - begin) % size
-        if not bool(((image == torch.arange(b.batch)[:, None]) | ~here).all()):
-            raise _MIXED
-        if not bool((here == here[:1]).all()) or not bool(
-            (torch.where(here, element, 0) == torch.where(here, element, 0)[:1]).all()
-        ):
+        element = torch.where(here, element, 0)
+        of_itself = bool(((image == torch.arange(b.batch)[:, None]) | ~here).all())
+        if not (of_itself and bool((here == here[:1]).all()) and bool((element == element[:1]).all())):
             raise _MIXED
         if bool(here.any()):
             found.append((source, here[0], element[0]))

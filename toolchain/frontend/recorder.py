@@ -14,7 +14,6 @@ import sysconfig
 from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -32,11 +31,8 @@ from spikec.frontend.own_operators import OWN
 from spikec.frontend.recording import Place, Recording, Ref, Step
 from spikec.frontend.running import Runner
 from spikec.frontend.schemas import bound, composite, results_of, written_by
+from spikec.frontend.sites import NOT_USERS
 
-_TORCH = str(Path(torch.__file__).parent / "_")[:-1]  # with the separator, so that torchvision does not match
-_ROOM = Path(__file__).parent
-#: Where code that runs on behalf of the user's lies; models of the zoo are the user's.
-_NOT_USERS = (_TORCH, str(_ROOM), str(_ROOM.parent / "training"), "<")
 _LIBRARY = sysconfig.get_paths()["stdlib"]
 #: Their operators read numbers out of a tensor: what follows may depend on them.
 _READERS = {
@@ -93,7 +89,7 @@ def users_line(frame: FrameType | None) -> str:
 
 def _is_users(path: str) -> bool:
     own = path.startswith(_LIBRARY) and "site-packages" not in path
-    return not own and not path.startswith(_NOT_USERS)
+    return not own and not path.startswith((*NOT_USERS, "<"))
 
 
 def _required(model: nn.Module) -> int:

@@ -14,7 +14,7 @@ from spikec.frontend.calls import tensors_in
 
 Outputs: TypeAlias = list[Tensor]
 #: Of differences, relative to the largest output.
-_TOLERANCE = 1e-4
+TOLERANCE = 1e-4
 
 
 def draws(example: Tensor) -> list[Tensor]:
@@ -44,7 +44,7 @@ def require_same(
         ours, theirs = (_of_layers(run, network, each) for run, network in zip((expected, found), watched, strict=True))
         for (_, a), (name, b) in zip(ours, theirs, strict=False):
             error = _gap(a, b)
-            if error is None or error > _TOLERANCE:
+            if error is None or error > TOLERANCE:
                 raise ConversionError(
                     f"{what} computes something else than the network from layer {name} on ({problem})"
                 )
@@ -72,7 +72,7 @@ def difference(wanted: list[Outputs | None], found: Callable[..., Any], images: 
         error = _gap(expected, _run(found, each))
         if error is None:
             return f"other shapes on {kind}"
-        if error > _TOLERANCE:
+        if error > TOLERANCE:
             return f"relative error {error:.2g} on {kind}"
     return None
 

@@ -18,7 +18,7 @@ Site: TypeAlias = tuple[str, ...]
 _TORCH = str(Path(torch.__file__).parent / "_")[:-1]  # with the separator, so that torchvision does not match
 _ROOM = Path(__file__).parent
 #: Where code lies that is not the user's; networks of the zoo are.
-_NOT_USERS = (_TORCH, *(str(room / "_")[:-1] for room in (_ROOM, _ROOM.parent / "training")), "<frozen")
+NOT_USERS = (_TORCH, *(str(room / "_")[:-1] for room in (_ROOM, _ROOM.parent / "training")), "<frozen")
 _CALL = nn.Module._call_impl.__code__
 _CHECKPOINT = str(Path("torch") / "utils" / "checkpoint.py")
 
@@ -87,6 +87,6 @@ def failed_line(error: BaseException) -> str:
 def _line(code: CodeType) -> str:
     """``file:function`` of the user's code; empty for torch's and our own."""
     path = code.co_filename
-    if path.startswith(_NOT_USERS):
+    if path.startswith(NOT_USERS):
         return ""
     return f"{Path(path).name}:{code.co_name}"

@@ -48,16 +48,14 @@ def mean(b: Builder, call: Call) -> Any:
 
 def _windows(b: Builder, call: Call, value: Value, factor: float) -> Value | None:
     """A sum over rows, columns, both or the channels of an image, as a pool or a 1 x 1 convolution."""
-    if len(value.sources) != 1:
+    if len(value.sources) != 1 or value.scale is not None or value.shift is not None:
         return None
     (source,) = value.sources
     shape = b.shape(source)
-    if len(shape) != 3 or (value.index is None and value.scale is None and math.prod(shape) == 1):
+    if len(shape) != 3 or (value.index is None and math.prod(shape) == 1):
         return None
     whole = torch.arange(1, b.batch * math.prod(shape) + 1).reshape(b.batch, *shape)
     if value.index is not None and value.index.numel() != whole.numel():
-        return None
-    if value.scale is not None or value.shift is not None:
         return None
     index = value.places().reshape(b.batch, -1, value.shape[-1])
     for axes in ((2, 3), (3,), (2,), (1,)):

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from spikec.frontend.builder import HANDLERS, Builder, Call, handles
+from spikec.frontend.builder import Builder, Call, handles
 from spikec.frontend.obstacles import RefusalError
 from spikec.frontend.operators.arithmetic import NONLINEAR
 
@@ -56,7 +56,7 @@ _REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
     "a nonlinear function": (("square", "sqrt", "log", "log1p", "reciprocal", "sign", "addcmul", "addcdiv"), NONLINEAR),
     "a comparison or selection": (
         ("gt", "lt", "ge", "le", "eq", "ne", "any", "all", "isnan", "isinf", "isfinite", "logical_not", "logical_and",
-         "bitwise_and", "bitwise_not", "sort"),
+         "bitwise_and", "bitwise_not"),
         "select with ReLU or a clip instead",
     ),
     "an embedding": (("embedding", "embedding_bag"), "feed images"),
@@ -104,4 +104,4 @@ def _refuser(operation: str, hint: str) -> Any:
 
 
 for _operation, (_names, _hint) in _REFUSED.items():
-    handles(*(name for name in _names if name not in HANDLERS))(_refuser(_operation, _hint))
+    handles(*_names)(_refuser(_operation, _hint))

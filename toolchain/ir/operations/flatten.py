@@ -2,43 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import nir
 import numpy as np
 
-from spikec.ir.operations.base import Linear, Mask, register
+from spikec.ir.operations.base import register
 from spikec.ir.operations.boxes import Box, unflattened
 from spikec.ir.operations.fields import flat_size, misfit
-from spikec.ir.types import Int64, Shape
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from spikec.ir.operations.reshaping import Reshaping
+from spikec.ir.types import Shape
 
 
 @register
 @dataclass(frozen=True)
-class Flatten(Linear):
+class Flatten(Reshaping):
     """Reads its sources as one vector: channel after channel, row after row."""
 
-    nir_node: ClassVar[type] = nir.Flatten
-    hashed: ClassVar[tuple[str, ...]] = ()
-    exact: ClassVar[tuple[str, ...]] = ()
     word: ClassVar[str] = "flatten"
-    adds: ClassVar[bool] = False
-    rearranges: ClassVar[bool] = True
-
-    @property
-    def window(self) -> int:
-        return 1
-
-    def apply(self, x: Tensor, weight: Tensor | None = None) -> Tensor:
-        return x.reshape(x.shape[0], *self.output_shape)
-
-    def pull_back(self, after: Int64, mask: Mask | None = None) -> Int64:
-        return after.reshape(self.input_shape)
 
     def field(self, box: Box) -> Box:
         return unflattened(self.input_shape, box[0])
@@ -54,11 +36,6 @@ class Flatten(Linear):
             if own != shape:
                 raise misfit(name, f"declares input {own}, its source has shape {shape}")
         return cls(name, sources, shape, (flat_size(shape),))
-
-    @classmethod
-    def problems(cls, node: Any, typed: bool) -> Iterator[str]:
-        if (node.start_dim, node.end_dim) != (0, -1):
-            yield "flatten must take all axes (start_dim 0, end_dim -1)"
 
     @property
     def title(self) -> str:

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import nir
 import numpy as np
 
 from spikec.ir.metadata import KEY, metadata_of
-from spikec.ir.operations.base import Linear, Mask, register
+from spikec.ir.operations.base import register
 from spikec.ir.operations.boxes import Box
 from spikec.ir.operations.fields import flat_size, misfit, whole_numbers
-from spikec.ir.types import Int64, Shape
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from spikec.ir.operations.reshaping import Reshaping
+from spikec.ir.types import Shape
 
 
 @register
 @dataclass(frozen=True)
-class Unflatten(Linear):
+class Unflatten(Reshaping):
     """Reads a vector as an image: channel after channel, row after row. Behind an affine map, whose outputs are the
     neurons of an image.
 
@@ -29,23 +27,8 @@ class Unflatten(Linear):
     this: a reader that knows nothing of it sees a vector where neurons have the shape of an image.
     """
 
-    nir_node: ClassVar[type] = nir.Flatten
     variant: ClassVar[str] = "unflatten"
-    hashed: ClassVar[tuple[str, ...]] = ()
-    exact: ClassVar[tuple[str, ...]] = ()
     word: ClassVar[str] = "unflatten"
-    adds: ClassVar[bool] = False
-    rearranges: ClassVar[bool] = True
-
-    @property
-    def window(self) -> int:
-        return 1
-
-    def apply(self, x: Tensor, weight: Tensor | None = None) -> Tensor:
-        return x.reshape(x.shape[0], *self.output_shape)
-
-    def pull_back(self, after: Int64, mask: Mask | None = None) -> Int64:
-        return after.reshape(self.input_shape)
 
     def field(self, box: Box) -> Box:
         first = np.ravel_multi_index([low for low, _ in box], self.output_shape)
@@ -70,8 +53,7 @@ class Unflatten(Linear):
 
     @classmethod
     def problems(cls, node: Any, typed: bool) -> Iterator[str]:
-        if (node.start_dim, node.end_dim) != (0, -1):
-            yield "flatten must take all axes (start_dim 0, end_dim -1)"
+        yield from super().problems(node, typed)
         if not whole_numbers(metadata_of(node).get("output_size"), 1, (3,)):
             yield "output_size must be three positive integers: channels, rows, columns"
 
