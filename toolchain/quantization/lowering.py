@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -25,7 +25,7 @@ from spikec.ir.coding import Encoding
 from spikec.ir.names import Names
 from spikec.quantization.changes import lost
 from spikec.quantization.choices import choose, source_gains
-from spikec.quantization.currents import READOUT, Wiring, float64, wiring
+from spikec.quantization.currents import READOUT, float64, wiring
 from spikec.quantization.frames import on_frames
 from spikec.quantization.kernels import Float64
 from spikec.quantization.maps import Current
@@ -98,17 +98,14 @@ def lower(
         network = on_frames(network, frames)
     form = load_format(format)
     found = _within_range(network, precision, form)
-    graph = found.graph
-    trained = isinstance(precision, Int8) and bool(precision.units)
-    for check in (partial(require, graph, form, found.ranges), partial(_check_range, found, form, trained)):
-        try:
-            check()
-        except (DoesNotFit, RangeError) as error:
-            if not force:
-                raise
-            warnings.warn(f"written all the same: {error}", stacklevel=2)
-    if found.coarser:
-        listed = ", ".join(f"{name} {factor:g} times" for name, factor in found.coarser.items())
+    for error in _misfits(found, form, isinstance(precision, Int8) and bool(precision.units)):
+        if not force:
+            raise error
+        warnings.warn(f"written all the same: {error}", stacklevel=2)
+    graph, coarser = found.graph, found.coarser
+    del found  # its ranges are numbers for every neuron
+    if coarser:
+        listed = ", ".join(f"{name} {factor:g} times" for name, factor in coarser.items())
         warnings.warn(
             f"T = {network.timesteps}: numbers would overflow with units as fine as the weights allow, so units are "
             f"coarser ({listed}) and weights there have fewer bits",
@@ -122,6 +119,15 @@ def lower(
     built = build(graph)
     decode(built)
     return built
+
+
+def _misfits(made: _Ranged, form: NumberFormat, trained: bool) -> Iterator[DoesNotFit | RangeError]:
+    """What the format cannot hold: numbers of the graph, then membranes on the example images."""
+    for check in (partial(require, made.graph, form, made.ranges), partial(_check_range, made, form, trained)):
+        try:
+            check()
+        except (DoesNotFit, RangeError) as error:
+            yield error
 
 
 def _large_matrices(graph: ig.IntegerGraph) -> list[tuple[str, int, int]]:
@@ -160,11 +166,12 @@ def _within_range(network: SpikingNetwork, precision: Precision, form: NumberFor
     """The integer graph, with coarser units where membranes leave the format's range on the example images, or, with
     several spikes per step, where the input of one step may leave it. The finest graph where that does not help, or
     where the weights were trained with their units."""
-    wires = wiring(network)
     coarser: dict[str, float] = {}
     finest: _Ranged | None = None
     for _ in range(_ATTEMPTS):
-        graph = integer_graph(network, precision, form, coarser, wires)
+        # The wiring holds all weights in float64: it is composed again where another attempt is needed, and not kept
+        # beside the ranges, which are as large.
+        graph = integer_graph(network, precision, form, coarser)
         ranges = bounds(graph)
         made = _Ranged(graph, ranges, dict(coarser), _overflows(graph, form, ranges, network))
         finest = finest or made
@@ -180,15 +187,11 @@ def _within_range(network: SpikingNetwork, precision: Precision, form: NumberFor
 
 
 def integer_graph(
-    network: SpikingNetwork,
-    precision: Precision,
-    form: NumberFormat,
-    coarser: Mapping[str, float] | None = None,
-    wires: Wiring | None = None,
+    network: SpikingNetwork, precision: Precision, form: NumberFormat, coarser: Mapping[str, float] | None = None
 ) -> ig.IntegerGraph:
     """The integer graph of a converted network, before anything is checked. ``coarser``: factors, by population, by
-    which units are larger than they would be. ``wires``: the wiring of the network, where it is known."""
-    wires = wires or wiring(network)
+    which units are larger than they would be."""
+    wires = wiring(network)
     coding = network.input_range
     names = Names({"input", "output", READOUT, *wires.readouts, *network.neurons, *wires.pools})
     encoding: Encoding = "constant" if network.frames is None else "sequence"
