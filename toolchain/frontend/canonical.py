@@ -16,7 +16,7 @@ from spikec.errors import ConversionError
 from spikec.frontend.builder import HANDLERS, Builder, Call
 from spikec.frontend.concatenations import activate_parts
 from spikec.frontend.equivalence import require_equal
-from spikec.frontend.final import DROPPED, drop_final
+from spikec.frontend.final import drop_final, keep_dropped
 from spikec.frontend.max_places import settle_max_pools
 from spikec.frontend.modules import Lift, Lower
 from spikec.frontend.obstacles import Obstacle, RefusalError, refuse
@@ -57,8 +57,7 @@ def canonicalize(model: nn.Module, example: Tensor) -> fx.GraphModule:
     refuse(builder.obstacles)
     builder.graph.output(output)
     graph: fx.GraphModule = fx.GraphModule(builder.root, builder.graph).eval()
-    if left_out:
-        graph.meta[DROPPED] = [each.said for each in left_out]
+    keep_dropped(graph, left_out)
     if builder.recognised:
         graph.meta[RECOGNISED] = builder.recognised
         warnings.warn(
