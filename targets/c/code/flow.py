@@ -11,7 +11,7 @@ from spikec.ir.coding import InputNode
 from spikec.ir.delays import most
 from spikec.ir.graph import Delayed, IntegerGraph, Node, Population, Readout
 from spikec.ir.kinds import Maximum
-from spikec.ir.operations import MaxPool, Operation
+from spikec.ir.operations import MaxPool, Operation, SumPool
 from spikec.ir.operations.reshaping import Reshaping
 from spikec.ir.pools import memoryless
 from spikec.ir.walks import groups
@@ -99,8 +99,9 @@ class Flow:
         size = math.prod(node.output_shape)
         at = self.buffer(node, f"{self.part[0]}_{code.ids[node.name]}", ctype, "sums")
         sink = Sink(self.plane(at, size), ctype, node.output_shape)
+        pooled = sources[0].sender if isinstance(node, SumPool) and len(sources) == 1 else None
         self.views[node.name] = View(
-            sink.at, ctype, reach.low, reach.high, node.output_shape, order_of(node.output_shape)
+            sink.at, ctype, reach.low, reach.high, node.output_shape, order_of(node.output_shape), pooled
         )
         return [self.clear(sink), *self.added(node, sink)]
 
@@ -201,17 +202,21 @@ class Flow:
         order = order_of(node.shape)
         late = np.array(node.steps, np.int64)
         table, _ = code.tables.array(
-            f"late_{code.ids[node.name]}", late if order is None else late[order], f"{node.name}: steps that each is late"
+            f"late_{code.ids[node.name]}",
+            late if order is None else late[order],
+            f"{node.name}: steps that each is late",
         )
         at = self.buffer(node, f"late_{code.ids[node.name]}", ctype, "what is heard now")
         self.views[node.name] = View(at, ctype, low, high, node.shape, order, node.of)
         function, text = code.name("hear", code.ids[node.name]), code.functions
         text.comment(f"{node.name}: what each neuron of {node.of} sent as many steps before as it is late")
-        with text.function(
-            f"static void {function}(const {ctype} *restrict ring, const int32_t step, {ctype} *restrict a)"
+        with (
+            text.function(
+                f"static void {function}(const {ctype} *restrict ring, const int32_t step, {ctype} *restrict a)"
+            ),
+            text.loop("n", size),
         ):
-            with text.loop("n", size):
-                text.line(f"a[n] = ring[(step + {slots} - {table}[n]) % {slots} * {size} + n];")
+            text.line(f"a[n] = ring[(step + {slots} - {table}[n]) % {slots} * {size} + n];")
         return [f"{function}({ring}, s->step % {slots}, {at});"]
 
 

@@ -12,12 +12,14 @@ from spikec.ir.outputs import has_classes
 from spikec.ir.types import TIMESTEPS_MAX
 from spikec.targets.c.code.choices import Choices
 from spikec.targets.c.code.context import Context
+from spikec.targets.c.code.encoding import write_encode
 from spikec.targets.c.code.header import introduction, write_header
 from spikec.targets.c.code.layout import order_of
 from spikec.targets.c.code.network import Schedule, Stage, scheduled
-from spikec.targets.c.code.encoding import write_encode
+from spikec.targets.c.code.rows import VECTORS
 from spikec.targets.c.code.source import Memory, Source
 from spikec.targets.c.code.text import Text, c_name
+from spikec.targets.c.code.weights import UNPACKING
 
 
 def generate(graph: IntegerGraph, name: str = "net", choices: Choices | None = None) -> Source:
@@ -29,7 +31,9 @@ def generate(graph: IntegerGraph, name: str = "net", choices: Choices | None = N
     chosen = choices or Choices()
     if graph.sequences and chosen.longest is not None:
         if not 1 <= chosen.longest <= TIMESTEPS_MAX:
-            raise DataError(f"longest={chosen.longest!r} is not possible; give the most steps of a sequence, at least 1")
+            raise DataError(
+                f"longest={chosen.longest!r} is not possible; give the most steps of a sequence, at least 1"
+            )
         graph = graph.lasting(chosen.longest)
     prefix = c_name(name)
     code = Context(graph, prefix, chosen)
@@ -40,6 +44,12 @@ def generate(graph: IntegerGraph, name: str = "net", choices: Choices | None = N
     introduction(body, code, run)
     body.verbatim(f'#include "{prefix}.h"\n\n{_HOOKS.replace("NAME", prefix)}\n')
     body.verbatim(f"#ifdef {prefix}_STATIC\n{prefix}_state {prefix}_memory;\n#endif\n")
+    for bits in sorted(code.packed):
+        body.comment(f"Number o of a row of {bits}-bit numbers")
+        body.verbatim(UNPACKING[bits] + "\n")
+    if chosen.vectors:
+        body.comment("Vectors of numbers, an extension of gcc and clang")
+        body.verbatim(VECTORS)
     body.verbatim(str(code.tables.text))
     body.verbatim(str(code.functions))
     body.verbatim(str(text))

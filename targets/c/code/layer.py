@@ -137,16 +137,15 @@ class Charged:
     the sums would save nothing.
     """
 
-    def __init__(self, layer: Layer, *, settled: tuple[int, int], direct: bool = True) -> None:
-        """``settled``: range of the membrane between steps. ``direct``: sums may go into the membranes."""
+    def __init__(self, layer: Layer, *, settled: tuple[int, int]) -> None:
+        """``settled``: range of the membrane between steps."""
         self.layer = layer
         (low, high), (least, most) = settled, layer.driven
         v_type = holding(low, high, signed=True)
         z_type = holding(least, most, signed=True)
         together = holding(low + least, high + most, signed=True)
-        self.direct = direct and layer.has_driven and (
-            together == v_type or size_of(z_type) >= size_of(together)
-        )
+        saves = layer.code.choices.vectors and size_of(z_type) < size_of(together)
+        self.direct = layer.has_driven and not saves and (together == v_type or size_of(z_type) >= size_of(together))
         self.v_type = together if self.direct else v_type
         self.v = layer.keep("v", self.v_type, "membranes")
         self.z = None
@@ -178,7 +177,7 @@ class Charged:
     def charge(self, text: Text, *, m_type: str = "") -> None:
         """The line ``m = v + z``. ``m_type``: a wider type for it."""
         steady = self.arriving_steadily()
-        terms = [f"v[n]", *(["z[n]"] if self.z is not None else []), *([steady] if steady else [])]
+        terms = ["v[n]", *(["z[n]"] if self.z is not None else []), *([steady] if steady else [])]
         ctype = m_type or self.m_type
         cast = f"({ctype})" if ctype == "int64_t" else ""
         text.line(f"const {ctype} m = ({ctype})({cast}{' + '.join(terms)});")

@@ -28,7 +28,10 @@ def _received(layer: Layer, image: Flow, driven: Flow, kept: bool) -> tuple[Line
     else:
         low = high = constant
     first = int(np.min(low)), int(np.max(high))
-    within = min(first[0] + layer.driven[0], *(e[0] for e in ends)), max(first[1] + layer.driven[1], *(e[1] for e in ends))
+    within = (
+        min(first[0] + layer.driven[0], *(e[0] for e in ends)),
+        max(first[1] + layer.driven[1], *(e[1] for e in ends)),
+    )
     v_type = holding(*within, signed=True)
     about = f"{node.name}: membranes"
     station = None if kept else layer.station

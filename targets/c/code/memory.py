@@ -46,9 +46,7 @@ class State:
         """A member is still used at ``station``."""
         member = self.members[name]
         if member.dies is not None and station > member.dies:
-            self.members[name] = Member(
-                member.name, member.ctype, member.count, member.about, member.born, station
-            )
+            self.members[name] = Member(member.name, member.ctype, member.count, member.about, member.born, station)
 
     @property
     def kept(self) -> list[Member]:

@@ -132,7 +132,9 @@ def _population(code: Context, node: Population, image: Flow, driven: Flow, foun
             lines = [driven.clear(sink), *driven.added(node, sink)]
         stage = Stage(node.name, [*lines, hook], graph.emission_steps)
     elif graph.schedule == "layerwise":
-        stage = Stage(node.name, [*emitting(Layer(code, node, driven.stations[node.name]), image, driven, ctype, at), hook], 1)
+        stage = Stage(
+            node.name, [*emitting(Layer(code, node, driven.stations[node.name]), image, driven, ctype, at), hook], 1
+        )
     else:
         layer = Layer(code, node, driven.stations[node.name])
         firing = FIRE(node.neuron)(layer, ctype)
@@ -207,5 +209,3 @@ def _start(layer: Layer) -> Lines:
     with text.function(f"static void {function}({member.ctype} *restrict v)"), layer.each(text, start):
         text.line(f"v[n] = ({member.ctype}){start.at};")
     return [f"{function}({code.state.at(member.name)});"]
-
-

@@ -33,7 +33,9 @@ Fire = Callable[[Layer, str], Firing]
 #: Pipelined: from a layer and the type of its emissions.
 FIRE: Implementations[Fire] = Implementations("rule to fire by in C", "spikec.targets.c.code.neurons.FIRE", Kind)
 FIRE.refuse(lambda kind: DoesNotFit(f"{kind} neurons do not run pipelined"), BitSerialIF, GradedIF)
-FIRE.refuse(lambda kind: DoesNotFit(f"{kind} neurons send what a max pool gains: they have no rule to fire by"), Maximum)
+FIRE.refuse(
+    lambda kind: DoesNotFit(f"{kind} neurons send what a max pool gains: they have no rule to fire by"), Maximum
+)
 
 #: Layerwise: the line ``k = ...`` from ``m``, the membrane after everything arrived; from the largest number.
 Emit = Callable[[Layer, Text, str, Table, int], None]
@@ -41,7 +43,9 @@ EMIT: Implementations[Emit] = Implementations(
     "rule to emit by once all input is there in C", "spikec.targets.c.code.neurons.EMIT", Kind
 )
 EMIT.refuse(lambda kind: DoesNotFit(f"{kind} neurons do not run layerwise"), CalibratedIF, CubaLIF)
-EMIT.refuse(lambda kind: DoesNotFit(f"{kind} neurons send what a max pool gains: they have no rule to fire by"), Maximum)
+EMIT.refuse(
+    lambda kind: DoesNotFit(f"{kind} neurons send what a max pool gains: they have no rule to fire by"), Maximum
+)
 
 #: Up to so many levels, they are counted bit by bit, which processors do for many neurons at once.
 _COUNTED = 255
@@ -200,7 +204,9 @@ def _calibrated(layer: Layer, e_type: str) -> Firing:
     )
     text, code = layer.code.functions, layer.code
     rehearse, shift = code.name("rehearse", layer.id), code.name("shift", layer.id)
-    text.comment(f"{node.name}, calibrated_if, first pass: a step of if, remembering a = least m that fired, b = most m")
+    text.comment(
+        f"{node.name}, calibrated_if, first pass: a step of if, remembering a = least m that fired, b = most m"
+    )
     with text.function(f"static void {rehearse}({code.prefix}_state *const s, const int32_t step)"):
         charged.pointers(text)
         text.line(f"{n_type} *restrict const fired = {fired};")

@@ -10,7 +10,8 @@ from spikec.implementations import Implementations
 from spikec.ir.operations import Affine, Convolution, Operation, SumPool
 from spikec.ir.types import Int64
 from spikec.targets.c.code.context import Context, Sink
-from spikec.targets.c.code.convolution import Geometry, dense, events
+from spikec.targets.c.code.convolution import TAKEN, depthwise, scattered
+from spikec.targets.c.code.geometry import Geometry
 from spikec.targets.c.code.layout import View, order_of, same
 from spikec.targets.c.code.sparse import by_input
 from spikec.targets.c.code.weights import Weights
@@ -27,10 +28,13 @@ _SPARSE_BELOW = 0.2
 def _convolution(code: Context, node: Operation, view: View, sink: Sink) -> str:
     assert isinstance(node, Convolution)
     geometry = Geometry.of(node)
-    # [O, I/G, kH, kW] to [kH, kW, I, O/G]: what one input meets lies side by side
+    # [O, I/G, kH, kW] to [kH, I, kW, O/G]: what one input meets in an output row lies side by side
     per_input, per_group = node.weight.shape[1], geometry.channels // node.groups
     split = node.mantissas.reshape(node.groups, per_group, per_input, *node.weight.shape[2:])
-    arranged = split.transpose(3, 4, 0, 2, 1).reshape(-1, per_group)
+    if geometry.depthwise:
+        arranged = node.mantissas.transpose(2, 3, 1, 0)
+        return _written(code, node.name, geometry, view, sink, arranged, node.weight_exp)
+    arranged = split.transpose(3, 0, 2, 4, 1).reshape(geometry.kernel[0], node.input_shape[0], -1, per_group)
     return _written(code, node.name, geometry, view, sink, arranged, node.weight_exp)
 
 
@@ -43,29 +47,40 @@ def _affine(code: Context, node: Operation, view: View, sink: Sink) -> str:
     size = columns.shape[1]
     geometry = Geometry(node, (size, 1, 1), (columns.shape[0], 1, 1), (1, 1), (1, 1), (0, 0), (1, 1), 1)
     flat = View(view.at, view.ctype, view.low, view.high, (size, 1, 1), None, view.sender)
-    return _written(code, node.name, geometry, flat, sink, np.ascontiguousarray(columns.T), node.weight_exp, view.key)
+    return _written(code, node.name, geometry, flat, sink, columns.T[None, :, None], node.weight_exp, view.key)
 
 
 def _written(
-    code: Context, name: str, geometry: Geometry, view: View, sink: Sink, arranged: Int64, exponent: int,
+    code: Context,
+    name: str,
+    geometry: Geometry,
+    view: View,
+    sink: Sink,
+    arranged: Int64,
+    exponent: int,
     order: tuple[object, ...] = (),
 ) -> str:
     """``order``: what else the arrangement of the weights depends on."""
-    weights = Weights.kept(code, ("weights", name, order), name, arranged, exponent)
+    per_input = geometry.per_group[0]
+    together = per_input if geometry.groups > 1 else min(per_input, TAKEN)
+    weights = Weights.kept(code, ("weights", name, order), name, arranged, exponent, together)
     key = "synapse", weights.array, view.ctype, view.binary, view.strides, view.sender is None, sink.ctype
     function, new = code.once(key, f"add_{code.ids[name]}")
     if not new:
         return function
-    if view.sender is None or geometry.depthwise or not view.regular:
-        dense(code, function, name, geometry, view, sink, weights)
+    if geometry.depthwise:
+        depthwise(code, function, name, geometry, view, sink, weights)
         return function
-    switch = code.name("DENSE", code.ids[name])
+    if view.sender is None:
+        scattered(code, function, name, geometry, view, sink, weights, search=False)
+        return function
+    switch = code.name("ALL", code.ids[name])
     text = code.functions
-    text.comment(f"{name}: 1 reads all values, 0 looks for those that are not 0")
+    text.comment(f"{name}: 1 takes all inputs, 0 looks for those that are not 0")
     text.verbatim(f"#ifndef {switch}\n#define {switch} {int(code.choices.dense(view.sender))}\n#endif\n#if {switch}")
-    dense(code, function, name, geometry, view, sink, weights)
+    scattered(code, function, name, geometry, view, sink, weights, search=False)
     text.verbatim("#else")
-    events(code, function, name, geometry, view, sink, weights)
+    scattered(code, function, name, geometry, view, sink, weights, search=True)
     text.verbatim("#endif\n")
     return function
 

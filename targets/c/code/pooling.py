@@ -64,7 +64,9 @@ def _best(text: Text, node: MaxPool, view: View, ctype: str, array: str) -> None
     text.line(f"{ctype} best = 0;")
     if node.adaptive:
         rows_out, columns_out = node.output_shape[1:]
-        text.line(f"const int32_t top = y * {height} / {rows_out}, bottom = ((y + 1) * {height} + {rows_out - 1}) / {rows_out};")
+        text.line(
+            f"const int32_t top = y * {height} / {rows_out}, bottom = ((y + 1) * {height} + {rows_out - 1}) / {rows_out};"
+        )
         text.line(
             f"const int32_t left = x * {width} / {columns_out}, right = ((x + 1) * {width} + {columns_out - 1}) / {columns_out};"
         )
