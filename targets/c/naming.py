@@ -24,7 +24,7 @@ _LONGEST = 40  # C99 promises 31 characters of names that several files share; p
 
 def name_of(stem: str) -> str:
     """A name for C made of a file's: ``my-net.v2`` becomes ``my_net_v2``."""
-    name = re.sub(r"[^0-9A-Za-z_]+", "_", stem).strip("_")[:_LONGEST].rstrip("_")
+    name = re.sub(r"[^0-9A-Za-z]+", "_", stem).strip("_")[:_LONGEST].rstrip("_")
     if not name or name[0].isdigit():
         name = f"net_{name}".rstrip("_")
     return f"{name}_net" if name in _TAKEN else name
@@ -33,7 +33,7 @@ def name_of(stem: str) -> str:
 def checked_name(name: str) -> str:
     """``name``, where C can have it. Raises ``ToolchainError`` that offers one where it cannot."""
     if name != name_of(name):
-        raise ToolchainError(f"{name!r} cannot be a name in C and C++; {name_of(name)!r} can")
+        raise ToolchainError(f"{name!r} is no name that every C and C++ compiler takes; {name_of(name)!r} is one")
     return name
 
 
