@@ -23,7 +23,7 @@ FLAGS = ("-std=c99", "-O3", "-fPIC", "-shared", "-fvisibility=hidden")
 #: The macro that tells a source the flags it is built with, a string.
 FLAGS_MACRO = "SPIKEC_FLAGS"
 _SECONDS, _SECONDS_PER_MB = 300.0, 60.0
-_SHOWN_LINES = 6
+_SHOWN_LINES = 3
 
 
 def load(sources: Mapping[str, str], main: str, compiler: Compiler) -> ctypes.CDLL:
@@ -95,9 +95,8 @@ def _compiled(work: Path, main: str, characters: int, compiler: Compiler) -> Pat
         if done:
             return work / "library.so"
     lines = [line.strip() for line in said.splitlines() if line.strip()]
-    # What is wrong comes first; notes on where it was included stand before it.
-    wrong = next((at for at, line in enumerate(lines) if "error" in line.lower()), 0)
-    shown = lines[wrong : wrong + _SHOWN_LINES] or ["it says nothing"]
+    # Beside what is wrong, compilers say where it was included, quote it and point at it.
+    shown = ([line for line in lines if "error" in line.lower()] or lines or ["it says nothing"])[:_SHOWN_LINES]
     raise ToolchainError(
         f"{compiler.name} ({compiler.version}) cannot compile {main}: {' | '.join(shown)}; another compiler can be "
         "named in the environment variable CC"

@@ -105,7 +105,7 @@ def test_sequences_of_any_length():
     assert len(program._built) == 1
 
 
-@pytest.mark.parametrize("option", ["margin", 0.02])
+@pytest.mark.parametrize("option", ["margin", 10.0])
 def test_early_exit(images, option):
     program = tc.compile(digits_network(), target="c", early_exit=option)
     expected = tc.simulate(digits_network(), images, record="spikes", early_exit=option)
