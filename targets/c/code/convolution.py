@@ -67,18 +67,18 @@ def depthwise(code: Context, function: str, name: str, g: Geometry, view: View, 
     (_, rows, columns), (outputs, out_rows, out_columns) = g.inputs, g.outputs
     inner = multiplier(view, sink, w)
     text.comment(f"{name}: {g.equation()}")
-    with text.function(f"static void {function}(const {view.ctype} *restrict a, {sink.ctype} *restrict z)"):
-        with text.loop("y", out_rows), text.loop("x", out_columns):
-            text.line(f"{sink.ctype} *const to = z + (y * {out_columns} + x) * {outputs};")
-            with text.loop("u", g.kernel[0]):
-                _met(text, "row", f"y * {g.stride[0]} - {g.padding[0]} + u * {g.dilation[0]}", rows)
-                with text.loop("v", g.kernel[1]):
-                    _met(text, "column", f"x * {g.stride[1]} - {g.padding[1]} + v * {g.dilation[1]}", columns)
-                    text.line(f"const {view.ctype} *const from = a + row * {strides[1]} + column * {strides[2]};")
-                    text.line(f"const {w.ctype} *const rows = {w.array} + (u * {g.kernel[1]} + v) * {w.apart};")
-                    with text.loop("c", outputs):
-                        value = times(f"({inner})from[c * {strides[0]}]", w.factor, inner)
-                        text.line(f"to[c] = ({sink.ctype})(to[c] + {value} * ({w.at('rows', 'c')}));")
+    head = f"static void {function}(const {view.ctype} *restrict a, {sink.ctype} *restrict z)"
+    with text.function(head), text.loop("y", out_rows), text.loop("x", out_columns):
+        text.line(f"{sink.ctype} *const to = z + (y * {out_columns} + x) * {outputs};")
+        with text.loop("u", g.kernel[0]):
+            _met(text, "row", f"y * {g.stride[0]} - {g.padding[0]} + u * {g.dilation[0]}", rows)
+            with text.loop("v", g.kernel[1]):
+                _met(text, "column", f"x * {g.stride[1]} - {g.padding[1]} + v * {g.dilation[1]}", columns)
+                text.line(f"const {view.ctype} *const from = a + row * {strides[1]} + column * {strides[2]};")
+                text.line(f"const {w.ctype} *const rows = {w.array} + (u * {g.kernel[1]} + v) * {w.apart};")
+                with text.loop("c", outputs):
+                    value = times(f"({inner})from[c * {strides[0]}]", w.factor, inner)
+                    text.line(f"to[c] = ({sink.ctype})(to[c] + {value} * ({w.at('rows', 'c')}));")
 
 
 def _met(text: Text, name: str, position: str, size: int) -> None:

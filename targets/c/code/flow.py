@@ -19,7 +19,7 @@ from spikec.targets.c.code.context import Context, Sink
 from spikec.targets.c.code.layout import View, order_of
 from spikec.targets.c.code.memory import Member
 from spikec.targets.c.code.numbers import holding
-from spikec.targets.c.code.operations import ADD, pass_on
+from spikec.targets.c.code.operations import ADD, pass_on, written
 from spikec.targets.c.code.pooling import gained, largest
 
 Lines = list[str]
@@ -112,9 +112,9 @@ class Flow:
         if new:
             text = self.code.functions
             text.comment("Sets numbers to 0")
-            with text.function(f"static void {function}({sink.ctype} *restrict z, const int32_t count)"):
-                with text.loop("n", "count"):
-                    text.line("z[n] = 0;")
+            head = f"static void {function}({sink.ctype} *restrict z, const int32_t count)"
+            with text.function(head), text.loop("n", "count"):
+                text.line("z[n] = 0;")
         return f"{function}({sink.at}, {size});"
 
     def added(self, node: Node, sink: Sink) -> Lines:
@@ -133,7 +133,10 @@ class Flow:
                 lines.append(f"{passed}({view.at}, {sink.at});")
                 continue
             view, arranging = self._arranged(node, view)
-            lines += [*arranging, f"{ADD(node)(self.code, node, view, sink)}({view.at}, {sink.at});"]
+            lines += [
+                *arranging,
+                f"{written(ADD, node, node.name)(self.code, node, view, sink)}({view.at}, {sink.at});",
+            ]
         return lines
 
     def _arranged(self, node: Node, view: View) -> tuple[View, Lines]:
@@ -176,7 +179,7 @@ class Flow:
         """A type for all that one sender can have sent, and for the difference of two such."""
         graph = self.code.graph
         steps = graph.emission_steps if not graph.sequences else self.code.longest
-        sent = self.known[node.sources[0]] if node.sources[0] in self.known else None
+        sent = self.known.get(node.sources[0])
         source = graph.nodes[node.sources[0]]
         low, high = self.sent(source) if isinstance(source, Population) else (sent.low, sent.high) if sent else (0, 0)
         return holding(steps * min(low, 0), steps * max(high, 0), signed=True)

@@ -20,13 +20,13 @@ def introduction(text: Text, code: Context, run: Schedule) -> None:
     text.comment(
         f"{code.prefix}: a spiking network in integers, C99 without libraries. Written by spikec {version}.",
         f"Network: {graph.content_sha256 or 'not from a file'} (sha256), written by {graph.producer or 'unknown'}.",
-        f"Schedule {graph.schedule}, {graph.timesteps} steps, drain {graph.drain}; neurons: {graph.kind_names or 'none'}.",
+        f"Schedule {graph.schedule}, {graph.timesteps} steps, drain {graph.drain}; neurons: {graph.kind_names}.",
         f"Memory: {constants} bytes of constants, {kept + state.shared} bytes of state.",
         "",
         "Numbers are proven to fit the types of this file, whatever the input. Lowest and highest membrane:",
         *(f"  {name}: {bound.low} to {bound.high}" for name, bound in sorted(code.bounds.ranges.membranes.items())),
         "",
-        "Maps lie in memory as [row][column][channel]; input and outputs as the network has them, [channel][row][column].",
+        "Maps lie in memory as [row][column][channel]; input and outputs as the network has them, channel by channel.",
     )
 
 
@@ -47,13 +47,13 @@ def write_header(code: Context, run: Schedule) -> str:
     text.line(f"#define {prefix}_TIMESTEPS {graph.timesteps}")
     text.line()
     text.comment(
-        f"What the network reads: real number / {node.scale!r}, rounded, from {node.low} to {node.high}; shape {node.shape}."
+        f"What the network reads, shape {node.shape}: real number / {node.scale!r}, rounded, {node.low} to {node.high}."
     )
     text.line(f"typedef {node.dtype}_t {prefix}_in;")
     for readout in graph.readouts:
         suffix = "" if len(graph.readouts) == 1 else f"_{code.ids[readout.name]}"
         text.comment(
-            f"Output {readout.output}: integers of shape {readout.shape}; times {readout.scale!r} in the units of the network."
+            f"Output {readout.output}, shape {readout.shape}: integers; times {readout.scale!r} in the network's units."
         )
         text.line(f"#define {prefix}_OUTPUTS{suffix} {math.prod(readout.shape)}")
         text.line(f"typedef {run.outputs[readout.name][1]} {prefix}_out{suffix};")

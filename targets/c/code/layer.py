@@ -7,9 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
-
 from spikec.ir.graph import Population, Readout
+from spikec.ir.types import Int64
 from spikec.targets.c.code.context import Context, Sink
 from spikec.targets.c.code.layout import channels
 from spikec.targets.c.code.memory import Member
@@ -52,7 +51,7 @@ class Layer:
         what = f"{self.node.name}: membranes at the start"
         return self.code.tables.table(f"start_{self.id}", self.node.v_init, self.node.shape, what)
 
-    def table(self, name: str, values: np.ndarray, about: str) -> Table:
+    def table(self, name: str, values: Int64, about: str) -> Table:
         """A table of one number for each of its neurons."""
         return self.code.tables.table(f"{name}_{self.id}", values, self.node.shape, f"{self.node.name}: {about}")
 

@@ -97,5 +97,6 @@ class State:
 
 def _meet(one: Member, other: Member) -> bool:
     """Whether two members are in use at the same time."""
-    assert one.dies is not None and other.dies is not None
+    assert one.dies is not None
+    assert other.dies is not None
     return one.born <= other.dies and other.born <= one.dies

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 
+from spikec.errors import DoesNotFit, MissingImplementation, ToolchainError
 from spikec.implementations import Implementations
-from spikec.ir.operations import Affine, Convolution, Operation, SumPool
+from spikec.ir.operations import Affine, Convolution, Flatten, MaxPool, Operation, SumPool, Unflatten
 from spikec.ir.types import Int64
 from spikec.targets.c.code.context import Context, Sink
 from spikec.targets.c.code.convolution import TAKEN, depthwise, scattered
@@ -19,6 +21,24 @@ from spikec.targets.c.code.weights import Weights
 #: Writes a function that adds the operation on a view to a sink; its C name.
 Add = Callable[[Context, Operation, View, Sink], str]
 ADD: Implementations[Add] = Implementations("form in C", "spikec.targets.c.code.operations.ADD", Operation)
+
+ADD.refuse(
+    lambda operation: MissingImplementation(f"{operation} is no sum: flow.py has its form in C"),
+    Flatten,
+    MaxPool,
+    Unflatten,
+)
+
+Code = TypeVar("Code")
+
+
+def written(table: Implementations[Code], value: object, name: str) -> Code:
+    """The code for a value of the node ``name``. Raises ``DoesNotFit``, which names the node, where there is none."""
+    try:
+        return table(value)
+    except ToolchainError as error:
+        raise DoesNotFit(f"{name} cannot be written in C: {error}") from error
+
 
 #: Where fewer weights than this share are not zero, a matrix is stored as the list of them.
 _SPARSE_BELOW = 0.2
@@ -95,12 +115,13 @@ def _sum_pool(code: Context, node: Operation, view: View, sink: Sink) -> str:
         return name
     (channel, row, column), (kh, kw), (count, rows, columns) = strides, node.kernel, node.output_shape
     text.comment(f"{node.name}: z[c, y, x] += sum of a[c, y*{kh} + u, x*{kw} + v], {kh} x {kw} places")
-    with text.function(f"static void {name}(const {view.ctype} *restrict a, {sink.ctype} *restrict z)"):
-        with text.loop("y", rows), text.loop("x", columns), text.loop("u", kh), text.loop("v", kw):
-            text.line(f"const {view.ctype} *from = a + (y * {kh} + u) * {row} + (x * {kw} + v) * {column};")
-            text.line(f"{sink.ctype} *to = z + (y * {columns} + x) * {count};")
-            with text.loop("c", count):
-                text.line(f"to[c] = ({sink.ctype})(to[c] + from[c * {channel}]);")
+    head = f"static void {name}(const {view.ctype} *restrict a, {sink.ctype} *restrict z)"
+    places = text.loop("y", rows), text.loop("x", columns)
+    with text.function(head), places[0], places[1], text.loop("u", kh), text.loop("v", kw):
+        text.line(f"const {view.ctype} *const from = a + (y * {kh} + u) * {row} + (x * {kw} + v) * {column};")
+        text.line(f"{sink.ctype} *const to = z + (y * {columns} + x) * {count};")
+        with text.loop("c", count):
+            text.line(f"to[c] = ({sink.ctype})(to[c] + from[c * {channel}]);")
     return name
 
 

@@ -88,7 +88,7 @@ def shown(text: str) -> str:
 
 
 class Identifiers:
-    """C names for the nodes of a graph, each once. They stand behind a prefix, so words of the language are no names."""
+    """C names for the nodes of a graph, each once. They stand behind a prefix: none is a word of the language."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self._made: dict[str, str] = {}

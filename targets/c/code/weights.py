@@ -19,11 +19,13 @@ LANES = 16
 
 @dataclass(frozen=True)
 class Weights:
-    """For each kernel row and input a row of the mantissas of all its taps: ``width`` of each tap, for the outputs of a
-    group. ``apart``: distance of taps in memory, ``stride``: of rows, in numbers of ``ctype``.
-    ``bits``: 8, 4 or 2 for each; ``factor``: 2^e that all are multiplied by. ``reach``: the largest magnitude of a
-    mantissa; ``total``: of a sum of as many as one input place adds to one output at a time. ``vectors``: the numbers of
-    each tap end on a full vector."""
+    """For each kernel row and input a row of the mantissas of all its taps, ``width`` of each tap, for the outputs of a
+    group.
+
+    ``apart``: distance of taps in memory, ``stride``: of rows, in numbers of ``ctype``. ``bits``: 8, 4 or 2 for each;
+    ``factor``: 2^e that all are multiplied by. ``reach``: the largest magnitude of a mantissa; ``total``: of a sum
+    of as many as one input place adds to one output at a time. ``vectors``: each tap ends on a full vector.
+    """
 
     array: str
     ctype: str
@@ -38,8 +40,8 @@ class Weights:
 
     @classmethod
     def of(cls, code: Context, name: str, rows: Int64, exponent: int, together: int) -> Weights:
-        """Write the ``rows`` [kernel rows, inputs, taps of a row, outputs of a group] of the node ``name``; ``together``
-        inputs are added at a time."""
+        """Write the ``rows`` [kernel rows, inputs, taps of a row, outputs of a group] of the node ``name``;
+        ``together`` inputs are added at a time."""
         low, high, width = int(rows.min()), int(rows.max()), rows.shape[-1]
         least = 8 if code.choices.vectors or width == 1 else 2  # bits
         bits = next(n for n in (2, 4, 8) if n >= least and -(2 ** (n - 1)) <= low and high < 2 ** (n - 1))
