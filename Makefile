@@ -1,5 +1,6 @@
 # make demo    the main job on bundled data: convert, lower, verify in Lava, report
 # make test    all tests, on Python 3.10 with Lava
+# make test-c  the C target on hundreds of networks, and under sanitizers
 # make check   style, types, and which room may import which
 # make bench   speed of the golden model and of Lava; the energy model against published measurements
 # make interop deployment files in five other simulators, and NIR files of four other frameworks here: the same spikes
@@ -12,7 +13,7 @@ PYTHON := .venv/bin/python
 # Tests run side by side, on up to four cores.
 PARALLEL := -n auto --maxprocesses 4
 
-.PHONY: demo test check bench interop counts sanafe test-core
+.PHONY: demo test check bench interop counts sanafe test-core test-c
 .DELETE_ON_ERROR:
 
 demo: .venv/.installed
@@ -45,7 +46,11 @@ sanafe: .venv/.installed
 
 # The core must also run on current Python, torch and numpy, where Lava cannot be installed.
 test-core: .venv-core/.installed
-	.venv-core/bin/python -m pytest -q $(PARALLEL) -m "not lava"
+	.venv-core/bin/python -m pytest -q $(PARALLEL) -m "not lava and not thorough"
+
+# Hundreds of networks in C against plain loops, and under sanitizers.
+test-c: .venv/.installed
+	$(PYTHON) -m pytest -q $(PARALLEL) -m thorough tests/c
 
 .venv/.installed: pyproject.toml constraints/py310-lava.txt
 	@.ci/environment .venv 3.10 constraints/py310-lava.txt --editable '.[lava,dev]'

@@ -49,19 +49,20 @@ class Bounds:
     ``image``, both without biases; ``biases``: what the biases of operations add up to, [*shape] of each node that any
     reaches. For populations and readouts the three are what arrives."""
 
-    def __init__(self, graph: IntegerGraph) -> None:
+    def __init__(self, graph: IntegerGraph, every_step: bool) -> None:
+        """``every_step``: what the network reads drives it like spikes."""
         self.ranges: Ranges = bounds(graph)
         self.driven: dict[str, Part] = {}
         self.image: dict[str, Part] = {}
         self.biases: dict[str, Int64] = {}
-        self._graph = graph
+        self._graph, self._every_step = graph, every_step
         for node in graph:
             self._enter(node)
 
     def _enter(self, node: Node) -> None:
         graph = self._graph
         if isinstance(node, InputNode):
-            into = self.driven if graph.sequences else self.image
+            into = self.driven if self._every_step else self.image
             into[node.name] = Part.of(node.low, node.high, node.shape)
             return
         if isinstance(node, Delayed):

@@ -13,6 +13,11 @@ from spikec.targets.c.code.tables import Tables
 from spikec.targets.c.code.text import Identifiers, Text
 
 
+def stepped(graph: IntegerGraph) -> bool:
+    """Whether all layers run step by step together."""
+    return graph.schedule == "pipelined" and not graph.timing.rehearsal
+
+
 @dataclass(frozen=True)
 class Sink:
     """Sums that a function adds to: an array of the code's own order, with a C expression that points to its first
@@ -29,11 +34,14 @@ class Context:
 
     def __init__(self, graph: IntegerGraph, prefix: str, choices: Choices) -> None:
         self.graph, self.prefix, self.choices = graph, prefix, choices
-        self.bounds = Bounds(graph)
+        #: Whether what is read is taken in at every step: the frames of a sequence, or an image that is not kept in
+        #: sums (``small``).
+        self.every_step = graph.sequences or (choices.small and stepped(graph))
+        self.bounds = Bounds(graph, self.every_step)
         #: Most steps of a run: of a sequence, or those in which populations emit.
         self.longest = graph.emission_steps
         self.ids = Identifiers(graph.nodes)
-        self.tables, self.functions, self.state = Tables(prefix), Text(), State()
+        self.tables, self.functions, self.state = Tables(prefix), Text(), State(prefix)
         self.packed: set[int] = set()
         self.kept: dict[tuple[object, ...], object] = {}
         self._functions: dict[tuple[object, ...], str] = {}

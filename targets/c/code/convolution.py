@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from spikec.targets.c.code.context import Context, Sink
 from spikec.targets.c.code.geometry import Geometry
 from spikec.targets.c.code.layout import View
-from spikec.targets.c.code.rows import Rows, felt, multiplier
+from spikec.targets.c.code.rows import Rows, felt, multiple, multiplier
 from spikec.targets.c.code.text import Text
 from spikec.targets.c.code.weights import Weights, times
 
@@ -29,13 +29,13 @@ def scattered(
     with text.function(f"static void {function}(const {view.ctype} *restrict a, {sink.ctype} *restrict z)"):
         body.declare(min(per_input, TAKEN))
         if g.whole:
-            _by_parts(text, body, per_input, 1, "", "return")
+            _by_parts(text, body, per_input, 1, "a", "return")
             return
         groups = text.loop("g", g.groups) if g.groups > 1 else nullcontext()
         with text.loop("y", rows), text.loop("x", columns), groups:
             group = f" + g * {per_input * strides[0]}" if g.groups > 1 else ""
-            text.line(f"const {view.ctype} *const here = a + y * {strides[1]} + x * {strides[2]}{group};")
-            _by_parts(text, body, per_input, strides[0], "here", "continue", g)
+            here = f"a + {multiple('y', strides[1])} + {multiple('x', strides[2])}{group}"
+            _by_parts(text, body, per_input, strides[0], here, "continue", g)
 
 
 def _by_parts(
@@ -44,8 +44,8 @@ def _by_parts(
     """Take the inputs of one place, some at a time, and add their rows wherever they are felt."""
     parts = count > TAKEN
     with text.block(f"for (int32_t first = 0; first < {count}; first += {TAKEN})") if parts else nullcontext():
-        start = f" + first * {apart}" if parts else ""
-        text.line(f"const {body.view.ctype} *const from = {here or 'a'}{start};".replace(" * 1;", ";"))
+        start = f" + {multiple('first', apart)}" if parts else ""
+        text.line(f"const {body.view.ctype} *const from = {here}{start};")
         most = f"{count} - first < {TAKEN} ? {count} - first : {TAKEN}"
         if parts:
             text.line(f"const int32_t count = {most};")
@@ -55,7 +55,7 @@ def _by_parts(
             body.add(first)
             return
         with text.loop("u", g.kernel[0]) if g.kernel[0] > 1 else nullcontext():
-            tap = f" - u * {g.dilation[0]}" if g.kernel[0] > 1 else ""
+            tap = f" - {multiple('u', g.dilation[0])}" if g.kernel[0] > 1 else ""
             felt(text, "row", f"y{f' + {g.padding[0]}' if g.padding[0] else ''}{tap}", g.stride[0], g.outputs[1])
             body.add(first)
 
@@ -77,7 +77,7 @@ def depthwise(code: Context, function: str, name: str, g: Geometry, view: View, 
                 text.line(f"const {view.ctype} *const from = a + row * {strides[1]} + column * {strides[2]};")
                 text.line(f"const {w.ctype} *const rows = {w.array} + (u * {g.kernel[1]} + v) * {w.apart};")
                 with text.loop("c", outputs):
-                    value = times(f"({inner})from[c * {strides[0]}]", w.factor, inner)
+                    value = times(f"({inner})from[{multiple('c', strides[0])}]", w.factor, inner)
                     text.line(f"to[c] = ({sink.ctype})(to[c] + {value} * ({w.at('rows', 'c')}));")
 
 

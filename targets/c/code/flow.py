@@ -13,7 +13,7 @@ from spikec.ir.graph import Delayed, IntegerGraph, Node, Population, Readout
 from spikec.ir.kinds import Maximum
 from spikec.ir.operations import MaxPool, Operation, SumPool
 from spikec.ir.operations.reshaping import Reshaping
-from spikec.ir.pools import memoryless
+from spikec.ir.pools import memoryless, of_image
 from spikec.ir.walks import groups
 from spikec.targets.c.code.context import Context, Sink
 from spikec.targets.c.code.layout import View, order_of
@@ -166,7 +166,8 @@ class Flow:
         e_type, size = holding(low, high), math.prod(node.output_shape)
         at = self.plane(self.buffer(node, f"{self.part[0]}_{code.ids[node.name]}", e_type, "largest"), size)
         self.views[node.name] = View(at, e_type, low, high, node.output_shape, order_of(node.output_shape))
-        once = self.part == "image" or code.graph.schedule == "layerwise"
+        image = not code.graph.sequences and of_image(code.graph, node)
+        once = image or code.graph.schedule == "layerwise"
         if once or (behind is not None and memoryless(code.graph, behind)):
             return [*lines, f"{largest(code, node, view, e_type)}({view.at}, {at});"]
         total = self._total(node)

@@ -11,7 +11,7 @@ from spikec.ir.graph import IntegerGraph
 from spikec.ir.outputs import has_classes
 from spikec.ir.types import TIMESTEPS_MAX
 from spikec.targets.c.code.choices import Choices
-from spikec.targets.c.code.context import Context
+from spikec.targets.c.code.context import Context, stepped
 from spikec.targets.c.code.early import write_decided
 from spikec.targets.c.code.encoding import write_encode
 from spikec.targets.c.code.header import introduction, write_header
@@ -49,6 +49,7 @@ def generate(graph: IntegerGraph, name: str = "net", choices: Choices | None = N
     body = Text()
     introduction(body, code, run)
     body.verbatim(f'#include "{prefix}.h"\n\n{_HOOKS.replace("NAME", prefix)}\n')
+    code.state.define(body)
     body.verbatim(f"#ifdef {prefix}_STATIC\n{prefix}_state {prefix}_memory;\n#endif\n")
     for bits in sorted(code.packed):
         body.comment(f"Number o of a row of {bits}-bit numbers")
@@ -90,11 +91,6 @@ _HOOKS = """/* For probes: define these before the file is included. Population 
 """
 
 
-def stepped(graph: IntegerGraph) -> bool:
-    """Whether all layers run step by step together."""
-    return graph.schedule == "pipelined" and not graph.timing.rehearsal
-
-
 def _write_calls(text: Text, code: Context, run: Schedule, decided: str) -> None:
     prefix, graph = code.prefix, code.graph
     write_encode(text, prefix, graph.input)
@@ -115,6 +111,8 @@ def _write_calls(text: Text, code: Context, run: Schedule, decided: str) -> None
             text.line(f"if (step >= {prefix}_STEPS) return;")
             if graph.drain:
                 text.line(f"const int32_t on = step < {graph.timesteps};")
+            if run.off:
+                text.line(f"if (step == {graph.timesteps}) {run.off}")
             for stage in run.stages:
                 _write(text, stage.title, stage.lines)
             text.line("s->step = step + 1;")

@@ -59,11 +59,10 @@ def write_header(code: Context, run: Schedule) -> str:
         text.line(f"typedef {run.outputs[readout.name][1]} {prefix}_out{suffix};")
     text.line()
     text.comment("All memory of one network. Two of them run side by side.")
-    text.line("typedef struct {")
-    text.comment("steps done")
-    text.line("int32_t step;")
-    code.state.declare(text)
-    text.line(f"}} {prefix}_state;")
+    with text.members("typedef struct", f"{prefix}_state"):
+        text.comment("steps done")
+        text.line("int32_t step;")
+        code.state.declare(text)
     text.line()
     text.verbatim(f"#ifdef {prefix}_STATIC\nextern {prefix}_state {prefix}_memory;\n#endif\n")
     more = ", int32_t steps" if graph.sequences else ""

@@ -178,8 +178,7 @@ class Charged:
         steady = self.arriving_steadily()
         terms = ["v[n]", *(["z[n]"] if self.z is not None else []), *([steady] if steady else [])]
         ctype = m_type or self.m_type
-        cast = f"({ctype})" if ctype == "int64_t" else ""
-        text.line(f"const {ctype} m = ({ctype})({cast}{' + '.join(terms)});")
+        text.line(f"const {ctype} m = ({ctype})(({ctype}){' + '.join(terms)});")
 
     def arriving_steadily(self) -> str:
         """C text for what image and biases add in this step."""

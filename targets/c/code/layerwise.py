@@ -44,7 +44,8 @@ def _received(layer: Layer, image: Flow, driven: Flow, kept: bool) -> tuple[Line
         f"{node.name}: v = v_init + {times} * {'(image + bias)' if layer.has_image else 'bias'}, then spikes are added"
     )
     with text.function(f"static void {function}({v_type} *restrict v)"), layer.each(text, table):
-        text.line(f"v[n] = ({v_type})({table.at}{f' + v[n] * {times}' if layer.has_image else ''});")
+        wide = "int64_t" if v_type == "int64_t" else "int32_t"
+        text.line(f"v[n] = ({v_type})({table.at}{f' + ({wide})v[n] * {times}' if layer.has_image else ''});")
     if layer.has_image:
         lines += [image.clear(sink), *image.added(node, sink)]
     lines.append(f"{function}({v});")

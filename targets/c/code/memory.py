@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from spikec.targets.c.code.numbers import size_of
-from spikec.targets.c.code.text import Text, shown
+from spikec.targets.c.code.text import Text
 
 _ALIGNMENT = 8
 
@@ -28,10 +28,12 @@ class Member:
 
 
 class State:
-    """Collects members, then lays them out. ``s->NAME`` is a kept one, ``s->now.NAME.it`` one that takes turns."""
+    """Collects members, then lays them out. ``s->NAME`` is a kept one; one that takes turns is a part of ``s->now``,
+    which a macro names."""
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: str) -> None:
         self.members: dict[str, Member] = {}
+        self._prefix = prefix
 
     def add(self, member: Member) -> str:
         """A C expression that points to its first number."""
@@ -40,7 +42,7 @@ class State:
 
     def at(self, name: str) -> str:
         """The same, by name."""
-        return f"s->{name}" if self.members[name].dies is None else f"s->now.{name}.it"
+        return f"s->{name}" if self.members[name].dies is None else f"{self._prefix}_at_{name}(s)"
 
     def extend(self, name: str, station: int) -> None:
         """A member is still used at ``station``."""
@@ -85,14 +87,34 @@ class State:
             text.line(f"{member.ctype} {member.name}[{member.count}];")
         if not self.taking_turns:
             return
+        text.comment(
+            "What one layer leaves for the next: these take turns in the same bytes.",
+            *(f"  {member.name}: {_place(member, start)}, {member.about}" for member, start in self._placed()),
+        )
+        with text.members("union", "now"):
+            for ctype in sorted({member.ctype for member in self.taking_turns}):
+                text.line(f"{ctype} {_part(ctype)}[{self.shared // size_of(ctype)}];")
+
+    def define(self, text: Text) -> None:
+        """Macros for the members that take turns."""
+        for member, start in self._placed():
+            place = _place(member, start)
+            text.line(f"#define {self._prefix}_at_{member.name}(s) ((s)->now.{place})")
+
+    def _placed(self) -> list[tuple[Member, int]]:
         offsets = self.offsets()
-        text.comment("What one layer leaves for the next: these take turns in the same bytes.")
-        text.line("union {")
-        for member in self.taking_turns:
-            gap = f"unsigned char before[{offsets[member.name]}]; " if offsets[member.name] else ""
-            inside = f"struct {{ {gap}{member.ctype} it[{member.count}]; }} {member.name};"
-            text.verbatim(f"        {inside} /* {shown(member.about)} */")
-        text.line("} now;")
+        return [(member, offsets[member.name]) for member in self.taking_turns]
+
+
+def _part(ctype: str) -> str:
+    """The member of the union for numbers of a type."""
+    return f"as_{ctype.removesuffix('_t')}"
+
+
+def _place(member: Member, start: int) -> str:
+    """Where a member starts, as an expression."""
+    first = start // size_of(member.ctype)
+    return f"{_part(member.ctype)} + {first}" if first else _part(member.ctype)
 
 
 def _meet(one: Member, other: Member) -> bool:

@@ -26,7 +26,7 @@ from spikec.targets.c.code.source import Reader, Sender
 class Schedule:
     """Lines of a run. ``begin``: once, before anything; ``image``: once the image is there; ``stages``: what a step
     computes, node by node, each with how many steps it runs where nodes go one after the other, and the lines that
-    come before."""
+    come before. ``off``: what takes the image away when the drain begins."""
 
     begin: Lines = field(default_factory=list)
     image: Lines = field(default_factory=list)
@@ -34,6 +34,7 @@ class Schedule:
     outputs: dict[str, tuple[str, str]] = field(default_factory=dict)
     senders: list[Sender] = field(default_factory=list)
     readers: list[Reader] = field(default_factory=list)
+    off: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,20 +92,22 @@ def _ring(code: Context, driven: Flow, node: Node) -> str:
 
 def _input(code: Context, node: InputNode, image: Flow, driven: Flow, found: Schedule) -> None:
     ctype = f"{node.dtype}_t"
-    if not code.graph.sequences:
+    if not code.every_step:
         image.views[node.name] = View("x", ctype, node.low, node.high, node.shape, None)
         return
     size, slots = math.prod(node.shape), slots_of(code.graph, node)
     if slots > 1:
         ring = code.state.at(f"e_{code.ids[node.name]}")
     else:
-        ring = code.state.add(Member(f"e_{code.ids[node.name]}", ctype, size, f"{node.name}: the frame"))
+        ring = code.state.add(Member(f"e_{code.ids[node.name]}", ctype, size, f"{node.name}: what was read"))
     at = _slot(ring, slots, size)
     given = View("x", ctype, node.low, node.high, node.shape, None)
     sink = Sink(at, ctype, node.shape)
     copy = pass_on(code, code.ids[node.name], given, sink)
     found.image += [driven.clear(sink), f"{copy}(x, {at});"]
     driven.views[node.name] = View(at, ctype, node.low, node.high, node.shape, order_of(node.shape), node.name)
+    if code.graph.drain:
+        found.off = driven.clear(sink)
 
 
 def _slot(ring: str, slots: int, size: int) -> str:

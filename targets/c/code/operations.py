@@ -15,6 +15,7 @@ from spikec.targets.c.code.context import Context, Sink
 from spikec.targets.c.code.convolution import TAKEN, depthwise, scattered
 from spikec.targets.c.code.geometry import Geometry
 from spikec.targets.c.code.layout import View, order_of, same
+from spikec.targets.c.code.rows import multiple
 from spikec.targets.c.code.sparse import by_input
 from spikec.targets.c.code.weights import Weights
 
@@ -121,7 +122,7 @@ def _sum_pool(code: Context, node: Operation, view: View, sink: Sink) -> str:
         text.line(f"const {view.ctype} *const from = a + (y * {kh} + u) * {row} + (x * {kw} + v) * {column};")
         text.line(f"{sink.ctype} *const to = z + (y * {columns} + x) * {count};")
         with text.loop("c", count):
-            text.line(f"to[c] = ({sink.ctype})(to[c] + from[c * {channel}]);")
+            text.line(f"to[c] = ({sink.ctype})(to[c] + from[{multiple('c', channel)}]);")
     return name
 
 

@@ -50,7 +50,7 @@ def reading(layer: Layer, steps: int) -> Reading:
         out = layer.keep("out", out_type, f"{gathered}: what it puts out")
     on = ", const int32_t on" if code.graph.drain else ""
     first = ", const int32_t first" if node.decode == "maximum" else ""
-    text.comment(f"{node.name}, readout: {equation}; it puts out the {gathered if node.decode != 'membrane' else 'v'}")
+    text.comment(f"{node.name}: {equation}; the output is {gathered if node.decode != 'membrane' else 'v'}")
     with text.function(f"static void {function}({code.prefix}_state *const s{on}{first})"):
         if node.decode != "membrane":
             text.line(f"{out_type} *restrict const out = {out};")

@@ -66,7 +66,7 @@ class Rows:
         """Lines that add their rows at output ``row``, through the taps (u, v) of all columns; ``first``: number of the
         first input that was looked at, where that is not 0."""
         text, g, w = self._text, self._g, self._w
-        tap = f"u * {g.inputs[0]}" if g.kernel[0] > 1 else ""
+        tap = multiple("u", g.inputs[0]) if g.kernel[0] > 1 else ""
         group = f"g * {g.per_group[0]}" if g.groups > 1 else ""
         start = " + ".join(each for each in (tap, group, first) if each)
         start = f"{w.array} + ({start}) * {w.stride}" if start else w.array
@@ -77,7 +77,7 @@ class Rows:
             return
         with text.loop("v", taps) if taps > 1 else nullcontext():
             if not g.whole:
-                tap = f" - v * {g.dilation[1]}" if taps > 1 else ""
+                tap = f" - {multiple('v', g.dilation[1])}" if taps > 1 else ""
                 with_padding = f" + {g.padding[1]}" if g.padding[1] else ""
                 felt(text, "column", f"x{with_padding}{tap}", g.stride[1], g.outputs[2])
             text.line(f"{self._sink.ctype} *const to = {self._target('column')};")
@@ -107,7 +107,7 @@ class Rows:
             with text.block(head):
                 for number, place in enumerate(places):
                     text.line(f"const {w.ctype} *const w{number} = {self._row(place)}{tap};")
-                weights = [f"({w.at(f'w{number}', 'o')})" for number in range(together)]
+                weights = [w.at(f"w{number}", "o") for number in range(together)]
                 if self._valued:
                     pairs = zip(places, weights, strict=True)
                     total = " + ".join(f"value[{place}] * {weight}" for place, weight in pairs)
@@ -151,7 +151,10 @@ class Rows:
                 continue
             g = self._g
             with text.block(""):
-                text.line(f"const int32_t column = x + {g.padding[1]} - {v * g.dilation[1]};")
+                shift = g.padding[1] - v * g.dilation[1]
+                text.line(
+                    f"const int32_t column = x{f' {shift:+d}'.replace('+', '+ ').replace('-', '- ') if shift else ''};"
+                )
                 with text.block(f"if (column >= 0 && column < {g.outputs[2]})"):
                     text.line(f"{self._sink.ctype} *const to = {self._target('column')};")
                     self._flush([(n, part) for n, (tap, part) in enumerate(vectors) if tap == v], ctype, lanes)
@@ -171,6 +174,11 @@ class Rows:
                 continue
             target = f"to[o + {part}]" if part else "to[o]"
             self._text.line(f"for (int32_t o = 0; o < {left}; ++o) {target} = ({sink})({target} + s{number}[o]);")
+
+
+def multiple(name: str, factor: int) -> str:
+    """``u * 3``, or ``u``."""
+    return name if factor == 1 else f"{name} * {factor}"
 
 
 def vector(ctype: str, lanes: int) -> str:

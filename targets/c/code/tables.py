@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from spikec.ir.types import Int64, Shape
 from spikec.targets.c.code.layout import channels, order_of
-from spikec.targets.c.code.numbers import dtype_of, holding, literal, size_of
+from spikec.targets.c.code.numbers import holding, literal, size_of
 from spikec.targets.c.code.text import Text
 
 _PER_LINE = 24
@@ -66,7 +66,7 @@ def _listed(values: npt.NDArray[np.integer[Any]], ctype: str) -> str:
     flat = values.reshape(-1)
     if not flat.size:
         return "    0"
-    if dtype_of(ctype).itemsize == 1:  # the numbers of weights: looked up, not formatted
+    if flat.min() >= -128 and flat.max() < 256:  # as weights are: looked up, not formatted
         words = _BYTES[flat.astype(np.int64) + 128].tolist()
     else:
         words = [literal(int(value), ctype) for value in flat]

@@ -60,6 +60,15 @@ class Text:
         self.line("}")
 
     @contextmanager
+    def members(self, head: str, tail: str) -> Iterator[None]:
+        """``head { ... } tail;``: a struct or union."""
+        self.line(f"{head} {{")
+        self._depth += 1
+        yield
+        self._depth -= 1
+        self.line(f"}} {tail};")
+
+    @contextmanager
     def loop(self, index: str, count: int | str, *, start: int | str = 0) -> Iterator[None]:
         """A loop over ``index``."""
         with self.block(f"for (int32_t {index} = {start}; {index} < {count}; ++{index})"):
