@@ -105,7 +105,8 @@ def _reset(m: Interval, theta: Int64, most: int) -> Interval:
     several = lowest < highest  # then the top of a tooth and the foot of the next lie between them
     low = np.where(several, np.minimum(m.low, 0), m.low - lowest * theta)
     high = m.high - highest * theta
-    return Interval(low, np.where(several, np.maximum(high, theta - 1), high))
+    reach = m.reach + int(theta.max())
+    return Interval(low, np.where(several, np.maximum(high, theta - 1), high), reach)
 
 
 def _taken_back(low: Int64, high: Int64, theta: Int64, most: int) -> Int64:

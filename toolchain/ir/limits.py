@@ -38,7 +38,8 @@ class Limit:
     def holds(self, value: Any) -> bool:
         """Whether all numbers of an integer array, or one number, are within it."""
         array = np.asarray(value)
-        return not array.size or (int(array.min()) >= self.low and int(array.max()) <= self.high)
+        ends = array.reshape(-1).tolist() if array.size <= 4 else (int(array.min()), int(array.max()))
+        return all(self.low <= end <= self.high for end in ends)
 
     def __str__(self) -> str:
         return f"between {self.low} and {self.high}"

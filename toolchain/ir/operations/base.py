@@ -72,7 +72,8 @@ class Operation:
 
     def interval(self, low: Int64, high: Int64) -> tuple[Int64, Int64, int]:
         """Lowest and highest output without bias over all inputs from ``low`` to ``high``, int64 of the shapes, and a
-        bound on the magnitude of any partial sum. Raises ``RangeError`` beyond 62 bits."""
+        bound on the magnitude of any partial sum. Inputs are within 62 bits; raises ``RangeError`` for outputs that
+        are not."""
         raise self._lacks("interval")
 
     def pull_back(self, after: Int64, mask: Mask | None = None) -> Int64:
@@ -144,13 +145,12 @@ class Linear(Operation):
         to avoid halves."""
         import torch
 
-        for what, values in (("what arrives", low), ("what arrives", high), ("a weight", getattr(self, "weight", 0))):
-            if magnitude(values) > VALUE_MAX:
-                raise RangeError(f"{self.name}: {what} may reach {magnitude(values):.3g}, beyond 62 bits")
         centre, width = low + high, high - low
         if not centre.any() and not width.any():
             zero = np.zeros(self.output_shape, np.int64)
             return zero, zero, 0
+        if isinstance(self, Synapse) and magnitude(self.weight) > VALUE_MAX:
+            raise RangeError(f"{self.name}: a weight reaches {magnitude(self.weight)}, beyond 62 bits")
         weight = torch.from_numpy(self.weight) if isinstance(self, Synapse) else None
         size = None if weight is None else weight.abs()
 

@@ -47,12 +47,16 @@ def known_keys(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
     if text_of(metadata_of(graph), "schema") != SCHEMA:
         return
     yield from _unknown("", metadata_of(graph), set(_GRAPH))
+    known: dict[tuple[type, str], set[str]] = {}
     for name, node in graph.nodes.items():
         if found := metadata_of(node):
-            yield from _unknown(name, found, keys_of(node))
+            which = type(node), text_of(found, "op")
+            if which not in known:
+                known[which] = keys_of(node)
+            yield from _unknown(name, found, known[which])
 
 
 def _unknown(name: str, found: dict[str, object], known: set[str]) -> Iterator[tuple[str, str]]:
-    for key in sorted(set(map(str, found)) - known):
+    for key in sorted(map(str, found.keys() - known)):
         near = get_close_matches(key, sorted(known), 1)
         yield name, f"metadata {shown(key)} is not part of the profile" + (f"; is it {near[0]}?" if near else "")

@@ -5,6 +5,7 @@ A rule yields (node, message) per violation, as in ``rules_graph``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,7 +14,6 @@ import numpy as np
 
 from spikec.ir.coding import ENCODINGS, INPUT_TYPES
 from spikec.ir.graph import DECODES
-from spikec.ir.integers import magnitude
 from spikec.ir.kinds import MAX_SPIKES, CubaLIF, Kind, Maximum, kinds
 from spikec.ir.limits import FLOAT32_EXACT, LIMITS
 from spikec.ir.metadata import INPUT, TYPE_CHECK_OFF, float_of, int_of, list_of, metadata_of, shown, text_of
@@ -37,9 +37,15 @@ def exact_integers(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
         for field, array in _arrays(node):
             if array.dtype.kind not in "iuf":
                 yield name, f"{field} holds {array.dtype}, not numbers"
-            elif not np.isfinite(array).all() or not (array == np.rint(array)).all():
+            elif not array.size:
+                continue
+            elif not (
+                math.isfinite(low := array.min())  # neither end is finite where some value is not a number
+                and math.isfinite(high := array.max())
+                and (array == np.rint(array)).all()
+            ):
                 yield name, f"{field} holds values that are not integers"
-            elif (largest := magnitude(array)) > FLOAT32_EXACT:
+            elif (largest := max(int(high), -int(low))) > FLOAT32_EXACT:
                 yield name, f"{field} reaches {largest}, beyond the exact range of float32 (2^24)"
 
 
@@ -54,7 +60,7 @@ def redundant(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
             if not limit.holds(exponent):
                 yield name, f"weight_exp is {exponent}, it must be {limit}"
                 continue
-            if off := _off_grid(node.weight, exponent):
+            if "weight_int" not in metadata and (off := _off_grid(node.weight, exponent)):
                 yield name, f"{off} of {np.size(node.weight)} weights are no multiples of 2^{exponent} (weight_exp)"
             yield from _equal(name, "weight", node.weight, metadata, "weight_int", np.int8, 2**exponent)
             yield from _equal(name, "bias", node.bias, metadata, "bias_int", np.int32, 1)
