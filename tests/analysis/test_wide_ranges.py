@@ -129,3 +129,11 @@ def test_currents_of_any_input(z, du):
     constants = [np.array([n]) for n in (du, 0, 0)]
     found = current(Leak(*constants), Interval(np.array([-z]), np.array([z])))
     assert found.magnitude == -(-64 * z * 4096 // (du + 1))
+
+
+def test_an_early_exit_that_int64_cannot_prove_is_refused():
+    graph = branching(1, 2, lambda shape: np.full(shape, 7_500_000), timesteps=7, width=3)
+    image = np.full((1, 3), 255.0)
+    assert tc.simulate(graph, image).output[0].tolist() == outputs_of(graph, image[0])["readout"]
+    with pytest.raises(tc.RangeError, match=r"^early_exit: a class may gain .* beyond 63 bits"):
+        tc.simulate(graph, image, early_exit="margin")
