@@ -48,7 +48,7 @@ class Interval:
     def scaled(self, factor: int) -> Interval:
         """Times a factor >= 0."""
         reach = self.reach * factor
-        if reach < ADDABLE:
+        if max(reach, self.reach) < ADDABLE:
             return Interval(self.low * factor, self.high * factor, reach)
         return Interval(times(self.low, factor), times(self.high, factor))
 
