@@ -69,7 +69,7 @@ def _check(folder, compiler, seeds, *flags):
     ]
     together = Together(folder, sources, [given for _, given, *_ in networks])
     assert together.build(compiler.command, *_STRICT, *flags) == ""
-    for source, (graph, given, spikes, curves), got in zip(sources, networks, together.run(), strict=True):
+    for source, (graph, integers, spikes, curves), got in zip(sources, networks, together.run(), strict=True):
         told = f"{graph.schedule} {graph.kind_names}, T = {graph.timesteps}, drain {graph.drain}"
         for name, want in spikes.items():
             sent = got.emitted[name]
@@ -79,8 +79,8 @@ def _check(folder, compiler, seeds, *flags):
             np.testing.assert_array_equal(sent[:, : want.shape[1]], want, err_msg=f"{name}: {told}")
         for name, want in curves.items():
             np.testing.assert_array_equal(got.read[name].reshape(want.shape), want, err_msg=f"{name}: {told}")
-        steps = given.shape[1] if graph.sequences else source.steps
-        assert got.steps == [steps] * len(given)
+        steps = integers.shape[1] if graph.sequences else source.steps
+        assert got.steps == [steps] * len(integers)
 
 
 seeds = st.lists(st.integers(0, 2**32 - 1), min_size=18, max_size=18)

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from spikec.analysis.ranges import Ranges, bounds
+from spikec.errors import RangeError
 from spikec.ir.coding import InputNode
 from spikec.ir.graph import Delayed, IntegerGraph, Node, Population
+from spikec.ir.integers import ADDABLE
 from spikec.ir.operations import MaxPool, Operation, Synapse
 from spikec.ir.types import Int64
 
@@ -41,7 +43,11 @@ class Part:
         return int(self.highest.max())
 
     def __add__(self, other: Part) -> Part:
-        return Part(self.lowest + other.lowest, self.highest + other.highest)
+        """Raises ``RangeError`` beyond 62 bits, where two of them could no longer be added."""
+        found = Part(self.lowest + other.lowest, self.highest + other.highest)
+        if max(-found.low, found.high) >= ADDABLE:
+            raise RangeError(f"a sum may reach {max(-found.low, found.high):.3g}, beyond 62 bits; use smaller weights")
+        return found
 
 
 class Bounds:
