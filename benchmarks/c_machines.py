@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import re
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -55,7 +56,9 @@ MACHINES = {
     machine.processor.name: machine
     for machine in (
         Machine(CORTEX_M4, "ARM", ("THUMB", "MCLASS"), _ARM, "<", 1, "CPU_ARM_CORTEX_M4"),
-        Machine(_processor("armeb", "ARMv7", "armeb-freestanding-eabi", "-mcpu=cortex_a8"), "ARM", ("ARMBE8",), _ARM, ">"),
+        Machine(
+            _processor("armeb", "ARMv7", "armeb-freestanding-eabi", "-mcpu=cortex_a8"), "ARM", ("ARMBE8",), _ARM, ">"
+        ),
         Machine(
             _processor("powerpc", "PowerPC", "powerpc-freestanding-none"),
             "PPC",
@@ -271,10 +274,9 @@ def _application(source: Source) -> str:
     without being asked."""
     name, pixels = source.name, math.prod(source.input_shape)
     frames = source.steps if source.sequences else 1
-    several = len(source.readers) > 1
+    suffixes = re.findall(rf"^void {name}_output(\w*)\(", source.header, re.MULTILINE)  # in the order of the readouts
     reads, arrays = [], []
-    for k, reader in enumerate(source.readers):
-        suffix = f"_{k}" if several else ""
+    for k, (reader, suffix) in enumerate(zip(source.readers, suffixes, strict=True)):
         arrays.append(f"{name}_out{suffix} app_output_{k}[{math.prod(reader.shape)}];")
         reads.append(f"    {name}_output{suffix}(&app_state, app_output_{k});")
     call = f"{name}_run(&app_state, app_input{', steps' if source.sequences else ''})"
@@ -311,5 +313,3 @@ def _application(source: Source) -> str:
             "",
         ]
     )
-
-

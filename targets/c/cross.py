@@ -15,7 +15,15 @@ from spikec.errors import TargetUnavailable, ToolchainError
 _SECONDS = 600.0
 #: What code for a microcontroller is compiled with. Undefined behaviour is not trapped: that costs instructions, and
 #: the generated code has none.
-FLAGS = ("-std=c99", "-Wall", "-ffreestanding", "-fno-sanitize=undefined", "-ffunction-sections", "-fdata-sections", "-g0")
+FLAGS = (
+    "-std=c99",
+    "-Wall",
+    "-ffreestanding",
+    "-fno-sanitize=undefined",
+    "-ffunction-sections",
+    "-fdata-sections",
+    "-g0",
+)
 WAY_OUT = "pip install 'spikec[c]' brings one"
 
 
