@@ -1,6 +1,8 @@
-"""Runs generated C on processors that are not this one: compiled by ziglang, executed by the emulator Unicorn (both from
-PyPI). What Unicorn executes is the machine code of the target, instruction by instruction, in a memory of the size that
-the part has; so sizes, results and numbers of instructions are those of the processor. Its clock is not emulated."""
+"""Runs generated C on processors that are not this one: ziglang compiles, the emulator Unicorn executes (both from PyPI).
+
+Unicorn executes the machine code of the target, instruction by instruction, in a memory of the size that the part has.
+So results, sizes and numbers of instructions are those of the processor. Its clock is not emulated.
+"""
 
 from __future__ import annotations
 
@@ -221,7 +223,7 @@ class _Cpu:
         self.instructions = sum(self._in_block(*block) * times for block, times in self.blocks.items())
 
     def _in_block(self, address: int, size: int) -> int:
-        """Instructions of a stretch of code: of Thumb and compressed RISC-V those of 2 bytes are told from those of 4."""
+        """Instructions of a stretch of code. Those of Thumb and of compressed RISC-V have 2 or 4 bytes."""
         if self._machine.processor.name not in (CORTEX_M4.name, "riscv32"):
             return size // 4
         halves = np.frombuffer(bytes(self._uc.mem_read(address, size)), "<u2")

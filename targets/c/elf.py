@@ -1,4 +1,4 @@
-"""Reads 32-bit ELF files, of either byte order: what a linked program takes of flash and RAM, and where its symbols are."""
+"""Reads 32-bit ELF files of either byte order: what a program takes of flash and RAM, and where its symbols are."""
 
 from __future__ import annotations
 

@@ -13,8 +13,8 @@ from spikec.targets.cortex.needs import Needs, least_flash, needs_of
 
 _SMALLER = {
     "flash": "use fewer channels, or weights of 4 or 2 bits (--bits), which are stored packed",
-    "ram": "use the layerwise schedule, in which layers take turns in the same memory, fewer neurons, or weights of fewer "
-    "bits, whose sums need narrower types",
+    "ram": "use the layerwise schedule, in which layers take turns in the same memory, fewer neurons, or weights of "
+    "fewer bits, whose sums need narrower types",
 }
 
 
