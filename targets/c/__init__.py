@@ -2,3 +2,7 @@
 
 ``code/`` writes the C; the other files compile it, run it and say what it costs.
 """
+
+from spikec.targets.c.target import CTarget
+
+__all__ = ["CTarget"]

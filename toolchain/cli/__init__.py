@@ -44,6 +44,7 @@ COMMANDS = (
     "energy",
     "report",
     "netx",
+    "c",
     "sweep",
     "advise",
     "nir",

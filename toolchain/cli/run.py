@@ -32,7 +32,7 @@ _UNLABELLED = "without labels (y) no quality is measured"
 def add_parser(commands: Any) -> Parser:
     command = parser.command(commands, "run", "accuracy, or another quality, and trace of a NIR file on a target")
     parser.add_graph(command)
-    command.add_argument("--target", default="golden", metavar="TARGET", help="golden (default), lava")
+    command.add_argument("--target", default="golden", metavar="TARGET", help="golden (default), c, lava")
     parser.add_data(command)
     parser.add_limit(command)
     parser.add_metric(command)
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     dataset = open_images(args, graph)
     graph = lasting(graph, dataset)
     wanted = wanted_measures(args, graph, dataset)
-    _check_early_exit(running, wanted)
+    _check_early_exit(options | running, wanted)
     classify = any(one.name == "top-1" for one in wanted)
     result, ratings, speed = Evaluation(), Ratings(graph, wanted), Speed()
     with unsaid():  # all images are spoken of at once, below
@@ -104,9 +104,9 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _check_early_exit(running: dict[str, Any], wanted: tuple[Wanted, ...]) -> None:
+def _check_early_exit(options: dict[str, Any], wanted: tuple[Wanted, ...]) -> None:
     other = [one.name for one in wanted if one.name != "top-1"]
-    if running.get("early_exit") is not None and other:
+    if options.get("early_exit") is not None and other:
         raise UsageError(
             f"--early-exit stops an image when its class is decided, which leaves {other[0]} unsaid: leave one of them "
             "out"

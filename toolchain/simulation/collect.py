@@ -9,12 +9,26 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from spikec.errors import RangeError
 from spikec.ir.graph import IntegerGraph, Readout
 from spikec.ir.input_statistics import CodedInput, joined
 from spikec.ir.pools import image_pools, pooled_images
 from spikec.simulation.emission import Result, separate_events
 from spikec.simulation.registers import Watch
 from spikec.simulation.trace import Trace
+
+_LARGEST_COUNT = 2**31 - 1
+
+
+def check_counts(graph: IntegerGraph) -> None:
+    """Raises ``RangeError`` where a spike count could leave the int32 that a trace holds it in."""
+    for node in graph.populations:
+        largest = graph.emission_steps * max(abs(number) for number in node.neuron.emission)
+        if largest > _LARGEST_COUNT:
+            raise RangeError(
+                f"{node.name}: a count may reach {largest}, beyond {_LARGEST_COUNT}; use fewer steps, or fewer "
+                "spikes in each"
+            )
 
 
 class Rows:

@@ -21,13 +21,13 @@ import torch
 
 from spikec.analysis.formats import NumberFormat
 from spikec.analysis.ranges import Ranges, bounds
-from spikec.errors import DataError, RangeError
+from spikec.errors import DataError
 from spikec.ir.graph import IntegerGraph, Population
 from spikec.ir.kinds import Kind
 from spikec.ir.leak import Leak
 from spikec.ir.profile.decode import as_integer
 from spikec.ir.types import Int64
-from spikec.simulation.collect import Collector
+from spikec.simulation.collect import Collector, check_counts
 from spikec.simulation.early_exit import EarlyExit, early_exit_of
 from spikec.simulation.emission import Result
 from spikec.simulation.encode import as_images, as_sequences, encoded
@@ -47,7 +47,6 @@ Progress = Callable[[int, int | None], None]
 Counts = bool | Literal["totals"]
 
 _UNITS = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
-_LARGEST_COUNT = 2**31 - 1  # traces hold counts as int32
 _LARGEST_BATCH = 128  # faster than 256: larger intermediate results leave the cache
 
 
@@ -137,13 +136,7 @@ class GoldenModel:
         ranges: Ranges | None = None,
     ) -> None:
         self._graph, self._registers = graph, registers
-        for node in graph.populations:
-            largest = graph.emission_steps * max(abs(number) for number in node.neuron.emission)
-            if largest > _LARGEST_COUNT:
-                raise RangeError(
-                    f"{node.name}: a count may reach {largest}, beyond {_LARGEST_COUNT}; use fewer steps, or fewer "
-                    "spikes in each"
-                )
+        check_counts(graph)
         ranges = self._ranges = bounds(graph) if ranges is None else ranges
         self._device = checked_device(device, ranges)
         keep_freed_memory()

@@ -102,7 +102,8 @@ class Bounds:
     def _add_biases(self, node: Node) -> None:
         import torch
 
-        parts = [self.biases[s] for s in node.sources if s in self.biases]
+        fires = {p.name for p in self._graph.populations}
+        parts = [self.biases[s] for s in node.sources if s in self.biases and s not in fires]
         total = sum(parts[1:], parts[0]) if parts else None
         if isinstance(node, MaxPool) or not isinstance(node, Operation):
             if total is not None:

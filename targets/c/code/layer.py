@@ -172,6 +172,8 @@ class Charged:
             text.line(f"const {self.z_type} *restrict const z = {self.z};")
         if self.layer.x is not None:
             text.line(f"const {self.layer.x_type} *restrict const x = {self.layer.x};")
+        if self.layer.code.graph.drain and not self.arriving_steadily():
+            text.line("(void)on; /* nothing arrives here but spikes */")
 
     def charge(self, text: Text, *, m_type: str = "") -> None:
         """The line ``m = v + z``. ``m_type``: a wider type for it."""

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 
 from spikec.ir.coding import InputNode
-from spikec.ir.graph import Delayed, Population, Readout
+from spikec.ir.graph import Delayed, Node, Population, Readout
 from spikec.ir.kinds import Maximum
 from spikec.ir.operations import Operation
 from spikec.targets.c.code.context import Context, Sink
@@ -57,13 +57,13 @@ def scheduled(code: Context) -> Schedule:
     image = Flow(code, "image", stations, 1)
     later = stations if layerwise else {name: number + len(nodes) for name, number in stations.items()}
     driven = Flow(code, "driven", later, graph.emission_steps if one_by_one else 1)
+    rings = {name: _ring(code, driven, graph.nodes[name]) for name in dict.fromkeys(d.of for d in graph.delayed)}
     for node in nodes:
         if isinstance(node, InputNode):
             _input(code, node, image, driven, found)
         elif isinstance(node, Delayed):
-            slots = slots_of(graph, graph.nodes[node.of])
-            ring = code.state.at(f"e_{code.ids[node.of]}")
-            found.stages.append(Stage(node.name, driven.delayed(node, ring, slots), graph.emission_steps))
+            lines = driven.delayed(node, rings[node.of], slots_of(graph, graph.nodes[node.of]))
+            found.stages.append(Stage(node.name, lines, graph.emission_steps))
         elif isinstance(node, Operation):
             once = image.operation(node)
             lines = driven.operation(node)
@@ -81,14 +81,24 @@ def scheduled(code: Context) -> Schedule:
     return found
 
 
+def _ring(code: Context, driven: Flow, node: Node) -> str:
+    """Memory for what a node sends in several steps."""
+    assert isinstance(node, Population | InputNode)  # the rules of the profile
+    size, slots = math.prod(node.shape), slots_of(code.graph, node)
+    about = f"{node.name}: what it sent in {slots} steps"
+    return code.state.add(Member(f"e_{code.ids[node.name]}", holding(*driven.sent(node)), size * slots, about))
+
+
 def _input(code: Context, node: InputNode, image: Flow, driven: Flow, found: Schedule) -> None:
     ctype = f"{node.dtype}_t"
     if not code.graph.sequences:
         image.views[node.name] = View("x", ctype, node.low, node.high, node.shape, None)
         return
     size, slots = math.prod(node.shape), slots_of(code.graph, node)
-    about = f"{node.name}: the frame" + (f"s of {slots} steps" if slots > 1 else "")
-    ring = code.state.add(Member(f"e_{code.ids[node.name]}", ctype, size * slots, about))
+    if slots > 1:
+        ring = code.state.at(f"e_{code.ids[node.name]}")
+    else:
+        ring = code.state.add(Member(f"e_{code.ids[node.name]}", ctype, size, f"{node.name}: the frame"))
     at = _slot(ring, slots, size)
     given = View("x", ctype, node.low, node.high, node.shape, None)
     sink = Sink(at, ctype, node.shape)
@@ -108,8 +118,7 @@ def _population(code: Context, node: Population, image: Flow, driven: Flow, foun
     found.senders.append(Sender(node.name, node.shape, dtype_of(ctype)))
     name, lines, stage = code.ids[node.name], [], None
     if slots > 1:  # of several steps: kept
-        about = f"{node.name}: emissions of {slots} steps"
-        at = _slot(code.state.add(Member(f"e_{name}", ctype, size * slots, about)), slots, size)
+        at = _slot(code.state.at(f"e_{name}"), slots, size)
     elif isinstance(node.neuron, Maximum):  # what the max pool before it has computed
         at = driven.views[node.sources[0]].at
     else:
@@ -196,7 +205,7 @@ def _start(layer: Layer) -> Lines:
     function, text = code.name("begin", layer.id), code.functions
     text.comment(f"{layer.node.name}: membranes at the start")
     with text.function(f"static void {function}({member.ctype} *restrict v)"), layer.each(text, start):
-        text.line(f"v[n] = {start.at};")
+        text.line(f"v[n] = ({member.ctype}){start.at};")
     return [f"{function}({code.state.at(member.name)});"]
 
 

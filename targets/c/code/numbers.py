@@ -8,12 +8,16 @@ import numpy as np
 
 from spikec.errors import RangeError
 
-#: C types from small to large: name, lowest and highest value.
-_TYPES = tuple(
-    (f"{'u' if unsigned else ''}int{bits}_t", 0 if unsigned else -(2 ** (bits - 1)), 2 ** (bits - (not unsigned)) - 1)
-    for bits in (8, 16, 32)
-    for unsigned in (True, False)
-) + (("int64_t", -(2**63), 2**63 - 1),)
+#: C types from small to large: name, lowest and highest value. From 32 bits on, unsigned ones would only add traps: C
+#: compares a negative number with one of them as if it were a large one.
+_TYPES = (
+    ("uint8_t", 0, 2**8 - 1),
+    ("int8_t", -(2**7), 2**7 - 1),
+    ("uint16_t", 0, 2**16 - 1),
+    ("int16_t", -(2**15), 2**15 - 1),
+    ("int32_t", -(2**31), 2**31 - 1),
+    ("int64_t", -(2**63), 2**63 - 1),
+)
 _LIMITS = {name: (low, high) for name, low, high in _TYPES}
 
 
