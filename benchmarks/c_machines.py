@@ -1,4 +1,4 @@
-"""Runs generated C on processors that are not this one: ziglang compiles, the emulator Unicorn executes (both from PyPI).
+"""Runs generated C on processors that are not this one: ziglang compiles, Unicorn emulates (both from PyPI).
 
 Unicorn executes the machine code of the target, instruction by instruction, in a memory of the size that the part has.
 So results, sizes and numbers of instructions are those of the processor. Its clock is not emulated.

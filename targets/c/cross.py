@@ -6,7 +6,7 @@ import importlib.util
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,7 @@ FLAGS = (
     "-fno-sanitize=undefined",
     "-ffunction-sections",
     "-fdata-sections",
-    "-g0",
+    "-g",
 )
 WAY_OUT = "pip install 'spikec[c]' brings one"
 
@@ -55,12 +55,17 @@ CORTEX_M4 = Processor(
 
 
 def compile_for(
-    processor: Processor, folder: Path, texts: Mapping[str, str], out: str, words: Sequence[str] = ("-O2",)
+    processor: Processor,
+    folder: Path,
+    texts: Mapping[str, str],
+    out: str,
+    words: Sequence[str] = ("-O2",),
+    heard: Callable[[str], object] | None = None,
 ) -> Path:
     """Write ``texts`` (by file name) to ``folder``, and compile those that end in .c to the file ``out`` beside them.
 
-    ``words``: further words for the compiler; ``-c`` makes an object file. Raises ``TargetUnavailable`` without a
-    compiler, ``ToolchainError`` with the first line of what the compiler says.
+    ``words``: further words for the compiler; ``-c`` makes an object file. ``heard`` is given all that the compiler
+    says. Raises ``TargetUnavailable`` without a compiler, ``ToolchainError`` with the first line of what it says.
     """
     compiler = processor.compiler()
     for name, text in texts.items():
@@ -75,4 +80,6 @@ def compile_for(
         lines = [line for line in said.stderr.splitlines() if "error" in line] or said.stderr.splitlines()
         first = lines[0].strip() if lines else f"it ended with status {said.returncode}"
         raise ToolchainError(f"the compiler for {processor.title} refuses the code: {first}")
+    if heard is not None:
+        heard(said.stderr)
     return folder / out
