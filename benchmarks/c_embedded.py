@@ -1,9 +1,10 @@
 """The generated C on microcontrollers, emulated: results against the golden model, flash, RAM, stack, instructions.
 
-    python -m benchmarks.c_embedded [--only NAME ...] [--images N] [--machines NAME ...] [--write docs/microcontrollers.md]
+    python -m benchmarks.c_embedded [--only NAME ...] [--images N] [--machines NAME ...]
+                                    [--write docs/microcontrollers.md]
 
-Every network with shipped weights is built for a Cortex-M4 and run there on test images (noise where the data set is not
-installed); every output must equal the golden model's. Networks on which that is fast also run on processors of the other
+Networks with shipped weights are built for a Cortex-M4 and run there on test images (noise where the data set is not
+installed); every output must equal the golden model's. Those on which that is fast also run on processors of the other
 byte order. Needs ziglang and unicorn, and capstone for cycles: pip install ziglang unicorn capstone
 """
 
@@ -111,8 +112,8 @@ def row(case: Case, count: int, others: list[Machine]) -> list[str]:
 def table(chosen: list[Case], count: int, others: list[Machine]) -> str:
     """All rows, with what the columns are."""
     lines = [
-        "| network | built | flash | of which code | RAM | of which stack | 64 KiB, 16 KiB | instructions, million | cycles, million "
-        "| equal on |",
+        "| network | built | flash | of which code | RAM | of which stack | 64 KiB, 16 KiB | instructions, million "
+        "| cycles, million | equal on |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     return "\n".join([*lines, *(line for case in chosen for line in row(case, count, others))])

@@ -50,6 +50,7 @@ def prepare(
     :class:`DataError`.
     """
     from_relu = weights is not None and not holds_thresholds(weights)
+    _check_entry(entry, weights)
     torch.manual_seed(recipe.fit.seed)
     model = resolve(
         spec,
@@ -95,12 +96,14 @@ def _trainable(
 
 
 def trained(spec: str, weights: Path | None, data: Dataset, entry: str | None = None) -> nn.Module:
-    """The network ``spec`` (see :func:`models.resolve`) with its weights, in eval mode. Raises :class:`DataError`.
+    """The network ``spec`` (see :func:`models.resolve`) with its weights, in eval mode. Raises :class:`DataError`, and
+    :class:`ConversionError` for an ``entry`` of no file.
 
     ``weights``: their file. Without it, a zoo network gets the weights shipped with it, and any other network keeps
     those it was returned with. With ``weights``, a zoo network gets the channels and classes of ``data``, and ``entry``
     chooses as in :func:`spikec.models.load_weights`.
     """
+    _check_entry(entry, weights)
     if spec in REGISTRY and weights is None:
         if spec not in index():
             raise DataError(f"{spec} comes without weights: train it with spikec train, then give them with --weights")
@@ -118,6 +121,14 @@ def trained(spec: str, weights: Path | None, data: Dataset, entry: str | None = 
     if weights is not None:
         load_weights(model, weights, entry=entry)
     return _in_float(model).eval()
+
+
+def _check_entry(entry: str | None, weights: Path | None) -> None:
+    if entry is not None and weights is None:
+        raise ConversionError(
+            f"--weights-entry {entry} chooses among the sets of weights in a file: give the file with --weights, or "
+            "leave it out"
+        )
 
 
 def _in_float(model: nn.Module) -> nn.Module:

@@ -49,7 +49,7 @@ def fit(module: nn.Module, checkpoint: Checkpoint, entry: str | None = None) -> 
             f"{', '.join(each.name for each in fitting)}; choose one with --weights-entry, or entry= in Python"
         )
     if entry is not None and not chosen:
-        raise DataError(f"{checkpoint.path} has no entry {entry!r}; it has {', '.join(each.name for each in tried)}")
+        raise DataError(f"{checkpoint.path} has no entry {entry!r}; {_entries([each.name for each in tried])}")
     nearest = min(exact or chosen, key=lambda each: each.wrong)
     where = "" if nearest.name == TOP else f" ({nearest.name})"
     raise DataError(f"{checkpoint.path}{where} does not fit the network: {'; '.join(nearest.problems)}")
@@ -62,6 +62,14 @@ def holds(checkpoint: Checkpoint, last: str) -> bool:
 
 #: The name of what stands in the file itself, without prefix.
 TOP = "."
+
+
+def _entries(names: Sequence[str]) -> str:
+    """Which entries there are to choose from, in words."""
+    inside = [name for name in dict.fromkeys(names) if name != TOP]
+    if not inside:
+        return "it holds one set of weights, which has no name: leave --weights-entry, or entry= in Python, out"
+    return f"it has {', '.join(inside)}" + (f", and {TOP!r}, the weights beside these" if TOP in names else "")
 
 
 def _tried(module: nn.Module, checkpoint: Checkpoint) -> list[Fit]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from spikec.models.data.dataset import Dataset
 from spikec.training.targets import class_names, heads, read_targets
 
 _CHANNELS = (1, 3, 4)
+#: Behind the names of arrays of test images.
+_TEST = "_test"
 
 
 def load_archive(path: Path, split: str) -> Dataset:
@@ -41,19 +44,37 @@ def load_archive(path: Path, split: str) -> Dataset:
 def read_labels(path: Path, suffix: str) -> tuple[npt.NDArray[Any] | None, tuple[str, ...]]:
     """The labels of one split, whose arrays end in ``suffix``, and the class names of all; None: there are none. Of
     several outputs, ``y_NAME``, as :func:`spikec.training.targets.heads` has them. Raises :class:`DataError`."""
-    arrays = read_arrays(path, tuple(name for name in _names(path) if name == "y" or name.startswith("y_")))
-    every = {key: read_targets(str(path), values) for key, values in arrays.items()}
-    named = {key: values for key, values in every.items() if key not in ("y", "y_test")}
+    names = _names(path)
+    keys = tuple(name for name in names if name == "y" or name.startswith("y_"))
+    roles = {key: _role(path, key, keys, "x_test" in names) for key in keys}
+    named = [key for key, (output, _) in roles.items() if output is not None]
+    if 0 < len(named) < len(keys):
+        raise DataError(f"{path} holds y and {named[0]}: give y, or y_NAME for each output, not both")
+    every = {key: read_targets(str(path), values) for key, values in read_arrays(path, keys).items()}
+    ours = {output: every[key] for key, (output, tested) in roles.items() if tested == bool(suffix)}
     if not named:
-        return every.get(f"y{suffix}"), class_names(every.values())
-    if len(named) < len(every):
-        raise DataError(f"{path} holds y and {next(iter(named))}: give y, or y_NAME for each output, not both")
-    ours = {key for key in named if key.endswith("_test") == bool(suffix)}
-    found = {key.removeprefix("y_").removesuffix(suffix): values for key, values in named.items() if key in ours}
+        return ours.get(None), class_names(every.values())
     try:
-        return heads(found) if found else None, ()
+        return heads({str(output): values for output, values in ours.items()}) if ours else None, ()
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
+
+
+def _role(path: Path, key: str, keys: Sequence[str], split: bool) -> tuple[str | None, bool]:
+    """The output whose targets the array ``key`` of ``keys`` holds, None: of the only one; and whether they are those
+    of the test images. ``split``: the archive has test images, so that ``_test`` is no part of a name, unless there are
+    test targets of that name too."""
+    if key == "y_test" and "y" in keys and not split:
+        raise DataError(f"{path} holds y_test and no x_test: give the test images too, or leave y_test out")
+    longer, shorter = f"{key}{_TEST}" in keys, key.removesuffix(_TEST)
+    if split and longer and shorter != key and shorter in keys:
+        raise DataError(
+            f"{path}: {key} may be test targets beside {shorter}, or training targets beside {key}{_TEST}: give the "
+            f"output {key.removeprefix('y_')!r} another name"
+        )
+    tested = split and shorter != key and not longer
+    name = shorter if tested else key
+    return (None if name == "y" else name.removeprefix("y_")), tested
 
 
 def read_arrays(path: Path, names: tuple[str, ...]) -> dict[str, npt.NDArray[Any]]:

@@ -150,6 +150,7 @@ def test_a_short_budget_still_gives_an_answer(mlp, digits_as_vectors, monkeypatc
     [
         ({"labels": np.zeros(600)}, "labels must be one whole number"),
         ({"labels": np.zeros((600, 2), dtype=int)}, "labels must be one whole number"),
+        ({"labels": {"a": 0, "b": 1}}, r"labels are given by output \(a, b\): give a network with one output"),
         ({"labels": np.zeros(7, dtype=int)}, "600 images but labels"),
         ({"labels": np.full(600, 11)}, "knows 10 classes"),
         ({"images": np.array(["a"] * 600)}, "images must be numbers"),

@@ -1,4 +1,4 @@
-"""What the C costs: additions counted by plain loops over rasters, memory by its arrays, and cycles between both ends."""
+"""What the C costs: additions counted by plain loops over rasters, memory by its arrays, cycles by their units."""
 
 from __future__ import annotations
 

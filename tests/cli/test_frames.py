@@ -79,7 +79,8 @@ def test_verify_in_lava(spikec, trained):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["-T", "4"], "T is the length of the sequences"),
+        (["-T", "4"], "the weights were trained on mean frames of sequences, so T is the length of the sequences"),
+        (["-T", "4", "--frames"], "with frames T is the length of the sequences"),
         (["--method", "graded"], "a layer waits for the last frame"),
         (["--method", "error-free"], "a layer waits for the last frame"),
         (["--schedule", "layerwise"], "a layer waits for the last frame"),

@@ -258,7 +258,8 @@ def test_a_report_from_python_takes_names(trained, exported):
         ("mask", (), "several outputs, classes, box: say which one, as --metric NAME=miou, or call the targets y_NAME"),
         ("odd", (), "there must be one target of each output for each input, not classes 3, box 2"),
         ("twice", (), "holds y and y_box: give y, or y_NAME for each output, not both"),
-        ("other", (), "the network has no output 'mask', but classes, box"),
+        ("other", (), "there are targets of 'mask' (y_mask), and the network has no output 'mask', but classes, box"),
+        ("both", ("--early-exit", "margin"), "--early-exit needs one output of shape (classes), and the network puts"),
     ],
 )
 def test_targets_that_do_not_fit(trained, exported, spikec, data, words, message):

@@ -186,8 +186,11 @@ def test_a_sweep_says_so_too(regression):
 def test_a_last_sigmoid_is_left_out_and_what_needs_it_is_not_measured(regression, spikec):
     made = spikec("export", "net.py:bounded", "--data", "npz:reg.npz", "-o", "bounded.nir")
     assert made.code == 0, made.err
-    assert "mae is not measured: Sigmoid at" in made.err
+    assert "mae is not measured: Sigmoid is left out of the deployment" in made.err
     assert as_integer(load("bounded.nir")).measured is None
+    ran = spikec("run", "bounded.nir", "--data", "npz:reg.npz", "--metric", "mae", "--limit", 9)
+    assert ran.code == 0, ran.err
+    assert ran.err.count("mae is measured on the outputs before Sigmoid") == 1
 
 
 def test_other_measures_of_a_network_that_classifies(spikec, net):

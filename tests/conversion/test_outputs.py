@@ -52,8 +52,8 @@ RETURNED = {
         ["relu", "mask", "readout", "output"],
     ),
     "names that files cannot hold": (
-        lambda n, x, fine: {"größe 1": n.mask(fine), "gr_e_1": n.other(fine), "gr__e_1": scores(n, fine), "": fine},
-        ["größe 1", "gr_e_1", "gr__e_1", ""],
+        lambda n, x, fine: {"größe 1": n.mask(fine), "gr_e_1": n.other(fine), "gr__e_1": scores(n, fine), "./": fine},
+        ["größe 1", "gr_e_1", "gr__e_1", "./"],
     ),
     "neurons and their mean": (
         lambda n, x, fine: {"spikes": fine, "mean": F.avg_pool2d(fine, 2), "pooled": F.max_pool2d(fine, 2)},
@@ -130,6 +130,13 @@ def test_names_of_what_a_network_returns():
 def test_two_outputs_of_one_name_are_refused():
     model = Net(lambda n, x, fine: {1: n.mask(fine), "1": n.other(fine)}).eval()
     with pytest.raises(tc.ConversionError, match=re.escape("the network returns two outputs of one name (1, 1)")):
+        tc.convert(model, tc.QCFS(timesteps=2), example=IMAGES, calibration=IMAGES)
+
+
+@pytest.mark.parametrize("name", ["", " "])
+def test_an_output_without_a_name_is_refused(name):
+    model = Net(lambda n, x, fine: {name: n.mask(fine), "other": n.other(fine)}).eval()
+    with pytest.raises(tc.ConversionError, match=re.escape("an output without a name (an empty key)")):
         tc.convert(model, tc.QCFS(timesteps=2), example=IMAGES, calibration=IMAGES)
 
 

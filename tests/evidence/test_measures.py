@@ -24,7 +24,7 @@ from spikec.evidence.measures import (
     measure_of,
     measures_of,
 )
-from spikec.training.targets import kind_of
+from spikec.training.targets import heads, kind_of
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -153,6 +153,9 @@ def test_names_are_told_apart():
     for text, says in [
         ("topp-1", "did you mean 'top-1'"),
         ("top-0", "unknown 'top-0'"),
+        ("miou:ignore=x", "miou:ignore=LABEL takes a whole number"),
+        ("miou:ignore", "miou:ignore=LABEL takes a whole number"),
+        ("miou:f", "cannot import miou"),
         ("nothing.here:f", "cannot import nothing.here"),
         ("missing.py:f", "there is no file missing.py"),
         ("math:pi", "is no callable"),
@@ -173,6 +176,11 @@ def test_a_measure_of_one_head():
         measures_of("mae", shapes, np.zeros(3, np.float32))
     with pytest.raises(DataError, match="no output 'brake', but steer, class"):
         measures_of("brake=mae", shapes, np.zeros(3, np.float32))
+    targets = heads({"steer": np.zeros(3, np.float32), "brake": np.zeros(3, np.float32)})
+    with pytest.raises(DataError, match=r"^there are targets of 'brake' \(y_brake\), .* 'brake', but steer, class$"):
+        measures_of(None, shapes, targets)
+    with pytest.raises(DataError, match=r"but one, steer, whose targets need no name \(y\)$"):
+        measures_of(None, {"steer": (1,)}, targets)
     ignoring = measures_of("class=miou:ignore=9", {"class": (2, 3, 3)}, np.full((2, 3, 3), 9))[0]
     assert (ignoring.head, ignoring.measure.ignore) == ("class", 9)
 

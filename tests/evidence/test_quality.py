@@ -15,8 +15,9 @@ import spikec as tc
 from spikec.errors import DataError, GraphError
 from spikec.evidence.comparison import Comparison
 from spikec.evidence.loss import loss, measure
-from spikec.evidence.measures import MeanAbsoluteError, measures_of
-from spikec.evidence.quality import Ratings, outputs_by_step
+from spikec.evidence.measures import Correlation, MeanAbsoluteError, UserFunction, measures_of
+from spikec.evidence.measures.choosing import as_targets
+from spikec.evidence.quality import Ratings, output_shapes, outputs_by_step
 from spikec.ir import as_integer, build
 from spikec.ir.measured import STAGES, Measured, Scores, digests
 from spikec.ir.profile.build import with_measured
@@ -172,10 +173,81 @@ def test_quality_of_arrays() -> None:
     assert own.quality.interval == (0.0, 0.0)
 
 
+class OneNumber(nn.Module):
+    """Returns [N] for N inputs, as regressors that end in ``squeeze(1)`` do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 1))
+
+    def forward(self, x):
+        return self.layers(x).squeeze(1)
+
+
+def test_one_number_for_each_input_is_a_column_everywhere() -> None:
+    torch.manual_seed(2)
+    model, pixels = OneNumber().eval(), np.random.default_rng(0).integers(0, 256, (40, 6), dtype=np.uint8)
+    y = np.random.default_rng(1).normal(size=40).astype(np.float32)
+    data, seen = Dataset("toy", pixels, y, 1 / 255, ()), []
+
+    def user(outputs, targets):
+        seen.append(outputs.shape)
+        return np.abs(outputs[:, 0] - targets)
+
+    network = tc.convert(model, tc.QCFS(timesteps=4), example=data.images(), calibration=data.images())
+    graph = tc.lower(network)
+    wanted = measures_of([MeanAbsoluteError(), Correlation(), UserFunction("user", user)], {"output": (1,)}, y)
+    found = measure(model, network, as_integer(graph), data, "toy", lambda *_: None, wanted)
+    exact = model(data.images()).detach()
+    spiking = tc.simulate(graph, data.images()).logits[:, 0]
+    assert set(seen) == {(40, 1)}
+    for name in ("mae", wanted[2].key):
+        values = found.quality[name].values
+        assert values["network"] == pytest.approx(np.abs(exact.numpy() - y).mean(), rel=1e-5)
+        assert values["spiking"] == pytest.approx(np.abs(spiking - y).mean(), rel=1e-5)
+    kept = found.quality["correlation"].values
+    assert kept["network"] == pytest.approx(np.corrcoef(exact.numpy(), y)[0, 1], abs=1e-5)
+    rated = tc.quality(spiking, y, network=exact)
+    made = tc.report(graph, images=data.images().numpy(), labels=y, ann_logits=exact, estimates=(), fits=(), path=None)
+    for mae, correlation in (rated, made.quality):
+        assert mae.network.network == pytest.approx(found.quality["mae"].values["network"])
+        assert mae.quality.value == pytest.approx(found.quality["mae"].values["spiking"], rel=1e-5)
+        assert correlation.network.network == pytest.approx(kept["network"], abs=1e-5)
+
+
+class TwoEnds(nn.Module):
+    """An output as it is, and one behind a sigmoid."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.heads = nn.Linear(6, 8), nn.ModuleList([nn.Linear(8, 2), nn.Linear(8, 2)])
+
+    def forward(self, x):
+        x = self.body(x).relu()
+        return {"box": self.heads[0](x), "share": self.heads[1](x).sigmoid()}
+
+
+def test_what_needs_a_sigmoid_that_is_left_out_is_told(recwarn) -> None:
+    images = torch.rand(20, 6)
+    graph = as_integer(tc.lower(tc.convert(TwoEnds(), tc.QCFS(timesteps=2), example=images, calibration=images)))
+    assert (graph.info["left_out.share"], "left_out" in graph.info) == ("sigmoid", False)
+    y = as_targets({"box": np.random.rand(20, 2), "share": np.random.randint(0, 2, 20)}, 20)
+    recwarn.clear()
+    Ratings(graph, measures_of(["box=mae", "share=top-1"], output_shapes(graph), y))
+    assert not recwarn.list
+    y = as_targets({"box": np.random.rand(20, 2), "share": np.random.rand(20, 2)}, 20)
+    Ratings(graph, measures_of(None, output_shapes(graph), y))
+    said = [str(each.message) for each in recwarn.list]
+    assert [text.split(" which ends")[0] for text in said] == [
+        f"share={name} is measured on the outputs before sigmoid," for name in ("mae", "correlation")
+    ]
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ((np.zeros(3), np.zeros(3)), "at least one input"),
+        ((np.zeros(()), np.zeros(3)), "at least one input"),
+        ((np.zeros(0), np.zeros(0)), "at least one input"),
         ((np.zeros((3, 2)), np.zeros(2)), "3 images but targets of shape"),
         ((np.full((3, 1), np.inf), np.zeros(3)), "not finite"),
         ((np.zeros((3, 1)), np.array([0, np.nan, 1])), "targets hold values that are not finite"),

@@ -76,6 +76,16 @@ class Held(Base):
         return self.head(F.relu(self.plain[0](F.relu(self.conv(x)))))
 
 
+class Printing(Base):
+    """What people write to look into a network; it changes nothing of what the network computes."""
+
+    def forward(self, x):
+        y = self.conv(x)
+        print(y, x.shape, y.mean())
+        print(f"{y}", repr(y), "%s" % y, y.is_pinned(), y.dense_dim(), y.is_set_to(x))  # noqa: UP031
+        return self.head(F.relu(y))
+
+
 class Cached(Base):
     @functools.lru_cache(maxsize=1)  # noqa: B019
     def grid(self, size):
@@ -145,6 +155,7 @@ _TAKEN = {
     "guards and try": Guarded,
     "layer in a list": Held,
     "cached constant": Cached,
+    "printing": Printing,
     "counter": Counting,
     "scripted": _script,
     "frozen": lambda: torch.jit.freeze(_script()),

@@ -88,6 +88,35 @@ def test_every_obstacle_is_listed_at_once_with_its_own_line(network, images):
     ]
 
 
+class Volumes(nn.Module):
+    """A 3-d convolution, from volumes or from images that are reshaped, to volumes or to vectors."""
+
+    def __init__(self, reshaped, flat):
+        super().__init__()
+        self.conv, self.last, self.reshaped, self.flat = nn.Conv3d(1, 2, 3), nn.Conv3d(2, 1, 2), reshaped, flat
+
+    def forward(self, x):
+        x = F.relu(self.conv(x.view(len(x), 1, 4, 4, 4) if self.reshaped else x))
+        x = self.last(x)
+        return x.flatten(1) if self.flat else x
+
+
+def test_volumes_stay_inside_the_network():
+    first = Volumes.forward.__code__.co_firstlineno
+    settings, inside = tc.QCFS(timesteps=2), torch.rand(4, 4, 4, 4)
+    tc.lower(tc.convert(Volumes(True, True), settings, example=inside, calibration=inside))
+    for network, shape, says in (
+        (
+            Volumes(False, True),
+            (4, 1, 4, 4, 4),
+            rf":{first + 1} \(conv\): images of shape \(1, 4, 4, 4\): give them as",
+        ),
+        (Volumes(True, False), (4, 4, 4, 4), rf":{first + 2} \(last\): an output of shape \(1, 1, 1, 1\): return"),
+    ):
+        with pytest.raises(tc.UnsupportedOperation, match=says):
+            tc.convert(network, settings, example=torch.rand(shape), calibration=torch.rand(shape))
+
+
 def test_layers_of_sequential_are_named_where_there_is_no_line(images):
     network = nn.Sequential(nn.Conv2d(4, 4, 3), nn.Sequential(nn.Sigmoid()), nn.Flatten(), nn.Linear(96, 3))
     with pytest.raises(tc.UnsupportedOperation, match=r"\n  layer 1\.0: sigmoid: "):

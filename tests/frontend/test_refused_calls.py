@@ -155,6 +155,30 @@ _REFUSED = {
         "if": (_READ, _branch),
         "while": (_READ, _loop),
         "item": (_READ, lambda n, x: n.head(n.conv(x) * x.mean().item())),
+        "allclose": (
+            "allclose, which follows from values",
+            lambda n, x: n.head(n.conv(x) if torch.allclose(x, torch.zeros(())) else n.other(x)),
+        ),
+        "how many a mask takes": (
+            "selecting by a mask that is computed",
+            lambda n, x: n.head(n.conv(x) * (2 if x[x > 0].numel() == 0 else 1)),
+        ),
+        "how many a hidden mask takes": (
+            "selecting by a mask that is computed",
+            lambda n, x: (lambda y: n.head(y * (2 if len(y[y > 0]) < 5 else 1)))(n.relu(n.conv(x)) - 0.1),
+        ),
+        "how many bins": (
+            "bincount, which follows from values",
+            lambda n, x: n.head(n.conv(x) * len(torch.bincount(x.abs().long().flatten()))),
+        ),
+        "how many are not zero": (
+            "nnz, which follows from values",
+            lambda n, x: n.head(n.conv(x) * (2 if x.to_sparse()._nnz() == 0 else 1)),
+        ),
+        "how often": (
+            "repeat_interleave, which follows from values",
+            lambda n, x: n.head(n.conv(x) * (1 + len(torch.repeat_interleave(x.abs().long().flatten())))),
+        ),
         "numpy": (
             "the numbers of a tensor outside PyTorch (numpy)",
             lambda n, x: n.head(torch.from_numpy(n.conv(x).numpy())),

@@ -110,6 +110,12 @@ def test_averaged_and_plain_weights_are_a_choice(tmp_path: Path) -> None:
     assert fits(net(), path, "state_dict")
     with pytest.raises(DataError, match="no entry 'ema'; it has state_dict, state_dict_ema"):
         loaded(path, entry="ema")
+    with pytest.raises(DataError, match="no entry 'ema'; it holds one set of weights, which has no name: leave"):
+        loaded(save(tmp_path, state(0)), entry="ema")
+    both = save(tmp_path, {**state(0), "ema": state(1)})
+    with pytest.raises(DataError, match=r"no entry 'x'; it has ema, and '\.', the weights beside these"):
+        loaded(both, entry="x")
+    assert same(loaded(both, entry=".")[0], net(0))
     counted = {**state(0), "1.num_batches_tracked": torch.tensor(7)}
     equal = save(tmp_path, {"state_dict": state(0), "state_dict_ema": {k: v.double() for k, v in counted.items()}})
     assert same(loaded(equal)[0], net(0))

@@ -272,6 +272,34 @@ def test_npz_holds_classes_masks_or_numbers(
     assert not open_sequences("npz:seq.npz", tmp_path, "test").subset(slice(2)).labelled
 
 
+def _labels(tmp_path: Path, split: str, **arrays: int) -> dict[str, list[int]]:
+    """Labels by output of an archive whose arrays ``y...`` are filled with one number each."""
+    x = {key: np.zeros((2, 5), np.float32) for key in ("x", *(["x_test"] if "x_test" in arrays else []))}
+    np.savez(tmp_path / "set.npz", **x, **{k: np.full(2, n) for k, n in arrays.items() if k != "x_test"})
+    labels = open_dataset(f"npz:{tmp_path / 'set.npz'}", split=split).labels
+    return {name: labels[name].tolist() for name in labels.dtype.names} if labels.dtype.names else {"": labels.tolist()}
+
+
+def test_an_output_may_be_called_test(tmp_path: Path) -> None:
+    box = {"x_test": 0, "y_box": 1, "y_box_test": 2}
+    assert _labels(tmp_path, "train", **box) == {"box": [1, 1]}
+    assert _labels(tmp_path, "test", **box) == {"box": [2, 2]}
+    named = {"y_test": 1, "y_box_test": 3}
+    for split in ("train", "test"):
+        assert _labels(tmp_path, split, **named) == {"test": [1, 1], "box_test": [3, 3]}
+    named |= {"x_test": 0, "y_test_test": 2, "y_box_test_test": 4}
+    assert _labels(tmp_path, "train", **named) == {"test": [1, 1], "box_test": [3, 3]}
+    assert _labels(tmp_path, "test", **named) == {"test": [2, 2], "box_test": [4, 4]}
+    assert _labels(tmp_path, "test", x_test=0, y=1, y_test=2) == {"": [2, 2]}
+    for arrays, says in (
+        ({**box, "y_box_test_test": 4}, "give the output 'box_test' another name"),
+        ({"x_test": 0, "y": 1, "y_box": 2}, "holds y and y_box: give y, or y_NAME"),
+        ({"y": 1, "y_test": 2}, "holds y_test and no x_test"),
+    ):
+        with pytest.raises(DataError, match=says):
+            _labels(tmp_path, "train", **arrays)
+
+
 def test_what_is_no_npz_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text.npz").write_text("hello")
     np.save(tmp_path / "single.npy", np.zeros(3))

@@ -10,10 +10,11 @@ import pytest
 import torch
 from torch import nn
 
-from spikec.errors import DataError
+from spikec.errors import ConversionError, DataError
 from spikec.evidence.intervals import wilson
-from spikec.models import load_weights, pretrained, resolve, save_weights
+from spikec.models import load_weights, prepare, pretrained, resolve, save_weights, trained
 from spikec.models.data import open_dataset
+from spikec.models.recipes import default_recipe
 from spikec.models.weights import FOLDER, index, weights_path
 from spikec.models.zoo import REGISTRY
 from spikec.training import ClipFloorShift, evaluate
@@ -167,6 +168,16 @@ def test_shipped_digits_measure_what_the_index_says() -> None:
 
 def test_shipped_weights_are_small() -> None:
     assert all(p.stat().st_size < 1_500_000 for p in FOLDER.glob("*.safetensors"))
+
+
+def test_an_entry_of_no_file_is_refused() -> None:
+    data, recipe = open_dataset("digits", split="train"), default_recipe("digits-cnn")
+    for make in (
+        lambda: trained("digits-cnn", None, data, "ema"),
+        lambda: prepare("digits-cnn", recipe, data, entry="ema"),
+    ):
+        with pytest.raises(ConversionError, match="--weights-entry ema chooses among the sets of weights"):
+            make()
 
 
 def test_damaged_shipped_weights_are_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

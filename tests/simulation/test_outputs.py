@@ -5,8 +5,10 @@ from unittest import mock
 
 import numpy as np
 import pytest
+import torch
 from helpers.cases import CASES, steps_of
 from helpers.graphs import random_images, random_outputs
+from helpers.networks import digits_network
 from helpers.oracle import oracle
 from helpers.same import same
 from helpers.traces import equals_loops
@@ -108,6 +110,30 @@ def test_a_map_has_no_classes(two):
     np.testing.assert_array_equal(trace.logits, trace.output * np.float32(0.5))
     with pytest.raises(tc.DataError, match=r"the output has shape \[3, 2, 4, 3\]: a class is the largest of one row"):
         trace.predictions  # noqa: B018
+
+
+def test_accuracy_is_the_share_of_labels_met(two):
+    graph = digits_network()
+    rng = np.random.default_rng(3)
+    trace = simulate(graph, rng.random((40, *graph.input.shape)))
+    labels = rng.integers(0, 10, 40)
+    labels[::2] = trace.output.argmax(axis=1)[::2]
+    met = sum(int(np.argmax(row)) == label for row, label in zip(trace.output, labels, strict=True))
+    for given_labels in (labels, labels.tolist(), labels.astype(np.uint8), torch.from_numpy(labels)):
+        found = trace.accuracy(given_labels)
+        assert (type(found), found) == (float, met / 40)
+    for wrong, says in (
+        (labels[:39], r"labels are int64 of shape \[39\]: give the class of each image, integers \[40\]"),
+        (labels[:, None], r"integers \[40\]"),
+        (labels.astype(float), "labels are float64"),
+        (labels > 4, "labels are bool"),
+        (labels + 10, "the classes of the network are the numbers 0 to 9"),
+        (labels - 10, "the classes of the network are the numbers 0 to 9"),
+    ):
+        with pytest.raises(tc.DataError, match=says):
+            trace.accuracy(wrong)
+    with pytest.raises(tc.DataError, match="several outputs"):
+        two[2].accuracy([0, 0, 0])
 
 
 @pytest.mark.parametrize("where", ["readout.mask", "readout.classes"])

@@ -59,6 +59,11 @@ def check_portfolio(portfolio: Sequence[Mapping[str, Any]]) -> None:
 
 def dataset_of(name: str, images: Array, labels: Array) -> Dataset:
     """Images float [N, ...] and labels int [N] as a data set. Raises ``DataError``."""
+    if isinstance(labels, Mapping):
+        raise DataError(
+            f"advice compares accuracy, and labels are given by output ({', '.join(map(str, labels))}): give a network "
+            "with one output, and one class per image"
+        )
     stored, given = _array("images", images), _array("labels", labels)
     if not np.issubdtype(stored.dtype, np.floating) and not np.issubdtype(stored.dtype, np.integer):
         raise DataError(f"images must be numbers as the network takes them, not {stored.dtype}")

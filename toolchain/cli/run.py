@@ -75,7 +75,8 @@ def run(args: argparse.Namespace) -> int:
     dataset = open_images(args, graph)
     graph = lasting(graph, dataset)
     wanted = wanted_measures(args, graph, dataset)
-    _check_early_exit(options | running, wanted)
+    if (options | running).get("early_exit") is not None:
+        _check_early_exit(graph, wanted)
     classify = any(one.name == "top-1" for one in wanted)
     result, ratings, speed = Evaluation(), Ratings(graph, wanted), Speed()
     with unsaid():  # all images are spoken of at once, below
@@ -104,9 +105,14 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _check_early_exit(options: dict[str, Any], wanted: tuple[Wanted, ...]) -> None:
+def _check_early_exit(graph: IntegerGraph, wanted: tuple[Wanted, ...]) -> None:
+    from spikec.ir.outputs import lacks_classes
+
+    lacking = lacks_classes(graph, "--early-exit")
+    if lacking:
+        raise UsageError(f"{lacking}: leave it out")
     other = [one.name for one in wanted if one.name != "top-1"]
-    if options.get("early_exit") is not None and other:
+    if other:
         raise UsageError(
             f"--early-exit stops an image when its class is decided, which leaves {other[0]} unsaid: leave one of them "
             "out"

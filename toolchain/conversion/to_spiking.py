@@ -35,6 +35,7 @@ from spikec.frontend import (
     Rectifier,
     canonicalize,
     dropped,
+    dropped_by_output,
     has_classes,
     is_activation,
     measure_lifts,
@@ -42,6 +43,7 @@ from spikec.frontend import (
     output_nodes,
 )
 from spikec.frontend.running import require_module
+from spikec.ir.outputs import left_out_key
 from spikec.training import without_quantisation
 
 _KEPT_EXAMPLES = 64
@@ -126,7 +128,7 @@ def convert(
         calibrated=chosen.statistics,
         example=seen[-_KEPT_EXAMPLES:],
         provenance=Provenance(
-            method.name, state_sha256(ann.state_dict()), method.settings() | _left_out(left_out) | _said(choice)
+            method.name, state_sha256(ann.state_dict()), method.settings() | _left_out(graph) | _said(choice)
         ),
     )
     if exact is not None:
@@ -138,9 +140,13 @@ def convert(
     return network.eval()
 
 
-def _left_out(left_out: list[str]) -> dict[str, str]:
+def _left_out(graph: fx.GraphModule) -> dict[str, str]:
     """What was dropped, for the file: names only, since places differ between machines."""
-    return {"left_out": ", ".join(name.split()[0] for name in left_out)} if left_out else {}
+    several = len(output_nodes(graph)) > 1
+    return {
+        left_out_key(output if several else None): ", ".join(each.split()[0] for each in said)
+        for output, said in dropped_by_output(graph).items()
+    }
 
 
 def _said(choice: Calibration) -> dict[str, str]:

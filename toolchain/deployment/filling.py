@@ -83,7 +83,8 @@ def fill(given: Mapping[str, Any]) -> tuple[Configuration, Exception | None]:
 def _no_frames(given: Mapping[str, Any]) -> ConversionError | None:
     """What rules out one frame for each step."""
     if given.get("timesteps") is not None:
-        return ConversionError("with frames, T is the length of the sequences: leave out timesteps (-T)")
+        why = "with frames" if given.get("frames") else "the weights were trained on mean frames of sequences, so"
+        return ConversionError(f"{why} T is the length of the sequences: leave out timesteps (-T)")
     if given.get("spike_budget") is not None:
         return ConversionError(NO_BUDGET)
     return None

@@ -9,10 +9,9 @@ import numpy.typing as npt
 
 from spikec.deployment.deploying import Deployment
 from spikec.errors import DataError
+from spikec.evidence.endings import before_the_end
 from spikec.evidence.measures import Wanted, measures_of
 from spikec.evidence.quality import output_shapes
-from spikec.frontend import canonicalize
-from spikec.frontend.final import dropped
 from spikec.ir.measured import Measured
 from spikec.ir.outputs import lacks_classes
 from spikec.training.targets import kind_of
@@ -41,24 +40,15 @@ def wanted_measures(
         if metric:
             raise
         return (), [f"quality is not measured on {name}: {error}"]
-    return (wanted, []) if made.model is None else _comparable(made, wanted)
+    return _comparable(made, wanted)
 
 
 def _comparable(made: Deployment, wanted: tuple[Wanted, ...]) -> tuple[tuple[Wanted, ...], list[str]]:
-    """The measures for which the deployment's outputs stand for the network's: a last softmax or sigmoid is left out of
-    it, which keeps the order of outputs alone."""
-    shapes = output_shapes(made.graph)
-    kept = tuple(one for one in wanted if one.measure.by_order(one.of(shapes)))
-    if kept == wanted:
-        return wanted, []
-    assert made.model is not None
-    left_out = dropped(canonicalize(made.model, made.images[:2]))
-    if not left_out:
-        return wanted, []
-    return kept, [
-        f"{one.name} is not measured: {left_out[0]} is left out of the deployment, whose outputs are those before it"
-        for one in wanted
-        if one not in kept
+    """The measures for which the deployment's outputs stand for the network's."""
+    other = before_the_end(made.graph, wanted)
+    return tuple(one for one in wanted if one not in other), [
+        f"{one.name} is not measured: {last} is left out of the deployment, whose outputs are those before it"
+        for one, last in other.items()
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from torch import Tensor
 from spikec.errors import DataError
 from spikec.evidence.accuracy import parts
 from spikec.evidence.comparison import Comparison, beside, compared
+from spikec.evidence.endings import before_the_end
 from spikec.evidence.measures.base import Float64, Measure, Quality, Targets, Whole
 from spikec.evidence.measures.choosing import Metric, Wanted, as_targets, measures_of
 from spikec.frontend.outputs import named_outputs
@@ -39,10 +41,15 @@ def outputs_of(graph: IntegerGraph, trace: Trace, rows: slice = slice(None)) -> 
 
 
 def named_arrays(value: Any) -> dict[str, Float64]:
-    """What a trained network returns for some inputs, float64 [n, *shape], by output."""
+    """What a trained network returns for some inputs, float64 [n, *shape], by output, as its deployment gives it."""
     named = named_outputs(value)
     found = {OUTPUT: value} if named is None else named
-    return {name: each.detach().cpu().numpy().astype(np.float64) for name, each in found.items()}
+    return {name: _with_axis(each.detach().cpu().numpy().astype(np.float64)) for name, each in found.items()}
+
+
+def _with_axis(values: Float64) -> Float64:
+    """One number for each input, [n], as a deployment gives it: [n, 1]."""
+    return values[:, None] if values.ndim == 1 else values
 
 
 @dataclass(frozen=True)
@@ -177,9 +184,16 @@ class Rating:
 
 
 class Ratings:
-    """Several measures of what ``graph`` does, over traces that come one after the other."""
+    """Several measures of what ``graph`` does, over traces that come one after the other. A warning names those for
+    which its outputs do not stand for the trained network's."""
 
     def __init__(self, graph: IntegerGraph, wanted: Sequence[Wanted], *, bands: bool = False) -> None:
+        for one, last in before_the_end(graph, wanted).items():
+            warnings.warn(
+                f"{one.name} is measured on the outputs before {last}, which ends the trained network and is left out "
+                "of the deployment",
+                stacklevel=2,
+            )
         self._graph, self._bands = graph, bands
         self._tallies = [Tally(each, bands=bands) for each in wanted]
 
@@ -213,16 +227,16 @@ def quality(
 ) -> tuple[Rating, ...]:
     """What outputs are worth, by one or several measures, each with its 95 % interval.
 
-    ``outputs``: [N, *shape], such as ``trace.logits``; ``targets``: classes, integers [N]; masks, integers [N, H, W];
-    or numbers to predict, floats [N, *shape]. ``metric``: as ``--metric`` takes them, or measures; by default what the
-    targets ask for: top-1, mean IoU, or mean absolute error and correlation. ``network``: outputs of the trained
-    network for the same inputs; then each rating also holds the difference, with its paired interval. Of a network with
-    several outputs all three by name, such as ``trace.outputs``; a measure of one is asked for as ``NAME=mae``. Raises
-    ``DataError``.
+    ``outputs``: [N, *shape] or [N], such as ``trace.logits``; ``targets``: classes, integers [N]; masks, integers
+    [N, H, W]; or numbers to predict, floats [N, *shape]. ``metric``: as ``--metric`` takes them, or measures; by
+    default what the targets ask for: top-1, mean IoU, or mean absolute error and correlation. ``network``: outputs of
+    the trained network for the same inputs; then each rating also holds the difference, with its paired interval. Of a
+    network with several outputs all three by name, such as ``trace.outputs``; a measure of one is asked for as
+    ``NAME=mae``. Raises ``DataError``.
     """
-    found = _as_outputs("outputs", outputs)
+    found = as_outputs("outputs", outputs)
     given = as_targets(targets, len(next(iter(found.values()))))
-    own = None if network is None else same_outputs("the network's outputs", _as_outputs("network", network), found)
+    own = None if network is None else same_outputs("the network's outputs", as_outputs("network", network), found)
     rated = []
     for wanted in measures_of(metric, {name: each.shape[1:] for name, each in found.items()}, given):
         tally = Tally(wanted)
@@ -241,7 +255,8 @@ def same_outputs(what: str, own: Mapping[str, Float64], found: Mapping[str, Floa
     return own
 
 
-def _as_outputs(name: str, values: npt.ArrayLike | Mapping[str, npt.ArrayLike]) -> dict[str, Float64]:
+def as_outputs(name: str, values: npt.ArrayLike | Mapping[str, npt.ArrayLike]) -> dict[str, Float64]:
+    """Outputs called ``name``, [N, *shape] or [N], float64 [N, *shape] by output. Raises ``DataError``."""
     if not isinstance(values, Mapping):
         return {OUTPUT: _as_array(name, values)}
     found = {key: _as_array(f"{name}[{key!r}]", each) for key, each in values.items()}
@@ -252,7 +267,7 @@ def _as_outputs(name: str, values: npt.ArrayLike | Mapping[str, npt.ArrayLike]) 
 
 def _as_array(name: str, values: npt.ArrayLike) -> Float64:
     try:
-        found = np.asarray(values.detach() if isinstance(values, Tensor) else values, np.float64)
+        found = _with_axis(np.asarray(values.detach() if isinstance(values, Tensor) else values, np.float64))
     except (TypeError, ValueError) as error:
         raise DataError(f"{name} must be numbers [N, ...]: {error}") from error
     if found.ndim < 2 or not len(found):
@@ -266,6 +281,7 @@ __all__ = [
     "Rating",
     "Ratings",
     "Tally",
+    "as_outputs",
     "named_arrays",
     "output_shapes",
     "outputs_by_step",

@@ -1,7 +1,7 @@
 """PyTorch front end: trace a module, rewrite it to a closed list of operations, fold, or refuse with a reason."""
 
 from spikec.frontend.canonical import canonicalize
-from spikec.frontend.final import dropped
+from spikec.frontend.final import dropped, dropped_by_output
 from spikec.frontend.first_layer import first_layer, image_shape
 from spikec.frontend.layers import with_layers
 from spikec.frontend.max_places import measure_lifts, take_lifts
@@ -38,6 +38,7 @@ __all__ = [
     "Staircase",
     "canonicalize",
     "dropped",
+    "dropped_by_output",
     "first_layer",
     "has_classes",
     "image_shape",

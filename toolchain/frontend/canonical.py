@@ -16,7 +16,7 @@ from spikec.errors import ConversionError
 from spikec.frontend.builder import HANDLERS, Builder, Call
 from spikec.frontend.concatenations import activate_parts
 from spikec.frontend.equivalence import require_equal
-from spikec.frontend.final import DROPPED, drop_final
+from spikec.frontend.final import drop_final, keep_dropped
 from spikec.frontend.max_places import settle_max_pools
 from spikec.frontend.modules import Lift, Lower
 from spikec.frontend.obstacles import Obstacle, RefusalError, refuse
@@ -57,8 +57,7 @@ def canonicalize(model: nn.Module, example: Tensor) -> fx.GraphModule:
     refuse(builder.obstacles)
     builder.graph.output(output)
     graph: fx.GraphModule = fx.GraphModule(builder.root, builder.graph).eval()
-    if left_out:
-        graph.meta[DROPPED] = [each.said for each in left_out]
+    keep_dropped(graph, left_out)
     if builder.recognised:
         graph.meta[RECOGNISED] = builder.recognised
         warnings.warn(
@@ -86,6 +85,15 @@ def _readers(recording: Recording, steps: list[Step]) -> dict[int, set[int]]:
 
 def _image(b: Builder, recording: Recording) -> Value:
     shape = recording.shapes[recording.image]
+    if len(shape) not in _AXES:
+        reader = next((step for step in recording.steps if recording.image in step.refs()), _IMAGE)
+        b.obstacles.append(
+            Obstacle(
+                reader.place.named(reader.name),
+                f"images of shape {tuple(shape[1:])}",
+                "give them as (N, features), (N, C, L) or (N, C, H, W), and reshape them inside the network",
+            )
+        )
     node = b.graph.placeholder("input")
     node.meta["shape"], node.meta["where"] = lifted(shape[1:]), "layer input"
     if len(shape) == 3:
@@ -211,6 +219,11 @@ def _returned(b: Builder, recording: Recording, returned: Any, values: dict[int,
     step = next((each for each in recording.steps if returned.number in each.results), _IMAGE)
     call = Call(step, {"self": value}, recording.shapes[returned.number], _OUTPUT)
     try:
+        if len(call.full_shape) not in (1, *_AXES):
+            raise RefusalError(
+                f"an output of shape {tuple(call.full_shape[1:])}",
+                "return (N, ...) with at most three further axes, such as x.flatten(1)",
+            )
         if isinstance(value, Stairs):
             value = finished(b, call, value)
         node = b.node(call, value)
@@ -223,5 +236,7 @@ def _returned(b: Builder, recording: Recording, returned: Any, values: dict[int,
     return node
 
 
+#: Axes that images and outputs may have, with that of the batch.
+_AXES = (2, 3, 4)
 #: Stands for the step that gave the image, where a network returns it.
 _IMAGE = Step("input", _refused, {}, [], Place("", "", None, False))

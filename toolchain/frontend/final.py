@@ -10,6 +10,7 @@ from torch import Tensor, fx
 
 from spikec.frontend.outputs import named_outputs
 from spikec.frontend.recording import Recording, Ref, Step
+from spikec.ir.metadata import OUTPUT
 
 #: These keep the order of the classes if they run over the classes.
 _OVER_CLASSES = ("_softmax", "_log_softmax")
@@ -19,7 +20,7 @@ _LOG = "log"
 #: Operators that hand on what they are given.
 _PASSING = ("clone", "detach", "alias", "contiguous", "dropout", "lift_fresh")
 
-#: The key of a graph's ``meta`` that says what was dropped, where; absent where nothing was.
+#: The key of a graph's ``meta`` that says what was dropped, where, by output; absent where nothing was.
 DROPPED = "dropped"
 
 
@@ -82,9 +83,23 @@ def _readers(recording: Recording) -> dict[int, int]:
     return counts
 
 
+def keep_dropped(graph: fx.GraphModule, found: list[Dropped]) -> None:
+    """Note in a canonical graph what :func:`drop_final` took off the network behind it."""
+    said: dict[str, list[str]] = {}
+    for each in found:
+        said.setdefault(each.output or OUTPUT, []).append(each.said)
+    if said:
+        graph.meta[DROPPED] = said
+
+
+def dropped_by_output(graph: fx.GraphModule) -> dict[str, list[str]]:
+    """What :func:`drop_final` took off the network behind a canonical graph, by the name of the output."""
+    return dict(graph.meta.get(DROPPED, {}))
+
+
 def dropped(graph: fx.GraphModule) -> list[str]:
-    """What :func:`drop_final` took off the network behind a canonical graph."""
-    return list(graph.meta.get(DROPPED, []))
+    """The same of all outputs."""
+    return [said for each in dropped_by_output(graph).values() for said in each]
 
 
 def _is_final(recording: Recording, step: Step) -> bool:
@@ -113,4 +128,4 @@ def _dropped(step: Step, output: str | None) -> Dropped:
     return Dropped(f"{name} at {place.named(name)}", apply, output)
 
 
-__all__ = ["DROPPED", "Dropped", "drop_final", "dropped"]
+__all__ = ["DROPPED", "Dropped", "drop_final", "dropped", "dropped_by_output", "keep_dropped"]

@@ -14,7 +14,7 @@ from spikec.ir.metadata import OUTPUT
 def named_outputs(value: Any) -> dict[str, Any] | None:
     """What a network returns, by name: the keys of a dictionary, the fields of a named tuple, ``output_0``, ... of
     another tuple or list, without those that are None; None for anything else. Raises ``ConversionError`` for keys that
-    read the same."""
+    read the same, or as nothing."""
     if isinstance(value, Mapping):
         pairs = [(str(name), each) for name, each in value.items()]
     elif isinstance(value, tuple | list):
@@ -25,6 +25,8 @@ def named_outputs(value: Any) -> dict[str, Any] | None:
     found = {name: each for name, each in pairs if each is not None}
     if len(found) < sum(each is not None for _, each in pairs):
         raise ConversionError(f"the network returns two outputs of one name ({', '.join(name for name, _ in pairs)})")
+    if not all(map(str.strip, found)):
+        raise ConversionError("the network returns an output without a name (an empty key): give it one, such as 'y'")
     return found
 
 

@@ -28,16 +28,17 @@ from spikec.frontend.memory import geometry, places_in, positions, rewritten, sh
 from spikec.frontend.module_names import module_names
 from spikec.frontend.obstacles import Obstacle
 from spikec.frontend.own_operators import OWN
-from spikec.frontend.recording import Place, Recording, Ref, Step
+from spikec.frontend.recording import Place, Recording, Ref, Step, spoken
 from spikec.frontend.running import Runner
-from spikec.frontend.schemas import bound, composite, results_of, written_by
+from spikec.frontend.schemas import bound, composite, reads_values, results_of, written_by
 from spikec.frontend.sites import NOT_USERS
 
 _LIBRARY = sysconfig.get_paths()["stdlib"]
-#: Their operators read numbers out of a tensor: what follows may depend on them.
+#: What operators that :func:`reads_values` finds are called; others by their own names.
 _READERS = {
     "_local_scalar_dense": "a number that is read out of a tensor (item, float(), int(), bool(), if, while)",
-    "nonzero": "the places of non-zero values (nonzero, a boolean mask, where with one argument)",
+    "nonzero": "the places of non-zero values (nonzero, where with one argument)",
+    "index": "selecting by a mask that is computed",
     "masked_select": "selecting by a mask that is computed",
     "unique_dim": "unique",
     "_unique2": "unique",
@@ -152,8 +153,9 @@ class _Recorder(TorchDispatchMode):
             self._remember(result)
             return result
         place = self._place()
-        if name in _READERS and any(self._tracked(each) for each in tensors):
-            self.refuse(place.named(name), _READERS[name], _PLAIN_NUMBERS)
+        if any(self._tracked(each) for each in tensors) and reads_values(func, args, self._tracked):
+            told = _READERS.get(name, f"{spoken(name)}, which follows from values")
+            self.refuse(place.named(name), told, _PLAIN_NUMBERS)
         arguments = bound(func, args, kwargs, self._argument)
         before = {} if not written else self._before(written, place)
         memory = positions(args[0]) if name in _STRIDED else None

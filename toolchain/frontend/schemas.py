@@ -11,6 +11,12 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_map
 
+#: Operators whose numbers follow from shapes and memory alone; how their names begin.
+_OF_SHAPES = (
+    "aten::sym_", "aten::is_same_size", "aten::size", "aten::stride", "aten::numel", "aten::dim", "aten::sparse_dim",
+    "aten::dense_dim", "aten::is_pinned", "aten::is_set_to",
+)  # fmt: skip
+
 
 def results_of(value: Any, of: Callable[[Any], Any]) -> Any:
     """What a network returned with ``of`` applied to its tensors, in dicts, tuples and lists at any depth."""
@@ -34,6 +40,22 @@ def composite(func: Any) -> bool:
         return bool(torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd"))
     except RuntimeError:  # an operator that PyTorch dispatches in Python
         return False
+
+
+def reads_values(func: Any, args: Any, tracked: Callable[[Tensor], bool]) -> bool:
+    """Whether an operator gives plain numbers that follow from values, or as many results as values say. Operators say
+    so themselves, by their tags and the types of their results. ``tracked``: whether a tensor depends on the image."""
+    if torch.Tag.data_dependent_output in func.tags:
+        return True
+    name, returns = func._schema.name, {str(each.type) for each in func._schema.returns}
+    if returns & {"int", "number", "bool", "float"}:
+        return not name.startswith(_OF_SHAPES)
+    if torch.Tag.dynamic_output_shape not in func.tags:
+        return False
+    if name != "aten::index":
+        return True
+    masks = (each for each in args[1] if isinstance(each, Tensor) and each.dtype in (torch.bool, torch.uint8))
+    return any(tracked(each) for each in masks)
 
 
 def out_arguments(func: Any) -> list[str]:

@@ -16,6 +16,17 @@ def has_classes(graph: IntegerGraph) -> bool:
     return len(graph.readouts) == 1 and len(graph.readout.shape) == 1
 
 
+def left_out_key(output: str | None) -> str:
+    """Under what the settings of a file say what it leaves out behind an output of several; None: the only one."""
+    return "left_out" if output is None else f"left_out.{output}"
+
+
+def left_out(graph: IntegerGraph, output: str) -> str:
+    """What the trained network computes last for an output and its deployment leaves out, such as "softmax"; empty
+    where that is nothing."""
+    return graph.info.get(left_out_key(None if len(graph.readouts) == 1 else output), "")
+
+
 def lacks_classes(graph: IntegerGraph, what: str) -> str:
     """Why ``what`` cannot be had of a network, in one sentence; empty where it has one output of shape [classes]."""
     if has_classes(graph):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from spikec.errors import DataError
 from spikec.evidence.comparison import beside
 from spikec.evidence.intervals import wilson
 from spikec.evidence.measures.choosing import Metric, Wanted, as_targets
-from spikec.evidence.quality import Rating, Ratings, outputs_of, same_outputs
+from spikec.evidence.quality import Rating, Ratings, as_outputs, outputs_of, same_outputs
 from spikec.ir.graph import IntegerGraph, Population, Readout
 from spikec.ir.operations import Synapse
 from spikec.ir.outputs import has_classes
@@ -85,7 +86,9 @@ def quality(
     ratings.add(trace, labels)
     found = ratings.found(data)
     if longer is not trace:
-        curves = Ratings(graph, wanted, bands=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the same was said above
+            curves = Ratings(graph, wanted, bands=True)
         curves.add(longer, labels)
         pairs = zip(found, curves.found(), strict=True)
         found = [replace(rating, by_step=curve.by_step, bands=curve.bands) for rating, curve in pairs]
@@ -93,7 +96,7 @@ def quality(
         return tuple(found)
     own, every = outputs_of(graph, trace), np.asarray(labels)
     named = ann_logits if isinstance(ann_logits, Mapping) else {next(iter(own)): ann_logits}
-    given = same_outputs("ann_logits", {name: np.asarray(x, np.float64) for name, x in named.items()}, own)
+    given = same_outputs("ann_logits", as_outputs("ann_logits", named), own)
     return tuple(
         replace(rating, network=beside(one, data_name, one.of(given), one.of(own), one.target(every)))
         for rating, one in zip(found, wanted, strict=True)

@@ -132,6 +132,21 @@ class Trace:
             )
         return np.asarray(np.argmax(output, axis=1), np.int64)
 
+    def accuracy(self, labels: npt.ArrayLike) -> float:
+        """Share of the images whose class is the one in ``labels``, integers [N]. Raises ``DataError`` for labels that
+        are not one class of the network for each image, and as :attr:`predictions` does."""
+        predictions, given = self.predictions, np.asarray(labels)
+        if given.shape != predictions.shape or given.dtype.kind not in "iu":
+            raise DataError(
+                f"labels are {given.dtype} of shape {list(given.shape)}: give the class of each image, integers "
+                f"[{len(predictions)}]"
+            )
+        classes = self.output.shape[1]
+        wrong = given[(given < 0) | (given >= classes)]
+        if len(wrong):
+            raise DataError(f"labels hold {wrong[0]}; the classes of the network are the numbers 0 to {classes - 1}")
+        return float((predictions == given).mean())
+
     def _only(self) -> str:
         if len(self.outputs) != 1:
             raise DataError(

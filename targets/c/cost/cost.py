@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Cost:
-    """``code``: what a compiler made of it for speed and for size, empty where there is none. ``work``: per image, node by
-    node; of ``images`` of a trace on average, or of the worst image (None). ``asked``: whether a compiler was looked
+    """``code``: what a compiler made of it for speed and for size, empty where there is none. ``work``: per image, node
+    by node; of ``images`` of a trace on average, or of the worst image (None). ``asked``: whether a compiler was looked
     for."""
 
     sections: Sections

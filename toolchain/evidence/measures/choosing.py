@@ -87,6 +87,8 @@ def measure_of(text: str) -> Measure:
         return TopK(int(found[1]))
     if found := re.fullmatch(r"miou:ignore=(-?\d{1,9})", text):
         return MeanIoU(int(found[1]))
+    if re.match(r"miou:ignore(=|$)", text):
+        raise DataError(f"metric {text}: miou:ignore=LABEL takes a whole number, such as miou:ignore=0")
     place, colon, name = text.rpartition(":")
     if not colon or not place or not name:
         raise DataError(
@@ -121,14 +123,28 @@ def measures_of(given: Metric, shapes: Mapping[str, tuple[int, ...]], targets: T
     ``given``: names, with ``HEAD=`` before one that is meant for a single output, or measures. ``shapes``: of one
     output, by its name. Raises :class:`DataError`.
     """
+    if not given:
+        _check_heads(shapes, targets)
     each = (given,) if isinstance(given, str | Measure | Wanted) else tuple(given or ())
     wanted = tuple(dict.fromkeys(map(wanted_of, each or default_measures(targets))))
     for one in wanted:
+        shape, own = tuple(one.of(shapes)), one.target(targets)
         try:
-            one.measure.check(tuple(one.of(shapes)), one.target(targets))
+            one.measure.check(shape, own)
         except DataError as error:
             raise error if one.head is None else DataError(f"output {one.head}: {error}") from error
     return wanted
+
+
+def _check_heads(shapes: Mapping[str, tuple[int, ...]], targets: Targets) -> None:
+    """Raise :class:`DataError` for targets of an output that the network does not have."""
+    for head in targets.dtype.names or ():
+        if head not in shapes:
+            names = ", ".join(shapes)
+            known = f"but {names}" if len(shapes) > 1 else f"but one, {names}, whose targets need no name (y)"
+            raise DataError(
+                f"there are targets of {head!r} (y_{head}), and the network has no output {head!r}, {known}"
+            )
 
 
 def wanted_of(given: str | Measure | Wanted) -> Wanted:
