@@ -69,13 +69,6 @@ MACHINES = {
             ">",
         ),
         Machine(
-            _processor("mips", "MIPS32", "mips-freestanding-eabi"),
-            "MIPS",
-            ("MIPS32", "BIG_ENDIAN"),
-            ("MIPS_REG_SP", "MIPS_REG_A0", "MIPS_REG_RA", "MIPS_REG_V0"),
-            ">",
-        ),
-        Machine(
             _processor("riscv32", "RISC-V 32", "riscv32-freestanding-none", "-mcpu=generic_rv32+m+c"),
             "RISCV",
             ("RISCV32",),

@@ -36,6 +36,12 @@ class Processor:
     zig: tuple[str, ...]
     gnu: tuple[str, ...] = ()
 
+    @property
+    def compiler_name(self) -> str:
+        """``ziglang`` or ``arm-none-eabi-gcc``. Raises ``TargetUnavailable`` where there is none."""
+        words = self.compiler()
+        return "ziglang" if "ziglang" in words else Path(words[0]).name
+
     def compiler(self) -> tuple[str, ...]:
         """The words that start a compiler. Raises ``TargetUnavailable`` where there is none."""
         if importlib.util.find_spec("ziglang") is not None:

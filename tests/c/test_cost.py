@@ -7,9 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from helpers.networks import one_layer, small_network
+from helpers.sequences import random_sequence_graph
 
 import spikec as tc
 from spikec.errors import DataError
+from spikec.ir.graph import Population
 from spikec.ir.operations import Convolution
 from spikec.targets.c.code import Choices, generate
 from spikec.targets.c.cost import cost
@@ -156,3 +158,28 @@ def test_frames_of_both_compilers():
     assert (
         _stack({**sizes, "net_init": 8, "net_fire_a": 16, "net_add_b": 24, "net_encode": 999}, "net") == 40 + 144 + 40
     )
+
+
+def test_leaks_are_counted_where_neurons_leak():
+    rng = np.random.default_rng(4)
+    graph = random_sequence_graph(rng).lasting(6)
+    trace = tc.simulate(graph, rng.integers(-20, 20, (3, 6, *graph.input.shape)).astype(np.float32), counts=True)
+    source = generate(graph)
+    for each in work(graph, source, trace):
+        node = graph.nodes[each.name]
+        if isinstance(node, Population):
+            assert each.leaks == each.updates == 6 * node.theta.size
+    mean, worst = (totals(work(graph, source, which)) for which in (trace, None))
+    assert all(mean[key] <= worst[key] for key in mean)
+
+
+def test_compiled_code_is_of_the_processor_it_names(case):
+    graph, _, _ = case
+    found = cost(graph)
+    if not found.code:
+        pytest.skip("no compiler for a Cortex-M4 is installed")
+    fast, small = found.code
+    assert 0 < small.instructions <= fast.instructions
+    assert found.flash == found.sections.flash + fast.instructions
+    assert found.ram == found.sections.ram + fast.stack
+    assert f"{small.instructions:,} bytes ({small.compiler}, -Os)" in str(found)

@@ -110,7 +110,9 @@ def test_the_sketch_answers_on_the_serial_line(folder, images, expected):
     (folder / "Arduino.h").write_text(ARDUINO)
     sketch = folder / "arduino" / "classify" / "classify.ino"
     rounds = "for (int k = 0; k < 4; ++k) loop();"
-    (folder / "sketch.cpp").write_text(f'#include "Arduino.h"\n#include "{sketch}"\nint main() {{ setup(); {rounds} }}\n')
+    (folder / "sketch.cpp").write_text(
+        f'#include "Arduino.h"\n#include "{sketch}"\nint main() {{ setup(); {rounds} }}\n'
+    )
     compiled = call("cc", "-std=c99", "-O1", "-c", "net.c", "-o", "net.o", cwd=folder)
     assert compiled.returncode == 0, compiled.stderr
     made = call("c++", "-Wall", "-Wextra", "-Werror", "-I.", "sketch.cpp", "net.o", "-o", "sketch", cwd=folder)

@@ -53,7 +53,7 @@ def test_numbers_of_64_bits_on_a_processor_of_32():
 
 
 def test_sizes_are_those_of_the_linked_program(network, firmware):
-    graph, source, _ = network
+    _, source, _ = network
     program = firmware.program
     assert program.flash == program.code + program.constants + program.data
     assert program.flash >= source.memory.flash

@@ -20,9 +20,10 @@ _GNU_SIZE = re.compile(r"the frame size of (\d+) bytes is larger than 1 bytes")
 @dataclass(frozen=True)
 class Compiled:
     """``instructions``: bytes of code, every public function included. ``stack``: bytes that a call takes at most, in
-    functions of this code; ``words``: what the compiler was given."""
+    functions of this code; ``words``: what the ``compiler`` was given."""
 
     processor: str
+    compiler: str
     words: str
     instructions: int
     stack: int
@@ -40,7 +41,9 @@ def compiled(source: Source, processor: Processor = CORTEX_M4, words: tuple[str,
         except TargetUnavailable:
             return None
         program = read_elf(file)
-    return Compiled(processor.title, " ".join(words), program.code, _stack(frames(said[0]), source.name))
+    return Compiled(
+        processor.title, processor.compiler_name, " ".join(words), program.code, _stack(frames(said[0]), source.name)
+    )
 
 
 def frames(said: str) -> dict[str, int]:

@@ -31,6 +31,7 @@ class CycleModel:
             "searched": work.searched,
             "update": work.updates,
             "level": work.updates * work.levels,
+            "leak": work.leaks,
             "moved": work.moved,
         }
         low, high = (sum(amount * self.units[kind][end] for kind, amount in amounts.items()) for end in (0, 1))

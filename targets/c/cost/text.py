@@ -16,7 +16,9 @@ _UNKNOWN = {True: "unknown: no compiler for it is installed (pip install ziglang
 def text(cost: Cost, clock: int | None) -> str:
     """Flash, RAM, operations and cycles, a line each."""
     parts, unknown = cost.sections, _UNKNOWN[cost.asked]
-    instructions = " or ".join(f"{each.instructions:,} bytes ({each.words})" for each in cost.code) or unknown
+    instructions = (
+        " or ".join(f"{each.instructions:,} bytes ({each.compiler}, {each.words})" for each in cost.code) or unknown
+    )
     stack = " or ".join(f"{each.stack:,} bytes at most ({each.words})" for each in cost.code) or unknown
     sharing = f", in which {_listed(parts.sharing)} take turns" if parts.sharing else ""
     sums = totals(cost.work)

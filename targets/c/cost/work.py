@@ -18,7 +18,7 @@ import numpy.typing as npt
 from spikec.energy.fanout import fan_outs
 from spikec.errors import DataError
 from spikec.ir.coding import InputNode
-from spikec.ir.graph import IntegerGraph, Node, Population, Readout
+from spikec.ir.graph import IntegerGraph, Node, Population, Readout, leak_of
 from spikec.ir.operations import MaxPool, Operation, SumPool, Synapse
 from spikec.ir.operations.reshaping import Reshaping
 from spikec.simulation.trace import Trace
@@ -37,8 +37,8 @@ class Work:
     """One node, per image. ``additions``: a weight added to a sum; of them, ``products`` multiply first, ``grouped``
     are added four at a time where so many spikes meet, and ``unpacked`` take a weight out of a byte of several.
     ``searched``: numbers looked at in search of spikes; ``updates``: neurons that integrate, fire and reset, each with
-    ``levels`` comparisons; ``moved``: numbers set, copied or pooled. ``loaded`` and ``stored``: bytes, where every
-    addition reads and writes its sum."""
+    ``levels`` comparisons; ``leaks``: those of them whose current and membrane decay; ``moved``: numbers set, copied or
+    pooled. ``loaded`` and ``stored``: bytes, where every addition reads and writes its sum."""
 
     name: str
     what: str
@@ -49,6 +49,7 @@ class Work:
     searched: float = 0.0
     updates: float = 0.0
     levels: int = 1
+    leaks: float = 0.0
     moved: float = 0.0
     loaded: float = 0.0
     stored: float = 0.0
@@ -56,7 +57,8 @@ class Work:
     @property
     def operations(self) -> float:
         """Additions, multiplications and comparisons of numbers; those of addresses and loops are not among them."""
-        return self.additions + self.products + self.searched + self.updates * (2 + 2 * self.levels) + self.moved
+        neurons = self.updates * (2 + 2 * self.levels) + 4 * self.leaks
+        return self.additions + self.products + self.searched + neurons + self.moved
 
 
 def work(graph: IntegerGraph, source: Source, trace: Trace | None = None) -> tuple[Work, ...]:
@@ -175,7 +177,10 @@ class _Counter:
         what = "readout" if isinstance(node, Readout) else f"{node.neuron.name} neurons"
         loaded = updates * (membrane + arriving) + moved * membrane
         stored = updates * (membrane + sent) + moved * membrane
-        return Work(node.name, what, updates=updates, levels=levels, moved=moved, loaded=loaded, stored=stored)
+        leaks = updates if leak_of(node) is not None else 0.0
+        return Work(
+            node.name, what, updates=updates, levels=levels, leaks=leaks, moved=moved, loaded=loaded, stored=stored
+        )
 
     def _levels(self, node: Population) -> int:
         """Comparisons with thresholds of one update: levels are counted bit by bit."""
@@ -246,5 +251,5 @@ def _sends(node: Node) -> bool:
 
 def totals(found: tuple[Work, ...]) -> Mapping[str, float]:
     """Sums over all nodes."""
-    names = ("additions", "products", "searched", "updates", "moved", "operations", "loaded", "stored")
+    names = ("additions", "products", "searched", "updates", "leaks", "moved", "operations", "loaded", "stored")
     return {name: sum(float(getattr(each, name)) for each in found) for name in names}
