@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -20,6 +20,7 @@ from spikec.simulation.collect import Collector, check_counts
 from spikec.simulation.emission import Emission, Result
 from spikec.simulation.encode import as_images, as_sequences, encoded
 from spikec.simulation.engines.codes import from_value
+from spikec.simulation.exactness import exact_arithmetic
 from spikec.simulation.input_warning import told
 from spikec.simulation.trace import Trace
 from spikec.targets.c.code import Choices
@@ -82,11 +83,13 @@ class CProgram:
         started = time.perf_counter()
         collector = Collector(graph, len(whole), spikes=record is not None, counts=counts)
         chunks = self._chunks(library, graph, whole, lengths, counts=bool(counts), rasters=record is not None)
-        for chunk in chunks:
-            result = _result(library, graph, chunk.rows, rasters=record is not None)
-            if lengths is not None or self.choices.early_exit is not None:
-                result.steps = torch.from_numpy(chunk.rows.steps.astype(np.int64))
-            collector.add(result, torch.from_numpy(chunk.integers), chunk.coding)
+        # Whatever happens, the threads end here. They have the cores: torch, which waits by spinning, gets one.
+        with exact_arithmetic(1, torch.device("cpu")), closing(chunks):
+            for chunk in chunks:
+                result = _result(library, graph, chunk.rows, rasters=record is not None)
+                if lengths is not None or self.choices.early_exit is not None:
+                    result.steps = torch.from_numpy(chunk.rows.steps.astype(np.int64))
+                collector.add(result, torch.from_numpy(chunk.integers), chunk.coding)
         trace = collector.trace({}, time.perf_counter() - started)
         told(graph, trace.coding)
         info = {"compiler": self.compiler.version, "flags": library.flags, "threads": str(self._threads)}
@@ -105,7 +108,7 @@ class CProgram:
         *,
         counts: bool,
         rasters: bool,
-    ) -> Iterator[_Chunk]:
+    ) -> Generator[_Chunk, None, None]:
         """Chunks in order. While one is handed out, and while the images of another become integers, the threads
         work."""
 

@@ -66,6 +66,6 @@ class CTarget:
         from spikec.targets.c.program import CProgram
 
         integer = as_integer(graph)
-        program = CProgram(integer, Choices(early_exit=lead_of(integer, early_exit)), found, threads)
+        program = CProgram(integer, Choices(vectors=True, early_exit=lead_of(integer, early_exit)), found, threads)
         program.library()
         return program

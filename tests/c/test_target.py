@@ -124,7 +124,7 @@ def test_measured_rates_change_the_code_and_nothing_else(compiler, images):
     measured = rates(graph, [images[:10], images[10:]])
     trace = tc.simulate(graph, images)
     assert measured == {"fire": pytest.approx(trace.events["fire"].sum() / (23 * 3 * 192))}
-    for chosen in (Choices(rates={"fire": 1.0}), Choices(rates={"fire": 0.0}, packed=False)):
+    for chosen in (Choices(rates={"fire": 1.0}), Choices(rates={"fire": 0.0}, vectors=True)):
         same(trace, CProgram(graph, chosen, compiler, 1).run(images))
 
 

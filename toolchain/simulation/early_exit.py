@@ -40,7 +40,8 @@ class EarlyExit:
             )
         classes_of(graph, "early_exit")
         self._scale, self._confidence = graph.readout.scale, confidence
-        on, off = (_gain(graph, ranges, on=applied) for applied in (True, False))
+        #: What one step adds at most to v_o - v_p, int64 [p, o]: with image and biases, and in the drain without.
+        on, off = self.gains = tuple(_gain(graph, ranges, on=applied) for applied in (True, False))
         steps, drain = graph.timesteps, graph.drain
         #: After each step, int64 [p, o]: the most that v_o can gain on v_p until the end.
         self._gains = [

@@ -70,7 +70,9 @@ class Bounds:
             self.driven[node.name] = self.sent(of)
             return
         for known in (self.driven, self.image):
-            parts = [self._through(node, self._sent(known, source)) for source in node.sources if self._has(known, source)]
+            parts = [
+                self._through(node, self._sent(known, source)) for source in node.sources if self._has(known, source)
+            ]
             if parts:
                 known[node.name] = sum(parts[1:], parts[0])
         self._add_biases(node)

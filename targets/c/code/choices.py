@@ -11,12 +11,14 @@ DENSE_FROM = 0.5
 
 @dataclass(frozen=True)
 class Choices:
-    """``packed``: weights that need 4 or 2 bits are stored so, which costs time. ``rates``: share of emissions that are
+    """``vectors``: for processors that add many numbers at a time: sums of a step have memory of their own where they
+    need a narrower type than membranes, weights are not packed and rows of them end on a full vector; the loops hold
+    sums in vectors. Otherwise the code is short and its memory small. ``rates``: share of emissions that are
     not zero, by population, as measured; layers that read a population above :data:`DENSE_FROM` read all values
     (default: they look for spikes). ``longest``: most steps of a sequence (default: the steps in the file).
     ``early_exit``: None, or the lead in logits that ends a run beside the proof; 0 for the proof alone."""
 
-    packed: bool = True
+    vectors: bool = False
     rates: Mapping[str, float] = field(default_factory=dict)
     longest: int | None = None
     early_exit: float | None = None

@@ -25,7 +25,7 @@ class Sink:
 
 class Context:
     """One file while it is written. ``functions``: the text of its functions; ``kept``: constants
-    that several of them read."""
+    that several of them read; ``packed``: in how few bits some weights are."""
 
     def __init__(self, graph: IntegerGraph, prefix: str, choices: Choices) -> None:
         self.graph, self.prefix, self.choices = graph, prefix, choices
@@ -34,6 +34,7 @@ class Context:
         self.longest = graph.emission_steps
         self.ids = Identifiers(graph.nodes)
         self.tables, self.functions, self.state = Tables(prefix), Text(), State()
+        self.packed: set[int] = set()
         self.kept: dict[tuple[object, ...], object] = {}
         self._functions: dict[tuple[object, ...], str] = {}
 

@@ -11,7 +11,7 @@ from spikec.ir.coding import InputNode
 from spikec.ir.delays import most
 from spikec.ir.graph import Delayed, IntegerGraph, Node, Population, Readout
 from spikec.ir.kinds import Maximum
-from spikec.ir.operations import MaxPool, Operation
+from spikec.ir.operations import MaxPool, Operation, SumPool
 from spikec.ir.operations.reshaping import Reshaping
 from spikec.ir.pools import memoryless
 from spikec.ir.walks import groups
@@ -19,7 +19,7 @@ from spikec.targets.c.code.context import Context, Sink
 from spikec.targets.c.code.layout import View, order_of
 from spikec.targets.c.code.memory import Member
 from spikec.targets.c.code.numbers import holding
-from spikec.targets.c.code.operations import ADD, pass_on
+from spikec.targets.c.code.operations import ADD, pass_on, written
 from spikec.targets.c.code.pooling import gained, largest
 
 Lines = list[str]
@@ -99,8 +99,9 @@ class Flow:
         size = math.prod(node.output_shape)
         at = self.buffer(node, f"{self.part[0]}_{code.ids[node.name]}", ctype, "sums")
         sink = Sink(self.plane(at, size), ctype, node.output_shape)
+        pooled = sources[0].sender if isinstance(node, SumPool) and len(sources) == 1 else None
         self.views[node.name] = View(
-            sink.at, ctype, reach.low, reach.high, node.output_shape, order_of(node.output_shape)
+            sink.at, ctype, reach.low, reach.high, node.output_shape, order_of(node.output_shape), pooled
         )
         return [self.clear(sink), *self.added(node, sink)]
 
@@ -111,9 +112,9 @@ class Flow:
         if new:
             text = self.code.functions
             text.comment("Sets numbers to 0")
-            with text.function(f"static void {function}({sink.ctype} *restrict z, const int32_t count)"):
-                with text.loop("n", "count"):
-                    text.line("z[n] = 0;")
+            head = f"static void {function}({sink.ctype} *restrict z, const int32_t count)"
+            with text.function(head), text.loop("n", "count"):
+                text.line("z[n] = 0;")
         return f"{function}({sink.at}, {size});"
 
     def added(self, node: Node, sink: Sink) -> Lines:
@@ -132,7 +133,10 @@ class Flow:
                 lines.append(f"{passed}({view.at}, {sink.at});")
                 continue
             view, arranging = self._arranged(node, view)
-            lines += [*arranging, f"{ADD(node)(self.code, node, view, sink)}({view.at}, {sink.at});"]
+            lines += [
+                *arranging,
+                f"{written(ADD, node, node.name)(self.code, node, view, sink)}({view.at}, {sink.at});",
+            ]
         return lines
 
     def _arranged(self, node: Node, view: View) -> tuple[View, Lines]:
@@ -175,7 +179,7 @@ class Flow:
         """A type for all that one sender can have sent, and for the difference of two such."""
         graph = self.code.graph
         steps = graph.emission_steps if not graph.sequences else self.code.longest
-        sent = self.known[node.sources[0]] if node.sources[0] in self.known else None
+        sent = self.known.get(node.sources[0])
         source = graph.nodes[node.sources[0]]
         low, high = self.sent(source) if isinstance(source, Population) else (sent.low, sent.high) if sent else (0, 0)
         return holding(steps * min(low, 0), steps * max(high, 0), signed=True)
@@ -201,17 +205,21 @@ class Flow:
         order = order_of(node.shape)
         late = np.array(node.steps, np.int64)
         table, _ = code.tables.array(
-            f"late_{code.ids[node.name]}", late if order is None else late[order], f"{node.name}: steps that each is late"
+            f"late_{code.ids[node.name]}",
+            late if order is None else late[order],
+            f"{node.name}: steps that each is late",
         )
         at = self.buffer(node, f"late_{code.ids[node.name]}", ctype, "what is heard now")
         self.views[node.name] = View(at, ctype, low, high, node.shape, order, node.of)
         function, text = code.name("hear", code.ids[node.name]), code.functions
         text.comment(f"{node.name}: what each neuron of {node.of} sent as many steps before as it is late")
-        with text.function(
-            f"static void {function}(const {ctype} *restrict ring, const int32_t step, {ctype} *restrict a)"
+        with (
+            text.function(
+                f"static void {function}(const {ctype} *restrict ring, const int32_t step, {ctype} *restrict a)"
+            ),
+            text.loop("n", size),
         ):
-            with text.loop("n", size):
-                text.line(f"a[n] = ring[(step + {slots} - {table}[n]) % {slots} * {size} + n];")
+            text.line(f"a[n] = ring[(step + {slots} - {table}[n]) % {slots} * {size} + n];")
         return [f"{function}({ring}, s->step % {slots}, {at});"]
 
 

@@ -12,12 +12,15 @@ from spikec.ir.outputs import has_classes
 from spikec.ir.types import TIMESTEPS_MAX
 from spikec.targets.c.code.choices import Choices
 from spikec.targets.c.code.context import Context
+from spikec.targets.c.code.early import write_decided
+from spikec.targets.c.code.encoding import write_encode
 from spikec.targets.c.code.header import introduction, write_header
 from spikec.targets.c.code.layout import order_of
 from spikec.targets.c.code.network import Schedule, Stage, scheduled
-from spikec.targets.c.code.encoding import write_encode
+from spikec.targets.c.code.rows import VECTORS
 from spikec.targets.c.code.source import Memory, Source
 from spikec.targets.c.code.text import Text, c_name
+from spikec.targets.c.code.weights import UNPACKING
 
 
 def generate(graph: IntegerGraph, name: str = "net", choices: Choices | None = None) -> Source:
@@ -29,17 +32,30 @@ def generate(graph: IntegerGraph, name: str = "net", choices: Choices | None = N
     chosen = choices or Choices()
     if graph.sequences and chosen.longest is not None:
         if not 1 <= chosen.longest <= TIMESTEPS_MAX:
-            raise DataError(f"longest={chosen.longest!r} is not possible; give the most steps of a sequence, at least 1")
+            raise DataError(
+                f"longest={chosen.longest!r} is not possible; give the most steps of a sequence, at least 1"
+            )
         graph = graph.lasting(chosen.longest)
     prefix = c_name(name)
     code = Context(graph, prefix, chosen)
     run = scheduled(code)
+    decided = ""
+    if chosen.early_exit is not None:
+        if graph.sequences:
+            raise DataError("early_exit needs an image that stays the same; leave it out for sequences")
+        decided = write_decided(code, run.outputs)
     text = Text()
-    _write_calls(text, code, run)
+    _write_calls(text, code, run, decided)
     body = Text()
     introduction(body, code, run)
     body.verbatim(f'#include "{prefix}.h"\n\n{_HOOKS.replace("NAME", prefix)}\n')
     body.verbatim(f"#ifdef {prefix}_STATIC\n{prefix}_state {prefix}_memory;\n#endif\n")
+    for bits in sorted(code.packed):
+        body.comment(f"Number o of a row of {bits}-bit numbers")
+        body.verbatim(UNPACKING[bits] + "\n")
+    if chosen.vectors:
+        body.comment("Vectors of numbers, an extension of gcc and clang")
+        body.verbatim(VECTORS)
     body.verbatim(str(code.tables.text))
     body.verbatim(str(code.functions))
     body.verbatim(str(text))
@@ -79,7 +95,7 @@ def stepped(graph: IntegerGraph) -> bool:
     return graph.schedule == "pipelined" and not graph.timing.rehearsal
 
 
-def _write_calls(text: Text, code: Context, run: Schedule) -> None:
+def _write_calls(text: Text, code: Context, run: Schedule, decided: str) -> None:
     prefix, graph = code.prefix, code.graph
     write_encode(text, prefix, graph.input)
     with text.function(f"void {prefix}_init({prefix}_state *const s)"):
@@ -102,7 +118,7 @@ def _write_calls(text: Text, code: Context, run: Schedule) -> None:
             for stage in run.stages:
                 _write(text, stage.title, stage.lines)
             text.line("s->step = step + 1;")
-    _write_run(text, code, run)
+    _write_run(text, code, run, decided)
     _write_outputs(text, code, run)
 
 
@@ -113,7 +129,7 @@ def _write(text: Text, title: str, lines: list[str]) -> None:
         text.line(line)
 
 
-def _write_run(text: Text, code: Context, run: Schedule) -> None:
+def _write_run(text: Text, code: Context, run: Schedule, decided: str) -> None:
     prefix, graph = code.prefix, code.graph
     more = ", const int32_t steps" if graph.sequences else ""
     with text.function(f"int32_t {prefix}_run({prefix}_state *const s, const {prefix}_in *const x{more})"):
@@ -126,7 +142,9 @@ def _write_run(text: Text, code: Context, run: Schedule) -> None:
                 text.line(f"{prefix}_step(s);")
         elif stepped(graph):
             text.line(f"{prefix}_input(s, x);")
-            text.line(f"while (s->step < {prefix}_STEPS) {prefix}_step(s);")
+            text.line(f"{prefix}_step(s);")
+            undecided = f" && !{decided}(s)" if decided else ""
+            text.line(f"while (s->step < {prefix}_STEPS{undecided}) {prefix}_step(s);")
         elif graph.schedule == "layerwise":
             for stage in run.stages:
                 _write(text, stage.title, stage.lines)

@@ -20,16 +20,13 @@ def introduction(text: Text, code: Context, run: Schedule) -> None:
     text.comment(
         f"{code.prefix}: a spiking network in integers, C99 without libraries. Written by spikec {version}.",
         f"Network: {graph.content_sha256 or 'not from a file'} (sha256), written by {graph.producer or 'unknown'}.",
-        f"Schedule {graph.schedule}, {graph.timesteps} steps, drain {graph.drain}; neurons: {graph.kind_names or 'none'}.",
+        f"Schedule {graph.schedule}, {graph.timesteps} steps, drain {graph.drain}; neurons: {graph.kind_names}.",
         f"Memory: {constants} bytes of constants, {kept + state.shared} bytes of state.",
         "",
         "Numbers are proven to fit the types of this file, whatever the input. Lowest and highest membrane:",
-        *(
-            f"  {name}: {bound.low} to {bound.high}"
-            for name, bound in sorted(code.bounds.ranges.membranes.items())
-        ),
+        *(f"  {name}: {bound.low} to {bound.high}" for name, bound in sorted(code.bounds.ranges.membranes.items())),
         "",
-        "Maps lie in memory as [row][column][channel]; input and outputs as the network has them, [channel][row][column].",
+        "Maps lie in memory as [row][column][channel]; input and outputs as the network has them, channel by channel.",
     )
 
 
@@ -38,18 +35,26 @@ def write_header(code: Context, run: Schedule) -> str:
     text, graph, prefix = Text(), code.graph, code.prefix
     introduction(text, code, run)
     guard = f"{prefix}_H_INCLUDED"
-    text.verbatim(f"#ifndef {guard}\n#define {guard}\n\n#include <stdint.h>\n\n#ifdef __cplusplus\nextern \"C\" {{\n#endif\n")
+    text.verbatim(
+        f'#ifndef {guard}\n#define {guard}\n\n#include <stdint.h>\n\n#ifdef __cplusplus\nextern "C" {{\n#endif\n'
+    )
     node = graph.input
-    text.comment("Numbers of one image or frame; steps of a run (of sequences: the most); T, the steps with the image on.")
+    text.comment(
+        "Numbers of one image or frame; steps of a run (of sequences: the most); T, the steps with the image on."
+    )
     text.line(f"#define {prefix}_INPUTS {math.prod(node.shape)}")
     text.line(f"#define {prefix}_STEPS {graph.emission_steps}")
     text.line(f"#define {prefix}_TIMESTEPS {graph.timesteps}")
     text.line()
-    text.comment(f"What the network reads: real number / {node.scale!r}, rounded, from {node.low} to {node.high}; shape {node.shape}.")
+    text.comment(
+        f"What the network reads, shape {node.shape}: real number / {node.scale!r}, rounded, {node.low} to {node.high}."
+    )
     text.line(f"typedef {node.dtype}_t {prefix}_in;")
     for readout in graph.readouts:
         suffix = "" if len(graph.readouts) == 1 else f"_{code.ids[readout.name]}"
-        text.comment(f"Output {readout.output}: integers of shape {readout.shape}; times {readout.scale!r} in the units of the network.")
+        text.comment(
+            f"Output {readout.output}, shape {readout.shape}: integers; times {readout.scale!r} in the network's units."
+        )
         text.line(f"#define {prefix}_OUTPUTS{suffix} {math.prod(readout.shape)}")
         text.line(f"typedef {run.outputs[readout.name][1]} {prefix}_out{suffix};")
     text.line()
@@ -67,12 +72,18 @@ def write_header(code: Context, run: Schedule) -> str:
     text.comment("To call before every image or sequence.")
     text.line(f"void {prefix}_init({prefix}_state *s);")
     if graph.schedule == "pipelined":
-        text.comment("The frame of the next step." if graph.sequences else "The image, which stays the same in all steps.")
+        text.comment(
+            "The frame of the next step." if graph.sequences else "The image, which stays the same in all steps."
+        )
         text.line(f"void {prefix}_input({prefix}_state *s, const {prefix}_in *x);")
     if graph.schedule == "pipelined" and not graph.timing.rehearsal:
         text.comment(f"One step; nothing after {prefix}_STEPS.")
         text.line(f"void {prefix}_step({prefix}_state *s);")
-    text.comment("All of it. Returns the steps done, -1 for a number of steps that cannot be." if more else "All of it. Returns the steps done.")
+    text.comment(
+        "All of it. Returns the steps done, -1 for a number of steps that cannot be."
+        if more
+        else "All of it. Returns the steps done."
+    )
     text.line(f"int32_t {prefix}_run({prefix}_state *s, const {prefix}_in *x{more});")
     if has_classes(graph):
         text.comment("The same; returns the class, the first of equal ones.")

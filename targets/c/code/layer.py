@@ -7,9 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
-
 from spikec.ir.graph import Population, Readout
+from spikec.ir.types import Int64
 from spikec.targets.c.code.context import Context, Sink
 from spikec.targets.c.code.layout import channels
 from spikec.targets.c.code.memory import Member
@@ -52,7 +51,7 @@ class Layer:
         what = f"{self.node.name}: membranes at the start"
         return self.code.tables.table(f"start_{self.id}", self.node.v_init, self.node.shape, what)
 
-    def table(self, name: str, values: np.ndarray, about: str) -> Table:
+    def table(self, name: str, values: Int64, about: str) -> Table:
         """A table of one number for each of its neurons."""
         return self.code.tables.table(f"{name}_{self.id}", values, self.node.shape, f"{self.node.name}: {about}")
 
@@ -137,16 +136,15 @@ class Charged:
     the sums would save nothing.
     """
 
-    def __init__(self, layer: Layer, *, settled: tuple[int, int], direct: bool = True) -> None:
-        """``settled``: range of the membrane between steps. ``direct``: sums may go into the membranes."""
+    def __init__(self, layer: Layer, *, settled: tuple[int, int]) -> None:
+        """``settled``: range of the membrane between steps."""
         self.layer = layer
         (low, high), (least, most) = settled, layer.driven
         v_type = holding(low, high, signed=True)
         z_type = holding(least, most, signed=True)
         together = holding(low + least, high + most, signed=True)
-        self.direct = direct and layer.has_driven and (
-            together == v_type or size_of(z_type) >= size_of(together)
-        )
+        saves = layer.code.choices.vectors and size_of(z_type) < size_of(together)
+        self.direct = layer.has_driven and not saves and (together == v_type or size_of(z_type) >= size_of(together))
         self.v_type = together if self.direct else v_type
         self.v = layer.keep("v", self.v_type, "membranes")
         self.z = None
@@ -178,7 +176,7 @@ class Charged:
     def charge(self, text: Text, *, m_type: str = "") -> None:
         """The line ``m = v + z``. ``m_type``: a wider type for it."""
         steady = self.arriving_steadily()
-        terms = [f"v[n]", *(["z[n]"] if self.z is not None else []), *([steady] if steady else [])]
+        terms = ["v[n]", *(["z[n]"] if self.z is not None else []), *([steady] if steady else [])]
         ctype = m_type or self.m_type
         cast = f"({ctype})" if ctype == "int64_t" else ""
         text.line(f"const {ctype} m = ({ctype})({cast}{' + '.join(terms)});")

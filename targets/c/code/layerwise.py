@@ -11,6 +11,7 @@ from spikec.targets.c.code.layer import Layer
 from spikec.targets.c.code.memory import Member
 from spikec.targets.c.code.neurons import EMIT
 from spikec.targets.c.code.numbers import holding
+from spikec.targets.c.code.operations import written
 
 
 def _received(layer: Layer, image: Flow, driven: Flow, kept: bool) -> tuple[Lines, str, str]:
@@ -28,7 +29,10 @@ def _received(layer: Layer, image: Flow, driven: Flow, kept: bool) -> tuple[Line
     else:
         low = high = constant
     first = int(np.min(low)), int(np.max(high))
-    within = min(first[0] + layer.driven[0], *(e[0] for e in ends)), max(first[1] + layer.driven[1], *(e[1] for e in ends))
+    within = (
+        min(first[0] + layer.driven[0], *(e[0] for e in ends)),
+        max(first[1] + layer.driven[1], *(e[1] for e in ends)),
+    )
     v_type = holding(*within, signed=True)
     about = f"{node.name}: membranes"
     station = None if kept else layer.station
@@ -58,12 +62,12 @@ def emitting(layer: Layer, image: Flow, driven: Flow, e_type: str, e: str) -> Li
     theta = layer.table("theta", node.theta, "thresholds")
     text, function = code.functions, code.name("emit", layer.id)
     text.comment(f"{node.name}, {node.neuron.name}: number = clip(floor(v / theta), 0, {most})")
-    with text.function(f"static void {function}(const {v_type} *restrict v, {e_type} *restrict e)"):
-        with layer.each(text, theta):
-            wide = "int64_t" if v_type == "int64_t" or theta.high >= 2**31 else "int32_t"
-            text.line(f"const {wide} m = v[n];")
-            EMIT(node.neuron)(layer, text, wide, theta, most)
-            text.line(f"e[n] = ({e_type})k;")
+    head = f"static void {function}(const {v_type} *restrict v, {e_type} *restrict e)"
+    with text.function(head), layer.each(text, theta):
+        wide = "int64_t" if v_type == "int64_t" or theta.high >= 2**31 else "int32_t"
+        text.line(f"const {wide} m = v[n];")
+        written(EMIT, node.neuron, node.name)(layer, text, wide, theta, most)
+        text.line(f"e[n] = ({e_type})k;")
     return [*lines, f"{function}({v}, {e});"]
 
 

@@ -46,9 +46,7 @@ class State:
         """A member is still used at ``station``."""
         member = self.members[name]
         if member.dies is not None and station > member.dies:
-            self.members[name] = Member(
-                member.name, member.ctype, member.count, member.about, member.born, station
-            )
+            self.members[name] = Member(member.name, member.ctype, member.count, member.about, member.born, station)
 
     @property
     def kept(self) -> list[Member]:
@@ -99,5 +97,6 @@ class State:
 
 def _meet(one: Member, other: Member) -> bool:
     """Whether two members are in use at the same time."""
-    assert one.dies is not None and other.dies is not None
+    assert one.dies is not None
+    assert other.dies is not None
     return one.born <= other.dies and other.born <= one.dies

@@ -17,7 +17,7 @@ from spikec.targets.c.code.layout import View, order_of
 from spikec.targets.c.code.memory import Member
 from spikec.targets.c.code.neurons import FIRE
 from spikec.targets.c.code.numbers import dtype_of, holding
-from spikec.targets.c.code.operations import pass_on
+from spikec.targets.c.code.operations import pass_on, written
 from spikec.targets.c.code.readouts import reading
 from spikec.targets.c.code.source import Reader, Sender
 
@@ -132,10 +132,12 @@ def _population(code: Context, node: Population, image: Flow, driven: Flow, foun
             lines = [driven.clear(sink), *driven.added(node, sink)]
         stage = Stage(node.name, [*lines, hook], graph.emission_steps)
     elif graph.schedule == "layerwise":
-        stage = Stage(node.name, [*emitting(Layer(code, node, driven.stations[node.name]), image, driven, ctype, at), hook], 1)
+        stage = Stage(
+            node.name, [*emitting(Layer(code, node, driven.stations[node.name]), image, driven, ctype, at), hook], 1
+        )
     else:
         layer = Layer(code, node, driven.stations[node.name])
-        firing = FIRE(node.neuron)(layer, ctype)
+        firing = written(FIRE, node.neuron, node.name)(layer, ctype)
         found.image += _image_current(layer, image)
         on = ", on" if graph.drain else ""
         adds = [] if firing.sink is None else driven.added(node, firing.sink)
@@ -207,5 +209,3 @@ def _start(layer: Layer) -> Lines:
     with text.function(f"static void {function}({member.ctype} *restrict v)"), layer.each(text, start):
         text.line(f"v[n] = ({member.ctype}){start.at};")
     return [f"{function}({code.state.at(member.name)});"]
-
-

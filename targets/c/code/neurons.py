@@ -33,7 +33,9 @@ Fire = Callable[[Layer, str], Firing]
 #: Pipelined: from a layer and the type of its emissions.
 FIRE: Implementations[Fire] = Implementations("rule to fire by in C", "spikec.targets.c.code.neurons.FIRE", Kind)
 FIRE.refuse(lambda kind: DoesNotFit(f"{kind} neurons do not run pipelined"), BitSerialIF, GradedIF)
-FIRE.refuse(lambda kind: DoesNotFit(f"{kind} neurons send what a max pool gains: they have no rule to fire by"), Maximum)
+FIRE.refuse(
+    lambda kind: DoesNotFit(f"{kind} neurons send what a max pool gains: they have no rule to fire by"), Maximum
+)
 
 #: Layerwise: the line ``k = ...`` from ``m``, the membrane after everything arrived; from the largest number.
 Emit = Callable[[Layer, Text, str, Table, int], None]
@@ -41,7 +43,9 @@ EMIT: Implementations[Emit] = Implementations(
     "rule to emit by once all input is there in C", "spikec.targets.c.code.neurons.EMIT", Kind
 )
 EMIT.refuse(lambda kind: DoesNotFit(f"{kind} neurons do not run layerwise"), CalibratedIF, CubaLIF)
-EMIT.refuse(lambda kind: DoesNotFit(f"{kind} neurons send what a max pool gains: they have no rule to fire by"), Maximum)
+EMIT.refuse(
+    lambda kind: DoesNotFit(f"{kind} neurons send what a max pool gains: they have no rule to fire by"), Maximum
+)
 
 #: Up to so many levels, they are counted bit by bit, which processors do for many neurons at once.
 _COUNTED = 255
@@ -94,8 +98,8 @@ def _plain(layer: Layer, e_type: str) -> Firing:
 def _write_plain(layer: Layer, charged: Charged, theta: Table, most: int, e_type: str) -> str:
     text, function = layer.code.functions, layer.code.name("fire", layer.id)
     text.comment(
-        f"{layer.node.name}, if: m = v + z; s = {'[m >= theta]' if most == 1 else f'clip(floor(m / theta), 0, {most})'}; "
-        "v = m - s theta"
+        f"{layer.node.name}, if: m = v + z; "
+        f"s = {'[m >= theta]' if most == 1 else f'clip(floor(m / theta), 0, {most})'}; v = m - s theta"
     )
     with text.function(head(layer, function, e_type)):
         charged.pointers(text)
@@ -116,7 +120,8 @@ def _write_plain(layer: Layer, charged: Charged, theta: Table, most: int, e_type
 @FIRE.register(SignedIF)
 def _signed(layer: Layer, e_type: str) -> Firing:
     node, timesteps = layer.node, layer.code.graph.timesteps
-    assert isinstance(node, Population) and isinstance(node.neuron, SignedIF)
+    assert isinstance(node, Population)
+    assert isinstance(node.neuron, SignedIF)
     theta, most = _theta(layer), node.neuron.emission[1]
     negative = layer.table("negative", node.neuron.negative_thresholds(node.shape), "negative thresholds")
     charged = Charged(layer, settled=_settled(layer, theta))
@@ -162,14 +167,15 @@ def _signed(layer: Layer, e_type: str) -> Firing:
 @FIRE.register(CubaLIF)
 def _leaky(layer: Layer, e_type: str) -> Firing:
     node = layer.node
-    assert isinstance(node, Population) and isinstance(node.neuron, CubaLIF)
+    assert isinstance(node, Population)
+    assert isinstance(node.neuron, CubaLIF)
     theta = _theta(layer, UNIT)
     leaking = Leaking(layer, Leak.of(node.neuron, node.shape))
     text, function = layer.code.functions, layer.code.name("fire", layer.id)
     after = "v - 64 theta" if node.neuron.subtract else "0"
     text.comment(
-        f"{node.name}, cuba_lif: {leaking.equation}; s = [v > 64 theta]; v = {after} where s. Here theta has the factor "
-        "64."
+        f"{node.name}, cuba_lif: {leaking.equation}; s = [v > 64 theta]; v = {after} where s. "
+        "Here theta has the factor 64."
     )
     with text.function(head(layer, function, e_type)):
         leaking.pointers(text)
@@ -200,7 +206,9 @@ def _calibrated(layer: Layer, e_type: str) -> Firing:
     )
     text, code = layer.code.functions, layer.code
     rehearse, shift = code.name("rehearse", layer.id), code.name("shift", layer.id)
-    text.comment(f"{node.name}, calibrated_if, first pass: a step of if, remembering a = least m that fired, b = most m")
+    text.comment(
+        f"{node.name}, calibrated_if, first pass: a step of if, remembering a = least m that fired, b = most m"
+    )
     with text.function(f"static void {rehearse}({code.prefix}_state *const s, const int32_t step)"):
         charged.pointers(text)
         text.line(f"{n_type} *restrict const fired = {fired};")
@@ -216,8 +224,8 @@ def _calibrated(layer: Layer, e_type: str) -> Firing:
                 text.line("if (fired[n] == step || m > most[n]) most[n] = m;")
                 text.line(f"v[n] = ({charged.v_type})m;")
     text.comment(
-        f"{node.name}, calibrated_if, between the passes: v = v_init - max(theta, a - theta + 1) where v < 0 and n > 0, "
-        f"v_init + max(theta, theta - b) where v >= theta and n < {rho}, else v_init"
+        f"{node.name}, calibrated_if, between the passes: v = v_init - max(theta, a - theta + 1) where v < 0 and "
+        f"n > 0, v_init + max(theta, theta - b) where v >= theta and n < {rho}, else v_init"
     )
     wide = "int64_t" if m_type == "int64_t" or max(-settled[0], settled[1]) + reach >= 2**31 else "int32_t"
     with text.function(f"static void {shift}({code.prefix}_state *const s)"):

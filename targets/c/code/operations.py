@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 
+from spikec.errors import DoesNotFit, MissingImplementation, ToolchainError
 from spikec.implementations import Implementations
-from spikec.ir.operations import Affine, Convolution, Operation, SumPool
+from spikec.ir.operations import Affine, Convolution, Flatten, MaxPool, Operation, SumPool, Unflatten
 from spikec.ir.types import Int64
 from spikec.targets.c.code.context import Context, Sink
-from spikec.targets.c.code.convolution import Geometry, dense, events
+from spikec.targets.c.code.convolution import TAKEN, depthwise, scattered
+from spikec.targets.c.code.geometry import Geometry
 from spikec.targets.c.code.layout import View, order_of, same
 from spikec.targets.c.code.sparse import by_input
 from spikec.targets.c.code.weights import Weights
@@ -18,6 +21,24 @@ from spikec.targets.c.code.weights import Weights
 #: Writes a function that adds the operation on a view to a sink; its C name.
 Add = Callable[[Context, Operation, View, Sink], str]
 ADD: Implementations[Add] = Implementations("form in C", "spikec.targets.c.code.operations.ADD", Operation)
+
+ADD.refuse(
+    lambda operation: MissingImplementation(f"{operation} is no sum: flow.py has its form in C"),
+    Flatten,
+    MaxPool,
+    Unflatten,
+)
+
+Code = TypeVar("Code")
+
+
+def written(table: Implementations[Code], value: object, name: str) -> Code:
+    """The code for a value of the node ``name``. Raises ``DoesNotFit``, which names the node, where there is none."""
+    try:
+        return table(value)
+    except ToolchainError as error:
+        raise DoesNotFit(f"{name} cannot be written in C: {error}") from error
+
 
 #: Where fewer weights than this share are not zero, a matrix is stored as the list of them.
 _SPARSE_BELOW = 0.2
@@ -27,10 +48,13 @@ _SPARSE_BELOW = 0.2
 def _convolution(code: Context, node: Operation, view: View, sink: Sink) -> str:
     assert isinstance(node, Convolution)
     geometry = Geometry.of(node)
-    # [O, I/G, kH, kW] to [kH, kW, I, O/G]: what one input meets lies side by side
+    # [O, I/G, kH, kW] to [kH, I, kW, O/G]: what one input meets in an output row lies side by side
     per_input, per_group = node.weight.shape[1], geometry.channels // node.groups
     split = node.mantissas.reshape(node.groups, per_group, per_input, *node.weight.shape[2:])
-    arranged = split.transpose(3, 4, 0, 2, 1).reshape(-1, per_group)
+    if geometry.depthwise:
+        arranged = node.mantissas.transpose(2, 3, 1, 0)
+        return _written(code, node.name, geometry, view, sink, arranged, node.weight_exp)
+    arranged = split.transpose(3, 0, 2, 4, 1).reshape(geometry.kernel[0], node.input_shape[0], -1, per_group)
     return _written(code, node.name, geometry, view, sink, arranged, node.weight_exp)
 
 
@@ -43,29 +67,40 @@ def _affine(code: Context, node: Operation, view: View, sink: Sink) -> str:
     size = columns.shape[1]
     geometry = Geometry(node, (size, 1, 1), (columns.shape[0], 1, 1), (1, 1), (1, 1), (0, 0), (1, 1), 1)
     flat = View(view.at, view.ctype, view.low, view.high, (size, 1, 1), None, view.sender)
-    return _written(code, node.name, geometry, flat, sink, np.ascontiguousarray(columns.T), node.weight_exp, view.key)
+    return _written(code, node.name, geometry, flat, sink, columns.T[None, :, None], node.weight_exp, view.key)
 
 
 def _written(
-    code: Context, name: str, geometry: Geometry, view: View, sink: Sink, arranged: Int64, exponent: int,
+    code: Context,
+    name: str,
+    geometry: Geometry,
+    view: View,
+    sink: Sink,
+    arranged: Int64,
+    exponent: int,
     order: tuple[object, ...] = (),
 ) -> str:
     """``order``: what else the arrangement of the weights depends on."""
-    weights = Weights.kept(code, ("weights", name, order), name, arranged, exponent)
+    per_input = geometry.per_group[0]
+    together = per_input if geometry.groups > 1 else min(per_input, TAKEN)
+    weights = Weights.kept(code, ("weights", name, order), name, arranged, exponent, together)
     key = "synapse", weights.array, view.ctype, view.binary, view.strides, view.sender is None, sink.ctype
     function, new = code.once(key, f"add_{code.ids[name]}")
     if not new:
         return function
-    if view.sender is None or geometry.depthwise or not view.regular:
-        dense(code, function, name, geometry, view, sink, weights)
+    if geometry.depthwise:
+        depthwise(code, function, name, geometry, view, sink, weights)
         return function
-    switch = code.name("DENSE", code.ids[name])
+    if view.sender is None:
+        scattered(code, function, name, geometry, view, sink, weights, search=False)
+        return function
+    switch = code.name("ALL", code.ids[name])
     text = code.functions
-    text.comment(f"{name}: 1 reads all values, 0 looks for those that are not 0")
+    text.comment(f"{name}: 1 takes all inputs, 0 looks for those that are not 0")
     text.verbatim(f"#ifndef {switch}\n#define {switch} {int(code.choices.dense(view.sender))}\n#endif\n#if {switch}")
-    dense(code, function, name, geometry, view, sink, weights)
+    scattered(code, function, name, geometry, view, sink, weights, search=False)
     text.verbatim("#else")
-    events(code, function, name, geometry, view, sink, weights)
+    scattered(code, function, name, geometry, view, sink, weights, search=True)
     text.verbatim("#endif\n")
     return function
 
@@ -80,12 +115,13 @@ def _sum_pool(code: Context, node: Operation, view: View, sink: Sink) -> str:
         return name
     (channel, row, column), (kh, kw), (count, rows, columns) = strides, node.kernel, node.output_shape
     text.comment(f"{node.name}: z[c, y, x] += sum of a[c, y*{kh} + u, x*{kw} + v], {kh} x {kw} places")
-    with text.function(f"static void {name}(const {view.ctype} *restrict a, {sink.ctype} *restrict z)"):
-        with text.loop("y", rows), text.loop("x", columns), text.loop("u", kh), text.loop("v", kw):
-            text.line(f"const {view.ctype} *from = a + (y * {kh} + u) * {row} + (x * {kw} + v) * {column};")
-            text.line(f"{sink.ctype} *to = z + (y * {columns} + x) * {count};")
-            with text.loop("c", count):
-                text.line(f"to[c] = ({sink.ctype})(to[c] + from[c * {channel}]);")
+    head = f"static void {name}(const {view.ctype} *restrict a, {sink.ctype} *restrict z)"
+    places = text.loop("y", rows), text.loop("x", columns)
+    with text.function(head), places[0], places[1], text.loop("u", kh), text.loop("v", kw):
+        text.line(f"const {view.ctype} *const from = a + (y * {kh} + u) * {row} + (x * {kw} + v) * {column};")
+        text.line(f"{sink.ctype} *const to = z + (y * {columns} + x) * {count};")
+        with text.loop("c", count):
+            text.line(f"to[c] = ({sink.ctype})(to[c] + from[c * {channel}]);")
     return name
 
 

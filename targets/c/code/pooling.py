@@ -10,6 +10,9 @@ from spikec.targets.c.code.context import Context
 from spikec.targets.c.code.layout import View
 from spikec.targets.c.code.text import Text
 
+#: Names of the first and behind the last place of a window, along rows and along columns.
+_ENDS = ("top", "bottom"), ("left", "right")
+
 
 def largest(code: Context, node: MaxPool, view: View, e_type: str) -> str:
     """A function that writes the largest value of each window."""
@@ -18,10 +21,10 @@ def largest(code: Context, node: MaxPool, view: View, e_type: str) -> str:
         return name
     text = code.functions
     text.comment(f"{node.name}: e[c, y, x] = largest a of the window, {node.title}")
-    with text.function(f"static void {name}(const {view.ctype} *restrict a, {e_type} *restrict e)"):
-        with _windows(text, node):
-            _best(text, node, view, view.ctype, "a")
-            text.line(f"e[n] = ({e_type})best;")
+    head = f"static void {name}(const {view.ctype} *restrict a, {e_type} *restrict e)"
+    with text.function(head), _windows(text, node):
+        _best(text, node, view, view.ctype, "a")
+        text.line(f"e[n] = ({e_type})best;")
     return name
 
 
@@ -63,11 +66,9 @@ def _best(text: Text, node: MaxPool, view: View, ctype: str, array: str) -> None
     text.line("int32_t any = 0;")
     text.line(f"{ctype} best = 0;")
     if node.adaptive:
-        rows_out, columns_out = node.output_shape[1:]
-        text.line(f"const int32_t top = y * {height} / {rows_out}, bottom = ((y + 1) * {height} + {rows_out - 1}) / {rows_out};")
-        text.line(
-            f"const int32_t left = x * {width} / {columns_out}, right = ((x + 1) * {width} + {columns_out - 1}) / {columns_out};"
-        )
+        for axis, size, count, ends in zip("yx", (height, width), node.output_shape[1:], _ENDS, strict=True):
+            text.line(f"const int32_t {ends[0]} = {axis} * {size} / {count};")
+            text.line(f"const int32_t {ends[1]} = (({axis} + 1) * {size} + {count - 1}) / {count};")
         down, over = "1", "1"
     else:
         (kh, kw), (sh, sw), (ph, pw), (dh, dw) = node.kernel, node.stride, node.padding, node.dilation

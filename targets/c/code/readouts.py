@@ -38,7 +38,10 @@ def reading(layer: Layer, steps: int) -> Reading:
     else:
         charged = Charged(layer, settled=(low, high))
         sink, v_type, v, tables = (
-            charged.sink if layer.has_driven else None, charged.v_type, charged.v, charged.tables
+            charged.sink if layer.has_driven else None,
+            charged.v_type,
+            charged.v,
+            charged.tables,
         )
         equation = "v += z"
     if node.decode == "membrane":

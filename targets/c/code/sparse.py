@@ -28,10 +28,10 @@ def by_input(code: Context, node: Affine, view: View, sink: Sink, columns: Int64
     factor = 2**node.weight_exp
     inner = widest(holding(view.low * factor, view.high * factor, signed=True), sink.ctype)
     text.comment(f"{node.name}: z[o] += w[o, i] * a[i], for every a and w that are not 0")
-    with text.function(f"static void {function}(const {view.ctype} *restrict a, {sink.ctype} *restrict z)"):
-        with text.loop("i", columns.shape[1]):
-            text.line("if (a[i] == 0) continue;")
-            text.line(f"const {inner} value = ({inner}){times('a[i]', factor, inner)};")
-            with text.block(f"for ({at_type} k = {at}[i]; k < {at}[i + 1]; ++k)"):
-                text.line(f"z[{to}[k]] = ({sink.ctype})(z[{to}[k]] + value * {w}[k]);")
+    head = f"static void {function}(const {view.ctype} *restrict a, {sink.ctype} *restrict z)"
+    with text.function(head), text.loop("i", columns.shape[1]):
+        text.line("if (a[i] == 0) continue;")
+        text.line(f"const {inner} value = ({inner})({times('a[i]', factor, inner)});")
+        with text.block(f"for ({at_type} k = {at}[i]; k < {at}[i + 1]; ++k)"):
+            text.line(f"z[{to}[k]] = ({sink.ctype})(z[{to}[k]] + value * {w}[k]);")
     return function

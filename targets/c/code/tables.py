@@ -1,8 +1,10 @@
-"""Constant arrays: as narrow as their numbers allow, one number where all are equal, one per channel where that will do."""
+"""Constant arrays: as narrow as their numbers allow, one number where all are equal, one per channel where that is
+enough."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +36,7 @@ class Tables:
         self.sizes: dict[str, int] = {}
         self._prefix = prefix
 
-    def array(self, name: str, values: npt.NDArray[np.integer], about: str, *, ctype: str = "") -> tuple[str, str]:
+    def array(self, name: str, values: npt.NDArray[np.integer[Any]], about: str, *, ctype: str = "") -> tuple[str, str]:
         """Write an array; its C name and type."""
         low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
         ctype = ctype or holding(low, high)
@@ -59,7 +61,7 @@ class Tables:
         return Table(f"{full}[n]", low, high, "neuron")
 
 
-def _listed(values: npt.NDArray[np.integer], ctype: str) -> str:
+def _listed(values: npt.NDArray[np.integer[Any]], ctype: str) -> str:
     """The numbers of an array as text, some a line."""
     flat = values.reshape(-1)
     if not flat.size:

@@ -24,7 +24,10 @@ class Text:
             return
         margin = "    " * self._depth
         rows = textwrap.wrap(text, _WIDTH - len(margin), break_long_words=False, break_on_hyphens=False)
-        self._lines += [margin + ("" if first else "    ") + row for first, row in zip([True, *[False] * len(rows)], rows, strict=False)]
+        self._lines += [
+            margin + ("" if first else "    ") + row
+            for first, row in zip([True, *[False] * len(rows)], rows, strict=False)
+        ]
 
     def verbatim(self, text: str) -> None:
         """Lines as they are."""
@@ -41,7 +44,10 @@ class Text:
         if len(rows) == 1:
             self._lines.append(f"{margin}/* {rows[0]} */")
             return
-        self._lines += [f"{margin}{'/*' if first else ' *'} {row}".rstrip() for first, row in zip([True, *[False] * len(rows)], rows, strict=False)]
+        self._lines += [
+            f"{margin}{'/*' if first else ' *'} {row}".rstrip()
+            for first, row in zip([True, *[False] * len(rows)], rows, strict=False)
+        ]
         self._lines[-1] += " */"
 
     @contextmanager
@@ -82,7 +88,7 @@ def shown(text: str) -> str:
 
 
 class Identifiers:
-    """C names for the nodes of a graph, each once. They stand behind a prefix, so words of the language are no names."""
+    """C names for the nodes of a graph, each once. They stand behind a prefix: none is a word of the language."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self._made: dict[str, str] = {}
