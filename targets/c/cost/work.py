@@ -19,15 +19,16 @@ from spikec.energy.fanout import fan_outs
 from spikec.errors import DataError
 from spikec.ir.coding import InputNode
 from spikec.ir.graph import IntegerGraph, Node, Population, Readout, leak_of
-from spikec.ir.operations import MaxPool, Operation, SumPool, Synapse
+from spikec.ir.operations import Convolution, MaxPool, Operation, SumPool, Synapse
 from spikec.ir.operations.reshaping import Reshaping
 from spikec.simulation.trace import Trace
 from spikec.targets.c.code import Source
+from spikec.targets.c.code.geometry import Geometry
 from spikec.targets.c.code.text import Identifiers
 
-#: How the code of a synapse goes over its inputs: it looks for those that are not zero, reads all of them, or has a
-#: list of the weights that are not zero for each.
-Form = Literal["looks for spikes", "reads all", "list"]
+#: How the code of a synapse goes over its inputs: it looks for those that are not zero, takes all of them, has a list
+#: of the weights that are not zero for each, or goes channel by channel.
+Form = Literal["looks for spikes", "takes all", "list", "channel by channel"]
 _INDEX_BYTES = 2
 Float64 = npt.NDArray[np.float64]
 
@@ -36,9 +37,9 @@ Float64 = npt.NDArray[np.float64]
 class Work:
     """One node, per image. ``additions``: a weight added to a sum; of them, ``products`` multiply first, ``grouped``
     are added four at a time where so many spikes meet, and ``unpacked`` take a weight out of a byte of several.
-    ``searched``: numbers looked at in search of spikes; ``updates``: neurons that integrate, fire and reset, each with
-    ``levels`` comparisons; ``leaks``: those of them whose current and membrane decay; ``moved``: numbers set, copied or
-    pooled. ``loaded`` and ``stored``: bytes, where every addition reads and writes its sum."""
+    ``searched``: inputs that are looked at, most of them in search of spikes; ``updates``: neurons that integrate, fire
+    and reset, each with ``levels`` comparisons; ``leaks``: those of them whose current and membrane decay; ``moved``:
+    numbers set, copied or pooled. ``loaded`` and ``stored``: bytes, where every addition reads and writes its sum."""
 
     name: str
     what: str
@@ -108,49 +109,45 @@ class _Counter:
 
     def _synapse(self, node: Synapse) -> Work:
         weight = _weight_bytes(self._source, self._ids[node.name], node)
-        total = self._sum_bytes(node)
-        additions = products = grouped = searched = indices = 0.0
-        if node.name in self._of_image:  # once, whatever the pixels are
-            additions = products = float(node.fan_out(node.structure()).sum())
-        if node.name in self._driven:
-            form, inputs = self._form(node), math.prod(node.input_shape)
-            found = self._driven_additions(node, form)
-            additions += found
-            added = self._binary(node) and form == "looks for spikes"
-            products += 0.0 if added else found
-            grouped = found if added and weight == 1 else 0.0
-            searched = inputs * self._runs if form != "reads all" else 0.0
-            indices = found * _INDEX_BYTES if form == "list" else 0.0
-        loaded = additions * (weight + total) + searched + indices
+        total, dense = self._sum_bytes(node), float(node.fan_out(node.structure()).sum())
+        form, inputs = self._form(node), math.prod(node.input_shape)
+        image = dense if node.name in self._of_image else 0.0  # once, whatever the pixels are
+        driven = self._driven_additions(node, form, dense) if node.name in self._driven else 0.0
+        passes = float(image > 0) + (self._runs if node.name in self._driven else 0.0)
+        plain = form == "looks for spikes" and self._binary(node)
+        additions, searched = image + driven, 0.0 if form == "channel by channel" else inputs * passes
+        indices = driven * _INDEX_BYTES if form == "list" else 0.0
         return Work(
             node.name,
             node.described(),
             additions,
-            products,
-            grouped,
+            products=image if plain else additions,
+            grouped=additions if form in ("looks for spikes", "takes all") else 0.0,
             unpacked=additions if weight < 1 else 0.0,
             searched=searched,
-            loaded=loaded,
+            loaded=additions * (weight + total) + searched + indices,
             stored=additions * total + searched,
         )
 
-    def _driven_additions(self, node: Synapse, form: Form) -> float:
-        if form == "reads all":
-            return float(node.fan_out(node.structure()).sum()) * self._runs
-        reach = fan_outs(self._graph, node)
+    def _driven_additions(self, node: Synapse, form: Form, dense: float) -> float:
+        """Of spikes that meet in one place of a pool the code sees their sum, so there may be fewer."""
+        if form in ("takes all", "channel by channel"):
+            return dense * self._runs
         found = 0.0
-        for origin, fan in reach.items():
+        for origin, fan in fan_outs(self._graph, node).items():
             if origin in self._active:
                 each = fan.nonzero if form == "list" else fan.synapses
                 found += float((self._active[origin] * each).sum())
-        return found
+        return min(found, dense * self._runs)
 
     def _form(self, node: Synapse) -> Form:
         name = self._ids[node.name]
         if f"starts_{name}" in self._source.memory.constants:
             return "list"
-        chosen = re.search(rf"^#define {self._source.name}_DENSE_{name} (\d)", self._source.body, re.MULTILINE)
-        return "looks for spikes" if chosen and chosen.group(1) == "0" else "reads all"
+        if isinstance(node, Convolution) and Geometry.of(node).depthwise:
+            return "channel by channel"
+        chosen = re.search(rf"^#define {self._source.name}_ALL_{name} (\d)", self._source.body, re.MULTILINE)
+        return "looks for spikes" if chosen and chosen.group(1) == "0" else "takes all"
 
     def _binary(self, node: Synapse) -> bool:
         """Whether what it reads are spikes of 0 or 1."""
