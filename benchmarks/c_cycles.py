@@ -6,7 +6,8 @@ import importlib.util
 from collections.abc import Iterator
 from typing import Any
 
-from benchmarks.c_machines import FLASH, Firmware, Run
+from benchmarks.c_firmware import FLASH
+from benchmarks.c_machines import Firmware, Run
 
 #: Table 3-1 of ARM's technical reference manual 100166_0001. Refilling the pipeline takes 1 to 3 cycles.
 _REFILL = (1, 3)

@@ -1,14 +1,14 @@
 """Runs generated C on processors that are not this one: ziglang compiles, Unicorn emulates (both from PyPI).
 
 Unicorn executes the machine code of the target, instruction by instruction, in a memory of the size that the part has.
-So results, sizes and numbers of instructions are those of the processor. Its clock is not emulated.
+So results, sizes and numbers of instructions are those of the processor. Its clock is not emulated. MIPS is not among
+the machines, since Unicorn 2.1.4 sometimes crashes on it.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import math
-import re
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.c_firmware import FLASH, RAM, application, linker_script
 from spikec.errors import TargetUnavailable, ToolchainError
 from spikec.targets.c.cross import CORTEX_M4, Processor, compile_for
 from spikec.targets.c.elf import Program, read_elf
@@ -26,7 +27,7 @@ from spikec.targets.c.elf import Program, read_elf
 if TYPE_CHECKING:
     from spikec.targets.c.code import Source
 
-FLASH, RAM, _RETURN = 0x0800_0000, 0x2000_0000, 0x3000_0000
+_RETURN = 0x3000_0000
 _PATTERN = b"\xa5"  # of stack that nothing was written to
 WAY_OUT = "pip install ziglang unicorn"
 
@@ -129,8 +130,8 @@ class Run:
 
 def build(source: Source, machine: Machine, part: Part = ROOMY, words: tuple[str, ...] = ("-O2",)) -> Firmware:
     """Compile and link. Raises ``TargetUnavailable`` without a compiler, ``ToolchainError`` where it does not fit."""
-    texts = {f"{source.name}.h": source.header, "app.c": _application(source), f"{source.name}.c": source.body}
-    texts["part.ld"] = _linker_script(part)
+    texts = {f"{source.name}.h": source.header, "app.c": application(source), f"{source.name}.c": source.body}
+    texts["part.ld"] = linker_script(part.flash, part.ram)
     with tempfile.TemporaryDirectory() as folder:
         linked = ("-T", "part.ld", "-Wl,--gc-sections", "-Wl,--entry=app_run")
         file = compile_for(machine.processor, Path(folder), texts, "app.elf", (*words, *linked))
@@ -246,65 +247,3 @@ def _constant(machine: Machine, name: str) -> int:
 
 def _pages(size: int) -> int:
     return -(-size // 4096) * 4096
-
-
-def _linker_script(part: Part) -> str:
-    return (
-        "MEMORY {\n"
-        f"  FLASH (rx) : ORIGIN = {FLASH:#x}, LENGTH = {part.flash}\n"
-        f"  RAM (rw) : ORIGIN = {RAM:#x}, LENGTH = {part.ram}\n"
-        "}\n"
-        "SECTIONS {\n"
-        "  .text : { *(.text*) } > FLASH\n"
-        "  .rodata : { *(.rodata*) } > FLASH\n"
-        "  .data : { *(.data*) *(.sdata*) } > RAM\n"
-        "  .bss (NOLOAD) : { *(.bss*) *(.sbss*) *(COMMON) } > RAM\n"
-        "  /DISCARD/ : { *(.ARM.exidx*) *(.ARM.extab*) *(.eh_frame*) *(.comment*) *(.note*) }\n"
-        "}\n"
-    )
-
-
-def _application(source: Source) -> str:
-    """A program around the network: input and outputs as arrays, and the two functions of a library that compilers call
-    without being asked."""
-    name, pixels = source.name, math.prod(source.input_shape)
-    frames = source.steps if source.sequences else 1
-    suffixes = re.findall(rf"^void {name}_output(\w*)\(", source.header, re.MULTILINE)  # in the order of the readouts
-    reads, arrays = [], []
-    for k, (reader, suffix) in enumerate(zip(source.readers, suffixes, strict=True)):
-        arrays.append(f"{name}_out{suffix} app_output_{k}[{math.prod(reader.shape)}];")
-        reads.append(f"    {name}_output{suffix}(&app_state, app_output_{k});")
-    call = f"{name}_run(&app_state, app_input{', steps' if source.sequences else ''})"
-    return "\n".join(
-        [
-            "#include <stddef.h>",
-            f'#include "{name}.h"',
-            "#ifdef __clang__",
-            "#define NO_LIBRARY __attribute__((no_builtin))",
-            "#else",
-            '#define NO_LIBRARY __attribute__((optimize("no-tree-loop-distribute-patterns")))',
-            "#endif",
-            f"static {name}_state app_state;",
-            f"{name}_in app_input[{frames * pixels}];",
-            *arrays,
-            "int32_t app_run(int32_t steps);",
-            "int32_t app_run(int32_t steps) {",
-            "    (void)steps;",
-            f"    if ({call} < 1) return 1;",
-            *reads,
-            "    return 0;",
-            "}",
-            "NO_LIBRARY void *memset(void *to, int value, size_t size) {",
-            "    unsigned char *at = to;",
-            "    while (size--) *at++ = (unsigned char)value;",
-            "    return to;",
-            "}",
-            "NO_LIBRARY void *memcpy(void *to, const void *from, size_t size) {",
-            "    unsigned char *at = to;",
-            "    const unsigned char *source = from;",
-            "    while (size--) *at++ = *source++;",
-            "    return to;",
-            "}",
-            "",
-        ]
-    )
