@@ -156,6 +156,7 @@ def run(firmware: Firmware, images: npt.NDArray[Any], steps: npt.NDArray[np.inte
         if cpu.instructions > found.instructions:
             found.instructions, found.blocks, found.taken = cpu.instructions, cpu.blocks, cpu.taken
         found.stack = max(found.stack, cpu.stack())
+        cpu.close()
     found.outputs = {name: np.stack(values) for name, values in rows.items()}
     return found
 
@@ -185,6 +186,10 @@ class _Cpu:
         self.instructions, self.blocks, self.taken = 0, Counter(), Counter()
         self._last = (0, 0)
         self._uc.hook_add(unicorn.UC_HOOK_BLOCK, self._entered)
+
+    def close(self) -> None:
+        """Give back the memory at once: the hook and the emulator hold each other."""
+        del self._uc
 
     def _entered(self, _: Any, address: int, size: int, __: Any) -> None:
         if self._last != (0, 0) and sum(self._last) != address:

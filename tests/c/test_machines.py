@@ -16,7 +16,6 @@ from spikec.simulation.encode import encode
 from spikec.targets.c.code import generate
 from spikec.targets.c.cost import cost
 
-SMALL = ("-Os",)  # compiles fastest
 pytestmark = pytest.mark.skipif(lacking() is not None, reason=str(lacking()))
 
 
@@ -35,7 +34,7 @@ def firmware(network) -> Firmware:
 @pytest.mark.parametrize("machine", ["cortex-m4", "powerpc"])
 def test_outputs_are_those_of_the_golden_model(network, firmware, machine):
     graph, source, images = network
-    built = firmware if machine == "cortex-m4" else build(source, MACHINES[machine], words=SMALL)
+    built = firmware if machine == "cortex-m4" else build(source, MACHINES[machine], Part())
     found = run(built, encode(graph.input, images))
     for name, expected in tc.simulate(graph, images).outputs.items():
         np.testing.assert_array_equal(found.outputs[name], expected)
@@ -50,7 +49,7 @@ def test_numbers_of_64_bits_on_a_processor_of_32():
     assert "int64_t" in source.body
     expected = tc.simulate(graph, images).output
     for machine in ("cortex-m4", "powerpc"):
-        found = run(build(source, MACHINES[machine], words=SMALL), encode(graph.input, images))
+        found = run(build(source, MACHINES[machine], Part()), encode(graph.input, images))
         np.testing.assert_array_equal(found.outputs["output"], expected)
 
 
@@ -76,7 +75,7 @@ def test_the_stack_and_the_cycles_stay_within_what_the_cost_says(network, firmwa
 
 def test_what_does_not_fit_is_refused_by_the_linker(network):
     with pytest.raises(ToolchainError, match="will not fit in region 'FLASH'"):
-        build(network[1], MACHINES["cortex-m4"], Part(flash=512), SMALL)
+        build(network[1], MACHINES["cortex-m4"], Part(flash=512))
 
 
 def test_a_program_that_leaves_its_memory_stops(network, firmware):
