@@ -8,7 +8,7 @@ from html import escape
 
 import numpy as np
 
-from spikec.errors import DoesNotFit
+from spikec.errors import DoesNotFit, ToolchainError
 from spikec.ir.graph import IntegerGraph
 from spikec.ir.operations.boxes import Box
 from spikec.ir.types import Int64, Shape
@@ -95,11 +95,15 @@ class Placement:
 
 
 def place(net: IntegerGraph, limits: Limits) -> Placement:
-    """Raises ``DoesNotFit`` where the constants exceed the flash or the state the RAM: a network cannot be divided."""
+    """Raises ``DoesNotFit`` where the constants exceed the flash or the state the RAM, since a network cannot be divided,
+    and where it cannot be written in C."""
     least = least_flash(net)
     if least > limits["flash"]:
         raise DoesNotFit(f"weights take at least {least} bytes of flash, {limits.title} has {limits['flash']}")
-    needs = needs_of(net)
+    try:
+        needs = needs_of(net)
+    except ToolchainError as refusal:
+        raise DoesNotFit(str(refusal)) from refusal
     usage = {"flash": (needs.flash, limits["flash"]), "ram": (needs.ram, limits["ram"])}
     beyond = [f"{used} bytes of {_WORDS[key]}, limit {limit}" for key, (used, limit) in usage.items() if used > limit]
     if beyond:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import spikec as tc
-from spikec.errors import DoesNotFit
+from spikec.errors import DoesNotFit, RangeError
 from spikec.ir import as_integer
 from spikec.reporting.fits import estimates_of, fits_of, profiles
 from spikec.targets.c.code import generate
@@ -111,11 +111,18 @@ def test_numbers_beyond_32_bits_warn(network):
 
 def test_what_has_no_form_in_c_is_a_violation(network, monkeypatch):
     def refused(net):
-        raise DoesNotFit("conv1: has no form in C")
+        raise RangeError("conv1: sums do not fit 64 bits")
 
-    monkeypatch.setattr("spikec.targets.cortex.rules.needs_of", refused)
+    for module in ("rules", "placement"):
+        monkeypatch.setattr(f"spikec.targets.cortex.{module}.needs_of", refused)
     (violation,) = tc.check(network(), NAME)
-    assert (violation.rule, violation.actual, violation.severity) == ("form in C", "conv1: has no form in C", "error")
+    assert (violation.rule, violation.actual) == ("form in C", "conv1: sums do not fit 64 bits")
+    assert violation.severity == "error"
+    with pytest.raises(DoesNotFit, match="conv1: sums do not fit"):
+        tc.place(network(), NAME)
+    fits, placements = fits_of(as_integer(network()))
+    assert NAME not in placements
+    assert next(fit for fit in fits if fit.target == NAME).cores is None
 
 
 def test_a_chip_without_energy_stands_in_reports(network):
