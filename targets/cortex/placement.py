@@ -95,8 +95,8 @@ class Placement:
 
 
 def place(net: IntegerGraph, limits: Limits) -> Placement:
-    """Raises ``DoesNotFit`` where the constants exceed the flash or the state the RAM, since a network cannot be divided,
-    and where it cannot be written in C."""
+    """Raises ``DoesNotFit`` where the constants exceed the flash or the state the RAM, since a network cannot be
+    divided, and where it cannot be written in C."""
     least = least_flash(net)
     if least > limits["flash"]:
         raise DoesNotFit(f"weights take at least {least} bytes of flash, {limits.title} has {limits['flash']}")
