@@ -6,6 +6,7 @@
 # make interop deployment files in five other simulators, and NIR files of four other frameworks here: the same spikes
 #              or not (an environment for each)
 # make counts  counts of neurobench, sinabs, syops and keras-spiking against what `--as` says of them
+# make embedded  the generated C on emulated microcontrollers: results, flash, RAM, instructions
 # make sanafe  events, energy and time of a placed network against the simulator SANA-FE
 # The first call makes .venv (Python 3.10, everything installed); later calls start at once.
 
@@ -13,7 +14,7 @@ PYTHON := .venv/bin/python
 # Tests run side by side, on up to four cores.
 PARALLEL := -n auto --maxprocesses 4
 
-.PHONY: demo test check bench interop counts sanafe test-core test-c
+.PHONY: demo test check bench interop counts embedded sanafe test-core test-c
 .DELETE_ON_ERROR:
 
 demo: .venv/.installed
@@ -40,6 +41,9 @@ interop: .venv/.installed
 
 counts: .venv/.installed
 	$(PYTHON) -m benchmarks.peer_counts
+
+embedded: .venv/.installed
+	$(PYTHON) -m benchmarks.c_embedded
 
 sanafe: .venv/.installed
 	$(PYTHON) -m benchmarks.sanafe_check

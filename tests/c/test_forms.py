@@ -38,10 +38,11 @@ def _around(node, *, inputs, kind="if", timesteps=3, schedule="pipelined", theta
     """Image, neurons, a matrix, neurons, readout."""
     first = affine("first", ["input"], _ints(3, -9, 9, (inputs, 20)))
     size = node.output_shape[0]
+    thresholds = _ints(4, 1, 1 + 70 * int(np.abs(node.weight).max()), size)
     return graph_of(
         [
             _image((20,)), first, population("fire", ["first"], (inputs,), kind, theta=theta, **fields), node,
-            population("behind", ["matrix"], (size,), kind, theta=_ints(4, 1, 1 + 70 * int(np.abs(node.weight).max()), size), **fields),
+            population("behind", ["matrix"], (size,), kind, theta=thresholds, **fields),
             affine("last", ["behind"], _ints(5, -128, 127, (3, size))), readout("readout", ["last"], 3, 7),
         ],
         timesteps,

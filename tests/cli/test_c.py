@@ -53,6 +53,19 @@ def test_rates_are_measured(spikec, net):
     assert 0 < document["rates"]["fire"] < 1
 
 
+def test_cost_of_the_worst_image_and_of_test_images(spikec, net):
+    worst, mean = (
+        spikec("c", net, "-o", ".", "--cost", *more, "--json").json["cost"]
+        for more in ((), ("--data", "digits", "--limit", 20))
+    )
+    assert (worst["images"], mean["images"]) == (None, 20)
+    assert 0 < mean["per_image"]["operations"] <= worst["per_image"]["operations"]
+    assert worst["cycles"]["low"] < worst["cycles"]["high"]
+    result = spikec("c", net, "-o", ".", "--cost")
+    assert f"{worst['per_image']['loaded']:,.0f} bytes read" in result.out
+    assert "MHz" in result.out
+
+
 @needs_compiler
 def test_the_files_compile_without_warnings(spikec, net, tmp_path):
     assert spikec("c", net, "-o", ".").code == 0

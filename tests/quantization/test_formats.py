@@ -43,7 +43,7 @@ def test_formats_of_the_chips_are_found():
     ("name", "message"),
     [
         ("loihi", r"no number format is called 'loihi'; did you mean 'loihi[12]'\?"),
-        ("quartz", r"no number format is called 'quartz'; known: generic24, loihi1, loihi2, netx"),
+        ("quartz", r"no number format is called 'quartz'; known: cortex-m4, generic24, loihi1, loihi2, netx"),
         ("none.toml", r"no number format is called 'none\.toml'"),
     ],
 )

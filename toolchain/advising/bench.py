@@ -93,7 +93,8 @@ class Bench:
 
     def _asked(self, trial: Trial, split: str, images: int) -> Configuration:
         """What identifies a measurement: the configuration, the images, the network and the chip's energy profile."""
-        named = with_files(replace(trial.configuration, split=split, limit=images, energy=(self.chip.profile,)))
+        energy = () if self.chip.profile is None else (self.chip.profile,)
+        named = with_files(replace(trial.configuration, split=split, limit=images, energy=energy))
         return replace(named, files={**named.files, **self.subject.hashes})
 
     def _measure(self, trial: Trial, split: str, images: int) -> Result:

@@ -37,6 +37,12 @@ def add_parser(commands: Any) -> Parser:
     command.add_argument(
         "--longest", type=parser.at_least(1), metavar="N", help="most steps of a sequence (default: the file's)"
     )
+    command.add_argument(
+        "--cost",
+        action="store_true",
+        help="what it costs an ARM Cortex-M4: flash and RAM by section, operations, memory traffic, cycles by a model; "
+        "of the images of --data, else of the worst image",
+    )
     command.later(lambda: _add_early_exit(command))
     return command
 
@@ -69,8 +75,26 @@ def run(args: argparse.Namespace) -> int:
     )
     write_text(body, source.body)
     write_text(header, source.header)
-    emit(args, _document(args, graph, source, header, body, measured), _text(args, source, header, body))
+    document, lines = _document(args, graph, source, header, body, measured), _text(args, source, header, body)
+    if args.cost:
+        document, lines = _with_cost(args, graph, source, document, lines)
+    emit(args, document, lines)
     return 0
+
+
+def _with_cost(
+    args: argparse.Namespace, graph: IntegerGraph, source: Source, document: dict[str, Any], lines: str
+) -> tuple[dict[str, Any], str]:
+    """What is printed, with the cost added."""
+    from spikec.cli.evaluate import golden_trace
+    from spikec.cli.inputs import open_images
+    from spikec.targets.c.cost import cost
+    from spikec.targets.chips import get_chip
+
+    trace = None if args.data is None else golden_trace(open_images(args, graph), graph, counts=True)
+    found = cost(graph, trace, source=source)
+    clock = get_chip("cortex-m4").limits["clock"].value
+    return {**document, "cost": found.to_json()}, f"{lines}\n{found.text(clock)}"
 
 
 def _places(folder: Path, name: str) -> tuple[Path, Path]:
