@@ -35,6 +35,11 @@ def add_parser(commands: Any) -> Parser:
         "--vectors", action="store_true", help="for PCs and phones: loops in vectors, by gcc or clang; faster, larger"
     )
     command.add_argument(
+        "--small",
+        action="store_true",
+        help="less memory, more work: what the image adds to a layer is computed anew in every step",
+    )
+    command.add_argument(
         "--longest", type=parser.at_least(1), metavar="N", help="most steps of a sequence (default: the file's)"
     )
     command.add_argument(
@@ -71,7 +76,9 @@ def run(args: argparse.Namespace) -> int:
     lead = lead_of(graph, args.target_early_exit)
     measured = None if args.data is None else _rates(args, graph)
     source = generate(
-        graph, name, Choices(vectors=args.vectors, rates=measured or {}, longest=args.longest, early_exit=lead)
+        graph,
+        name,
+        Choices(vectors=args.vectors, small=args.small, rates=measured or {}, longest=args.longest, early_exit=lead),
     )
     write_text(body, source.body)
     write_text(header, source.header)
