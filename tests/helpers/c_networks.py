@@ -62,11 +62,11 @@ class Together:
             np.ascontiguousarray(images.astype(source.input_dtype)).tofile(folder / f"{source.name}.in")
         declared = "\n".join(f"int {name}_main(void);" for name in names)
         called = " || ".join(f"{name}_main()" for name in names)
-        (folder / "main.c").write_text(f"{declared}\nint main(void) {{ return {called}; }}\n")
+        (folder / "all_networks.c").write_text(f"{declared}\nint main(void) {{ return {called}; }}\n")
 
     def build(self, compiler, *flags):
         """Compile; what the compiler said."""
-        files = ["main.c", *(f"{source.name}_host.c" for source in self.sources)]
+        files = ["all_networks.c", *(f"{source.name}_host.c" for source in self.sources)]
         command = [*compiler, "-std=c99", *flags, "-o", "program", *files]
         done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr[:4000]
