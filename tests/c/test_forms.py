@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from spikec.ir.graph import Readout
 from spikec.ir.operations import Unflatten
 from spikec.targets.c.code import Choices, generate
 
-_STRICT = ("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-pedantic", "-Werror", "-O2")
+_STRICT = ("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-pedantic", "-Werror")
 _SANE = ("-fsanitize=undefined,address", "-fno-sanitize-recover=all")
 
 
@@ -38,7 +39,7 @@ def _around(node, *, inputs, kind="if", timesteps=3, schedule="pipelined", theta
     """Image, neurons, a matrix, neurons, readout."""
     first = affine("first", ["input"], _ints(3, -9, 9, (inputs, 20)))
     size = node.output_shape[0]
-    thresholds = _ints(4, 1, 1 + 70 * int(np.abs(node.weight).max()), size)
+    thresholds = _ints(4, 1, 1 + int(np.abs(node.weight).sum(axis=1).max()) // 5, size)
     return graph_of(
         [
             _image((20,)), first, population("fire", ["first"], (inputs,), kind, theta=theta, **fields), node,
@@ -121,25 +122,33 @@ _GRAPHS = {
     "a matrix as convolution in groups": _convolved((40, 1, 1), _ints(1, -128, 127, (50, 20, 1, 1)), groups=2),
     "unflattened": _unflattened(),
     "flat neurons": _flat_neurons(),
-    "thresholds of 40 bits": _far(2**40, 2**40 - 100_000),
+    "thresholds of 40 bits": _far(2**40, 2**40 - 300),
     "membranes far below": _far(5, -(2**45)),
 }  # fmt: skip
 _FORMS = {"plain": Choices(), "small": Choices(small=True), "vectors": Choices(vectors=True)}
 _FORMS["all inputs"] = Choices(vectors=True, rates={"fire": 1.0, "behind": 1.0})
 
 
+@cache
+def _wanted(name):
+    """Images, and what plain loops give. A network that is silent somewhere would prove nothing."""
+    graph = _GRAPHS[name]
+    images = np.random.default_rng(0).integers(graph.input.low, graph.input.high + 1, (2, *graph.input.shape))
+    found = oracle(graph, images)
+    silent = name in ("no weights", "lowest weights", "membranes far below")  # by what they are made of
+    assert silent or all(spikes.any() for spikes in found.spikes.values()), name
+    return images, found
+
+
 @pytest.mark.parametrize("form", list(_FORMS))
 def test_every_form_equals_plain_loops(compiler, tmp_path, form):
-    rng = np.random.default_rng(0)
-    given, sources = [], []
-    for number, graph in enumerate(_GRAPHS.values()):
-        sources.append(generate(graph, f"n{number}", _FORMS[form]))
-        given.append(rng.integers(graph.input.low, graph.input.high + 1, (2, *graph.input.shape)))
+    sources = [generate(graph, f"n{number}", _FORMS[form]) for number, graph in enumerate(_GRAPHS.values())]
+    given = [_wanted(name)[0] for name in _GRAPHS]
     together = Together(tmp_path, sources, given)
-    sane = () if "zig" in " ".join(compiler.command) else _SANE
-    assert together.build(compiler.command, *_STRICT, *sane) == ""
-    for (name, graph), source, images, got in zip(_GRAPHS.items(), sources, given, together.run(), strict=True):
-        want = oracle(graph, images)
+    thorough = form == "vectors" and "zig" not in " ".join(compiler.command)
+    assert together.build(compiler.command, *_STRICT, *(("-O1", *_SANE) if thorough else ("-O0",))) == ""
+    for (name, graph), source, got in zip(_GRAPHS.items(), sources, together.run(), strict=True):
+        want = _wanted(name)[1]
         for layer, spikes in want.spikes.items():
             sent = got.emitted[layer]
             if source.numbers:
@@ -148,16 +157,6 @@ def test_every_form_equals_plain_loops(compiler, tmp_path, form):
         for output in graph.readouts:
             read, wanted = got.read[output.name][:, -1], want.outputs[output.output]
             np.testing.assert_array_equal(read.reshape(wanted.shape), wanted, err_msg=f"{name}: {output.name}")
-
-
-def test_each_graph_sends_something():
-    """A network that is silent everywhere would prove nothing."""
-    for name, graph in _GRAPHS.items():
-        if name in ("no weights", "lowest weights", "membranes far below"):  # silent by what they are made of
-            continue
-        images = np.random.default_rng(0).integers(graph.input.low, graph.input.high + 1, (2, *graph.input.shape))
-        found = oracle(graph, images)
-        assert all(spikes.any() for spikes in found.spikes.values()), name
 
 
 def test_packed_weights_take_less():
@@ -177,7 +176,7 @@ def test_small_keeps_the_image_instead_of_its_sums():
 
 
 def test_sums_beyond_62_bits_are_refused():
-    wide = _matrix(700, 4, 127, 127, exponent=52)
+    wide = _matrix(700, 4, 127, 127, exponent=44)
     with pytest.raises(RangeError, match="beyond 62 bits"):
         generate(_around(wide, inputs=700, spikes=32767), "n")
 

@@ -92,8 +92,8 @@ class Text:
 def shown(text: str) -> str:
     """Text from a file as it may stand in a comment: printable ASCII, without what opens or ends a comment, a line
     that goes on, or a trigraph."""
-    plain = "".join(each if " " <= each <= "~" else "?" for each in text)
-    return plain.replace("*/", "* /").replace("/*", "/ *").replace("\\", "/").replace("??", "? ?")
+    plain = "".join(each if " " <= each <= "~" else "?" for each in text).replace("\\", "/")
+    return re.sub(r"\*(?=/)|/(?=\*)|\?(?=\?)", r"\g<0> ", plain)
 
 
 class Identifiers:
