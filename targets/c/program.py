@@ -122,7 +122,7 @@ class CProgram:
         spare = [room(size) for _ in range(1 if size == len(images) else 2)] if len(images) > 1 else [one]
         threads = min(self._threads, size)
         running: _Chunk | None = None
-        # Threads let Ctrl-C end a run between two images. Of one image they would only cost the time of a small network.
+        # Threads let Ctrl-C end a run between two images; for one image they would cost as much as a small network.
         with nullcontext() if len(images) == 1 else _workers(threads) as pool:
             try:
                 for number, start in enumerate(range(0, len(images), size)):
