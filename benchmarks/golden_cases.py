@@ -18,6 +18,7 @@ from spikec.frontend import canonicalize
 from spikec.ir.kinds import IF, BitSerialIF, CalibratedIF, GradedIF, SignedIF
 from spikec.models import pretrained, resolve
 from spikec.models.data import open_dataset
+from spikec.models.data.dataset import Dataset
 from spikec.models.zoo import REGISTRY
 
 #: Data set by network, and whether it runs with the shipped weights.
@@ -91,10 +92,23 @@ def model(network: str) -> nn.Module:
 
 def images(network: str, count: int, split: str = "test", sources: Sources | None = None) -> Tensor:
     """Images float32 [count, C, H, W] of the network's data set, noise where it is not on this machine."""
-    data, _ = NETWORKS[network]
-    where = sources or Sources()
     try:
-        found = open_dataset(where.instead.get(data, data), where.root, split).images(slice(count))
+        found = _data(network, split, sources).images(slice(count))
     except DataError:
         found = torch.rand(count, *REGISTRY[network].input_shape, generator=torch.Generator().manual_seed(0))
     return torch.from_numpy(np.resize(found.numpy(), (count, *found.shape[1:])))
+
+
+def on_this_machine(network: str, sources: Sources | None = None) -> bool:
+    """Whether :func:`images` are those of the data set."""
+    try:
+        _data(network, "test", sources)
+    except DataError:
+        return False
+    return True
+
+
+def _data(network: str, split: str, sources: Sources | None) -> Dataset:
+    data, _ = NETWORKS[network]
+    where = sources or Sources()
+    return open_dataset(where.instead.get(data, data), where.root, split)
