@@ -1,7 +1,7 @@
 """C == golden model: every emission and output, for compilers, levels of optimisation, forms of the code and kinds.
 
     python -m benchmarks.c_equality [--cases digits-cnn:if:449,resnet20:if:200] [--compilers "gcc;clang-17"]
-                                    [--data-root DIR] [--data cifar10=folder:PATH]
+                                    [--levels O3] [--data-root DIR] [--data cifar10=folder:PATH]
 
 Each build runs the test images and is compared with the golden model: spikes of every layer and step, counts, events,
 outputs after every step. "warnings": the generated file alone under ``-Wall -Wextra -Wconversion``, as errors.
@@ -17,7 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from unittest.mock import patch
@@ -37,7 +37,7 @@ from spikec.targets.c.program import CProgram
 #: Network, kind and images; all kinds on the smallest.
 CASES = (*(("digits-cnn", kind, 449) for kind in KINDS), ("fashion-vgg", "if", 2000), ("resnet20", "if", 200))
 FORMS = {"plain": Choices(), "vectors": Choices(vectors=True)}
-LEVELS = ("-O0", "-O3")
+LEVELS = ("O0", "O3")
 WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Werror")
 SANITIZED_BUILD = ("-O1", "-g", "-fno-sanitize-recover=all")
 #: Sets of sanitizers, and the faults that they must see; the first that a compiler has is taken.
@@ -101,7 +101,7 @@ def main() -> None:
     compilers, sources = _compilers(args.compilers), Sources.given(args)
     for name, compiler in compilers.items():
         print(f"{name}: {compiler.version}")
-    columns = [f"{name} {level}" for name in compilers for level in LEVELS]
+    columns = [f"{name} -{level}" for name in compilers for level in args.levels]
     others = [f"{name} {what}" for name in compilers for what in ("warnings", "sanitizers")]
     print(f"\n| network | kind | images | form | {' | '.join(columns + others)} |")
     print("|" + "---|" * (4 + len(columns + others)))
@@ -113,7 +113,7 @@ def main() -> None:
             graph = as_integer(load(Path(temporary) / f"{case.name}.nir"))
             noise = "" if on_this_machine(network, sources) else " of noise"
             pixels = images(network, number, sources=sources).numpy()
-            for found in check(case, graph, pixels, compilers):
+            for found in check(case, graph, pixels, compilers, args.levels):
                 cells = [*map(str, found.builds), *(found.others[key] for key in others)]
                 shown = f"{found.builds[0].images:,}{noise}"
                 print(f"| {network} | {kind} | {shown} | {found.form} | {' | '.join(cells)} |", flush=True)
@@ -122,10 +122,16 @@ def main() -> None:
 
 
 def check(
-    case: Case, graph: IntegerGraph, pixels: npt.NDArray[np.float32], compilers: dict[str, Compiler]
+    case: Case,
+    graph: IntegerGraph,
+    pixels: npt.NDArray[np.float32],
+    compilers: dict[str, Compiler],
+    levels: Sequence[str] = LEVELS,
 ) -> Iterator[Checked]:
     """The forms of one case; the golden model runs once for all of them."""
-    all_ = {form: Checked(case, form, list(_builds(graph, choices, compilers))) for form, choices in FORMS.items()}
+    all_ = {
+        form: Checked(case, form, list(_builds(graph, choices, compilers, levels))) for form, choices in FORMS.items()
+    }
     model, outputs = GoldenModel(graph), []
     for first in range(0, len(pixels), PIECE):
         piece = pixels[first : first + PIECE]
@@ -144,15 +150,17 @@ def check(
         yield found
 
 
-def _builds(graph: IntegerGraph, choices: Choices, compilers: dict[str, Compiler]) -> Iterator[Build]:
+def _builds(
+    graph: IntegerGraph, choices: Choices, compilers: dict[str, Compiler], levels: Sequence[str]
+) -> Iterator[Build]:
     for name, compiler in compilers.items():
-        for level in LEVELS:
-            flags = tuple(level if flag == "-O3" else flag for flag in building.FLAGS)
+        for level in levels:
+            flags = tuple(f"-{level}" if flag == "-O3" else flag for flag in building.FLAGS)
             program = CProgram(graph, choices, compiler)
             with patch.object(building, "FLAGS", flags):
                 built = program.library()
-            assert level in built.flags
-            yield Build(f"{name} {level}", program)
+            assert f"-{level}" in built.flags
+            yield Build(f"{name} -{level}", program)
 
 
 @dataclass(frozen=True)
@@ -239,6 +247,7 @@ def _arguments() -> argparse.Namespace:
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=cases, default=CASES, help="NETWORK:KIND:IMAGES, separated by commas")
+    parser.add_argument("--levels", type=lambda text: text.split(","), default=LEVELS, help="default: O0,O3")
     parser.add_argument("--timesteps", type=int, default=4)
     parser.add_argument("--compilers", help="commands, separated by semicolons (default: gcc, clang and ziglang)")
     Sources.options(parser)
