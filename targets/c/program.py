@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -83,8 +83,9 @@ class CProgram:
         started = time.perf_counter()
         collector = Collector(graph, len(whole), spikes=record is not None, counts=counts)
         chunks = self._chunks(library, graph, whole, lengths, counts=bool(counts), rasters=record is not None)
-        # Whatever happens, the threads end here. They have the cores: torch, which waits by spinning, gets one.
-        with exact_arithmetic(1, torch.device("cpu")), closing(chunks):
+        # Threads have the cores: torch, which waits by spinning, gets one. One image has no threads.
+        quiet = torch.inference_mode() if len(whole) == 1 else exact_arithmetic(1, torch.device("cpu"))
+        with quiet, closing(chunks):  # whatever happens, the threads end here
             for chunk in chunks:
                 result = _result(library, graph, chunk.rows, rasters=record is not None)
                 if lengths is not None or self.choices.early_exit is not None:
@@ -115,12 +116,14 @@ class CProgram:
         def room(rows: int) -> Rows:
             return library.rows(rows, graph.timing.counted_steps, totals=counts, events=counts, rasters=rasters)
 
-        pixels = int(np.prod(images.shape[1:]))
-        size = max(1, min(_LARGEST_CHUNK, _CHUNK_BYTES // (room(1).bytes + 16 * pixels), len(images)))
-        spare = [room(size) for _ in range(1 if size == len(images) else 2)]
+        one = room(1)
+        pixels = images.size // len(images)
+        size = max(1, min(_LARGEST_CHUNK, _CHUNK_BYTES // (one.bytes + 16 * pixels), len(images)))
+        spare = [room(size) for _ in range(1 if size == len(images) else 2)] if len(images) > 1 else [one]
         threads = min(self._threads, size)
         running: _Chunk | None = None
-        with _workers(threads) as pool:
+        # Threads let Ctrl-C end a run between two images; for one image they would cost as much as a small network.
+        with nullcontext() if len(images) == 1 else _workers(threads) as pool:
             try:
                 for number, start in enumerate(range(0, len(images), size)):
                     part = slice(start, start + size)
@@ -131,7 +134,9 @@ class CProgram:
                     done = running
                     if done is not None:
                         done.run.finish()
-                    rows = spare[number % len(spare)].first(len(integers))
+                    rows = spare[number % len(spare)]
+                    if len(rows) > len(integers):
+                        rows = rows.first(len(integers))
                     running = _Chunk(integers, coding, rows, library.start(given, rows, steps, pool, threads))
                     if done is not None:
                         yield done

@@ -41,6 +41,9 @@ class Rows:
 
     def add(self, part: Tensor, dtype: npt.DTypeLike) -> None:
         """Append ``part`` [N, ...] as ``dtype``."""
+        if len(part) == 1 == self._total:  # one call where calls cost more than copying
+            self._parts.append(part.cpu().numpy().astype(dtype, order="C"))
+            return
         if self._total is None or not self._parts:
             rows = len(part) if self._total is None else self._total
             self._parts.append(np.empty((rows, *part.shape[1:]), dtype))  # huge pages, unlike torch.empty
@@ -164,6 +167,8 @@ def _seen(watches: dict[str, Watch], what: str) -> dict[str, tuple[int, int]]:
 
 def over_images(counts: Tensor) -> npt.NDArray[np.int64]:
     """Sum of counts [N, *shape] over the images, int64 [*shape]."""
+    if len(counts) == 1:
+        return np.asarray(counts[0].cpu().numpy(), np.int64)
     if counts.dtype != torch.uint8 or counts.dim() != 4:
         total = counts.to(torch.int32).sum(0, dtype=torch.int32)
     else:  # as many images at a time as u8 sums can hold, in memory order: ten times faster than widening first
