@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from spikec.ir.outputs import has_classes
-from spikec.targets.c.code.context import Context
+from spikec.targets.c.code.context import Context, stepped
 from spikec.targets.c.code.network import Schedule
 from spikec.targets.c.code.text import Text
 from spikec.versions import versions
@@ -75,7 +75,7 @@ def write_header(code: Context, run: Schedule) -> str:
             "The frame of the next step." if graph.sequences else "The image, which stays the same in all steps."
         )
         text.line(f"void {prefix}_input({prefix}_state *s, const {prefix}_in *x);")
-    if graph.schedule == "pipelined" and not graph.timing.rehearsal:
+    if stepped(graph):
         text.comment(f"One step; nothing after {prefix}_STEPS.")
         text.line(f"void {prefix}_step({prefix}_state *s);")
     text.comment(
