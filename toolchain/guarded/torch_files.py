@@ -3,19 +3,17 @@
 The rule for weights and checkpoints, whatever version of PyTorch there is: safetensors holds no code, and is what we
 write. A file of ``torch.save`` is read here: its pickle by :mod:`spikec.guarded.pickles`, which knows tensors and plain
 values; its numbers as bytes, each tensor within its storage. PyTorch's own reader is not used, since up to 2.5.1 a file
-can make it run code even with ``weights_only`` (CVE-2025-32434), and since some versions hand TorchScript, which is code,
-to ``torch.jit.load`` before they look at ``weights_only``. TorchScript, exported programs and tar archives are not
-opened.
+can make it run code even with ``weights_only`` (CVE-2025-32434), and since some versions hand TorchScript, which is
+code, to ``torch.jit.load`` before they look at ``weights_only``. TorchScript, exported programs and tar archives are
+not opened.
 """
 
 from __future__ import annotations
 
 import io
-import math
 import mmap
 import sys
-from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +26,8 @@ from torch import Tensor
 from spikec.errors import DataError
 from spikec.guarded.archives import check_sizes, open_zip
 from spikec.guarded.files import open_regular, reading
-from spikec.guarded.pickles import Allowed, Refused, Unread, read_pickle
+from spikec.guarded.pickles import Refused, Unread, read_pickle
+from spikec.guarded.torch_tensors import TENSORS, Storage, strided
 
 #: Packages of settings, numbers and records that training scripts keep beside their weights: their values are not read.
 _HARMLESS = {
@@ -63,8 +62,6 @@ _STORAGES = {
     "UntypedStorage": torch.uint8,
 }
 _STORAGE_MODULES = ("torch", "torch.cuda", "torch.storage")
-#: A tensor that repeats the values it has, or leaves most out, has at most so many.
-_MOST_VALUES = 2**31
 _MAGIC, _PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 _LENGTH = 8  # bytes before each storage of the old format
 
@@ -72,13 +69,6 @@ _LENGTH = 8  # bytes before each storage of the old format
 @dataclass(frozen=True)
 class _StorageType:
     dtype: torch.dtype
-
-
-@dataclass(frozen=True)
-class _Storage:
-    """``values``: all of it, one axis."""
-
-    values: Tensor
 
 
 #: The bytes of the storage called so, if they are as many.
@@ -158,20 +148,20 @@ def _plain(path: Path) -> Any:
 
 
 def _value(path: Path, stream: Any, content: Bytes, swapped: bool) -> Any:
-    storages = dict[str, _Storage]()
+    storages = dict[str, Storage]()
 
-    def persistent(name: Any) -> _Storage:
+    def persistent(name: Any) -> Storage:
         kind, key, count, view = _storage_name(name)
         if key not in storages:
             raw = content(key, count * kind.dtype.itemsize)
-            storages[key] = _Storage(_values(raw, kind.dtype, swapped))
+            storages[key] = Storage(_values(raw, kind.dtype, swapped))
         whole = storages[key].values
         if whole.dtype != kind.dtype:
             whole = whole.view(kind.dtype)
         if view is not None:  # a part of a storage, as versions before 0.4 kept it
             _, offset, size = view
-            return _Storage(_strided(_Storage(whole), offset, (size,), (1,)))
-        return _Storage(whole)
+            return Storage(strided(Storage(whole), offset, (size,), (1,)))
+        return Storage(whole)
 
     return read_pickle(stream, _named, persistent)
 
@@ -196,95 +186,9 @@ def _values(raw: bytearray, dtype: torch.dtype, swapped: bool) -> Tensor:
     return torch.frombuffer(raw, dtype=torch.uint8)[: len(raw) // dtype.itemsize * dtype.itemsize].view(dtype)
 
 
-def _strided(storage: Any, offset: Any, size: Any, stride: Any) -> Tensor:
-    """The tensor at this place of a storage. Raises ``ValueError`` where it reaches beyond it."""
-    if not isinstance(storage, _Storage):
-        raise ValueError("a tensor has no storage")
-    size, stride = tuple(size), tuple(stride)
-    numbers = (offset, *size, *stride)
-    if len(size) != len(stride) or len(size) > 32 or not all(isinstance(n, int) and n >= 0 for n in numbers):
-        raise ValueError("the shape of a tensor is impossible")
-    count, there = math.prod(size), storage.values.numel()
-    last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
-    if count and (last >= there or count > max(there, _MOST_VALUES)):
-        raise ValueError(f"a tensor of {'x'.join(map(str, size))} reaches beyond its storage of {there}")
-    return storage.values.as_strided(size, stride, offset) if count else storage.values.new_empty(size)
-
-
-def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> Tensor:
-    return _strided(storage, offset, size, stride)
-
-
-def _tensor_of(storage: Any, offset: Any, size: Any, stride: Any, _: Any, __: Any, dtype: Any, *___: Any) -> Tensor:
-    """Of types that have no storage of their own: the storage is one of bytes."""
-    if not isinstance(storage, _Storage) or not isinstance(dtype, torch.dtype):
-        raise ValueError("a tensor has no storage or no type")
-    return _strided(_Storage(storage.values.view(dtype)), offset, size, stride)
-
-
-def _quantised(storage: Any, offset: Any, size: Any, stride: Any, how: Any, *_: Any) -> Tensor:
-    values = _strided(storage, offset, size, stride)
-    if how[0] is torch.per_tensor_affine:
-        return torch._make_per_tensor_quantized_tensor(values, float(how[1]), int(how[2]))
-    if how[0] is torch.per_channel_affine:
-        scales, zeros, axis = how[1], how[2], int(how[3])
-        if not 0 <= axis < values.dim() or not len(scales) == len(zeros) == values.shape[axis]:
-            raise ValueError("a quantised tensor has other than one scale for each channel")
-        return torch._make_per_channel_quantized_tensor(values, scales, zeros, axis)
-    raise Refused(f"quantises by {how[0]}")
-
-
-def _sparse(layout: Any, data: Sequence[Any]) -> Tensor:
-    size = data[2] if layout is torch.sparse_coo else data[3]
-    if math.prod(size) > _MOST_VALUES:
-        raise ValueError(f"a sparse tensor of {'x'.join(map(str, size))} is too large")
-    if layout is torch.sparse_coo:
-        return torch.sparse_coo_tensor(data[0], data[1], tuple(size), check_invariants=True)
-    return torch.sparse_compressed_tensor(data[0], data[1], data[2], tuple(size), layout=layout, check_invariants=True)
-
-
-def _parameter(data: Any, *_: Any) -> Any:
-    return data
-
-
-def _of_class(function: Any, kind: Any, arguments: Any, _: Any) -> Any:
-    """A tensor that has attributes of its own, which are left out."""
-    if kind is not Tensor or not isinstance(function, Allowed):
-        raise Refused("holds tensors of a class of its own")
-    return function.function(*arguments)
-
-
-def _layout(name: str) -> torch.layout:
-    found = getattr(torch, str(name).removeprefix("torch."), None)
-    if not isinstance(found, torch.layout):
-        raise ValueError(f"{name} is no layout")
-    return found
-
-
-def _ordered(pairs: Any = ()) -> dict[Any, Any]:
-    return OrderedDict((key, value) for key, value in pairs if isinstance(key, str | int))
-
-
-_TENSORS: Mapping[tuple[str, str], Any] = {
-    ("torch._utils", "_rebuild_tensor"): Allowed(_tensor),
-    ("torch._utils", "_rebuild_tensor_v2"): Allowed(_tensor),
-    ("torch._utils", "_rebuild_tensor_v3"): Allowed(_tensor_of),
-    ("torch._utils", "_rebuild_parameter"): Allowed(_parameter),
-    ("torch._utils", "_rebuild_parameter_with_state"): Allowed(_parameter),
-    ("torch._utils", "_rebuild_qtensor"): Allowed(_quantised),
-    ("torch._utils", "_rebuild_sparse_tensor"): Allowed(_sparse),
-    ("torch._tensor", "_rebuild_from_type_v2"): Allowed(_of_class),
-    ("torch.serialization", "_get_layout"): Allowed(_layout),
-    ("torch.nn.parameter", "Parameter"): Tensor,
-    ("torch", "Tensor"): Tensor,
-    ("torch", "Size"): Allowed(lambda sizes=(): torch.Size(sizes)),
-    ("collections", "OrderedDict"): Allowed(_ordered),
-}
-
-
 def _named(module: str, name: str) -> Any:
-    if (module, name) in _TENSORS:
-        return _TENSORS[module, name]
+    if (module, name) in TENSORS:
+        return TENSORS[module, name]
     if module in _STORAGE_MODULES and name in _STORAGES:
         return _StorageType(_STORAGES[name])
     if module == "torch" and isinstance(value := getattr(torch, name, None), _VALUES):
