@@ -1,4 +1,4 @@
-"""How large the graph of an ONNX file may be, and what it may compute of constants: small files can ask for anything."""
+"""How large the graph of an ONNX file may be, and what it may compute of constants: a small file can ask for a lot."""
 
 from __future__ import annotations
 
@@ -29,9 +29,7 @@ def too_much(path: Path, proto: Any) -> None:
             key = (node.domain, node.op_type)
             if key in functions:
                 if key in calling or len(calling) > _CALLS:
-                    raise DataError(
-                        f"{path} is damaged: its function {node.op_type} calls itself, or is nested too deeply"
-                    )
+                    raise DataError(f"{path} is damaged: its function {node.op_type} is nested too deeply")
                 if key not in sizes:
                     sizes[key] = nodes_of(functions[key].node, (*calling, key))
                 total += sizes[key]

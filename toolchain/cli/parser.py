@@ -75,8 +75,8 @@ def command(commands: Any, name: str, help: str, **options: Any) -> Parser:
     return parser
 
 
-#: The largest whole number of an option that has no bound of its own: what an index holds.
-_MOST = 2**63 - 1
+#: The largest whole number of an option that has no bound of its own.
+_MOST = 2**64
 
 
 def at_least(low: int, high: int | None = None) -> Callable[[str], int]:
