@@ -43,7 +43,8 @@ class Configuration:
     """
 
     model: str = setting(
-        help="zoo name, package.module:callable, file.py:callable, file.onnx or a plain NIR file",
+        help="zoo name, package.module:callable, file.py:callable, file.onnx or a plain NIR file; runs the "
+        "Python code it names: trust it",
         flags=("model",),
         metavar="MODEL",
         check=checks.model,

@@ -23,8 +23,9 @@ _DEPTH = 64
 #: Digits of a whole number, which then fits what anybody computes with.
 _DIGITS = 40
 _PART = r"""(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')"""
-#: A key of more parts than may be nested; the parser's time grows with their square.
-_LONG_KEY = re.compile(rf"(?:{_PART}[ \t]*\.[ \t]*){{{_DEPTH}}}")
+#: A key of more parts than may be nested; the parser's time grows with their square. It begins where a word begins, so
+#: that the search looks at a long word once.
+_LONG_KEY = re.compile(rf"(?<![A-Za-z0-9_-])(?:{_PART}[ \t]*\.[ \t]*){{{_DEPTH}}}")
 
 
 def read_json(path: str | os.PathLike[str], what: str, *, most: int = JSON_MOST) -> Any:

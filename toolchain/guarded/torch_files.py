@@ -37,7 +37,7 @@ _HARMLESS = {
 _BUILTINS = {
     (module, name)
     for module in ("builtins", "__builtin__")
-    for name in ("set", "frozenset", "bytearray", "complex", "slice", "range", "object")
+    for name in ("set", "frozenset", "bytes", "bytearray", "complex", "slice", "range", "object")
 }
 _NOT_READ = {*_BUILTINS, ("_codecs", "encode"), ("copyreg", "_reconstructor"), ("torch", "device")}
 _VALUES = (torch.dtype, torch.layout, torch.qscheme)
