@@ -55,6 +55,8 @@ def test_grids_are_counted_before_they_are_made():
     }
     with pytest.raises(DataError, match="the grid has 3,375,000 runs, and at most 100,000 are taken"):
         read_grid({"grid": axes})
+    with pytest.raises(DataError, match=r"timesteps: must be a whole number of at most [0-9]+, not 2000000"):
+        read_grid({"grid": {"model": "digits-cnn", "timesteps": [4, 2000000]}})
     method = {"name": "offset-spikes", "rho": list(range(2000)), "x": list(range(2000))}
     with pytest.raises(DataError, match="4,000,000 combinations"):
         read_grid({"grid": {"model": "digits-cnn", "method": [method]}})
