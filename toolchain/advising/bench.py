@@ -14,7 +14,8 @@ from spikec.deployment import Configuration, Deployment, deploy
 from spikec.deployment.filling import with_files
 from spikec.models.data import Dataset
 from spikec.sweeping.measure import Predictions, figures, guarded, predictions
-from spikec.sweeping.store import FAILED, REFUSED, Result, Store, failure
+from spikec.sweeping.shape import FAILED, REFUSED
+from spikec.sweeping.store import Result, Store, failure
 from spikec.targets.chips import Chip
 
 #: Held-out images of the rounds. Each round measures anew, so the sizes grow fast.

@@ -78,7 +78,7 @@ class InputStatistics:
             if not np.isfinite([*map(float, numbers.values()), least, middle, most]).all():
                 raise ValueError
             return cls(**numbers, deviations=(least, middle, most))
-        except (ValueError, TypeError, AttributeError, OverflowError) as error:
+        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise GraphError("metadata 'calibrated' is not what spikec export writes") from error
 
 

@@ -27,7 +27,8 @@ from spikec.ir.kinds import Kind
 from spikec.ir.leak import Leak
 from spikec.ir.profile.decode import as_integer
 from spikec.ir.types import Int64
-from spikec.memory import require_memory
+from spikec.memory import require_memory, usable_memory
+from spikec.processors import check_number
 from spikec.simulation.collect import Collector, check_counts
 from spikec.simulation.early_exit import EarlyExit, early_exit_of
 from spikec.simulation.emission import Result
@@ -277,6 +278,7 @@ def _check_options(record: str | None, counts: Counts, batch: int | None, thread
     for name, value in numbers.items():
         if value is not None and (isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1):
             raise DataError(f"{name}={value!r} is not possible; use a whole number, at least 1")
+    check_number("threads", threads)
 
 
 def parse_memory(memory: str | int) -> int:
@@ -289,6 +291,9 @@ def parse_memory(memory: str | int) -> int:
         value = 0.0
     if not 1 <= value < float("inf"):
         raise DataError(f"memory={memory!r} is not a size; write for example '500MB' or '2GB'")
+    there = usable_memory()
+    if value > there:
+        raise DataError(f"memory={memory!r} is more than the {there / 1e9:.3g} GB that there are; give less")
     return int(value)
 
 
