@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from spikec.targets.lava.job import Job, Results
-from spikec.whole_files import replacing
+from spikec.whole_files import replacing, tidy
 
 
 def load_chunk(folder: Path, job: Job) -> Results | None:
     """The results of exactly this job (network, images, options), if an earlier run left them in ``folder``."""
+    tidy(folder)
     try:
         with np.load(_path(folder, job)) as file:
             arrays: dict[str, dict[str, np.ndarray]] = {}  # type: ignore[type-arg]

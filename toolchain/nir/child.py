@@ -23,6 +23,7 @@ from typing import Any
 from spikec.errors import GraphError
 from spikec.nir.findings import Finding
 from spikec.nir.hdf5 import FileTree, read_tree
+from spikec.processes import end_with
 
 #: Bytes of data that are looked at, all datasets of a file together.
 LIMIT = 2**30
@@ -55,7 +56,16 @@ def read(path: str | os.PathLike[str], *, limit: int = LIMIT, seconds: float = S
         raise GraphError(f"{source} is a device or a pipe, not a NIR file")
     if not os.access(source, os.R_OK):
         raise GraphError(f"cannot read {source}: permission denied")
-    words = [sys.executable, "-c", _START, json.dumps(sys.path), str(source.resolve()), str(limit), str(seconds)]
+    words = [
+        sys.executable,
+        "-c",
+        _START,
+        json.dumps(sys.path),
+        str(source.resolve()),
+        str(limit),
+        str(seconds),
+        str(os.getpid()),
+    ]
     late = f"does not end within {seconds:g} s"
     try:
         done = subprocess.run(
@@ -101,6 +111,7 @@ def _received(stream: io.BytesIO) -> Any:
 
 def main(words: list[str]) -> None:
     """The child: send the tree, then the verdict of nir, as pickles on stdout."""
+    end_with(int(words[3]))
     path, limit = words[0], int(words[1])
     confine(float(words[2]))
     out = os.fdopen(os.dup(1), "wb")
