@@ -52,7 +52,7 @@ levels = 4
 threshold = 2.0
 validation = 0.25
 [fit]
-epochs = 12
+epochs = 6
 batch = 32
 lr = 0.02
 seed = 1
@@ -72,9 +72,9 @@ def prepare(folder: Path) -> None:
     (folder / "recipe.toml").write_text(_RECIPE)
     (folder / "grid.toml").write_text(_GRID)
     draw = np.random.default_rng(0)
-    labels = draw.integers(0, 10, 1000)
-    images = draw.integers(0, 100, (1000, 1, 8, 8), dtype=np.uint8)
-    images[np.arange(1000), 0, labels % 8] += 100
+    labels = draw.integers(0, 10, 500)
+    images = draw.integers(0, 100, (500, 1, 8, 8), dtype=np.uint8)
+    images[np.arange(500), 0, labels % 8] += 100
     np.savez(folder / "images.npz", x=images, y=labels)
     if spikec(["export", "digits-cnn", "--calibration", "32", "--measure", "0", "-o", str(folder / "net.nir")]):
         raise SystemExit("the network for the benchmark could not be exported")

@@ -183,6 +183,7 @@ def test_parent_ends(lava, leftovers, tmp_path, monkeypatch, number):
     if number == signal.SIGINT:
         assert b"KeyboardInterrupt" in message
         assert not list(tmp_path.glob("spikec_*"))
+        assert not list(tmp_path.glob("pymp-*"))  # the sockets of multiprocessing
     wait_until(lambda: leftovers() == ([], []) and not list(tmp_path.glob("spikec_*")), 20)
 
 
