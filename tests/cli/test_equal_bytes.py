@@ -14,12 +14,12 @@ COMMANDS = """
 import sys
 from spikec.cli import main
 for words in (
-    "export net.py:make --data npz:images.npz --calibration 16 -o made.nir",
+    "train net.py:make --recipe recipe.toml --epochs 1 -o w.safetensors",
+    "export net.py:make --weights w.safetensors --calibration 16 --measure 20 -o made.nir",
     "run net.nir --limit 3 --record spikes -o trace.npz",
     "report net.nir --limit 5 -o report.html",
     "map net.nir --target loihi2 --svg map.svg",
     "netx net.nir -o net.hdf5",
-    "train net.py:make --recipe recipe.toml --epochs 1 -o w.safetensors",
 ):
     assert main(words.split()) == 0, words
 """
