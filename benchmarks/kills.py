@@ -70,7 +70,7 @@ def rounds(folder: Path, names: Sequence[str], kills: int, seed: int) -> Iterato
     """Disturb each case so often that all together take ``kills`` signals."""
     draw = random.Random(seed)
     inputs = folder / "inputs"
-    prepare(inputs)
+    prepare(inputs, names)
     for number, name in enumerate(names):
         case = CASES[name]
         if case.missing() is not None:

@@ -14,6 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TextIO
 
 from spikec.deployment.configuration import Configuration
@@ -25,7 +26,7 @@ from spikec.whole_files import remove_stale
 Finished = Callable[[Configuration, str], None]
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 #: Seconds in which workers clean up after themselves.
-_GRACE_SECONDS = 1.5
+_GRACE_SECONDS = 1.0
 _LAST_LINES = 5
 
 
@@ -93,7 +94,8 @@ class _Crew:
                 process.wait(max(0.0, end - time.monotonic()))
             _end(process, at_once=True)
             process.wait()
-        remove_stale(self._store.runs)
+        for folder in (self._store.runs, Path(tempfile.gettempdir())):
+            remove_stale(folder)
 
     def _feed(self) -> None:
         try:
