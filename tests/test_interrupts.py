@@ -30,7 +30,7 @@ def send(number: int) -> None:
     os.kill(os.getpid(), number)
 
 
-@pytest.mark.parametrize(("number", "code"), zip(SIGNALS, (130, 143, 129), strict=True))
+@pytest.mark.parametrize(("number", "code"), list(zip(SIGNALS, (130, 143, 129), strict=True)))
 def test_each_raises_what_ctrl_c_raises(number, code):
     cleaned = []
 

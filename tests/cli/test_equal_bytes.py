@@ -14,7 +14,7 @@ COMMANDS = (
     "train net.py:make --recipe recipe.toml --epochs 1 -o w.safetensors",
     "export net.py:make --weights w.safetensors --calibration 16 --measure 20 -o made.nir",
     "run net.nir --limit 3 --record spikes -o trace.npz",
-    "report net.nir --limit 5 -o report.html",
+    "report net.nir --limit 5 --verify 0 -o report.html",
     "map net.nir --target loihi2 --svg map.svg",
     "netx net.nir -o net.hdf5",
 )
