@@ -79,6 +79,21 @@ def kill_group(group: int, patience: float = 10.0) -> None:
         time.sleep(0.01)
 
 
+#: Before anything else is imported: that may take seconds, in which the parent may end.
+_RUN = """
+import sys
+from spikec.processes import end_with
+end_with(int(sys.argv.pop(1)))
+import runpy
+runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)
+"""
+
+
+def worker_command(module: str, *words: str) -> list[str]:
+    """``python -m MODULE WORDS``, as a process that ends with this one from its first moment on."""
+    return [sys.executable, "-c", _RUN, str(os.getpid()), module, *words]
+
+
 def end_with(parent: int) -> None:
     """Kill this process, and later the ones that it forks, when ``parent``, which started it, ends for any reason.
 

@@ -7,7 +7,6 @@ import errno
 import os
 import shutil
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from spikec.errors import ToolchainError
-from spikec.processes import has_ended, kill_group
+from spikec.processes import has_ended, kill_group, worker_command
 from spikec.targets.lava.job import Job, Results, read_results, write_job
 from spikec.targets.lava.status import read_failure, read_state
 from spikec.targets.lava.system import SHARED_MEMORY, remove_shared_memory
@@ -83,7 +82,7 @@ def _start(folder: Path, tag: str, module: str) -> subprocess.Popen[bytes]:
     threads = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     with (folder / "log.txt").open("wb") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", module, str(folder), str(os.getpid()), tag],
+            worker_command(module, str(folder), str(os.getpid()), tag),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,  # a file, not a pipe: orphans would keep a pipe open

@@ -23,7 +23,6 @@ from typing import Any
 from spikec.errors import GraphError
 from spikec.nir.findings import Finding
 from spikec.nir.hdf5 import FileTree, read_tree
-from spikec.processes import end_with
 
 #: Bytes of data that are looked at, all datasets of a file together.
 LIMIT = 2**30
@@ -32,7 +31,8 @@ SECONDS = 60.0
 _BY_THE_CLOCK = 10
 _MEMORY = 8 * 2**30
 _START = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from spikec.nir import child; child.main(sys.argv[2:])"
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from spikec.processes import end_with; "
+    "end_with(int(sys.argv.pop())); from spikec.nir import child; child.main(sys.argv[2:])"
 )
 
 
@@ -111,7 +111,6 @@ def _received(stream: io.BytesIO) -> Any:
 
 def main(words: list[str]) -> None:
     """The child: send the tree, then the verdict of nir, as pickles on stdout."""
-    end_with(int(words[3]))
     path, limit = words[0], int(words[1])
     confine(float(words[2]))
     out = os.fdopen(os.dup(1), "wb")

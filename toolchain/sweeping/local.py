@@ -8,7 +8,6 @@ import os
 import queue
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import TextIO
 
 from spikec.deployment.configuration import Configuration
+from spikec.processes import worker_command
 from spikec.sweeping.store import Store, failure
 from spikec.sweeping.worker import BUSY
 from spikec.whole_files import remove_stale
@@ -133,8 +133,7 @@ class _Crew:
                 self._processes.discard(process)
 
     def _start(self, log: int) -> subprocess.Popen[str] | None:
-        words = [str(self._store.folder), "--parent", str(os.getpid())]
-        command = [sys.executable, "-m", "spikec.sweeping.worker", *words]
+        command = worker_command("spikec.sweeping.worker", str(self._store.folder))
         with self._lock:
             if self._stopped:
                 self._waiting.clear()

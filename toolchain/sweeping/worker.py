@@ -16,7 +16,6 @@ from pathlib import Path
 
 from spikec.deployment.configuration import Configuration
 from spikec.interrupts import Stopped, stopping
-from spikec.processes import end_with
 from spikec.sweeping.store import Store
 
 #: Another process is computing this configuration.
@@ -42,10 +41,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--tasks", type=Path)
     parser.add_argument("--index", type=int)
-    parser.add_argument("--parent", type=int, help="the process with which this one ends")
     args = parser.parse_args(words)
-    if args.parent is not None:
-        end_with(args.parent)
     try:
         with stopping():
             return _work(args)
