@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import resource
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
+from spikec.processes import this_process
 from spikec.training import FitConfig
 from spikec.training.checkpoint import save_checkpoint
-from spikec.whole_files import replacing
+from spikec.whole_files import remove_stale, replacing, temporary_folder, temporary_name, write_text
 
 
 @pytest.fixture
@@ -105,3 +108,71 @@ def test_a_full_disk_is_named_with_the_file(path: Path) -> None:
     assert caught.value.filename == str(path)
     assert path.read_text() == "old"
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_the_longest_name_has_a_temporary_one(tmp_path: Path) -> None:
+    for name in ("x" * 255, "ü" * 127):
+        write_text(tmp_path / name, "new")
+        assert (tmp_path / name).read_text() == "new"
+
+
+def test_a_temporary_folder_is_private_and_goes_with_all_that_it_holds(tmp_path: Path) -> None:
+    with temporary_folder(tmp_path, "out.npz") as folder:
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        assert folder.name.startswith(".out.npz.spikec_")
+        (folder / "deep").mkdir()
+        (folder / "deep" / "file").touch()
+    assert list(tmp_path.iterdir()) == []
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from spikec.whole_files import replacing, temporary_folder
+place = Path(sys.argv[1])
+with (
+    replacing(place / "file.txt") as file,
+    temporary_folder(place) as folder,
+    temporary_folder(place, "x.npz") as beside,
+):
+    file.write_text("half")
+    (folder / "part").touch()
+    (beside / "part").touch()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="this system does not show its processes")
+def test_what_a_killed_process_left_goes_when_the_next_one_writes_there(path: Path) -> None:
+    subprocess.run([sys.executable, "-c", KILLED, str(path.parent)], check=False)
+    assert len(list(path.parent.iterdir())) == 4
+    assert path.read_text() == "old"
+    write_text(path, "new")
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_nothing_of_the_living_of_other_machines_or_of_users_is_touched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, dead = this_process(), this_process()._replace(start=1)
+    names = ["_".join(("spikec", *map(str, each), "00000000")) for each in (here, dead._replace(machine="0" * 8))]
+    names += [".spikec_notes", f"{names[0]}.log", f"my_{names[0]}", ".gitignore"]
+    for name in names:
+        (tmp_path / name).touch()
+    (tmp_path / "folder").mkdir()
+    left = tmp_path / "_".join(("spikec", *map(str, dead), "00000000"))
+    left.symlink_to("folder")
+    with monkeypatch.context() as other:
+        other.setattr(os, "geteuid", lambda: os.getuid() + 1)
+        remove_stale(tmp_path)
+    assert left.is_symlink()
+    remove_stale(tmp_path)
+    assert {each.name for each in tmp_path.iterdir()} == {*names, "folder"}
+
+
+def test_a_folder_that_cannot_be_read_is_left_alone(tmp_path: Path) -> None:
+    remove_stale(tmp_path / "none")
+
+
+def test_temporary_names_differ() -> None:
+    assert temporary_name("a") != temporary_name("a")

@@ -1,15 +1,35 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and the names of everything that is temporary.
+
+A temporary name says which process made it: ``spikec_MACHINE_BOOT_PID_START_RANDOM``, after ``.OUTPUT.`` beside one.
+What a process left that was killed is removed by the next one that writes to the same folder.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import re
 import secrets
+import shutil
+import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from spikec.errors import ToolchainError
+from spikec.processes import Process, this_process
+
+_PREFIX = "spikec"
+#: A temporary name, with the output that it is for before it, or what a library adds behind it.
+_TEMPORARY = re.compile(
+    rf"(?:\..*\.)?{_PREFIX}_([0-9a-f]{{8}})_([0-9a-f]{{8}})_(\d+)_(\d+)_[0-9a-f]{{8}}(?:_[0-9a-f]+)?"
+)
+#: So many characters of an output's name stand in that of its temporary file, which may have 255 bytes in all.
+_SHOWN = 40
+#: Folders this process has looked through for what others left.
+_tidied: set[tuple[int, str]] = set()
 
 
 def is_device(path: Path) -> bool:
@@ -31,6 +51,59 @@ def place_of(path: Path) -> Path:
     return place
 
 
+def temporary_name(output: str = "") -> str:
+    """A new name for something temporary of this process, hidden where it stands beside an ``output`` of that name."""
+    name = "_".join((_PREFIX, *map(str, this_process()), secrets.token_hex(4)))
+    return f".{output[:_SHOWN]}.{name}" if output else name
+
+
+def remove_stale(folder: Path) -> None:
+    """Remove the temporary files and folders in ``folder`` that processes left which have ended.
+
+    Those of living processes, of other users and of other machines stay, and so does what cannot be removed.
+    """
+    if not hasattr(os, "geteuid"):
+        return
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            name = _TEMPORARY.fullmatch(entry.name)
+            if name is None:
+                continue
+            machine, boot, pid, start = name.groups()
+            with contextlib.suppress(OSError):
+                about = entry.stat(follow_symlinks=False)
+                if about.st_uid != os.geteuid() or not Process(machine, boot, int(pid), int(start)).has_ended():
+                    continue
+                if stat.S_ISDIR(about.st_mode):
+                    shutil.rmtree(entry.path, ignore_errors=True)
+                else:
+                    os.unlink(entry.path)
+
+
+def tidy(folder: Path) -> None:
+    """:func:`remove_stale`, once in the life of this process: a folder may hold very many files."""
+    key = os.getpid(), os.path.abspath(folder)
+    if key not in _tidied:
+        _tidied.add(key)
+        remove_stale(folder)
+
+
+@contextmanager
+def temporary_folder(parent: Path | None = None, output: str = "") -> Iterator[Path]:
+    """Context manager that gives an empty folder, open to this user only, and removes it with all that it then holds.
+
+    ``parent``: where (default: where the system keeps temporary files). ``output``: see :func:`temporary_name`.
+    """
+    place = Path(tempfile.gettempdir()) if parent is None else parent
+    tidy(place)
+    folder = place / temporary_name(output)
+    try:
+        folder.mkdir(mode=0o700)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Context manager that gives an empty temporary file beside ``path`` to write to.
@@ -42,11 +115,10 @@ def replacing(path: Path) -> Iterator[Path]:
     ``path`` is a device.
     """
     place = place_of(path)
-    temporary = place.with_name(f".{place.name}.{secrets.token_hex(8)}")
-    made = False
+    tidy(place.parent)
+    temporary = place.with_name(temporary_name(place.name))
     try:
         temporary.touch(exist_ok=False)
-        made = True
         yield temporary
         os.replace(temporary, place)
     except OSError as error:
@@ -56,7 +128,7 @@ def replacing(path: Path) -> Iterator[Path]:
             error.filename = str(path)
         raise
     finally:
-        if made:
+        with contextlib.suppress(OSError):  # no such folder, for one
             temporary.unlink(missing_ok=True)
 
 

@@ -7,9 +7,10 @@ iniVation documents them, ``.bin`` files as those of N-MNIST and N-Caltech101.
 from __future__ import annotations
 
 import importlib.util
+import json
+import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import numpy.typing as npt
 
 from spikec.errors import DataError
 from spikec.guarded import reading, regular_file
+from spikec.whole_files import temporary_folder
 
 #: Times in microseconds int64, columns, rows and polarities (0 or 1) int64, each [events].
 Events = tuple[npt.NDArray[np.int64], ...]
@@ -45,7 +47,13 @@ def read_events(path: Path) -> Events:
     return tuple(part[order] for part in (t, x, y, p))
 
 
-#: Both packages may hang in damaged files, or end their process: they run in one of their own.
+#: Both packages may hang in damaged files, or end their process: they run in one of their own, which ends with this.
+_START = """
+import json, sys
+sys.path[:] = json.loads(sys.argv.pop(1))
+from spikec.processes import end_with
+end_with(int(sys.argv.pop(1)))
+"""
 _SAVE = "numpy.save(sys.argv[-1], numpy.stack([numpy.asarray(column, numpy.int64) for column in columns]))"
 _PROPHESEE = f"""
 import sys
@@ -76,9 +84,10 @@ def _decoded(package: str, program: str, path: Path, *more: str) -> Events:
     if importlib.util.find_spec(package) is None:
         raise DataError(f"reading {path.suffix} recordings needs {package}: pip install {package}")
     seconds = _PATIENCE + path.stat().st_size / _BYTES_PER_SECOND
-    with tempfile.TemporaryDirectory() as folder:
-        found = Path(folder) / "events.npy"
-        command = [sys.executable, "-c", program, str(path), *more, str(found)]
+    with temporary_folder() as folder:
+        found = folder / "events.npy"
+        start = [sys.executable, "-c", _START + program, json.dumps(sys.path), str(os.getpid())]
+        command = [*start, str(path), *more, str(found)]
         try:
             said = subprocess.run(
                 command, capture_output=True, text=True, errors="replace", check=False, timeout=seconds

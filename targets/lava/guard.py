@@ -6,22 +6,19 @@ pipe nobody reads). The replacement below writes it where the parent looks.
 
 from __future__ import annotations
 
-import ctypes
 import multiprocessing
 import os
 import shutil
 import signal
-import sys
 import traceback
 from multiprocessing import shared_memory
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from spikec.processes import forks_end_with_this, signal_at_end_of
 from spikec.targets.lava.status import write_failure
 from spikec.targets.lava.system import remove_shared_memory
-
-_PR_SET_PDEATHSIG = 1
 
 
 def die_with(parent: int, tag: str, folder: Path) -> None:
@@ -36,14 +33,11 @@ def die_with(parent: int, tag: str, folder: Path) -> None:
         os.killpg(0, signal.SIGKILL)
 
     signal.signal(signal.SIGTERM, end)
-    _signal_on_parent_death(signal.SIGTERM)
-    if os.getppid() != parent:
-        os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _signal_on_parent_death(number: signal.Signals) -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
+    signal_at_end_of(parent, signal.SIGTERM)
+    forks_end_with_this()
+    # Sockets of multiprocessing go where everything of this job is removed; the working directory, since the system
+    # takes no long names.
+    vars(multiprocessing.current_process())["_config"]["tempdir"] = "."
 
 
 def install(folder: Path, tag: str) -> None:
@@ -55,7 +49,6 @@ def install(folder: Path, tag: str) -> None:
 
     def run(self: Any) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        _signal_on_parent_death(signal.SIGKILL)
         try:
             multiprocessing.Process.run(self)
             self._cconn.send(None)

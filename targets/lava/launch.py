@@ -7,20 +7,19 @@ import errno
 import os
 import shutil
 import subprocess
-import sys
-import tempfile
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from spikec.errors import ToolchainError
+from spikec.processes import has_ended, kill_group, worker_command
 from spikec.targets.lava.job import Job, Results, read_results, write_job
 from spikec.targets.lava.status import read_failure, read_state
-from spikec.targets.lava.system import has_ended, kill_group, remove_shared_memory
+from spikec.targets.lava.system import SHARED_MEMORY, remove_shared_memory
+from spikec.whole_files import temporary_folder, tidy
 
 _POLL = 0.05
 #: Seconds to wait, after a process has ended, for the report of its exception; another process may write it.
@@ -48,16 +47,17 @@ def run_job(job: Job, *, stall_seconds: float, cancel: threading.Event, progress
     :class:`CancelledError` once ``cancel`` is set. Whatever happens, no process, no shared memory and no folder is
     left; after a failure the log file is kept.
     """
-    tag = f"spikec_{uuid.uuid4().hex[:12]}"
-    folder = Path(tempfile.mkdtemp(prefix=f"{tag}_"))
-    try:
+    tidy(SHARED_MEMORY)
+    with temporary_folder() as folder:
+        # Elsewhere names of shared memory may have 31 characters.
+        tag = folder.name if SHARED_MEMORY.is_dir() else f"spikec_{folder.name[-8:]}"
         with naming_a_full_disk(folder.parent, "TMPDIR names another place, a smaller chunk needs less"):
             write_job(folder, job)
         worker = _start(folder, tag, job.worker)
         try:
             _watch(worker, folder, job, stall_seconds, cancel, progress)
         except LavaError as failure:
-            log = folder.with_suffix(".log")
+            log = folder.with_name(f"{folder.name}.log")
             shutil.move(folder / "log.txt", log)
             raise LavaError(f"{failure}; log: {log}") from None
         finally:
@@ -65,8 +65,6 @@ def run_job(job: Job, *, stall_seconds: float, cancel: threading.Event, progress
             worker.wait()
             remove_shared_memory(tag)
         return read_results(folder, job)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -84,7 +82,7 @@ def _start(folder: Path, tag: str, module: str) -> subprocess.Popen[bytes]:
     threads = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     with (folder / "log.txt").open("wb") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", module, str(folder), str(os.getpid()), tag],
+            worker_command(module, str(folder), str(os.getpid()), tag),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,  # a file, not a pipe: orphans would keep a pipe open

@@ -12,12 +12,13 @@ import numpy as np
 from spikec.errors import DataError
 from spikec.guarded.arrays import read_arrays
 from spikec.targets.lava.job import Job, Results, expected
-from spikec.whole_files import replacing
+from spikec.whole_files import replacing, tidy
 
 
 def load_chunk(folder: Path, job: Job) -> Results | None:
     """The results of exactly this job (network, images, options), if an earlier run left them in ``folder``."""
     arrays: dict[str, dict[str, np.ndarray]] = {}  # type: ignore[type-arg]
+    tidy(folder)
     try:
         for member, array in read_arrays(_path(folder, job)).items():
             key, _, name = member.partition(":")

@@ -36,7 +36,7 @@ def leftovers(tmp_path, monkeypatch):
                 continue
             if not ended and b"spikec.targets.lava.worker" in command and str(tmp_path).encode() in command:
                 processes.append(int(entry.name))
-        tags.update("_".join(path.name.split("_")[:2]) for path in tmp_path.glob("spikec_*"))
+        tags.update(path.name for path in tmp_path.glob("spikec_*") if path.is_dir())
         return processes, [b.name for tag in tags for b in Path("/dev/shm").glob(f"{tag}_*")]
 
     return find

@@ -1,6 +1,7 @@
 """Faults inside Lava's processes: each is an error within seconds, names the process, and leaves nothing behind."""
 
 import errno
+import os
 import re
 import signal
 import subprocess
@@ -67,7 +68,7 @@ def run_faulty(lava, tmp_path, monkeypatch):
 
     def run(layer, where, fault, **options):
         (tmp_path / "faulty_models.py").write_text(FAULTY.format(layer=layer, where=where, fault=fault))
-        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
         models = {"SoftResetIF": "faulty_models:FaultyIF", "Integrator": "faulty_models:FaultyIntegrator"}
         return lava.compile(chain(), models=models, **options).run(np.ones((5, 4)))
 
@@ -101,7 +102,7 @@ def test_a_rerun_goes_on_after_the_last_finished_chunk(lava, oracle, tmp_path, m
     images = np.array([[0, 1, 2, 3], [1, 1, 0, 0], [3, 3, 1, 0], [2, 0, 1, 1], [0, 0, 0, 2]], float)
     options = {"chunk": 2, "resume_dir": kept, "models": {"SoftResetIF": "resumed_models:SomeIF"}}
     model = tmp_path / "resumed_models.py"
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     head = "from spikec.targets.lava.processes.stepping import PySoftResetIF\n"
     body = "class SomeIF(PySoftResetIF):\n    def __init__(self, p):\n        super().__init__(p)\n"
     runs = tmp_path / "runs"
@@ -167,7 +168,7 @@ LavaTarget().compile(chain(), models={{"SoftResetIF": "faulty_models:FaultyIF"}}
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["ctrl-c", "parent killed"])
 def test_parent_ends(lava, leftovers, tmp_path, monkeypatch, number):
     (tmp_path / "faulty_models.py").write_text(FAULTY.format(layer="last", where="step", fault=HANG))
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     script = DRIVER.format(tests=str(Path(__file__).parent))
     parent = subprocess.Popen([sys.executable, "-c", script], cwd=Path(__file__).parents[2], stderr=subprocess.PIPE)
     try:
@@ -182,6 +183,7 @@ def test_parent_ends(lava, leftovers, tmp_path, monkeypatch, number):
     if number == signal.SIGINT:
         assert b"KeyboardInterrupt" in message
         assert not list(tmp_path.glob("spikec_*"))
+        assert not list(tmp_path.glob("pymp-*"))  # the sockets of multiprocessing
     wait_until(lambda: leftovers() == ([], []) and not list(tmp_path.glob("spikec_*")), 20)
 
 

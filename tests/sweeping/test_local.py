@@ -10,6 +10,7 @@ import time
 import pytest
 
 import spikec as tc
+from spikec.processes import has_ended
 from spikec.sweeping import look, read_grid
 from spikec.sweeping.local import shares
 from spikec.sweeping.measure import measure
@@ -78,7 +79,8 @@ def test_a_worker_that_is_killed_fails_its_run_only(told):
     assert (again.made, again.states["failed"]) == (0, 1)
 
 
-def test_an_interrupt_keeps_what_is_finished_and_stops_the_workers(told, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_an_end_from_outside_keeps_what_is_finished_and_ends_the_workers(told, tmp_path, number):
     (tmp_path / "grid.toml").write_text('[grid]\nmodel = ["digits-cnn", "mine.py:net"]\nlimit = 20\ntimesteps = 2\n')
     told("sleep")
     words = [sys.executable, "-m", "spikec", "sweep", "grid.toml", "-o", "results", "--jobs", "1"]
@@ -87,19 +89,22 @@ def test_an_interrupt_keeps_what_is_finished_and_stops_the_workers(told, tmp_pat
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     asleep = tmp_path / "asleep"
     while not (asleep.exists() and asleep.read_text()):
         assert process.poll() is None
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "the same command goes on" in err
-    assert "Traceback" not in err
-    with pytest.raises(ProcessLookupError):
-        os.kill(int(asleep.read_text()), 0)
+    end = time.monotonic() + 3
+    while not has_ended(int(asleep.read_text())):
+        assert time.monotonic() < end, "the worker is alive"
+        time.sleep(0.02)
+    if number == signal.SIGTERM:
+        assert process.returncode == 143
+        assert "the same command goes on" in err
+        assert err.endswith("spikec: terminated\n")
+        assert "Traceback" not in err
+        assert (tmp_path / "results" / "summary.csv").read_text().count("\n") == 2
     assert [found["state"] for found in Store("results").all()] == ["done"]
-    assert (tmp_path / "results" / "summary.csv").read_text().count("\n") == 2
     assert look(read_grid(tmp_path / "grid.toml"), "results").states["missing"] == 1

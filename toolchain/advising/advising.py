@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from spikec.errors import ConversionError
 from spikec.sweeping.shape import DONE
 from spikec.sweeping.store import Store
 from spikec.targets.chips import Chip, get_chip
+from spikec.whole_files import temporary_folder
 
 #: Training is suggested where a recommendation loses more than this.
 _POINT = 0.01
@@ -164,8 +164,8 @@ def _folder(out: str | Path | None) -> Iterator[Path]:
     if out is not None:
         yield Path(out)
         return
-    with tempfile.TemporaryDirectory() as folder:
-        yield Path(folder)
+    with temporary_folder() as folder:
+        yield folder
 
 
 def _rows(race: Race) -> tuple[Row, ...]:

@@ -2,13 +2,14 @@
 
 Command modules import torch, numpy and the toolchain inside ``run``, so that help, ``doctor`` and a mistyped option
 answer at once. Exit codes: 0 done, 1 user error, 2 does not fit the target, 3 verification mismatch, 4 target not
-available; 130 interrupted, 141 the reader of a pipe went away.
+available; 130 interrupted, 143 terminated (SIGTERM), 129 the terminal was closed, 141 the reader of a pipe went away.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 import traceback
 import warnings
@@ -28,6 +29,7 @@ from spikec.errors import (
     UnsupportedOperation,
     VerificationMismatch,
 )
+from spikec.interrupts import Stopped, stopping
 from spikec.terminal import Shown
 
 #: In the order of the help: the demo of the main job first, then roughly in the order of use.
@@ -52,7 +54,6 @@ COMMANDS = (
     "doctor",
 )
 
-INTERRUPTED = 130
 BROKEN_PIPE = 141
 _EXIT_CODES: dict[type[ToolchainError], int] = {
     DoesNotFit: 2,
@@ -79,17 +80,20 @@ def _main(words: list[str], stdout: TextIO) -> int:
     json = "--json" in words
     debug = bool(os.environ.get("SPIKEC_DEBUG"))
     try:
-        args = parse(_parser(), words)
-        args.stdout = stdout
-        with _plain_warnings(debug), contextlib.redirect_stdout(sys.stderr if args.json else stdout):
-            code: int = args.run(args)
-        stdout.flush()
+        with stopping():
+            args = parse(_parser(), words)
+            args.stdout = stdout
+            with _plain_warnings(debug), contextlib.redirect_stdout(sys.stderr if args.json else stdout):
+                code: int = args.run(args)
+            stdout.flush()
         return code
     except SystemExit as request:  # argparse after --help and --version
         return int(request.code or 0)
-    except KeyboardInterrupt:
-        print("\nspikec: interrupted", file=sys.stderr)
-        return INTERRUPTED
+    except KeyboardInterrupt as interrupt:
+        stopped = interrupt if isinstance(interrupt, Stopped) else Stopped(signal.SIGINT)
+        with contextlib.suppress(OSError):  # stderr is a terminal that was closed
+            print(f"\nspikec: {stopped}", file=sys.stderr)
+        return stopped.exit_code
     except BrokenPipeError:
         _leave(stdout)
         return BROKEN_PIPE

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -18,7 +17,7 @@ import numpy.typing as npt
 from spikec.ir import IntegerGraph
 from spikec.simulation import Trace
 from spikec.training.targets import each_head
-from spikec.whole_files import place_of
+from spikec.whole_files import place_of, temporary_folder
 
 Array = npt.NDArray[np.generic]
 
@@ -29,7 +28,7 @@ class TraceFile:
     ``spikes/<layer>``, as in :class:`spikec.simulation.Trace`. With several outputs, ``output/<name>``,
     ``logits/<name>`` and ``output_curve/<name>``; with several targets ``labels/<name>``. Counts are stored in the
     smallest integer type that holds every count the graph allows. Use as a context: the file appears at ``path`` when
-    the block ends without an error, complete, and not at all otherwise.
+    the block ends without an error, complete, and not at all otherwise. Equal traces give equal bytes.
     """
 
     def __init__(self, path: Path, graph: IntegerGraph, images: int) -> None:
@@ -37,7 +36,8 @@ class TraceFile:
         emitted = (abs(number) for population in graph.populations for number in population.neuron.emission)
         largest = graph.emission_steps * max(emitted, default=1)
         self.count_type = np.min_scalar_type(-largest - 1)
-        self._folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=self.path.parent))
+        self._temporary = ExitStack()
+        self._folder = self.path.parent  # until the block begins
         self._parts: dict[str, Path] = {}
 
     def append(self, trace: Trace, labels: Array) -> None:
@@ -84,11 +84,14 @@ class TraceFile:
         archive = self._folder / "archive"
         with self._named(), zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as out:
             for name, part in self._parts.items():
-                out.write(part, f"{name}.npy")
+                # By its name: that of the file would bring the time at which it was written.
+                with part.open("rb") as read, out.open(f"{name}.npy", "w", force_zip64=True) as written:
+                    shutil.copyfileobj(read, written, 2**20)
                 part.unlink()
         os.replace(archive, self.path)
 
     def __enter__(self) -> TraceFile:
+        self._folder = self._temporary.enter_context(temporary_folder(self.path.parent, self.path.name))
         return self
 
     def __exit__(
@@ -98,4 +101,4 @@ class TraceFile:
             if error is None:
                 self._finish()
         finally:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._temporary.close()

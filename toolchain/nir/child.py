@@ -31,7 +31,8 @@ SECONDS = 60.0
 _BY_THE_CLOCK = 10
 _MEMORY = 8 * 2**30
 _START = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from spikec.nir import child; child.main(sys.argv[2:])"
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from spikec.processes import end_with; "
+    "end_with(int(sys.argv.pop())); from spikec.nir import child; child.main(sys.argv[2:])"
 )
 
 
@@ -55,7 +56,16 @@ def read(path: str | os.PathLike[str], *, limit: int = LIMIT, seconds: float = S
         raise GraphError(f"{source} is a device or a pipe, not a NIR file")
     if not os.access(source, os.R_OK):
         raise GraphError(f"cannot read {source}: permission denied")
-    words = [sys.executable, "-c", _START, json.dumps(sys.path), str(source.resolve()), str(limit), str(seconds)]
+    words = [
+        sys.executable,
+        "-c",
+        _START,
+        json.dumps(sys.path),
+        str(source.resolve()),
+        str(limit),
+        str(seconds),
+        str(os.getpid()),
+    ]
     late = f"does not end within {seconds:g} s"
     try:
         done = subprocess.run(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from spikec.nir.child import LIMIT, SECONDS
 from spikec.nir.diagnosing import Diagnosis, examine, open_file
 from spikec.nir.findings import Finding, listed, printable
 from spikec.nir.mending import mend
-from spikec.whole_files import replacing
+from spikec.whole_files import replacing, temporary_folder
 
 #: Findings after which the file is not known well enough to be written anew.
 _LOSING = (
@@ -104,7 +103,7 @@ def repair(
 
 def _diagnosed(written: bytes, target: Path, limit: int, seconds: float) -> Diagnosis:
     """What the doctor says to the copy, before anything is replaced."""
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder, "copy.nir")
+    with temporary_folder() as folder:
+        copy = folder / "copy.nir"
         copy.write_bytes(written)
         return examine(open_file(copy, limit=limit, seconds=seconds), str(target))

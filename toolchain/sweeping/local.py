@@ -8,22 +8,26 @@ import os
 import queue
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TextIO
 
 from spikec.deployment.configuration import Configuration
+from spikec.processes import worker_command
 from spikec.processors import check_number, cores
 from spikec.sweeping.store import Store, failure
 from spikec.sweeping.worker import BUSY
+from spikec.whole_files import remove_stale
 
 #: Called in the main thread with the configuration and its state.
 Finished = Callable[[Configuration, str], None]
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-_GRACE_SECONDS = 5.0
+#: Seconds in which workers clean up after themselves.
+_GRACE_SECONDS = 1.0
 _LAST_LINES = 5
 
 
@@ -81,18 +85,20 @@ class _Crew:
                 return found
 
     def stop(self) -> None:
-        """End all workers; those that do not end when asked are killed."""
+        """End all workers and whatever they started; those that do not end when asked are killed."""
         with self._lock:
             self._stopped = True
             running = list(self._processes)
         for process in running:
-            process.terminate()
+            _end(process)
+        end = time.monotonic() + _GRACE_SECONDS
         for process in running:
-            try:
-                process.wait(_GRACE_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.0, end - time.monotonic()))
+            _end(process, at_once=True)
+            process.wait()
+        for folder in (self._store.runs, Path(tempfile.gettempdir())):
+            remove_stale(folder)
 
     def _feed(self) -> None:
         try:
@@ -130,7 +136,7 @@ class _Crew:
                 self._processes.discard(process)
 
     def _start(self, log: int) -> subprocess.Popen[str] | None:
-        command = [sys.executable, "-m", "spikec.sweeping.worker", str(self._store.folder)]
+        command = worker_command("spikec.sweeping.worker", str(self._store.folder))
         with self._lock:
             if self._stopped:
                 self._waiting.clear()
@@ -159,6 +165,15 @@ class _Crew:
             self._store.write(failure(configuration, f"{_how(code)}{_last_lines(log)}", kind="WorkerDied"))
         found = self._store.read(configuration.id)
         self._done.put((configuration, str(found["state"]) if found else "failed"))
+
+
+def _end(process: subprocess.Popen[str], *, at_once: bool = False) -> None:
+    """Tell a worker and all that it started, which are a session of their own, to end."""
+    if not hasattr(os, "killpg"):
+        process.terminate()
+        return
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # all have ended
+        os.killpg(process.pid, signal.SIGKILL if at_once else signal.SIGTERM)
 
 
 def _how(code: int) -> str:

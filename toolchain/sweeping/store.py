@@ -21,7 +21,7 @@ from spikec.errors import DataError
 from spikec.guarded import read_json
 from spikec.sweeping.shape import FAILED, has_shape
 from spikec.versions import versions
-from spikec.whole_files import write_text
+from spikec.whole_files import tidy, write_text
 
 SCHEMA = "spikec.sweep-result/1"
 
@@ -39,11 +39,16 @@ class Store:
         self.runs = self.folder / "runs"
 
     def prepare(self) -> None:
-        """Make the folder where it is missing. Raises ``DataError`` where results cannot be written."""
+        """Make the folder where it is missing, and remove what killed runs left there half written.
+
+        Raises ``DataError`` where results cannot be written.
+        """
         try:
             self.runs.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise DataError(f"{self.folder} cannot be a results folder: {error.strerror}; choose another") from error
+        for folder in (self.folder, self.runs):
+            tidy(folder)
         if not os.access(self.runs, os.W_OK | os.X_OK):
             raise DataError(f"{self.folder} cannot be a results folder: permission denied; choose another")
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from spikec.deployment.configuration import Configuration
 from spikec.guarded import read_json
+from spikec.interrupts import Stopped, stopping
 from spikec.sweeping.store import Store
 
 #: Another process is computing this configuration.
@@ -42,6 +43,14 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--tasks", type=Path)
     parser.add_argument("--index", type=int)
     args = parser.parse_args(words)
+    try:
+        with stopping():
+            return _work(args)
+    except Stopped as stopped:  # whoever sent the signal knows why
+        return stopped.exit_code
+
+
+def _work(args: argparse.Namespace) -> int:
     store = Store(args.folder)
     if args.tasks is not None:
         for run in read_json(args.tasks, "the tasks")[args.index]:
