@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 import spikec as tc
 from spikec.errors import GraphError
-from spikec.hdf5 import starting
 from spikec.ir.profile.reading import read_nir
 
 FAST = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -56,18 +55,6 @@ def test_cut_off(sound, tmp_path, share):
     assert [finding.rule for finding in _diagnosed(path).findings] == ["damaged"]
 
 
-@pytest.fixture
-def broken(monkeypatch):
-    """``broken(code)``: the process that reads files runs ``code`` first; it is ended after the test."""
-
-    def start(code):
-        starting.close()
-        monkeypatch.setattr(starting, "_START", f"{starting._START_IMPORTS}\n{code}\n{starting._START_MAIN}")
-
-    yield start
-    starting.close()
-
-
 @pytest.mark.parametrize(
     ("code", "said"),
     [
@@ -76,8 +63,8 @@ def broken(monkeypatch):
         ("def full(*_): raise MemoryError\nchild.tree_of = full", "fails"),
     ],
 )
-def test_a_reader_that_dies_is_a_finding(sound, broken, code, said):
-    broken(code)
+def test_a_reader_that_dies_is_a_finding(sound, reader_code, code, said):
+    reader_code(code)
     (finding,) = tc.nir.diagnose(sound[0], seconds=1).findings
     assert finding.rule == "damaged"
     assert said in finding.message
@@ -85,15 +72,15 @@ def test_a_reader_that_dies_is_a_finding(sound, broken, code, said):
         read_nir(sound[0], seconds=1)
 
 
-def test_a_reader_that_does_not_start_is_told(sound, broken):
-    broken("raise SystemExit(3)")
+def test_a_reader_that_does_not_start_is_told(sound, reader_code):
+    reader_code("raise SystemExit(3)")
     with pytest.raises(GraphError, match=r"^cannot read \S+: the process that reads files does not start: "):
         tc.nir.diagnose(sound[0])
 
 
-def test_nir_that_dies_leaves_the_findings(sound, broken):
+def test_nir_that_dies_leaves_the_findings(sound, reader_code):
     """The tree is sent before nir is asked."""
-    broken("import os; child.verdict = lambda content: os.abort()")
+    reader_code("import os; child.verdict = lambda content: os.abort()")
     found = tc.nir.diagnose(sound[1])
     assert "crashes" in found.nir_says
     assert [finding.rule for finding in found.errors] == ["nir_read"]

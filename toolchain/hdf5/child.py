@@ -50,6 +50,9 @@ def serve(control: socket.socket) -> None:
     """Fork for each file that arrives: a message with a question and two descriptors, of the file and of a pipe. The
     answer to the message is how the fork ended: its exit code, or the negative number of a signal."""
     _warm_up()
+    gc.collect()
+    gc.disable()  # forks are short, and share the memory that nobody touches
+    gc.freeze()
     while True:
         message, descriptors, *_ = socket.recv_fds(control, 4096, 2)
         if not message:
@@ -71,25 +74,29 @@ def serve(control: socket.socket) -> None:
 
 
 def _warm_up() -> None:
-    """What every fork needs, once: libraries, and HDF5's own start, which comes with the first file."""
+    """What every fork needs, once: libraries, what they load when it is first used, and HDF5's own start."""
+    import h5py
+    import numpy as np
+
     with contextlib.suppress(ImportError):
         import resource  # noqa: F401
-
-    import nir
-
     made = io.BytesIO()
-    nir.write(made, nir.NIRGraph({}, [], type_check=False))
-    read_tree(made.getvalue(), 2**20)
-    send_tree(io.BytesIO(), FileTree())
-    gc.collect()
-    gc.disable()  # forks are short, and share the memory that nobody touches
-    gc.freeze()
+    with h5py.File(made, "w") as file:
+        inner = file.create_group("node/metadata")
+        texts = ("words", np.array(b"words", "S5"), np.array(["a", "b"], dtype=h5py.string_dtype()))
+        odd = (np.array(True), np.zeros(2, [("a", "f4")]), np.zeros(2, "V2"), h5py.Empty("f4"))
+        for place, value in enumerate((*texts, *odd)):
+            inner[str(place)] = value
+        inner.create_dataset("packed", data=np.zeros(4), compression="gzip")
+        inner["link"] = h5py.SoftLink("/node")
+        inner["nowhere"] = h5py.ExternalLink("absent", "/")
+    for content in (made.getvalue(), made.getvalue()[:-1], b""):
+        send_tree(io.BytesIO(), tree_of(content, 2**20))
+    verdict(b"")
 
 
 def answer(file: int, out: int, question: Question) -> None:
     """Read the file behind a descriptor; send the tree and, where asked, the verdict of nir."""
-    import nir  # noqa: F401  nothing can be loaded once this process is confined
-
     with open(file, "rb") as source, open(out, "wb", buffering=0) as pipe:
         size = os.fstat(file).st_size
         confine(question.seconds, _BASE_MEMORY + _COPIES * (size + question.limit))
@@ -150,6 +157,7 @@ def main(words: list[str]) -> Any:
     """``serve NUMBER``: of a socket. ``once QUESTION``: the file is standard input, the pipe standard output."""
     if words[0] == "serve":
         return serve(socket.socket(fileno=int(words[1])))
+    _warm_up()
     out = os.dup(1)
     os.dup2(2, 1)  # whatever else prints must not get in between
     return answer(0, out, Question(**json.loads(words[1])))
