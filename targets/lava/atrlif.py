@@ -13,9 +13,11 @@ from collections.abc import Callable
 import numpy as np
 
 import spikec.ir as ig
+from spikec.analysis.intervals import Interval, constant
 from spikec.analysis.ranges import bounds
 from spikec.errors import DoesNotFit
 from spikec.implementations import Implementations
+from spikec.ir.integers import magnitude
 from spikec.ir.kinds import IF, Kind
 from spikec.targets.lava.arithmetic import lava_layout
 from spikec.targets.lava.operations import Part
@@ -77,5 +79,6 @@ def _plain(graph: ig.IntegerGraph, node: ig.Population, lowest: ig.Int64, highes
         return "an initial membrane reaches the threshold: it would fire before the image is there"
     start = node.v_init - theta // 2
     steps = graph.emission_steps
-    worst = int(max(np.abs(start).max(), -(start + steps * lowest).min(), (start + steps * highest).max()))
+    gathered = constant(start) + Interval(lowest, highest).scaled(steps)
+    worst = max(magnitude(start), gathered.magnitude)
     return f"its input can add up to {worst}, ATRLIF holds {SUM_MAX}" if worst > SUM_MAX else ""

@@ -15,11 +15,13 @@ import numpy.typing as npt
 import spikec.ir as ig
 from spikec.errors import MissingImplementation, RangeError
 from spikec.implementations import Implementations
+from spikec.ir.integers import magnitude
 
 Array = npt.NDArray[Any]
 Interval = tuple[Array, Array]  # lowest and highest value per channel (first axis of the node's shape)
 
 _CONV, _INT32 = 2**23 - 1, 2**31 - 1
+_SAID = "use smaller weights or fewer inputs per neuron"
 
 #: From the lowest and highest input of an operation in one step to its lowest and highest output, int64 per channel.
 #: Raises ``RangeError`` if the Lava process cannot hold the sums.
@@ -39,6 +41,8 @@ def check_ranges(graph: ig.IntegerGraph, *, image_is_sent: bool) -> None:
         low, high = _sum([sent[s] for s in node.sources], node)
         if not isinstance(node, ig.InputNode):
             _check(node, low, high, _INT32, "the input of this node")
+        if isinstance(node, ig.Synapse) and magnitude(node.weight) > _INT32:
+            raise RangeError(f"{node.name}: a weight of {magnitude(node.weight)}, Lava's hold {_INT32}; {_SAID}")
         match node:
             case ig.InputNode():
                 bounds = (min(node.low, 0), node.high) if image_is_sent else (0, 0)
@@ -61,25 +65,34 @@ def check_ranges(graph: ig.IntegerGraph, *, image_is_sent: bool) -> None:
 @LAVA_LIMITS.register(ig.Convolution)
 def _convolution(node: ig.Convolution, low: Array, high: Array) -> Interval:
     out, channels = node.weight.shape[:2]
-    positive = np.maximum(node.weight, 0).sum(axis=(2, 3)).reshape(node.groups, out // node.groups, channels)
-    negative = np.minimum(node.weight, 0).sum(axis=(2, 3)).reshape(node.groups, out // node.groups, channels)
+    signs = (np.maximum(node.weight, 0), np.minimum(node.weight, 0))
+    positive, negative = (sign.sum(axis=(2, 3)).reshape(node.groups, out // node.groups, channels) for sign in signs)
     low, high = low.reshape(node.groups, channels, 1), high.reshape(node.groups, channels, 1)
-    low, high = (positive @ low + negative @ high).reshape(-1), (positive @ high + negative @ low).reshape(-1)
-    _check(node, low, high, _CONV, "the 24-bit accumulator of Lava's Conv")
-    return low, high
+    return _weighted(node, positive, negative, low, high, _CONV, "the 24-bit accumulator of Lava's Conv")
 
 
 @LAVA_LIMITS.register(ig.Affine)
 def _affine(node: ig.Affine, low: Array, high: Array) -> Interval:
     positive, negative = np.maximum(node.weight, 0), np.minimum(node.weight, 0)
-    low, high = positive @ low + negative @ high, positive @ high + negative @ low
-    _check(node, low, high, _INT32 // 2, "the accumulator of Lava's Dense")
-    return low, high
+    return _weighted(node, positive, negative, low, high, _INT32 // 2, "the accumulator of Lava's Dense")
+
+
+def _weighted(
+    node: ig.Synapse, positive: Array, negative: Array, low: Array, high: Array, limit: int, what: str
+) -> Interval:
+    """Sums over inputs from ``low`` <= 0 to ``high`` >= 0, in float64: all terms of a sum have one sign, so that it is
+    exact below 2^53, and beyond that it is too large to pass."""
+    positive, negative, low, high = (x.astype(np.float64) for x in (positive, negative, low, high))
+    low, high = (positive @ low + negative @ high).reshape(-1), (positive @ high + negative @ low).reshape(-1)
+    _check(node, low, high, limit, what)
+    return low.astype(np.int64), high.astype(np.int64)
 
 
 @LAVA_LIMITS.register(ig.SumPool)
 def _sum_pool(node: ig.SumPool, low: Array, high: Array) -> Interval:
-    return low * node.window, high * node.window
+    low, high = low * node.window, high * node.window  # less than 2^62: what arrives has been checked
+    _check(node, low, high, _INT32, "the port behind it")
+    return low, high
 
 
 @LAVA_LIMITS.register(ig.MaxPool)
@@ -114,7 +127,4 @@ def _filled(node: ig.Node, low: int, high: int) -> Interval:
 def _check(node: ig.Node, low: Array, high: Array, limit: int, what: str) -> None:
     worst = max(-int(low.min()), int(high.max()))
     if worst > limit:
-        raise RangeError(
-            f"{node.name}: sums can reach {worst} in one step, {what} holds {limit}; "
-            "use smaller weights or fewer inputs per neuron"
-        )
+        raise RangeError(f"{node.name}: sums can reach {worst} in one step, {what} holds {limit}; {_SAID}")

@@ -140,5 +140,5 @@ def _outputs(spec: ProcessSpec, job: Job) -> dict[str, tuple[tuple[int, ...], ty
 
 
 def _narrow(current: Array) -> Array:
-    fits = np.abs(current).max(initial=0) < 2**31
+    fits = current.min(initial=0) >= -(2**31) and current.max(initial=0) < 2**31
     return current.astype(np.int32) if fits else current

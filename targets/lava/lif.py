@@ -9,6 +9,7 @@ import numpy as np
 
 import spikec.ir as ig
 from spikec.analysis.ranges import bounds
+from spikec.ir.integers import magnitude
 from spikec.ir.kinds import CubaLIF
 from spikec.ir.leak import BIAS_EXPONENT, BIAS_MANTISSA, CURRENT_MAX, THETA_MAX, UNIT, UNITY, Leak
 from spikec.targets.lava.arithmetic import lava_layout
@@ -61,7 +62,7 @@ def _sums_reason(node: ig.Population, arriving: int) -> str:
     leak = Leak.of(node.neuron, node.shape)
     beyond = max(0, UNIT * arriving - 2 * CURRENT_MAX)
     current = max(CURRENT_MAX, -(-beyond * UNITY // (int(leak.du.flat[0]) + 1)))
-    worst = current + max(UNIT * arriving, CURRENT_MAX + int(np.abs(leak.bias).max()))
+    worst = current + max(UNIT * arriving, CURRENT_MAX + magnitude(leak.bias))
     return f"its sums can reach {worst}, Lava's LIF computes in 32 bits" if worst > SUM_MAX else ""
 
 

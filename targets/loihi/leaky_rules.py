@@ -10,6 +10,7 @@ from spikec.analysis.intervals import Interval
 from spikec.analysis.leaking import current
 from spikec.analysis.violations import Violation
 from spikec.ir.graph import Node, Population, leak_of
+from spikec.ir.integers import magnitude
 from spikec.ir.leak import CURRENT_MAX
 from spikec.ir.operations import Operation, Synapse
 from spikec.ir.types import Int64
@@ -37,7 +38,7 @@ def leaky_neurons(facts: Facts) -> Iterator[Violation]:
         if unfit:
             limit = limits["leaky_bias"]
             hint = f"{unfit} biases are no mantissa of 13 bits times a power of two up to 2^7; round them"
-            largest = int(np.abs(leak.bias).max())
+            largest = magnitude(leak.bias)
             yield Violation("bias precision", layer.name, largest, limit.value, severity(limit), hint)
         if (leak.du < 4095).any() and any(node.bias.any() for node in _before(facts, layer)):
             hint = "a bias into a current that lasts takes a neuron that fires at every step; or train without it"

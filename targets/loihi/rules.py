@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from spikec.analysis.formats import round_bias
 from spikec.analysis.ranges import Bound, bounds
 from spikec.analysis.violations import Violation
@@ -19,6 +17,7 @@ from spikec.analysis.widths import signed_bits
 from spikec.errors import DoesNotFit
 from spikec.ir import as_integer
 from spikec.ir.graph import IntegerGraph, Population, leak_of
+from spikec.ir.integers import magnitude
 from spikec.ir.kinds import kinds
 from spikec.ir.operations import MaxPool
 from spikec.ir.pools import memoryless
@@ -126,7 +125,7 @@ def bias(facts: Facts) -> Iterator[Violation]:
     form = facts.limits.form
     limit = form.bias_max << form.bias_exponent_max
     for node in facts.net.synapses:
-        largest = int(np.abs(node.bias).max(initial=0))
+        largest = magnitude(node.bias)
         hint = f"lower with format={form.name!r}, which keeps to the chip's numbers or lists what does not fit"
         if largest > limit:
             yield Violation("bias", node.name, largest, limit, "error", hint)

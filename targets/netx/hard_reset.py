@@ -21,6 +21,7 @@ import spikec.ir as ig
 from spikec.errors import DoesNotFit, MissingImplementation
 from spikec.implementations import Implementations
 from spikec.ir import as_integer
+from spikec.ir.integers import magnitude
 from spikec.ir.kinds import IF, Kind
 from spikec.ir.leak import BIAS_MANTISSA, CURRENT_MAX, THETA_MAX, UNIT
 from spikec.targets.lava.arithmetic import lava_layout, product
@@ -84,7 +85,7 @@ def _limits(chain: ig.IntegerGraph) -> list[str]:
             if node.v_init.any():
                 reasons.append(f"{node.name} starts at another value than 0, netx has no key for it")
         elif isinstance(node, ig.Synapse):
-            bias = int(np.abs(node.bias).max(initial=0))
+            bias = magnitude(node.bias)
             if bias > BIAS_LAVA:
                 reasons.append(f"{node.name} has a bias of {bias}, Lava's LIF holds {BIAS_LAVA}")
     return reasons
@@ -104,9 +105,9 @@ def _plain_limits(node: ig.Population) -> list[str]:
 def beyond_loihi(chain: ig.IntegerGraph) -> list[str]:
     """Biases that Lava simulates but Loihi's 13-bit mantissa cannot hold without an exponent, a sentence per layer."""
     return [
-        f"{node.name}: bias up to {np.abs(node.bias).max()}, a Loihi bias mantissa holds {BIAS_MANTISSA}"
+        f"{node.name}: bias up to {magnitude(node.bias)}, a Loihi bias mantissa holds {BIAS_MANTISSA}"
         for node in chain.synapses
-        if np.abs(node.bias).max(initial=0) > BIAS_MANTISSA
+        if magnitude(node.bias) > BIAS_MANTISSA
     ]
 
 

@@ -20,6 +20,7 @@ import spikec.ir as ig
 from spikec.analysis.ranges import bounds
 from spikec.ir import as_integer
 from spikec.ir.graph import leak_of
+from spikec.ir.integers import magnitude
 from spikec.ir.kinds import CubaLIF
 from spikec.ir.leak import BIAS_MANTISSA, THETA_MAX, UNIT, UNITY, Leak
 from spikec.ir.types import Int64
@@ -185,7 +186,7 @@ def _bias_limits(name: str, bias: Int64) -> list[str]:
     if (bias % UNIT).any():
         part = int(bias[bias % UNIT != 0].flat[0])
         return [f"{name} has a bias of {part}, netx has multiples of {UNIT} alone: export with --format netx"]
-    largest = int(np.abs(bias).max(initial=0)) // UNIT
+    largest = magnitude(bias) // UNIT
     return [f"{name} has a bias of {largest} units, netx holds {BIAS_MANTISSA}"] if largest > BIAS_MANTISSA else []
 
 

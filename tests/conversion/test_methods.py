@@ -19,7 +19,7 @@ from spikec.conversion.methods.base import training_of
 from spikec.ir.kinds import IF, BitSerialIF, CalibratedIF, GradedIF, SignedIF
 
 _SENSELESS: dict[str, tuple[Callable[[], Method], str]] = {
-    "no steps": (lambda: tc.QCFS(timesteps=0), "timesteps must be a whole number between 1 and 1048576, not 0"),
+    "no steps": (lambda: tc.QCFS(timesteps=0), "timesteps must be a whole number between 1 and 32768, not 0"),
     "True steps": (lambda: tc.QCFS(timesteps=True), "timesteps must be a whole number .*, not True"),
     "half a step": (lambda: tc.QCFS(timesteps=0.5), "timesteps must be a whole number .*, not 0.5"),
     "words": (lambda: tc.QCFS(timesteps="4"), "timesteps must be a whole number .*, not '4'"),

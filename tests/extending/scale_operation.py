@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import nir
 import numpy as np
 
+from spikec.errors import RangeError
+from spikec.ir.integers import VALUE_MAX, magnitude, times
 from spikec.ir.operations import Linear, register
 from spikec.ir.operations.base import Mask
 from spikec.ir.operations.boxes import Box
@@ -41,8 +43,11 @@ class Scale(Linear):
         return self.factor.reshape(-1, *[1] * (len(self.output_shape) - 1))
 
     def interval(self, low: Int64, high: Int64) -> tuple[Int64, Int64, int]:
-        ends = np.stack([low * self._column, high * self._column])
-        return ends.min(0), ends.max(0), int(np.abs(ends).max())
+        ends = [times(end, self._column) for end in (low, high)]
+        largest = max(map(magnitude, ends))
+        if largest > VALUE_MAX:
+            raise RangeError(f"{self.name}: a product may reach {largest}, beyond 62 bits")
+        return np.minimum(*ends), np.maximum(*ends), largest
 
     def pull_back(self, after: Int64, mask: Mask | None = None) -> Int64:
         return after * (self._column != 0)

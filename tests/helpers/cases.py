@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from spikec.ir.kinds import Kind, kind_named, kinds
+from spikec.ir.limits import INT32_MAX
 
 #: (kind, schedule, drain)
 Case = tuple[str, str, int]
@@ -73,9 +74,9 @@ def random_kind(
         if about.default is not None and not complete and rng.random() >= 0.7:
             continue
         if about.per == "neuron":
-            high = top if about.high is None else min(about.high, 16 * top)
+            high = top if about.high == INT32_MAX else min(about.high, 16 * top)
             values[field] = rng.integers(max(about.low, -top), high + 1, shape).astype(np.int64)
         else:
-            highest = min(_HIGHEST.get(field, 8), about.high or 8)
+            highest = min(_HIGHEST.get(field, 8), about.high)
             values[field] = int(rng.integers(about.low, highest + 1))
     return kind_named(name)(**values)

@@ -138,6 +138,55 @@ def test_a_changed_initial_membrane_is_refused(deployment, tmp_path):
         tc.load(path)
 
 
+def _renamed(path, old, new):
+    with h5py.File(path, "r+") as file:
+        file["node/metadata/spikec"].move(old, new)
+
+
+@pytest.mark.parametrize("key", ["metadata_sha256", "content_sha256", "producer"])
+def test_a_damaged_name_of_a_hash_is_refused(key, deployment, tmp_path):
+    """One byte, after which nothing would guard the file."""
+    path = tc.save(deployment("qcfs"), tmp_path / "net.nir")
+    _renamed(path, key, f"{key[:-1]}x")
+    with pytest.raises(tc.GraphError, match=rf"metadata '{key[:-1]}x' is not part of the profile; is it {key}\?"):
+        tc.load(path)
+
+
+@pytest.mark.parametrize("key", ["metadata_sha256", "content_sha256"])
+def test_files_of_ours_have_both_hashes(key, deployment, tmp_path):
+    path = tc.save(deployment("qcfs"), tmp_path / "net.nir")
+    with h5py.File(path, "r+") as file:
+        del file["node/metadata/spikec"][key]
+    with pytest.raises(tc.GraphError, match=rf"it names spikec as its producer and has no {key}: it was changed after"):
+        tc.load(path)
+
+
+def test_a_damaged_name_is_refused_in_a_later_minor_version_too(deployment, tmp_path):
+    """Which may have keys that this version does not know."""
+    graph = deployment("qcfs")
+    graph.metadata["spikec"] |= {"schema": "spikec.nir/1.9", "news": 1}
+    path = tc.save(graph, tmp_path / "net.nir")
+    assert decode(tc.load(path)).timesteps == 3
+    _renamed(path, "metadata_sha256", "metadata_sha25x")
+    with pytest.raises(tc.GraphError, match="and has no metadata_sha256"):
+        tc.load(path)
+
+
+@pytest.mark.parametrize("producer", [None, "another"])
+def test_other_writers_may_leave_the_hashes_out(producer, deployment, tmp_path):
+    graph = deployment("qcfs")
+    own = graph.metadata["spikec"]
+    del own["content_sha256"], own["producer"]
+    own |= {} if producer is None else {"producer": producer}
+    nir.write(tmp_path / "net.nir", graph)
+    expected = decode(graph)
+    assert same(decode(tc.load(tmp_path / "net.nir")), expected)
+    own["metadata_sha256"] = "0" * 64  # a hash that is there must match
+    nir.write(tmp_path / "net.nir", graph)
+    with pytest.raises(tc.GraphError, match="metadata was changed after the file was written"):
+        tc.load(tmp_path / "net.nir")
+
+
 def test_truncated_files_are_refused(deployment, tmp_path):
     data = tc.save(deployment("qcfs"), tmp_path / "net.nir").read_bytes()
     path = tmp_path / "cut.nir"

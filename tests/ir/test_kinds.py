@@ -252,9 +252,9 @@ def test_spikes_per_step_are_checked(value):
 
 def test_negative_thresholds_are_checked():
     assert list(SignedIF().problems()) == list(SignedIF(np.array([1, 2])).problems()) == []
-    assert list(SignedIF(np.array([1, 0])).problems()) == ["negative thresholds must be at least 1"]
+    assert list(SignedIF(np.array([1, 0])).problems()) == ["negative thresholds must be between 1 and 2147483647"]
     (problem,) = SignedIF(np.array([1.5, 2])).problems()
-    assert problem.startswith("negative thresholds must be whole numbers of at least 1, not array")
+    assert problem.startswith("negative thresholds must be whole numbers between 1 and 2147483647, not array")
 
 
 @dataclass(frozen=True)

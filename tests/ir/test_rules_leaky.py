@@ -50,7 +50,7 @@ _BROKEN = [
     (_set("lif", "spike_cmp", "ge"), "lif", "spike_cmp is 'ge', it must be 'gt'"),
     (_array("lif", "v_reset", 1), "lif", "v_reset must be 0"),
     (_array("lif", "v_threshold", 65), "lif", "thresholds must be whole multiples of 64"),
-    (_array("lif", "v_threshold", 0), "lif", r"thresholds must be between 64 and 2\^24"),
+    (_array("lif", "v_threshold", 0), "lif", r"thresholds must be between 64 and 16777216"),
     (_array("lif", "v_threshold", 128), "lif", "v_threshold differs from 64 times v_threshold_int: the node was"),
     (_array("lif", "tau_mem", 3.0), "lif", "tau_mem does not follow from du, dv and bias_int: the node was edited"),
     (_array("lif", "w_in", 3.0), "lif", "w_in does not follow from du, dv and bias_int: the node was edited"),

@@ -164,7 +164,7 @@ def test_a_damaged_file_is_refused():
     with pytest.raises(GraphError, match=r"map.image: makes images \(3, 8, 9\) of a vector"):
         decode(built)
     built.nodes["map.image"].metadata["spikec"]["output_size"] = np.array([3, 64])
-    with pytest.raises(GraphError, match="output_size must be three positive integers"):
+    with pytest.raises(GraphError, match="output_size must be three integers between 1 and"):
         decode(built)
 
 

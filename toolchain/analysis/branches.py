@@ -12,7 +12,11 @@ from dataclasses import replace
 import numpy as np
 
 from spikec.ir.graph import IntegerGraph, Node
+from spikec.ir.integers import ADDABLE, magnitude
 from spikec.ir.operations import Affine, Convolution, expand_groups
+
+#: The most entries of a kernel with its dilation written out. Larger ones are bounded branch by branch.
+_ENTRIES_MAX = 2**26
 
 
 def merged_branches(graph: IntegerGraph, node: Node) -> Iterator[tuple[list[str], Convolution | Affine]]:
@@ -33,12 +37,16 @@ def merged_branches(graph: IntegerGraph, node: Node) -> Iterator[tuple[list[str]
 
 
 def _added(members: list[Convolution | Affine]) -> Convolution | Affine | None:
+    if sum(magnitude(m.weight) for m in members) >= ADDABLE or sum(magnitude(m.bias) for m in members) >= ADDABLE:
+        return None  # int64 might not hold their sum
     bias = sum((member.bias for member in members), np.zeros_like(members[0].bias))
     first = members[0]
     if isinstance(first, Affine):
         return replace(first, weight=sum((m.weight for m in members), np.zeros_like(first.weight)), bias=bias)
     convolutions = [member for member in members if isinstance(member, Convolution)]
     pads = [max(member.padding[axis] for member in convolutions) for axis in (0, 1)]
+    if any(_entries(member, (pads[0], pads[1])) > _ENTRIES_MAX for member in convolutions):
+        return None
     placed = [_placed(member, (pads[0], pads[1])) for member in convolutions]
     size = [max(weight.shape[axis] for weight in placed) for axis in (2, 3)]
     total = np.zeros((*placed[0].shape[:2], *size), np.int64)
@@ -52,11 +60,23 @@ def _added(members: list[Convolution | Affine]) -> Convolution | Affine | None:
     return replace(first, weight=total, bias=bias, padding=(pads[0], pads[1]), dilation=(1, 1), groups=1)
 
 
+def _extent(node: Convolution, pads: tuple[int, int]) -> tuple[int, int]:
+    """Rows and columns of a kernel with its dilation written out, at its place in one that is padded by ``pads``."""
+    sizes = zip(pads, node.padding, node.weight.shape[2:], node.dilation, strict=True)
+    rows, columns = (pad - own + (taps - 1) * dilation + 1 for pad, own, taps, dilation in sizes)
+    return rows, columns
+
+
+def _entries(node: Convolution, pads: tuple[int, int]) -> int:
+    rows, columns = _extent(node, pads)
+    return rows * columns * node.output_shape[0] * node.input_shape[0]
+
+
 def _placed(node: Convolution, pads: tuple[int, int]) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
     """The kernel with groups and dilation written out, shifted to its place in a kernel that is padded by ``pads``."""
     weight = expand_groups(node.weight, node.groups)
-    (dh, dw), (kh, kw) = node.dilation, weight.shape[2:]
+    dh, dw = node.dilation
     top, left = pads[0] - node.padding[0], pads[1] - node.padding[1]
-    dense = np.zeros((*weight.shape[:2], top + (kh - 1) * dh + 1, left + (kw - 1) * dw + 1), np.int64)
+    dense = np.zeros((*weight.shape[:2], *_extent(node, pads)), np.int64)
     dense[:, :, top::dh, left::dw] = weight
     return dense

@@ -84,7 +84,7 @@ def charged_signed(node: Population, start: Interval, currents: Sequence[Interva
         if step >= timing.timesteps:
             v = Interval(v.low, m.high)
         taken_back = np.maximum(v.high, _taken_back(m.low, np.minimum(m.high, -negative), theta, most))
-        v = Interval(v.low, np.where(m.low <= -negative, taken_back, v.high).astype(np.int64))
+        v = Interval(v.low, np.where(m.low <= -negative, taken_back, v.high))
     return seen
 
 
@@ -99,12 +99,14 @@ def charged_twice(node: Population, start: Interval, currents: Sequence[Interval
 
 
 def _reset(m: Interval, theta: Int64, most: int) -> Interval:
-    """Range of m - clip(floor(m / theta), 0, ``most``) * theta: a sawtooth, theta wide, between two straight lines."""
+    """Range of m - clip(floor(m / theta), 0, ``most``) * theta: a sawtooth, theta wide, between two straight lines. No
+    product exceeds m, so none wraps."""
     lowest, highest = (np.clip(end // theta, 0, most) for end in (m.low, m.high))  # the teeth of both ends
     several = lowest < highest  # then the top of a tooth and the foot of the next lie between them
     low = np.where(several, np.minimum(m.low, 0), m.low - lowest * theta)
     high = m.high - highest * theta
-    return Interval(low, np.where(several, np.maximum(high, theta - 1), high))
+    reach = m.reach + int(theta.max())
+    return Interval(low, np.where(several, np.maximum(high, theta - 1), high), reach)
 
 
 def _taken_back(low: Int64, high: Int64, theta: Int64, most: int) -> Int64:

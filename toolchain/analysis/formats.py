@@ -12,6 +12,7 @@ from spikec.analysis.ranges import Ranges
 from spikec.data_files import chip_files, read_toml
 from spikec.errors import DoesNotFit, ToolchainError
 from spikec.ir.graph import IntegerGraph, Population, Readout, leak_of
+from spikec.ir.integers import magnitude
 from spikec.ir.operations import Synapse
 from spikec.ir.types import Int64
 from spikec.words import did_you_mean
@@ -92,10 +93,10 @@ def round_bias(bias: Int64, form: NumberFormat) -> Int64:
 
     Where even the largest exponent is not enough the biases are returned unrounded, for :func:`misfits` to list.
     """
-    largest = int(np.abs(bias).max(initial=0))
+    largest = magnitude(bias)
     for exponent in range(form.bias_exponent_max + 1):
         rounded = np.rint(bias / 2**exponent).astype(np.int64)
-        if np.abs(rounded).max(initial=0) <= form.bias_max:
+        if magnitude(rounded) <= form.bias_max:
             return np.asarray(rounded << exponent)
     assert largest > form.bias_max
     return bias
@@ -127,10 +128,10 @@ def _over(what: str, value: int, limit: int) -> list[str]:
 
 
 def _synapse_misfits(node: Synapse, form: NumberFormat) -> list[str]:
-    mantissa = int(np.abs(node.mantissas).max(initial=0))
+    mantissa = magnitude(node.mantissas)
     found = _over(f"{node.name}: weight mantissa", mantissa, 2 ** (form.weight_bits - 1) - 1)
     found += _over(f"{node.name}: weight exponent", node.weight_exp, form.weight_exponent_max)
-    largest = int(np.abs(node.bias).max(initial=0))
+    largest = magnitude(node.bias)
     if largest > form.bias_max << form.bias_exponent_max:
         found.append(f"{node.name}: bias {largest}, limit {form.bias_max << form.bias_exponent_max}")
     return found

@@ -9,6 +9,7 @@ import numpy as np
 
 from spikec.analysis.intervals import Interval, constant
 from spikec.ir.graph import Population
+from spikec.ir.integers import times
 from spikec.ir.kinds import CubaLIF
 from spikec.ir.leak import CURRENT_MAX, UNIT, UNITY, Leak
 from spikec.ir.types import MEMBRANE_MAX, Int64
@@ -49,19 +50,19 @@ def leaked_and_fired(node: Population, start: Interval, currents: Sequence[Inter
     u = current(leak, reduce(Interval.union, currents))
     if u.magnitude > CURRENT_MAX:
         return free
-    rest = np.maximum(np.maximum(start.high, UNIT * node.theta), 0)
-    high = rest * (UNITY - leak.dv) // UNITY + np.maximum(u.high + leak.bias, 0)
+    rest = np.maximum(np.maximum(start.high, times(node.theta, UNIT)), 0)
+    high = times(rest, UNITY - leak.dv) // UNITY + np.maximum(u.high + leak.bias, 0)
     return Interval(free.low, np.minimum(free.high, high))
 
 
 def _sum(step: Int64, lost: Int64) -> Int64:
     """Upper bound of step * 4096 / lost: the limit of a sum that loses lost / 4096 of itself in each step."""
-    total: Int64 = -(-step * UNITY // lost)
+    total: Int64 = -(times(-step, UNITY) // lost)
     return total
 
 
 def _gathered(start: Int64, step: Int64, lost: Int64, steps: int) -> Int64:
     """Upper bound of ``start`` and ``steps`` times ``step`` in a membrane that loses lost / 4096 in each step."""
-    plain = np.minimum(start + steps * step, 2 * MEMBRANE_MAX)
+    plain = np.minimum(start + times(step, steps), 2 * MEMBRANE_MAX)
     limit = np.where(lost > 0, start + _sum(step, np.maximum(lost, 1)), plain)
     return np.minimum(plain, limit)

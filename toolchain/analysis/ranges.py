@@ -10,6 +10,7 @@ accumulates T times its most negative current.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import reduce
@@ -21,13 +22,18 @@ from spikec.analysis.charging import CHARGING, EMPTYING
 from spikec.analysis.intervals import Interval, constant
 from spikec.analysis.leaking import leaked
 from spikec.analysis.widths import signed_bits
-from spikec.errors import GraphError
+from spikec.errors import GraphError, RangeError
 from spikec.ir.coding import InputNode
 from spikec.ir.graph import Delayed, IntegerGraph, Node, Population, Readout
+from spikec.ir.integers import VALUE_MAX, magnitude
 from spikec.ir.kinds import CubaLIF, Timing
 from spikec.ir.operations import MaxPool, Operation, Synapse
 from spikec.ir.pools import pool_problems
 from spikec.ir.types import MEMBRANE_MAX, Int64
+from spikec.memory import require_memory
+
+#: Bytes that the bounds of one output of a node take while they are computed, working space included.
+_BYTES_PER_OUTPUT = 128
 
 
 class Bound:
@@ -92,7 +98,7 @@ class _Flow:
 
     steady: Interval
     driven: Interval
-    bias: Int64  # the constant in ``steady``
+    bias: Interval  # the constant in ``steady``
     partial: int  # bound on |partial sum| of steady and driven part together, once per step
 
     def __add__(self, other: _Flow) -> _Flow:
@@ -107,18 +113,32 @@ class _Flow:
     def bounds(self, node: str) -> tuple[Bound, Bound]:
         """The input of one step with and without biases."""
         step = self.step
-        whole = Bound(node, step.low, step.high)
-        return whole, Bound(node, step.low - self.bias, step.high - self.bias) if self.bias.any() else whole
+        whole = _bound(node, step, "a sum")
+        return whole, _bound(node, step.without(self.bias), "a sum") if self.bias.magnitude else whole
+
+
+def _bound(node: str, interval: Interval, what: str) -> Bound:
+    """The bound of a node. Raises ``RangeError`` where it leaves 62 bits: no part of the toolchain computes beyond."""
+    within(node, interval.magnitude, what)
+    return Bound(node, interval.low, interval.high)
+
+
+def within(node: str, largest: int, what: str) -> None:
+    """Raise ``RangeError``, naming the node and ``what`` of it, for a magnitude beyond 62 bits."""
+    if largest > VALUE_MAX:
+        raise RangeError(f"{node}: {what} may reach {largest:.3g}, beyond 62 bits; use fewer steps or smaller weights")
 
 
 def bounds(graph: IntegerGraph) -> Ranges:
     """Worst-case ranges of ``graph``.
 
-    Raises ``RangeError`` where a sum may leave 62 bits, ``GraphError`` for kinds that cannot run as the graph says.
+    Raises ``RangeError`` where a sum or a membrane may leave 62 bits, or where its largest node needs more memory than
+    there is, ``GraphError`` for kinds that cannot run as the graph says.
     """
     problems = [*graph.kind_problems(), *pool_problems(graph)]
     if problems:
         raise GraphError("; ".join(problems))
+    _affordable(graph)
     flows: dict[str, _Flow] = {}
     accumulators: dict[str, Bound] = {}
     sums: dict[str, Bound] = {}
@@ -138,9 +158,11 @@ def bounds(graph: IntegerGraph) -> Ranges:
             continue
         arriving = _arriving(graph, node, flows)
         if isinstance(node, Population | Readout):
+            within(node.name, magnitude(node.v_init), "an initial membrane")
+            within(node.name, magnitude(node.theta) if isinstance(node, Population) else 0, "a threshold")
             accumulators[node.name], sums[node.name] = arriving.bounds(node.name)
             membrane = _membrane(graph, timing, node, arriving)
-            membranes[node.name] = Bound(node.name, membrane.low, membrane.high)
+            membranes[node.name] = _bound(node.name, membrane, "a membrane")
             charge = (max(timing.emission_steps, factor) + 1) * arriving.partial
             magnitudes[node.name] = charge + membrane.magnitude
             if isinstance(node, Readout):
@@ -154,7 +176,9 @@ def bounds(graph: IntegerGraph) -> Ranges:
                 flows[node.name] = _emitted(node)
         else:
             flow = flows[node.name] = _through(node, arriving)
-            magnitudes[node.name] = factor * flow.partial
+            # Branches are added before the operation: what cancels in their sum does not in its parts.
+            gathered = arriving.partial if len(node.sources) > 1 else 0
+            magnitudes[node.name] = factor * max(flow.partial, gathered)
             if isinstance(node, MaxPool):  # it compares what its sources have sent in all steps
                 sent = graph.nodes[node.sources[0]]
                 total = graph.emission_steps * flow.partial if graph.sequences else 0
@@ -164,6 +188,14 @@ def bounds(graph: IntegerGraph) -> Ranges:
         for source in done.get(node.name, ()):
             del flows[source]  # a large network has more of them than fit in memory
     return Ranges(accumulators, sums, membranes, magnitudes)
+
+
+def _affordable(graph: IntegerGraph) -> None:
+    """Raise ``RangeError`` where the bounds of one node do not fit the memory."""
+    sizes = {node.name: math.prod(node.output_shape) for node in graph}
+    largest = max(sizes, key=lambda name: sizes[name])
+    what = f"{largest}: the bounds of its {sizes[largest]} outputs"
+    require_memory(what, _BYTES_PER_OUTPUT * sizes[largest], "use smaller maps or less padding")
 
 
 def _last_readers(graph: IntegerGraph) -> dict[str, list[str]]:
@@ -196,27 +228,28 @@ def coding_factor(graph: IntegerGraph) -> int:
 def _input_flow(node: InputNode) -> _Flow:
     image = Interval(np.full(node.shape, node.low, np.int64), np.full(node.shape, node.high, np.int64))
     zero = np.zeros(node.shape, np.int64)
-    return _Flow(image, constant(zero), zero, image.magnitude)
+    return _Flow(image, constant(zero), constant(zero), image.magnitude)
 
 
 def _emitted(node: Population) -> _Flow:
     low, high = node.neuron.emission
     zero = np.zeros(node.shape, np.int64)
-    return _Flow(constant(zero), Interval(zero + low, zero + high), zero, max(-low, high))
+    return _Flow(constant(zero), Interval(zero + low, zero + high), constant(zero), max(-low, high))
 
 
 def _through(node: Operation, flow: _Flow) -> _Flow:
     steady, steady_partial = _image_of(node, flow.steady)
     driven, driven_partial = _image_of(node, flow.driven)
-    passed = _image_of(node, constant(flow.bias))[0].low
+    passed = _image_of(node, flow.bias)[0]
     if not isinstance(node, Synapse):
         return _Flow(steady, driven, passed, steady_partial + driven_partial)
     bias = constant(node.spread_bias())
-    return _Flow(steady + bias, driven, passed + bias.low, steady_partial + driven_partial + bias.magnitude)
+    return _Flow(steady + bias, driven, passed + bias, steady_partial + driven_partial + bias.magnitude)
 
 
 def _image_of(node: Operation, interval: Interval) -> tuple[Interval, int]:
     """Range of ``node`` (without bias) over all inputs in ``interval``, and the bound on its partial sums."""
+    within(node.name, interval.magnitude, "the sum of its sources")
     low, high, partial = node.interval(interval.low, interval.high)
     return Interval(low, high), partial
 
@@ -227,11 +260,12 @@ def _membrane(graph: IntegerGraph, timing: Timing, node: Population | Readout, f
         received = _received(graph, start, flow)
         return received if isinstance(node, Readout) else EMPTYING(node.neuron)(node, received)
     steps = graph.timesteps if isinstance(node, Readout) else timing.driven_steps
+    if isinstance(node, Readout) and node.leak is None:
+        return start + flow.step.with_zero.scaled(steps) + flow.driven.with_zero.scaled(graph.drain)
     currents = [flow.step] * steps + [flow.driven] * graph.drain
     if isinstance(node, Readout) and node.leak is not None:
         return leaked(node.leak, start, currents)
-    if isinstance(node, Readout):
-        return start + reduce(Interval.__add__, (c.with_zero for c in currents))
+    assert isinstance(node, Population)
     return CHARGING(node.neuron)(node, start, currents, timing)
 
 

@@ -44,16 +44,16 @@ class Allowance:
     def spend(self, size: int) -> None:
         self._left -= size
 
-    def granted(self, data: h5py.Dataset, shape: tuple[int, ...], itemsize: int) -> int:
+    def granted(self, data: h5py.h5d.DatasetID, shape: tuple[int, ...], itemsize: int) -> int:
         """The bytes that a dataset declares. Raises :class:`Refused` where its data lie in another file, pass through a
         filter that is not listed, are more than the file can hold, or more than is left."""
-        made = data.id.get_create_plist()
+        made = data.get_create_plist()
         layout = made.get_layout()
         if layout == h5py.h5d.VIRTUAL or (layout == h5py.h5d.CONTIGUOUS and made.get_external_count()):
             raise Refused("external_link", "its data lie in another file", "copy the data into this file")
         size = math.prod(shape) * itemsize
         factor = _factor(made)
-        backed = data.id.get_storage_size()
+        backed = data.get_storage_size()
         if size > self._left:
             message = f"{shape} {data.dtype} would need {size} bytes, {self._left} are left"
             raise Refused("too_large", f"{message}; its values are not looked at", severity="warning")
@@ -88,24 +88,19 @@ def _factor(made: Any) -> int:
     return factor
 
 
-def numbers_of(data: h5py.Dataset) -> Any:
-    """The values of a dataset of numbers, as an array of its shape."""
-    return np.asarray(data[()])
+def values_of(data: h5py.h5d.DatasetID, shape: tuple[int, ...]) -> Any:
+    """The values of a dataset as an array of its shape; strings as HDF5 holds them."""
+    values = np.zeros(shape, data.dtype)
+    if values.size:
+        data.read(h5py.h5s.ALL, h5py.h5s.ALL, values)
+    return values
 
 
-def text_of(data: h5py.Dataset, allowance: Allowance) -> Any:
+def strings_of(held: Any, allowance: Allowance) -> Any:
     """A string, or an object array of strings; bytes that are no UTF-8 become surrogates."""
-    held = data[()]
-    if isinstance(held, bytes | str):
-        allowance.text(len(held))
-        return _decoded(held)
-    strings = np.empty(np.shape(held), dtype=object)
+    strings = np.empty(held.shape, dtype=object)
     flat = strings.reshape(-1)
-    for place, item in enumerate(np.asarray(held).reshape(-1)):
+    for place, item in enumerate(held.reshape(-1)):
         allowance.text(len(item))
-        flat[place] = _decoded(item)
-    return strings
-
-
-def _decoded(item: Any) -> str:
-    return item.decode("utf-8", "surrogateescape") if isinstance(item, bytes) else str(item)
+        flat[place] = item.decode("utf-8", "surrogateescape") if isinstance(item, bytes) else str(item)
+    return strings if held.ndim else strings[()]

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 import h5py
 import numpy as np
 
-from spikec.hdf5.datasets import Allowance, Refused, numbers_of, text_of
+from spikec.hdf5.datasets import Allowance, Refused, strings_of, values_of
 from spikec.words import shown
 
 OBJECTS_MAX = 50_000
@@ -96,7 +96,7 @@ class _Reader:
 
     def file(self, file: h5py.File) -> None:
         self.opened = True
-        self._groups[_address(file)] = "/"
+        self._groups[_address(file.id)] = "/"
         names = list(file)
         self.found.extra = [name for name in names if name not in ("node", "version")]
         self.found.extra += [f"attribute {name}" for name in file.attrs]
@@ -122,30 +122,31 @@ class _Reader:
             held = self._follow(group, name, where)
             if held is None:
                 return None
-            if isinstance(held, h5py.Dataset):
+            if isinstance(held, h5py.h5d.DatasetID):
                 return self._dataset(held, where)
-            if not isinstance(held, h5py.Group):
+            if not isinstance(held, h5py.h5g.GroupID):
                 self.report("unreadable_object", shown(where), "error", "it is a named type, neither data nor a group")
                 return None
             place = _address(held)
             if place in self._groups:
                 before = self._groups[place]
-                inside = before == "/" or where.startswith(f"{before}/")
-                message = "this group contains itself" if inside else f"it is the same group as {shown(before)}"
+                itself = before == "/" or where.startswith(f"{before}/")
+                message = "this group contains itself" if itself else f"it is the same group as {shown(before)}"
                 self.report("link_cycle", shown(where), "error", message, "write the file anew")
                 return None
             self._groups[place] = where
-            if len(held) > OBJECTS_MAX:
+            inside = h5py.Group(held)
+            if len(inside) > OBJECTS_MAX:
                 self.report("too_large", shown(where), "error", f"it holds more than {OBJECTS_MAX} objects")
                 return None
-            names = list(held)
+            names = list(inside)
         except Exception as error:
             why = " ".join(f"{error}".split()) or type(error).__name__
             self.report("unreadable_object", shown(where), "error", f"it cannot be read: {why}", "get the file again")
             return None
         tree: Tree = {}
         for inner in names:
-            value = self._child(held, inner, f"{where}/{inner}", depth + 1)
+            value = self._child(inside, inner, f"{where}/{inner}", depth + 1)
             if value is not None:
                 tree[inner] = value
         return tree
@@ -154,7 +155,7 @@ class _Reader:
         """The object behind a name. Soft links are followed step by step, so that none leads out of the file."""
         raw = name.encode("utf-8", "surrogateescape")
         if group.id.links.get_info(raw).type == h5py.h5l.TYPE_HARD:
-            return _object(h5py.h5o.open(group.id, raw))
+            return h5py.h5o.open(group.id, raw)
         names, base, followed = [name], group, 0
         while names:
             first = names.pop(0)
@@ -182,12 +183,13 @@ class _Reader:
         if followed:
             message = "it is a link to another place of the file, which repair writes out"
             self.report("soft_link", shown(where), "note", message)
-        return base
+        return base.id
 
-    def _dataset(self, data: h5py.Dataset, where: str) -> Value:
-        if data.shape is None:
+    def _dataset(self, data: h5py.h5d.DatasetID, where: str) -> Value:
+        space = data.get_space()
+        if space.get_simple_extent_type() == h5py.h5s.NULL:
             return Value((), "empty", why="it is empty")
-        shape, kind = tuple(int(n) for n in data.shape), data.dtype
+        shape, kind = tuple(space.get_simple_extent_dims()), data.dtype
         text = h5py.check_string_dtype(kind)
         value = Value(shape, "text" if text else str(kind))
         if not text and (kind.kind not in "biufc" or kind.subdtype is not None):
@@ -195,7 +197,8 @@ class _Reader:
             return value
         try:
             size = self._allowance.granted(data, shape, max(kind.itemsize, 16 if text else 1))
-            value.data = text_of(data, self._allowance) if text else numbers_of(data)
+            held = values_of(data, shape)
+            value.data = strings_of(held, self._allowance) if text else held
             self._allowance.spend(size)
         except Refused as refused:
             self.report(refused.rule, shown(where), refused.severity, str(refused), refused.hint)
@@ -204,13 +207,6 @@ class _Reader:
         return value
 
 
-def _address(held: h5py.Group) -> int:
+def _address(held: h5py.h5g.GroupID) -> int:
     """Where an object lies in the file: the same under each of its names."""
-    return int(h5py.h5o.get_info(held.id).addr)
-
-
-def _object(held: Any) -> Any:
-    """What h5py makes of an opened object; one that is neither a dataset nor a group stays as it is."""
-    if isinstance(held, h5py.h5d.DatasetID):
-        return h5py.Dataset(held)
-    return h5py.Group(held) if isinstance(held, h5py.h5g.GroupID) else held
+    return int(h5py.h5o.get_info(held).addr)

@@ -10,7 +10,8 @@ import numpy as np
 
 from spikec.errors import GraphError
 from spikec.ir.delays import Steps
-from spikec.ir.types import TIMESTEPS_MAX, Schedule
+from spikec.ir.limits import LIMITS
+from spikec.ir.types import Schedule
 
 KEY = "spikec"
 SCHEMA = "spikec.nir/1"
@@ -90,7 +91,7 @@ def _is_delay(item: Any) -> bool:
 
 
 def _is_steps(value: Any, low: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= TIMESTEPS_MAX
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= LIMITS["graph"]["delays"].high
 
 
 def list_of(metadata: dict[str, Any], key: str) -> list[str]:

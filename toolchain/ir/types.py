@@ -13,7 +13,7 @@ Int64 = npt.NDArray[np.int64]
 Schedule = Literal["pipelined", "layerwise"]
 
 #: Most steps a network may run.
-TIMESTEPS_MAX = 2**20
+TIMESTEPS_MAX = 2**15
 #: Membranes and accumulators of the generic target: 24-bit two's complement.
 MEMBRANE_MAX = 2**23 - 1
 

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 from spikec.analysis.ranges import Ranges
-from spikec.errors import DataError
+from spikec.errors import DataError, RangeError
 from spikec.ir.coding import InputNode
 from spikec.ir.graph import IntegerGraph, Population
+from spikec.ir.integers import ADDABLE, magnitude
 from spikec.ir.operations import Affine, Synapse
 from spikec.ir.outputs import classes_of
 from spikec.ir.types import Int64
@@ -91,11 +92,14 @@ def early_exit_of(graph: IntegerGraph, ranges: Ranges, option: str | float | Non
 def _gain(graph: IntegerGraph, ranges: Ranges, *, on: bool) -> Int64:
     """int64 [p, o]: the most that one step, with image and biases or without, adds to v_o - v_p."""
     size = graph.readout.v_init.size
-    gain = np.zeros((size, size), np.int64)
+    gain, reach = np.zeros((size, size), np.int64), 0
     for name in graph.readout.sources:
         node = graph.nodes[name]
         if isinstance(node, Affine):
             sources = [_sent(graph, ranges, source, on=on) for source in node.sources]
+            most = sum(max(map(magnitude, ends)) for ends in sources)
+            reach += 2 * (magnitude(node.weight) * most * node.weight.shape[1] + magnitude(node.bias))
+            _countable(graph, reach)
             low, high = (np.sum(ends, axis=0).reshape(-1) for ends in zip(*sources, strict=True))
             bias = node.bias if on else np.zeros_like(node.bias)
             for p in range(size):
@@ -103,8 +107,17 @@ def _gain(graph: IntegerGraph, ranges: Ranges, *, on: bool) -> Int64:
                 gain[p] += np.maximum(difference * low, difference * high).sum(axis=1) + bias - bias[p]
         else:
             low, high = (end.reshape(-1) for end in _sent(graph, ranges, name, on=on))
+            reach += 2 * max(magnitude(low), magnitude(high))
+            _countable(graph, reach)
             gain += high[None, :] - low[:, None]
     return gain
+
+
+def _countable(graph: IntegerGraph, reach: int) -> None:
+    """Raise ``RangeError`` where int64 might not hold what a class gains in all steps, ``reach`` at most in each."""
+    total = reach * (graph.timesteps + graph.drain)
+    if total >= ADDABLE:
+        raise RangeError(f"early_exit: a class may gain {total:.3g} in all steps, beyond 63 bits; leave early_exit out")
 
 
 def _sent(graph: IntegerGraph, ranges: Ranges, name: str, *, on: bool) -> tuple[Int64, Int64]:

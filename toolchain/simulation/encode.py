@@ -12,7 +12,10 @@ import torch
 from spikec.errors import DataError
 from spikec.ir.coding import InputNode, rounded
 from spikec.ir.input_statistics import CodedInput, code
-from spikec.ir.types import TIMESTEPS_MAX, Int64, lifted
+from spikec.ir.types import Int64, lifted
+
+#: Most frames of a sequence. Files hold networks of fewer steps; how long a sequence is, its data say.
+_STEPS_MAX = 2**20
 
 
 def as_images(node: InputNode, images: npt.ArrayLike | torch.Tensor) -> npt.NDArray[np.floating[Any]]:
@@ -71,8 +74,8 @@ def as_sequences(node: InputNode, sequences: Any) -> tuple[npt.NDArray[np.floati
         if len(array) == 0:
             raise DataError(f"sequence {number} has no steps")
     lengths = np.array([len(array) for array in arrays], dtype=np.int64)
-    if lengths.max() > TIMESTEPS_MAX:
-        raise DataError(f"sequence {lengths.argmax()} has {lengths.max()} steps; the most is {TIMESTEPS_MAX}")
+    if lengths.max() > _STEPS_MAX:
+        raise DataError(f"sequence {lengths.argmax()} has {lengths.max()} steps; the most is {_STEPS_MAX}")
     whole = np.zeros((len(arrays), int(lengths.max()), *node.shape), np.result_type(*arrays, np.float32))
     for row, array in zip(whole, arrays, strict=True):
         row[: len(array)] = array

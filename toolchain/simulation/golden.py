@@ -27,6 +27,7 @@ from spikec.ir.kinds import Kind
 from spikec.ir.leak import Leak
 from spikec.ir.profile.decode import as_integer
 from spikec.ir.types import Int64
+from spikec.memory import require_memory
 from spikec.simulation.collect import Collector
 from spikec.simulation.early_exit import EarlyExit, early_exit_of
 from spikec.simulation.emission import Result
@@ -174,7 +175,9 @@ class GoldenModel:
         started = time.perf_counter()
         threads = None if threads is None else int(threads)  # numbers of numpy may be too narrow to count in
         cut = rule is not None or lengths is not None
-        affordable = parse_memory(memory) // self._bytes_per_image(cut or record is not None)
+        per_image = self._bytes_per_image(cut or record is not None)
+        require_memory("one image", per_image, "use fewer steps, or smaller maps")
+        affordable = parse_memory(memory) // per_image
         size = int(batch or 0) or max(1, min(_LARGEST_BATCH, affordable))
         stream, total = _batches(self._graph, images)
         collector = Collector(self._graph, total, spikes=record is not None, counts=counts)

@@ -36,7 +36,7 @@ from spikec.conversion.to_spiking import as_images
 from spikec.errors import ConversionError, DataError, InputWarning
 from spikec.ir.coding import InputRange
 from spikec.ir.profile.hashes import content_sha256
-from spikec.ir.types import Shape, lifted
+from spikec.ir.types import TIMESTEPS_MAX, Shape, lifted
 
 VInit = Literal["half", "zero"]
 _KNOWN = (nir.Input, nir.Output, *LINEAR, nir.IF, nir.I)
@@ -72,7 +72,7 @@ def import_nir(
         raise ConversionError(f"reset must be 'subtract', not {reset!r}: the integer neurons know no other reset")
     if v_init not in ("half", "zero"):
         raise ConversionError(f"v_init must be 'half' or 'zero', not {v_init!r}")
-    timesteps = whole_number("timesteps", timesteps, 1, 2**20)
+    timesteps = whole_number("timesteps", timesteps, 1, TIMESTEPS_MAX)
     if dt is not None and not (np.isfinite(dt) and dt > 0):
         raise ConversionError(f"dt must be a positive number, not {dt!r}")
     graph = opened(source)

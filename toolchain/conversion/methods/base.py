@@ -13,7 +13,7 @@ from spikec.conversion.neurons import NeuronSpec
 from spikec.conversion.per_layer import number_for, unmatched
 from spikec.errors import ConversionError
 from spikec.ir.kinds import Kind
-from spikec.ir.types import Schedule
+from spikec.ir.types import TIMESTEPS_MAX, Schedule
 
 #: ``static``: mean matching, layer after layer; ``tuned``: then gradient descent on the output.
 Offsets = Literal["static", "tuned"]
@@ -54,7 +54,7 @@ class Method:
     trains_spikes: ClassVar[type[Kind] | None] = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "timesteps", whole_number("timesteps", self.timesteps, 1, 2**20))
+        object.__setattr__(self, "timesteps", whole_number("timesteps", self.timesteps, 1, TIMESTEPS_MAX))
         if not isinstance(self.schedule, str) or self.schedule not in self.schedules:
             allowed = " or ".join(repr(s) for s in self.schedules)
             known = isinstance(self.schedule, str) and self.schedule in get_args(Schedule)

@@ -160,10 +160,10 @@ class Kind:
 
     @classmethod
     def widest(cls) -> Kind:
-        """The kind with the largest value that files may hold in each field that has no default (the lowest, where
-        there is no upper bound). It serves statements about a kind as such."""
+        """The kind with the largest value that files may hold in each field that has no default. It serves statements
+        about a kind as such."""
         needed = {name: about for name, about in cls.stored_fields().items() if about.default is None}
-        return cls(**{name: about.low if about.high is None else about.high for name, about in needed.items()})
+        return cls(**{name: about.high for name, about in needed.items()})
 
     def problems(self) -> Iterator[str]:
         """What is wrong with the fields, one phrase each."""

@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from spikec.ir.limits import INT32_MAX, Limit
+
 #: Largest whole number a field of a kind may hold.
 LARGEST = 2**15 - 1
 #: The key of every population for the most spikes in a step; kinds that have no such field write 1.
@@ -28,7 +30,7 @@ class Stored:
     title: str
     per: Literal["population", "neuron"]
     low: int
-    high: int | None = None
+    high: int = INT32_MAX
     default: int | None = None
     requirement: str | None = None
 
@@ -39,16 +41,18 @@ class Stored:
             whole = value.dtype.kind in "iu" and value.size > 0
         if not whole:
             return f"{self.title} must be {'' if self.per == 'neuron' else 'a '}{self._allowed()}, not {value!r}"
-        if int(np.min(value)) >= self.low and (self.high is None or int(np.max(value)) <= self.high):
+        if self.limit.holds(value):
             return None
         if self.per == "neuron":
-            end = f"at least {self.low}" if self.high is None else f"between {self.low} and {self.high}"
-            return f"{self.title} must be {end}"
-        return f"{self.title} is {value}, it must be between {self.low} and {self.high}"
+            return f"{self.title} must be {self.limit}"
+        return f"{self.title} is {value}, it must be {self.limit}"
+
+    @property
+    def limit(self) -> Limit:
+        return Limit(self.low, self.high)
 
     def _allowed(self) -> str:
-        span = f"of at least {self.low}" if self.high is None else f"between {self.low} and {self.high}"
-        return f"whole number{'s' if self.per == 'neuron' else ''} {span}"
+        return f"whole number{'s' if self.per == 'neuron' else ''} {self.limit}"
 
 
 def stored(
@@ -58,7 +62,7 @@ def stored(
     title: str,
     per: Literal["population", "neuron"] = "population",
     low: int = 1,
-    high: int | None = None,
+    high: int = INT32_MAX,
     default: int | None = None,
     requirement: str | None = None,
 ) -> Any:

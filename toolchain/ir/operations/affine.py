@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import nir
 import numpy as np
 
+from spikec.ir.limits import LIMITS
 from spikec.ir.metadata import KEY, int_of, metadata_of
 from spikec.ir.operations.base import Mask, Synapse, register
 from spikec.ir.operations.boxes import Box, volume, whole
@@ -35,6 +36,7 @@ class Affine(Synapse):
     exact: ClassVar[tuple[str, ...]] = ("bias", "weight")
     word: ClassVar[str] = "affine"
     op: ClassVar[str] = "affine"
+    keys: ClassVar[tuple[str, ...]] = (*Synapse.keys, "sparse")
     shares_weights: ClassVar[bool] = False
 
     @property
@@ -104,7 +106,7 @@ class Affine(Synapse):
     def problems(cls, node: Any, typed: bool) -> Iterator[str]:
         if np.ndim(node.weight) != 2 or np.shape(node.bias) != np.shape(node.weight)[:1]:
             yield f"weight {np.shape(node.weight)} and bias {np.shape(node.bias)} do not form an affine map"
-        if int_of(metadata_of(node), "sparse", 0) not in (0, 1):
+        if not LIMITS["Affine"]["sparse"].holds(int_of(metadata_of(node), "sparse", 0)):
             yield "metadata 'sparse' must be 0 or 1"
 
     @property

@@ -10,6 +10,7 @@ import nir
 import numpy as np
 
 from spikec.errors import MissingImplementation, RangeError
+from spikec.ir.integers import VALUE_MAX, magnitude
 from spikec.ir.metadata import metadata_of, text_of
 from spikec.ir.operations.boxes import Box
 from spikec.ir.operations.exact import exact_floats
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 Mask = Int64
 _FLOAT32_EXACT = 2.0**24
 _FLOAT64_EXACT = 2.0**53
-_INT64_SAFE = 2.0**61
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Operation:
 
     - ``nir_node``: the NIR node that holds it; ``hashed``: fields of that node which the content hash covers;
       ``exact``: those that hold whole numbers as floats; ``variant``: where another operation has the same NIR node,
-      the text in the metadata field ``op`` that tells them apart;
+      the text in the metadata field ``op`` that tells them apart; ``keys``: what else its metadata may hold;
     - ``word`` for it in reports;
     - ``adds``: whether its outputs are sums, which need an accumulator;
     - ``rearranges``: whether each output is one input, in another order or shape.
@@ -49,6 +49,7 @@ class Operation:
 
     nir_node: ClassVar[type]
     variant: ClassVar[str] = ""
+    keys: ClassVar[tuple[str, ...]] = ()
     hashed: ClassVar[tuple[str, ...]]
     exact: ClassVar[tuple[str, ...]]
     word: ClassVar[str]
@@ -71,7 +72,8 @@ class Operation:
 
     def interval(self, low: Int64, high: Int64) -> tuple[Int64, Int64, int]:
         """Lowest and highest output without bias over all inputs from ``low`` to ``high``, int64 of the shapes, and a
-        bound on the magnitude of any partial sum. Raises ``RangeError`` beyond 62 bits."""
+        bound on the magnitude of any partial sum. Inputs are within 62 bits; raises ``RangeError`` for outputs that
+        are not."""
         raise self._lacks("interval")
 
     def pull_back(self, after: Int64, mask: Mask | None = None) -> Int64:
@@ -147,6 +149,8 @@ class Linear(Operation):
         if not centre.any() and not width.any():
             zero = np.zeros(self.output_shape, np.int64)
             return zero, zero, 0
+        if isinstance(self, Synapse) and magnitude(self.weight) > VALUE_MAX:
+            raise RangeError(f"{self.name}: a weight reaches {magnitude(self.weight)}, beyond 62 bits")
         weight = torch.from_numpy(self.weight) if isinstance(self, Synapse) else None
         size = None if weight is None else weight.abs()
 
@@ -162,7 +166,7 @@ class Linear(Operation):
             narrow = torch.float64
             bound = apply(largest, size, narrow)
         doubled = float(bound.max())
-        if doubled >= 2 * _INT64_SAFE:
+        if doubled >= 2.0 * VALUE_MAX:
             raise RangeError(
                 f"{self.name}: a sum may reach {doubled / 2:.3g}, beyond 62 bits; use smaller weights or biases"
             )
@@ -190,6 +194,7 @@ class Synapse(Linear):
     bias: Int64
 
     op: ClassVar[str]
+    keys: ClassVar[tuple[str, ...]] = ("weight_int", "bias_int", "weight_exp")
     shares_weights: ClassVar[bool]
     adds: ClassVar[bool] = True
     rearranges: ClassVar[bool] = False

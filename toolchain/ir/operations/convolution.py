@@ -47,6 +47,7 @@ class Convolution(Synapse):
     exact: ClassVar[tuple[str, ...]] = ("bias", "weight")
     word: ClassVar[str] = "convolution"
     op: ClassVar[str] = "conv2d"
+    keys: ClassVar[tuple[str, ...]] = (*Synapse.keys, "groups", "margin")
     shares_weights: ClassVar[bool] = True
 
     def apply(self, x: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -232,8 +233,6 @@ class Convolution(Synapse):
         declared = (dense.shape[1], *(int(n) for n in np.asarray(node.input_shape).reshape(-1)))
         if declared != shape:
             raise misfit(name, f"expects {declared}, its source has shape {shape}")
-        if min(*stride, *dilation) < 1 or min(padding) < 0:
-            raise misfit(name, "stride and dilation must be at least 1, padding at least 0")
         output = cls.convolved(shape, dense.shape[0], dense.shape[2:], stride, padding, dilation)
         if min(output[1:]) < 1:
             raise misfit(name, f"the kernel is larger than its padded input {shape}")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from spikec.errors import GraphError
+from spikec.ir.limits import Limit
+from spikec.ir.metadata import shown
 from spikec.ir.types import Int64, Shape
 
 
@@ -27,10 +30,17 @@ def pair(value: Any) -> tuple[int, int]:
     return int(first), int(second)
 
 
-def whole_numbers(value: Any, low: int, sizes: tuple[int, ...] = (1, 2)) -> bool:
-    """Whether ``value`` holds integers of at least ``low``, as many as one of ``sizes``."""
+def whole_numbers(value: Any, limit: Limit, sizes: tuple[int, ...] = (1, 2)) -> bool:
+    """Whether ``value`` holds integers within ``limit``, as many as one of ``sizes``."""
     array = np.asarray(value)
-    return array.dtype.kind in "iu" and array.ndim <= 1 and array.size in sizes and bool((array >= low).all())
+    return array.dtype.kind in "iu" and array.ndim <= 1 and array.size in sizes and limit.holds(array)
+
+
+def misfits(node: Any, limits: dict[str, Limit], *names: str) -> Iterator[str]:
+    """Fields of a NIR node that are no one or two integers within their limit, a sentence each."""
+    for name in names:
+        if not whole_numbers(getattr(node, name), limits[name]):
+            yield f"{name} must be one or two integers {limits[name]}, not {shown(getattr(node, name))}"
 
 
 def span(values: Int64) -> str:

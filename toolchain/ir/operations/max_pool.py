@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import nir
 import numpy as np
 
+from spikec.ir.integers import magnitude
+from spikec.ir.limits import LIMITS
 from spikec.ir.metadata import KEY, int_of, metadata_of
 from spikec.ir.operations.base import Mask, Operation, register
 from spikec.ir.operations.boxes import Box
-from spikec.ir.operations.fields import misfit, pair, shown_pair, whole_numbers
+from spikec.ir.operations.fields import misfit, misfits, pair, shown_pair, whole_numbers
 from spikec.ir.operations.windows import output_size, positions
 from spikec.ir.types import Int64, Shape
 
@@ -22,8 +24,8 @@ if TYPE_CHECKING:
 
 Pair = tuple[int, int]
 
-#: The most places of all windows along an axis, and the largest number in the geometry, that a file may ask for.
-_PLACES_MAX, _NUMBER_MAX = 2**24, 2**31 - 1
+#: The most places of all windows along an axis that a file may ask for.
+_PLACES_MAX = 2**24
 
 
 @register
@@ -49,6 +51,7 @@ class MaxPool(Operation):
 
     nir_node: ClassVar[type] = nir.SumPool2d
     variant: ClassVar[str] = "max_pool"
+    keys: ClassVar[tuple[str, ...]] = ("output_size", "dilation", "adaptive")
     hashed: ClassVar[tuple[str, ...]] = ("kernel_size", "padding", "stride")
     exact: ClassVar[tuple[str, ...]] = ()
     word: ClassVar[str] = "max pool"
@@ -109,7 +112,7 @@ class MaxPool(Operation):
 
         lowest, highest = (torch.from_numpy(np.ascontiguousarray(end))[None] for end in (-low, high))
         least, most = -self.apply(lowest)[0].numpy(), self.apply(highest)[0].numpy()
-        return least, most, int(max(np.abs(least).max(initial=0), np.abs(most).max(initial=0)))
+        return least, most, max(magnitude(least), magnitude(most))
 
     def pull_back(self, after: Int64, mask: Mask | None = None) -> Int64:
         rows, columns = self._met
@@ -170,8 +173,6 @@ class MaxPool(Operation):
     def _listable(self) -> bool:
         """Whether the places of all windows can be written down: a file may hold any numbers."""
         sizes = zip(self.input_shape[1:], self.output_shape[1:], self.kernel, self.stride, self.padding, strict=True)
-        if max(*self.kernel, *self.stride, *self.padding, *self.dilation) > _NUMBER_MAX:
-            return False
         return all(n * k <= _PLACES_MAX and (self.adaptive or (n - 1) * s - p < x) for x, n, k, s, p in sizes)
 
     def _sound(self, axis: int) -> bool:
@@ -182,14 +183,12 @@ class MaxPool(Operation):
     @classmethod
     def problems(cls, node: Any, typed: bool) -> Iterator[str]:
         about = metadata_of(node)
-        if not all(
-            whole_numbers(value, low) for value, low in ((node.kernel_size, 1), (node.stride, 1), (node.padding, 0))
-        ):
-            yield "kernel_size, stride and padding must be one or two integers each"
+        limits = LIMITS["SumPool2d"]
+        yield from misfits(node, limits, "kernel_size", "stride", "padding")
         for key, needed in (("output_size", True), ("dilation", False)):
-            if (key in about or needed) and not whole_numbers(about.get(key), 1):
-                yield f"metadata {key!r} must be one or two integers"
-        if int_of(about, "adaptive", 0) not in (0, 1):
+            if (key in about or needed) and not whole_numbers(about.get(key), limits[key]):
+                yield f"metadata {key!r} must be one or two integers {limits[key]}"
+        if not limits["adaptive"].holds(int_of(about, "adaptive", 0)):
             yield "metadata 'adaptive' must be 0 or 1"
 
     @property

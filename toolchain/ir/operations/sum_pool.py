@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import nir
 import numpy as np
 
-from spikec.ir.metadata import KEY, metadata_of, shown, text_of
+from spikec.ir.limits import LIMITS
+from spikec.ir.metadata import KEY, int_of, metadata_of, shown, text_of
 from spikec.ir.operations.base import Linear, Mask, register
 from spikec.ir.operations.boxes import Box
-from spikec.ir.operations.fields import misfit, pair, whole_numbers
+from spikec.ir.operations.fields import misfit, misfits, pair
 from spikec.ir.operations.windows import output_size
 from spikec.ir.types import Int64, Shape
 
@@ -29,6 +30,7 @@ class SumPool(Linear):
     stride: tuple[int, int]
 
     nir_node: ClassVar[type] = nir.SumPool2d
+    keys: ClassVar[tuple[str, ...]] = ("origin", "folded_divisor")
     hashed: ClassVar[tuple[str, ...]] = ("kernel_size", "padding", "stride")
     exact: ClassVar[tuple[str, ...]] = ()
     word: ClassVar[str] = "sum pool"
@@ -91,11 +93,15 @@ class SumPool(Linear):
     def problems(cls, node: Any, typed: bool) -> Iterator[str]:
         if op := text_of(metadata_of(node), "op"):
             yield f"op is {shown(op)}: a pool is a sum, which has none, or of another kind that this version knows"
-        if not all(
-            whole_numbers(value, low) for value, low in ((node.kernel_size, 1), (node.stride, 1), (node.padding, 0))
-        ):
-            yield "kernel_size, stride and padding must be one or two integers each"
-        elif np.any(node.padding) or np.any(np.asarray(node.kernel_size) != np.asarray(node.stride)):
+        limits = LIMITS["SumPool2d"]
+        divisor = int_of(metadata_of(node), "folded_divisor", 1)
+        if not limits["folded_divisor"].holds(divisor):
+            yield f"folded_divisor is {divisor}, it must be {limits['folded_divisor']}"
+        wrong = list(misfits(node, limits, "kernel_size", "stride", "padding"))
+        yield from wrong
+        if wrong:
+            return
+        if np.any(node.padding) or np.any(np.asarray(node.kernel_size) != np.asarray(node.stride)):
             yield "a sum pool has no padding and a stride equal to its kernel"
 
     @property

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import nir
 import numpy as np
 
+from spikec.ir.limits import LIMITS
 from spikec.ir.metadata import KEY, metadata_of
 from spikec.ir.operations.base import register
 from spikec.ir.operations.boxes import Box
@@ -28,6 +29,7 @@ class Unflatten(Reshaping):
     """
 
     variant: ClassVar[str] = "unflatten"
+    keys: ClassVar[tuple[str, ...]] = ("output_size",)
     word: ClassVar[str] = "unflatten"
 
     def field(self, box: Box) -> Box:
@@ -54,8 +56,9 @@ class Unflatten(Reshaping):
     @classmethod
     def problems(cls, node: Any, typed: bool) -> Iterator[str]:
         yield from super().problems(node, typed)
-        if not whole_numbers(metadata_of(node).get("output_size"), 1, (3,)):
-            yield "output_size must be three positive integers: channels, rows, columns"
+        limit = LIMITS["Flatten"]["output_size"]
+        if not whole_numbers(metadata_of(node).get("output_size"), limit, (3,)):
+            yield f"output_size must be three integers {limit}: channels, rows, columns"
 
     @property
     def passes_type_check(self) -> bool:

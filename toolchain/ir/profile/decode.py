@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any, cast
 
 import nir
@@ -15,6 +16,7 @@ from spikec.ir.input_statistics import InputStatistics
 from spikec.ir.kinds import Maximum
 from spikec.ir.kinds.reading import full, kind_of
 from spikec.ir.leak import UNIT, Leak
+from spikec.ir.limits import LIMITS, VALUES_MAX
 from spikec.ir.measured import Measured
 from spikec.ir.metadata import CALIBRATED, MEASURED, delays_of, float_of, int_of, metadata_of, text_of
 from spikec.ir.operations import MaxPool, operation_of
@@ -72,6 +74,9 @@ def decode(graph: nir.NIRGraph) -> IntegerGraph:
             nodes[name] = _decode_readout(name, node, ordered, shape, graph, outputs[name])
         else:
             nodes[name] = _decode_node(name, node, ordered, shape)
+        sent = math.prod(nodes[name].output_shape)
+        if sent > VALUES_MAX:
+            raise GraphError(f"{name}: {nodes[name].output_shape} are {sent} values; the most is {VALUES_MAX}")
     if problems:
         raise GraphError(_sentence(problems))
     info = {str(k): str(v) for k, v in json.loads(text_of(metadata, "info", "{}")).items()}
@@ -111,7 +116,7 @@ def _decode_readout(
     metadata, behind = metadata_of(node), metadata_of(graph.nodes[output])
     _same_shape(name, np.shape(node.r), shape)
     signal = int_of(behind, "signal", 0)
-    if signal not in (0, 1) or (signal and shape[1:2] != (1,)):
+    if not LIMITS["Output"]["signal"].holds(signal) or (signal and shape[1:2] != (1,)):
         raise GraphError(f"{output}: signal is {signal}; it may be 1 for maps of height one, whose shape is {shape}")
     return Readout(
         name=name,

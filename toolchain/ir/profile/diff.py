@@ -9,6 +9,7 @@ import nir
 import numpy as np
 
 from spikec.ir.graph import IntegerGraph, Node, Population, Readout
+from spikec.ir.integers import magnitude
 from spikec.ir.kinds import kinds
 from spikec.ir.leak import Leak
 from spikec.ir.profile.build import settings_of
@@ -48,9 +49,12 @@ def _changes(a: Node, b: Node) -> list[str]:
             if old.shape != new.shape:
                 changes.append(f"{name} shape {old.shape} -> {new.shape}")
             elif (old != new).any():
-                largest = np.abs(old - new).max()
-                by = f"{largest:.4g}" if old.dtype.kind == "f" else f"{largest:d}"
-                changes.append(f"{name}: {int((old != new).sum())} of {old.size} values differ, by up to {by}")
+                changed = old != new
+                if old.dtype.kind == "f":
+                    by = f"{np.abs(old - new).max():.4g}"
+                else:  # in Python integers: a difference of two int64 may not be one
+                    by = f"{magnitude(old[changed].astype(object) - new[changed]):d}"
+                changes.append(f"{name}: {int(changed.sum())} of {old.size} values differ, by up to {by}")
         elif isinstance(old, np.ndarray) or isinstance(new, np.ndarray):
             changes.append(f"{name} added" if old is None else f"{name} removed")
         elif old != new:

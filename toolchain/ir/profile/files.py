@@ -14,9 +14,9 @@ import numpy as np
 from spikec.errors import GraphError
 from spikec.hdf5.seal import sealed
 from spikec.ir.metadata import KEY, list_of, metadata_of, text_of
-from spikec.ir.profile.build import requirements
+from spikec.ir.profile.build import PRODUCER, requirements
 from spikec.ir.profile.decode import decode
-from spikec.ir.profile.hashes import content_sha256, metadata_sha256
+from spikec.ir.profile.hashes import CONTENT_KEY, HASH_KEY, content_sha256, metadata_sha256
 from spikec.ir.profile.reading import read_nir
 from spikec.whole_files import replacing
 
@@ -53,13 +53,13 @@ def save(graph: nir.NIRGraph, path: str | os.PathLike[str]) -> Path:
     needs = requirements(decode(graph))
     target = Path(path)
     canonical = _canonical(graph)
-    profile = {k: v for k, v in metadata_of(canonical).items() if k != "metadata_sha256"}
+    profile = {k: v for k, v in metadata_of(canonical).items() if k != HASH_KEY}
     listed = list_of(profile, "requires")
     if not set(needs) <= set(listed):
         profile["requires"] = json.dumps(sorted({*listed, *needs}))
     canonical.metadata = {**canonical.metadata, KEY: profile}
-    profile["content_sha256"] = content_sha256(canonical)
-    profile["metadata_sha256"] = metadata_sha256(canonical)
+    profile[CONTENT_KEY] = content_sha256(canonical)
+    profile[HASH_KEY] = metadata_sha256(canonical)
     return write_nir(canonical, target)
 
 
@@ -94,10 +94,16 @@ def load(path: str | os.PathLike[str]) -> nir.NIRGraph:
 
 
 def check_deployment(graph: nir.NIRGraph) -> None:
-    """Raises :class:`GraphError`, in one sentence, for a graph from a file that is foreign or was edited."""
-    stored = text_of(metadata_of(graph), "metadata_sha256")
+    """Raises :class:`GraphError`, in one sentence, for a graph from a file that is foreign or was edited. Files of ours
+    have both hashes; those of other writers may leave them out."""
+    metadata = metadata_of(graph)
+    stored = text_of(metadata, HASH_KEY)
     try:
         decode(graph)
+        missing = [key for key in (CONTENT_KEY, HASH_KEY) if not text_of(metadata, key)]
+        if missing and text_of(metadata, "producer") == PRODUCER:
+            lacks = f"it names {PRODUCER} as its producer and has no {' and no '.join(missing)}"
+            raise GraphError(f"not a sound spikec graph: {lacks}: it was changed after the file was written")
         if stored and stored != metadata_sha256(graph):  # other writers leave it out
             raise GraphError("not a sound spikec graph: metadata was changed after the file was written")
     except GraphError:

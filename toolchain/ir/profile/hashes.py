@@ -12,7 +12,8 @@ import numpy as np
 from spikec.ir.metadata import metadata_of
 from spikec.ir.operations import OPERATIONS
 
-HASH_KEY = "metadata_sha256"
+#: Where the hash of the nodes, and that of the metadata, are kept.
+CONTENT_KEY, HASH_KEY = "content_sha256", "metadata_sha256"
 
 #: Numeric fields of neurons that the content hash covers.
 _OF_NEURONS = ("r", "tau_mem", "tau_syn", "threshold", "v_leak", "v_reset", "v_threshold", "w_in")

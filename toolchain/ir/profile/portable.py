@@ -20,6 +20,7 @@ import numpy.typing as npt
 from spikec.errors import GraphError
 from spikec.implementations import Implementations
 from spikec.ir.graph import IntegerGraph
+from spikec.ir.integers import magnitude
 from spikec.ir.kinds import IF, Kind
 from spikec.ir.metadata import INPUT, KEY, TYPE_CHECK_OFF
 from spikec.ir.operations import MaxPool, Unflatten
@@ -104,7 +105,7 @@ def _check(graph: IntegerGraph) -> None:
     if graph.schedule != "pipelined":
         raise GraphError(f"plain NIR has no {graph.schedule} schedule; a portable file needs schedule pipelined")
     for population in graph.populations:
-        reach = int(np.abs(population.v_init).max())
+        reach = magnitude(population.v_init)
         if reach >= _HALVES:
             raise GraphError(f"{population.name}: v_init reaches {reach}; float32 holds halves below 2^23 only")
 

@@ -22,6 +22,7 @@ from spikec.ir.delays import least
 from spikec.ir.kinds import Kind, Maximum, Timing, kinds
 from spikec.ir.kinds.reading import kind_of
 from spikec.ir.kinds.together import facts_problems, sequence_problems, settings_problems
+from spikec.ir.limits import LIMITS
 from spikec.ir.metadata import (
     DELAYS,
     INPUT,
@@ -39,9 +40,10 @@ from spikec.ir.metadata import (
 )
 from spikec.ir.operations import operation_of
 from spikec.ir.operations.fields import whole_numbers
-from spikec.ir.profile.hashes import content_sha256
-from spikec.ir.types import TIMESTEPS_MAX, Schedule, Shape
+from spikec.ir.profile.hashes import CONTENT_KEY, content_sha256
+from spikec.ir.types import Schedule, Shape
 
+_LIMITS = LIMITS["graph"]
 _NAME = re.compile(r"[A-Za-z0-9_.]+")
 #: Nodes beside the operations.
 _NODES = (nir.Input, nir.IF, nir.CubaLIF, nir.Threshold, nir.I, nir.CubaLI, nir.Output)
@@ -82,10 +84,9 @@ def graph_fields(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
         yield "", f"numeric is {shown(text_of(metadata, 'numeric'))}, only 'int' can be executed"
     if text_of(metadata, "schedule", "pipelined") not in SCHEDULES:
         yield "", f"schedule {shown(text_of(metadata, 'schedule'))} is none of {', '.join(SCHEDULES)}"
-    if not 1 <= int_of(metadata, "timesteps", 1) <= TIMESTEPS_MAX:
-        yield "", f"timesteps is {int_of(metadata, 'timesteps', 1)}, it must be between 1 and {TIMESTEPS_MAX}"
-    if int_of(metadata, "drain", 0) < 0:
-        yield "", f"drain is {int_of(metadata, 'drain', 0)}, it must not be negative"
+    for key, absent in (("timesteps", 1), ("drain", 0)):
+        if not _LIMITS[key].holds(steps := int_of(metadata, key, absent)):
+            yield "", f"{key} is {steps}, it must be {_LIMITS[key]}"
     try:
         info = json.loads(text_of(metadata, "info", "{}"))
     except json.JSONDecodeError:
@@ -165,7 +166,9 @@ def delays(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
         elif not isinstance(node, _NEURONS) and not timed:
             yield source, f"the edge to {target} is in {DELAYS}; only spikes and sequences are delayed"
         elif not isinstance(steps := found[source, target], int):
-            if isinstance(node, nir.Input) and not whole_numbers(node.input_type.get("input"), 1, (1, 3)):
+            if isinstance(node, nir.Input) and not whole_numbers(
+                node.input_type.get("input"), LIMITS["Input"]["shape"], (1, 3)
+            ):
                 continue  # another rule reports it
             senders = math.prod(sent_shape(node))
             if len(steps) != senders:
@@ -256,7 +259,7 @@ def combinations(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
     populations = [node for node in graph.nodes.values() if isinstance(node, _NEURONS)]
     named = {text_of(metadata_of(node), "kind") for node in populations}
     drain = int_of(metadata, "drain", 0)
-    if schedule not in SCHEDULES or not 1 <= steps <= TIMESTEPS_MAX or drain < 0:
+    if schedule not in SCHEDULES or not (_LIMITS["timesteps"].holds(steps) and _LIMITS["drain"].holds(drain)):
         return  # other rules report these
     found = {known[name] for name in named if name in known}
     yield from (("", problem) for problem in settings_problems(found, cast(Schedule, schedule), steps, drain))
@@ -280,6 +283,6 @@ def _readable(populations: list[nir.IF | nir.CubaLIF]) -> Iterator[Kind]:
 
 def fresh_hash(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
     """``content_sha256`` is the hash of what the nodes hold."""
-    stored = text_of(metadata_of(graph), "content_sha256")
+    stored = text_of(metadata_of(graph), CONTENT_KEY)
     if stored and stored != content_sha256(graph):
         yield "", "content_sha256 does not match: nodes or edges were changed after the graph was built"

@@ -11,11 +11,12 @@ import numpy as np
 from spikec.errors import GraphError
 from spikec.ir.kinds import CubaLIF
 from spikec.ir.leak import UNIT, Leak
+from spikec.ir.limits import LIMITS
 from spikec.ir.metadata import float_of, int_of, metadata_of, shown, text_of
 from spikec.ir.profile.rules_nodes import kind_fields, scale, state
 from spikec.ir.types import Shape
 
-_EXACT = 2**24
+_THETA = LIMITS["CubaLIF"]["v_threshold_int"]
 
 
 def leaky(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
@@ -41,8 +42,8 @@ def _population(name: str, node: nir.CubaLIF) -> Iterator[tuple[str, str]]:
     threshold = np.asarray(node.v_threshold)
     if threshold.dtype.kind not in "iuf" or not np.isfinite(threshold).all() or (threshold % UNIT != 0).any():
         yield name, f"thresholds must be whole multiples of {UNIT}"
-    elif threshold.size and (threshold.min() < UNIT or threshold.max() > _EXACT):
-        yield name, f"thresholds must be between {UNIT} and 2^24"
+    elif not _THETA.holds(threshold // UNIT):
+        yield name, f"thresholds must be between {UNIT * _THETA.low} and {UNIT * _THETA.high}"
     elif "v_threshold_int" in metadata:
         stored = np.asarray(metadata["v_threshold_int"]).astype(np.float64)
         if stored.size not in (1, threshold.size) or (UNIT * stored.reshape(-1) != threshold.reshape(-1)).any():

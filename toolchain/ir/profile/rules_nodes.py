@@ -5,6 +5,7 @@ A rule yields (node, message) per violation, as in ``rules_graph``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,12 +15,11 @@ import numpy as np
 from spikec.ir.coding import ENCODINGS, INPUT_TYPES
 from spikec.ir.graph import DECODES
 from spikec.ir.kinds import MAX_SPIKES, CubaLIF, Kind, Maximum, kinds
+from spikec.ir.limits import FLOAT32_EXACT, LIMITS
 from spikec.ir.metadata import INPUT, TYPE_CHECK_OFF, float_of, int_of, list_of, metadata_of, shown, text_of
 from spikec.ir.operations import Synapse, operation_of
 from spikec.ir.operations.fields import whole_numbers
 from spikec.ir.types import Shape
-
-_EXACT = 2**24
 
 
 def _arrays(node: nir.NIRNode) -> Iterator[tuple[str, Any]]:
@@ -37,13 +37,16 @@ def exact_integers(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
         for field, array in _arrays(node):
             if array.dtype.kind not in "iuf":
                 yield name, f"{field} holds {array.dtype}, not numbers"
-            elif not np.isfinite(array).all() or not (array == np.rint(array)).all():
+            elif not array.size:
+                continue
+            elif not (
+                math.isfinite(low := array.min())  # neither end is finite where some value is not a number
+                and math.isfinite(high := array.max())
+                and (array == np.rint(array)).all()
+            ):
                 yield name, f"{field} holds values that are not integers"
-            elif array.size and np.abs(array).max() > _EXACT:
-                yield (
-                    name,
-                    f"{field} reaches {np.abs(array).max():.0f}, beyond the exact range of float32 (2^24)",
-                )
+            elif (largest := max(int(high), -int(low))) > FLOAT32_EXACT:
+                yield name, f"{field} reaches {largest}, beyond the exact range of float32 (2^24)"
 
 
 def redundant(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
@@ -53,13 +56,24 @@ def redundant(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
         operation = operation_of(node)
         if operation is not None and issubclass(operation, Synapse):
             exponent = int_of(metadata, "weight_exp", 0)
-            if not 0 <= exponent <= 16:
-                yield name, f"weight_exp is {exponent}, it must be between 0 and 16"
+            limit = LIMITS["Conv2d"]["weight_exp"]
+            if not limit.holds(exponent):
+                yield name, f"weight_exp is {exponent}, it must be {limit}"
                 continue
+            if "weight_int" not in metadata and (off := _off_grid(node.weight, exponent)):
+                yield name, f"{off} of {np.size(node.weight)} weights are no multiples of 2^{exponent} (weight_exp)"
             yield from _equal(name, "weight", node.weight, metadata, "weight_int", np.int8, 2**exponent)
             yield from _equal(name, "bias", node.bias, metadata, "bias_int", np.int32, 1)
         elif isinstance(node, nir.IF):
             yield from _equal(name, "v_threshold", node.v_threshold, metadata, "v_threshold_int", np.int32, 1)
+
+
+def _off_grid(weight: Any, exponent: int) -> int:
+    """Weights that are no multiples of 2^exponent; 0 for what are no whole numbers, which another rule reports."""
+    values = np.asarray(weight)
+    if not exponent or values.dtype.kind not in "iuf" or not np.isfinite(values).all():
+        return 0
+    return int(np.count_nonzero(np.fmod(values, 2**exponent)))
 
 
 def _equal(
@@ -195,10 +209,12 @@ def input_output(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
             yield INPUT, f"dtype {shown(text_of(metadata, 'dtype'))} is neither int8 nor uint8"
         if float_of(metadata, "scale") <= 0:
             yield INPUT, "scale must be positive"
-        if "limit" in metadata and not 1 <= int_of(metadata, "limit", 0) <= 255:
-            yield INPUT, f"limit is {int_of(metadata, 'limit', 0)}, it must be between 1 and 255"
-        if not whole_numbers(node.input_type.get("input"), 1, (1, 3)):
-            yield INPUT, "shape must be one integer (features) or three (channels, rows, columns)"
+        limits = LIMITS["Input"]
+        if "limit" in metadata and not limits["limit"].holds(most := int_of(metadata, "limit", 0)):
+            yield INPUT, f"limit is {most}, it must be {limits['limit']}"
+        if not whole_numbers(node.input_type.get("input"), limits["shape"], (1, 3)):
+            many = "one integer (features) or three (channels, rows, columns)"
+            yield INPUT, f"shape must be {many} {limits['shape']}"
     public: dict[str, str] = {}
     for name, node in graph.nodes.items():
         if not isinstance(node, nir.Output):

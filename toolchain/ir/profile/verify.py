@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import nir
 
 from spikec.errors import GraphError
-from spikec.ir.profile import rules_graph, rules_leaky, rules_nodes
+from spikec.ir.profile import rules_graph, rules_keys, rules_leaky, rules_nodes
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ Rule = Callable[[nir.NIRGraph], Iterator[tuple[str, str]]]
 
 RULES: tuple[Rule, ...] = (
     rules_graph.schema,
+    rules_keys.known_keys,
     rules_graph.graph_fields,
     rules_graph.names,
     rules_graph.edges,

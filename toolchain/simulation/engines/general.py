@@ -15,6 +15,7 @@ from spikec.analysis.ranges import Ranges
 from spikec.errors import GraphError, RangeError
 from spikec.ir.coding import InputNode
 from spikec.ir.graph import Delayed, IntegerGraph, Node, Population, Readout
+from spikec.ir.integers import VALUE_MAX
 from spikec.ir.operations import Operation
 from spikec.ir.walks import groups
 from spikec.simulation.emission import Emission, Result
@@ -230,7 +231,7 @@ def _dtype(node: Node, ranges: Ranges) -> torch.dtype:
         return torch.float32
     if magnitude < 2**53:
         return torch.float64
-    if magnitude < 2**61:
+    if magnitude <= VALUE_MAX:
         return torch.int64
     raise RangeError(f"{node.name}: a value may reach {magnitude}, beyond 62 bits; use fewer steps or smaller weights")
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from spikec.ir.graph import IntegerGraph, Population
+from spikec.ir.integers import magnitude
 from spikec.ir.operations import Synapse
 from spikec.ir.types import Int64
 from spikec.simulation.kernels.int8 import U8_MAX, Int8Synapse, channels_last, clipped, exact_synapse
@@ -115,7 +116,7 @@ def stage_of(
     channels = [channel for channel in map(_per_channel, starts) if channel is not None]
     bias = np.sum([s.bias for s in synapses], axis=0)
     in_kernel = len(synapses) == 1 and len(channels) == len(starts)
-    largest = max(int(np.abs(start).max()) for start in starts) + max(times) * int(np.abs(bias).max())
+    largest = max(map(magnitude, starts)) + max(times) * magnitude(bias)
     monotone = len(synapses) == 1 and not membranes
     sums = int(theta.max()) * (top + 1) + largest if monotone else sum(bounds[s.name] for s in synapses)
 

@@ -1,0 +1,34 @@
+"""How much memory there is, so that work which cannot fit is refused instead of ending the process."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from spikec.errors import RangeError
+
+#: Limits of the group a process runs in, as Linux says them: version 2, version 1.
+_GROUPS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+_UNKNOWN = 2**36  # where the system does not say
+
+
+def usable_memory() -> int:
+    """Bytes that this process may have: those of the machine, or fewer where its group is limited."""
+    try:
+        found = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    except (AttributeError, OSError, ValueError):
+        found = [_UNKNOWN]
+    for group in _GROUPS:
+        try:
+            found.append(int(group.read_text()))
+        except (OSError, ValueError):  # no such group, or "max"
+            continue
+    return min(found)
+
+
+def require_memory(what: str, needed: int, remedy: str) -> None:
+    """Raise ``RangeError`` where ``what`` needs more bytes than there are. ``remedy``: what makes it need fewer."""
+    there = usable_memory()
+    if needed > there:
+        sizes = f"{needed / 1e9:.3g} GB of memory, there are {there / 1e9:.3g} GB"
+        raise RangeError(f"{what} would need about {sizes}; {remedy}")
