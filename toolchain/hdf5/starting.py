@@ -1,7 +1,7 @@
 """Starts the process that reads files, hands it a file, and waits until it has ended.
 
-Where the system can fork, one process serves all files of this one and forks for each (3 ms); else each file gets a new
-process (0.2 s).
+Where the system can fork, one process serves all files of this one and forks for each (4 ms for an empty file);
+else each file gets a new process (0.16 s).
 """
 
 from __future__ import annotations
