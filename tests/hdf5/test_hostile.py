@@ -255,3 +255,18 @@ def test_what_is_no_regular_file(tmp_path, call):
             call(path)
         assert said in str(error.value)
         assert str(error.value).isprintable()
+
+
+@pytest.mark.parametrize("place", ["node/type", "node/edges", "node/nodes/fc/type", "node/nodes", "node"])
+@pytest.mark.parametrize("value", [np.zeros((3, 2)), np.array([["a", "b"]], dtype=object), "words", 3])
+def test_values_of_another_kind_in_every_place(tmp_path, place, value):
+    def change(file):
+        del file[place]
+        text = np.asarray(value).dtype.kind in "OU"
+        file.create_dataset(place, data=value, dtype=h5py.string_dtype() if text else None)
+
+    path = write(tmp_path / "net.nir", *lif_net(), change=change)
+    with pytest.raises(tc.GraphError) as error:
+        tc.load(path)
+    assert "\n" not in str(error.value)
+    assert str(path) in str(error.value)

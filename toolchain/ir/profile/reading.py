@@ -61,7 +61,8 @@ def _graph_of_tree(source: Path, tree: FileTree) -> nir.NIRGraph:
         entries = _entries(tree.node, "/node")
     except ValueError as error:
         raise GraphError(f"{source} cannot be read: {error}; export it again, or ask spikec nir doctor") from error
-    if entries.get("type") != "NIRGraph":
+    stated = entries.get("type")
+    if not isinstance(stated, str) or stated != "NIRGraph":
         raise GraphError(foreign)
     try:  # type_check: an argument of nir.read that some writers store; it means nothing in a file
         graph: nir.NIRGraph = nir.dict2NIRNode({**entries, "type_check": False})
