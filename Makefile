@@ -1,10 +1,12 @@
 # make demo    the main job on bundled data: convert, lower, verify in Lava, report
 # make test    all tests, on Python 3.10 with Lava
+# make test-c  the C target on hundreds of networks, and under sanitizers
 # make check   style, types, and which room may import which
 # make bench   speed of the golden model and of Lava; the energy model against published measurements
 # make interop deployment files in five other simulators, and NIR files of four other frameworks here: the same spikes
 #              or not (an environment for each)
 # make counts  counts of neurobench, sinabs, syops and keras-spiking against what `--as` says of them
+# make embedded  the generated C on emulated microcontrollers: results, flash, RAM, instructions
 # make sanafe  events, energy and time of a placed network against the simulator SANA-FE
 # The first call makes .venv (Python 3.10, everything installed); later calls start at once.
 
@@ -12,7 +14,7 @@ PYTHON := .venv/bin/python
 # Tests run side by side, on up to four cores.
 PARALLEL := -n auto --maxprocesses 4
 
-.PHONY: demo test check bench interop counts sanafe test-core
+.PHONY: demo test check bench interop counts embedded sanafe test-core test-c
 .DELETE_ON_ERROR:
 
 demo: .venv/.installed
@@ -40,12 +42,19 @@ interop: .venv/.installed
 counts: .venv/.installed
 	$(PYTHON) -m benchmarks.peer_counts
 
+embedded: .venv/.installed
+	$(PYTHON) -m benchmarks.c_embedded
+
 sanafe: .venv/.installed
 	$(PYTHON) -m benchmarks.sanafe_check
 
 # The core must also run on current Python, torch and numpy, where Lava cannot be installed.
 test-core: .venv-core/.installed
-	.venv-core/bin/python -m pytest -q $(PARALLEL) -m "not lava"
+	.venv-core/bin/python -m pytest -q $(PARALLEL) -m "not lava and not thorough"
+
+# Hundreds of networks in C against plain loops, and under sanitizers.
+test-c: .venv/.installed
+	$(PYTHON) -m pytest -q $(PARALLEL) -m thorough tests/c
 
 .venv/.installed: pyproject.toml constraints/py310-lava.txt
 	@.ci/environment .venv 3.10 constraints/py310-lava.txt --editable '.[lava,dev]'

@@ -1,15 +1,17 @@
 """The golden model beside the float ANN, four other simulators and Lava: images/s, ratios, agreement, memory.
 
     python -m benchmarks.golden [--networks digits-cnn,fashion-vgg] [--only ann,golden] [--rounds 5] [--threads 1]
-                                [--isa AVX2]
+                                [--isa AVX2] [--data cifar10=folder:PATH]
 
 Same networks, integers, T, batch and threads for all. Every row is a process of its own, simulators in environments
 under ``.venv-interop/`` (made once, Python 3.11); they run in turns, and the best of all rounds counts. ``--clock cpu``
 counts CPU seconds, which on a shared machine are steadier than wall clock. "differ" is the number of spike counts
 (and outputs) that are not those of the golden model. "golden-kernels" is the time the golden model spends inside 8-bit
-kernels: what no neuron code can undercut. ``--isa`` lets oneDNN use no more than that instruction set, in every row, as
-on an older processor: AVX512_CORE and AVX2 have no VNNI. Then, unless ``--no-scaling``, time against T, depth, width
-and number of images, each with its fitted exponent.
+kernels: what no neuron code can undercut. "c" is the C target as Python calls it, "c-bare" the time inside the
+generated ``NAME_run`` alone, images already in integers, one thread; both are built here, for vectors. ``--isa`` lets
+oneDNN use no more than that instruction set, in every row but those of C, as on an older processor: AVX512_CORE and
+AVX2 have no VNNI. Then, unless ``--no-scaling``, time against T, depth, width and number of images, each with its
+fitted exponent.
 """
 
 from __future__ import annotations
@@ -30,14 +32,16 @@ import torch
 
 import spikec as tc
 from benchmarks.environments import FRAMEWORKS, ROOT, environment
-from benchmarks.golden_cases import KINDS, NETWORKS, Case, images
+from benchmarks.golden_cases import KINDS, NETWORKS, Case, Sources, images
 from benchmarks.golden_scaling import scaling
 from spikec.ir.kinds import IF
+from spikec.targets.c import CTarget
 from spikec.targets.lava import LavaTarget
 
 PEERS = ("spikingjelly", "snntorch", "sinabs", "norse")
 LAVA = ("lava", "lava-stock")
-ROWS = ("ann", "golden", "golden-kernels", "golden-float32", "golden-measured", *PEERS, *LAVA)
+C = ("c", "c-bare")
+ROWS = ("ann", "golden", "golden-kernels", "golden-float32", "golden-measured", *C, *PEERS, *LAVA)
 #: Images of a pass, by batch; Lava has no batches, and its own models take minutes per image of 32 x 32.
 IMAGES = {1: 8, 128: 128}
 LAVA_IMAGES = {"lava": 8, "lava-stock": 1}
@@ -69,7 +73,8 @@ class Worker:
         if name in PEERS:
             python = environment(next(f for f in FRAMEWORKS if f.name == name))
         command = [str(python), "-m", "benchmarks.golden_worker", name, str(folder), str(threads)]
-        settings = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "PYTHONPATH": str(ROOT)}
+        path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+        settings = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "PYTHONPATH": path}
         if isa:
             settings["ONEDNN_MAX_CPU_ISA"] = isa
         pipe = subprocess.PIPE
@@ -96,15 +101,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = _arguments(arguments)
     limit = f", oneDNN up to {args.isa}" if args.isa else ""
     print(f"{machine()}{limit}; {args.threads} thread(s), {args.clock} clock, best of {args.rounds} rounds")
+    sources = Sources.given(args)
     with tempfile.TemporaryDirectory() as temporary:
         folder = args.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         for network in args.networks:
-            np.save(folder / f"{network}.npy", images(network, max(IMAGES.values())).numpy())
+            shown = images(network, max(IMAGES.values()), sources=sources)
+            np.save(folder / f"{network}.npy", shown.numpy())
         workers = {name: Worker.start(name, folder, args.threads, args.isa) for name in args.only if name not in LAVA}
         try:
             for case in [Case(n, t, k) for n in args.networks for t in args.timesteps for k in args.kinds]:
-                case.write(folder)
+                case.write(folder, sources)
                 for batch in args.batch:
                     rows = measure(case, batch, args, folder, workers)
                     title = f"{case.network}, {case.kind}, T = {case.timesteps}, batch {batch}"
@@ -141,6 +148,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--clock", choices=["wall", "cpu"], default="wall")
     parser.add_argument("--isa", help="ONEDNN_MAX_CPU_ISA, such as AVX512_CORE or AVX2")
+    Sources.options(parser)
     parser.add_argument("--keep", type=Path, help="keep deployments, counts and images here")
     parser.add_argument("--no-scaling", dest="scaling", action="store_false")
     return parser.parse_args(arguments)
@@ -148,7 +156,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def measure(case: Case, batch: int, args: argparse.Namespace, folder: Path, running: Mapping[str, Worker]) -> list[Row]:
     """All rows of one case, in turns."""
-    rows = {name: Row(name, skipped=reason(name, case)) for name in args.only}
+    rows = {name: Row(name, skipped=reason(name, case, batch)) for name in args.only}
     workers = {name: worker for name, worker in running.items() if not rows[name].skipped}
     order = {"case": case.name, "network": case.network, "images": IMAGES[batch], "batch": batch}
     for name, worker in workers.items():
@@ -167,10 +175,14 @@ def measure(case: Case, batch: int, args: argparse.Namespace, folder: Path, runn
     return list(rows.values())
 
 
-def reason(name: str, case: Case) -> str:
+def reason(name: str, case: Case, batch: int) -> str:
     """Why a row cannot run here, or nothing."""
     if name in (*PEERS, *LAVA, "golden-float32") and case.kind != IF.name:
         return "IF neurons only"
+    if name == "c-bare" and batch > 1:
+        return "runs image after image; see batch 1"
+    if name in C:
+        return CTarget.available() or ""
     if name in LAVA:
         if case.network not in LAVA_SMALL and case.timesteps > 4:
             return "minutes per image; see T = 4"
@@ -197,18 +209,22 @@ def differences(golden: Path, other: Path) -> int:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """One line per row; "of ANN": speed against the float ANN, "golden is": how many times faster the golden model."""
+    """One line per row; "of ANN" and "of golden": speed against the float ANN and the golden model, "golden is":
+    how many times faster the golden model."""
     seconds = {row.name: row.seconds for row in rows}
-    lines = [f"{'':<17}{'images/s':>10}{'of ANN':>9}{'golden is':>11}{'differ':>9}{'MB':>7}"]
+    lines = [f"{'':<17}{'images/s':>10}{'of ANN':>9}{'of golden':>11}{'golden is':>11}{'differ':>9}{'MB':>7}"]
     for row in rows:
         if row.skipped:
             lines.append(f"{row.name:<17}skipped: {row.skipped}")
             continue
         of_ann = f"{seconds['ann'] / row.seconds:.3f}" if "ann" in seconds else ""
         faster = f"{row.seconds / seconds['golden']:.1f}x" if "golden" in seconds else ""
+        times = f"{seconds['golden'] / row.seconds:.2f}x" if "golden" in seconds else ""
         differ = "" if row.differ is None else str(row.differ)
         megabytes = "" if row.megabytes is None else f"{row.megabytes:.0f}"
-        lines.append(f"{row.name:<17}{1 / row.seconds:>10.1f}{of_ann:>9}{faster:>11}{differ:>9}{megabytes:>7}")
+        lines.append(
+            f"{row.name:<17}{1 / row.seconds:>10.1f}{of_ann:>9}{times:>11}{faster:>11}{differ:>9}{megabytes:>7}"
+        )
     return "\n".join(lines)
 
 

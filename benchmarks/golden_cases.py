@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from spikec.frontend import canonicalize
 from spikec.ir.kinds import IF, BitSerialIF, CalibratedIF, GradedIF, SignedIF
 from spikec.models import pretrained, resolve
 from spikec.models.data import open_dataset
+from spikec.models.data.dataset import Dataset
 from spikec.models.zoo import REGISTRY
 
 #: Data set by network, and whether it runs with the shipped weights.
@@ -38,6 +41,26 @@ KINDS = {
 
 
 @dataclass(frozen=True)
+class Sources:
+    """Where data sets are: a folder for all (None: where the system has them), and others by the name of the data set
+    that they stand for, such as ``folder:PATH`` for ``cifar10``."""
+
+    root: Path | None = None
+    instead: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def options(cls, parser: argparse.ArgumentParser) -> None:
+        """Add ``--data-root`` and ``--data``."""
+        parser.add_argument("--data-root", type=Path, help="where data sets are; noise for those that are missing")
+        parser.add_argument("--data", nargs="*", default=[], metavar="NAME=SET", help="such as cifar10=folder:PATH")
+
+    @classmethod
+    def given(cls, args: argparse.Namespace) -> Sources:
+        """What :meth:`options` read."""
+        return cls(args.data_root, dict(pair.split("=", 1) for pair in args.data))
+
+
+@dataclass(frozen=True)
 class Case:
     """One deployment: a network at ``timesteps``, with neurons of a kind, a name of ``KINDS``."""
 
@@ -49,12 +72,12 @@ class Case:
     def name(self) -> str:
         return f"{self.network}-{self.kind}-{self.timesteps}"
 
-    def write(self, folder: Path) -> None:
+    def write(self, folder: Path, sources: Sources | None = None) -> None:
         """``NAME.nir``, unless it is there."""
         path = folder / f"{self.name}.nir"
         if path.exists():
             return
-        calibration = images(self.network, 64, split="train")
+        calibration = images(self.network, 64, "train", sources)
         method = KINDS[self.kind](timesteps=self.timesteps)
         tc.save(deploy_network(model(self.network), method, calibration).nir, path)
 
@@ -67,11 +90,25 @@ def model(network: str) -> nn.Module:
     return canonicalize(module.eval(), torch.zeros(1, *REGISTRY[network].input_shape))
 
 
-def images(network: str, count: int, split: str = "test") -> Tensor:
+def images(network: str, count: int, split: str = "test", sources: Sources | None = None) -> Tensor:
     """Images float32 [count, C, H, W] of the network's data set, noise where it is not on this machine."""
-    data, _ = NETWORKS[network]
     try:
-        found = open_dataset(data, split=split).images(slice(count))
+        found = _data(network, split, sources).images(slice(count))
     except DataError:
         found = torch.rand(count, *REGISTRY[network].input_shape, generator=torch.Generator().manual_seed(0))
     return torch.from_numpy(np.resize(found.numpy(), (count, *found.shape[1:])))
+
+
+def on_this_machine(network: str, sources: Sources | None = None) -> bool:
+    """Whether :func:`images` are those of the data set."""
+    try:
+        _data(network, "test", sources)
+    except DataError:
+        return False
+    return True
+
+
+def _data(network: str, split: str, sources: Sources | None) -> Dataset:
+    data, _ = NETWORKS[network]
+    where = sources or Sources()
+    return open_dataset(where.instead.get(data, data), where.root, split)

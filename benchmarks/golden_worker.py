@@ -21,12 +21,17 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+import spikec as tc
 from benchmarks.golden_peers import PEERS, PeerNetwork
-from spikec.ir import as_integer, load
+from spikec.ir import IntegerGraph, as_integer, load
 from spikec.simulation import GoldenModel, encode
 from spikec.simulation.kernels.int8 import Int8Synapse
 from spikec.simulation.registers import EXACT
+from spikec.targets.c import CTarget
+from spikec.targets.c.library import Library
 
+#: Runs of each image in one call of the generated code.
+COPIES = 8
 #: From images float32 [N, *shape] of one batch to "output", and counts by layer where they are asked for.
 Run = Callable[[npt.NDArray[np.float32], bool], dict[str, npt.NDArray[np.int64]]]
 
@@ -34,7 +39,7 @@ Run = Callable[[npt.NDArray[np.float32], bool], dict[str, npt.NDArray[np.int64]]
 def main(row: str, folder: Path, threads: int) -> None:
     torch.set_num_threads(threads)
     at_start, ready = memory("VmRSS"), ""
-    clock = kernel_clock() if row == "golden-kernels" else seconds
+    clock = {"golden-kernels": kernel_clock, "c-bare": bare_clock}.get(row, lambda: seconds)()
     run: Run | None = None
     for line in sys.stdin:
         order = json.loads(line)
@@ -61,15 +66,26 @@ def seconds() -> tuple[float, float]:
 
 def kernel_clock() -> Callable[[], tuple[float, float]]:
     """Like :func:`seconds`, but runs inside the 8-bit kernels alone."""
-    inside, run = [0.0, 0.0], Int8Synapse._run
+    return clock_inside(Int8Synapse, "_run")
 
-    def timed(*arguments: Any) -> torch.Tensor:
+
+def bare_clock() -> Callable[[], tuple[float, float]]:
+    """Like :func:`seconds`, but runs for one of the copies of an image inside the generated code alone."""
+    clock = clock_inside(Library, "start")
+    return lambda: (clock()[0] / COPIES, clock()[1] / COPIES)
+
+
+def clock_inside(owner: type, name: str) -> Callable[[], tuple[float, float]]:
+    """Like :func:`seconds`, but runs inside the method ``name`` alone."""
+    inside, run = [0.0, 0.0], getattr(owner, name)
+
+    def timed(*arguments: Any) -> Any:
         before = seconds()
         result = run(*arguments)
         inside[:] = [total + after - start for total, after, start in zip(inside, seconds(), before, strict=True)]
         return result
 
-    Int8Synapse._run = timed  # type: ignore[method-assign,assignment]
+    setattr(owner, name, timed)
     return lambda: (inside[0], inside[1])
 
 
@@ -92,6 +108,11 @@ def build(row: str, folder: Path, case: str) -> Run:
 
         return forward
     graph = as_integer(load(folder / f"{case}.nir"))
+    if row == "c":
+        program = CTarget().compile(graph, threads=torch.get_num_threads())
+        return lambda images, counts: results_of(program.run(images, counts=counts or "totals"))
+    if row == "c-bare":
+        return bare(graph)
     if row in PEERS:
         peer = PeerNetwork(graph, PEERS[row])
         return lambda images, _: run_peer(peer, images)
@@ -102,10 +123,32 @@ def build(row: str, folder: Path, case: str) -> Run:
         model_ = GoldenModel(graph, measure=row == "golden-measured")
 
     def golden(images: npt.NDArray[np.float32], counts: bool) -> dict[str, npt.NDArray[np.int64]]:
-        trace = model_.run(images, batch=len(images), counts=counts or "totals")
-        return {**trace.counts, "output": trace.output}
+        return results_of(model_.run(images, batch=len(images), counts=counts or "totals"))
 
     return golden
+
+
+def results_of(trace: tc.Trace) -> dict[str, npt.NDArray[np.int64]]:
+    """Counts, where there are any, and the output."""
+    return {**trace.counts, "output": trace.output}
+
+
+def bare(graph: IntegerGraph) -> Run:
+    """The generated ``NAME_run``, called from C: each image :data:`COPIES` times, so that the call from Python does not
+    count. The output is what it leaves behind; counts are those of another run, which keeps them."""
+    program = CTarget().compile(graph, threads=1)
+    library = program.library()
+    rows = library.rows(COPIES, graph.timing.counted_steps, totals=False, events=False, rasters=False)
+
+    def run(images: npt.NDArray[np.float32], counts: bool) -> dict[str, npt.NDArray[np.int64]]:
+        integers, outputs = encode(graph.input, images).astype(library.source.input_dtype), []
+        for image in integers:
+            copies = np.repeat(image[None], COPIES, axis=0)
+            library.start(copies, rows, None, None, 1)
+            outputs.append(rows.readers[graph.readout.name][0, -1].astype(np.int64))
+        return {**(program.run(images).counts if counts else {}), "output": np.stack(outputs)}
+
+    return run
 
 
 def run_peer(peer: PeerNetwork, images: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.int64]]:

@@ -21,6 +21,9 @@ from spikec.models.checkpoints.reading import METADATA_KEY, read_info
 from spikec.training import ClipFloorShift
 from spikec.whole_files import replacing
 
+#: Levels that float32 tells apart.
+_LEVELS_MOST = 2**24
+
 
 def save_weights(module: nn.Module, path: str | Path, info: dict[str, Any]) -> None:
     """Write the state of ``module`` as safetensors with ``info`` (JSON) in the header. Never leaves half a file."""
@@ -49,6 +52,8 @@ def load_weights(module: nn.Module, path: str | Path, *, levels: int | None = No
     if found.left_out:
         warnings.warn(f"{path}: left out, as no part of the network: {some(found.left_out)}", stacklevel=2)
     chosen = checkpoint.info.get("levels") if levels is None else levels
+    if chosen is not None and (type(chosen) is not int or not 0 <= chosen <= _LEVELS_MOST):
+        raise DataError(f"{path}: its header says {chosen!r} levels: give the number with levels=, or train again")
     for activation in module.modules():
         if isinstance(activation, ClipFloorShift) and chosen is not None:
             activation.levels = int(chosen) or None

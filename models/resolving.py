@@ -13,6 +13,7 @@ from typing import Any
 from torch import nn
 
 from spikec.errors import DataError
+from spikec.guarded import regular_file
 from spikec.models.recipes import default_recipe
 from spikec.models.zoo import REGISTRY
 from spikec.words import did_you_mean
@@ -117,8 +118,7 @@ def _find_modules_in(folder: Path) -> None:
 
 
 def _import_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise DataError(f"there is no file {path}")
+    regular_file(path)
     # A name of its own, so that a file called torch.py hides nothing.
     spec = importlib.util.spec_from_file_location(f"spikec_model_{path.stem}", path.resolve())
     if spec is None or spec.loader is None:

@@ -28,7 +28,11 @@ class Program(Protocol):
 
 
 class Target(Protocol):
-    """An executor: something that graphs can run on."""
+    """An executor: something that graphs can run on.
+
+    A class may have ``options`` (:mod:`spikec.targets.options`) and ``images_at_once``: how many images commands give
+    it in one run where memory allows (few without it, since a slow target should show progress).
+    """
 
     name: ClassVar[str]
 

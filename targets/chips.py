@@ -112,7 +112,8 @@ class Placement(estimated.Placement, Protocol):
 
 
 class Chip(Protocol):
-    """The data of a chip. ``profile``: the name of its energy profile, or the path of that file."""
+    """The data of a chip. ``profile``: the name of its energy profile, or the path of that file; None where no source
+    says what its operations cost."""
 
     @property
     def name(self) -> str: ...
@@ -131,7 +132,7 @@ class Chip(Protocol):
     def limits(self) -> Mapping[str, Limit]: ...
 
     @property
-    def profile(self) -> str: ...
+    def profile(self) -> str | None: ...
 
     def check(self, graph: IntegerGraph | nir.NIRGraph, *, placement: Placement | None = None) -> list[Violation]:
         """All violations of ``graph``, errors first. ``placement``: what ``place(graph)`` returned, if known."""

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy.typing as npt
 
-from spikec.errors import DataError
-from spikec.targets.options import Option, Options
+from spikec.targets.options import Option, Options, early_exit
 
 if TYPE_CHECKING:
     import nir
@@ -24,17 +23,6 @@ def _memory(text: str) -> str:
 
     parse_memory(text)
     return text
-
-
-def _early_exit(text: str) -> str | float:
-    name, _, number = text.partition(":")
-    try:
-        value = float(number) if number else None
-    except ValueError:
-        value = float("nan")
-    if name != "margin" or (value is not None and not 0 < value < float("inf")):
-        raise DataError(f"{text!r}: write margin, or margin:X with X logits, e.g. margin:1.5")
-    return name if value is None else value
 
 
 @dataclass(frozen=True)
@@ -68,6 +56,7 @@ class GoldenTarget:
     """Always available. It has no limits, so every graph of the profile compiles."""
 
     name: ClassVar[str] = "golden"
+    images_at_once: ClassVar[int] = 256
     options: ClassVar[Options] = Options(
         "options of the golden model",
         (
@@ -79,15 +68,7 @@ class GoldenTarget:
                 metavar="SIZE",
             ),
             Option("threads", "torch threads (default: torch's choice)", at="run", least=1, metavar="N"),
-            Option(
-                "early_exit",
-                "stop an image when no further step can change its class (proven); with X, also when its largest logit "
-                "leads by X",
-                at="run",
-                parse=_early_exit,
-                metavar="margin[:X]",
-                changes=True,
-            ),
+            early_exit(at="run"),
         ),
     )
 

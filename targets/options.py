@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
+from spikec.errors import DataError
+
 
 @dataclass(frozen=True)
 class Option:
@@ -44,6 +46,31 @@ class Options:
 
     title: str
     options: tuple[Option, ...]
+
+
+def early_exit(at: Literal["compile", "run"]) -> Option:
+    """``--early-exit margin[:X]``, of targets that can stop an image as the golden model does."""
+    return Option(
+        "early_exit",
+        "stop an image when no further step can change its class (proven); with X, also when its largest logit leads "
+        "by X",
+        at=at,
+        parse=margin,
+        metavar="margin[:X]",
+        changes=True,
+    )
+
+
+def margin(text: str) -> str | float:
+    """``margin`` as it is, the number X of ``margin:X``. Raises ``DataError`` for anything else."""
+    name, _, number = text.partition(":")
+    try:
+        value = float(number) if number else None
+    except ValueError:
+        value = float("nan")
+    if name != "margin" or (value is not None and not 0 < value < float("inf")):
+        raise DataError(f"{text!r}: write margin, or margin:X with X logits, e.g. margin:1.5")
+    return name if value is None else value
 
 
 def option(default: Any, help: str, **about: Any) -> Any:

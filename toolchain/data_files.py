@@ -9,12 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from spikec.errors import ToolchainError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from spikec.guarded import read_toml_file
 
 
 def chip_files(prefix: str, own: Path) -> dict[str, Path]:
@@ -46,9 +41,6 @@ def _foreign_folders(path: tuple[str, ...]) -> tuple[Path, ...]:
 
 
 def read_toml(file: Path, what: str) -> dict[str, Any]:
-    """The content of a TOML file. Raises :class:`ToolchainError` that names ``what`` where it cannot be read."""
-    try:
-        data: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ToolchainError(f"{what} {str(file)!r} cannot be read: {error}") from error
-    return data
+    """The content of a TOML file. Raises :class:`spikec.errors.DataError` that names ``what`` where it cannot be
+    read."""
+    return read_toml_file(file, what)

@@ -61,13 +61,14 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, content: str) -> None:
-    """Put ``content`` at ``path``, in UTF-8, so that no reader sees half of it; a missing folder is made.
+    """Put ``content`` at ``path``, in UTF-8, so that no reader sees half of it; a missing folder is made. Bytes of file
+    names that are no UTF-8 become escapes.
 
     Raises ``ToolchainError`` where ``path`` cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary:
-            temporary.write_text(content, encoding="utf-8", newline="\n")
+            temporary.write_text(content, encoding="utf-8", errors="backslashreplace", newline="\n")
     except OSError as error:
         raise ToolchainError(f"cannot write {path}: {error.strerror}; choose another path") from error

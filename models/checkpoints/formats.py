@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-import torch
 
 from spikec.errors import DataError
+from spikec.guarded import open_regular
+from spikec.guarded.archives import open_zip
 
 SAFETENSORS, TORCH = "safetensors", "torch"
 
@@ -24,6 +22,8 @@ _STARTS = (
     (b"<", "a page of text, perhaps what a server answered instead of the weights", "download them again"),
 )
 _LONGEST_HEADER = 100_000_000
+#: Where a tar archive says that it is one.
+_TAR, _TAR_AT = b"ustar", 257
 
 
 def file_format(path: Path) -> str:
@@ -31,8 +31,8 @@ def file_format(path: Path) -> str:
 
     Raises :class:`DataError` for anything else, TorchScript and exported programs included, which contain code.
     """
-    with path.open("rb") as file:
-        start = file.read(64)
+    with open_regular(path) as file:
+        start = file.read(512)
     if not start:
         raise DataError(f"{path} is empty")
     if _is_safetensors(start):
@@ -40,6 +40,10 @@ def file_format(path: Path) -> str:
     for mark, what, way_out in _STARTS:
         if start.startswith(mark):
             raise DataError(f"{path} is {what}; {way_out}")
+    if start[_TAR_AT:].startswith(_TAR):
+        raise DataError(
+            f"{path} is a tar archive, as TorchScript and PyTorch before 0.4 wrote it, and is not opened; {_SAVE}"
+        )
     if start.startswith(b"PK"):
         _refuse_programs(path)
     return TORCH
@@ -51,19 +55,9 @@ def _is_safetensors(start: bytes) -> bool:
 
 
 def _refuse_programs(path: Path) -> None:
-    """``torch.load`` hands a TorchScript archive to ``torch.jit.load`` before it looks at ``weights_only`` (2.3)."""
-    try:
-        # Two readers, which crafted archives can show different directories; torch.load uses the first.
-        reader: Any = torch._C.PyTorchFileReader(str(path))
-        entries = {entry.rpartition("/")[2] for entry in reader.get_all_records()}
-    except RuntimeError:
-        entries = set()  # no archive of PyTorch, so torch.load does not open it as one
-    try:
-        with zipfile.ZipFile(path) as archive:
-            full = archive.namelist()
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
-        raise DataError(f"cannot read {path} as PyTorch weights: {error}") from error
-    entries |= {entry.rpartition("/")[2] for entry in full}
+    with open_zip(path, "PyTorch weights") as archive:
+        full = archive.namelist()
+    entries = {entry.rpartition("/")[2] for entry in full} | {entry.split("/")[1] for entry in full if "/" in entry}
     for belongs, what, way_out in _ARCHIVES:
         if belongs(entries):
             raise DataError(f"{path} is {what}; {way_out}")
@@ -71,7 +65,7 @@ def _refuse_programs(path: Path) -> None:
 
 _ARCHIVES: tuple[tuple[Callable[[set[str]], bool], str, str], ...] = (
     (
-        lambda entries: "constants.pkl" in entries,
+        lambda entries: "constants.pkl" in entries or "code" in entries,
         "a TorchScript archive, which contains code, and is not loaded",
         f"{_SAVE}, of the network it was made from or of torch.jit.load(...) run where you trust it",
     ),

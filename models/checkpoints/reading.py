@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import pickle
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch import Tensor
 
 from spikec.errors import DataError
+from spikec.guarded import parse_json, reading, regular_file
 from spikec.models.checkpoints.formats import SAFETENSORS, file_format
 from spikec.models.checkpoints.inert import read_inert
 from spikec.models.checkpoints.shards import is_index, shards
@@ -45,11 +43,11 @@ def read_checkpoint(path: Path) -> Checkpoint:
         return Checkpoint(path, {(): _joined(path)}, {})
     if file_format(path) == SAFETENSORS:
         with _safetensors(path) as file:
-            state, info = {name: file.get_tensor(name) for name in file.keys()}, _info(file)  # noqa: SIM118
+            state, info = {name: file.get_tensor(name) for name in file.keys()}, _info(path, file)  # noqa: SIM118
         if not state:
             raise DataError(f"{path} holds no tensors")
         return Checkpoint(path, {(): state}, info)
-    content = _torch_content(path)
+    content = read_inert(path)
     states = dict(_states(content, (), set()))
     if not states:
         raise DataError(f"{path} {_without_states(content)}")
@@ -62,7 +60,7 @@ def read_info(path: Path) -> dict[str, Any]:
     if is_index(path) or path.suffix != ".safetensors":
         return {}
     with _safetensors(path) as file:
-        return _info(file)
+        return _info(path, file)
 
 
 def _check(path: Path) -> None:
@@ -71,8 +69,7 @@ def _check(path: Path) -> None:
             p.name for p in path.iterdir() if p.suffix in (".safetensors", ".bin", ".pt", ".pth", ".ckpt")
         )
         raise DataError(f"{path} is a folder; give the file of the weights{': ' * bool(inside)}{', '.join(inside[:5])}")
-    if not path.is_file():
-        raise DataError(f"there is no file {path}")
+    regular_file(path)
 
 
 def _joined(path: Path) -> dict[str, Any]:
@@ -85,16 +82,6 @@ def _joined(path: Path) -> dict[str, Any]:
             raise DataError(f"{path} says that {file.name} holds {absent[0]}, which it does not")
         state |= {name: found[name] for name in tensors}
     return state
-
-
-def _torch_content(path: Path) -> Any:
-    try:
-        with path.open("rb") as file:  # by name, newer versions take the suffix for the format
-            return torch.load(file, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        return read_inert(path)
-    except Exception as error:  # bytes that are no pickle can make its reader fail in any way
-        raise DataError(f"cannot read {path} as PyTorch weights: {type(error).__name__}: {error}") from error
 
 
 def _states(
@@ -123,13 +110,12 @@ def _without_states(content: Any) -> str:
 @contextmanager
 def _safetensors(path: Path) -> Iterator[Any]:
     """The open file. Raises :class:`DataError` if opening it fails, or reading it inside the ``with`` block."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            yield file
-    except (OSError, SafetensorError, ValueError) as error:
-        raise DataError(f"cannot read {path} as safetensors: {error}") from error
+    with reading(path, "safetensors"), safe_open(path, framework="pt") as file:
+        yield file
 
 
-def _info(file: Any) -> dict[str, Any]:
-    info: dict[str, Any] = json.loads((file.metadata() or {}).get(METADATA_KEY, "{}"))
+def _info(path: Path, file: Any) -> dict[str, Any]:
+    info: Any = parse_json((file.metadata() or {}).get(METADATA_KEY, "{}"), f"{path}: its header")
+    if not isinstance(info, dict):
+        raise DataError(f"{path}: its header holds {type(info).__name__} in place of a table; write the weights again")
     return info

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from spikec.errors import DataError
+from spikec.guarded import read_json
 
 SUFFIX = ".index.json"
 
@@ -16,11 +16,11 @@ def is_index(path: Path) -> bool:
 
 def shards(path: Path) -> dict[Path, list[str]]:
     """The files that an index names, and the tensors it says are in each. Raises :class:`DataError`."""
-    try:
-        table = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
-        named = {str(tensor): str(file) for tensor, file in table.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{path} is no index of weights: {type(error).__name__}: {error}") from error
+    whole = read_json(path, "the index of weights")
+    table = whole.get("weight_map") if isinstance(whole, dict) else None
+    if not isinstance(table, dict) or not all(isinstance(file, str) for file in table.values()):
+        raise DataError(f"{path} is no index of weights: it has no weight_map from tensors to files")
+    named: dict[str, str] = table
     outside = sorted({file for file in named.values() if Path(file).name != file or file in ("", ".", "..")})
     if outside:
         raise DataError(f"{path} names files outside its folder: {', '.join(outside)}")

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spikec.errors import DataError
+from spikec.guarded.arrays import array_names, read_arrays
 from spikec.models.data.dataset import Dataset
 from spikec.training.targets import class_names, heads, read_targets
 
@@ -34,7 +34,7 @@ def load_archive(path: Path, split: str) -> Dataset:
     labels, classes = read_labels(path, suffix)
     if f"x{suffix}" not in arrays or labels is None:
         raise DataError(
-            f"{path} holds {', '.join(sorted(_names(path))) or 'nothing'}; expected x{suffix} and y{suffix}"
+            f"{path} holds {', '.join(sorted(array_names(path))) or 'nothing'}; expected x{suffix} and y{suffix}"
             + ("" if suffix else ", and x_test and y_test where there are test images")
         )
     images, scale = _images(path, arrays[f"x{suffix}"])
@@ -44,7 +44,7 @@ def load_archive(path: Path, split: str) -> Dataset:
 def read_labels(path: Path, suffix: str) -> tuple[npt.NDArray[Any] | None, tuple[str, ...]]:
     """The labels of one split, whose arrays end in ``suffix``, and the class names of all; None: there are none. Of
     several outputs, ``y_NAME``, as :func:`spikec.training.targets.heads` has them. Raises :class:`DataError`."""
-    names = _names(path)
+    names = array_names(path)
     keys = tuple(name for name in names if name == "y" or name.startswith("y_"))
     roles = {key: _role(path, key, keys, "x_test" in names) for key in keys}
     named = [key for key, (output, _) in roles.items() if output is not None]
@@ -75,24 +75,6 @@ def _role(path: Path, key: str, keys: Sequence[str], split: bool) -> tuple[str |
     tested = split and shorter != key and not longer
     name = shorter if tested else key
     return (None if name == "y" else name.removeprefix("y_")), tested
-
-
-def read_arrays(path: Path, names: tuple[str, ...]) -> dict[str, npt.NDArray[Any]]:
-    """Those of the arrays called ``names`` that an archive holds. Raises :class:`DataError`."""
-    try:
-        archive = np.load(path, allow_pickle=False)
-        if isinstance(archive, np.ndarray):
-            raise DataError(f"{path} is a single array; save x and y with numpy.savez")
-        with archive:
-            return {name: archive[name] for name in names if name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"cannot read {path} as a numpy archive: {error}") from error
-
-
-def _names(path: Path) -> list[str]:
-    read_arrays(path, ())  # refuses what is no archive
-    with np.load(path, allow_pickle=False) as archive:
-        return list(archive.files)
 
 
 def _images(path: Path, x: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], float]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from spikec.errors import DataError
+from spikec.guarded import read_bytes
+from spikec.guarded.files import reason
+from spikec.guarded.pickles import Refused, read_pickle
 from spikec.models.data.dataset import Dataset
+from spikec.models.data.pickled_arrays import numpy_names
 
 _PIXELS = 3 * 32 * 32
 _CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -25,22 +28,8 @@ _FOLDERS = {
 }
 _LABEL_KEY = {"cifar10": b"labels", "cifar100": b"fine_labels"}
 _LABEL_BYTES = {"cifar10": 1, "cifar100": 2}  # CIFAR-100 stores the coarse label first
-_ALLOWED = {
-    ("numpy.core.multiarray", "_reconstruct"),
-    ("numpy._core.multiarray", "_reconstruct"),
-    ("numpy", "ndarray"),
-    ("numpy", "dtype"),
-    ("_codecs", "encode"),
-}
-
-
-class _ArraysOnly(pickle.Unpickler):
-    """Builds plain containers and numpy arrays; any other name in the file is refused, so it cannot run code."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _ALLOWED:
-            raise DataError(f"the pickle asks for {module}.{name}, which a CIFAR batch never contains")
-        return super().find_class(module, name)
+#: A batch of the published files has 184 MB at most.
+_MOST = 2**28
 
 
 def load_cifar(name: str, root: Path | None, split: str) -> Dataset:
@@ -68,10 +57,7 @@ def _files(name: str, root: Path, split: str) -> list[Path]:
 
 
 def _read(name: str, path: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error}") from error
+    data = read_bytes(path, most=_MOST)
     images, labels = _binary(name, data, path) if path.suffix == ".bin" else _pickled(name, data, path)
     if images.ndim != 2 or images.shape[1] != _PIXELS or images.dtype != np.uint8 or len(images) != len(labels):
         raise DataError(f"{path}: expected N x {_PIXELS} bytes and N labels, found {list(images.shape)} {images.dtype}")
@@ -88,9 +74,9 @@ def _binary(name: str, data: bytes, path: Path) -> tuple[npt.NDArray[Any], npt.N
 
 def _pickled(name: str, data: bytes, path: Path) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
     try:
-        batch = _ArraysOnly(io.BytesIO(data), encoding="bytes").load()
+        batch = read_pickle(io.BytesIO(data), numpy_names, byte_strings=True)
         return np.asarray(batch[b"data"]), np.asarray(batch[_LABEL_KEY[name]], dtype=np.int64)
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from error
-    except Exception as error:  # a damaged pickle raises almost anything
-        raise DataError(f"{path} is not a {name} batch: {type(error).__name__}: {error}") from error
+    except Refused as error:
+        raise DataError(f"{path}: the pickle {error}, which a CIFAR batch never contains") from error
+    except Exception as error:  # a damaged pickle causes almost anything
+        raise DataError(f"{path} is not a {name} batch: {reason(error)}") from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spikec.errors import DataError
+from spikec.memory import usable_memory as memory
 from spikec.models.data.dataset import Dataset
 from spikec.models.data.folder import class_files
 from spikec.models.data.recordings import READERS, Events, read_events
@@ -126,14 +126,6 @@ def _check_memory(recordings: int, steps: int, shape: tuple[int, int, int]) -> N
             f"events: {recordings} recordings of up to {steps} frames of {frame} take {_size(needed)} of memory, and "
             f"this machine has {_size(there)}; give fewer steps or a longer us, a smaller size, or down"
         )
-
-
-def memory() -> int:
-    """Bytes of memory that this machine has; 16 GiB where it does not say."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, OSError, ValueError):  # not every system has them
-        return 2**34
 
 
 def _size(count: int) -> str:

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from spikec.errors import DataError
+from spikec.memory import require_memory
 from spikec.models.data.dataset import Dataset
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
+from spikec.models.data.pictures import is_grey, read_picture
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".webp"})
-_GREY = ("1", "L", "I;16", "LA")
 
 
 def load_folder(root: Path, split: str) -> Dataset:
@@ -24,11 +20,13 @@ def load_folder(root: Path, split: str) -> Dataset:
     The images alternate between the classes, within a class by file name, so that the first images show all classes.
     """
     classes, paths = class_files(root, split, SUFFIXES, "images")
-    channels = 1 if all(_is_grey(path) for path, _ in paths) else 3
-    height, width = _read(paths[0][0], channels).shape[:2]
+    channels = 1 if all(is_grey(path) for path, _ in paths) else 3
+    height, width = read_picture(paths[0][0], channels).shape[:2]
+    needed = len(paths) * channels * height * width
+    require_memory(f"{len(paths)} images of {height}x{width} in {root}", needed, "give fewer, or smaller ones")
     stored = np.empty((len(paths), channels, height, width), dtype=np.uint8)
     for i, (path, _) in enumerate(paths):
-        pixels = _read(path, channels)
+        pixels = read_picture(path, channels)
         if pixels.shape[:2] != (height, width):
             raise DataError(
                 f"{path} is {pixels.shape[0]}x{pixels.shape[1]}, {paths[0][0]} is {height}x{width}: "
@@ -68,28 +66,3 @@ def _files(folder: Path, suffixes: frozenset[str]) -> list[Path]:
     if not folder.is_dir():
         return []
     return sorted(p for p in folder.iterdir() if p.suffix.lower() in suffixes)
-
-
-def _is_grey(path: Path) -> bool:
-    with _open(path) as image:
-        return image.mode in _GREY
-
-
-def _read(path: Path, channels: int) -> npt.NDArray[np.uint8]:
-    with _open(path) as image:
-        try:
-            pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"), dtype=np.uint8)
-        except OSError as error:  # the header was fine, the data are not
-            raise DataError(f"cannot read {path}: {error}") from error
-    return pixels.reshape(*pixels.shape[:2], channels)
-
-
-def _open(path: Path) -> Image:
-    try:
-        from PIL import Image as Pillow
-    except ImportError as error:
-        raise DataError("reading image folders needs Pillow: pip install pillow") from error
-    try:
-        return Pillow.open(path)
-    except OSError as error:  # also PIL.UnidentifiedImageError
-        raise DataError(f"cannot read {path}: {error}") from error

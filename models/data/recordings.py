@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spikec.errors import DataError
+from spikec.guarded import reading, regular_file
 
 #: Times in microseconds int64, columns, rows and polarities (0 or 1) int64, each [events].
 Events = tuple[npt.NDArray[np.int64], ...]
@@ -25,16 +26,17 @@ Events = tuple[npt.NDArray[np.int64], ...]
 _PACKET, _POLARITY, _POLARITY_BYTES = 28, 1, 8
 #: A package has so many seconds for a file, and one more for so many bytes.
 _PATIENCE, _BYTES_PER_SECOND = 30.0, 2**20
+#: Bytes of a recording: some hundred million events, whose columns take eight times as much memory.
+_MOST = 2**31
 #: Rows and columns of the DVS128.
 _DVS128 = 128
 
 
 def read_events(path: Path) -> Events:
     """The events of a file in the order of time. Raises :class:`DataError` where it is damaged, or holds none."""
-    try:
+    regular_file(path, most=_MOST)
+    with reading(path, "a recording of events"):
         t, x, y, p = (np.asarray(part, dtype=np.int64) for part in READERS[path.suffix.lower()](path))
-    except (OSError, ValueError, RuntimeError, subprocess.TimeoutExpired) as error:
-        raise DataError(f"cannot read {path} as a recording of events: {error}") from error
     if not len(t):
         raise DataError(f"{path} holds no events")
     if min(t.min(), x.min(), y.min()) < 0 or not np.isin(p, (0, 1)).all():
@@ -77,11 +79,16 @@ def _decoded(package: str, program: str, path: Path, *more: str) -> Events:
     with tempfile.TemporaryDirectory() as folder:
         found = Path(folder) / "events.npy"
         command = [sys.executable, "-c", program, str(path), *more, str(found)]
-        said = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, timeout=seconds)
+        try:
+            said = subprocess.run(
+                command, capture_output=True, text=True, errors="replace", check=False, timeout=seconds
+            )
+        except subprocess.TimeoutExpired:
+            raise ValueError(f"{package} does not end within {seconds:.0f} s") from None
         if said.returncode:
             lines = said.stderr.strip().splitlines()
             raise ValueError(lines[-1] if said.returncode == 1 and lines else f"{package} cannot decode it")
-        return tuple(np.load(found))
+        return tuple(np.load(found, allow_pickle=False))
 
 
 def _prophesee(encoding: str) -> Callable[[Path], Events]:

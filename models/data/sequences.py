@@ -11,7 +11,8 @@ import numpy.typing as npt
 import torch
 
 from spikec.errors import DataError
-from spikec.models.data.archive import read_arrays, read_labels
+from spikec.guarded.arrays import read_arrays
+from spikec.models.data.archive import read_labels
 from spikec.training.targets import check_targets
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from spikec.models.from_onnx.bounds import check_result
 from spikec.models.from_onnx.file import Model, onnx_package
 from spikec.models.from_onnx.module import Fixed
 
@@ -22,6 +23,7 @@ class Evaluator:
         return {tensor.name: self._onnx.numpy_helper.to_array(tensor) for tensor in tensors}
 
     def node(self, proto: Any, known: dict[str, np.ndarray[Any, Any]]) -> list[np.ndarray[Any, Any]]:
+        check_result(proto, known, self.attributes(proto))
         helper = self._onnx.helper
         inputs = [name for name in dict.fromkeys(proto.input) if name]
         types = [

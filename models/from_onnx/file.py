@@ -8,7 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from spikec.errors import DataError
+from spikec.guarded import regular_file
+from spikec.models.from_onnx.bounds import too_much
 
+#: Bytes of a file: protobuf takes no more.
+_MOST = 2**31
 #: Element types of ONNX that hold real numbers.
 FLOATS = {1: "float32", 10: "float16", 11: "float64", 16: "bfloat16"}
 
@@ -80,9 +84,22 @@ def _outside(proto: Any) -> list[str]:
     return sorted({entry["location"] for entry in entries if "location" in entry})
 
 
+def _inside(path: Path, outside: Sequence[str]) -> None:
+    """Raise :class:`DataError` where weights lie elsewhere than in the folder of the file or below it."""
+    folder = path.parent.resolve()
+    for name in outside:
+        try:
+            place = (folder / name).resolve()
+        except (OSError, ValueError, RuntimeError):  # a zero byte, a loop of links
+            place = Path(name)
+        if Path(name).is_absolute() or folder not in place.parents:
+            raise DataError(
+                f"{path} takes weights from {name!r}, outside its folder: keep them beside it, and export again"
+            )
+
+
 def _loaded(onnx: Any, path: Path) -> Any:
-    if not path.is_file():
-        raise DataError(f"there is no file {path}")
+    regular_file(path, most=_MOST)
     try:
         proto = onnx.load(str(path), load_external_data=False)
         outside = _outside(proto)
@@ -90,9 +107,13 @@ def _loaded(onnx: Any, path: Path) -> Any:
         raise DataError(f"cannot read {path} as ONNX: {_first_line(error)}") from error
     if not proto.graph.node and not proto.graph.output:
         raise DataError(f"{path} holds no ONNX graph")
-    absent = [name for name in outside if not (path.parent / name).is_file()]
+    _inside(path, outside)
+    too_much(path, proto)
+    absent = [name for name in outside if not (path.parent / name).exists()]
     if absent:
         raise DataError(f"{path} keeps its weights in {', '.join(absent)}, which must lie beside it and does not")
+    for name in outside:
+        regular_file(path.parent / name)
     try:
         return onnx.load(str(path))
     except Exception as error:  # files outside the folder, or too short

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from numbers import Real
@@ -12,15 +11,11 @@ from typing import Any, Literal, get_args
 from torch import nn
 
 from spikec.errors import DataError, ToolchainError
+from spikec.guarded import read_toml_file
 from spikec.training import BitCountPenalty, ClipFloorShift, FitConfig, FitResult, ResidualNoise
 from spikec.training.activations import Order
 from spikec.training.images import Images
 from spikec.words import nearest
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 Method = Literal["qcfs", "relu", "residual-error", "error-free"]
 FOLDER = Path(__file__).parent
@@ -107,10 +102,7 @@ class Recipe:
 def load_recipe(path: str | Path) -> Recipe:
     """Read a recipe. Raises :class:`DataError`, which names the file and a key that is unknown or of the wrong type."""
     path = Path(path)
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise DataError(f"cannot read the recipe {path}: {error}") from error
+    table = read_toml_file(path, "the recipe")
     fit = table.pop("fit", {})
     if not isinstance(fit, dict):
         raise DataError(f"{path}: fit must be a table, [fit]")

@@ -99,6 +99,16 @@ def read_results(folder: Path, job: Job) -> Results:
     return Results(arrays, float((folder / "seconds").read_text()))
 
 
+def expected(job: Job) -> dict[str, dict[str, tuple[tuple[int, ...], np.dtype[Any]]]]:
+    """Shape and type of each array of the results, by process and name; processes without any are left out."""
+    every = {spec.name.removesuffix(RECORDER): _outputs(spec, job) for spec in job.plan.processes}
+    return {
+        name: {key: (tuple(shape), np.dtype(dtype)) for key, (shape, dtype) in outputs.items()}
+        for name, outputs in every.items()
+        if outputs
+    }
+
+
 def result_bytes(plan: Plan, *, raster: bool, current_neurons: int) -> int:
     """Size per image of what a job reads and writes."""
     job = Job(plan, 1, {}, None, raster)

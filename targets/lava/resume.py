@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zipfile
+import math
 from pathlib import Path
 
 import numpy as np
 
-from spikec.targets.lava.job import Job, Results
+from spikec.errors import DataError
+from spikec.guarded.arrays import read_arrays
+from spikec.targets.lava.job import Job, Results, expected
 from spikec.whole_files import replacing
 
 
 def load_chunk(folder: Path, job: Job) -> Results | None:
     """The results of exactly this job (network, images, options), if an earlier run left them in ``folder``."""
+    arrays: dict[str, dict[str, np.ndarray]] = {}  # type: ignore[type-arg]
     try:
-        with np.load(_path(folder, job)) as file:
-            arrays: dict[str, dict[str, np.ndarray]] = {}  # type: ignore[type-arg]
-            for member in file.files:
-                key, _, name = member.partition(":")
-                arrays.setdefault(name, {})[key] = file[member]
+        for member, array in read_arrays(_path(folder, job)).items():
+            key, _, name = member.partition(":")
+            arrays.setdefault(name, {})[key] = array
         seconds = float(arrays.pop("")["seconds"])
-    except (OSError, zipfile.BadZipFile, ValueError, KeyError):
-        return None  # absent, or not ours: it is computed again
-    return Results(arrays, seconds)
+    except (DataError, KeyError, TypeError, ValueError):
+        return None  # absent, damaged, or not ours: it is computed again
+    found = {name: {key: (a.shape, a.dtype) for key, a in each.items()} for name, each in arrays.items() if each}
+    return Results(arrays, seconds) if found == expected(job) and math.isfinite(seconds) else None
 
 
 def save_chunk(folder: Path, job: Job, results: Results) -> None:

@@ -58,7 +58,7 @@ def test_they_reach_the_target(spikec, net):
         (("--target", "toy", "--flavour", "swet"), "did you mean 'sweet'?"),
         (("--target", "toy", "--spoons", 0), "must be at least 1, not 0"),
         (("--target", "toy", "--workers", 2), "--workers is an option of --target lava, not of toy"),
-        (("--target", "toy", "--threads", 2), "--threads is an option of --target golden, not of toy"),
+        (("--target", "toy", "--threads", 2), "--threads is an option of --target golden and c, not of toy"),
     ],
 )
 def test_they_are_refused_elsewhere(spikec, net, words, says):

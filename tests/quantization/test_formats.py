@@ -43,7 +43,7 @@ def test_formats_of_the_chips_are_found():
     ("name", "message"),
     [
         ("loihi", r"no number format is called 'loihi'; did you mean 'loihi[12]'\?"),
-        ("quartz", r"no number format is called 'quartz'; known: generic24, loihi1, loihi2, netx"),
+        ("quartz", r"no number format is called 'quartz'; known: cortex-m4, generic24, loihi1, loihi2, netx"),
         ("none.toml", r"no number format is called 'none\.toml'"),
     ],
 )
@@ -68,6 +68,9 @@ def test_a_format_can_be_a_file(tmp_path):
         ("weight_bits", 1, "weight_bits must be a whole number of at least 2, not 1"),
         ("bias_max", -1, "bias_max must be a whole number of at least 0, not -1"),
         ("threshold_max", 1.5, "threshold_max must be a whole number of at least 1, not 1.5"),
+        ("weight_bits", 63, "weight_bits must be at most 62, not 63"),
+        ("bias_exponent_max", 2**40, "bias_exponent_max must be at most 62, not"),
+        ("membrane_max", 2**63, "membrane_max must be at most"),
         ("fine_bias", 1, "fine_bias must be true or false, not 1"),
         ("membrane_overflow", "explode", "membrane_overflow must be saturate or wrap, not 'explode'"),
     ],

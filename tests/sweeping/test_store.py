@@ -5,8 +5,10 @@ import os
 
 import pytest
 
+from spikec.deployment.configuration import sha256
 from spikec.errors import DataError
 from spikec.sweeping.store import Store, failure
+from spikec.sweeping.summary import write_csv
 
 
 @pytest.fixture
@@ -65,6 +67,56 @@ def test_a_file_under_another_name_is_no_result(store, written):
 def test_a_file_that_is_no_text_is_no_result(store, written):
     store.path(written.id).write_bytes(b"\xff\xfe\x00")
     assert store.read(written.id) is None
+
+
+def _signed(**changes):
+    """What anybody can write: fields of other types, with the right hash."""
+
+    def damage(text):
+        body = {key: value for key, value in json.loads(text).items() if key != "sha256"} | changes
+        return json.dumps({**body, "sha256": sha256(body)})
+
+    return damage
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: "[" * 100_000,
+        lambda text: '{"a":' * 50_000,
+        lambda text: "9" * 5000,
+        _signed(error=None),
+        _signed(error={"message": 3}),
+        _signed(error="x"),
+        _signed(state="done", error=None),
+        _signed(configuration=[]),
+        _signed(configuration={}),
+        _signed(versions=0),
+    ],
+)
+def test_one_bad_file_blocks_neither_its_run_nor_others(store, written, configurations, damage):
+    path = store.path(written.id)
+    path.write_text(damage(path.read_text()))
+    (other,) = configurations(bits=6)
+    store.write(failure(other, "no"))
+    assert store.damaged(written.id)
+    store.check(written.id)
+    assert [result["id"] for result in store.all()] == [other.id]
+    write_csv(store.folder / "summary.csv", store.all())
+    store.write(failure(written, "again"))
+    assert store.read(written.id)["error"]["message"] == "again"
+
+
+def test_a_pipe_or_folder_where_a_result_goes_is_told_before_the_work(store, written):
+    path = store.path(written.id)
+    for make in (os.mkfifo, os.mkdir, lambda at: os.symlink("/nowhere", at)):
+        path.unlink() if path.is_symlink() or not path.is_dir() else path.rmdir()
+        make(path)
+        assert store.read(written.id) is None
+        assert store.all() == []
+        assert store.damaged(written.id)
+        with pytest.raises(DataError, match="stands where a result goes: remove it"):
+            store.check(written.id)
 
 
 def test_a_claim_holds_against_other_processes_and_ends_with_its_own(store):

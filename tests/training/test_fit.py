@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from spikec.errors import ConversionError, DataError, ToolchainError
 from spikec.training import BitCountPenalty, ClipFloorShift, FitConfig, evaluate, fit
+from spikec.training.checkpoint import read_state
 
 CONFIG = FitConfig(epochs=4, batch=32, lr=0.05, schedule="one-cycle", flip=True, shift=1, cutout=2, ema=0.9, seed=3)
 
@@ -201,7 +202,7 @@ def test_checkpoint_of_an_earlier_version_resumes(tmp_path: Path) -> None:
     """It holds no identity, and no setting that came later."""
     config, checkpoint = replace(CONFIG, epochs=1), tmp_path / "run.checkpoint"
     first = fit(make_model(), TRAIN, VALIDATION, config, checkpoint=checkpoint)
-    state = torch.load(checkpoint, weights_only=True)
+    state = read_state(checkpoint)
     del state["identity"], state["config"]["compile"]
     torch.save(state, checkpoint)
     again = fit(make_model(), TRAIN, VALIDATION, config, checkpoint=checkpoint, resume=True, identity={"data": "blobs"})
@@ -231,7 +232,7 @@ def cut_short(checkpoint: Path, epochs: int) -> None:
     if not epochs:
         checkpoint.unlink()
         return
-    state = torch.load(checkpoint, weights_only=True)
+    state = read_state(checkpoint)
     state["history"] = state["history"][:epochs]
     state["best_epoch"] = min(state["best_epoch"], epochs - 1)
     torch.save(state, checkpoint)

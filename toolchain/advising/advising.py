@@ -24,7 +24,8 @@ from spikec.advising.racing import Race, Tell
 from spikec.advising.subject import Subject, subject_of
 from spikec.advising.trials import PURPOSES, Trial, trials_of
 from spikec.errors import ConversionError
-from spikec.sweeping.store import DONE, Store
+from spikec.sweeping.shape import DONE
+from spikec.sweeping.store import Store
 from spikec.targets.chips import Chip, get_chip
 
 #: Training is suggested where a recommendation loses more than this.

@@ -14,7 +14,8 @@ from spikec.deployment import Configuration, Deployment, deploy
 from spikec.deployment.filling import with_files
 from spikec.models.data import Dataset
 from spikec.sweeping.measure import Predictions, figures, guarded, predictions
-from spikec.sweeping.store import FAILED, REFUSED, Result, Store, failure
+from spikec.sweeping.shape import FAILED, REFUSED
+from spikec.sweeping.store import Result, Store, failure
 from spikec.targets.chips import Chip
 
 #: Held-out images of the rounds. Each round measures anew, so the sizes grow fast.
@@ -93,7 +94,8 @@ class Bench:
 
     def _asked(self, trial: Trial, split: str, images: int) -> Configuration:
         """What identifies a measurement: the configuration, the images, the network and the chip's energy profile."""
-        named = with_files(replace(trial.configuration, split=split, limit=images, energy=(self.chip.profile,)))
+        energy = () if self.chip.profile is None else (self.chip.profile,)
+        named = with_files(replace(trial.configuration, split=split, limit=images, energy=energy))
         return replace(named, files={**named.files, **self.subject.hashes})
 
     def _measure(self, trial: Trial, split: str, images: int) -> Result:

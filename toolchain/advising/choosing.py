@@ -7,7 +7,8 @@ from typing import Any
 
 from spikec.advising.trials import Trial
 from spikec.evidence.intervals import wilson
-from spikec.sweeping.store import DONE, Result
+from spikec.sweeping.shape import DONE
+from spikec.sweeping.store import Result
 
 #: Results on held-out images, by the id of the trial.
 Standing = Mapping[str, Result]

@@ -16,7 +16,8 @@ from spikec.advising.budget import Budget
 from spikec.advising.choosing import choose, contenders, unpromising, usable
 from spikec.advising.trials import PURPOSES, Trial
 from spikec.errors import ToolchainError
-from spikec.sweeping.store import DONE, Result
+from spikec.sweeping.shape import DONE
+from spikec.sweeping.store import Result
 
 #: Called before each measurement: what comes, how many of how many trials are measured, seconds until the end.
 Tell = Callable[[str, int, int, float], None]

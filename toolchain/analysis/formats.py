@@ -19,6 +19,8 @@ from spikec.words import did_you_mean
 
 _SCHEMA = "spikec.format/1"
 _OPTIONAL = {"fine_bias"}
+#: Numbers are computed with in int64.
+_MOST_BITS = 62
 _EXPONENTS = ("weight_exponent_max", "bias_exponent_max")
 _CHOICES = {
     "threshold_per": ("layer", "neuron"),
@@ -85,6 +87,11 @@ def load_format(name: str | Path) -> NumberFormat:
             raise ToolchainError(
                 f"number format {name!r}: {field.name} must be a whole number of at least {least}, not {value!r}"
             )
+        most = _MOST_BITS if field.name in ("weight_bits", *_EXPONENTS) else 2**_MOST_BITS
+        if field.type == "int" and value > most:
+            raise ToolchainError(f"number format {name!r}: {field.name} must be at most {most}, not {value}")
+        if field.type == "str" and not isinstance(value, str):
+            raise ToolchainError(f"number format {name!r}: {field.name} must be a text, not {value!r}")
     return NumberFormat(**data)
 
 

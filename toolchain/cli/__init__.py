@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from importlib import import_module
 from io import TextIOWrapper
 from types import ModuleType
-from typing import TextIO
+from typing import TextIO, cast
 
 from spikec.cli.output import emit_error
 from spikec.cli.parser import Parser, UsageError, parse
@@ -28,6 +28,7 @@ from spikec.errors import (
     UnsupportedOperation,
     VerificationMismatch,
 )
+from spikec.terminal import Shown
 
 #: In the order of the help: the demo of the main job first, then roughly in the order of use.
 COMMANDS = (
@@ -44,6 +45,7 @@ COMMANDS = (
     "energy",
     "report",
     "netx",
+    "c",
     "sweep",
     "advise",
     "nir",
@@ -63,13 +65,19 @@ _EXIT_CODES: dict[type[ToolchainError], int] = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code and never raises for anything a user can cause."""
     words = list(sys.argv[1:] if argv is None else argv)
-    json = "--json" in words
     _open_closed_streams()
-    stdout = sys.stdout
-    debug = bool(os.environ.get("SPIKEC_DEBUG"))
-    for stream in (stdout, sys.stderr):
+    for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal without µ still gets its result
+    out, err = cast(TextIO, Shown(sys.stdout)), cast(TextIO, Shown(sys.stderr))
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        return _main(words, out)
+
+
+def _main(words: list[str], stdout: TextIO) -> int:
+    """:func:`main` with streams that show all text escaped: ``stdout`` for results, and ``sys.stderr``."""
+    json = "--json" in words
+    debug = bool(os.environ.get("SPIKEC_DEBUG"))
     try:
         args = parse(_parser(), words)
         args.stdout = stdout
@@ -132,7 +140,7 @@ def _sentence(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         place = f": {error.filename}" if error.filename else ""
         return f"{error.strerror}{place}"
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or "can't allocate memory" in str(error):  # the second is torch's
         return "not enough memory: use fewer images (--limit) or a smaller network"
     what = " ".join(f"{type(error).__name__}: {error}".split())
     return f"internal error ({what}); set SPIKEC_DEBUG=1 to see the traceback"

@@ -65,6 +65,9 @@ def run(args: argparse.Namespace) -> int:
     if args.threads is not None:
         import torch
 
+        from spikec.processors import check_number
+
+        check_number("--threads", args.threads)
         torch.set_num_threads(args.threads)
     fields = _fields(args)
     progress = _Trials()

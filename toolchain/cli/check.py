@@ -14,7 +14,7 @@ from spikec.words import unknown
 
 def add_chip(command: Parser) -> None:
     """``--target``, a chip with known limits."""
-    command.add_argument("--target", default="loihi2", metavar="CHIP", help="loihi2 (default) or loihi1")
+    command.add_argument("--target", default="loihi2", metavar="CHIP", help="loihi2 (default), loihi1 or cortex-m4")
 
 
 def known_chip(name: str) -> str:

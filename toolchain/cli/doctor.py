@@ -34,6 +34,7 @@ def run(args: argparse.Namespace) -> int:
     if args.target is not None and args.target not in target_names():
         raise parser.UsageError(f"target: {unknown(args.target, target_names())}")
     packages = {name: _version(name) for name in ("spikec", *REQUIRED, *LAVA)}
+    compiler = _compiler()
     absent = [name for name in REQUIRED if packages[name] is None]
     states = {name: _state(name, run_it=not args.quick and not absent) for name in target_names()}
     advice = [f"pip install {name}" for name in absent]
@@ -42,11 +43,13 @@ def run(args: argparse.Namespace) -> int:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": packages,
+        "c_compiler": compiler,
         "targets": states,
         "to_do": advice,
     }
     lines = [f"python        {platform.python_version()} ({sys.executable})"]
     lines += [f"{name:<13} {found or 'not installed'}" for name, found in packages.items()]
+    lines += [f"C compiler    {compiler or 'none'}"]
     lines += [f"target {name:<6} {'works' if state == WORKS else 'does not work'}" for name, state in states.items()]
     lines += [f"to do: {sentence}" for sentence in advice] or ["nothing to do"]
     emit(args, document, "\n".join(lines))
@@ -104,6 +107,17 @@ def _one_neuron() -> IntegerGraph:
         Readout("readout", ("head",), (2,), integers(0, 0, shape=(2,)), 1.0),
     )
     return IntegerGraph({node.name: node for node in nodes}, timesteps=3, schedule="pipelined")
+
+
+def _compiler() -> str | None:
+    """The first line of its ``--version``."""
+    from spikec.errors import TargetUnavailable
+    from spikec.targets.c.compilers import find_compiler
+
+    try:
+        return find_compiler().version
+    except TargetUnavailable:
+        return None
 
 
 def _version(name: str) -> str | None:

@@ -11,6 +11,8 @@ from pathlib import PurePath
 from types import TracebackType
 from typing import Any, TextIO
 
+from spikec.terminal import restart_line
+
 
 def emit(args: argparse.Namespace, document: dict[str, Any], text: str) -> None:
     """Print the result of a command: ``document`` as JSON with ``--json``, else ``text``."""
@@ -70,7 +72,9 @@ class Progress:
             return
         self._shown = now
         line = f"{self.label} {self.done}/{self.total} {self.unit}"
-        print(f"\r\033[K{line}" if self.terminal else line, end="" if self.terminal else "\n", file=self.stream)
+        if self.terminal:
+            restart_line(self.stream)
+        print(line, end="" if self.terminal else "\n", file=self.stream)
         self.stream.flush()
         self._open_line = self.terminal
 
@@ -86,7 +90,8 @@ class Progress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._open_line:
-            print("\r\033[K", end="", file=self.stream, flush=True)
+            restart_line(self.stream)
+            self.stream.flush()
 
 
 def note(text: str) -> None:

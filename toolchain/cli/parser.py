@@ -75,8 +75,13 @@ def command(commands: Any, name: str, help: str, **options: Any) -> Parser:
     return parser
 
 
-def at_least(low: int) -> Callable[[str], int]:
-    """Argument type: an integer >= ``low``."""
+#: The largest whole number of an option that has no bound of its own.
+_MOST = 2**64
+
+
+def at_least(low: int, high: int | None = None) -> Callable[[str], int]:
+    """Argument type: an integer >= ``low`` and <= ``high``."""
+    most = _MOST if high is None else high
 
     def integer(text: str) -> int:
         try:
@@ -85,6 +90,8 @@ def at_least(low: int) -> Callable[[str], int]:
             raise argparse.ArgumentTypeError(f"{text!r} is not an integer") from None
         if value < low:
             raise argparse.ArgumentTypeError(f"must be at least {low}, not {value}")
+        if value > most:
+            raise argparse.ArgumentTypeError(f"must be at most {most}, not {value}")
         return value
 
     return integer

@@ -32,7 +32,7 @@ _UNLABELLED = "without labels (y) no quality is measured"
 def add_parser(commands: Any) -> Parser:
     command = parser.command(commands, "run", "accuracy, or another quality, and trace of a NIR file on a target")
     parser.add_graph(command)
-    command.add_argument("--target", default="golden", metavar="TARGET", help="golden (default), lava")
+    command.add_argument("--target", default="golden", metavar="TARGET", help="golden (default), c, lava")
     parser.add_data(command)
     parser.add_limit(command)
     parser.add_metric(command)
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     dataset = open_images(args, graph)
     graph = lasting(graph, dataset)
     wanted = wanted_measures(args, graph, dataset)
-    if running.get("early_exit") is not None:
+    if (options | running).get("early_exit") is not None:
         _check_early_exit(graph, wanted)
     classify = any(one.name == "top-1" for one in wanted)
     result, ratings, speed = Evaluation(), Ratings(graph, wanted), Speed()

@@ -67,7 +67,7 @@ def _argument(name: str, about: Setting, shown: Any) -> dict[str, Any]:
     if about.choices:
         told["choices"] = about.choices
     elif about.least is not None:
-        told["type"] = at_least(about.least)
+        told["type"] = at_least(about.least, about.most)
     elif about.path:
         told["type"] = Path
     elif about.number:

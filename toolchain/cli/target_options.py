@@ -38,7 +38,8 @@ def target_options(args: argparse.Namespace, *, running: bool) -> tuple[dict[str
     for name, option in _offered(running):
         ours = option.name in known or (name == _GOLDEN and not running)
         if not ours and _value(args, option) is not None:
-            raise UsageError(f"{option.word} is an option of --target {name}, not of {args.target}")
+            owners = [name for name, other in _offered(running) if other.word == option.word]
+            raise UsageError(f"{option.word} is an option of --target {' and '.join(owners)}, not of {args.target}")
     return tuple(_given(args, [option for option in own if option.at == at]) for at in ("compile", "run"))  # type: ignore[return-value]
 
 
@@ -47,7 +48,7 @@ def _offered(running: bool) -> Iterator[tuple[str, Option]]:
     out, and those of ``run`` too unless they are the golden model's."""
     from spikec.targets.base import target_names
 
-    for name in target_names():
+    for name in sorted(target_names(), key=lambda name: (name != _GOLDEN, name)):
         for option in _stated(name):
             if running or (not option.changes and (option.at == "compile" or name == _GOLDEN)):
                 yield name, option
@@ -69,21 +70,30 @@ def _options(target: str) -> Options | None:
 
 
 def _add(command: Parser, offered: list[tuple[str, Option]]) -> None:
-    """Add options, those of each target under its title. An option that two targets share is added once."""
+    """Add options, those of each target under its title. An option that targets share is added once, under the title of
+    the first, and what the others say of it follows."""
     groups: dict[str, Any] = {}
     for target, option in offered:
-        if option.word in command._option_string_actions:
+        shared = command._option_string_actions.get(option.word)
+        if shared is not None:
+            if option.help != shared.help:
+                shared.help = f"{shared.help}; --target {target}: {option.help}"
             continue
         stated = _options(target)
         if target not in groups and stated is not None:
             groups[target] = command.add_argument_group(stated.title)
-        told: dict[str, Any] = {"dest": _dest(option), "help": option.help, "default": None}
-        if option.switch:
-            told["action"] = "store_true"
-        else:
-            told |= {"choices": option.choices or None, "metavar": option.metavar}
-            told["type"] = at_least(option.least) if option.least is not None else _type(option.parse)
-        groups[target].add_argument(option.word, **told)
+        add_option(groups[target], option)
+
+
+def add_option(group: Any, option: Option) -> None:
+    """Add one option to a parser or a group of one; its value is ``args.target_NAME``."""
+    told: dict[str, Any] = {"dest": _dest(option), "help": option.help, "default": None}
+    if option.switch:
+        told["action"] = "store_true"
+    else:
+        told |= {"choices": option.choices or None, "metavar": option.metavar}
+        told["type"] = at_least(option.least) if option.least is not None else _type(option.parse)
+    group.add_argument(option.word, **told)
 
 
 def _type(parse: Callable[[str], Any] | None) -> Callable[[str], Any]:

@@ -37,7 +37,11 @@ def _method_names() -> set[str]:
 
 def _add_arguments(parser: Parser) -> None:
     names = sorted(_method_names(), key=lambda name: (name != defaults.METHOD, name))
-    add_settings(parser, "model", help="zoo name, package.module:callable, file.py:callable or file.onnx")
+    add_settings(
+        parser,
+        "model",
+        help="zoo name, package.module:callable, file.py:callable or file.onnx; runs the code it names: trust it",
+    )
     parser.add_argument("--data", metavar="D", help="data set (default: the recipe's)")
     parser.add_argument("--data-root", type=Path, metavar="DIR", help="where the data set's files are")
     parser.add_argument(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def add_parser(commands: Any) -> Parser:
     command = parser.command(commands, "verify", "golden model against a target: the first difference, or 'identical'")
     parser.add_graph(command)
-    command.add_argument("--target", default="lava", metavar="TARGET", help="lava (default)")
+    command.add_argument("--target", default="lava", metavar="TARGET", help="lava (default), c")
     parser.add_data(command)
     parser.add_limit(command, 20)
     add_targets(command, running=False)

@@ -16,14 +16,21 @@ from spikec.words import unknown
 Check = Callable[[Any], "str | None"]
 
 
+#: Fewer numbers are a choice, of which a message names both ends.
+_CHOICE = 100
+
+
 def whole(low: int, high: int | None = None) -> Check:
     """A whole number of at least ``low`` and at most ``high``."""
-    reach = f"between {low} and {high}" if high is not None else f"of at least {low}"
+    choice = high is not None and high - low < _CHOICE
 
     def check(value: Any) -> str | None:
         whole = isinstance(value, int) and not isinstance(value, bool)
-        right = whole and low <= value and (high is None or value <= high)
-        return None if right else f"must be a whole number {reach}, not {value!r}"
+        if whole and low <= value and (high is None or value <= high):
+            return None
+        beyond = f"of at most {high}" if whole and value >= low else f"of at least {low}"
+        reach = f"between {low} and {high}" if choice else beyond
+        return f"must be a whole number {reach}, not {value!r}"
 
     return check
 

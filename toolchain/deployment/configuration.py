@@ -11,6 +11,7 @@ from typing import Any
 from spikec import defaults
 from spikec.deployment import checks
 from spikec.deployment.settings import Setting, defaults_of, setting, settings_of
+from spikec.ir.types import TIMESTEPS_MAX
 
 _ID_DIGITS = 12
 _PLAIN: dict[str, Any] = {
@@ -42,7 +43,8 @@ class Configuration:
     """
 
     model: str = setting(
-        help="zoo name, package.module:callable, file.py:callable, file.onnx or a plain NIR file",
+        help="zoo name, package.module:callable, file.py:callable, file.onnx or a plain NIR file; runs the "
+        "Python code it names: trust it",
         flags=("model",),
         metavar="MODEL",
         check=checks.model,
@@ -89,6 +91,7 @@ class Configuration:
         flags=("-T", "--timesteps"),
         metavar="T",
         least=1,
+        most=TIMESTEPS_MAX,
         derived=True,
     )
     schedule: str | None = setting(

@@ -15,6 +15,7 @@ from spikec.conversion.methods.base import Method, default_timesteps
 from spikec.deployment.configuration import DEFAULTS, SETTINGS, Configuration
 from spikec.deployment.weights_file import TrainedPrecision, WeightsFile, weights_file
 from spikec.errors import ConversionError, ToolchainError
+from spikec.guarded import file_digest
 from spikec.models.checkpoints import files_of
 from spikec.models.from_onnx.file import onnx_files
 
@@ -161,4 +162,4 @@ def _hash(path: Path) -> str:
 @lru_cache(maxsize=64)
 def _digest(path: Path, changed: int, size: int) -> str:
     """SHA-256 of the file, kept for this time of change and size: a grid asks for it once per run."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return file_digest(path)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
+from spikec.errors import DataError
+from spikec.guarded import file_digest
+from spikec.ir.types import TIMESTEPS_MAX
 from spikec.models.checkpoints import files_of
 from spikec.models.loading import read_header
 from spikec.quantization import Int8
@@ -107,7 +110,7 @@ class WeightsFile:
         """Of the file, or of all files that an index names."""
         digest = hashlib.sha256()
         for file in files_of(self.path):
-            digest.update(file.read_bytes())
+            file_digest(file, into=digest)
         return digest.hexdigest()
 
 
@@ -122,4 +125,50 @@ def weights_file(path: str | Path) -> WeightsFile:
 @lru_cache(maxsize=64)
 def _read(path: Path, states: tuple[tuple[int, int], ...]) -> WeightsFile:
     """The file, kept for these times of change and sizes: a grid asks for it once per run."""
-    return WeightsFile(path, read_header(path))
+    header = read_header(path)
+    _check(path, header)
+    return WeightsFile(path, header)
+
+
+def _check(path: Path, header: Mapping[str, Any]) -> None:
+    """Raise :class:`DataError` where the header holds other than ``spikec train`` writes."""
+    wrong = [key for key, right in _HELD.items() if key in header and not right(header[key])]
+    if header.get("through_spikes"):
+        wrong += [key for key in ("validation_timesteps", "neuron") if key not in header]
+    if wrong:
+        raise DataError(
+            f"{path}: its header is damaged, {', '.join(wrong)}: write the weights again, or without a header"
+        )
+
+
+def _text(value: Any) -> bool:
+    return value is None or isinstance(value, str)
+
+
+def _whole(most: int) -> Callable[[Any], bool]:
+    return lambda value: value is None or (type(value) is int and 0 <= value <= most)
+
+
+def _precision(found: Any) -> bool:
+    """Whether this is what :func:`trained_precision` makes."""
+    if found is None:
+        return True
+    if not isinstance(found, dict) or not {"overrides", *_AS_STORED} <= found.keys():
+        return False
+    texts = all(isinstance(found[key], str) for key in ("per", "scale", "method", "format"))
+    bits = [found["bits"], *(found["overrides"].values() if isinstance(found["overrides"], dict) else [None])]
+    units = found["units"].values() if isinstance(found["units"], dict) else [None]
+    listed = all(isinstance(each, list) and all(isinstance(n, int | float) for n in each) for each in units)
+    return texts and listed and all(type(each) is int and 2 <= each <= 8 for each in bits)
+
+
+#: What the entries that are read must be.
+_HELD: Mapping[str, Callable[[Any], bool]] = {
+    "method": _text,
+    "data": _text,
+    "neuron": _text,
+    MAX_POOL: lambda value: value in (None, "exact", "average"),
+    "levels": _whole(2**24),
+    "validation_timesteps": _whole(TIMESTEPS_MAX),
+    TRAINED_PRECISION: _precision,
+}

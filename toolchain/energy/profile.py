@@ -30,6 +30,9 @@ _NUMBERS = (
     "accumulator_bits",
     "output_reuse",
 )
+_TEXTS = ("unit", "scope", "basis", "voltage", "node", "grade", "source")
+#: No number of a chip is larger.
+_LARGEST = 2.0**63
 _SIZES = ("on_chip_bytes", "fifo_bytes")  # 0: everything lies off the chip, or there is no queue
 
 
@@ -122,6 +125,8 @@ def load_profile(name: str | Path, book: str | None = None) -> Profile:
         constants={key: _constant(name, key, t) for key, t in tables.items() if isinstance(t, dict) and "unit" in t},
         data=data,
     )
+    if not isinstance(data["books"][chosen].get("calibration", {}), dict):
+        raise ToolchainError(f"energy profile {name!r}: calibration must be a table")
     plane = profile.calibration or {}
     if plane and plane["solves"] not in list(profile.constants):
         raise ToolchainError(f"energy profile {name!r}: solves must name a constant, not {plane['solves']!r}")
@@ -146,6 +151,10 @@ def _checked(name: str, read: dict[str, Any]) -> Held:
     for key in ("notes", "unpriced", "assumed", "reuse"):
         if not isinstance(data.get(key, []), list):
             raise ToolchainError(f"energy profile {name!r}: {key} must be a list, not {data[key]!r}")
+        if key != "reuse" and not all(isinstance(each, str) for each in data.get(key, [])):
+            raise ToolchainError(f"energy profile {name!r}: {key} must be a list of texts")
+    if not isinstance(data.get("common", {}), dict):
+        raise ToolchainError(f"energy profile {name!r}: common must be a table, [common]")
     numbers = [(key, data[key]) for key in _NUMBERS if key in data]
     _positive(name, numbers + [("reuse", each) for each in data.get("reuse", [])])
     _positive(name, [(key, data[key]) for key in _SIZES if key in data], or_zero=True)
@@ -155,7 +164,7 @@ def _checked(name: str, read: dict[str, Any]) -> Held:
 def _positive(name: str, numbers: list[tuple[str, Any]], *, or_zero: bool = False) -> None:
     for key, value in numbers:
         number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or not (value > 0 or (or_zero and value == 0)):
+        if not number or not (value > 0 or (or_zero and value == 0)) or value > _LARGEST:
             kind = "positive number or 0" if or_zero else "positive number"
             raise ToolchainError(f"energy profile {name!r}: {key} must be a {kind}, not {value!r}")
 
@@ -168,12 +177,15 @@ def _constant(profile: str, key: str, table: Mapping[str, Any]) -> Constant:
             low=float(table["lo"]),
             high=float(table["hi"]),
             quote=table.get("quote", ""),
-            **{f: table[f] for f in ("unit", "scope", "basis", "voltage", "node", "grade", "source")},
+            **{f: table[f] for f in _TEXTS},
         )
     except KeyError as error:
         raise ToolchainError(f"constant {key!r} of energy profile {profile!r} lacks {error}") from error
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ToolchainError(f"constant {key!r} of energy profile {profile!r}: value, lo and hi are numbers") from error
-    if not 0 <= constant.low <= constant.value <= constant.high:
+    wrong = [f for f in ("quote", *_TEXTS) if not isinstance(getattr(constant, f), str)]
+    if wrong:
+        raise ToolchainError(f"constant {key!r} of energy profile {profile!r}: {', '.join(wrong)} must be a text")
+    if not 0 <= constant.low <= constant.value <= constant.high <= _LARGEST:
         raise ToolchainError(f"constant {key!r} of energy profile {profile!r} must have 0 <= lo <= value <= hi")
     return constant

@@ -15,6 +15,7 @@ from spikec.evidence.intervals import wilson
 from spikec.ir import IntegerGraph
 from spikec.ir.input_statistics import CodedInput, joined
 from spikec.simulation import Trace, simulate
+from spikec.targets.base import TARGETS
 from spikec.training.images import Images
 
 #: Called with the number of images that are done.
@@ -130,9 +131,10 @@ def taken(dataset: Images, part: slice) -> Any:
 
 
 def batch_size(graph: IntegerGraph, target: str, least: int | None = None) -> int:
-    """Images at once for traces with counts per image. ``least``: what the target asks for, where memory allows."""
+    """Images at once for traces with counts per image: as many as the target says (``images_at_once``), few where it
+    says nothing. ``least``: what is asked for, where memory allows."""
     neurons = sum(population.theta.size for population in graph.populations)
-    largest = _IMAGES_AT_ONCE if target == "golden" else max(_SLOW_BATCH, least or 1)
+    largest = getattr(TARGETS.get(target), "images_at_once", None) or max(_SLOW_BATCH, least or 1)
     return max(1, min(largest, _BATCH_BYTES // ((8 + graph.emission_steps) * max(neurons, 1))))
 
 

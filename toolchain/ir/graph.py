@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Literal, get_args
 
 import numpy as np
@@ -144,7 +145,7 @@ class IntegerGraph:
     measured: Measured | None = None
     calibrated: InputStatistics | None = None
 
-    @property
+    @cached_property
     def input(self) -> InputNode:
         return next(n for n in self.nodes.values() if isinstance(n, InputNode))
 
@@ -161,7 +162,7 @@ class IntegerGraph:
         """The same graph for sequences of ``steps`` steps."""
         return replace(self, timesteps=steps)
 
-    @property
+    @cached_property
     def readouts(self) -> tuple[Readout, ...]:
         """One for each output, in the order of the outputs."""
         return tuple(n for n in self.nodes.values() if isinstance(n, Readout))
@@ -175,7 +176,7 @@ class IntegerGraph:
             raise GraphError(f"the network has several outputs ({listed}); this needs a network of one output")
         return found[0]
 
-    @property
+    @cached_property
     def populations(self) -> tuple[Population, ...]:
         return tuple(n for n in self.nodes.values() if isinstance(n, Population))
 
@@ -188,7 +189,7 @@ class IntegerGraph:
         """Populations and readouts, in network order."""
         return tuple(n for n in self.nodes.values() if isinstance(n, Population | Readout))
 
-    @property
+    @cached_property
     def timing(self) -> Timing:
         """How long and in which order the layers run."""
         rehearsal = max((p.neuron.rehearsal for p in self.populations), default=0)

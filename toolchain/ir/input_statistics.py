@@ -78,7 +78,7 @@ class InputStatistics:
             if not np.isfinite([*map(float, numbers.values()), least, middle, most]).all():
                 raise ValueError
             return cls(**numbers, deviations=(least, middle, most))
-        except (ValueError, TypeError, AttributeError, OverflowError) as error:
+        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise GraphError("metadata 'calibrated' is not what spikec export writes") from error
 
 
@@ -131,11 +131,14 @@ class CodedInput:
     def total(self) -> InputStatistics:
         values, nonzero, negative, clipped, zeroed = (int(column) for column in self.counts.sum(axis=0))
         weights = self.counts[:, 0] / values
-        means, spreads, lows, highs = np.nan_to_num(self.moments.T)
+        moments = self.moments.T
+        means, spreads, lows, highs = moments if np.isfinite(moments).all() else np.nan_to_num(moments)
         mean = float(weights @ means)
         variance = float(weights @ (spreads**2 + (means - mean) ** 2))
         varied = spreads[highs > lows]
-        least, middle, most = np.quantile(varied, (0.05, 0.5, 0.95)) if len(varied) else (0.0, 0.0, 0.0)
+        least = middle = most = varied[0] if len(varied) else 0.0
+        if len(varied) > 1:
+            least, middle, most = np.quantile(varied, (0.05, 0.5, 0.95))
         return InputStatistics(
             images=len(self.counts),
             values=values,
@@ -154,6 +157,8 @@ class CodedInput:
 
 def joined(parts: Sequence[CodedInput]) -> CodedInput:
     """Runs one after the other as one."""
+    if len(parts) == 1:
+        return parts[0]
     return CodedInput(np.concatenate([p.counts for p in parts]), np.concatenate([p.moments for p in parts]))
 
 
@@ -167,7 +172,7 @@ def code(
     """
     flat = np.asarray(real).reshape(len(real), -1).astype(np.float64, copy=False)
     whole = rounded(coding, flat)
-    held = np.clip(whole, coding.low, coding.high)
+    held = np.minimum(np.maximum(whole, coding.low), coding.high)  # np.clip, with half its overhead
     coded = held.astype(np.int64)
     nonzero = np.count_nonzero(flat, axis=1)
     size = np.full(len(flat), flat.shape[1], np.int64)

@@ -5,7 +5,6 @@ can say what the spikes cost."""
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
@@ -119,7 +118,7 @@ class Measured:
             scores = {str(key): Scores.read(each, number) for key, each in found.get("quality", {}).items()}
             about = str(found["content_sha256"]), int(found["timesteps"])
             return cls(str(found["data"]), images, hits, *about, scores)
-        except (ValueError, TypeError, KeyError, AttributeError, binascii.Error) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError) as error:
             raise GraphError("metadata 'measured' is not what spikec export writes") from error
 
 

@@ -71,7 +71,7 @@ def delays_of(metadata: dict[str, Any]) -> dict[tuple[str, str], Steps]:
     raw = text_of(metadata, DELAYS, "[]")
     try:
         value = json.loads(raw)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         value = None
     if not isinstance(value, list) or not all(_is_delay(item) for item in value):
         raise GraphError(f"metadata {DELAYS!r} must be a JSON list of [source, target, steps], not {shown(raw)}")
@@ -99,7 +99,7 @@ def list_of(metadata: dict[str, Any], key: str) -> list[str]:
     raw = text_of(metadata, key, "[]")
     try:
         value = json.loads(raw)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         value = None
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise GraphError(f"metadata {key!r} must be a JSON list of strings, not {shown(raw)}")

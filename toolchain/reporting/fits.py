@@ -22,10 +22,12 @@ def chips() -> tuple[str, ...]:
 
 
 def profiles() -> dict[str, str | None]:
-    """All energy profiles in the order of the page, each with its chip; those without a chip (None) come last."""
+    """All energy profiles in the order of the page, each with its chip; those without a chip (None) come last. A chip
+    without a profile has no part in it."""
     from spikec.targets.chips import get_chip
 
-    found: dict[str, str | None] = {get_chip(chip).profile: chip for chip in chips()}
+    of_chips = ((get_chip(chip).profile, chip) for chip in chips())
+    found: dict[str, str | None] = {profile: chip for profile, chip in of_chips if profile is not None}
     return {**found, **{name: None for name in profile_names() if name not in found}}
 
 

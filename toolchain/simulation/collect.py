@@ -9,12 +9,26 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from spikec.errors import RangeError
 from spikec.ir.graph import IntegerGraph, Readout
 from spikec.ir.input_statistics import CodedInput, joined
 from spikec.ir.pools import image_pools, pooled_images
 from spikec.simulation.emission import Result, separate_events
 from spikec.simulation.registers import Watch
 from spikec.simulation.trace import Trace
+
+_LARGEST_COUNT = 2**31 - 1
+
+
+def check_counts(graph: IntegerGraph) -> None:
+    """Raises ``RangeError`` where a spike count could leave the int32 that a trace holds it in."""
+    for node in graph.populations:
+        largest = graph.emission_steps * max(abs(number) for number in node.neuron.emission)
+        if largest > _LARGEST_COUNT:
+            raise RangeError(
+                f"{node.name}: a count may reach {largest}, beyond {_LARGEST_COUNT}; use fewer steps, or fewer "
+                "spikes in each"
+            )
 
 
 class Rows:
@@ -27,6 +41,9 @@ class Rows:
 
     def add(self, part: Tensor, dtype: npt.DTypeLike) -> None:
         """Append ``part`` [N, ...] as ``dtype``."""
+        if len(part) == 1 == self._total:  # one call where calls cost more than copying
+            self._parts.append(part.cpu().numpy().astype(dtype, order="C"))
+            return
         if self._total is None or not self._parts:
             rows = len(part) if self._total is None else self._total
             self._parts.append(np.empty((rows, *part.shape[1:]), dtype))  # huge pages, unlike torch.empty
@@ -150,6 +167,8 @@ def _seen(watches: dict[str, Watch], what: str) -> dict[str, tuple[int, int]]:
 
 def over_images(counts: Tensor) -> npt.NDArray[np.int64]:
     """Sum of counts [N, *shape] over the images, int64 [*shape]."""
+    if len(counts) == 1:
+        return np.asarray(counts[0].cpu().numpy(), np.int64)
     if counts.dtype != torch.uint8 or counts.dim() != 4:
         total = counts.to(torch.int32).sum(0, dtype=torch.int32)
     else:  # as many images at a time as u8 sums can hold, in memory order: ten times faster than widening first

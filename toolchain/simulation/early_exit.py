@@ -29,13 +29,11 @@ MARGIN = "margin"
 class EarlyExit:
     """The rule of one graph. ``confidence``: lead in the logits so far that stops an image without a proof.
 
-    Raises ``DataError`` for a margin that is not a positive number, for a graph whose readout has no steps of its own,
-    and for one without a single output of classes.
+    Raises ``DataError`` for a graph whose readout has no steps of its own, and for one without a single output of
+    classes.
     """
 
     def __init__(self, graph: IntegerGraph, ranges: Ranges, confidence: float | None = None) -> None:
-        if confidence is not None and not 0 < confidence < float("inf"):
-            raise DataError(f"early_exit={confidence!r} is not a margin; use a positive number of logits or {MARGIN!r}")
         if graph.schedule != "pipelined" or graph.timing.rehearsal:
             raise DataError(
                 "early_exit needs layers that step together, 'pipelined' and without a calibration pass; layerwise and "
@@ -43,7 +41,8 @@ class EarlyExit:
             )
         classes_of(graph, "early_exit")
         self._scale, self._confidence = graph.readout.scale, confidence
-        on, off = (_gain(graph, ranges, on=applied) for applied in (True, False))
+        #: What one step adds at most to v_o - v_p, int64 [p, o]: with image and biases, and in the drain without.
+        on, off = self.gains = tuple(_gain(graph, ranges, on=applied) for applied in (True, False))
         steps, drain = graph.timesteps, graph.drain
         #: After each step, int64 [p, o]: the most that v_o can gain on v_p until the end.
         self._gains = [
@@ -76,17 +75,23 @@ class EarlyExit:
 
 def early_exit_of(graph: IntegerGraph, ranges: Ranges, option: str | float | None) -> EarlyExit | None:
     """The rule that ``early_exit=option`` of :func:`spikec.simulation.simulate` asks for."""
-    if option is None:
-        return None
+    return None if option is None else EarlyExit(graph, ranges, confidence_of(option))
+
+
+def confidence_of(option: str | float) -> float | None:
+    """The lead in logits that ``early_exit=option`` gives besides the proof; None where it gives none. Raises
+    ``DataError`` for anything but "margin" and positive numbers."""
     if isinstance(option, str) and option == MARGIN:
-        return EarlyExit(graph, ranges, None)
+        return None
     try:
         if isinstance(option, bool | np.bool_ | str | bytes):
             raise TypeError
         margin = float(option)
     except (TypeError, ValueError, RuntimeError) as error:
         raise DataError(f"early_exit={option!r} is not known; use {MARGIN!r} or a margin of the logits") from error
-    return EarlyExit(graph, ranges, margin)
+    if not 0 < margin < float("inf"):
+        raise DataError(f"early_exit={margin!r} is not a margin; use a positive number of logits or {MARGIN!r}")
+    return margin
 
 
 def _gain(graph: IntegerGraph, ranges: Ranges, *, on: bool) -> Int64:

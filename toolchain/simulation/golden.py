@@ -21,14 +21,15 @@ import torch
 
 from spikec.analysis.formats import NumberFormat
 from spikec.analysis.ranges import Ranges, bounds
-from spikec.errors import DataError, RangeError
+from spikec.errors import DataError
 from spikec.ir.graph import IntegerGraph, Population
 from spikec.ir.kinds import Kind
 from spikec.ir.leak import Leak
 from spikec.ir.profile.decode import as_integer
 from spikec.ir.types import Int64
-from spikec.memory import require_memory
-from spikec.simulation.collect import Collector
+from spikec.memory import require_memory, usable_memory
+from spikec.processors import check_number
+from spikec.simulation.collect import Collector, check_counts
 from spikec.simulation.early_exit import EarlyExit, early_exit_of
 from spikec.simulation.emission import Result
 from spikec.simulation.encode import as_images, as_sequences, encoded
@@ -48,7 +49,6 @@ Progress = Callable[[int, int | None], None]
 Counts = bool | Literal["totals"]
 
 _UNITS = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
-_LARGEST_COUNT = 2**31 - 1  # traces hold counts as int32
 _LARGEST_BATCH = 128  # faster than 256: larger intermediate results leave the cache
 
 
@@ -138,13 +138,7 @@ class GoldenModel:
         ranges: Ranges | None = None,
     ) -> None:
         self._graph, self._registers = graph, registers
-        for node in graph.populations:
-            largest = graph.emission_steps * max(abs(number) for number in node.neuron.emission)
-            if largest > _LARGEST_COUNT:
-                raise RangeError(
-                    f"{node.name}: a count may reach {largest}, beyond {_LARGEST_COUNT}; use fewer steps, or fewer "
-                    "spikes in each"
-                )
+        check_counts(graph)
         ranges = self._ranges = bounds(graph) if ranges is None else ranges
         self._device = checked_device(device, ranges)
         keep_freed_memory()
@@ -284,6 +278,7 @@ def _check_options(record: str | None, counts: Counts, batch: int | None, thread
     for name, value in numbers.items():
         if value is not None and (isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1):
             raise DataError(f"{name}={value!r} is not possible; use a whole number, at least 1")
+    check_number("threads", threads)
 
 
 def parse_memory(memory: str | int) -> int:
@@ -296,6 +291,9 @@ def parse_memory(memory: str | int) -> int:
         value = 0.0
     if not 1 <= value < float("inf"):
         raise DataError(f"memory={memory!r} is not a size; write for example '500MB' or '2GB'")
+    there = usable_memory()
+    if value > there:
+        raise DataError(f"memory={memory!r} is more than the {there / 1e9:.3g} GB that there are; give less")
     return int(value)
 
 

@@ -21,6 +21,7 @@ method = "error-free"
 from __future__ import annotations
 
 import itertools
+import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
@@ -37,6 +38,8 @@ from spikec.deployment.filling import ON_FRAMES, fill, with_files
 from spikec.errors import DataError
 from spikec.words import unknown
 
+#: Runs of a grid, excluded ones too.
+RUNS_MOST = 100_000
 _TABLES = ("defaults", "grid", "run", "exclude")
 #: The keys a grid may hold, and those of them whose single value is a list: for these, an axis is a list of lists.
 _KEYS = {name: about for name, about in SETTINGS.items() if about.grid}
@@ -158,10 +161,19 @@ def _values(key: str, value: Any) -> list[Any]:
     for point in points:
         if isinstance(point, dict):
             choices = [each if isinstance(each, list) else [each] for each in point.values()]
+            _bounded(len(spread) + math.prod(map(len, choices)), "combinations of a method's options")
             spread += [dict(zip(point, chosen, strict=True)) for chosen in itertools.product(*choices)]
         else:
             spread.append(point)
     return spread
+
+
+def _bounded(number: int, what: str) -> None:
+    """Raise ``DataError`` for more runs than anybody waits for: listing them would take all memory first."""
+    if number > RUNS_MOST:
+        raise DataError(
+            f"the grid has {number:,} {what}, and at most {RUNS_MOST:,} are taken: split it, or leave some out"
+        )
 
 
 def _without_weights(shared: dict[str, Any], tables: list[dict[str, Any]]) -> list[str]:
@@ -180,6 +192,8 @@ def _plan(shared: dict[str, Any], grids: list[dict[str, Any]], runs: list[dict[s
     found: dict[str, Run] = {}
     used: set[str] = set()
     excluded = repeated = 0
+    sizes = [math.prod(len(_values(key, value)) for key, value in {**shared, **grid}.items()) for grid in grids]
+    _bounded(sum(sizes) + len(runs), "runs")
     for grid in grids:
         table = {**shared, **grid}
         axes = {key: _values(key, table[key]) for key in [*grid, *table]}  # in the order of the file

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TextIO
 
 from spikec.deployment.configuration import Configuration
+from spikec.processors import check_number, cores
 from spikec.sweeping.store import Store, failure
 from spikec.sweeping.worker import BUSY
 
@@ -27,11 +28,13 @@ _LAST_LINES = 5
 
 
 def shares(runs: int, jobs: int | None = None, threads: int | None = None) -> tuple[int, int]:
-    """(worker processes, at most one per run; threads of each). By default together they fill the cores and no more."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    workers = jobs if jobs is not None else max(1, cores // (threads or 1))
+    """(worker processes, at most one per run; threads of each). By default together they fill the cores and no more.
+    Raises ``DataError`` for more than a machine can start."""
+    check_number("threads", threads)
+    workers = jobs if jobs is not None else max(1, cores() // (threads or 1))
     workers = max(1, min(workers, runs))
-    return workers, threads or max(1, cores // workers)
+    check_number("jobs", workers)
+    return workers, threads or max(1, cores() // workers)
 
 
 def execute(

@@ -26,7 +26,8 @@ from spikec.ir import IntegerGraph
 from spikec.ir.outputs import lacks_classes
 from spikec.ir.walks import latency_steps
 from spikec.simulation import Trace
-from spikec.sweeping.store import DONE, FAILED, REFUSED, Result, failure, result
+from spikec.sweeping.shape import DONE, FAILED, REFUSED
+from spikec.sweeping.store import Result, failure, result
 from spikec.training.targets import only_classes
 
 if TYPE_CHECKING:

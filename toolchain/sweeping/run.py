@@ -11,7 +11,8 @@ from spikec.deployment.configuration import Configuration
 from spikec.errors import ToolchainError
 from spikec.sweeping import local, slurm, summary
 from spikec.sweeping.grid import Plan, read_grid
-from spikec.sweeping.store import DONE, FAILED, REFUSED, Result, Store, failure
+from spikec.sweeping.shape import DONE, FAILED, REFUSED
+from spikec.sweeping.store import Result, Store, failure
 
 Executor = Literal["local", "slurm"]
 MISSING = "missing"
@@ -124,6 +125,7 @@ def _pending(store: Store, plan: Plan, retry_failed: bool) -> list[Configuration
             found = None
         if found is not None:
             continue
+        store.check(run.configuration.id)
         if run.refused is not None:
             store.write(failure(run.configuration, run.refused, REFUSED, "ConversionError"))
         else:

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spikec.deployment.configuration import Configuration
-from spikec.errors import TargetUnavailable, ToolchainError
+from spikec.errors import DataError, TargetUnavailable, ToolchainError
+from spikec.guarded import read_json
 from spikec.sweeping.local import THREAD_VARIABLES, Finished
 from spikec.sweeping.store import Store, failure
 from spikec.whole_files import write_text
@@ -102,9 +103,9 @@ def queued(store: Store, ids: set[str]) -> list[Submission]:
     found = []
     for file in sorted((store.folder / "slurm").glob("*/job.json")):
         try:
-            data = json.loads(file.read_text(encoding="utf-8"))
+            data = read_json(file, "the job")
             made = Submission(file.parent, str(data["job"]), tuple(tuple(task) for task in data["tasks"]))
-        except (OSError, ValueError, KeyError, TypeError):
+        except (DataError, KeyError, TypeError):
             continue  # not ours, or damaged: at worst a run is submitted again
         if made.ids & ids and in_queue(made.job) is not False:
             found.append(made)

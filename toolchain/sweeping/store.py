@@ -18,14 +18,17 @@ from typing import Any
 
 from spikec.deployment.configuration import Configuration, identity, sha256
 from spikec.errors import DataError
+from spikec.guarded import read_json
+from spikec.sweeping.shape import FAILED, has_shape
 from spikec.versions import versions
 from spikec.whole_files import write_text
 
 SCHEMA = "spikec.sweep-result/1"
-DONE, REFUSED, FAILED = "done", "refused", "failed"
-STATES = (DONE, REFUSED, FAILED)
 
 Result = dict[str, Any]
+
+#: Bytes of a result; they have some thousand.
+_MOST = 2**24
 
 
 class Store:
@@ -50,14 +53,20 @@ class Store:
     def read(self, id: str) -> Result | None:
         """The result called ``id``; None if there is none, or if the file is incomplete or was changed."""
         try:
-            result = json.loads(self.path(id).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            result = read_json(self.path(id), "the result", most=_MOST)
+            return result if _sound(result, id) else None
+        except DataError:
             return None
-        return result if _sound(result, id) else None
 
     def damaged(self, id: str) -> bool:
         """Whether there is a file for ``id`` that is not a valid result."""
-        return self.path(id).exists() and self.read(id) is None
+        return os.path.lexists(self.path(id)) and self.read(id) is None
+
+    def check(self, id: str) -> None:
+        """Raise ``DataError`` where the result called ``id`` could not be written, before it is computed."""
+        place = self.path(id)
+        if os.path.lexists(place) and not place.is_file():
+            raise DataError(f"{place} is no file and stands where a result goes: remove it, or choose another folder")
 
     def write(self, result: Result) -> None:
         """Put a result in its place, in one move."""
@@ -98,12 +107,12 @@ def _lock(file: int, byte: int, wait: bool) -> bool:
 
 
 def _sound(result: Any, id: str) -> bool:
-    if not isinstance(result, dict) or result.get("schema") != SCHEMA or result.get("state") not in STATES:
+    if not isinstance(result, dict) or result.get("schema") != SCHEMA or not has_shape(result):
         return False
     body = {key: value for key, value in result.items() if key != "sha256"}
     if result.get("sha256") != sha256(body) or result.get("id") != id:
         return False
-    return isinstance(result.get("configuration"), dict) and identity(result["configuration"]) == id
+    return identity(result["configuration"]) == id
 
 
 def result(configuration: Configuration, state: str, **found: Any) -> Result:

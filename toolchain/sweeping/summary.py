@@ -10,7 +10,8 @@ from typing import Any
 
 from spikec.deployment.configuration import DEFAULTS, SETTINGS, own
 from spikec.reporting.numbers import engineering, grouped, percent
-from spikec.sweeping.store import DONE, Result
+from spikec.sweeping.shape import DONE
+from spikec.sweeping.store import Result
 from spikec.whole_files import write_text
 
 _SETTINGS = [name for name, about in SETTINGS.items() if about.column]

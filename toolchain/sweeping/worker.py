@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from spikec.deployment.configuration import Configuration
+from spikec.guarded import read_json
 from spikec.sweeping.store import Store
 
 #: Another process is computing this configuration.
@@ -43,7 +44,7 @@ def main(words: Sequence[str] | None = None) -> int:
     args = parser.parse_args(words)
     store = Store(args.folder)
     if args.tasks is not None:
-        for run in json.loads(args.tasks.read_text(encoding="utf-8"))[args.index]:
+        for run in read_json(args.tasks, "the tasks")[args.index]:
             compute(store, Configuration.from_json(run), wait=True)
         return 0
     # What libraries and models print must not end up among the answers.

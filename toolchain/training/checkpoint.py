@@ -1,17 +1,26 @@
-"""A training run on disk: everything needed to continue it to the same result."""
+"""A training run on disk: everything needed to continue it to the same result.
+
+A safetensors file: tensors by number, and in its header the rest as JSON, in which they stand by their number. So it
+holds nothing that could run. Files of earlier versions, which ``torch.save`` wrote, are read as any such file is, by
+:mod:`spikec.guarded.torch_files`.
+"""
 
 from __future__ import annotations
 
-import io
-import pickle
+import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
+from safetensors import safe_open
+from safetensors.torch import save
+from torch import Tensor
 
 from spikec.errors import DataError
+from spikec.guarded import open_regular, parse_json, reading
+from spikec.guarded.files import reason
+from spikec.guarded.torch_files import read_torch_file
 from spikec.training.config import FitConfig
 from spikec.whole_files import replacing
 
@@ -21,26 +30,33 @@ FORMAT = "spikec-training/1"
 KEYS = frozenset(
     ("model", "averaged", "optimizer", "best", "best_epoch", "history", "sigma", "generator", "global_generator")
 )
+_HEADER = "spikec-training"
+#: How a container or tensor stands in JSON, which has lists and texts as keys only.
+_TENSOR, _DICT, _TUPLE = "tensor", "dict", "tuple"
 
 
 def save_checkpoint(path: Path, config: FitConfig, identity: Mapping[str, Any], state: dict[str, Any]) -> None:
     """Write tensors, numbers, strings and containers of them; the file appears whole or not at all."""
-    content = io.BytesIO()  # in memory first: torch reports a full disk as an unexpected position
-    torch.save({"format": FORMAT, "config": asdict(config), "identity": dict(identity), **state}, content)
+    tensors: list[Tensor] = []
+    document = _coded({"format": FORMAT, "config": asdict(config), "identity": dict(identity), **state}, tensors)
+    # Copies, since safetensors refuses tensors that share their memory.
+    numbered = {str(n): tensor.detach().cpu().clone().contiguous() for n, tensor in enumerate(tensors)}
+    content = save(numbered, {_HEADER: json.dumps(document)})
     with replacing(path) as temporary:
-        temporary.write_bytes(content.getbuffer())
+        temporary.write_bytes(content)
 
 
 def load_checkpoint(path: Path, config: FitConfig, identity: Mapping[str, Any]) -> dict[str, Any]:
     """The state saved by a run with the same configuration and identity. Raises :class:`DataError` if the file cannot
     be used, or configuration or identity differ; files of earlier versions hold no identity to compare."""
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, ValueError, LookupError, pickle.UnpicklingError) as error:
-        reason = str(error).split(". ")[0] or type(error).__name__
-        raise DataError(f"cannot resume from {path}: it is damaged or no checkpoint ({reason})") from error
+        state = read_state(path)
+    except DataError as error:
+        raise DataError(f"cannot resume from {path}: it is damaged or no checkpoint ({error})") from error
     if not isinstance(state, dict) or state.get("format") != FORMAT or not {"config", *KEYS} <= state.keys():
         raise DataError(f"{path} is no checkpoint of a training run; train without --resume")
+    if not isinstance(state["config"], dict) or not isinstance(state.get("identity", {}), dict):
+        raise DataError(f"{path} is damaged: it does not say what run it is of; train without --resume")
     # Settings that are newer than the file count as their defaults.
     now, then = asdict(config), {**asdict(FitConfig()), **state["config"]}
     if "identity" in state:
@@ -49,3 +65,50 @@ def load_checkpoint(path: Path, config: FitConfig, identity: Mapping[str, Any]) 
     if changed:
         raise DataError(f"{path} belongs to another run ({'; '.join(changed)}); train without --resume")
     return state
+
+
+def damaged(path: Path, error: Exception) -> DataError:
+    """What to raise where a state was read and the run cannot take it."""
+    return DataError(f"cannot resume from {path}: it is damaged ({reason(error)}); train without --resume")
+
+
+def read_state(path: Path) -> Any:
+    """What a checkpoint holds, unchecked. Raises :class:`DataError`."""
+    with open_regular(path) as file:
+        start = file.read(9)
+    if start[8:] != b"{":
+        return read_torch_file(path)
+    with reading(path, "safetensors"), safe_open(path, framework="pt") as file:
+        document = parse_json((file.metadata() or {}).get(_HEADER, "null"), "its header")
+        # Copies, since the tensors of an open file die with it where somebody overwrites it.
+        return _decoded(document, {name: file.get_tensor(name).clone() for name in file.keys()})  # noqa: SIM118
+
+
+def _coded(value: Any, tensors: list[Tensor]) -> Any:
+    if isinstance(value, Tensor):
+        tensors.append(value)
+        return {_TENSOR: str(len(tensors) - 1)}
+    if isinstance(value, Mapping):
+        return {_DICT: [[_coded(key, tensors), _coded(item, tensors)] for key, item in value.items()]}
+    if isinstance(value, tuple):
+        return {_TUPLE: [_coded(item, tensors) for item in value]}
+    if isinstance(value, list):
+        return [_coded(item, tensors) for item in value]
+    if value is None or type(value) in (str, int, float, bool):
+        return value
+    raise TypeError(f"a checkpoint cannot hold a {type(value).__name__}")
+
+
+def _decoded(value: Any, tensors: Mapping[str, Tensor]) -> Any:
+    if isinstance(value, list):
+        return [_decoded(item, tensors) for item in value]
+    if not isinstance(value, dict):
+        return value
+    ((kind, content),) = value.items()
+    if kind == _TENSOR:
+        return tensors[content]
+    if kind == _TUPLE:
+        return tuple(_decoded(item, tensors) for item in content)
+    if kind == _DICT:
+        return {_decoded(key, tensors): _decoded(item, tensors) for key, item in content}
+    raise ValueError(f"its header has {kind!r}")

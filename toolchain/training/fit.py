@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from spikec.errors import ConversionError, DataError
 from spikec.training.activations import ClipFloorShift
 from spikec.training.augment import augment
-from spikec.training.checkpoint import KEYS, load_checkpoint, save_checkpoint
+from spikec.training.checkpoint import KEYS, damaged, load_checkpoint, save_checkpoint
 from spikec.training.checks import file_path, fitting_network, images_of, usable_device
 from spikec.training.config import FitConfig
 from spikec.training.evaluation import evaluate
@@ -241,6 +241,14 @@ class _Run:
 
     def _restore(self, path: Path) -> None:
         state = load_checkpoint(path, self.config, self.identity)
+        try:
+            self._take(path, state)
+        except DataError:
+            raise
+        except Exception as error:  # values of wrong types fail in torch in any way
+            raise damaged(path, error) from error
+
+    def _take(self, path: Path, state: dict[str, Any]) -> None:
         shapes, own = ({n: list(v.shape) for n, v in s.items()} for s in (state["model"], self.model.state_dict()))
         if shapes != own:
             name = next(n for n in {**own, **shapes} if own.get(n) != shapes.get(n))
@@ -254,6 +262,11 @@ class _Run:
         self.optimizer.load_state_dict(state["optimizer"])
         self.best, self.best_epoch = state["best"], state["best_epoch"]
         self.history = [EpochRecord(**record) for record in state["history"]]
+        if {name: list(value.shape) for name, value in self.best.items()} != own:
+            raise ValueError("its best weights are of another network")
+        numbers = all(isinstance(number, int | float) for record in self.history for number in asdict(record).values())
+        if not numbers or self.best_epoch not in range(len(self.history)):
+            raise ValueError("its history does not say how the epochs went")
         for activation, sigma in zip(self.activations, state["sigma"], strict=True):
             activation.sigma = sigma
         self.generator.set_state(state["generator"])

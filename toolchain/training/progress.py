@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from spikec.terminal import restart_line
 from spikec.whole_files import replacing
 
 
@@ -65,14 +66,16 @@ class Progress:
         if not self._terminal or now - self._shown < 0.2:
             return
         self._shown = now
-        _show(f"\r\x1b[Kepoch {epoch + 1}/{self.epochs}  {done}/{total}  loss {loss:.3f}{self._left(finished)}")
+        restart_line(sys.stderr)
+        _show(f"epoch {epoch + 1}/{self.epochs}  {done}/{total}  loss {loss:.3f}{self._left(finished)}")
 
     def epoch(self, record: EpochRecord, best: bool) -> None:
         """After an epoch and its validation."""
         note = f"  thresholds raised {record.raised_thresholds}x" if record.raised_thresholds else ""
+        if self._terminal:
+            restart_line(sys.stderr)
         _show(
-            ("\r\x1b[K" if self._terminal else "")
-            + f"epoch {record.epoch + 1}/{self.epochs}  loss {record.train_loss:.4f}"
+            f"epoch {record.epoch + 1}/{self.epochs}  loss {record.train_loss:.4f}"
             + f"  train {100 * record.train_accuracy:.2f} %  validation {100 * record.validation_accuracy:.2f} %"
             + (" *" if best else "")
             + note

@@ -14,6 +14,8 @@ Kind = Literal["classes", "masks", "numbers", "heads"]
 
 #: Label of the pixels of a mask that count for nothing, as Pascal VOC and Cityscapes have it.
 IGNORED = 255
+#: More classes than any data set has: ImageNet-21k has 21,841. Each of them gets a name.
+CLASSES_MOST = 2**20
 
 
 def kind_of(targets: npt.ArrayLike) -> Kind:
@@ -61,17 +63,25 @@ def read_targets(where: str, y: npt.NDArray[Any]) -> npt.NDArray[Any]:
         raise DataError(f"{where}: y: {error}") from None
     if kind == "numbers" and not np.isfinite(y).all():
         raise DataError(f"{where}: y holds values that are not finite")
+    if kind != "numbers" and y.size and int(y.max()) >= 2**63:
+        raise DataError(f"{where}: y holds {int(y.max())}, which is no class: number them from 0")
     return np.ascontiguousarray(y, np.float32 if kind == "numbers" else np.int64)
 
 
 def class_names(splits: Iterable[npt.NDArray[Any]]) -> tuple[str, ...]:
     """``0``, ``1``, ... up to the largest class of all splits; none where they hold numbers to predict, or what several
-    outputs should be."""
+    outputs should be. Raises :class:`DataError` for a class that is beyond all data sets."""
     known = [y for y in splits if y.size]
     if any(kind_of(y) in ("numbers", "heads") for y in known):
         return ()
     largest = [int(y.max(initial=0, where=y != IGNORED) if kind_of(y) == "masks" else y.max()) for y in known]
-    return tuple(map(str, range(1 + max(largest, default=0))))
+    most = max(largest, default=0)
+    if most >= CLASSES_MOST:
+        raise DataError(
+            f"y holds the class {most}, and there are at most {CLASSES_MOST:,}: number the classes from 0, or "
+            "give numbers to predict as floats"
+        )
+    return tuple(map(str, range(1 + most)))
 
 
 def check_targets(name: str, targets: npt.NDArray[Any], count: int, what: str) -> None:

@@ -1,0 +1,90 @@
+"""Numbers that nobody means: refused with the number and the way out, before anything is started."""
+
+import os
+
+import pytest
+
+from spikec.cli import main
+from spikec.errors import DataError
+from spikec.processors import check_number, cores
+from spikec.simulation.golden import parse_memory
+from spikec.sweeping import local, read_grid
+from spikec.whole_files import write_text
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["export", "digits-cnn", "-T", "2000000", "-o", "o.nir"], "must be at most [0-9]+, not 2000000"),
+        (["export", "digits-cnn", "--bits", "9", "-o", "o.nir"], "must be at most 8, not 9"),
+        (["advise", "digits-cnn", "--threads", "1000000"], "--threads: 1000000 is more than"),
+        (["run", "o.nir", "--limit", "9" * 40], "must be at most 18446744073709551616"),
+        (["run", "o.nir", "--memory", "10000TB"], "10000TB' is more than the .* GB that there are; give less|memory"),
+    ],
+)
+def test_options_are_bounded(tmp_path, monkeypatch, capsys, words, message):
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 1
+    capsys_err = capsys.readouterr().err
+    import re
+
+    assert re.search(message, capsys_err), capsys_err
+    assert "internal error" not in capsys_err
+
+
+def test_threads_and_workers_are_bounded_by_the_machine():
+    check_number("threads", None)
+    check_number("threads", max(64, 8 * cores()))
+    with pytest.raises(DataError, match=rf"threads: 1000000 is more than {max(64, 8 * cores())}, .*{cores()} cores"):
+        check_number("threads", 1000000)
+    with pytest.raises(DataError, match="threads: 24921 is more than"):
+        local.shares(3, 2, 24921)
+    with pytest.raises(DataError, match="jobs: 24921 is more than"):
+        local.shares(10**6, 24921)
+    assert local.shares(3, 24921)[0] == 3  # no more than runs
+    with pytest.raises(DataError, match="that there are; give less"):
+        parse_memory("1000TB")
+
+
+def test_grids_are_counted_before_they_are_made():
+    axes = {
+        "model": "digits-cnn",
+        "timesteps": list(range(1, 151)),
+        "seed": list(range(150)),
+        "calibration": [*range(1, 151)],
+    }
+    with pytest.raises(DataError, match="the grid has 3,375,000 runs, and at most 100,000 are taken"):
+        read_grid({"grid": axes})
+    with pytest.raises(DataError, match=r"timesteps: must be a whole number of at most [0-9]+, not 2000000"):
+        read_grid({"grid": {"model": "digits-cnn", "timesteps": [4, 2000000]}})
+    method = {"name": "offset-spikes", "rho": list(range(2000)), "x": list(range(2000))}
+    with pytest.raises(DataError, match="4,000,000 combinations"):
+        read_grid({"grid": {"model": "digits-cnn", "method": [method]}})
+
+
+def test_pipes_are_refused_by_every_command_at_once(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.toml", "a.pt", "a.safetensors", "a.onnx", "a.py", "a.npz", "a.nir"):
+        os.mkfifo(name)
+    for words in (
+        ["export", "digits-cnn", "--weights", "a.pt"],
+        ["export", "digits-cnn", "--weights", "a.safetensors"],
+        ["export", "digits-cnn", "--data", "npz:a.npz"],
+        ["export", "digits-cnn", "--format", "a.toml"],
+        ["export", "a.onnx"],
+        ["export", "a.py:net"],
+        ["train", "digits-cnn", "--recipe", "a.toml"],
+    ):
+        out = "o.safetensors" if words[0] == "train" else "o.nir"
+        assert main([*words, "-o", out]) == 1
+        said = capsys.readouterr().err.strip()
+        assert said.count("\n") == 0
+        assert "internal error" not in said
+    assert main(["sweep", "a.toml", "-o", "out"]) == 1
+    assert "a.toml is a pipe" in capsys.readouterr().err
+    assert main(["run", "a.nir"]) == 1
+
+
+def test_names_that_are_no_utf_8_can_be_written(tmp_path):
+    write_text(tmp_path / "page.html", b"n\xff".decode(errors="surrogateescape"))
+    assert (tmp_path / "page.html").read_text() == "n\\udcff"

@@ -1,0 +1,54 @@
+"""Chunks on disk that are not what the job would give are computed again."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from spikec.targets.lava import resume
+from spikec.targets.lava.job import Results
+
+EXPECTED = {"a": {"counts": ((2, 3), np.dtype(np.int8))}}
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch):
+    """A chunk on disk; the job is an empty one."""
+    monkeypatch.setattr(resume, "_path", lambda folder, _: folder / "chunk.npz")
+    monkeypatch.setattr(resume, "expected", lambda _: EXPECTED)
+    resume.save_chunk(tmp_path, SimpleNamespace(), Results({"a": {"counts": np.ones((2, 3), np.int8)}}, 1.5))
+    return tmp_path
+
+
+def test_a_sound_chunk_is_taken(kept):
+    found = resume.load_chunk(kept, SimpleNamespace())
+    assert found.seconds == 1.5
+    np.testing.assert_array_equal(found.arrays["a"]["counts"], np.ones((2, 3)))
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"counts:a": np.ones((2, 4), np.int8)},
+        {"counts:a": np.ones((2, 3), np.int16)},
+        {"counts:a": np.ones((2, 3), object)},
+        {"counts:b": np.ones((2, 3), np.int8)},
+        {},
+        {"counts:a": np.ones((2, 3), np.int8), "seconds:": np.array(np.nan)},
+        {"counts:a": np.ones((2, 3), np.int8), "seconds:": np.ones(3)},
+        {"counts:a": np.ones((2, 3), np.int8), "seconds:": np.array("x")},
+    ],
+)
+def test_other_arrays_are_no_results(kept, members):
+    np.savez(kept / "chunk.npz", **{"seconds:": np.array(1.0), **members})
+    assert resume.load_chunk(kept, SimpleNamespace()) is None
+
+
+def test_damage_anywhere_is_no_result_or_the_same(kept):
+    whole = (kept / "chunk.npz").read_bytes()
+    for at in range(0, len(whole), 7):
+        (kept / "chunk.npz").write_bytes(whole[:at] + bytes([whole[at] ^ 0x41]) + whole[at + 1 :])
+        found = resume.load_chunk(kept, SimpleNamespace())
+        assert found is None or (found.arrays["a"]["counts"] == 1).all()
+        (kept / "chunk.npz").write_bytes(whole[:at])
+        assert resume.load_chunk(kept, SimpleNamespace()) is None
