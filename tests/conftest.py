@@ -73,3 +73,18 @@ def one_layer() -> Callable[..., IntegerGraph]:
 def oracle() -> Callable[..., SimpleNamespace]:
     """``oracle(graph, integers) -> output, curve, counts, events, spikes, membrane, overflows`` (plain int64 loops)."""
     return loops.oracle
+
+
+@pytest.fixture
+def reader_code(monkeypatch):
+    """``reader_code(code)``: the process that reads files runs ``code`` first, as ``child`` its own module, and warms
+    nothing up; it is ended after the test."""
+    from spikec.hdf5 import starting
+
+    def start(code: str) -> None:
+        starting.close()
+        words = (starting._START_IMPORTS, "child._warm_up = lambda: None", code, starting._START_MAIN)
+        monkeypatch.setattr(starting, "_START", "\n".join(words))
+
+    yield start
+    starting.close()

@@ -79,14 +79,14 @@ def test_a_child_whose_parent_has_ended_does_not_begin():
 
 def test_the_child_that_reads_nir_files_ends_with_its_parent(family, tmp_path):
     (tmp_path / "net.nir").touch()
-    wait = "import os, time; child.look = lambda *_: (os.write(2, b'%d\\n' % os.getpid()), time.sleep(60)); child.main"
+    stay = "import os, time; child.main = lambda _: (os.write(1, b'%d\\n' % os.getpid()), time.sleep(60))"
     program = f"""
 import subprocess, sys
-from spikec.nir import child
-child._START = child._START.replace("child.main", {wait!r})
-run = subprocess.run
-child.subprocess.run = lambda words, **options: run(words, stderr=sys.stdout, stdout=subprocess.DEVNULL)
-child.read({str(tmp_path / "net.nir")!r})
+from spikec.hdf5 import process, starting
+starting._START = starting._START_IMPORTS + "; {stay}; " + starting._START_MAIN
+popen = subprocess.Popen
+starting.subprocess.Popen = lambda words, **options: popen(words, **options | dict(stdout=sys.stdout))
+process.read({str(tmp_path / "net.nir")!r})
 """
     found = family(program, 1)
     found.parent.kill()

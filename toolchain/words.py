@@ -1,4 +1,4 @@
-"""Words in messages: the name that somebody probably meant."""
+"""Words in messages: the name that somebody probably meant; names that come from a file."""
 
 from __future__ import annotations
 
@@ -22,3 +22,22 @@ def did_you_mean(name: str, known: Iterable[str], otherwise: str = "known: {}") 
 def unknown(name: str, known: Iterable[str]) -> str:
     """``unknown 'qfcs', did you mean 'qcfs'?``, or all known names where none is near."""
     return f"unknown {name!r}, {did_you_mean(name, known)}"
+
+
+def shown(name: object) -> str:
+    """A name from a file as messages show it: quoted where it holds anything but plain characters, never long."""
+    text = str(name)
+    plain = text.isprintable() and text.isascii() and text and " " not in text
+    text = text if plain else ascii(text)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def printable(text: str) -> str:
+    """Lines without control characters: what a file or the HDF5 library says must not command a terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+
+
+def listed(names: list[str], most: int = 5) -> str:
+    """Names in a sentence; the first few and how many more."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(map(shown, names[:most])) + more

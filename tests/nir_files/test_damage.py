@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import spikec as tc
 from spikec.errors import GraphError
-from spikec.nir import child
+from spikec.ir.profile.reading import read_nir
 
 FAST = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -58,24 +58,29 @@ def test_cut_off(sound, tmp_path, share):
 @pytest.mark.parametrize(
     ("code", "said"),
     [
-        ("import os; os.abort()", "crashes"),
-        ("from spikec.nir.child import confine; confine(1)\nwhile True: pass", "does not end"),
-        ("raise MemoryError", "fails"),
+        ("import os; child.tree_of = lambda *_: os.abort()", "crashes"),
+        ("def endless(*_):\n    while True: pass\nchild.tree_of = endless", "does not end"),
+        ("def full(*_): raise MemoryError\nchild.tree_of = full", "fails"),
     ],
 )
-def test_a_reader_that_dies_is_a_finding(sound, monkeypatch, code, said):
-    monkeypatch.setattr(child, "_START", code)
+def test_a_reader_that_dies_is_a_finding(sound, reader_code, code, said):
+    reader_code(code)
     (finding,) = tc.nir.diagnose(sound[0], seconds=1).findings
     assert finding.rule == "damaged"
     assert said in finding.message
+    with pytest.raises(GraphError, match=rf"^{sound[0]} cannot be read: the HDF5 library {said}.*; get it again$"):
+        read_nir(sound[0], seconds=1)
 
 
-def test_nir_that_dies_leaves_the_findings(sound, monkeypatch):
+def test_a_reader_that_does_not_start_is_told(sound, reader_code):
+    reader_code("raise SystemExit(3)")
+    with pytest.raises(GraphError, match=r"^cannot read \S+: the process that reads files does not start: "):
+        tc.nir.diagnose(sound[0])
+
+
+def test_nir_that_dies_leaves_the_findings(sound, reader_code):
     """The tree is sent before nir is asked."""
-    wrapped = (
-        "import spikec.nir.child as c, os; c._verdict = lambda path: os.abort(); import json, sys; c.main(sys.argv[2:])"
-    )
-    monkeypatch.setattr(child, "_START", f"import json, sys; sys.path[:] = json.loads(sys.argv[1]); {wrapped}")
+    reader_code("import os; child.verdict = lambda content: os.abort()")
     found = tc.nir.diagnose(sound[1])
     assert "crashes" in found.nir_says
     assert [finding.rule for finding in found.errors] == ["nir_read"]

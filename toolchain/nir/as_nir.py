@@ -11,9 +11,9 @@ import nir
 import numpy as np
 
 from spikec.errors import GraphError
+from spikec.hdf5.tree import Tree, Value
 from spikec.ir.profile.reading import graph_of
 from spikec.nir.graph import RawNode, words
-from spikec.nir.hdf5 import Tree, Value
 from spikec.nir.nodes import GRAPH
 
 

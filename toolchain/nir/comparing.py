@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from spikec.errors import GraphError
-from spikec.nir.child import LIMIT, SECONDS
+from spikec.hdf5.process import LIMIT, SECONDS
 from spikec.nir.diagnosing import open_file
-from spikec.nir.findings import listed, printable, shown
 from spikec.nir.flat import flatten
 from spikec.nir.graph import RawNode
 from spikec.nir.matching import Labelled, Undecided, match
 from spikec.nir.nodes import CONVOLUTIONS, GRAPH, POOLS, nodes, per_neuron
+from spikec.words import listed, printable, shown
 
 #: Fields that may be one number or one per axis.
 _PER_AXIS = ("stride", "padding", "dilation", "kernel_size")

@@ -8,19 +8,21 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from spikec.errors import GraphError
+from spikec.hdf5.child import Verdict
+from spikec.hdf5.process import LIMIT, SECONDS, read
+from spikec.hdf5.tree import FileTree, Severity, Value
 from spikec.ir.metadata import metadata_of
 from spikec.ir.profile.files import check_deployment
 from spikec.ir.profile.portable import NOTE
 from spikec.nir import rules_graph, rules_meaning, rules_nodes, rules_shapes
 from spikec.nir.as_nir import as_nir
-from spikec.nir.child import LIMIT, SECONDS, Verdict, read
 from spikec.nir.deploying import Deployment, deployment
-from spikec.nir.findings import Finding, Severity, listed
+from spikec.nir.findings import Finding
 from spikec.nir.graph import RawNode, parse
-from spikec.nir.hdf5 import FileTree, Value
 from spikec.nir.importers import Behaviour, behaviours
 from spikec.nir.nodes import GRAPH
 from spikec.nir.shapes import Shapes, infer
+from spikec.words import listed
 
 Rule = Callable[[RawNode, Shapes], Iterator[Finding]]
 RULES: tuple[Rule, ...] = (*rules_graph.RULES, *rules_nodes.RULES, *rules_shapes.RULES, *rules_meaning.RULES)
@@ -79,8 +81,8 @@ def diagnose(path: str | os.PathLike[str], *, limit: int = LIMIT, seconds: float
 
 def open_file(path: str | os.PathLike[str], *, limit: int = LIMIT, seconds: float = SECONDS) -> Opened:
     """Read a file, and say what is wrong with its outer form."""
-    tree, verdict = read(path, limit=limit, seconds=seconds)
-    found = list(tree.findings)
+    tree, verdict = read(path, limit=limit, seconds=seconds, ask_nir=True)
+    found = [Finding.of(problem) for problem in tree.problems]
     version = _version(tree, found)
     if tree.extra and isinstance(tree.node, dict):
         message = (

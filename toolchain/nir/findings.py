@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
-Severity = Literal["error", "warning", "note"]
+from spikec.hdf5.tree import Problem, Severity
 
 #: Every rule and what a finding of it says; ``docs/nir-files.md`` lists them from here.
 RULES = {
@@ -15,7 +14,7 @@ RULES = {
     "unreadable_object": "one part of the file cannot be read",
     "external_link": "data lie in another file, which is never followed",
     "soft_link": "a link by name; it is followed only where it leads to a plain object of the same file",
-    "link_cycle": "a group contains itself",
+    "link_cycle": "a group contains itself, or stands under two names",
     "too_large": "more data or more objects than the doctor looks at",
     "version": "the file does not say which version of nir wrote it, or says it in an odd way",
     "extra_content": "content outside of /node, which readers ignore and lose",
@@ -85,6 +84,11 @@ class Finding:
     hint: str = ""
     mendable: bool = False
 
+    @classmethod
+    def of(cls, problem: Problem) -> Finding:
+        """A problem of the file's outer form."""
+        return cls(problem.rule, problem.where, problem.severity, problem.message, problem.hint)
+
     def __post_init__(self) -> None:
         if self.rule not in RULES:
             raise ValueError(f"no rule {self.rule!r}: add it to {__name__}.RULES")
@@ -98,22 +102,3 @@ class Finding:
     def inside(self, prefix: str) -> Finding:
         """The same finding of a graph inside a graph: ``where`` gets a prefix."""
         return replace(self, where=f"{prefix}: {self.where}" if self.where else prefix) if prefix else self
-
-
-def shown(name: object) -> str:
-    """A name from a file as messages show it: quoted where it holds anything but plain characters, never long."""
-    text = str(name)
-    plain = text.isprintable() and text.isascii() and text and " " not in text
-    text = text if plain else ascii(text)
-    return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-def printable(text: str) -> str:
-    """Lines without control characters: what a file or the HDF5 library says must not command a terminal."""
-    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
-
-
-def listed(names: list[str], most: int = 5) -> str:
-    """Names in a sentence; the first few and how many more."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(map(shown, names[:most])) + more

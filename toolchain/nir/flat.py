@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from spikec.nir.findings import shown
 from spikec.nir.graph import RawNode
 from spikec.nir.nodes import GRAPH
+from spikec.words import shown
 
 
 def why_not_flat(graph: RawNode, name: str) -> str:

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from spikec.nir.findings import Finding, shown
-from spikec.nir.hdf5 import Tree, Value
+from spikec.hdf5.tree import Tree, Value
+from spikec.nir.findings import Finding
 from spikec.nir.nodes import GRAPH, nodes
-from spikec.words import nearest
+from spikec.words import nearest, shown
 
 
 @dataclass

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Literal
 
 from spikec.data_files import read_toml
-from spikec.nir.findings import listed
 from spikec.nir.graph import RawNode
 from spikec.nir.nodes import GRAPH, nodes
 from spikec.nir.traits import NAMES, traits
+from spikec.words import listed
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 
 from spikec.nir.dense import make_dense, why_not_dense
-from spikec.nir.findings import shown
 from spikec.nir.flat import flatten
 from spikec.nir.graph import RawNode, numbers
 from spikec.nir.nodes import CONVOLUTIONS, nodes, per_neuron
 from spikec.nir.rules_nodes import bias_shape, exact_in_float32, input_size, spread_together
 from spikec.nir.rules_shapes import batch_axis, meant_flat
 from spikec.nir.shapes import flatten_dims, infer, nir_shape_of, parameter_shape, spreads
+from spikec.words import shown
 
 _ROUNDS = 8
 

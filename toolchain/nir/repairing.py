@@ -10,12 +10,13 @@ from pathlib import Path
 import nir
 
 from spikec.errors import GraphError
+from spikec.hdf5.process import LIMIT, SECONDS
 from spikec.nir.as_nir import content
-from spikec.nir.child import LIMIT, SECONDS
 from spikec.nir.diagnosing import Diagnosis, examine, open_file
-from spikec.nir.findings import Finding, listed, printable
+from spikec.nir.findings import Finding
 from spikec.nir.mending import mend
 from spikec.whole_files import replacing, temporary_folder
+from spikec.words import listed, printable
 
 #: Findings after which the file is not known well enough to be written anew.
 _LOSING = (

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from spikec.nir.findings import Finding, listed, shown
+from spikec.nir.findings import Finding
 from spikec.nir.graph import RawNode
 from spikec.nir.nodes import GRAPH, STATEFUL, nodes
 from spikec.nir.shapes import Shapes
-from spikec.words import nearest
+from spikec.words import listed, nearest, shown
 
 
 def edge(pair: tuple[str, str]) -> str:

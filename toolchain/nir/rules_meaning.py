@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from spikec.hdf5.tree import Tree, Value
 from spikec.ir.metadata import KEY
 from spikec.ir.profile.portable import NOTE
-from spikec.nir.findings import Finding, listed, shown
+from spikec.nir.findings import Finding
 from spikec.nir.graph import RawNode
-from spikec.nir.hdf5 import Tree, Value
 from spikec.nir.nodes import SPIKING, TAUS
 from spikec.nir.shapes import Shapes
+from spikec.words import listed, shown
 
 #: Metadata of ours, whose form is known.
 _OWN = {KEY, NOTE}

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from spikec.nir.findings import Finding, listed, shown
+from spikec.hdf5.tree import Value
+from spikec.nir.findings import Finding
 from spikec.nir.graph import RawNode
-from spikec.nir.hdf5 import Value
 from spikec.nir.nodes import CONVOLUTIONS, DENSE, GRAPH, FieldRule, nodes, per_neuron
 from spikec.nir.shapes import Shapes, spreads
-from spikec.words import nearest
+from spikec.words import listed, nearest, shown
 
 _PLAIN = re.compile(r"[A-Za-z0-9_.]+")
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import prod
 
-from spikec.nir.findings import Finding, listed, shown
+from spikec.nir.findings import Finding
 from spikec.nir.graph import RawNode
 from spikec.nir.nodes import CONVOLUTIONS, DENSE
 from spikec.nir.shapes import Shape, Shapes, flatten_dims, nir_shape_of, parameter_shape, per_axis, spreads
+from spikec.words import listed, shown
 
 
 def along_edges(graph: RawNode, shapes: Shapes) -> Iterator[Finding]:

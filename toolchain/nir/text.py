@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from spikec.nir.findings import printable, shown
+from spikec.words import printable, shown
 
 if TYPE_CHECKING:
     from spikec.nir.diagnosing import Diagnosis

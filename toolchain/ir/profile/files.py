@@ -12,6 +12,7 @@ import nir
 import numpy as np
 
 from spikec.errors import GraphError
+from spikec.hdf5.seal import sealed
 from spikec.ir.metadata import KEY, list_of, metadata_of, text_of
 from spikec.ir.profile.build import PRODUCER, requirements
 from spikec.ir.profile.decode import decode
@@ -65,14 +66,15 @@ def save(graph: nir.NIRGraph, path: str | os.PathLike[str]) -> Path:
 def write_nir(graph: nir.NIRGraph, path: str | os.PathLike[str]) -> Path:
     """Write any NIR graph to ``path`` through a temporary file; returns the path.
 
-    Raises :class:`GraphError` when the file cannot be written.
+    The SHA-256 of its bytes follows them (:mod:`spikec.hdf5.seal`), where every reader of HDF5 ignores it. Raises
+    :class:`GraphError` when the file cannot be written.
     """
     target = Path(path)
     content = io.BytesIO()  # HDF5 does not survive a full disk: it ends the process
     nir.write(content, graph)
     try:
         with replacing(target) as temporary:
-            temporary.write_bytes(content.getbuffer())
+            temporary.write_bytes(sealed(content.getbuffer()))
     except OSError as error:
         raise GraphError(f"cannot write {target}: {error.strerror or error}") from error
     return target
@@ -83,12 +85,11 @@ def load(path: str | os.PathLike[str]) -> nir.NIRGraph:
 
     Raises :class:`GraphError`, in one sentence, for a missing, truncated, foreign or edited file.
     """
-    source = Path(path)
-    graph = read_nir(source)
+    graph = read_nir(path)
     try:
         check_deployment(graph)
     except GraphError as error:
-        raise GraphError(f"{source}: {error}") from error
+        raise GraphError(f"{Path(path)}: {error}") from error
     return graph
 
 

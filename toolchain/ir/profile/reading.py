@@ -8,55 +8,102 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, get_args, get_type_hints
 
-import h5py
 import nir
-from nir.serialization import hdf2dict
 
 from spikec.errors import GraphError
+from spikec.hdf5.opening import named
+from spikec.hdf5.process import LIMIT, read
+from spikec.hdf5.tree import FileTree, Tree
+from spikec.words import printable, shown
 
 _SHOWN = 5
+#: Bytes of data that a file may declare for each of its own, beside ``LIMIT``.
+_UNPACKED = 100
+#: Seconds of work that reading may take, and bytes of the file for which it may take one more.
+_SECONDS, _PER_SECOND = 5.0, 1e6
+_NO_HDF5 = "the file cannot be opened as HDF5"
 
 
-def read_nir(path: str | os.PathLike[str]) -> nir.NIRGraph:
+def read_nir(path: str | os.PathLike[str], *, seconds: float | None = None) -> nir.NIRGraph:
     """Any NIR graph, unchecked.
 
-    A field that NIR allows to be unknown, such as ``input_shape`` of a convolution, may be missing, as in early
-    files; it is None then. Raises :class:`GraphError`, in one sentence, for a missing or damaged file, for one that
-    holds a single node, and with the names of nodes and fields for what NIR does not take.
+    HDF5 runs in a process of its own, whose memory and time (``seconds`` of work, by default more for larger files) are
+    bounded (:mod:`spikec.hdf5`). A field that NIR allows to be unknown, such as ``input_shape`` of a convolution, may
+    be missing, as in early files; it is None then. Raises :class:`GraphError`, in one sentence, for what is no regular
+    file, for a damaged one, for one that holds a single node or what no graph needs, such as links to other files, and
+    with the names of nodes and fields for what NIR does not take.
     """
+    source = named(path)
     try:
-        source = Path(path)
-    except TypeError as error:
-        raise GraphError(f"a NIR file is named by its path, not by {type(path).__name__}") from error
-    if not source.exists():
-        raise GraphError(f"there is no file {source}")
-    if source.is_dir():
-        raise GraphError(f"{source} is a folder, not a NIR file")
+        size = source.stat().st_size
+    except OSError:
+        size = 0  # read() says what is wrong
+    limit = LIMIT + _UNPACKED * size
     try:
-        graph: nir.NIRGraph = nir.read(str(source), type_check=False)
-    except PermissionError as error:
-        raise GraphError(f"cannot read {source}: {error.strerror}") from error
-    except Exception as error:  # h5py and nir raise many kinds for damaged files
-        graph = _built(source, error)
-    return graph
+        tree, _ = read(source, limit=limit, seconds=_SECONDS + size / _PER_SECOND if seconds is None else seconds)
+        return _graph_of_tree(source, tree)
+    except MemoryError as error:
+        raise GraphError(f"{source} does not fit into the memory of this machine") from error
 
 
-def _built(source: Path, refusal: Exception) -> nir.NIRGraph:
-    """The graph of a file that ``nir.read`` refuses."""
+def _graph_of_tree(source: Path, tree: FileTree) -> nir.NIRGraph:
+    serious = [problem for problem in tree.problems if problem.severity != "note"]
+    foreign = f"{source} is damaged or holds no NIR graph: export it again, or ask spikec nir doctor"
+    for problem in serious:
+        if problem.message.startswith(_NO_HDF5):
+            raise GraphError(foreign)
+        where = f"{problem.where}: " if problem.where else ""
+        hint = f"; {problem.hint}" if problem.hint else ""
+        raise GraphError(printable(f"{source} cannot be read: {where}{problem.message}{hint}"))
+    if not isinstance(tree.node, dict):
+        raise GraphError(foreign)
     try:
-        with h5py.File(source, "r") as file:
-            entries = hdf2dict(file["node"])
-        if entries["type"] != "NIRGraph":
-            raise ValueError("not a graph")
-    except Exception:  # what nir said first counts
-        raise GraphError(
-            f"{source} is damaged or holds no NIR graph: export it again, or ask spikec nir doctor"
-        ) from refusal
-    entries.pop("type_check", None)  # an argument of nir.read that some writers store; it means nothing in a file
-    try:
-        return graph_of(entries)
-    except GraphError as error:
+        entries = _entries(tree.node, "/node")
+    except ValueError as error:
         raise GraphError(f"{source} cannot be read: {error}; export it again, or ask spikec nir doctor") from error
+    stated = entries.get("type")
+    if not isinstance(stated, str) or stated != "NIRGraph":
+        raise GraphError(foreign)
+    try:  # type_check: an argument of nir.read that some writers store; it means nothing in a file
+        graph: nir.NIRGraph = nir.dict2NIRNode({**entries, "type_check": False})
+        return graph
+    except Exception:  # nir raises many kinds; what is said here names nodes and fields
+        try:
+            return graph_of(_entries(tree.node, "/node"))  # nir took fields out of the first
+        except GraphError as error:
+            message = f"{source} cannot be read: {error}; export it again, or ask spikec nir doctor"
+            raise GraphError(printable(" ".join(message.split()))) from error
+
+
+def _entries(tree: Tree, place: str) -> dict[str, Any]:
+    """The tree as ``nir.dict2NIRNode`` takes it. Raises ``ValueError`` for names and texts that are none, and for
+    values that were not read."""
+    entries: dict[str, Any] = {}
+    for name, held in tree.items():
+        where = f"{place}/{name}"
+        if not name.isprintable():
+            raise ValueError(f"{shown(where)} is a name that cannot be printed")
+        if isinstance(held, dict):
+            entries[name] = _entries(held, where)
+        elif held.data is None:
+            raise ValueError(f"{shown(where)} cannot be used: {held.why}")
+        elif isinstance(held.data, str):
+            entries[name] = _sound(held.data, where)
+        elif held.data.dtype == object:
+            for text in held.data.reshape(-1):
+                _sound(text, where)
+            entries[name] = held.data
+        else:
+            entries[name] = held.data if held.data.ndim else held.data[()]
+    return entries
+
+
+def _sound(text: str, where: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{shown(where)} holds text that is no UTF-8") from None
+    return text
 
 
 def graph_of(entries: dict[str, Any]) -> nir.NIRGraph:

@@ -1,24 +1,26 @@
 """A NIR file as a tree of plain values, read with h5py alone.
 
-It takes whatever an HDF5 file may hold: each dataset's shape is looked at before its data are read, links to other
-files are never followed, groups that contain themselves end. It runs in a process of its own (:mod:`spikec.nir.child`),
-since the HDF5 library itself may crash or never end on a damaged file.
+It takes whatever an HDF5 file may hold: what a dataset declares is looked at before its data are read, links to other
+files are never followed, each group is entered once. It runs in a process of its own (:mod:`spikec.hdf5.child`), since
+the HDF5 library itself may crash or never end on a damaged file.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import islice
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import h5py
 import numpy as np
 
-from spikec.nir.findings import Finding, Severity, shown
+from spikec.hdf5.datasets import Allowance, Refused, strings_of, values_of
+from spikec.words import shown
 
 OBJECTS_MAX = 50_000
 DEPTH_MAX = 32
 _LINKS_MAX = 8
+
+Severity: TypeAlias = Literal["error", "warning", "note"]
 
 
 @dataclass
@@ -40,6 +42,17 @@ class Value:
 Tree: TypeAlias = "dict[str, Value | Tree]"
 
 
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong with the outer form of a file; ``rule`` is one of :data:`spikec.nir.findings.RULES`."""
+
+    rule: str
+    where: str
+    severity: Severity
+    message: str
+    hint: str = ""
+
+
 @dataclass
 class FileTree:
     """``node`` and ``version`` of the file, names of other content, what went wrong on the way.
@@ -50,15 +63,15 @@ class FileTree:
     node: Tree | Value | None = None
     version: Value | None = None
     extra: list[str] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
     safe: bool = True
 
 
-def read_tree(path: str, limit: int) -> FileTree:
-    """Read a file; ``limit``: bytes of data that are read at most, all datasets together."""
-    reader = _Reader(limit)
+def read_tree(content: bytes, limit: int) -> FileTree:
+    """Read the bytes of a file; ``limit``: bytes of data that are read at most, all datasets together."""
+    reader = _Reader(Allowance(limit, len(content)))
     try:
-        with h5py.File(path, "r") as file:
+        with h5py.File(h5py.h5f.open_file_image(content)) as file:
             reader.file(file)
     except Exception as error:  # h5py raises many kinds for damaged files
         why = " ".join(str(error).split())
@@ -66,70 +79,83 @@ def read_tree(path: str, limit: int) -> FileTree:
             reader.report("damaged", "", "error", f"the file cannot be opened as HDF5: {why}", "get it again")
         else:
             reader.report("damaged", "", "error", f"the file breaks off while it is read: {why}", "get it again")
-        reader.found.safe = False
     return reader.found
 
 
 class _Reader:
-    def __init__(self, limit: int) -> None:
+    def __init__(self, allowance: Allowance) -> None:
         self.found = FileTree()
         self.opened = False
-        self._left, self._objects, self._full = limit, 0, False
+        self._allowance, self._objects, self._full = allowance, 0, False
+        self._groups: dict[int, str] = {}  # address of each group that was entered -> its place
 
     def report(self, rule: str, where: str, severity: Severity, message: str, hint: str = "") -> None:
-        self.found.findings.append(Finding(rule, where, severity, message, hint))
+        self.found.problems.append(Problem(rule, where, severity, message, hint))
         if severity == "error":
             self.found.safe = False
 
     def file(self, file: h5py.File) -> None:
         self.opened = True
+        self._groups[_address(file.id)] = "/"
         names = list(file)
         self.found.extra = [name for name in names if name not in ("node", "version")]
         self.found.extra += [f"attribute {name}" for name in file.attrs]
         for name in ("version", "node"):
             if name in names:
-                value = self._child(file, name, f"/{name}", (file.id,))
+                value = self._child(file, name, f"/{name}", 1)
                 if name == "node":
                     self.found.node = value
                 elif isinstance(value, Value):
                     self.found.version = value
 
-    def _child(self, group: h5py.Group, name: str, where: str, above: tuple[Any, ...]) -> Value | Tree | None:
+    def _child(self, group: h5py.Group, name: str, where: str, depth: int) -> Value | Tree | None:
         self._objects += 1
         if self._objects > OBJECTS_MAX:
             if not self._full:
                 self._full = True
                 self.report("too_large", "", "error", f"more than {OBJECTS_MAX} objects; the rest is not looked at")
             return None
-        if len(above) > DEPTH_MAX:
+        if depth > DEPTH_MAX:
             self.report("too_large", shown(where), "error", f"more than {DEPTH_MAX} groups inside each other")
             return None
         try:
             held = self._follow(group, name, where)
             if held is None:
                 return None
-            if isinstance(held, h5py.Dataset):
+            if isinstance(held, h5py.h5d.DatasetID):
                 return self._dataset(held, where)
-            if not isinstance(held, h5py.Group):
+            if not isinstance(held, h5py.h5g.GroupID):
                 self.report("unreadable_object", shown(where), "error", "it is a named type, neither data nor a group")
                 return None
-            if any(held.id == one for one in above):
-                self.report("link_cycle", shown(where), "error", "this group contains itself", "write the file anew")
+            place = _address(held)
+            if place in self._groups:
+                before = self._groups[place]
+                itself = before == "/" or where.startswith(f"{before}/")
+                message = "this group contains itself" if itself else f"it is the same group as {shown(before)}"
+                self.report("link_cycle", shown(where), "error", message, "write the file anew")
                 return None
-            names = list(islice(held, OBJECTS_MAX + 1))
+            self._groups[place] = where
+            inside = h5py.Group(held)
+            if len(inside) > OBJECTS_MAX:
+                self.report("too_large", shown(where), "error", f"it holds more than {OBJECTS_MAX} objects")
+                return None
+            names = list(inside)
         except Exception as error:
             why = " ".join(f"{error}".split()) or type(error).__name__
             self.report("unreadable_object", shown(where), "error", f"it cannot be read: {why}", "get the file again")
             return None
         tree: Tree = {}
         for inner in names:
-            value = self._child(held, inner, f"{where}/{inner}", (*above, held.id))
+            value = self._child(inside, inner, f"{where}/{inner}", depth + 1)
             if value is not None:
                 tree[inner] = value
         return tree
 
     def _follow(self, group: h5py.Group, name: str, where: str) -> Any:
         """The object behind a name. Soft links are followed step by step, so that none leads out of the file."""
+        raw = name.encode("utf-8", "surrogateescape")
+        if group.id.links.get_info(raw).type == h5py.h5l.TYPE_HARD:
+            return h5py.h5o.open(group.id, raw)
         names, base, followed = [name], group, 0
         while names:
             first = names.pop(0)
@@ -157,46 +183,30 @@ class _Reader:
         if followed:
             message = "it is a link to another place of the file, which repair writes out"
             self.report("soft_link", shown(where), "note", message)
-        return base
+        return base.id
 
-    def _dataset(self, data: h5py.Dataset, where: str) -> Value:
-        if data.shape is None:
+    def _dataset(self, data: h5py.h5d.DatasetID, where: str) -> Value:
+        space = data.get_space()
+        if space.get_simple_extent_type() == h5py.h5s.NULL:
             return Value((), "empty", why="it is empty")
-        shape, kind = tuple(int(n) for n in data.shape), data.dtype
+        shape, kind = tuple(space.get_simple_extent_dims()), data.dtype
         text = h5py.check_string_dtype(kind)
         value = Value(shape, "text" if text else str(kind))
-        if data.is_virtual or data.external:
-            message = "its data lie in another file"
-            self.report("external_link", shown(where), "error", message, "copy the data into this file")
-            value.why = message
-            return value
         if not text and (kind.kind not in "biufc" or kind.subdtype is not None):
             value.why = "it holds neither numbers nor text"
             return value
-        count = int(np.prod(shape, dtype=object))
-        size = count * max(kind.itemsize, 16 if text else 1)
-        if size > self._left:
-            message = f"{shape} {value.dtype} would need {size} bytes, {self._left} are left"
-            self.report("too_large", shown(where), "warning", f"{message}; its values are not looked at")
+        try:
+            size = self._allowance.granted(data, shape, max(kind.itemsize, 16 if text else 1))
+            held = values_of(data, shape)
+            value.data = strings_of(held, self._allowance) if text else held
+            self._allowance.spend(size)
+        except Refused as refused:
+            self.report(refused.rule, shown(where), refused.severity, str(refused), refused.hint)
             self.found.safe = False
-            value.why = "it is too large to look at"
-            return value
-        self._left -= size
-        value.data = _read(data, bool(text))
+            value.data, value.why = None, refused.why
         return value
 
 
-def _read(data: h5py.Dataset, text: bool) -> Any:
-    held = data[()]
-    if not text:
-        return np.asarray(held)
-    if isinstance(held, bytes | str):
-        return _decoded(held)
-    strings = np.empty(np.shape(held), dtype=object)
-    for place, item in np.ndenumerate(np.asarray(held)):
-        strings[place] = _decoded(item)
-    return strings
-
-
-def _decoded(item: Any) -> str:
-    return item.decode("utf-8", "surrogateescape") if isinstance(item, bytes) else str(item)
+def _address(held: h5py.h5g.GroupID) -> int:
+    """Where an object lies in the file: the same under each of its names."""
+    return int(h5py.h5o.get_info(held).addr)

@@ -1,0 +1,163 @@
+"""The process that touches HDF5.
+
+On damaged files the HDF5 library can crash or run for ever, which no ``except`` catches. So files are read in a process
+whose time and memory are bounded and which can open no other file. It gets the open file and a pipe, and sends back
+plain values. Where the system can fork, one process waits for files and forks for each, so that the libraries are
+loaded once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import io
+import json
+import math
+import os
+import socket
+import warnings
+from dataclasses import asdict, dataclass
+from typing import Any, BinaryIO
+
+from spikec.hdf5.seal import is_whole
+from spikec.hdf5.tree import FileTree, Problem, read_tree
+from spikec.hdf5.wire import send, send_tree
+
+_BASE_MEMORY = 2**30
+#: Reading holds the file, what is unpacked from it, and what nir makes of that.
+_COPIES = 3
+
+
+@dataclass
+class Question:
+    """``limit``: bytes of data that are read. ``seconds``: of work. ``ask_nir``: whether nir.read is asked too."""
+
+    limit: int
+    seconds: float
+    ask_nir: bool
+
+
+@dataclass
+class Verdict:
+    """What ``nir.read`` says: empty where it reads the file, with its type check and without; None where it was not
+    asked because its answer might never come."""
+
+    checked: str | None = None
+    unchecked: str | None = None
+
+
+def serve(control: socket.socket) -> None:
+    """Fork for each file that arrives: a message with a question and two descriptors, of the file and of a pipe. The
+    answer to the message is how the fork ended: its exit code, or the negative number of a signal."""
+    _warm_up()
+    gc.collect()
+    gc.disable()  # forks are short, and share the memory that nobody touches
+    gc.freeze()
+    while True:
+        message, descriptors, *_ = socket.recv_fds(control, 4096, 2)
+        if not message:
+            return
+        file, out = descriptors
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                control.close()
+                answer(file, out, Question(**json.loads(message)))
+                code = 0
+            finally:
+                os._exit(code)
+        os.close(file)
+        os.close(out)
+        _, status = os.waitpid(child, 0)
+        control.sendall(json.dumps(os.waitstatus_to_exitcode(status)).encode() + b"\n")
+
+
+def _warm_up() -> None:
+    """What every fork needs, once: libraries, what they load when it is first used, and HDF5's own start."""
+    import h5py
+    import numpy as np
+
+    with contextlib.suppress(ImportError):
+        import resource  # noqa: F401
+    made = io.BytesIO()
+    with h5py.File(made, "w") as file:
+        inner = file.create_group("node/metadata")
+        texts = ("words", np.array(b"words", "S5"), np.array(["a", "b"], dtype=h5py.string_dtype()))
+        odd = (np.array(True), np.zeros(2, [("a", "f4")]), np.zeros(2, "V2"), h5py.Empty("f4"))
+        for place, value in enumerate((*texts, *odd)):
+            inner[str(place)] = value
+        inner.create_dataset("packed", data=np.zeros(4), compression="gzip")
+        inner["link"] = h5py.SoftLink("/node")
+        inner["nowhere"] = h5py.ExternalLink("absent", "/")
+    for content in (made.getvalue(), made.getvalue()[:-1], b""):
+        send_tree(io.BytesIO(), tree_of(content, 2**20))
+    verdict(b"")
+
+
+def answer(file: int, out: int, question: Question) -> None:
+    """Read the file behind a descriptor; send the tree and, where asked, the verdict of nir."""
+    with open(file, "rb") as source, open(out, "wb", buffering=0) as pipe:
+        size = os.fstat(file).st_size
+        confine(question.seconds, _BASE_MEMORY + _COPIES * (size + question.limit))
+        content = source.read()
+        stream: BinaryIO = io.BufferedWriter(pipe, 2**20)
+        tree = tree_of(content, question.limit)
+        send_tree(stream, tree)
+        if question.ask_nir:
+            send(stream, asdict(verdict(content) if tree.safe else Verdict()))
+
+
+def confine(seconds: float, memory: int) -> None:
+    """Bound the time and the memory of this process, and let it open and start nothing; where the system can."""
+    try:
+        import resource
+    except ImportError:
+        return
+    whole = max(1, math.ceil(seconds))
+    limits = (
+        ("RLIMIT_AS", memory, memory),
+        ("RLIMIT_CORE", 0, 0),
+        ("RLIMIT_CPU", whole, whole + 5),
+        ("RLIMIT_FSIZE", 0, 0),
+        ("RLIMIT_NPROC", 0, 0),
+        ("RLIMIT_NOFILE", 0, 0),
+    )
+    for name, soft, hard in limits:
+        with contextlib.suppress(ValueError, OSError, AttributeError):  # a lower limit holds already; not known here
+            resource.setrlimit(getattr(resource, name), (soft, hard))
+
+
+def tree_of(content: bytes, limit: int) -> FileTree:
+    """The tree of a file's bytes; the seal is looked at before HDF5 sees them."""
+    if is_whole(content) is False:
+        message = "the file was damaged after it was written: its bytes do not match the SHA-256 at its end"
+        return FileTree(problems=[Problem("damaged", "", "error", message, "get it again")], safe=False)
+    return read_tree(content, limit)
+
+
+def verdict(content: bytes) -> Verdict:
+    """What nir.read says."""
+    import nir
+
+    said = []
+    for check in (True, False):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                nir.read(io.BytesIO(content), type_check=check)
+            said.append("")
+        except Exception as error:  # nir raises many kinds
+            words = " ".join(f"{type(error).__name__}: {error}".split())[:400]
+            said.append(words.encode("ascii", "backslashreplace").decode())  # names may hold anything
+    return Verdict(*said)
+
+
+def main(words: list[str]) -> Any:
+    """``serve NUMBER``: of a socket. ``once QUESTION``: the file is standard input, the pipe standard output."""
+    if words[0] == "serve":
+        return serve(socket.socket(fileno=int(words[1])))
+    _warm_up()
+    out = os.dup(1)
+    os.dup2(2, 1)  # whatever else prints must not get in between
+    return answer(0, out, Question(**json.loads(words[1])))

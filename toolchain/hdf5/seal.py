@@ -1,0 +1,30 @@
+"""The SHA-256 at the end of a file, over all bytes before it.
+
+HDF5 knows where its data end and ignores what follows, so every reader takes a sealed file. A program that changes the
+file through HDF5 cuts the seal off; a byte that flips breaks it. It finds damage and proves nothing about the writer,
+since anyone can compute it: a sealed file is read with the same care as any other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+_MARK = b"\nspikec sha256 "
+#: Bytes of a seal: the mark, 64 hexadecimal digits, the end of the line.
+LENGTH = len(_MARK) + 64 + 1
+
+
+def sealed(content: bytes | memoryview) -> bytes:
+    """``content`` with its seal."""
+    return b"".join((content, _MARK, hashlib.sha256(content).hexdigest().encode(), b"\n"))
+
+
+def is_whole(content: bytes | memoryview) -> bool | None:
+    """Whether the seal of ``content`` holds; False also for one that is cut off; None where there is none, as in files
+    of other writers."""
+    end = bytes(memoryview(content)[-LENGTH:])
+    place = end.rfind(_MARK)
+    if place < 0:
+        return None
+    body = memoryview(content)[: len(content) - len(end) + place]
+    return end[place:] == _MARK + hashlib.sha256(body).hexdigest().encode() + b"\n"
