@@ -1,6 +1,6 @@
 # make demo    the main job on bundled data: convert, lower, verify in Lava, report
 # make test    all tests, on Python 3.10 with Lava
-# make test-c  the C target on hundreds of networks, and under sanitizers
+# make thorough  what takes longer: hundreds of networks in C, sanitizers, installing beside others, killed commands
 # make check   style, types, and which room may import which
 # make bench   speed of the golden model and of Lava; the energy model against published measurements
 # make interop deployment files in five other simulators, and NIR files of four other frameworks here: the same spikes
@@ -14,7 +14,7 @@ PYTHON := .venv/bin/python
 # Tests run side by side, on up to four cores.
 PARALLEL := -n auto --maxprocesses 4
 
-.PHONY: demo test check bench interop counts embedded sanafe test-core test-c
+.PHONY: demo test check bench interop counts embedded sanafe test-core thorough
 .DELETE_ON_ERROR:
 
 demo: .venv/.installed
@@ -52,9 +52,9 @@ sanafe: .venv/.installed
 test-core: .venv-core/.installed
 	.venv-core/bin/python -m pytest -q $(PARALLEL) -m "not lava and not thorough"
 
-# Hundreds of networks in C against plain loops, and under sanitizers.
-test-c: .venv/.installed
-	$(PYTHON) -m pytest -q $(PARALLEL) -m thorough tests/c
+# Hundreds of networks in C against plain loops, and under sanitizers; installing beside others; commands that are killed.
+thorough: .venv/.installed
+	$(PYTHON) -m pytest -q $(PARALLEL) -m thorough
 
 .venv/.installed: pyproject.toml constraints/py310-lava.txt
 	@.ci/environment .venv 3.10 constraints/py310-lava.txt --editable '.[lava,dev]'

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from spikec.training.checkpoint import read_state
+
 #: Keys of JSON documents and columns of tables: when something ended, how long it took, and the hash over these.
 TIMES = frozenset(("finished", "seconds", "deploy_seconds", "seconds_per_image", "sha256"))
 
@@ -77,7 +79,7 @@ def _csv(path: Path) -> Any:
 
 
 def _checkpoint(path: Path) -> Any:
-    return torch.load(path, map_location="cpu", weights_only=True)
+    return read_state(path)
 
 
 def _lava_chunk(path: Path) -> Any:

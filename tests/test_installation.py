@@ -102,12 +102,12 @@ def _use(folder: Path, **environment: str) -> None:
         assert done.returncode == 0, (words, done.stderr)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_beside_packages_of_the_same_names_in_this_environment(crowded):
     _use(crowded)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_beside_packages_of_the_same_names_from_the_wheel(crowded, wheel, tmp_path_factory):
     site = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index", "--target", site, wheel]

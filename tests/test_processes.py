@@ -79,16 +79,17 @@ def test_a_child_whose_parent_has_ended_does_not_begin():
 
 def test_the_child_that_reads_nir_files_ends_with_its_parent(family, tmp_path):
     (tmp_path / "net.nir").touch()
-    stay = "import os, time; child.main = lambda _: (os.write(1, b'%d\\n' % os.getpid()), time.sleep(60))"
+    told = "os.write(1, b'%d\\n%d\\n' % (os.getppid(), os.getpid()))"
+    stay = f"import os, time; child.answer = lambda *_: ({told}, time.sleep(60))"
     program = f"""
 import subprocess, sys
 from spikec.hdf5 import process, starting
-starting._START = starting._START_IMPORTS + "; {stay}; " + starting._START_MAIN
+starting._START = starting._START_IMPORTS + {"; " + stay + "; "!r} + starting._START_MAIN
 popen = subprocess.Popen
 starting.subprocess.Popen = lambda words, **options: popen(words, **options | dict(stdout=sys.stdout))
 process.read({str(tmp_path / "net.nir")!r})
 """
-    found = family(program, 1)
+    found = family(program, 2)
     found.parent.kill()
     assert_ended(found)
 

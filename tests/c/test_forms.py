@@ -15,6 +15,7 @@ from spikec.errors import DoesNotFit, RangeError
 from spikec.ir.coding import InputNode
 from spikec.ir.graph import Readout
 from spikec.ir.operations import Unflatten
+from spikec.ir.operations.base import forget
 from spikec.targets.c.code import Choices, generate
 
 _STRICT = ("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-pedantic", "-Werror")
@@ -184,6 +185,7 @@ def test_sums_beyond_62_bits_are_refused():
 def test_an_operation_without_a_form_is_refused_by_the_name_of_its_node():
     from extending.scale_operation import Scale
 
+    forget(Scale)
     graph = _convolved((4, 6, 5), _ints(1, -128, 127, (4, 4, 1, 1)))
     scale = Scale("scaled", ("fire",), (4, 6, 5), (4, 6, 5), np.arange(1, 5))
     conv = replace(graph.nodes["conv"], sources=("scaled",))

@@ -107,7 +107,7 @@ def test_verify_in_lava(deployed, spikec):
         (["--data", "npz:data.npz"], "give dt (--dt)"),
         (["--dt", "1e-3"], "'digits' are images"),
         (["--dt", "1e-3", "--data", "npz:images.npz"], "takes sequences"),
-        (["--dt", "1e-3", "--data", "npz:nothing.npz"], "cannot read"),
+        (["--dt", "1e-3", "--data", "npz:nothing.npz"], "there is no file nothing.npz"),
         (["--dt", "1e-3", "--data", "npz:labels.npz"], "knows 2 classes, npz:labels.npz has label 2"),
         (["--dt", "1e-3", "--data", "npz:data.npz", "-T", "4"], "leave out --timesteps"),
         (["--dt", "1e-3", "--data", "npz:data.npz", "--v-init", "half"], "leave out --v-init"),

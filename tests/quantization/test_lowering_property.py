@@ -214,7 +214,7 @@ _METHODS = st.one_of(
 )
 
 
-@settings(_SETTINGS, max_examples=200)
+@settings(_SETTINGS, max_examples=100)
 @given(_networks(rectified=False), _METHODS, _PRECISIONS)
 def test_golden_model_equals_plain_loops_over_the_nir_file(execute_nir, example, method, precision):
     network, images = example

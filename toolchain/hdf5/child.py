@@ -14,7 +14,10 @@ import io
 import json
 import math
 import os
+import select
+import signal
 import socket
+import sys
 import warnings
 from dataclasses import asdict, dataclass
 from typing import Any, BinaryIO
@@ -22,8 +25,11 @@ from typing import Any, BinaryIO
 from spikec.hdf5.seal import is_whole
 from spikec.hdf5.tree import FileTree, Problem, read_tree
 from spikec.hdf5.wire import send, send_tree
+from spikec.processes import signal_at_end_of
 
 _BASE_MEMORY = 2**30
+#: Seconds between two looks at a fork, where the system cannot tell of its end.
+_LOOK = 0.002
 #: Reading holds the file, what is unpacked from it, and what nir makes of that.
 _COPIES = 3
 
@@ -53,6 +59,7 @@ def serve(control: socket.socket) -> None:
     gc.collect()
     gc.disable()  # forks are short, and share the memory that nobody touches
     gc.freeze()
+    server = os.getpid()
     while True:
         message, descriptors, *_ = socket.recv_fds(control, 4096, 2)
         if not message:
@@ -63,14 +70,35 @@ def serve(control: socket.socket) -> None:
             code = 1
             try:
                 control.close()
+                signal_at_end_of(server, signal.SIGKILL)
                 answer(file, out, Question(**json.loads(message)))
                 code = 0
             finally:
                 os._exit(code)
         os.close(file)
         os.close(out)
-        _, status = os.waitpid(child, 0)
+        status = _awaited(child, control)
         control.sendall(json.dumps(os.waitstatus_to_exitcode(status)).encode() + b"\n")
+
+
+def _awaited(child: int, control: socket.socket) -> int:
+    """The status of a fork that has ended. Ends this process, and with it the fork, once nobody is there to be told."""
+    watched: list[Any] = [control]
+    if hasattr(os, "pidfd_open"):
+        with contextlib.suppress(OSError):  # an old kernel
+            watched.append(os.pidfd_open(child))
+    try:
+        while True:
+            ready = select.select(watched, [], [], _LOOK if len(watched) == 1 else None)[0]
+            ended, status = os.waitpid(child, os.WNOHANG)
+            if ended:
+                return status
+            if control in ready:  # nothing is asked while an answer is under way: the other end has closed
+                os.kill(child, signal.SIGKILL)
+                sys.exit(1)
+    finally:
+        for each in watched[1:]:
+            os.close(each)
 
 
 def _warm_up() -> None:

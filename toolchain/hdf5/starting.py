@@ -23,11 +23,7 @@ from spikec.hdf5.child import Question
 
 Listen: TypeAlias = Callable[[Any], None]
 _BY_THE_CLOCK = 10
-#: The process, and all that it forks, ends with the one that started it.
-_START_IMPORTS = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from spikec.processes import end_with; "
-    "end_with(int(sys.argv.pop())); from spikec.hdf5 import child"
-)
+_START_IMPORTS = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from spikec.hdf5 import child"
 _START_MAIN = "child.main(sys.argv[2:])"
 _START = f"{_START_IMPORTS}; {_START_MAIN}"
 _ALONE = {
@@ -61,7 +57,7 @@ def ask(file: int, question: Question, listen: Listen) -> Ended:
 
 
 def _words(*words: str) -> list[str]:
-    return [sys.executable, "-c", _START, json.dumps(sys.path), *words, str(os.getpid())]
+    return [sys.executable, "-c", _START, json.dumps(sys.path), *words]
 
 
 def _once(file: int, question: Question, listen: Listen) -> Ended:
