@@ -1,6 +1,7 @@
 # make demo    the main job on bundled data: convert, lower, verify in Lava, report
 # make test    all tests, on Python 3.10 with Lava
 # make thorough  what takes longer: hundreds of networks in C, sanitizers, installing beside others, killed commands
+# make fuzz    changed files of every format: no crash, no hang, no internal error, no wrong integers
 # make check   style, types, and which room may import which
 # make bench   speed of the golden model and of Lava; the energy model against published measurements
 # make interop deployment files in five other simulators, and NIR files of four other frameworks here: the same spikes
@@ -14,7 +15,7 @@ PYTHON := .venv/bin/python
 # Tests run side by side, on up to four cores.
 PARALLEL := -n auto --maxprocesses 4
 
-.PHONY: demo test check bench interop counts embedded sanafe test-core thorough
+.PHONY: demo test check bench interop counts embedded sanafe test-core thorough fuzz
 .DELETE_ON_ERROR:
 
 demo: .venv/.installed
@@ -47,6 +48,10 @@ embedded: .venv/.installed
 
 sanafe: .venv/.installed
 	$(PYTHON) -m benchmarks.sanafe_check
+
+# A short round; python -m benchmarks.fuzz runs the long one.
+fuzz: .venv/.installed
+	$(PYTHON) -m benchmarks.fuzz --nir 1000 --others 1000 --flips 300
 
 # The core must also run on current Python, torch and numpy, where Lava cannot be installed.
 test-core: .venv-core/.installed

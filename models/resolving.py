@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -86,9 +87,8 @@ _OTHER_FILES = {
 
 def other_file(spec: str) -> str | None:
     """What a file that is no network here is, and the way out; None for all else."""
-    path = Path(spec)
-    said = _OTHER_FILES.get(path.suffix.lower())
-    if said is None and (path / "saved_model.pb").is_file():
+    said = _OTHER_FILES.get(Path(spec).suffix.lower())
+    if said is None and os.path.isfile(os.path.join(spec, "saved_model.pb")):  # also for what no file can be called
         said = _OTHER_FILES[".pb"]
     return None if said is None else f"{spec} {said}"
 

@@ -20,7 +20,7 @@ _SHOWN = 5
 #: Bytes of data that a file may declare for each of its own, beside ``LIMIT``.
 _UNPACKED = 100
 #: Seconds of work that reading may take, and bytes of the file for which it may take one more.
-_SECONDS, _PER_SECOND = 5.0, 1e6
+_SECONDS, _PER_SECOND = 2.0, 1e6
 _NO_HDF5 = "the file cannot be opened as HDF5"
 
 

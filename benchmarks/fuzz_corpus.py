@@ -1,0 +1,103 @@
+"""Sound files to start from: deployments of several kinds, and one or more of every other format that spikec reads."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from torch import nn
+
+import spikec as tc
+from spikec.sweeping.grid import read_grid
+from spikec.sweeping.store import Store, result
+from spikec.training import FitConfig
+from spikec.training.checkpoint import save_checkpoint
+
+#: Where a folder ends that holds one picture of each of two classes.
+PICTURES = "pictures"
+
+
+def deployments(folder: Path) -> list[Path]:
+    """NIR files of small networks: kinds, schedules, a max pool, a skip connection, several outputs."""
+    torch.manual_seed(0)
+    images = torch.rand(8, 1, 8, 8)
+    methods = {
+        "qcfs": tc.QCFS(timesteps=4),
+        "drain": tc.ErrorCompensation(timesteps=3),
+        "bits": tc.ErrorFree(timesteps=3),
+        "levels": tc.Graded(levels=4),
+        "calibrated": tc.OffsetSpikes(timesteps=4),
+    }
+    found = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name, method in methods.items():
+            network = tc.convert(_network(), method, example=images, calibration=images)
+            found.append(folder / f"{name}.nir")
+            tc.save(tc.lower(network, tc.Int8(per="channel" if name == "bits" else "layer")), found[-1])
+    return found
+
+
+def _network() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 6, 3, groups=2), nn.ReLU(),
+        nn.Flatten(), nn.Linear(24, 8), nn.ReLU(), nn.Linear(8, 3),
+    ).eval()  # fmt: skip
+
+
+def others(folder: Path) -> list[tuple[str, Path]]:
+    """Files of other formats, each with the name of its reader in ``fuzz_worker.READERS``."""
+    rng, state = np.random.default_rng(0), _network().state_dict()
+    made: list[tuple[str, Path]] = []
+
+    def add(reader: str, name: str) -> Path:
+        made.append((reader, folder / name))
+        return made[-1][1]
+
+    np.savez_compressed(add("archive", "images.npz"), x=rng.random((6, 1, 4, 4)), y=rng.integers(0, 3, 6))
+    np.savez(add("archive", "plain.npz"), x=rng.integers(0, 9, (6, 1, 4, 4), np.uint8), y=rng.random((6, 2)))
+    torch.save(state, add("weights", "weights.pt"))
+    torch.save({"model": state, "epoch": 3}, add("weights", "old.pth"), _use_new_zipfile_serialization=False)
+    save_file({name: tensor.contiguous() for name, tensor in state.items()}, add("weights", "weights.safetensors"))
+    save_checkpoint(add("checkpoint", "run.checkpoint"), FitConfig(), {}, {"epoch": 2, "model": state, "log": [1.5]})
+    add("grid", "grid.toml").write_text(_GRID)
+    package = Path(tc.__file__).parent
+    profile = package / "energy/profiles/energy_cmos45.toml"
+    add("profile", "profile.toml").write_bytes(profile.read_bytes())
+    form = package / "analysis/number_formats/format_generic24.toml"
+    add("format", "format.toml").write_bytes(form.read_bytes())
+    made.append(("result", _result(folder)))
+    for number, suffix in enumerate(("png", "jpg")):
+        for place in ("train", "test"):
+            path = folder / PICTURES / place / "ab"[number] / f"one.{suffix}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(rng.integers(0, 256, (9, 9, 3), np.uint8)).save(path)
+            if place == "test":
+                made.append(("picture", path))
+    return made
+
+
+_GRID = """
+[defaults]
+model = "digits-cnn"
+data = "digits"
+limit = 20
+[[grid]]
+method = ["qcfs", "error-free"]
+timesteps = [2, 4]
+"""
+
+
+def _result(folder: Path) -> Path:
+    """A finished run of a sweep."""
+    grid = folder / "base.toml"
+    grid.write_text(_GRID)
+    configuration = read_grid(grid).runs[0].configuration
+    store = Store(folder / "sweep")
+    store.prepare()
+    store.write(result(configuration, "done", accuracy=0.5))
+    return store.path(configuration.id)

@@ -1,0 +1,127 @@
+"""Reads files whose names come one a line, each with a reader, and says in a line of JSON what came of it."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nir
+import numpy as np
+
+import spikec as tc
+from spikec.analysis.formats import load_format
+from spikec.energy.profile import load_profile
+from spikec.errors import ToolchainError
+from spikec.ir.metadata import KEY
+from spikec.ir.profile.decode import decode
+from spikec.models.checkpoints.reading import read_checkpoint
+from spikec.models.data import open_dataset
+from spikec.sweeping.grid import read_grid
+from spikec.sweeping.store import Store
+from spikec.training.checkpoint import read_state
+
+
+def deployment(path: Path) -> str:
+    """Load and decode. What was accepted is compared with the numbers of the file, read by ``nir`` and numpy alone."""
+    graph = decode(tc.load(path))
+    raw = nir.read(path)
+    for name, node in raw.nodes.items():
+        mine, about = graph.nodes.get(name), node.metadata.get(KEY, {})
+        if mine is None:
+            continue
+        if hasattr(node, "weight") and hasattr(mine, "weight"):
+            weight = _spread(mine.weight, np.shape(node.weight))
+            _equal(name, "weight", node.weight, weight)
+            _equal(name, "bias", node.bias, mine.bias)
+            exponent = int(np.asarray(about.get("weight_exp", 0)))
+            if "weight_int" in about:
+                _equal(name, "weight_int", [int(x) << exponent for x in np.asarray(about["weight_int"]).flat], weight)
+        for key, field in (("v_threshold_int", "theta"), ("v_init_int", "v_init")):
+            if key in about and hasattr(mine, field):
+                mine_numbers = getattr(mine, field)
+                _equal(name, key, np.broadcast_to(np.asarray(about[key]), mine_numbers.shape), mine_numbers)
+    return graph.content_sha256
+
+
+def _spread(weight: Any, shape: tuple[int, ...]) -> Any:
+    """Weights of groups as those of all inputs, zero outside the group: files may hold them so."""
+    if weight.shape == shape or weight.ndim != 4 or shape[1] % weight.shape[1]:
+        return weight
+    groups, per_input = shape[1] // weight.shape[1], weight.shape[1]
+    whole = np.zeros(shape, np.int64)
+    for output in range(shape[0]):
+        first = output // (shape[0] // groups) * per_input
+        whole[output, first : first + per_input] = weight[output]
+    return whole
+
+
+def _equal(name: str, field: str, wanted: Any, found: Any) -> None:
+    """Python integers on both sides: nothing wraps and nothing is rounded."""
+    one, other = np.asarray(wanted).reshape(-1).tolist(), np.asarray(found).reshape(-1).tolist()
+    if len(one) != len(other) or any(float(a) != int(a) or int(a) != int(b) for a, b in zip(one, other, strict=True)):
+        raise AssertionError(f"{name}: {field} differs from the file")
+
+
+def _archive(path: Path) -> str:
+    data = open_dataset(f"npz:{path}")
+    data.images(slice(None))
+    return ""
+
+
+def _pictures(path: Path) -> str:
+    data = open_dataset(f"folder:{path.parents[2]}")
+    data.images(slice(None))
+    return ""
+
+
+def _of(read: Callable[[Path], Any]) -> Callable[[Path], str]:
+    def reader(path: Path) -> str:
+        read(path)
+        return ""
+
+    return reader
+
+
+READERS: dict[str, Callable[[Path], str]] = {
+    "nir": deployment,
+    "archive": _archive,
+    "picture": _pictures,
+    "weights": _of(read_checkpoint),
+    "checkpoint": _of(read_state),
+    "grid": _of(lambda path: read_grid(path, limit=1000)),
+    "profile": _of(load_profile),
+    "format": _of(load_format),
+    "result": _of(lambda path: Store(path.parent.parent).read(path.stem)),
+}
+
+
+def outcome(reader: str, path: Path) -> dict[str, Any]:
+    """``accepted`` or ``refused``; anything else is a finding."""
+    try:
+        return {"was": "accepted", "text": READERS[reader](path)}
+    except ToolchainError as error:
+        return {"was": "refused", "text": str(error)}
+    except AssertionError as error:
+        return {"was": "wrong integers", "text": str(error)}
+    except Exception as error:  # that is what is looked for
+        return {"was": "internal error", "text": f"{type(error).__name__}: {error}"}
+
+
+def main() -> None:
+    warnings.simplefilter("ignore")
+    answers, sys.stdout = sys.stdout, sys.stderr
+    for line in sys.stdin:
+        reader, path = line.rstrip("\n").split("\t")
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        found = outcome(reader, Path(path))
+        found["grown"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+        print(json.dumps(found), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main()
