@@ -30,7 +30,7 @@ from spikec.models.data import open_dataset
 from spikec.models.weights import index
 from spikec.models.zoo import REGISTRY
 from spikec.simulation.encode import encode
-from spikec.targets.c.code import generate
+from spikec.targets.c.code import Choices, generate
 
 #: A small part, to see what fits it: 64 KiB of flash and 16 KiB of RAM.
 SMALL = (64 * 1024, 16 * 1024)
@@ -41,21 +41,24 @@ _FAST = 10_000_000  # instructions of one image, up to which the other processor
 
 @dataclass(frozen=True)
 class Case:
-    """One deployment: a network of the zoo, its schedule and the bits of its weights."""
+    """One deployment: a network of the zoo, its schedule and the bits of its weights; ``small``: code that needs less
+    memory."""
 
     network: str
     schedule: str
     bits: int
+    small: bool = False
 
     @property
     def title(self) -> str:
-        return f"{self.network}, {self.schedule}, {self.bits} bits"
+        return f"{self.network}, {self.schedule}, {self.bits} bits{', --small' if self.small else ''}"
 
 
 def cases(names: list[str]) -> list[Case]:
-    """Each network in both schedules with 8 bits, and the smallest with 4."""
+    """Each network in both schedules with 8 bits; the smallest with 4 bits too, and with less memory."""
     found = [Case(name, schedule, 8) for name in names for schedule in ("pipelined", "layerwise")]
-    return [*found, *(Case(name, "layerwise", 4) for name in names if name == "digits-cnn")]
+    more = [Case("digits-cnn", "pipelined", 8, small=True), Case("digits-cnn", "layerwise", 4)]
+    return [*found, *(case for case in more if case.network in names)]
 
 
 def images(network: str, count: int, split: str) -> torch.Tensor:
@@ -87,7 +90,7 @@ def checked(firmware: Firmware, graph: IntegerGraph, given: torch.Tensor) -> Run
 def row(case: Case, count: int, others: list[Machine]) -> list[str]:
     """A row of the table, for code that is compiled for speed and for size."""
     graph = deployment(case)
-    source, given, found = generate(graph, "net"), images(case.network, count, "test"), []
+    source, given, found = generate(graph, "net", Choices(small=case.small)), images(case.network, count, "test"), []
     for words in (("-O2",), ("-Os",)):
         firmware = build(source, MACHINES[MAIN], words=words)
         ran = checked(firmware, graph, given)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import resource
 import sys
@@ -23,11 +24,13 @@ from spikec.models.checkpoints.reading import read_checkpoint
 from spikec.models.data import open_dataset
 from spikec.sweeping.grid import read_grid
 from spikec.sweeping.store import Store
+from spikec.targets.c.code import generate
 from spikec.training.checkpoint import read_state
 
 
 def deployment(path: Path) -> str:
-    """Load and decode. What was accepted is compared with the numbers of the file, read by ``nir`` and numpy alone."""
+    """Load and decode. What was accepted is compared with the numbers of the file, read by ``nir`` and numpy alone, and
+    C is written of it."""
     graph = decode(tc.load(path))
     raw = nir.read(path)
     for name, node in raw.nodes.items():
@@ -45,6 +48,8 @@ def deployment(path: Path) -> str:
             if key in about and hasattr(mine, field):
                 mine_numbers = getattr(mine, field)
                 _equal(name, key, np.broadcast_to(np.asarray(about[key]), mine_numbers.shape), mine_numbers)
+    with contextlib.suppress(ToolchainError):  # C may refuse what the profile allows, in a sentence
+        generate(graph)
     return graph.content_sha256
 
 
