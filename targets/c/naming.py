@@ -18,7 +18,12 @@ _WORDS = """
     thread_local throw true try typedef typeid typename union unsigned using virtual void volatile wchar_t while xor
     xor_eq
 """
-_TAKEN = frozenset(_WORDS.split())
+#: Names of the headers of C, which NAME.h would hide.
+_HEADERS = (
+    "assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdalign stdarg stdatomic "
+    "stdbit stdbool stdckdint stddef stdint stdio stdlib stdnoreturn string tgmath threads time uchar wchar wctype"
+)
+_TAKEN = frozenset((*_WORDS.split(), *_HEADERS.split()))
 _LONGEST = 40  # C99 promises 31 characters of names that several files share; prefixes count among them
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from spikec.cli import parser
@@ -67,6 +68,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.data_root is not None and args.data is None:
         raise UsageError("--data-root says where the files of --data are: give --data too")
+    if args.limit != DEFAULT_LIMIT and args.data is None:
+        raise UsageError("--limit says how many images of --data are measured: give --data too")
     name = name_of(args.graph.stem) if args.name is None else checked_name(args.name)
     header, body = _places(args.out, name)
     keep_inputs(args, header, body)
@@ -158,7 +161,7 @@ def _text(args: argparse.Namespace, source: Source, header: Path, body: Path) ->
         [
             f"{header} and {body}: C99 that needs <stdint.h> and nothing else{extension}",
             f"constants {memory.flash:,} bytes, state {memory.ram:,} bytes ({source.name}_state)",
-            f"compile it with: cc -std=c99 -O3 -c {body}",
-            f"check it with: spikec verify {args.graph} --target c",
+            f"compile it with: cc -std=c99 -O2 -fno-tree-vectorize -c {quote(str(body))}",
+            f"check it with: spikec verify {quote(str(args.graph))} --target c",
         ]
     )

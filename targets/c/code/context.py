@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from spikec.ir.graph import IntegerGraph
 from spikec.ir.types import Shape
@@ -43,7 +44,7 @@ class Context:
         self.ids = Identifiers(graph.nodes)
         self.tables, self.functions, self.state = Tables(prefix), Text(), State(prefix)
         self.packed: set[int] = set()
-        self.kept: dict[tuple[object, ...], object] = {}
+        self.kept: dict[tuple[object, ...], Any] = {}
         self._functions: dict[tuple[object, ...], str] = {}
 
     def name(self, *parts: str) -> str:

@@ -31,7 +31,10 @@ def write_decided(code: Context, outputs: Mapping[str, tuple[str, str]]) -> str:
         tables.append(code.tables.array("gain_off", off, "[p][o]: the same with image and biases off"))
     classes = graph.readout.shape[0]
     largest = max(int(np.abs(each).max()) for each in (on, off)) * max(graph.emission_steps, 1)
-    wide = widest(holding(-largest, largest), ctype, "int32_t")
+    bound = code.bounds.ranges.membranes[graph.readout.name]
+    low, high = min(bound.low, int(graph.readout.v_init.min())), max(bound.high, int(graph.readout.v_init.max()))
+    span = high - low + 1
+    wide = widest(holding(-largest, largest), holding(-span, span), ctype, "int32_t")
     text.comment(
         "Whether the class is decided: for every other class p, v[best] - v[p] exceeds all that the remaining steps "
         "can add to v[p] - v[best]; equal numbers go to the lower class."
@@ -57,13 +60,15 @@ def write_decided(code: Context, outputs: Mapping[str, tuple[str, str]]) -> str:
             )
             text.line(f"if (lead + (best < p) <= {gain}) safe = 0;")
             if lead:
-                text.line(f"if (lead < {_least(lead, graph.readout.scale)}) ahead = 0;")
+                text.line(f"if (lead < {_least(lead, graph.readout.scale, span)}) ahead = 0;")
         text.line("return safe || ahead;" if lead else "return safe;")
     return function
 
 
-def _least(lead: float, scale: float) -> int:
-    """The smallest integer that is a lead of so many logits, as float64 multiplies."""
+def _least(lead: float, scale: float, most: int) -> int:
+    """The smallest integer that is a lead of so many logits, as float64 multiplies; ``most`` where none below is."""
+    if most * scale < lead:
+        return most
     found = max(math.floor(lead / scale) - 2, 0)
     while found * scale < lead:
         found += 1

@@ -11,6 +11,9 @@ from spikec.targets.c.code.text import Text
 def write_encode(text: Text, prefix: str, node: InputNode) -> None:
     """The function ``NAME_encode``: as :func:`spikec.ir.coding.integers`, for float32."""
     size, ctype = math.prod(node.shape), f"{node.dtype}_t"
+    text.verbatim(f"#ifndef {prefix}_NO_FLOATS")
+    text.comment(f"The quotient needs double precision: define {prefix}_NO_FLOATS where double has 32 bits.")
+    text.line(f"typedef char {prefix}_double_has_64_bits[sizeof(double) == 8 ? 1 : -1];")
     text.comment(
         f"to = clip(round_half_even(from / {node.scale!r}), {node.low}, {node.high}), the quotient in double precision"
     )
@@ -32,3 +35,4 @@ def write_encode(text: Text, prefix: str, node: InputNode) -> None:
                 text.line("else if (rest < -0.5 || (rest == -0.5 && whole % 2 != 0)) --whole;")
             text.line(f"to[n] = ({ctype})whole;")
         text.line("return missing;")
+    text.verbatim("#endif\n")

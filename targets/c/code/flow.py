@@ -160,7 +160,7 @@ class Flow:
         reach = code.bounds.driven if self.part == "driven" else code.bounds.image
         low, high = min(reach[node.name].low, view.low), max(reach[node.name].high, view.high)
         readers = code.graph.consumers(node.name)
-        behind = readers[0] if readers and isinstance(readers[0], Population) else None
+        behind = next((n for n in readers if isinstance(n, Population) and isinstance(n.neuron, Maximum)), None)
         if behind is not None:
             low, high = self.sent(behind)
         e_type, size = holding(low, high), math.prod(node.output_shape)

@@ -115,6 +115,11 @@ class Layer:
             return None
         return self.table("bias", self.bias, "biases")
 
+    def arriving_steadily(self) -> str:
+        """C text for what image and biases add in this step; empty for nothing."""
+        found = "x[n]" if self.x is not None else self.bias_table.at if self.bias_table is not None else ""
+        return f"(on ? {found} : 0)" if found and self.code.graph.drain else found
+
     # Loops.
 
     @contextmanager
@@ -151,8 +156,10 @@ class Charged:
         if layer.has_driven and not self.direct:
             self.z = layer.pass_by("z", z_type, "what spikes add in this step")
             self.z_type = z_type
-        within = [settled, layer.driven, layer.steady, layer.membrane]
-        self.m_type = holding(sum(min(a, 0) for a, _ in within[:3]), sum(max(b, 0) for _, b in within[:3]), signed=True)
+        within = [settled, layer.driven, layer.steady]
+        #: Range of a membrane while a step is added, in any order.
+        self.reach = sum(min(a, 0) for a, _ in within), sum(max(b, 0) for _, b in within)
+        self.m_type = holding(*self.reach, signed=True)
 
     @property
     def sink(self) -> Sink:
@@ -170,21 +177,15 @@ class Charged:
             text.line(f"const {self.z_type} *restrict const z = {self.z};")
         if self.layer.x is not None:
             text.line(f"const {self.layer.x_type} *restrict const x = {self.layer.x};")
-        if self.layer.code.graph.drain and not self.arriving_steadily():
+        if self.layer.code.graph.drain and not self.layer.arriving_steadily():
             text.line("(void)on; /* nothing arrives here but spikes */")
 
     def charge(self, text: Text, *, m_type: str = "") -> None:
         """The line ``m = v + z``. ``m_type``: a wider type for it."""
-        steady = self.arriving_steadily()
+        steady = self.layer.arriving_steadily()
         terms = ["v[n]", *(["z[n]"] if self.z is not None else []), *([steady] if steady else [])]
         ctype = m_type or self.m_type
         text.line(f"const {ctype} m = ({ctype})(({ctype}){' + '.join(terms)});")
-
-    def arriving_steadily(self) -> str:
-        """C text for what image and biases add in this step."""
-        layer = self.layer
-        found = "x[n]" if layer.x is not None else layer.bias_table.at if layer.bias_table is not None else ""
-        return f"(on ? {found} : 0)" if found and layer.code.graph.drain else found
 
     @property
     def tables(self) -> tuple[Table | None, ...]:

@@ -10,7 +10,7 @@ from spikec.targets.c.code.flow import Flow, Lines
 from spikec.targets.c.code.layer import Layer
 from spikec.targets.c.code.memory import Member
 from spikec.targets.c.code.neurons import EMIT
-from spikec.targets.c.code.numbers import holding
+from spikec.targets.c.code.numbers import holding, widest
 from spikec.targets.c.code.operations import written
 
 
@@ -22,11 +22,11 @@ def _received(layer: Layer, image: Flow, driven: Flow, kept: bool) -> tuple[Line
     code, node, times = layer.code, layer.node, layer.code.graph.constant_steps
     ends = [layer.driven]
     constant = node.v_init + times * layer.bias
-    if layer.has_image:
-        part = code.bounds.image[node.name]
+    image_part = [code.bounds.image[node.name]] if layer.has_image else []
+    for part in image_part:
         ends.append((part.low, part.high))
         low, high = constant + times * part.lowest, constant + times * part.highest
-    else:
+    if not layer.has_image:
         low = high = constant
     first = int(np.min(low)), int(np.max(high))
     within = (
@@ -44,7 +44,8 @@ def _received(layer: Layer, image: Flow, driven: Flow, kept: bool) -> tuple[Line
         f"{node.name}: v = v_init + {times} * {'(image + bias)' if layer.has_image else 'bias'}, then spikes are added"
     )
     with text.function(f"static void {function}({v_type} *restrict v)"), layer.each(text, table):
-        wide = "int64_t" if v_type == "int64_t" else "int32_t"
+        product = max((times * max(-part.low, part.high) for part in image_part), default=0)
+        wide = widest(v_type, holding(-product, product), "int32_t")
         text.line(f"v[n] = ({v_type})({table.at}{f' + ({wide})v[n] * {times}' if layer.has_image else ''});")
     if layer.has_image:
         lines += [image.clear(sink), *image.added(node, sink)]

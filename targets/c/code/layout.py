@@ -70,8 +70,3 @@ class View:
     def key(self) -> tuple[object, ...]:
         """What tells apart how numbers lie."""
         return self.shape, None if self.order is None else self.order.tobytes()
-
-    @property
-    def regular(self) -> bool:
-        """Whether they lie as arrays of this code do."""
-        return same(self.order, order_of(self.shape))

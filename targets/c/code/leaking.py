@@ -52,11 +52,13 @@ class Leaking:
             text.line(f"const {self._z_type} *restrict const z = {self._z};")
         if self.layer.x is not None:
             text.line(f"const {self.layer.x_type} *restrict const x = {self.layer.x};")
+        if self.layer.code.graph.drain and not self.layer.arriving_steadily():
+            text.line("(void)on; /* nothing arrives here but spikes */")
 
     def charge(self, text: Text) -> None:
         """Lines that end with ``m``, the membrane before it fires; ``u[n]`` is up to date."""
         layer, wide = self.layer, CURRENT_MAX
-        steady = "x[n]" if layer.x is not None else layer.bias_table.at if layer.bias_table is not None else ""
+        steady = layer.arriving_steadily()
         terms = [*(["z[n]"] if self._z is not None else []), *([steady] if steady else [])]
         came = " + ".join(f"(int64_t){term}" for term in terms) or "0"
         text.line(f"int64_t current = (int64_t)u[n] * {self._kept_u.at} / 4096 + ({came}) * {UNIT};")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from spikec.targets.c.code.numbers import size_of
+from spikec.targets.c.code.tables import unused
 from spikec.targets.c.code.text import Text
 
 _ALIGNMENT = 8
@@ -36,19 +37,14 @@ class State:
         self._prefix = prefix
 
     def add(self, member: Member) -> str:
-        """A C expression that points to its first number."""
-        self.members[member.name] = member
-        return self.at(member.name)
+        """A C expression that points to its first number. Where its name is taken it gets another."""
+        chosen = unused(member.name, self.members)
+        self.members[chosen] = replace(member, name=chosen)
+        return self.at(chosen)
 
     def at(self, name: str) -> str:
         """The same, by name."""
         return f"s->{name}" if self.members[name].dies is None else f"{self._prefix}_at_{name}(s)"
-
-    def extend(self, name: str, station: int) -> None:
-        """A member is still used at ``station``."""
-        member = self.members[name]
-        if member.dies is not None and station > member.dies:
-            self.members[name] = Member(member.name, member.ctype, member.count, member.about, member.born, station)
 
     @property
     def kept(self) -> list[Member]:

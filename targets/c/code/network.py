@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from spikec.errors import DoesNotFit
 from spikec.ir.coding import InputNode
 from spikec.ir.graph import Delayed, Node, Population, Readout
 from spikec.ir.kinds import Maximum
@@ -58,6 +59,11 @@ def scheduled(code: Context) -> Schedule:
     image = Flow(code, "image", stations, 1)
     later = stations if layerwise else {name: number + len(nodes) for name, number in stations.items()}
     driven = Flow(code, "driven", later, graph.emission_steps if one_by_one else 1)
+    if one_by_one and graph.delayed:
+        raise DoesNotFit(
+            f"{graph.delayed[0].of} is heard late in a network of calibrated_if, whose layers run one after the other: "
+            "that has no form in C; use other neurons"
+        )
     rings = {name: _ring(code, driven, graph.nodes[name]) for name in dict.fromkeys(d.of for d in graph.delayed)}
     for node in nodes:
         if isinstance(node, InputNode):

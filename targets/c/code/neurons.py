@@ -13,7 +13,7 @@ from spikec.ir.leak import UNIT, Leak
 from spikec.targets.c.code.context import Sink
 from spikec.targets.c.code.layer import Charged, Layer, number
 from spikec.targets.c.code.leaking import Leaking
-from spikec.targets.c.code.numbers import holding
+from spikec.targets.c.code.numbers import holding, widest
 from spikec.targets.c.code.tables import Table
 from spikec.targets.c.code.text import Text
 
@@ -125,7 +125,8 @@ def _signed(layer: Layer, e_type: str) -> Firing:
     theta, most = _theta(layer), node.neuron.emission[1]
     negative = layer.table("negative", node.neuron.negative_thresholds(node.shape), "negative thresholds")
     charged = Charged(layer, settled=_settled(layer, theta))
-    wide = "int64_t" if "int64_t" in (charged.m_type, holding(0, theta.high * most * timesteps)) else "int32_t"
+    reached = theta.high * max(most * timesteps, 1) + max(-charged.reach[0], charged.reach[1])
+    wide = widest(holding(-reached, reached), "int32_t")  # of what is computed from a membrane and thresholds
     count_type = holding(0, most * timesteps)
     count = layer.keep("sent", count_type, "net spikes so far")
     text, function = layer.code.functions, layer.code.name("fire", layer.id)

@@ -85,7 +85,7 @@ def _written(
     per_input = geometry.per_group[0]
     together = per_input if geometry.groups > 1 else min(per_input, TAKEN)
     weights = Weights.kept(code, ("weights", name, order), name, arranged, exponent, together)
-    key = "synapse", weights.array, view.ctype, view.binary, view.strides, view.sender is None, sink.ctype
+    key = "synapse", weights.array, view.ctype, view.low, view.high, view.strides, view.sender is None, sink.ctype
     function, new = code.once(key, f"add_{code.ids[name]}")
     if not new:
         return function

@@ -102,6 +102,8 @@ class Rows:
         tap = f" + v * {w.apart}" if self._g.kernel[1] > 1 else ""
         text.line("int32_t k = 0;")
         heads = {_TOGETHER: f"for (; k + {_TOGETHER} <= found; k += {_TOGETHER})", 1: "for (; k < found; ++k)"}
+        if self._g.per_group[0] < _TOGETHER:
+            del heads[_TOGETHER]  # there are never so many
         for together, head in heads.items():
             places = [f"k + {number}" if number else "k" for number in range(together)]
             with text.block(head):

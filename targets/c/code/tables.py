@@ -3,6 +3,7 @@ enough."""
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +30,8 @@ class Table:
 
 
 class Tables:
-    """Writes the constant arrays of one file; ``sizes``: their bytes, by name."""
+    """Writes the constant arrays of one file; ``sizes``: their bytes, by name. In C they are called ``NAME_k_...``,
+    which no function is."""
 
     def __init__(self, prefix: str) -> None:
         self.text = Text()
@@ -40,7 +42,8 @@ class Tables:
         """Write an array; its C name and type."""
         low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
         ctype = ctype or holding(low, high)
-        full = f"{self._prefix}_{name}"
+        name = unused(name, self.sizes)
+        full = f"{self._prefix}_k_{name}"
         self.text.comment(about)
         self.text.verbatim(f"static const {ctype} {full}[{max(values.size, 1)}] = {{\n{_listed(values, ctype)}\n}};\n")
         self.sizes[name] = max(values.size, 1) * size_of(ctype)
@@ -59,6 +62,15 @@ class Tables:
             return Table(f"{full}[c]", low, high, "channel")
         full, _ = self.array(name, placed.reshape(-1), about)
         return Table(f"{full}[n]", low, high, "neuron")
+
+
+def unused(name: str, taken: Container[str]) -> str:
+    """A name that is not taken: this one, or with a number."""
+    number, chosen = 1, name
+    while chosen in taken:
+        number += 1
+        chosen = f"{name}_{number}"
+    return chosen
 
 
 def _listed(values: npt.NDArray[np.integer[Any]], ctype: str) -> str:

@@ -50,6 +50,8 @@ def supports(graph: IntegerGraph, ranges: Ranges) -> bool:
     """Whether this path is exact for ``graph``: its neuron kinds, the 24-bit proof, and every sum below 2**24."""
     if graph.sequences or graph.delayed or any(node.neuron not in COUNTING for node in graph.populations):
         return False
+    if any(readout.leak is not None or readout.decode != "membrane" for readout in graph.readouts):
+        return False
     restarted = restarts(graph)
     if restarted and (graph.schedule != "pipelined" or graph.drain):
         return False
