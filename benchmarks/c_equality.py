@@ -155,7 +155,7 @@ def _builds(
 ) -> Iterator[Build]:
     for name, compiler in compilers.items():
         for level in levels:
-            flags = tuple(f"-{level}" if flag == "-O3" else flag for flag in building.FLAGS)
+            flags = tuple(f"-{level}" if flag == "-O2" else flag for flag in building.FLAGS)
             program = CProgram(graph, choices, compiler)
             with patch.object(building, "FLAGS", flags):
                 built = program.library()

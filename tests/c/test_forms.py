@@ -14,7 +14,7 @@ from helpers.oracle import oracle
 from spikec.errors import DoesNotFit, RangeError
 from spikec.ir.coding import InputNode
 from spikec.ir.graph import Readout
-from spikec.ir.operations import Unflatten
+from spikec.ir.operations import MaxPool, Unflatten
 from spikec.ir.operations.base import forget
 from spikec.targets.c.code import Choices, generate
 
@@ -84,6 +84,50 @@ def _flat_neurons():
     return graph_of([*nodes, whole, both])
 
 
+def _pooled_image(dtype, kind, schedule):
+    """A max pool of the image that plain neurons read."""
+    shape, kernel = (2, 6, 6), (2, 2)
+    window = MaxPool("window", ("input",), shape, (2, 3, 3), kernel, kernel)
+    nodes = [_image(shape, dtype), window, population("fire", ["window"], (2, 3, 3), kind, theta=40)]
+    nodes += [flatten("flat", ["fire"], (2, 3, 3)), affine("last", ["flat"], _ints(1, -9, 9, (2, 18)))]
+    return graph_of([*nodes, readout("readout", ["last"], 2)], 4, schedule)
+
+
+def _two_sources(first, second, sparse=False):
+    """An operation that reads two populations, which send up to so many spikes in a step."""
+    made = affine("made", ["input"], _ints(3, -9, 9, (60, 20)))
+    nodes = [_image((20,)), made]
+    nodes += [population(n, ["made"], (60,), theta=30, spikes=k) for n, k in (("one", first), ("two", second))]
+    kept = np.random.default_rng(1).random((17, 60)) < (0.05 if sparse else 1)
+    nodes += [affine("matrix", ["one", "two"], _ints(4, -128, 127, (17, 60)) * kept)]
+    nodes += [population("fire", ["matrix"], (17,), theta=900), affine("last", ["fire"], _ints(5, -9, 9, (2, 17)))]
+    return graph_of([*nodes, readout("readout", ["last"], 2)])
+
+
+def _two_orders():
+    """A matrix that reads a flattened map and a vector, whose numbers lie in different orders."""
+    shape = (3, 2, 2)
+    nodes = [_image(shape), population("map", ["input"], shape, theta=200), flatten("flat", ["map"], shape)]
+    nodes += [flatten("pixels", ["input"], shape), affine("own", ["pixels"], _ints(1, -9, 9, (12, 12)))]
+    nodes += [
+        population("vector", ["own"], (12,), theta=90),
+        affine("last", ["flat", "vector"], _ints(2, -99, 99, (3, 12))),
+    ]
+    return graph_of([*nodes, readout("readout", ["last"], 3)])
+
+
+def _alike():
+    """Names of nodes that make the same words with what the code adds to them."""
+    nodes = [
+        _image((20,)),
+        affine("first", ["input"], _ints(3, -9, 9, (8, 20))),
+        population("b", ["first"], (8,), theta=60),
+    ]
+    nodes += [affine("second", ["b"], _ints(4, -9, 9, (8, 8))), population("to_b", ["second"], (8,), theta=20)]
+    nodes += [affine("w_first", ["to_b"], _ints(5, -9, 9, (2, 8)))]
+    return graph_of([*nodes, readout("k_w_first", ["w_first"], 2)])
+
+
 def _far(theta, v_init):
     """Numbers that need 64 bits."""
     graph = _around(_matrix(70, 4), inputs=70, timesteps=5)
@@ -123,6 +167,12 @@ _GRAPHS = {
     "a matrix as convolution in groups": _convolved((40, 1, 1), _ints(1, -128, 127, (50, 20, 1, 1)), groups=2),
     "unflattened": _unflattened(),
     "flat neurons": _flat_neurons(),
+    "pixels pooled, fires": _pooled_image("uint8", "signed_if", "pipelined"),
+    "signed pixels pooled, layer by layer": _pooled_image("int8", "if", "layerwise"),
+    "two senders of different reach": _two_sources(2, 200),
+    "two senders of different reach, few weights": _two_sources(2, 1000, sparse=True),
+    "two orders": _two_orders(),
+    "names alike": _alike(),
     "thresholds of 40 bits": _far(2**40, 2**40 - 300),
     "membranes far below": _far(5, -(2**45)),
 }  # fmt: skip

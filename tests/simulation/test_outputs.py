@@ -8,7 +8,7 @@ import pytest
 import torch
 from helpers.cases import CASES, steps_of
 from helpers.graphs import random_images, random_outputs
-from helpers.networks import digits_network
+from helpers.networks import digits_network, small_network
 from helpers.oracle import oracle
 from helpers.same import same
 from helpers.traces import equals_loops
@@ -189,3 +189,14 @@ def test_the_listing_says_what_each_output_is(two):
     assert diff(
         graph, replace(graph, nodes={**graph.nodes, "readout.mask": replace(graph.nodes["readout.mask"], output="m")})
     ) == ["readout.mask: output mask -> m"]
+
+
+@pytest.mark.parametrize("how", ["sum", "maximum"])
+def test_what_a_readout_puts_out_of_an_image(how):
+    graph = small_network(np.random.default_rng(3), timesteps=5)
+    images = np.random.default_rng(4).random((6, *graph.input.shape)).astype(np.float32)
+    membranes = tc.simulate(graph, images).output_curve
+    found = tc.simulate(replace(graph, nodes=graph.nodes | {"readout": replace(graph.readout, decode=how)}), images)
+    wanted = np.cumsum(membranes, axis=1) if how == "sum" else np.maximum.accumulate(membranes, axis=1)
+    np.testing.assert_array_equal(found.output_curve, wanted)
+    np.testing.assert_array_equal(found.output, wanted[:, -1])
