@@ -37,6 +37,8 @@ _BROKEN = {
         ("qcfs", ("set", "dt", np.nan), "", "metadata 'dt' must be one finite number, not nan"),
         ("qcfs", ("set", "info", "not json"), "", "metadata 'info' must be a JSON object"),
         ("qcfs", ("set", "info", "[1]"), "", "metadata 'info' must be a JSON object"),
+        ("qcfs", ("set", "info", "[" * 100_000), "", "metadata 'info' must be a JSON object"),
+        ("qcfs", ("set", "info", "9" * 10_000), "", "metadata 'info' must be a JSON object"),
     ],
     "names": [
         ("qcfs", ("rename", "hidden", "hid den"), "hid den", "node names may hold letters, digits, '_' and '.' only"),

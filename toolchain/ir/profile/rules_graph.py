@@ -89,7 +89,7 @@ def graph_fields(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
             yield "", f"{key} is {steps}, it must be {_LIMITS[key]}"
     try:
         info = json.loads(text_of(metadata, "info", "{}"))
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):  # also numbers of very many digits, and very deep nesting
         info = None
     if not isinstance(info, dict):
         yield "", "metadata 'info' must be a JSON object"
