@@ -38,7 +38,8 @@ _FINDINGS = ("crash", "hang", "memory", "internal error", "wrong integers", "cha
 class Worker:
     """A process that reads files; a new one where it died."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float) -> None:
+        self._patience = patience
         self._start()
 
     def _start(self) -> None:
@@ -62,7 +63,9 @@ class Worker:
         self._process.stdin.write(f"{reader}\t{path}\n")
         self._process.stdin.flush()
         try:
-            answer = self._answers.get(timeout=60 if self._fresh else PATIENCE)  # it imports torch first
+            answer = self._answers.get(
+                timeout=60 + self._patience if self._fresh else self._patience
+            )  # it imports torch first
         except queue.Empty:
             return self._again("hang")
         self._fresh = False
@@ -189,11 +192,12 @@ def main() -> int:
     parser.add_argument("--nir", type=int, default=100_000, help="changed NIR files")
     parser.add_argument("--others", type=int, default=20_000, help="changed files of other formats")
     parser.add_argument("--flips", type=int, default=10_000, help="exports with one other bit")
+    parser.add_argument("--patience", type=float, default=PATIENCE, help="seconds for a file (default 5)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", type=Path, default=Path("fuzz-findings"), help="folder for what was found")
     args = parser.parse_args()
     tallies: list[Tally] = []
-    worker = Worker()
+    worker = Worker(args.patience)
     with tempfile.TemporaryDirectory() as name:
         rounds = ((deployments_round, args.nir), (others_round, args.others), (flips_round, args.flips))
         for number, (run, count) in enumerate(rounds):
