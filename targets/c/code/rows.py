@@ -33,6 +33,9 @@ class Rows:
         self.view, self._text, self._g, self._sink, self._w = view, text, g, sink, w
         self._search, self._vectors = search, w.vectors
         self._valued = not (view.binary and search)
+        self._at_once = w.vectors and g.stride[1] == 1 and g.kernel[1] > 1  # all taps of a row: they lie side by side
+        self._held = self._at_once or (w.vectors and w.width > LANES)
+        self._known: int | None = None  # how many inputs are taken, where that does not depend on them
         reach = max(-view.low, view.high) * w.factor
         self._short = w.vectors and w.total * reach < 2**15  # all that one place adds to an output fits 16 bits
         self._inner = "int16_t" if self._short else multiplier(view, sink, w)
@@ -50,9 +53,11 @@ class Rows:
         text, read = self._text, "from[i]" if apart == 1 else f"from[i * {apart}]"
         value = f"({self._inner})({times(read, self._w.factor, self._inner)})"
         if not self._search:
+            self._known = int(count) if count.isdigit() else None
             with text.loop("i", count):
                 text.line(f"value[i] = {value};")
-            text.line(f"const int32_t found = {count};")
+            if self._known is None or self._held:
+                text.line(f"const int32_t found = {count};")
             return
         text.line("int32_t found = 0;")
         with text.loop("i", count):
@@ -72,7 +77,7 @@ class Rows:
         start = f"{w.array} + ({start}) * {w.stride}" if start else w.array
         text.line(f"const {w.ctype} *const rows = {start};")
         taps = g.kernel[1]
-        if w.vectors and g.stride[1] == 1 and taps > 1:  # all taps of a row at once: their weights lie side by side
+        if self._at_once:
             self._in_vectors(tuple(range(taps)))
             return
         with text.loop("v", taps) if taps > 1 else nullcontext():
@@ -81,7 +86,7 @@ class Rows:
                 with_padding = f" + {g.padding[1]}" if g.padding[1] else ""
                 felt(text, "column", f"x{with_padding}{tap}", g.stride[1], g.outputs[2])
             text.line(f"{self._sink.ctype} *const to = {self._target('column')};")
-            if w.vectors and w.width > LANES:
+            if self._held:
                 self._in_vectors(None)
             else:
                 self._in_memory()
@@ -100,10 +105,16 @@ class Rows:
         """Sums stay where they are, and some rows are added in one pass over them."""
         text, w, count = self._text, self._w, self._g.per_group[1]
         tap = f" + v * {w.apart}" if self._g.kernel[1] > 1 else ""
-        text.line("int32_t k = 0;")
-        heads = {_TOGETHER: f"for (; k + {_TOGETHER} <= found; k += {_TOGETHER})", 1: "for (; k < found; ++k)"}
+        whole = None if self._known is None else self._known - self._known % _TOGETHER
+        if whole is None:
+            text.line("int32_t k = 0;")
+            heads = {_TOGETHER: f"for (; k + {_TOGETHER} <= found; k += {_TOGETHER})", 1: "for (; k < found; ++k)"}
+        else:  # how many there are is known: the loops say so
+            heads = {_TOGETHER: f"for (int32_t k = 0; k < {whole}; k += {_TOGETHER})"} if whole else {}
+            if whole != self._known:
+                heads[1] = f"for (int32_t k = {whole}; k < {self._known}; ++k)"
         if self._g.per_group[0] < _TOGETHER:
-            del heads[_TOGETHER]  # there are never so many
+            heads.pop(_TOGETHER, None)  # there are never so many
         for together, head in heads.items():
             places = [f"k + {number}" if number else "k" for number in range(together)]
             with text.block(head):
