@@ -38,7 +38,6 @@ class Flow:
         self.code, self.part, self.stations, self.planes = code, part, stations, planes
         self.known = getattr(code.bounds, part)
         self.views: dict[str, View] = {}
-        self.layer_sinks: dict[str, Sink] = {}
         self._last = self._last_uses()
 
     def _last_uses(self) -> dict[str, int]:
