@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from helpers.thorough import every_second
 from torch import Tensor, nn
 
 import spikec as tc
@@ -77,14 +78,16 @@ def torchvision_network(name: str) -> nn.Module:
 
 @pytest.mark.parametrize(
     ("name", "size", "pools"),
-    [
-        ("vgg11_bn", 32, 5),
-        ("vgg16_bn", 32, 5),
-        ("resnet18", 64, 1),
-        ("resnet34", 64, 1),
-        ("resnet50", 64, 1),
-        ("mobilenet_v2", 64, 0),
-    ],
+    every_second(
+        [
+            ("vgg11_bn", 32, 5),
+            ("vgg16_bn", 32, 5),
+            ("resnet18", 64, 1),
+            ("resnet34", 64, 1),
+            ("mobilenet_v2", 64, 0),
+            ("resnet50", 64, 1),
+        ]
+    ),
 )
 def test_torchvision_networks_fold(
     randomized: Randomized, name: str, size: int, pools: int, recwarn: pytest.WarningsRecorder
@@ -97,13 +100,15 @@ def test_torchvision_networks_fold(
 
 @pytest.mark.parametrize(
     ("name", "size", "pools"),
-    [
-        ("vgg16", 32, 5),
-        ("resnet18", 64, 1),
-        ("resnet50", 64, 1),
-        ("squeezenet1_1", 64, 5),
-        ("googlenet", 64, 43),
-    ],
+    every_second(
+        [
+            ("resnet18", 64, 1),
+            ("resnet50", 64, 1),
+            ("squeezenet1_1", 64, 5),
+            ("vgg16", 32, 5),
+            ("googlenet", 64, 43),
+        ]
+    ),
 )
 def test_torchvision_networks_keep_their_max_pools(randomized: Randomized, name: str, size: int, pools: int) -> None:
     """As they are; the pool of a concatenation is one for each of its parts."""

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers.thorough import every_second
 
 from spikec.ir.graph import Population
 
@@ -71,7 +72,9 @@ def equal_to_oracle(trace, expected, names, *, unseen=()):
     assert trace.overflows == {name: n for name, n in expected.overflows.items() if name not in unseen}
 
 
-@pytest.mark.parametrize(("seed", "kwargs", "options"), CASES, ids=lambda c: str(c) if isinstance(c, int) else None)
+@pytest.mark.parametrize(
+    ("seed", "kwargs", "options"), every_second(CASES), ids=lambda c: str(c) if isinstance(c, int) else None
+)
 def test_equals_plain_loops(lava, random_graph, random_images, oracle, seed, kwargs, options):
     rng = np.random.default_rng(seed)
     graph = random_graph(rng, **kwargs)
@@ -80,7 +83,7 @@ def test_equals_plain_loops(lava, random_graph, random_images, oracle, seed, kwa
     equal_to_oracle(trace, oracle(graph, integers), [p.name for p in graph.populations])
 
 
-@pytest.mark.parametrize(("seed", "kwargs", "options"), FLOATING, ids=[str(case[0]) for case in FLOATING])
+@pytest.mark.parametrize(("seed", "kwargs", "options"), every_second(FLOATING), ids=[str(case[0]) for case in FLOATING])
 def test_floating_point_models(lava, random_graph, random_images, oracle, seed, kwargs, options):
     """The same integers in float64."""
     rng = np.random.default_rng(seed)
@@ -101,12 +104,14 @@ def even(node, rng):
 
 @pytest.mark.parametrize(
     ("seed", "kwargs", "options"),
-    [
-        (21, {"small": True}, {}),
-        (22, {"small": True}, {"input": "graded"}),
-        (23, {"small": True}, {"stock": True, "input": "graded"}),
-        (24, {"small": True, "timesteps": 7}, {}),
-    ],
+    every_second(
+        [
+            (22, {"small": True}, {"input": "graded"}),
+            (21, {"small": True}, {}),
+            (24, {"small": True, "timesteps": 7}, {}),
+            (23, {"small": True}, {"stock": True, "input": "graded"}),
+        ]
+    ),
 )
 def test_lavas_own_neurons(lava, random_graph, random_images, oracle, seed, kwargs, options):
     """ATRLIF where it fits, ours elsewhere, one image after another through both."""

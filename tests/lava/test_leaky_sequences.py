@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from helpers.sequences import random_sequence_graph, sequence_oracle
+from helpers.thorough import every_second
 
 import spikec as tc
 from spikec.errors import DataError
@@ -65,7 +66,7 @@ def equal_everywhere(graph, sequences, trace, *, unseen=()):
         assert trace.steps.tolist() == list(map(len, sequences))
 
 
-@pytest.mark.parametrize("seed", NETWORKS)
+@pytest.mark.parametrize("seed", every_second(NETWORKS))
 def test_random_networks(lava, seed):
     graph, sequences, options = network(seed)
     program = lava.compile(graph, **options)
