@@ -19,11 +19,12 @@ import signal
 import socket
 import sys
 import warnings
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, BinaryIO
 
 from spikec.hdf5.seal import is_whole
-from spikec.hdf5.tree import FileTree, Problem, read_tree
+from spikec.hdf5.tree import NIR, FileTree, Problem, read_tree
 from spikec.hdf5.wire import send, send_tree
 from spikec.processes import signal_at_end_of
 
@@ -36,11 +37,13 @@ _COPIES = 3
 
 @dataclass
 class Question:
-    """``limit``: bytes of data that are read. ``seconds``: of work. ``ask_nir``: whether nir.read is asked too."""
+    """``limit``: bytes of data that are read. ``seconds``: of work. ``ask_nir``: whether nir.read is asked too.
+    ``names``: what is read at the root of the file."""
 
     limit: int
     seconds: float
     ask_nir: bool
+    names: Sequence[str] = NIR
 
 
 @dataclass
@@ -130,7 +133,7 @@ def answer(file: int, out: int, question: Question) -> None:
         confine(question.seconds, _BASE_MEMORY + _COPIES * (size + question.limit))
         content = source.read()
         stream: BinaryIO = io.BufferedWriter(pipe, 2**20)
-        tree = tree_of(content, question.limit)
+        tree = tree_of(content, question.limit, question.names)
         send_tree(stream, tree)
         if question.ask_nir:
             send(stream, asdict(verdict(content) if tree.safe else Verdict()))
@@ -156,12 +159,12 @@ def confine(seconds: float, memory: int) -> None:
             resource.setrlimit(getattr(resource, name), (soft, hard))
 
 
-def tree_of(content: bytes, limit: int) -> FileTree:
+def tree_of(content: bytes, limit: int, names: Sequence[str] = NIR) -> FileTree:
     """The tree of a file's bytes; the seal is looked at before HDF5 sees them."""
     if is_whole(content) is False:
         message = "the file was damaged after it was written: its bytes do not match the SHA-256 at its end"
         return FileTree(problems=[Problem("damaged", "", "error", message, "get it again")], safe=False)
-    return read_tree(content, limit)
+    return read_tree(content, limit, names)
 
 
 def verdict(content: bytes) -> Verdict:
