@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from spikec.processors import cores
+
 #: Bytes by which a worker may grow over one file.
 MEMORY = 2**30
 #: Seconds for the start of a worker, which imports torch first.
@@ -74,24 +76,25 @@ class Worker:
         answers.put("")
 
     def read(self, reader: str, path: Path) -> dict[str, Any]:
-        """What came of a file. One that seems to hang is read again by a new worker, while no other reads: on a busy
-        machine the first look may be wrong, and a file that never ends hangs in the second too."""
+        """What came of a file. One that seems to hang is read again by a new worker, while no other reads, with more
+        patience where other programs have the cores: on a busy machine the first look may be wrong, and a file that
+        never ends hangs in the second too."""
         with self._turn.beside_others():
             found = self._asked(reader, path)
         if found["was"] != "hang":
             return found
         with self._turn.alone():
             self._asked("nothing", path)  # what a new worker imports does not count
-            again = self._asked(reader, path)
+            again = self._asked(reader, path, max(1.0, os.getloadavg()[0] / cores()))
         return again | {"slow": True}
 
-    def _asked(self, reader: str, path: Path) -> dict[str, Any]:
+    def _asked(self, reader: str, path: Path, stretched: float = 1.0) -> dict[str, Any]:
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # it has ended, which the answer says
             self._process.stdin.write(f"{reader}\t{path}\n")
             self._process.stdin.flush()
         try:
-            answer = self._answers.get(timeout=self._patience + (_START if self._fresh else 0))
+            answer = self._answers.get(timeout=stretched * self._patience + (_START if self._fresh else 0))
         except queue.Empty:
             return self._again("hang")
         self._fresh = False

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import math
 import os
 import signal
 import subprocess
@@ -93,7 +92,7 @@ def _decoded(package: str, program: str, path: Path, *more: str) -> Events:
     if importlib.util.find_spec(package) is None:
         raise DataError(f"reading {path.suffix} recordings needs {package}: pip install {package}")
     size = path.stat().st_size
-    more_seconds = math.ceil(size / _BYTES_PER_SECOND)
+    more_seconds = size // _BYTES_PER_SECOND
     limits = json.dumps({"seconds": _WORK + more_seconds, "memory": _MEMORY + _MEMORY_PER_BYTE * size})
     seconds = _PATIENCE + more_seconds
     with temporary_folder() as folder:

@@ -7,11 +7,12 @@ import pytest
 
 import spikec as tc
 from spikec.errors import GraphError
-from spikec.ir import as_integer, decode
+from spikec.ir import as_integer, build, decode, work
 from spikec.ir.coding import InputNode
 from spikec.ir.graph import Delayed, IntegerGraph, Population, Readout
 from spikec.ir.kinds import IF
 from spikec.ir.operations import Affine, Convolution, MaxPool, SumPool
+from spikec.ir.work import work_problems
 
 ZERO = np.zeros(2, np.int64)
 ONES = ((1, 1), (0, 0), (1, 1))
@@ -121,7 +122,6 @@ def test_sound_graphs_are_looked_at_once(random_graph, monkeypatch):
 
 def test_what_a_file_holds_is_sound(random_graph):
     """Every graph that decodes passes, so that the two sets of rules do not differ where both apply."""
-    from spikec.ir import build
     from spikec.ir.sound import problems_of
 
     for seed in range(20):
@@ -133,3 +133,34 @@ def test_an_affine_map_fits_its_input():
     nodes = (InputNode("input", (4,), "int8", 1.0), flat, Readout("readout", ("fc",), (3,), np.zeros(3, np.int64), 1.0))
     with pytest.raises(GraphError, match="fc: it makes nothing of"):
         as_integer(IntegerGraph({node.name: node for node in nodes}, 1, "pipelined"))
+
+
+def heavy(kernel, steps=1):
+    """A file of some kilobytes whose one convolution has a kernel of ``kernel`` x ``kernel`` on large maps."""
+    shape = (1, 2**13, 2**13)
+    weight = np.broadcast_to(np.int64(1), (1, 1, kernel, kernel))
+    nodes = (
+        InputNode("input", shape, "uint8", 1.0),
+        Convolution("conv", ("input",), shape, (1, *[2**13 - kernel + 1] * 2), weight, ZERO[:1], *ONES),
+    )
+    readout = Readout("readout", ("conv",), nodes[1].output_shape, np.zeros(nodes[1].output_shape, np.int64), 1.0)
+    return IntegerGraph({node.name: node for node in (*nodes, readout)}, steps, "pipelined")
+
+
+def test_what_nobody_could_run_is_refused_with_the_numbers():
+    assert list(work_problems(heavy(3, 2**10))) == []
+    (said,) = work_problems(heavy(2**11))
+    assert said.startswith(
+        "one image would take 1.6e+14 additions in each of 1 steps, 1.6e+14 of them in conv; at most"
+    )
+    (said,) = work_problems(heavy(31, 2**15))
+    assert "in each of 32768 steps" in said
+    with pytest.raises(GraphError, match="use fewer steps, or smaller maps"):
+        as_integer(heavy(2**11))
+
+
+def test_a_file_that_nobody_could_run_is_refused(monkeypatch):
+    made = build(graph())
+    monkeypatch.setattr(work, "PASS_MOST", 100)
+    with pytest.raises(GraphError, match="not a sound spikec graph: one image would take"):
+        decode(made)

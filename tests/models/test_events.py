@@ -264,7 +264,7 @@ def test_a_damaged_header_does_not_hang(tmp_path, monkeypatch):
     pytest.importorskip("expelliarmus")
     monkeypatch.setattr("spikec.models.data.recordings._WORK", 1)
     (tmp_path / "x.dat").write_bytes(b"%")
-    with pytest.raises(DataError, match="expelliarmus does not end within 2 s of work"):
+    with pytest.raises(DataError, match="expelliarmus does not end within 1 s of work"):
         read_events(tmp_path / "x.dat")
 
 

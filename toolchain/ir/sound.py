@@ -17,6 +17,7 @@ from spikec.ir.limits import LIMITS, VALUES_MAX, Limit
 from spikec.ir.metadata import SCHEDULES
 from spikec.ir.operations import Operation, Synapse
 from spikec.ir.pools import pool_problems
+from spikec.ir.work import work_problems
 
 _SHOWN = 5
 _MARK = "_sound"
@@ -58,6 +59,7 @@ def problems_of(graph: IntegerGraph) -> Iterator[str]:
         yield from wrong
     if not found:
         yield from pool_problems(graph)
+        yield from work_problems(graph)
 
 
 def _settings(graph: IntegerGraph) -> Iterator[str]:

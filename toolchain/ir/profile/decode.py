@@ -25,6 +25,7 @@ from spikec.ir.profile.rules_graph import sent_shape, topological_order
 from spikec.ir.profile.verify import verify
 from spikec.ir.sound import check, checked
 from spikec.ir.types import Int64, Schedule, Shape
+from spikec.ir.work import work_problems
 
 _SHOWN = 5
 
@@ -95,7 +96,7 @@ def decode(graph: nir.NIRGraph) -> IntegerGraph:
         measured=Measured.read(text_of(metadata, MEASURED)) if MEASURED in metadata else None,
         calibrated=InputStatistics.read(text_of(metadata, CALIBRATED)) if CALIBRATED in metadata else None,
     )
-    problems = list(pool_problems(found))
+    problems = [*pool_problems(found), *work_problems(found)]
     if problems:
         raise GraphError(_sentence(problems))
     return checked(found)
