@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import warnings
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 import spikec as tc
+from benchmarks.fuzz_formats import add_data, add_networks, add_tables
 from spikec.sweeping.grid import read_grid
 from spikec.sweeping.store import Store, result
 from spikec.training import FitConfig
@@ -51,15 +54,18 @@ def _network() -> nn.Module:
 
 def others(folder: Path) -> list[tuple[str, Path]]:
     """Files of other formats, each with the name of its reader in ``fuzz_worker.READERS``."""
+    torch.manual_seed(1)
     rng, state = np.random.default_rng(0), _network().state_dict()
     made: list[tuple[str, Path]] = []
 
     def add(reader: str, name: str) -> Path:
-        made.append((reader, folder / name))
-        return made[-1][1]
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        made.append((reader, path))
+        return path
 
-    np.savez_compressed(add("archive", "images.npz"), x=rng.random((6, 1, 4, 4)), y=rng.integers(0, 3, 6))
-    np.savez(add("archive", "plain.npz"), x=rng.integers(0, 9, (6, 1, 4, 4), np.uint8), y=rng.random((6, 2)))
+    np.savez_compressed(add("archive", "images.npz"), x=rng.random((6, 1, 5, 5)), y=rng.integers(0, 3, 6))
+    np.savez(add("archive", "plain.npz"), x=rng.integers(0, 9, (6, 1, 5, 5), np.uint8), y=rng.random((6, 2)))
     torch.save(state, add("weights", "weights.pt"))
     torch.save({"model": state, "epoch": 3}, add("weights", "old.pth"), _use_new_zipfile_serialization=False)
     save_file({name: tensor.contiguous() for name, tensor in state.items()}, add("weights", "weights.safetensors"))
@@ -78,7 +84,28 @@ def others(folder: Path) -> list[tuple[str, Path]]:
             Image.fromarray(rng.integers(0, 256, (9, 9, 3), np.uint8)).save(path)
             if place == "test":
                 made.append(("picture", path))
+    simple = nn.Sequential(nn.Flatten(), nn.Linear(16, 6), nn.ReLU(), nn.Linear(6, 3)).eval()
+    images = torch.rand(4, 1, 4, 4)
+    network = tc.convert(simple, tc.QCFS(timesteps=4), example=images, calibration=images)
+    tc.save(tc.lower(network), folder / "base.nir")
+    add_networks(add, rng, folder / "base.nir")
+    add_data(add, rng)
+    add_tables(add, state)
+    for _, path in made:
+        if path.suffix == ".npz":
+            _undated(path)
     return made
+
+
+def _undated(path: Path) -> None:
+    """The same archive without the time at which it was written: equal seeds have to give equal files."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(content, "w") as new:
+        for info in old.infolist():
+            plain = zipfile.ZipInfo(info.filename)
+            plain.compress_type = info.compress_type
+            new.writestr(plain, old.read(info))
+    path.write_bytes(content.getvalue())
 
 
 _GRID = """

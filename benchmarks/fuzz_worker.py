@@ -21,11 +21,22 @@ from spikec.errors import ToolchainError
 from spikec.ir.metadata import KEY
 from spikec.ir.profile.decode import decode
 from spikec.models.checkpoints.reading import read_checkpoint
-from spikec.models.data import open_dataset
+from spikec.models.data import open_dataset, open_sequences
+from spikec.models.data.fashion_mnist import read_idx
+from spikec.models.data.pictures import is_grey, read_picture
+from spikec.models.data.recordings import read_events
+from spikec.models.from_onnx import read_onnx
+from spikec.models.recipes import load_recipe
+from spikec.nir import diagnose, repair
 from spikec.sweeping.grid import read_grid
 from spikec.sweeping.store import Store
+from spikec.targets import netx
 from spikec.targets.c.code import generate
 from spikec.training.checkpoint import read_state
+from spikec.whole_files import temporary_folder
+
+#: Seconds of work that the doctor has for a file; by itself it takes more.
+_DOCTOR = 2.0
 
 
 def deployment(path: Path) -> str:
@@ -84,6 +95,27 @@ def _pictures(path: Path) -> str:
     return ""
 
 
+def _sequences(path: Path) -> str:
+    open_sequences(f"npz:{path}").images(slice(None))
+    return ""
+
+
+def _doctor(path: Path) -> str:
+    """Refused where a file cannot be read; what is only wrong is said, and repaired as far as it can be."""
+    found = diagnose(path, seconds=_DOCTOR)
+    with contextlib.suppress(ToolchainError), temporary_folder() as folder:
+        repair(path, folder / "mended.nir", seconds=_DOCTOR)
+    return str(found.reads)
+
+
+def _plain(path: Path) -> str:
+    """The same, and the importer of networks with IF neurons."""
+    _doctor(path)
+    example = np.zeros((1, 1, 4, 4), np.float32)
+    tc.import_nir(path, reset="subtract", v_init="half", timesteps=2, example=example)
+    return ""
+
+
 def _of(read: Callable[[Path], Any]) -> Callable[[Path], str]:
     def reader(path: Path) -> str:
         read(path)
@@ -102,6 +134,19 @@ READERS: dict[str, Callable[[Path], str]] = {
     "profile": _of(load_profile),
     "format": _of(load_format),
     "result": _of(lambda path: Store(path.parent.parent).read(path.stem)),
+    "onnx": _of(read_onnx),
+    "netx": _of(netx.read),
+    "netx-hard": _of(lambda path: netx.read(path, reset="hard")),
+    "doctor": _doctor,
+    "plain": _plain,
+    "sequences": _sequences,
+    "events": _of(read_events),
+    "decoded": _of(read_events),
+    "one picture": _of(lambda path: read_picture(path, 1 if is_grey(path) else 3)),
+    "idx": _of(read_idx),
+    "cifar": _of(lambda path: open_dataset("cifar10", path.parent, "test").images(slice(None))),
+    "recipe": _of(load_recipe),
+    "nothing": lambda _: "",
 }
 
 

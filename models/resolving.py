@@ -36,6 +36,8 @@ def resolve(
     which is what images are in.
     Raises :class:`DataError`, and for ONNX files :class:`UnsupportedOperation`.
     """
+    if not isinstance(spec, str):
+        raise DataError(f"a network is given by its name, not by {type(spec).__name__}; write package.module:callable")
     if spec in REGISTRY:
         entry = REGISTRY[spec]
         channels = entry.input_shape[0] if in_channels is None else in_channels

@@ -5,8 +5,10 @@ Workers that must not load torch import this file, so it needs the standard libr
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import hashlib
+import math
 import os
 import signal
 import sys
@@ -143,6 +145,20 @@ def _watch(parent: int, number: signal.Signals) -> None:
     while os.getppid() == parent:
         time.sleep(_LOOK)
     os.kill(os.getpid(), number)
+
+
+def limit(seconds: float, memory: int, **more: int) -> None:
+    """Bound the work (in seconds, rounded up) and the memory (in bytes) of this process, and what else of the system's
+    limits is named (``nofile=0``); where the system can. It writes no core."""
+    try:
+        import resource
+    except ImportError:
+        return
+    whole = max(1, math.ceil(seconds))
+    limits = {"as": (memory, memory), "core": (0, 0), "cpu": (whole, whole + 5)} | {n: (v, v) for n, v in more.items()}
+    for name, (soft, hard) in limits.items():
+        with contextlib.suppress(ValueError, OSError, AttributeError):  # a lower limit holds already; not known here
+            resource.setrlimit(getattr(resource, f"RLIMIT_{name.upper()}"), (soft, hard))
 
 
 #: Places in what :func:`_status` returns.

@@ -12,12 +12,17 @@ _LEAST, _PER_CORE = 64, 8
 
 
 def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Cores that this process may use: those of the machine that it is bound to, and inside a job of SLURM no more
+    than were allocated to it, which SLURM does not always enforce."""
+    here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    given = os.environ.get("SLURM_CPUS_PER_TASK") or os.environ.get("SLURM_CPUS_ON_NODE") or ""
+    if "SLURM_JOB_ID" not in os.environ or not given.isdecimal() or len(given) > 9:
+        return here
+    return max(1, min(here, int(given)))
 
 
 def check_number(name: str, number: Any) -> None:
     """Raise :class:`DataError` for more threads or processes than help here. ``name``: of the option."""
     most = max(_LEAST, _PER_CORE * cores())
     if number is not None and number > most:
-        raise DataError(f"{name}: {number} is more than {most}, and this machine has {cores()} cores; give fewer")
+        raise DataError(f"{name}: {number} is more than {most}, and there are {cores()} cores to use; give fewer")

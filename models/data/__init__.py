@@ -29,7 +29,7 @@ def open_dataset(name: str, root: str | PathLike[str] | None = None, split: str 
     """The split ``train`` or ``test`` of the data set ``name``, in its stored dtype. Raises :class:`DataError`."""
     if split not in ("train", "test"):
         raise DataError(f"split is 'train' or 'test', not {split!r}")
-    kind, _, path = name.partition(":")
+    kind, path = _parts(name)
     folder = Path(root) if root is not None else None
     if folder is not None and not folder.is_dir():
         raise DataError(f"the data root {folder} is not a folder")
@@ -53,7 +53,7 @@ def open_dataset(name: str, root: str | PathLike[str] | None = None, split: str 
 def open_sequences(name: str, root: str | PathLike[str] | None = None, split: str = "test") -> Sequences:
     """The split ``train`` or ``test`` of sequences: ``npz:PATH`` with x [N, steps, ...], or ``events:PATH`` with its
     options behind a comma (:mod:`spikec.models.data.events`). Raises :class:`DataError`."""
-    kind, _, path = name.partition(":")
+    kind, path = _parts(name)
     if kind in ("npz", "events") and not path:
         raise DataError(f"{name!r} names no path: write {kind}:PATH")
     if kind not in ("npz", "events"):
@@ -64,6 +64,14 @@ def open_sequences(name: str, root: str | PathLike[str] | None = None, split: st
     if kind == "events":
         return load_events(*_recordings(path, folder), split)
     return load_sequences(Path(path) if folder is None else folder / path, split)
+
+
+def _parts(name: str) -> tuple[str, str]:
+    """What stands before the colon of a data set's name, and behind it."""
+    if not isinstance(name, str):
+        raise DataError(f"a data set is given by its name, not by {type(name).__name__}; write for example npz:PATH")
+    kind, _, path = name.partition(":")
+    return kind, path
 
 
 def _recordings(path: str, folder: Path | None) -> tuple[Path, str]:

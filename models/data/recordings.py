@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -26,8 +27,10 @@ Events = tuple[npt.NDArray[np.int64], ...]
 
 #: AEDAT 3.1: bytes of the header of a packet; the type of its events that is read, and how many bytes one of them has.
 _PACKET, _POLARITY, _POLARITY_BYTES = 28, 1, 8
-#: A package has so many seconds for a file, and one more for so many bytes.
-_PATIENCE, _BYTES_PER_SECOND = 30.0, 2**20
+#: A package has so many seconds of work for a file, so many by the clock, and one more of both for so many bytes.
+_WORK, _PATIENCE, _BYTES_PER_SECOND = 2, 30, 2**20
+#: Bytes of memory that it has, beside so many for each byte of the file.
+_MEMORY, _MEMORY_PER_BYTE = 2**31, 64
 #: Bytes of a recording: some hundred million events, whose columns take eight times as much memory.
 _MOST = 2**31
 #: Rows and columns of the DVS128.
@@ -51,8 +54,9 @@ def read_events(path: Path) -> Events:
 _START = """
 import json, sys
 sys.path[:] = json.loads(sys.argv.pop(1))
-from spikec.processes import end_with
+from spikec.processes import end_with, limit
 end_with(int(sys.argv.pop(1)))
+limit(**json.loads(sys.argv.pop(1)))
 """
 _SAVE = "numpy.save(sys.argv[-1], numpy.stack([numpy.asarray(column, numpy.int64) for column in columns]))"
 _PROPHESEE = f"""
@@ -79,21 +83,30 @@ columns = [numpy.concatenate([packet[name] for packet in packets] or [[]]) for n
 """
 
 
+#: Threads of libraries would take memory, and do nothing here.
+_ALONE = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+
+
 def _decoded(package: str, program: str, path: Path, *more: str) -> Events:
     """What a package of others reads in a file. Raises ``ValueError`` where it fails, hangs or dies."""
     if importlib.util.find_spec(package) is None:
         raise DataError(f"reading {path.suffix} recordings needs {package}: pip install {package}")
-    seconds = _PATIENCE + path.stat().st_size / _BYTES_PER_SECOND
+    size = path.stat().st_size
+    more_seconds = size // _BYTES_PER_SECOND
+    limits = json.dumps({"seconds": _WORK + more_seconds, "memory": _MEMORY + _MEMORY_PER_BYTE * size})
+    seconds = _PATIENCE + more_seconds
     with temporary_folder() as folder:
         found = folder / "events.npy"
-        start = [sys.executable, "-c", _START + program, json.dumps(sys.path), str(os.getpid())]
+        start = [sys.executable, "-c", _START + program, json.dumps(sys.path), str(os.getpid()), limits]
         command = [*start, str(path), *more, str(found)]
         try:
             said = subprocess.run(
-                command, capture_output=True, text=True, errors="replace", check=False, timeout=seconds
+                command, capture_output=True, text=True, errors="replace", check=False, timeout=seconds, env=_ALONE
             )
         except subprocess.TimeoutExpired:
             raise ValueError(f"{package} does not end within {seconds:.0f} s") from None
+        if said.returncode == -getattr(signal, "SIGXCPU", 24):
+            raise ValueError(f"{package} does not end within {_WORK + more_seconds} s of work")
         if said.returncode:
             lines = said.stderr.strip().splitlines()
             raise ValueError(lines[-1] if said.returncode == 1 and lines else f"{package} cannot decode it")

@@ -9,6 +9,7 @@ from typing import Any
 
 from spikec.errors import DataError
 from spikec.guarded import regular_file
+from spikec.memory import usable_memory
 from spikec.models.from_onnx.bounds import too_much
 
 #: Bytes of a file: protobuf takes no more.
@@ -75,7 +76,8 @@ def opset_of(proto: Any) -> int:
 def onnx_files(path: Path) -> list[Path]:
     """The file and those that hold its weights, where it keeps them outside."""
     onnx = onnx_package()
-    return [path, *(path.parent / name for name in _outside(onnx.load(str(path), load_external_data=False)))]
+    _, outside = _parsed(onnx, path)
+    return [path, *(path.parent / name for name in outside)]
 
 
 def _outside(proto: Any) -> list[str]:
@@ -98,13 +100,18 @@ def _inside(path: Path, outside: Sequence[str]) -> None:
             )
 
 
-def _loaded(onnx: Any, path: Path) -> Any:
+def _parsed(onnx: Any, path: Path) -> tuple[Any, list[str]]:
+    """The file without its external data, and the names of the files that hold these."""
     regular_file(path, most=_MOST)
     try:
         proto = onnx.load(str(path), load_external_data=False)
-        outside = _outside(proto)
+        return proto, _outside(proto)
     except Exception as error:  # bytes that are no protobuf, or of another message
         raise DataError(f"cannot read {path} as ONNX: {_first_line(error)}") from error
+
+
+def _loaded(onnx: Any, path: Path) -> Any:
+    proto, outside = _parsed(onnx, path)
     if not proto.graph.node and not proto.graph.output:
         raise DataError(f"{path} holds no ONNX graph")
     _inside(path, outside)
@@ -112,8 +119,12 @@ def _loaded(onnx: Any, path: Path) -> Any:
     absent = [name for name in outside if not (path.parent / name).exists()]
     if absent:
         raise DataError(f"{path} keeps its weights in {', '.join(absent)}, which must lie beside it and does not")
-    for name in outside:
-        regular_file(path.parent / name)
+    needed, there = sum(regular_file(path.parent / name) for name in outside), usable_memory()
+    if needed > there:
+        raise DataError(
+            f"the weights of {path} have {needed / 1e9:.3g} GB, and there are {there / 1e9:.3g} GB of memory; use a "
+            "machine with more, or a smaller network"
+        )
     try:
         return onnx.load(str(path))
     except Exception as error:  # files outside the folder, or too short

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from spikec.errors import DataError, UnsupportedOperation
+from spikec.guarded import reading
 from spikec.models.from_onnx import arranging, layers, pointwise  # noqa: F401 (they register their operators)
 from spikec.models.from_onnx.constants import Evaluator, nonnegative
 from spikec.models.from_onnx.file import Model, by, open_onnx, opset_of
@@ -37,10 +38,11 @@ def read_onnx(path: Path, image_shape: Sequence[int] | None = None) -> OnnxNetwo
     implementation on random images within 1e-4.
     Raises :class:`DataError` for the file, :class:`UnsupportedOperation` with all nodes that have no counterpart here.
     """
-    model = open_onnx(path)
-    shape, last = _shape(model, image_shape)
-    network = _Builder(model, shape, last).build()
-    compare_with_onnx(model, network, shape, last)
+    with reading(path, "ONNX"):  # onnx's own check lets names that are no text pass, and values that are cut off
+        model = open_onnx(path)
+        shape, last = _shape(model, image_shape)
+        network = _Builder(model, shape, last).build()
+        compare_with_onnx(model, network, shape, last)
     return network
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ import torch
 
 from spikec.errors import DataError
 from spikec.ir import Int64, IntegerGraph, Population
+from spikec.processors import cores
 from spikec.simulation.collect import Collector, check_counts
 from spikec.simulation.emission import Emission, Result
 from spikec.simulation.encode import as_images, as_sequences, encoded
@@ -98,7 +98,7 @@ class CProgram:
 
     @property
     def _threads(self) -> int:
-        return usable_cores() if self.threads is None else self.threads
+        return cores() if self.threads is None else self.threads
 
     def _chunks(
         self,
@@ -163,11 +163,6 @@ def _workers(threads: int) -> Iterator[ThreadPoolExecutor]:
         yield pool
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _result(library: Library, graph: IntegerGraph, rows: Rows, *, rasters: bool) -> Result:

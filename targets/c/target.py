@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from spikec.errors import DataError, TargetUnavailable
+from spikec.processors import check_number
 from spikec.targets.c.compilers import find_compiler
 from spikec.targets.options import Option, Options, early_exit
 
@@ -58,6 +59,7 @@ class CTarget:
         """
         if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
             raise DataError(f"threads={threads!r} is not possible; use a whole number, at least 1")
+        check_number("threads", threads)
         found = find_compiler(compiler)
         # A command line lists the options of this target; it can do without all that the rest imports.
         from spikec.ir import as_integer

@@ -1,4 +1,4 @@
-"""Writes and reads lava-dl HDF5 files of integer graphs, with h5py alone.
+"""Writes lava-dl HDF5 files of integer graphs, with h5py alone; :mod:`spikec.targets.netx.reading` reads them.
 
 Layers and keys are those of ``netx.hdf5.Network`` in lava-dl 0.6.0: datasets under ``/layer/<i>``, maps in C, H, W
 order, weights as torch has them. Lava-dl has no neuron with a soft reset and no key for initial membranes, so the
@@ -20,10 +20,9 @@ import h5py
 import numpy as np
 
 import spikec.ir as ig
-from spikec.errors import DoesNotFit, GraphError, MissingImplementation
+from spikec.errors import DoesNotFit, MissingImplementation
 from spikec.implementations import Implementations
 from spikec.ir import as_integer
-from spikec.ir.kinds import IF, kind_named
 from spikec.targets.netx.chain import as_chain, no_layer
 from spikec.whole_files import replacing
 
@@ -39,8 +38,6 @@ INTEGRATOR = "integrator"
 
 Group = Any  # h5py.Group, which has no types
 NeuronWriter = Callable[[Group, ig.Population | ig.Readout], None]
-#: Reads the synapse of a layer, given the layer's group, its name, its source and the shape of the source.
-SynapseReader = Callable[[Group, str, str, ig.Shape], ig.Synapse]
 
 #: Fill the group of a layer.
 NETX_LAYERS: Implementations[Callable[[Group, Any], None]] = Implementations(
@@ -169,110 +166,6 @@ def _write_neurons(group: Group, node: ig.Population | ig.Readout) -> None:
     )
     fields = node.neuron.stored_fields()
     _fill(group, **{fields[name].netx: value for name, value in node.neuron.given_fields().items()})
-
-
-def read(path: str | os.PathLike[str], *, reset: str = SOFT) -> ig.IntegerGraph:
-    """The network of a file written by :func:`write`. Nothing but the file is needed.
-
-    Raises ``GraphError`` for any other file, and for one whose neurons have the other ``reset``. The neurons of a
-    hard-reset file become plain populations with ``theta = vThMant + 1``; only their thresholds mean something.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise GraphError(f"no file {path}; spikec netx writes one")
-    try:
-        with h5py.File(path, "r") as file:
-            return _read(file, path, reset)
-    except (OSError, KeyError) as error:
-        raise GraphError(f"{path} is not an HDF5 file written by spikec netx ({error})") from error
-
-
-def _text(group: Group, key: str) -> str:
-    return bytes(group[key][0]).decode()
-
-
-def _read(file: Group, path: Path, reset: str) -> ig.IntegerGraph:
-    about = file["spikec"]
-    if _text(about, "format") not in (FORMAT, FORMAT_2):
-        raise GraphError(f"{path} has the format {_text(about, 'format')!r}, this reads {FORMAT!r} and {FORMAT_2!r}")
-    if _text(about, "reset") != reset:
-        if _text(about, "reset") == STOCK:
-            raise GraphError(f"{path} has no neurons but those of stock netx: run_stock runs it")
-        raise GraphError(f"{path} has neurons with {_text(about, 'reset')} reset: a different network")
-    nodes: dict[str, ig.Node] = {}
-    source = ""
-    shape: ig.Shape = ()
-    for number in range(len(file["layer"])):
-        layer = file["layer"][str(number)]
-        kind = _text(layer, "type")
-        if kind == "flatten":
-            name = f"flat{number}"
-            flat = ig.Flatten(name, (source,), shape, (int(np.prod(shape)),))
-            nodes[name], source, shape = flat, name, flat.output_shape
-            continue
-        name = _text(layer, "name")
-        if kind == "input":
-            shape = tuple(int(n) for n in layer["shape"][()])
-            dtype: Any = _text(about, "input_dtype")
-            nodes[name], source = ig.InputNode(name, shape, dtype, float(about["input_scale"][()])), name
-            continue
-        if kind not in _SYNAPSES:
-            raise GraphError(f"{path}: layer {name} has the type {kind!r}, this reads {', '.join(_SYNAPSES)}")
-        synapse = _SYNAPSES[kind](layer, name, source, shape)
-        neurons = _read_neurons(layer["neuron"], synapse, float(about["readout_scale"][()]))
-        nodes[name], nodes[neurons.name] = synapse, neurons
-        source, shape = neurons.name, neurons.shape
-    schedule: Any = _text(about, "schedule")
-    return ig.IntegerGraph(
-        nodes,
-        int(about["timesteps"][()]),
-        schedule,
-        int(about["drain"][()]),
-        content_sha256=_text(about, "content_sha256"),
-    )
-
-
-def _weights(layer: Group) -> tuple[ig.Shape, ig.Int64, ig.Int64]:
-    """Output shape, weight and bias of a synapse."""
-    shape = tuple(int(n) for n in layer["shape"][()])
-    return shape, layer["weight"][()].astype(np.int64), layer["bias"][()].astype(np.int64)
-
-
-def _read_dense(layer: Group, name: str, source: str, shape: ig.Shape) -> ig.Affine:
-    return ig.Affine(name, (source,), shape, *_weights(layer))
-
-
-def _read_conv(layer: Group, name: str, source: str, shape: ig.Shape) -> ig.Convolution:
-    stride, padding, dilation = ((int(layer[key][0]), int(layer[key][1])) for key in ("stride", "padding", "dilation"))
-    groups = int(layer["groups"][()])
-    return ig.Convolution(name, (source,), shape, *_weights(layer), stride, padding, dilation, groups)
-
-
-_SYNAPSES: dict[str, SynapseReader] = {"dense": _read_dense, "conv": _read_conv}
-
-
-def _read_neurons(group: Group, synapse: ig.Synapse, scale: float) -> ig.Population | ig.Readout:
-    name, shape = _text(group, "name"), synapse.output_shape
-    kind = _text(group, "kind") if "kind" in group else IF.name
-    if kind == INTEGRATOR or _text(group, "type") == "INTEGRATOR":
-        v_init = group["vInit"][()] if "vInit" in group else np.zeros(shape, np.int64)
-        return ig.Readout(name, (synapse.name,), shape, v_init, scale)
-    theta = group["theta"][()] if "theta" in group else np.full(shape, int(group["vThMant"][()]) + 1)
-    v_init = group["vInit"][()] if "vInit" in group else np.zeros(shape, np.int64)
-    return ig.Population(name, (synapse.name,), shape, _read_kind(group, kind, name), theta, v_init)
-
-
-def _read_kind(group: Group, kind: str, name: str) -> ig.Kind:
-    """The kind with its stored fields. Raises ``GraphError`` for an unknown kind, and for a field that is missing."""
-    cls = kind_named(kind)
-    values: dict[str, Any] = {}
-    for field, about in cls.stored_fields().items():
-        if about.netx in group:
-            value = group[about.netx][()]
-            values[field] = value if about.per == "neuron" else int(value)
-        elif about.default is None:
-            raise GraphError(f"the {kind} neurons {name} have no {about.netx}")
-    return cls(**values)
 
 
 def field_keys(node: ig.Population) -> dict[str, tuple[str, str, int | None]]:

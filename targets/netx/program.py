@@ -28,8 +28,9 @@ from spikec.targets.lava.paths import CONV, DENSE, INTEGRATOR, LIF
 from spikec.targets.lava.plan import Plan, ProcessSpec, make_plan
 from spikec.targets.lava.program import FAST_MODELS
 from spikec.targets.lava.target import LavaTarget
-from spikec.targets.netx.file import HARD, SOFT, field_keys, read
+from spikec.targets.netx.file import HARD, SOFT, field_keys
 from spikec.targets.netx.hard_reset import HardReset
+from spikec.targets.netx.reading import read, sound_tree
 
 WORKER = "spikec.targets.netx.worker"
 
@@ -60,6 +61,7 @@ class NetxProgram:
         """Run float images [N, *input shape]: the golden model's Trace; ``record="spikes"`` keeps the rasters."""
         if record not in (None, "spikes"):
             raise ToolchainError(f"record is {record!r}; give 'spikes' or nothing")
+        sound_tree(self.path)  # it may be another file by now
         integers, coding = encoded(self.graph.input, images)
         told(self.graph, coding)
         plan = make_plan(self.graph, "graded")

@@ -39,6 +39,7 @@ from spikec.targets.lava.program import FAST_MODELS
 from spikec.targets.netx.chain import as_chain, refuse
 from spikec.targets.netx.file import INTEGRATOR, STOCK, Group, fill_neuron, write_layers
 from spikec.targets.netx.program import WORKER, require_lava_dl, run_netx
+from spikec.targets.netx.reading import sound_tree
 
 if TYPE_CHECKING:
     import nir
@@ -84,6 +85,7 @@ def run_stock(
     ``stall_seconds``: without progress for so long, Lava is given up.
     """
     require_lava_dl()
+    sound_tree(path)
     whole, lengths = as_sequences(chain.input, sequences)
     integers, coding = encoded(chain.input, whole, lengths=lengths)
     told(chain, coding)

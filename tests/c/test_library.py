@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from spikec.targets.c.code import Choices
 from spikec.targets.c.kept import holding, narrowest
 from spikec.targets.c.library import Library
-from spikec.targets.c.program import CProgram, usable_cores
+from spikec.targets.c.program import CProgram
 
 STEPS_ALL = STEPS + DRAIN
 
@@ -132,10 +132,6 @@ def test_types_hold_what_they_must(low, width):
     for name in ("uint16", "uint32", "int8", "uint8", "int64"):
         wide, narrow = np.iinfo(holding(np.dtype(name))), np.iinfo(name)
         assert wide.min <= narrow.min <= narrow.max <= wide.max
-
-
-def test_usable_cores():
-    assert usable_cores() >= 1
 
 
 def test_a_step_number_that_is_refused_is_said(hand, compiler):

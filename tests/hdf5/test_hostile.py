@@ -232,7 +232,11 @@ def test_duplicate_edges_cost_no_more_than_their_number(tmp_path, net):
 # --- what is no file -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("call", [tc.load, read_nir, tc.nir.diagnose], ids=["load", "read_nir", "diagnose"])
+def _repair(path):
+    tc.nir.repair(path, "mended.nir")
+
+
+@pytest.mark.parametrize("call", [tc.load, read_nir, tc.nir.diagnose, _repair])
 def test_what_is_no_regular_file(tmp_path, call):
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "loop").symlink_to("loop")

@@ -16,7 +16,7 @@ from torch import nn
 from spikec.deployment.weights_file import weights_file
 from spikec.energy import load_profile
 from spikec.errors import DataError, ToolchainError
-from spikec.models import load_weights
+from spikec.models import load_weights, resolve
 from spikec.models.data import open_dataset, open_sequences
 from spikec.models.data.fashion_mnist import read_idx
 from spikec.models.data.recordings import read_events
@@ -179,3 +179,11 @@ def test_gzip_bombs_and_pipes(tmp_path, monkeypatch):
     for read in (read_idx, read_events):
         with pytest.raises(DataError, match="is a pipe"):
             read(tmp_path / "a.bin")
+
+
+@pytest.mark.parametrize("call", [open_dataset, open_sequences, resolve])
+@pytest.mark.parametrize("name", [None, b"", 3, [], {}, float("nan"), ("a",), "\0", "x" * 5000, "", ":"])
+def test_what_is_no_name(call, name):
+    with pytest.raises(DataError) as caught:
+        call(name)
+    assert "\n" not in str(caught.value)

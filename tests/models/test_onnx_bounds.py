@@ -90,3 +90,23 @@ def test_stored_tensors_that_lie_about_their_shape_are_refused(tmp_path):
     weights = onnx.TensorProto(name="w", data_type=onnx.TensorProto.FLOAT, dims=[2**40, 4], raw_data=b"1234")
     with pytest.raises(DataError, match=r"net\.onnx is damaged: the weights w have the shape"):
         read_onnx(written(tmp_path, model([helper.make_node("MatMul", ["x", "w"], ["y"])], [weights])), (4,))
+
+
+def test_what_onnx_does_not_check_is_said_in_a_sentence(tmp_path):
+    """A name that is no text, and values that end early: the checker of onnx lets both pass."""
+    nodes = [helper.make_node("MatMul", ["x", "wei"], ["y"], name="name_of_node")]
+    weights = onnx.numpy_helper.from_array(np.ones((4, 4), np.float32), "wei")
+    whole = model(nodes, [weights]).SerializeToString()
+    short = onnx.TensorProto(name="wei", data_type=1, dims=[4, 4], raw_data=bytes(60))
+    for content in (whole.replace(b"name_of_node", b"name_of_nod\xff"), model(nodes, [short]).SerializeToString()):
+        (tmp_path / "net.onnx").write_bytes(content)
+        with pytest.raises((DataError, UnsupportedOperation), match=r"net\.onnx"):
+            read_onnx(tmp_path / "net.onnx")
+
+
+def test_weights_of_a_sparse_file_are_weighed_before_they_are_read(tmp_path):
+    made = outside("big.bin")
+    with (tmp_path / "big.bin").open("wb") as file:
+        file.truncate(2**43)
+    with pytest.raises(DataError, match=r"have 8.8e\+03 GB, and there are .* GB of memory"):
+        read_onnx(written(tmp_path, made))

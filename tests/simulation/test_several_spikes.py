@@ -16,10 +16,11 @@ import spikec as tc
 from spikec.analysis.charging import _reset, _taken_back
 from spikec.analysis.intervals import Interval
 from spikec.analysis.ranges import bounds
-from spikec.errors import RangeError
+from spikec.errors import GraphError, RangeError
 from spikec.ir import build, decode
 from spikec.ir.kinds import IF, GradedIF, SignedIF
 from spikec.simulation import simulate
+from spikec.simulation.collect import check_counts
 from spikec.simulation.engines import counts_by_layer as layers
 from spikec.simulation.engines.counts_by_step import CountsByStep
 from spikec.simulation.golden import GoldenModel
@@ -245,6 +246,8 @@ def test_early_exit_bounds_what_several_spikes_can_add(one_layer):
 def test_counts_beyond_32_bits_are_refused(one_layer):
     graph = one_layer(weight=[[1]], bias=[0], theta=1, kind="if", timesteps=2**17, spikes=2**15 - 1)
     with pytest.raises(RangeError, match="neurons: a count may reach 4294836224, beyond 2147483647; use fewer steps"):
+        check_counts(graph)
+    with pytest.raises(GraphError, match="timesteps is 131072, it must be between 1 and 32768"):
         simulate(graph, np.zeros((1, 1)))
 
 

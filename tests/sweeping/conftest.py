@@ -57,6 +57,11 @@ if not (state / "queue").exists():
 print((state / "queue").read_text())
 """
 
+_SINFO = """
+import os, pathlib
+print((pathlib.Path(os.environ["FAKE_SLURM"]) / "nodes").read_text())
+"""
+
 
 @pytest.fixture
 def told(tmp_path, monkeypatch):
@@ -69,10 +74,11 @@ def told(tmp_path, monkeypatch):
 @pytest.fixture
 def slurm_state(tmp_path, monkeypatch):
     """Folder of a SLURM that runs job arrays at once. ``queue``: what is queued, then nothing runs; ``refuse``: what
-    sbatch says; ``down``: the controller does not answer; ``calls``: how sbatch was called."""
+    sbatch says; ``down``: the controller does not answer; ``calls``: how sbatch was called; ``nodes``: what sinfo
+    says of cores."""
     state = tmp_path / "slurm"
     state.mkdir()
-    for name, text in (("sbatch", _SBATCH), ("squeue", _SQUEUE)):
+    for name, text in (("sbatch", _SBATCH), ("squeue", _SQUEUE), ("sinfo", _SINFO)):
         (state / name).write_text(f"#!{sys.executable}{text}")
         (state / name).chmod(0o755)
     monkeypatch.setenv("FAKE_SLURM", str(state))

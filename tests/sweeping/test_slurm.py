@@ -5,7 +5,8 @@ import json
 import pytest
 
 import spikec as tc
-from spikec.errors import TargetUnavailable, ToolchainError
+from spikec.errors import DataError, TargetUnavailable, ToolchainError
+from spikec.processors import cores
 from spikec.sweeping import slurm
 from spikec.sweeping.store import Store
 from spikec.sweeping.worker import compute
@@ -122,3 +123,43 @@ def test_what_sbatch_refuses(slurm_state, tmp_path, said, kind):
 def test_options_the_sweep_needs_itself(slurm_state, tmp_path):
     with pytest.raises(ToolchainError, match="sets this itself"):
         tc.sweep(GRID, tmp_path / "results", executor="slurm", slurm_options={"array": "0-3"})
+
+
+def test_a_task_has_no_more_cores_than_a_node(slurm_state, store, configurations, monkeypatch):
+    runs, words = configurations(timesteps=[1]), r"threads: a task cannot have {}, {}; give fewer"
+    for nodes, limit in (
+        ("16\n32+\n", "the largest node of this cluster has 32 cores"),
+        ("", "at most 1024 are taken"),
+    ):
+        (slurm_state / "nodes").write_text(nodes)
+        with pytest.raises(DataError, match=words.format("1000000 cores", limit)):
+            slurm.submit(store, runs, threads=1000000)
+    (slurm_state / "nodes").write_text("4\n")
+    with pytest.raises(DataError, match="the largest node of the partition debug has 4 cores"):
+        slurm.submit(store, runs, threads=5, options={"partition": "debug"})
+    assert not (slurm_state / "calls").exists()
+    (slurm_state / "queue").write_text("PENDING")
+    slurm.submit(store, runs, threads=4, jobs=10**6)
+    assert {"--array=0-0%1", "--cpus-per-task=4"} <= set(calls(slurm_state)[0].split())
+    (slurm_state / "sinfo").unlink()  # no answer at all
+    monkeypatch.setenv("PATH", str(slurm_state))
+    slurm.check_threads(1024, {})
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({"SLURM_JOB_ID": "7", "SLURM_CPUS_PER_TASK": "1", "SLURM_CPUS_ON_NODE": "9"}, 1),
+        ({"SLURM_JOB_ID": "7", "SLURM_CPUS_ON_NODE": "1"}, 1),
+        ({"SLURM_JOB_ID": "7", "SLURM_CPUS_PER_TASK": "1000000"}, None),
+        ({"SLURM_JOB_ID": "7", "SLURM_CPUS_PER_TASK": "many"}, None),
+        ({"SLURM_CPUS_PER_TASK": "1"}, None),  # a setting that was left over, not a job
+    ],
+)
+def test_a_job_has_the_cores_of_its_allocation(monkeypatch, environment, expected):
+    for name in ("SLURM_JOB_ID", "SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE"):
+        monkeypatch.delenv(name, raising=False)
+    here = cores()
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert cores() == (expected or here)

@@ -104,6 +104,8 @@ def output_path(text: str) -> Path:
     from spikec.whole_files import is_device, place_of
 
     path = Path(text)
+    if "\0" in text:
+        raise argparse.ArgumentTypeError(f"{text!r} cannot be written: a path holds no zero bytes")
     if path.is_dir():
         raise argparse.ArgumentTypeError(f"{text} is a directory, give a file name")
     if is_device(path):

@@ -12,20 +12,20 @@ import contextlib
 import gc
 import io
 import json
-import math
 import os
 import select
 import signal
 import socket
 import sys
 import warnings
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, BinaryIO
 
 from spikec.hdf5.seal import is_whole
-from spikec.hdf5.tree import FileTree, Problem, read_tree
+from spikec.hdf5.tree import NIR, FileTree, Problem, read_tree
 from spikec.hdf5.wire import send, send_tree
-from spikec.processes import signal_at_end_of
+from spikec.processes import limit, signal_at_end_of
 
 _BASE_MEMORY = 2**30
 #: Seconds between two looks at a fork, where the system cannot tell of its end.
@@ -36,11 +36,13 @@ _COPIES = 3
 
 @dataclass
 class Question:
-    """``limit``: bytes of data that are read. ``seconds``: of work. ``ask_nir``: whether nir.read is asked too."""
+    """``limit``: bytes of data that are read. ``seconds``: of work. ``ask_nir``: whether nir.read is asked too.
+    ``names``: what is read at the root of the file."""
 
     limit: int
     seconds: float
     ask_nir: bool
+    names: Sequence[str] = NIR
 
 
 @dataclass
@@ -127,41 +129,22 @@ def answer(file: int, out: int, question: Question) -> None:
     """Read the file behind a descriptor; send the tree and, where asked, the verdict of nir."""
     with open(file, "rb") as source, open(out, "wb", buffering=0) as pipe:
         size = os.fstat(file).st_size
-        confine(question.seconds, _BASE_MEMORY + _COPIES * (size + question.limit))
+        # From here on it opens and starts nothing.
+        limit(question.seconds, _BASE_MEMORY + _COPIES * (size + question.limit), fsize=0, nproc=0, nofile=0)
         content = source.read()
         stream: BinaryIO = io.BufferedWriter(pipe, 2**20)
-        tree = tree_of(content, question.limit)
+        tree = tree_of(content, question.limit, question.names)
         send_tree(stream, tree)
         if question.ask_nir:
             send(stream, asdict(verdict(content) if tree.safe else Verdict()))
 
 
-def confine(seconds: float, memory: int) -> None:
-    """Bound the time and the memory of this process, and let it open and start nothing; where the system can."""
-    try:
-        import resource
-    except ImportError:
-        return
-    whole = max(1, math.ceil(seconds))
-    limits = (
-        ("RLIMIT_AS", memory, memory),
-        ("RLIMIT_CORE", 0, 0),
-        ("RLIMIT_CPU", whole, whole + 5),
-        ("RLIMIT_FSIZE", 0, 0),
-        ("RLIMIT_NPROC", 0, 0),
-        ("RLIMIT_NOFILE", 0, 0),
-    )
-    for name, soft, hard in limits:
-        with contextlib.suppress(ValueError, OSError, AttributeError):  # a lower limit holds already; not known here
-            resource.setrlimit(getattr(resource, name), (soft, hard))
-
-
-def tree_of(content: bytes, limit: int) -> FileTree:
+def tree_of(content: bytes, limit: int, names: Sequence[str] = NIR) -> FileTree:
     """The tree of a file's bytes; the seal is looked at before HDF5 sees them."""
     if is_whole(content) is False:
         message = "the file was damaged after it was written: its bytes do not match the SHA-256 at its end"
         return FileTree(problems=[Problem("damaged", "", "error", message, "get it again")], safe=False)
-    return read_tree(content, limit)
+    return read_tree(content, limit, names)
 
 
 def verdict(content: bytes) -> Verdict:

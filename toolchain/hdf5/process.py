@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+from collections.abc import Sequence
 from typing import Any, BinaryIO
 
 from spikec.errors import GraphError
 from spikec.hdf5.child import Question, Verdict
 from spikec.hdf5.opening import named, opened
 from spikec.hdf5.starting import Ended, ask
-from spikec.hdf5.tree import FileTree, Problem
+from spikec.hdf5.tree import NIR, FileTree, Problem
 from spikec.hdf5.wire import Broken, receive, receive_tree
 
 #: Bytes of data that are looked at, all datasets of a file together.
@@ -21,17 +22,23 @@ SECONDS = 60.0
 
 
 def read(
-    path: str | os.PathLike[str], *, limit: int = LIMIT, seconds: float = SECONDS, ask_nir: bool = False
+    path: str | os.PathLike[str],
+    *,
+    limit: int = LIMIT,
+    seconds: float = SECONDS,
+    ask_nir: bool = False,
+    names: Sequence[str] = NIR,
 ) -> tuple[FileTree, Verdict]:
     """The file as a tree and, where ``ask_nir``, what ``nir.read`` says to it.
 
-    ``limit``: bytes of data that are read. ``seconds``: of work. What is wrong with the file is in the tree, also where
-    the process dies on it. Raises :class:`GraphError` where there is no regular file that can be read.
+    ``limit``: bytes of data that are read. ``seconds``: of work. ``names``: what is read at the root. What is wrong
+    with the file is in the tree, also where the process dies on it. Raises :class:`GraphError` where there is no
+    regular file that can be read.
     """
     source = named(path)
     file = opened(source)
     try:
-        return _asked(file, Question(limit, seconds, ask_nir))
+        return _asked(file, Question(limit, seconds, ask_nir, tuple(names)))
     except OSError as error:
         reason = error.strerror or error
         raise GraphError(f"cannot read {source}: the process that reads files does not start: {reason}") from error

@@ -1,4 +1,4 @@
-"""A NIR file as a tree of plain values, read with h5py alone.
+"""An HDF5 file as a tree of plain values, read with h5py alone.
 
 It takes whatever an HDF5 file may hold: what a dataset declares is looked at before its data are read, links to other
 files are never followed, each group is entered once. It runs in a process of its own (:mod:`spikec.hdf5.child`), since
@@ -7,6 +7,7 @@ the HDF5 library itself may crash or never end on a damaged file.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -55,7 +56,8 @@ class Problem:
 
 @dataclass
 class FileTree:
-    """``node`` and ``version`` of the file, names of other content, what went wrong on the way.
+    """``node`` and ``version`` of the file, ``asked``: by name, what else was asked for, ``extra``: names of other
+    content, and what went wrong on the way.
 
     ``safe``: nothing was left out that ``nir.read`` would follow or load.
     """
@@ -65,11 +67,17 @@ class FileTree:
     extra: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     safe: bool = True
+    asked: Tree = field(default_factory=dict)
 
 
-def read_tree(content: bytes, limit: int) -> FileTree:
-    """Read the bytes of a file; ``limit``: bytes of data that are read at most, all datasets together."""
-    reader = _Reader(Allowance(limit, len(content)))
+#: What a NIR file holds at its root.
+NIR = ("version", "node")
+
+
+def read_tree(content: bytes, limit: int, names: Sequence[str] = NIR) -> FileTree:
+    """Read the bytes of a file; ``limit``: bytes of data that are read at most, all datasets together. ``names``: what
+    is read at the root; anything else there is only listed."""
+    reader = _Reader(Allowance(limit, len(content)), names)
     try:
         with h5py.File(h5py.h5f.open_file_image(content)) as file:
             reader.file(file)
@@ -83,9 +91,10 @@ def read_tree(content: bytes, limit: int) -> FileTree:
 
 
 class _Reader:
-    def __init__(self, allowance: Allowance) -> None:
+    def __init__(self, allowance: Allowance, wanted: Sequence[str]) -> None:
         self.found = FileTree()
         self.opened = False
+        self._wanted = wanted
         self._allowance, self._objects, self._full = allowance, 0, False
         self._groups: dict[int, str] = {}  # address of each group that was entered -> its place
 
@@ -98,15 +107,18 @@ class _Reader:
         self.opened = True
         self._groups[_address(file.id)] = "/"
         names = list(file)
-        self.found.extra = [name for name in names if name not in ("node", "version")]
+        self.found.extra = [name for name in names if name not in self._wanted]
         self.found.extra += [f"attribute {name}" for name in file.attrs]
-        for name in ("version", "node"):
-            if name in names:
-                value = self._child(file, name, f"/{name}", 1)
-                if name == "node":
-                    self.found.node = value
-                elif isinstance(value, Value):
-                    self.found.version = value
+        for name in self._wanted:
+            if name not in names:
+                continue
+            value = self._child(file, name, f"/{name}", 1)
+            if name == "node":
+                self.found.node = value
+            elif name != "version" and value is not None:
+                self.found.asked[name] = value
+            elif isinstance(value, Value):
+                self.found.version = value
 
     def _child(self, group: h5py.Group, name: str, where: str, depth: int) -> Value | Tree | None:
         self._objects += 1

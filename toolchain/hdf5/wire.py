@@ -34,6 +34,7 @@ def send_tree(out: BinaryIO, tree: FileTree) -> None:
         "extra": tree.extra,
         "problems": [asdict(problem) for problem in tree.problems],
         "safe": tree.safe,
+        "asked": _described(tree.asked, arrays),
     }
     send(out, content)
     for array in arrays:
@@ -78,7 +79,10 @@ def receive_tree(fill: Callable[[memoryview], None], limit: int) -> FileTree:
             [str(name) for name in content["extra"]],
             [Problem(**problem) for problem in content["problems"]],
             bool(content["safe"]),
+            _taken(content["asked"], arrays, left, -1),
         )
+        if not isinstance(tree.asked, dict):
+            raise ValueError("no tree")
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise Broken(str(error)) from error
     for array in arrays:

@@ -10,6 +10,7 @@ from pathlib import Path
 import nir
 
 from spikec.errors import GraphError
+from spikec.hdf5.opening import named
 from spikec.hdf5.process import LIMIT, SECONDS
 from spikec.nir.as_nir import content
 from spikec.nir.diagnosing import Diagnosis, examine, open_file
@@ -70,8 +71,12 @@ def repair(
     file itself with ``in_place`` only. Raises :class:`GraphError` where the file cannot be read whole, so that a copy
     would lose something, and where it is a deployment of spikec.
     """
-    source, target = Path(path), Path(out)
-    if source.exists() and target.exists() and source.samefile(target) and not in_place:
+    source, target = named(path), named(out)
+    try:
+        itself = source.exists() and target.exists() and source.samefile(target)
+    except OSError as error:  # a name that is too long
+        raise GraphError(f"cannot read {source}: {error.strerror}") from error
+    if itself and not in_place:
         raise GraphError(f"{target} is the file itself: give the copy another name, or ask for it to be replaced")
     opened = open_file(source, limit=limit, seconds=seconds)
     before = examine(opened, str(source))

@@ -31,6 +31,8 @@ MAX_TASKS = 1000
 FIRST_POLL, LAST_POLL = 0.5, 15.0
 #: How often a job may be gone from the queue while its results are not here yet (network file systems lag).
 _PATIENCE = 3
+#: Cores of a task, where SLURM does not say how many its nodes have; seconds in which it has to.
+_MOST_CORES, _ANSWER_SECONDS = 1024, 60.0
 _OWN = ("array", "chdir", "output", "error", "parsable", "wait", "wrap")
 
 
@@ -64,6 +66,25 @@ def check(options: Mapping[str, str]) -> None:
             raise ToolchainError(f"--slurm-option {name}: the sweep sets this itself; leave it out")
 
 
+def check_threads(threads: int | None, options: Mapping[str, str]) -> None:
+    """Raise :class:`DataError` for more cores of a task than the largest node of the partition has; such a job would
+    wait for ever, or be refused. What SLURM does not say is bounded by what no node has."""
+    if threads is None or threads == 1:
+        return
+    wanted = options.get("partition") or options.get("p")
+    command = ["sinfo", "--noheader", "--format=%c", *([f"--partition={wanted}"] if wanted else [])]
+    try:
+        said = subprocess.run(command, capture_output=True, text=True, timeout=_ANSWER_SECONDS).stdout.split()
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        said = []
+    known = [int(word.rstrip("+")) for word in said if word.rstrip("+").isdecimal() and len(word) < 10]
+    most = max(known, default=_MOST_CORES)
+    if threads > most:
+        where = f"the partition {wanted}" if wanted else "this cluster"
+        has = f"the largest node of {where} has {most} cores" if known else f"at most {most} are taken"
+        raise DataError(f"threads: a task cannot have {threads} cores, {has}; give fewer")
+
+
 def submit(
     store: Store,
     pending: Sequence[Configuration],
@@ -73,6 +94,7 @@ def submit(
     options: Mapping[str, str] | None = None,
 ) -> Submission:
     """One array for all that is pending: at most ``jobs`` tasks at once, ``threads`` cores each (default 1)."""
+    check_threads(threads, options or {})
     each = math.ceil(len(pending) / MAX_TASKS)
     tasks = [list(pending[start : start + each]) for start in range(0, len(pending), each)]
     folder = _new_folder(store.folder / "slurm")
@@ -82,7 +104,7 @@ def submit(
     command = [
         "sbatch",
         "--parsable",
-        f"--array=0-{len(tasks) - 1}" + (f"%{jobs}" if jobs else ""),
+        f"--array=0-{len(tasks) - 1}" + (f"%{min(jobs, len(tasks))}" if jobs else ""),
         f"--chdir={Path.cwd()}",
         f"--output={(folder / '%a.log').absolute()}",
         *(f"--{name}={value}" if value else f"--{name}" for name, value in given.items()),

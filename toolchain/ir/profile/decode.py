@@ -23,14 +23,17 @@ from spikec.ir.operations import MaxPool, operation_of
 from spikec.ir.pools import pool_problems
 from spikec.ir.profile.rules_graph import sent_shape, topological_order
 from spikec.ir.profile.verify import verify
+from spikec.ir.sound import check, checked
 from spikec.ir.types import Int64, Schedule, Shape
+from spikec.ir.work import work_problems
 
 _SHOWN = 5
 
 
 def as_integer(graph: nir.NIRGraph | IntegerGraph) -> IntegerGraph:
-    """An integer graph unchanged, a NIR graph decoded."""
-    return graph if isinstance(graph, IntegerGraph) else decode(graph)
+    """An integer graph unchanged, a NIR graph decoded. Raises :class:`GraphError` for what is neither, and for one that
+    is not sound, also where it was made in memory."""
+    return check(graph) if isinstance(graph, IntegerGraph) else decode(graph)
 
 
 def decode(graph: nir.NIRGraph) -> IntegerGraph:
@@ -93,10 +96,10 @@ def decode(graph: nir.NIRGraph) -> IntegerGraph:
         measured=Measured.read(text_of(metadata, MEASURED)) if MEASURED in metadata else None,
         calibrated=InputStatistics.read(text_of(metadata, CALIBRATED)) if CALIBRATED in metadata else None,
     )
-    problems = list(pool_problems(found))
+    problems = [*pool_problems(found), *work_problems(found)]
     if problems:
         raise GraphError(_sentence(problems))
-    return found
+    return checked(found)
 
 
 def _sentence(problems: list[str]) -> str:
