@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from spikec.analysis.formats import NumberFormat
+from spikec.analysis.placement import Placement as Placed
 from spikec.analysis.violations import Violation
-from spikec.energy import cores as estimated
 from spikec.errors import DoesNotFit, ToolchainError
 from spikec.ir.operations.boxes import Box
 from spikec.targets.registry import Registry
@@ -75,7 +75,7 @@ class Core(Protocol):
         ...
 
 
-class Placement(estimated.Placement, Protocol):
+class Placement(Placed, Protocol):
     """Which core computes which neurons, for energy estimates and for display."""
 
     @property

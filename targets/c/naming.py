@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
+from spikec.analysis.early_exit import confidence_of
 from spikec.errors import DataError, ToolchainError
 from spikec.ir import IntegerGraph
-from spikec.simulation.early_exit import confidence_of
 
 #: Words that cannot name anything in C99 or in C++, where the header may be included, and ``main``.
 _WORDS = """

@@ -10,45 +10,12 @@ import numpy as np
 
 from spikec.errors import DoesNotFit, ToolchainError
 from spikec.ir.graph import IntegerGraph
-from spikec.ir.operations.boxes import Box
 from spikec.ir.types import Int64, Shape
+from spikec.targets.cores import Core, Hops, Slice, Usage
 from spikec.targets.cortex.limits import Limits
 from spikec.targets.cortex.needs import least_flash, needs_of
 
 _WORDS = {"flash": "flash", "ram": "RAM"}
-Usage = dict[str, tuple[int, int]]
-
-
-@dataclass(frozen=True)
-class Slice:
-    """All neurons of a layer."""
-
-    layer: str
-    box: Box
-
-
-@dataclass(frozen=True)
-class Core:
-    """``usage``: bytes of ``flash`` and ``ram``, (used, limit)."""
-
-    index: int
-    chip: int
-    slices: tuple[Slice, ...]
-    usage: Usage
-
-    @property
-    def load(self) -> float:
-        """Largest share of any resource."""
-        return max(used / limit for used, limit in self.usage.values())
-
-
-@dataclass(frozen=True)
-class Hops:
-    """No spike leaves the core."""
-
-    east_west: Int64
-    north_south: Int64
-    crossings: Int64
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ import numpy as np
 from spikec.ir.types import Int64
 
 if TYPE_CHECKING:
-    from spikec.targets.loihi.placement import Core, Placement
+    from spikec.targets.cores import Core
+    from spikec.targets.loihi.placement import Placement
 
 _HUES = (217, 41, 8, 166, 131, 336, 266, 195, 75, 300)
 _SIDE, _GAP, _TILE_GAP, _MARGIN, _LINE = 26, 3, 9, 20, 19

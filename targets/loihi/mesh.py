@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from spikec.ir.types import Int64
 from spikec.targets.loihi.limits import Limits
-
-
-@dataclass(frozen=True)
-class Hops:
-    """Steps from tile to tile of the messages of one spike, int64 of the layer's shape. ``crossings``: chip to chip."""
-
-    east_west: Int64
-    north_south: Int64
-    crossings: Int64
 
 
 def mesh(limits: Limits) -> tuple[int, int, int]:

@@ -21,6 +21,7 @@ from spikec.analysis.widths import signed_bits
 from spikec.ir.graph import IntegerGraph, Population, Readout
 from spikec.ir.operations import MaxPool, Synapse
 from spikec.ir.operations.boxes import Box, hull, volume
+from spikec.targets.cores import Slice
 from spikec.targets.loihi.axons import Reach, entering, places
 from spikec.targets.loihi.boxes import Path, paths
 from spikec.targets.loihi.limits import Limits
@@ -34,18 +35,6 @@ _LIMITS = {
     AXONS_IN: "axons_in_per_core",
     AXONS_OUT: "axons_out_per_core",
 }
-
-
-@dataclass(frozen=True)
-class Slice:
-    """Neurons of one layer on one core: half-open index ranges, one per axis of the layer's shape."""
-
-    layer: str
-    box: Box
-
-    @property
-    def neurons(self) -> int:
-        return volume(self.box)
 
 
 @dataclass(frozen=True)

@@ -19,16 +19,16 @@ from spikec.ir import as_integer
 from spikec.ir.graph import IntegerGraph
 from spikec.ir.operations.boxes import Box
 from spikec.ir.types import Int64
+from spikec.targets.cores import Core, Hops
 from spikec.targets.loihi.bounds import lower_bound
 from spikec.targets.loihi.limits import Limits, load_limits
-from spikec.targets.loihi.mesh import Hops, mesh, positions
-from spikec.targets.loihi.needs import Demand, Layer, Part, Slice, capacity
+from spikec.targets.loihi.mesh import mesh, positions
+from spikec.targets.loihi.needs import Demand, Layer, Part, capacity
 from spikec.targets.loihi.packing import covered, fed, pack
 
 if TYPE_CHECKING:
     import nir
 
-Usage = dict[str, tuple[int, int]]
 _GRAINS = (1, 2, 4, 8, 16)
 _MOST_BLOCKS = 16000  # of a finer cut: beyond, packing takes long and gains little
 _PRECISION = 0.04  # of the load of the fullest core
@@ -37,21 +37,6 @@ _POPULATIONS = (
     "population axons enter dense layers, blocks that share a core, and neurons that use discrete axons too, which "
     "nengo-loihi does not build; a neuron that enters one core by both kinds counts one message"
 )
-
-
-@dataclass(frozen=True)
-class Core:
-    """One core: its slices and, per limited resource, (used, limit)."""
-
-    index: int
-    chip: int
-    slices: tuple[Slice, ...]
-    usage: Usage
-
-    @property
-    def load(self) -> float:
-        """Largest share of any resource."""
-        return max(used / limit for used, limit in self.usage.values())
 
 
 @dataclass(frozen=True)

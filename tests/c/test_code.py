@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from spikec.ir.coding import InputNode, InputRange, integers
 from spikec.targets.c.code import Choices, generate
-from spikec.targets.c.code.text import Identifiers, c_name, shown
+from spikec.targets.c.code.text import Identifiers, shown
 
 _GOLDEN = Path(__file__).with_name("golden")
 _HOSTILE = (
@@ -86,8 +86,7 @@ def test_every_node_has_a_name_of_its_own(names):
 
 
 @given(st.text(max_size=80) | st.sampled_from(_HOSTILE))
-def test_prefixes_and_comments_are_plain(text):
-    assert re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", c_name(text))
+def test_comments_are_plain(text):
     assert re.fullmatch(r"[ -~]*", shown(text))
     assert not any(part in shown(text) for part in ("*/", "/*", "\\", "??"))
 

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spikec.errors import DataError, ToolchainError
-from spikec.targets.c.code.text import c_name
 from spikec.targets.c.naming import checked_name, lead_of, name_of
 
 
@@ -35,7 +34,7 @@ def test_every_name_is_one_that_is_kept(text):
     name = name_of(text)
     assert re.fullmatch(r"[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*", name)
     assert len(name) <= 48
-    assert checked_name(name) == name == c_name(name)
+    assert checked_name(name) == name
 
 
 @pytest.mark.parametrize("name", ["int", "a-b", "9a", "", "_a", "a__b", "main"])

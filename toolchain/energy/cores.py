@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 
+from spikec.analysis.placement import Placement
 from spikec.energy.arrivals import arriving
 from spikec.energy.counts import Counts
-from spikec.energy.mesh import MeshLoad, Routes, longest_ways, through_tiles
+from spikec.energy.mesh import MeshLoad, longest_ways, through_tiles
 from spikec.energy.profile import Profile
 from spikec.energy.workload import Workload
 from spikec.ir.graph import IntegerGraph
-from spikec.ir.types import Int64
 
 _WEIGHT_BITS = 8
 
@@ -49,56 +48,6 @@ class CoreAssignment:
     assumed: bool
     loads: tuple[CoreLoad, ...] = ()
     mesh: MeshLoad = field(default_factory=MeshLoad)
-
-
-class Hops(Protocol):
-    """Tile and chip borders the messages of one spike of each neuron cross."""
-
-    @property
-    def east_west(self) -> Int64: ...
-
-    @property
-    def north_south(self) -> Int64: ...
-
-    @property
-    def crossings(self) -> Int64: ...
-
-
-class Placement(Protocol):
-    """What the estimate reads of a placement; ``tc.place`` makes one."""
-
-    @property
-    def cores(self) -> Sequence[object]: ...
-
-    @property
-    def chips(self) -> int: ...
-
-    @property
-    def cores_of(self) -> Mapping[str, int]: ...
-
-    @property
-    def core_of(self) -> Mapping[str, Int64]:
-        """Core of every neuron, by layer."""
-        ...
-
-    @property
-    def places(self) -> Int64:
-        """Chip, column and row of every core's tile, int64 [cores, 3]."""
-        ...
-
-    def messages(self, layer: str) -> Int64:
-        """Cores a spike of each neuron goes to, of the layer's shape."""
-        ...
-
-    def hops(self, layer: str) -> Hops: ...
-
-    def messages_into(self, layer: str, spikes: Int64) -> Int64:
-        """Messages every core receives, int64 [cores], if the neurons of ``layer`` spike that often."""
-        ...
-
-    def routes(self, layer: str, spikes: Int64) -> Routes:
-        """Messages from core to core, int64 [pairs, 3], if the neurons of ``layer`` spike that often."""
-        ...
 
 
 def cores_by_capacity(work: Workload, profile: Profile) -> CoreAssignment:

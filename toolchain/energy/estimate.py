@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from spikec.analysis.placement import Placement
 from spikec.arguments import real_number, whole_number
 from spikec.energy import event_driven, memory_hierarchy
 from spikec.energy.bill import Bill
 from spikec.energy.conventions import neurobench
-from spikec.energy.cores import CoreAssignment, Placement, cores_by_capacity, cores_by_placement
+from spikec.energy.cores import CoreAssignment, cores_by_capacity, cores_by_placement
 from spikec.energy.counts import Counts, count
 from spikec.energy.profile import Profile, load_profile, profile_names
 from spikec.energy.sampling import Quantiles, Samples, draw_constants, nominal

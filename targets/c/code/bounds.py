@@ -109,8 +109,6 @@ class Bounds:
         return Part(np.minimum(low, 0), np.maximum(high, 0))
 
     def _add_biases(self, node: Node) -> None:
-        import torch
-
         fires = {p.name for p in self._graph.populations}
         parts = [self.biases[s] for s in node.sources if s in self.biases and s not in fires]
         total = sum(parts[1:], parts[0]) if parts else None
@@ -119,7 +117,7 @@ class Bounds:
                 self.biases[node.name] = total
             return
         if total is not None:
-            total = node.apply(torch.from_numpy(total)[None])[0].numpy()
+            total = node.interval(total, total)[0]
         if isinstance(node, Synapse) and node.bias.any():
             total = node.spread_bias() if total is None else total + node.spread_bias()
         if total is not None:

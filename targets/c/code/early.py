@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from spikec.simulation.early_exit import EarlyExit
+from spikec.analysis.early_exit import Rule
 from spikec.targets.c.code.context import Context
 from spikec.targets.c.code.numbers import holding, widest
 
@@ -18,12 +18,12 @@ def write_decided(code: Context, outputs: Mapping[str, tuple[str, str]]) -> str:
     ``outputs``: where the membranes of each readout are, and their type. Raises ``DataError`` for a network that has
     no class before its last step.
 
-    The rule and its proof are those of :mod:`spikec.simulation.early_exit`.
+    The rule and its proof are those of :mod:`spikec.analysis.early_exit`.
     """
     graph, text = code.graph, code.functions
     lead = code.choices.early_exit
     assert lead is not None
-    rule = EarlyExit(graph, code.bounds.ranges, lead or None)
+    rule = Rule(graph, code.bounds.ranges, lead or None)
     out, ctype = outputs[graph.readout.name]
     function, (on, off) = code.name("decided"), rule.gains
     tables = [code.tables.array("gain_on", on, "[p][o]: the most that a step adds to v[o] - v[p]")]

@@ -19,8 +19,9 @@ from spikec.targets.c.code.layout import order_of
 from spikec.targets.c.code.network import Schedule, Stage, scheduled
 from spikec.targets.c.code.rows import VECTORS
 from spikec.targets.c.code.source import Memory, Source
-from spikec.targets.c.code.text import Text, c_name
+from spikec.targets.c.code.text import Text
 from spikec.targets.c.code.weights import UNPACKING
+from spikec.targets.c.naming import name_of
 
 
 def generate(graph: IntegerGraph, name: str = "net", choices: Choices | None = None) -> Source:
@@ -36,7 +37,7 @@ def generate(graph: IntegerGraph, name: str = "net", choices: Choices | None = N
                 f"longest={chosen.longest!r} is not possible; give the most steps of a sequence, at least 1"
             )
         graph = graph.lasting(chosen.longest)
-    prefix = c_name(name)
+    prefix = name_of(name)
     code = Context(graph, prefix, chosen)
     run = scheduled(code)
     decided = ""

@@ -113,9 +113,3 @@ class Identifiers:
 
     def __getitem__(self, name: str) -> str:
         return self._made[name]
-
-
-def c_name(text: str) -> str:
-    """A prefix for all public names, made of any text."""
-    stem = re.sub(r"[^A-Za-z0-9]+", "_", text).strip("_")[:48]
-    return stem if stem and stem[0].isalpha() else f"net_{stem}".rstrip("_")

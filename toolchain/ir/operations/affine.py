@@ -14,6 +14,8 @@ from spikec.ir.metadata import KEY, int_of, metadata_of
 from spikec.ir.operations.base import Mask, Synapse, register
 from spikec.ir.operations.boxes import Box, volume, whole
 from spikec.ir.operations.fields import float32, int64, misfit
+from spikec.ir.operations.linear_interval import Whole
+from spikec.ir.operations.products import product
 from spikec.ir.types import Int64, Shape
 
 if TYPE_CHECKING:
@@ -48,6 +50,9 @@ class Affine(Synapse):
         import torch.nn.functional as F
 
         return F.linear(x, torch.as_tensor(self.weight).to(x.dtype) if weight is None else weight)
+
+    def passed(self, x: Whole, magnitudes: bool = False) -> Whole:
+        return product(self.weight, x, magnitudes)
 
     def structure(self) -> Mask:
         mask: Mask = (self.weight != 0).astype(np.int64) if self.sparse else np.ones(self.weight.shape, dtype=np.int64)

@@ -15,14 +15,14 @@ from spikec.ir.metadata import metadata_of, text_of
 from spikec.ir.operations.boxes import Box
 from spikec.ir.operations.exact import exact_floats
 from spikec.ir.operations.fields import span
+from spikec.ir.operations.linear_interval import Whole, linear_interval
+from spikec.ir.operations.products import weights_as
 from spikec.ir.types import Int64, Shape
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 Mask = Int64
-_FLOAT32_EXACT = 2.0**24
-_FLOAT64_EXACT = 2.0**53
 
 
 @dataclass(frozen=True)
@@ -140,46 +140,25 @@ class Linear(Operation):
     def delivered(self, events: Tensor, mask: Tensor | None = None) -> Tensor:
         return self.apply(events, mask)
 
-    def interval(self, low: Int64, high: Int64) -> tuple[Int64, Int64, int]:
-        """With centre c and half-width r of the input, the output ranges over w*c -+ |w|*r. Both are computed doubled,
-        to avoid halves."""
+    def passed(self, x: Whole, magnitudes: bool = False) -> Whole:
+        """The operation without its bias on one map [*input_shape] in NumPy; [*output_shape] in the dtype of ``x``,
+        exact as :meth:`apply` is. ``magnitudes``: with those of the weights.
+
+        An operation that only has ``apply`` is passed through torch, which has to be loaded for it.
+        """
         import torch
 
-        centre, width = low + high, high - low
-        if not centre.any() and not width.any():
-            zero = np.zeros(self.output_shape, np.int64)
-            return zero, zero, 0
+        weight = None
+        if isinstance(self, Synapse):
+            weight = torch.from_numpy(weights_as(self.weight, x.dtype, magnitudes))
+        with exact_floats():
+            found: Whole = self.apply(torch.from_numpy(x)[None], weight)[0].numpy()
+        return found
+
+    def interval(self, low: Int64, high: Int64) -> tuple[Int64, Int64, int]:
         if isinstance(self, Synapse) and magnitude(self.weight) > VALUE_MAX:
             raise RangeError(f"{self.name}: a weight reaches {magnitude(self.weight)}, beyond 62 bits")
-        weight = torch.from_numpy(self.weight) if isinstance(self, Synapse) else None
-        size = None if weight is None else weight.abs()
-
-        def apply(x: Int64, by: Tensor | None, dtype: torch.dtype) -> Tensor:
-            with exact_floats():
-                return self.apply(torch.from_numpy(x)[None].to(dtype), None if by is None else by.to(dtype))[0]
-
-        # Rounding to float32 makes a sum of n terms >= 0 wrong by a part n / 2**24 at most. Where it stays below 2**23
-        # all the same, partial sums are below 2**24, and nothing was rounded.
-        largest, narrow = np.abs(centre) + width, torch.float32
-        bound = apply(largest, size, narrow)
-        if bound.max() >= _FLOAT32_EXACT / 2 or largest.max() >= _FLOAT32_EXACT or largest.size >= _FLOAT32_EXACT / 4:
-            narrow = torch.float64
-            bound = apply(largest, size, narrow)
-        doubled = float(bound.max())
-        if doubled >= 2.0 * VALUE_MAX:
-            raise RangeError(
-                f"{self.name}: a sum may reach {doubled / 2:.3g}, beyond 62 bits; use smaller weights or biases"
-            )
-        dtype = narrow if doubled < _FLOAT64_EXACT else torch.int64
-        if not width.any():
-            fixed = (apply(centre, weight, dtype).to(torch.int64) // 2).numpy()
-            return fixed, fixed, int(doubled / 2)
-        # From zero on, or up to zero, the centre is the half-width, and what was computed above is twice the spread.
-        one_sided = dtype is narrow and not (low.any() and high.any())
-        middle = apply(centre, weight, dtype)
-        spread = bound / 2 if one_sided else apply(width, size, dtype)
-        lowest, highest = ((x.to(torch.int64) // 2).numpy() for x in (middle - spread, middle + spread))
-        return lowest, highest, int(doubled / 2)
+        return linear_interval(self, low, high)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,8 @@ from spikec.ir.operations.boxes import Box
 from spikec.ir.operations.convolution_rules import problems
 from spikec.ir.operations.fields import float32, int64, misfit, pair, shown_pair
 from spikec.ir.operations.groups import expand_groups, take_groups
+from spikec.ir.operations.linear_interval import Whole
+from spikec.ir.operations.products import convolved
 from spikec.ir.operations.windows import output_size, positions, taps, taps_met
 from spikec.ir.types import Int64, Shape
 
@@ -60,6 +62,13 @@ class Convolution(Synapse):
             x = F.pad(x, (padding[1], padding[1], padding[0], padding[0]))
             x, padding = x.flatten().view(x.shape), (0, 0)
         return F.conv2d(x, w, None, self.stride, padding, self.dilation, self.groups)
+
+    def passed(self, x: Whole, magnitudes: bool = False) -> Whole:
+        return convolved(x, self.weight, magnitudes, self.groups, [self._positions(axis) for axis in (0, 1)])
+
+    def _positions(self, axis: int) -> Int64:
+        """int64 [outputs, kernel]: the row (0) or column (1) of the input that each tap meets; outside: padding."""
+        return positions(*self._window(axis)[1:])
 
     @property
     def is_regular(self) -> bool:

@@ -93,6 +93,12 @@ class MaxPool(Operation):
             x = reduce(torch.maximum, (x.index_select(axis, tap) for tap in taps))
         return x
 
+    def _most(self, x: Int64) -> Int64:
+        """:meth:`apply` of one map in NumPy."""
+        for axis, places in zip((1, 2), self.places, strict=True):
+            x = reduce(np.maximum, (x.take(tap, axis) for tap in repeated(places).T))
+        return x
+
     def apply_to_steps(self, x: Tensor, weight: Tensor | None, radix: int) -> Tensor:
         import torch
 
@@ -108,10 +114,7 @@ class MaxPool(Operation):
     def interval(self, low: Int64, high: Int64) -> tuple[Int64, Int64, int]:
         """In one step no largest sum gains more than the emission that gains most, or less than the one that gains
         least."""
-        import torch
-
-        lowest, highest = (torch.from_numpy(np.ascontiguousarray(end))[None] for end in (-low, high))
-        least, most = -self.apply(lowest)[0].numpy(), self.apply(highest)[0].numpy()
+        least, most = -self._most(-low), self._most(high)
         return least, most, max(magnitude(least), magnitude(most))
 
     def pull_back(self, after: Int64, mask: Mask | None = None) -> Int64:

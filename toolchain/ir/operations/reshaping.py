@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import nir
 
 from spikec.ir.operations.base import Linear, Mask
+from spikec.ir.operations.linear_interval import Whole
 from spikec.ir.types import Int64
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ class Reshaping(Linear):
 
     def apply(self, x: Tensor, weight: Tensor | None = None) -> Tensor:
         return x.reshape(x.shape[0], *self.output_shape)
+
+    def passed(self, x: Whole, magnitudes: bool = False) -> Whole:
+        return x.reshape(self.output_shape)
 
     def pull_back(self, after: Int64, mask: Mask | None = None) -> Int64:
         return after.reshape(self.input_shape)

@@ -14,6 +14,7 @@ from spikec.ir.metadata import KEY, int_of, metadata_of, shown, text_of
 from spikec.ir.operations.base import Linear, Mask, register
 from spikec.ir.operations.boxes import Box
 from spikec.ir.operations.fields import misfit, misfits, pair
+from spikec.ir.operations.linear_interval import Whole
 from spikec.ir.operations.windows import output_size
 from spikec.ir.types import Int64, Shape
 
@@ -54,6 +55,12 @@ class SumPool(Linear):
         if x.dtype.is_floating_point:
             return F.avg_pool2d(x, self.kernel, self.stride, divisor_override=1)
         return x.reshape(*x.shape[:-2], height, kh, width, kw).sum((-3, -1), dtype=x.dtype)
+
+    def passed(self, x: Whole, magnitudes: bool = False) -> Whole:
+        (kh, kw), (channels, height, width) = self.kernel, self.output_shape
+        windows = x[:, : height * kh, : width * kw].reshape(channels, height, kh, width, kw)
+        found: Whole = windows.sum((2, 4), dtype=x.dtype)
+        return found
 
     def pull_back(self, after: Int64, mask: Mask | None = None) -> Int64:
         before = np.zeros(self.input_shape, dtype=np.int64)
