@@ -33,8 +33,12 @@ def ann(report: Report) -> str | None:
         return f"{proportion(known.ann)} ({interval(known.ann)})"
     if known is not None and known.ann_stated is not None:
         return percent(known.ann_stated, 2) + " (as stated)"
-    cost = report.loss
-    return None if cost is None else f"{percent(cost.network / cost.images, 2)} of {grouped(cost.images)} images"
+    cost, exported = report.loss, report.at_export
+    if cost is not None:
+        return f"{percent(cost.network / cost.images, 2)} of {grouped(cost.images)} images"
+    if known is None or exported is None:
+        return None
+    return f"{proportion(exported.accuracy)} of {grouped(exported.accuracy.total)} images of {exported.data} at export"
 
 
 def loss(report: Report) -> list[str]:
