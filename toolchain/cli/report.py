@@ -87,6 +87,7 @@ def run(args: argparse.Namespace) -> int:
         fits=fits,
         verification=checked,
         path=args.out,
+        name=args.graph.stem,
         data_name=args.data,
         command=_command(args),
     )

@@ -67,15 +67,15 @@ def _dearer(older: Estimate, newer: Estimate, times: float) -> str:
     whole = sum(each.joules.p50 for each in newer.items)
     same = next((each for each in older.items if each.name == item.name), None)
     beside = "" if same is None else f" against {engineering(same.joules.p50, 'J')} on {older.title}"
-    why = ", power that flows whether or not anything is computed" if item.name == "static" else ""
-    much = f"{ratio(times)} times" if times > 1.05 else "about as much as"
+    what = "static power, which flows whether or not anything is computed" if item.name == "static" else item.name
+    much = f"{ratio(times)} times the energy of" if times > 1.05 else "about as much energy as"
     rest = sum(each.joules.p50 for each in older.items if each.name != item.name)
     own = sum(each.joules.p50 for each in newer.items if each.name != item.name)
     cheaper = f" Without it {newer.title} would need {engineering(own, 'J')}, {older.title} {engineering(rest, 'J')}."
     share = percent(item.joules.p50 / whole, 0)
     return (
-        f"{newer.title} would need {much} the energy of {older.title} here: {share} of it is "
-        f"{item.name}{why} ({engineering(item.joules.p50, 'J')}{beside}).{cheaper if same is not None else ''}"
+        f"{newer.title} would need {much} {older.title} here: {share} of it is "
+        f"{what} ({engineering(item.joules.p50, 'J')}{beside}).{cheaper if same is not None else ''}"
     )
 
 
