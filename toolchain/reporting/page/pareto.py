@@ -10,7 +10,7 @@ from spikec.reporting.page.curve import Scale
 from spikec.reporting.page.html import Html, tag
 
 _HEIGHT = 290.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 54.0, 14.0, 16.0, 40.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 54.0, 14.0, 26.0, 40.0
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def pareto(
     low, high = min(m.cost for m in marks) / 1.25, max(m.cost for m in marks) * 1.25
     x = logarithmic(low, high, _LEFT, WIDTH - _RIGHT)
     y = linear(scale.low, scale.high, _HEIGHT - _BOTTOM, _TOP)
-    parts: list[Html] = [label(axes[0], _LEFT - 46, 9, "tick")]
+    parts: list[Html] = [label(axes[0], 4, 10, "tick")]
     for value, told in scale.ticks:
         parts.append(line(_LEFT, y(value), WIDTH - _RIGHT, y(value), "grid"))
         parts.append(label(told, _LEFT - 6, y(value) + 4, "tick end"))
@@ -46,13 +46,14 @@ def pareto(
     parts.append(label(axes[1], (_LEFT + WIDTH - _RIGHT) / 2, _HEIGHT - 4, "tick middle"))
     if level is not None and scale.low <= level[0] <= scale.high:
         parts.append(line(_LEFT, y(level[0]), WIDTH - _RIGHT, y(level[0]), "reference"))
-        parts.append(label(level[1], WIDTH - _RIGHT, y(level[0]) - 5, "label ann end"))
     for group in sorted({m.group for m in marks}):
         front = sorted((m for m in marks if m.group == group and m.best), key=lambda m: m.cost)
         if len(front) > 1:
             points = " ".join(f"{x(m.cost)},{y(_inside(m.value, scale))}" for m in front)
             parts.append(tag("polyline", points=points, class_=f"track-line k{group} front"))
     parts += [_drawn(m, x(m.cost), y, scale) for m in marks]
+    if level is not None and scale.low <= level[0] <= scale.high:
+        parts.append(label(level[1], WIDTH - _RIGHT, y(level[0]) + 14, "label ann end"))
     described = "; ".join(m.told for m in marks)
     return chart(title, described, WIDTH, _HEIGHT, parts, "near")
 

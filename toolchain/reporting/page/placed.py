@@ -10,7 +10,7 @@ from spikec.reporting.numbers import percent, plural
 from spikec.reporting.page.chart import chart, label, mark, slot
 from spikec.reporting.page.html import Html, join, tag
 
-_SIDE, _GAP, _MARGIN, _LINE = 20.0, 2.0, 5.0, 22.0
+_SIDE, _GAP, _MARGIN, _LINE = 26.0, 2.0, 5.0, 22.0
 
 
 def placement(cores: Sequence[PlacedCore], layers: Sequence[str], title: str) -> Html:
@@ -63,7 +63,7 @@ def _core(core: PlacedCore, x: float, y: float, slots: Mapping[str, int], number
 def legend(layers: Sequence[str], cores_of: Mapping[str, int]) -> Html:
     """Colours of the layers, and on how many cores each lies."""
     items = [
-        tag("li", _swatch(index), tag("code", layer), f" {plural(cores_of.get(layer, 0), 'core')}")
+        tag("li", _swatch(index), tag("code", layer), f": {plural(cores_of.get(layer, 0), 'core')}")
         for index, layer in enumerate(layers)
     ]
     return tag("ul", *items, class_="legend")

@@ -6,7 +6,7 @@ from spikec.reporting.details import Raster
 from spikec.reporting.page.chart import chart, mark
 from spikec.reporting.page.html import Html, tag
 
-_WIDTH, _ROW = 300.0, 3.2
+_WIDTH, _ROW = 300.0, 4.6
 #: Steps up to which each column says how many emit.
 _TOLD = 64
 
@@ -16,7 +16,7 @@ def raster(found: Raster) -> Html:
     emitted = [[int(value) for value in row.split()] for row in found.rows]
     steps, height = len(emitted[0]), len(emitted) * _ROW + 2
     wide = _WIDTH / steps
-    bar = min(wide * 0.82, 9.0)
+    bar = min(wide * 0.82, 24.0)
     paths: dict[str, list[str]] = {"plus": [], "minus": [], "several": []}
     for row, values in enumerate(emitted):
         y = 1 + (row + 0.5) * _ROW
