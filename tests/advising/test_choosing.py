@@ -5,10 +5,10 @@ import pytest
 from spikec.advising.budget import seconds_of
 from spikec.advising.choosing import choose, contenders, unpromising
 from spikec.advising.numbers import verdict
-from spikec.advising.pareto import front
 from spikec.advising.portfolio import PORTFOLIO
 from spikec.advising.trials import PURPOSES, trials_of
 from spikec.errors import ToolchainError
+from spikec.reporting.front import front
 
 TOLERANCE = 0.005
 

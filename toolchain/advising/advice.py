@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from spikec import defaults
-from spikec.advising import document, picture, text
+from spikec.advising import document, page, picture, text
 from spikec.advising.choosing import counted, disagreement, usable
 from spikec.advising.trials import PURPOSES, Trial
 from spikec.deployment import Deployment
@@ -125,6 +125,10 @@ class Advice:
     def svg(self) -> str:
         """The table as a drawing: accuracy against latency and against energy."""
         return picture.drawn(self)
+
+    def html(self) -> str:
+        """All of it on one page, self-contained."""
+        return page.page(self)
 
     def to_json(self) -> dict[str, Any]:
         """JSON types only; ``docs/advice.schema.json``."""

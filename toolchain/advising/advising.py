@@ -17,12 +17,12 @@ from spikec.advising.budget import Budget, seconds_of
 from spikec.advising.checks import Array, check_fields, check_model, check_numbers, check_portfolio, dataset_of
 from spikec.advising.choosing import joules, loss, usable
 from spikec.advising.commands import export_command, train_command
-from spikec.advising.pareto import front
 from spikec.advising.portfolio import PORTFOLIO, one_threshold_per_layer
 from spikec.advising.racing import Race, Tell
 from spikec.advising.subject import Subject, subject_of
 from spikec.advising.trials import PURPOSES, Trial, trials_of
 from spikec.errors import ConversionError
+from spikec.reporting.front import front
 from spikec.sweeping.shape import DONE
 from spikec.sweeping.store import Store
 from spikec.targets.chips import Chip, get_chip

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from spikec.advising.choosing import joules, loss, loss_interval
 from spikec.advising.numbers import distance, energy
-from spikec.advising.pareto import front
 from spikec.advising.trials import PURPOSES
+from spikec.reporting.front import front
 from spikec.reporting.numbers import engineering
 from spikec.reporting.page.html import Html, join, tag
 

@@ -34,6 +34,7 @@ def add_parser(commands: Any) -> Parser:
         help="loss of accuracy up to which the fastest deployment is chosen (default 0.5 points)",
     )
     command.add_argument("-o", "--out", type=Path, metavar="DIR", help="keep results here; the same command goes on")
+    command.add_argument("--html", type=output_path, metavar="advice.html", help="all of it on one page")
     command.add_argument("--svg", type=output_path, metavar="advice.svg", help="draw accuracy, latency and energy")
     command.add_argument("--write", type=output_path, metavar="net.nir", help="export the recommended deployment")
     command.add_argument(
@@ -54,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     from spikec.advising.budget import Budget, seconds_of
 
     seconds = seconds_of(args.budget)
-    keep_inputs(args, args.svg, args.write)
+    keep_inputs(args, args.html, args.svg, args.write)
     if args.purpose and not args.write:
         raise UsageError("--purpose says which deployment --write exports: give --write net.nir too")
     _check_chip(args.chip)
@@ -89,8 +90,11 @@ def run(args: argparse.Namespace) -> int:
     drawing = args.svg or (args.out / "advice.svg" if args.out is not None else None)
     if drawing is not None:
         write_text(drawing, advice.svg())
-    lines = [advice.text()] + ([f"drawing: {drawing}"] if drawing is not None else [])
-    document = {**advice.to_json(), "svg": drawing, "written": None}
+    page = args.html or (args.out / "advice.html" if args.out is not None else None)
+    if page is not None:
+        write_text(page, advice.html())
+    lines = [advice.text()] + [f"{what}: {file}" for what, file in (("drawing", drawing), ("page", page)) if file]
+    document = {**advice.to_json(), "svg": drawing, "html": page, "written": None}
     if args.write is not None:
         from spikec.cli.evaluate import measuring
 

@@ -93,6 +93,7 @@ def run(args: argparse.Namespace) -> int:
         ann_logits=logits,
         verification=checked,
         path=folder / "report.html",
+        name=MODEL,
         data_name=DATA,
         command="spikec demo",
     )

@@ -22,6 +22,12 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **{"allow_abbrev": False, **options})
         self._later: list[Callable[[], None]] = []
+        self._instead: dict[str, Callable[[], Parser]] = {}
+
+    def instead(self, word: str, parser: Callable[[], Parser]) -> None:
+        """Where ``word`` comes first, the words after it belong to ``parser``: ``report diff A B`` beside
+        ``report FILE``. A file of that name is written ``./word``."""
+        self._instead[word] = parser
 
     def later(self, add: Callable[[], None]) -> None:
         """Call ``add``, which adds arguments, once this command is the one that is used: what it has to import would
@@ -29,6 +35,9 @@ class Parser(argparse.ArgumentParser):
         self._later.append(add)
 
     def parse_known_args(self, *args: Any, **options: Any) -> Any:
+        words = list(args[0]) if args and args[0] is not None else []
+        if words and words[0] in self._instead:
+            return self._instead[words[0]]().parse_known_args(words[1:], *args[1:], **options)
         while self._later:
             self._later.pop(0)()
         return super().parse_known_args(*args, **options)

@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from spikec.cli import parser
+from spikec.cli import parser, report_diff
 from spikec.cli.output import emit, note
 from spikec.cli.parser import Parser, at_least, keep_inputs, output_path
 from spikec.cli.target_options import add_golden, golden_options
@@ -36,6 +36,8 @@ def add_parser(commands: Any) -> Parser:
         help="the page to write; the same as data goes beside it, with the suffix .json",
     )
     add_golden(command)
+    command.epilog = "spikec report diff A.json B.json: what changed between two reports"
+    command.instead("diff", report_diff.parser)
     return command
 
 
@@ -87,6 +89,7 @@ def run(args: argparse.Namespace) -> int:
         fits=fits,
         verification=checked,
         path=args.out,
+        name=args.graph.stem,
         data_name=args.data,
         command=_command(args),
     )

@@ -93,7 +93,7 @@ def _end(args: argparse.Namespace, plan: Plan, result: Sweep) -> int:
         result.text(),
         "",
         f"{len(plan.runs)} runs: {counts}; {result.made} of them now",
-        f"summary: {result.summary}",
+        f"summary: {result.summary} and {result.page}",
     ]
     if states["failed"]:
         lines.append("failed runs: --retry-failed computes them again; runs/ID.json holds the error")
@@ -105,6 +105,7 @@ def _end(args: argparse.Namespace, plan: Plan, result: Sweep) -> int:
         "states": states,
         "computed": result.made,
         "summary": result.summary,
+        "page": result.page,
         "runs": list(result),
     }
     emit(args, document, "\n".join(lines))

@@ -15,20 +15,20 @@ from spikec.analysis.widths import signed_bits
 from spikec.energy.counts import Counts, SynapseCounts
 from spikec.errors import DataError
 from spikec.evidence.comparison import beside
-from spikec.evidence.intervals import wilson
 from spikec.evidence.measures.choosing import Metric, Wanted, as_targets
 from spikec.evidence.quality import Rating, Ratings, as_outputs, outputs_of, same_outputs
 from spikec.ir.graph import IntegerGraph, Population, Readout
 from spikec.ir.operations import Synapse
 from spikec.ir.outputs import has_classes
+from spikec.reporting.details import AtExport
 from spikec.reporting.numbers import TIMES
+from spikec.reporting.proportion import Proportion
 from spikec.reporting.value import (
     Accuracy,
     CurvePoint,
     Network,
     OutputRow,
     PopulationRow,
-    Proportion,
     SynapseRow,
 )
 from spikec.simulation.trace import Trace
@@ -103,16 +103,11 @@ def quality(
     )
 
 
-def proportion(count: int, total: int) -> Proportion:
-    low, high = wilson(count, total)
-    return Proportion(count, total, count / total, low, high)
-
-
 def accuracy(trace: Trace, labels: Classes, ann_logits: npt.ArrayLike | None, ann_stated: float | None) -> Accuracy:
     """Accuracy of ``trace``, and of the ANN. ``ann_logits`` [N, classes] of the same images allow a paired comparison;
     ``ann_stated`` is only copied."""
     correct = trace.predictions == labels
-    snn = proportion(int(correct.sum()), len(labels))
+    snn = Proportion.of(int(correct.sum()), len(labels))
     if ann_stated is not None and not 0.0 <= ann_stated <= 1.0:
         raise DataError(f"the ANN's accuracy is {ann_stated}; give a fraction between 0 and 1")
     if ann_logits is None:
@@ -127,11 +122,20 @@ def accuracy(trace: Trace, labels: Classes, ann_logits: npt.ArrayLike | None, an
     ann_correct = classes == labels
     return Accuracy(
         snn,
-        ann=proportion(int(ann_correct.sum()), len(labels)),
-        agreement=proportion(int((classes == trace.predictions).sum()), len(labels)),
+        ann=Proportion.of(int(ann_correct.sum()), len(labels)),
+        agreement=Proportion.of(int((classes == trace.predictions).sum()), len(labels)),
         only_snn=int((correct & ~ann_correct).sum()),
         only_ann=int((ann_correct & ~correct).sum()),
     )
+
+
+def at_export(graph: IntegerGraph) -> AtExport | None:
+    """The accuracy of the trained network that the file holds; None where it holds none."""
+    measured = graph.measured
+    if measured is None or not measured.correct:
+        return None
+    hits = measured.correct["network"]
+    return AtExport(measured.data, Proportion.of(int(hits.sum()), len(hits)))
 
 
 def curve(trace: Trace, labels: Classes) -> tuple[CurvePoint, ...]:
@@ -140,7 +144,7 @@ def curve(trace: Trace, labels: Classes) -> tuple[CurvePoint, ...]:
         return ()
     correct = np.argmax(trace.output_curve, axis=2) == labels[:, None]
     return tuple(
-        CurvePoint(step + 1, proportion(int(count), len(labels))) for step, count in enumerate(correct.sum(axis=0))
+        CurvePoint(step + 1, Proportion.of(int(count), len(labels))) for step, count in enumerate(correct.sum(axis=0))
     )
 
 

@@ -40,6 +40,16 @@ def document(report: Report) -> dict[str, Any]:
         "loss": loss_document(report.loss),
         "quality": [rating.to_json() for rating in report.quality],
         "coding": asdict(report.coding) if report.coding else None,
+        "method": report.method,
+        "confusion": asdict(report.confusion) if report.confusion else None,
+        "predicted": [asdict(each) for each in report.predicted],
+        "examples": [asdict(each) for each in report.examples],
+        "rates": [asdict(each) for each in report.rates],
+        "diagram": [asdict(each) for each in report.diagram],
+        "fidelity": asdict(report.fidelity) if report.fidelity else None,
+        "at_export": asdict(report.at_export) if report.at_export else None,
+        "surprises": report.surprises,
+        "reproduction": [asdict(each) for each in report.reproduction],
         "provenance": asdict(report.provenance),
         "synops_per_image": report.synops_per_image,
         "synops_nonzero_per_image": report.synops_nonzero_per_image,
@@ -59,6 +69,8 @@ def _fit(fit: Fit) -> dict[str, Any]:
         "cores_of": fit.cores_of,
         "loads": fit.loads,
         "violations": [_violation(violation) for violation in fit.violations],
+        "placed": [asdict(core) for core in fit.placed],
+        "assumptions": fit.assumptions,
     }
 
 

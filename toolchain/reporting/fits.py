@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from spikec.energy import Estimate, estimate, profile_names
 from spikec.ir import IntegerGraph
+from spikec.reporting.details import PlacedCore
 from spikec.reporting.value import Fit
 from spikec.simulation.trace import Trace
 
 if TYPE_CHECKING:
     from spikec.targets.chips import Placement
+
+
+#: Of a placement that is written down core by core and drawn.
+MOST_CORES = 1024
 
 
 def chips() -> tuple[str, ...]:
@@ -52,7 +60,25 @@ def _fit(graph: IntegerGraph, chip: str, placement: Placement | None) -> Fit:
         cores_of=dict(placement.cores_of) if placement else {},
         loads=tuple(core.load for core in placement.cores) if placement else (),
         violations=tuple(check(graph, chip, placement=placement)),
+        placed=_placed(placement) if placement and len(placement.cores) <= MOST_CORES else (),
+        assumptions=tuple(placement.assumptions) if placement else (),
     )
+
+
+def _placed(placement: Placement) -> tuple[PlacedCore, ...]:
+    """Columns are counted from the first that the chip uses."""
+    places = np.asarray(placement.places)
+    chip = places[:, 0]
+    first = {int(each): places[chip == each, 1].min() for each in np.unique(chip)}
+    found = []
+    for core, (at, column, row) in zip(placement.cores, places, strict=True):
+        neurons: dict[str, int] = {}
+        for part in core.slices:
+            number = math.prod(high - low for low, high in part.box)
+            neurons[part.layer] = neurons.get(part.layer, 0) + number
+        fullest = max(core.usage, key=lambda key: core.usage[key][0] / core.usage[key][1])
+        found.append(PlacedCore(core.chip, int(column - first[int(at)]), int(row), core.load, fullest, neurons))
+    return tuple(found)
 
 
 def estimates_of(graph: IntegerGraph, trace: Trace, placements: Mapping[str, Placement]) -> list[Estimate]:

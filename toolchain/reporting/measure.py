@@ -15,14 +15,20 @@ from spikec.defaults import SPREAD_IMAGES
 from spikec.energy import Estimate, count
 from spikec.errors import DataError, GraphError
 from spikec.evidence.certificate import Certificate, certify
+from spikec.evidence.fidelity import Fidelity
 from spikec.evidence.loss import loss
 from spikec.evidence.measures import Metric, measures_of
 from spikec.evidence.quality import output_shapes
 from spikec.ir import IntegerGraph, as_integer
 from spikec.reporting import collect
+from spikec.reporting.diagram import diagram
+from spikec.reporting.examples import examples
 from spikec.reporting.fits import estimates_of, fits_of
 from spikec.reporting.provenance import provenance
+from spikec.reporting.rates import rates
+from spikec.reporting.reproducing import reproduction
 from spikec.reporting.sentences import SIMULATED
+from spikec.reporting.tasks import tasks
 from spikec.reporting.value import Fit, Report
 from spikec.simulation import simulate
 from spikec.simulation.encode import as_sequences
@@ -51,8 +57,10 @@ def report(
     ann_logits: npt.ArrayLike | Mapping[str, npt.ArrayLike] | None = None,
     ann_accuracy: float | None = None,
     verification: Crosscheck | None = None,
+    fidelity: Fidelity | None = None,
     path: str | Path | None = "report.html",
     json_path: str | Path | None = None,
+    name: str = "",
     title: str | None = None,
     data_name: str = "",
     seed: int | None = None,
@@ -73,8 +81,9 @@ def report(
     ``estimates``: in the order of the page; by default one for every energy profile, with the cores of the
     placement, without chips that cannot hold the network. ``fits``: by default one for every chip. ``ann_logits``
     [N, *shape], the trained network's outputs for the same images (by name), give the paired comparison;
-    ``ann_accuracy`` is only shown beside. ``date`` is printed as given, else ``SOURCE_DATE_EPOCH`` decides. Raises
-    ``DataError`` if images, labels and traces do not belong together.
+    ``ann_accuracy`` is only shown beside. ``fidelity``: what ``tc.fidelity`` returned, which needs the trained network.
+    ``name`` of the network; with method and T it is the title, unless ``title`` is given. ``date`` is printed as
+    given, else ``SOURCE_DATE_EPOCH`` decides. Raises ``DataError`` if images, labels and traces do not belong together.
     """
     integer = as_integer(graph)
     pixels = np.asarray(as_sequences(integer.input, images)[0] if integer.sequences else images)
@@ -102,8 +111,10 @@ def report(
             estimates = estimates_of(integer, sample, placements)
     counts, longer = count(integer, made), _longer(integer, pixels, curve_timesteps) or made
     data = _Labelled(images if isinstance(images, list) else pixels, targets)
+    source = provenance(integer, made, pixels, targets, seed=seed, command=command, date=date)
+    method = source.info.get("method", "")
     result = Report(
-        title=title or f"{data_name or 'Network'}, T = {integer.timesteps}",
+        title=title or _title(name, method, integer.timesteps),
         simulated=SIMULATED,
         data_name=data_name,
         images=number,
@@ -117,14 +128,28 @@ def report(
         energies=tuple(estimates),
         verification=verification,
         certificate=_certificate(integer, pixels[:CERTIFIED_IMAGES]),
-        provenance=provenance(integer, made, pixels, targets, seed=seed, command=command, date=date),
+        provenance=source,
         loss=None if classes is None else loss(integer, data, made.predictions == classes),
         quality=collect.quality(integer, wanted, made, longer, data, ann_logits, data_name),
         coding=input_loss(integer, made.coding),
+        method=method,
+        **tasks(integer, wanted, made, targets),
+        examples=examples(integer, data.images(), made, wanted[0] if wanted else None, targets),
+        rates=rates(integer, counts),
+        diagram=diagram(integer),
+        fidelity=fidelity,
+        at_export=None if classes is None else collect.at_export(integer),
+        reproduction=reproduction(source.info, command, source.versions["spikec"], verification, data_name),
     )
     if path is not None:
         result.write(path, json_path)
     return result
+
+
+def _title(name: str, method: str, timesteps: int) -> str:
+    """Network and method. A word without a vowel is an abbreviation."""
+    words = (word if set(word) & set("aeiou") else word.upper() for word in method.replace("_", "-").split("-"))
+    return f"{name or 'Network'}, {' '.join(words) or 'spiking'} at T = {timesteps}"
 
 
 class _Labelled:

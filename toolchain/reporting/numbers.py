@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from spikec.energy import Quantiles
-    from spikec.reporting.value import Proportion
+    from spikec.reporting.proportion import Proportion
 
 TIMES = "\N{MULTIPLICATION SIGN}"
 UNKNOWN = "\N{EN DASH}"

@@ -33,8 +33,26 @@ def ann(report: Report) -> str | None:
         return f"{proportion(known.ann)} ({interval(known.ann)})"
     if known is not None and known.ann_stated is not None:
         return percent(known.ann_stated, 2) + " (as stated)"
-    cost = report.loss
-    return None if cost is None else f"{percent(cost.network / cost.images, 2)} of {grouped(cost.images)} images"
+    cost, exported = report.loss, report.at_export
+    if cost is not None:
+        return f"{percent(cost.network / cost.images, 2)} of {grouped(cost.images)} images"
+    if known is None or exported is None:
+        return None
+    return f"{proportion(exported.accuracy)} of {grouped(exported.accuracy.total)} images of {exported.data} at export"
+
+
+def ann_alone(report: Report) -> tuple[str, str] | None:
+    """The trained network's accuracy, and on what it was measured."""
+    known, cost, exported = report.accuracy, report.loss, report.at_export
+    if known is not None and known.ann is not None:
+        return proportion(known.ann), f"{interval(known.ann)} (95 %), the same images"
+    if known is not None and known.ann_stated is not None:
+        return percent(known.ann_stated, 2), "as stated; its sample is unknown"
+    if cost is not None:
+        return percent(cost.network / cost.images, 2), f"{grouped(cost.images)} of these images, measured at export"
+    if exported is None:
+        return None
+    return proportion(exported.accuracy), f"{grouped(exported.accuracy.total)} images of {exported.data}, at export"
 
 
 def loss(report: Report) -> list[str]:
@@ -82,6 +100,21 @@ def verification(result: Crosscheck | None) -> str:
 def certificate(result: Certificate | None) -> str:
     """Is the spiking network the quantised one?"""
     return "not compared with the quantised network" if result is None else str(result)
+
+
+def finding(result: Certificate) -> str:
+    """The same as a finding: that spikes differ from levels is what rate coding does, and no fault."""
+    if result.lossless:
+        said = f"The spiking network computes exactly what the quantised network does on these {result.images} images"
+        return (
+            f"{said}, and on all others: {result.proof}." if result.proof else f"{said}; for others it is not proven."
+        )
+    counts, differing = sum(x.neurons for x in result.layers), sum(x.differing for x in result.layers)
+    return (
+        f"{percent(1 - differing / max(counts, 1))} of the spike counts are those of the quantised network; "
+        f"{grouped(result.outputs)} of {plural(result.images, 'image')} end with other outputs, which does not mean "
+        "another answer."
+    )
 
 
 def fit(result: Fit) -> str:

@@ -15,20 +15,21 @@ from spikec.analysis.violations import Violation
 from spikec.energy import Estimate
 from spikec.evidence.certificate import Certificate
 from spikec.evidence.crosscheck import Crosscheck
+from spikec.evidence.fidelity import Fidelity
 from spikec.evidence.loss import Loss
 from spikec.evidence.quality import Rating
+from spikec.reporting.details import (
+    AtExport,
+    Confusion,
+    DiagramNode,
+    Example,
+    PlacedCore,
+    Predicted,
+    Rates,
+    Reproduction,
+)
+from spikec.reporting.proportion import Proportion
 from spikec.simulation.input_warning import InputLoss
-
-
-@dataclass(frozen=True)
-class Proportion:
-    """``count`` of ``total`` with its 95 % Wilson interval."""
-
-    count: int
-    total: int
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,8 @@ class SynapseRow:
 @dataclass(frozen=True)
 class Fit:
     """One chip: ``cores``, ``lower_bound`` and ``chips`` of the placement, None where a neuron exceeds a core;
-    ``loads``: largest share of any resource, core by core."""
+    ``loads``: largest share of any resource, core by core. ``placed``: the cores one by one, in the same order; empty
+    where there are more than a drawing shows. ``assumptions``: what the placement takes for granted."""
 
     target: str
     title: str
@@ -137,6 +139,8 @@ class Fit:
     cores_of: dict[str, int]
     loads: tuple[float, ...]
     violations: tuple[Violation, ...]
+    placed: tuple[PlacedCore, ...] = ()
+    assumptions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -163,7 +167,9 @@ class Report:
     ``outputs``: what the network puts out.
     ``certificate`` is None where the quantised network cannot be written down, ``loss`` where the trained network was
     not measured on any of these images when it was exported, ``coding`` where the target does not say what the input
-    coding lost.
+    coding lost. ``method``: the conversion, as the file names it, empty where it does not. ``confusion`` is that of
+    classes, of images or of the pixels of masks; ``predicted`` stands in its place for numbers; ``fidelity`` is what
+    was handed in. ``at_export`` is known where the file says what its trained network got right.
     """
 
     title: str
@@ -184,6 +190,22 @@ class Report:
     loss: Loss | None = None
     quality: tuple[Rating, ...] = ()
     coding: InputLoss | None = None
+    method: str = ""
+    confusion: Confusion | None = None
+    predicted: tuple[Predicted, ...] = ()
+    examples: tuple[Example, ...] = ()
+    rates: tuple[Rates, ...] = ()
+    diagram: tuple[DiagramNode, ...] = ()
+    fidelity: Fidelity | None = None
+    at_export: AtExport | None = None
+    reproduction: tuple[Reproduction, ...] = ()
+
+    @property
+    def surprises(self) -> tuple[str, ...]:
+        """Sentences on results that a reader would not expect."""
+        from spikec.reporting.surprises import surprises
+
+        return surprises(self)
 
     @property
     def other_quality(self) -> tuple[Rating, ...]:
@@ -211,7 +233,7 @@ class Report:
         return summary(self)
 
     def html(self) -> str:
-        """The page ``report.html`` holds: self-contained, no script, nothing loaded from elsewhere."""
+        """The page ``report.html`` holds: self-contained, nothing loaded from elsewhere."""
         from spikec.reporting.page.page import page
 
         return page(self)

@@ -9,10 +9,11 @@ from typing import Any, Literal, get_args
 
 from spikec.deployment.configuration import Configuration
 from spikec.errors import ToolchainError
-from spikec.sweeping import local, slurm, summary
+from spikec.sweeping import local, page, slurm, summary
 from spikec.sweeping.grid import Plan, read_grid
 from spikec.sweeping.shape import DONE, FAILED, REFUSED
 from spikec.sweeping.store import Result, Store, failure
+from spikec.whole_files import write_text
 
 Executor = Literal["local", "slurm"]
 MISSING = "missing"
@@ -45,6 +46,15 @@ class Sweep:
     def summary(self) -> Path:
         """The CSV file with all results of the folder."""
         return self.folder / "summary.csv"
+
+    @property
+    def page(self) -> Path:
+        """The page with all results of the folder."""
+        return self.folder / "summary.html"
+
+    def html(self) -> str:
+        """A page of the results of this plan, self-contained."""
+        return page.page(list(self))
 
     def rows(self) -> list[dict[str, Any]]:
         """A flat row per result, in the order of the grid."""
@@ -104,7 +114,9 @@ def sweep(
             if wait:
                 slurm.wait(store, pending, waited, finished)
     finally:
-        summary.write_csv(store.folder / "summary.csv", store.all())
+        found = store.all()
+        summary.write_csv(store.folder / "summary.csv", found)
+        write_text(store.folder / "summary.html", page.page(found))
     return look(plan, out, made=finished.done)
 
 

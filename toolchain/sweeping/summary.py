@@ -22,12 +22,12 @@ _REASON = 60
 def row(result: Result) -> dict[str, Any]:
     """Flat: a setting or a number per column; None where there is none."""
     configuration = result["configuration"]
-    settings = {name: _flat(configuration.get(name, DEFAULTS.get(name))) for name in _SETTINGS}
+    settings = {name: flat(configuration.get(name, DEFAULTS.get(name))) for name in _SETTINGS}
     low, high = result.get("interval") or (None, None)
     energy: dict[str, Any] = {}
     for profile, found in result.get("energy", {}).items():
-        energy |= {f"{_stem(profile)}_{quantile}_joule": found[quantile] for quantile in ("p5", "p50", "p95")}
-        energy[f"{_stem(profile)}_lower_bound"] = found["lower_bound"]
+        energy |= {f"{stem(profile)}_{quantile}_joule": found[quantile] for quantile in ("p5", "p50", "p95")}
+        energy[f"{stem(profile)}_lower_bound"] = found["lower_bound"]
     return {
         "id": result["id"],
         "state": result["state"],
@@ -66,7 +66,7 @@ def table(results: Sequence[Result]) -> str:
         return "no results"
     for each, result in zip(rows, results, strict=True):
         configuration = result["configuration"]
-        each["options"] = _flat(own(configuration["method"], configuration["options"]))
+        each["options"] = flat(own(configuration["method"], configuration["options"]))
     differing = [name for name in _SETTINGS if len({each[name] for each in rows}) > 1]
     shared = [f"{name}={rows[0][name]}" for name in _SETTINGS if name not in differing and rows[0][name] is not None]
     profiles = list(dict.fromkeys(profile for result in results for profile in result.get("energy", {})))
@@ -106,14 +106,16 @@ def _numbers(result: Result, profiles: list[str]) -> list[str]:
 
 def _energy_header(profile: str, results: Sequence[Result]) -> str:
     bound = any(result.get("energy", {}).get(profile, {}).get("lower_bound") for result in results)
-    return f"{_stem(profile)}, at least" if bound else _stem(profile)
+    return f"{stem(profile)}, at least" if bound else stem(profile)
 
 
-def _flat(value: Any) -> Any:
+def flat(value: Any) -> Any:
+    """A table of options as words; everything else as it is."""
     if isinstance(value, dict):
         return " ".join(f"{name}={item}" for name, item in value.items() if item is not None) or None
     return value
 
 
-def _stem(profile: str) -> str:
+def stem(profile: str) -> str:
+    """The name of a profile, without the folder and suffix of a file."""
     return Path(profile).stem if profile.endswith(".toml") else profile

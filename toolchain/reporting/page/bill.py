@@ -17,6 +17,7 @@ from spikec.reporting.numbers import (
     significant,
 )
 from spikec.reporting.page.break_even import break_even_chart
+from spikec.reporting.page.chart import figure
 from spikec.reporting.page.charts import range_strip, stacked_bar, tornado_strip
 from spikec.reporting.page.html import Column, Html, join, prose, table, tag
 
@@ -144,7 +145,7 @@ def _reference(energy: Estimate) -> Html:
             "ends where no number of spikes is few enough. From reuse 2 on, the quantised network also keeps its "
             "partial sums beside the arithmetic, hence the first drop."
         )
-        parts.append(tag("figure", tag("div", drawn, class_="scroll"), tag("figcaption", caption)))
+        parts.append(figure(drawn, caption, "break-even"))
     return join(parts)
 
 

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 from spikec.energy.value import BreakEven, Reference
 from spikec.reporting.numbers import significant
+from spikec.reporting.page.chart import WIDTH, chart, mark
 from spikec.reporting.page.html import Html, tag
 
-_WIDTH, _HEIGHT = 640.0, 260.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 60.0, 92.0, 14.0, 44.0
+_HEIGHT = 240.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 48.0, 78.0, 14.0, 40.0
 
 
 def break_even_chart(found: Reference) -> Html:
@@ -30,7 +31,7 @@ def break_even_chart(found: Reference) -> Html:
     last = found.curve[-1].reuse
 
     def x(reuse: float) -> float:
-        return round(_LEFT + math.log(reuse) / math.log(last) * (_WIDTH - _LEFT - _RIGHT), 1)
+        return round(_LEFT + math.log(reuse) / math.log(last) * (WIDTH - _LEFT - _RIGHT), 1)
 
     def y(value: float) -> float:
         share = math.log(min(max(value, low), high) / low) / math.log(high / low)
@@ -39,34 +40,28 @@ def break_even_chart(found: Reference) -> Html:
     parts: list[Html] = []
     for power in range(round(math.log10(low)), round(math.log10(high)) + 1):
         value = 10.0**power
-        parts.append(tag("line", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=y(value), y2=y(value), class_="grid"))
+        parts.append(tag("line", x1=_LEFT, x2=WIDTH - _RIGHT, y1=y(value), y2=y(value), class_="grid"))
         parts.append(tag("text", f"{value:g}", x=_LEFT - 8, y=y(value) + 4, class_="tick end"))
     for point in found.curve:
         parts.append(tag("text", point.reuse, x=x(point.reuse), y=_HEIGHT - _BOTTOM + 18, class_="tick middle"))
-    middle = (_LEFT + _WIDTH - _RIGHT) / 2
-    axis = "operations per fetched value in the quantised network"
+    middle = (_LEFT + WIDTH - _RIGHT) / 2
+    axis = "operations per fetched value"
     parts.append(tag("text", axis, x=middle, y=_HEIGHT - 4, class_="tick middle"))
     band = [f"{x(p.reuse)},{y(p.s_star.p95)}" for p in drawn]
     band += [f"{x(p.reuse)},{y(p.s_star.p5)}" for p in reversed(drawn)]
     parts.append(tag("polygon", points=" ".join(band), class_="band"))
     level = y(found.spikes_per_synapse)
-    parts.append(tag("line", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=level, y2=level, class_="reference"))
+    parts.append(tag("line", x1=_LEFT, x2=WIDTH - _RIGHT, y1=level, y2=level, class_="reference"))
     line = " ".join(f"{x(p.reuse)},{y(p.s_star.p50)}" for p in drawn)
     parts.append(tag("polyline", points=line, class_="curve"))
     for p in drawn:
-        mark = f"reuse {p.reuse}: {_described(p)}"
-        parts.append(tag("circle", tag("title", mark), cx=x(p.reuse), cy=y(p.s_star.p50), r=3, class_="dot"))
+        dot = tag("circle", cx=x(p.reuse), cy=y(p.s_star.p50), r=3, class_="dot")
+        parts.append(mark(dot, f"reuse {p.reuse}: {_described(p)}"))
     parts += _labels(level, x(drawn[-1].reuse), y(drawn[-1].s_star.p50), significant(found.spikes_per_synapse))
     described = "; ".join(f"reuse {p.reuse}: {_described(p)}" for p in found.curve)
-    return tag(
-        "svg",
-        tag("title", "Break-even spikes per synapse against data reuse"),
-        tag("desc", f"{described}; measured: {significant(found.spikes_per_synapse)}"),
-        *parts,
-        viewBox=f"0 0 {_WIDTH:g} {_HEIGHT:g}",
-        role="img",
-        class_="chart",
-    )
+    told = f"{described}; measured: {significant(found.spikes_per_synapse)}"
+    title = "Break-even spikes per synapse against data reuse"
+    return chart(title, told, WIDTH, _HEIGHT, parts, "near")
 
 
 def _drawable(curve: Sequence[BreakEven]) -> list[BreakEven]:
@@ -89,7 +84,7 @@ def _described(point: BreakEven) -> str:
 
 def _labels(measured: float, end: float, curve: float, value: str) -> list[Html]:
     """Names of the two lines: the measured one at the right border, the curve where it ends."""
-    right = _WIDTH - _RIGHT + 10
+    right = WIDTH - _RIGHT + 10
     curve_y, measured_y = curve + 4, measured + 4
     if end > right - 20 and abs(curve_y - measured_y) < 32:
         middle = (curve_y + measured_y) / 2

@@ -68,7 +68,7 @@ def stacked_bar(shares: Sequence[tuple[str, float, int]], described: str) -> Htm
     parts, start = [], 0.0
     for name, share, slot in shares:
         piece = _box(start, start + 100 * share, f"s{slot}")
-        parts.append(tag("g", tag("title", f"{name}: {percent(share, 0)}"), piece))
+        parts.append(tag("g", tag("title", f"{name}: {percent(share, 0)}"), piece, class_="mark"))
         start += 100 * share
     return _strip(*parts, described=described, class_="stack")
 
@@ -88,32 +88,26 @@ def tornado_strip(low: float, middle: float, high: float, axis: tuple[float, flo
     )
 
 
-def load_bars(loads: Sequence[float]) -> Html:
-    """A chart of the number of cores in each of ten classes of load, 0 to 100 %."""
-    classes = [0] * 10
-    for load in loads:
-        classes[min(9, int(load * 10 - 1e-9))] += 1
-    width, height, base = 480.0, 120.0, 96.0
-    step = width / 10
-    parts: list[Html] = []
-    for index, number in enumerate(classes):
-        tall = round(number / max(classes) * (base - 18), 1)
-        span = f"{10 * index} to {10 * index + 10} %"
-        bar = tag("rect", tag("title", f"{number} at {span}"), x=round(index * step + 3, 1), y=round(base - tall, 1),
-                  width=round(step - 6, 1), height=tall, class_="bar")  # fmt: skip
-        middle = round((index + 0.5) * step, 1)
-        parts.append(bar)
-        if number:
-            parts.append(tag("text", f"{number:,}", x=middle, y=round(base - tall - 4, 1), class_="tick middle"))
-        parts.append(tag("text", f"{10 * index + 10} %", x=middle, y=height - 8, class_="tick middle"))
-    described = "; ".join(f"up to {10 * i + 10} %: {n}" for i, n in enumerate(classes) if n)
-    return tag(
-        "svg",
-        tag("title", "Cores by load"),
-        tag("desc", described),
-        tag("line", x1=0, x2=width, y1=base, y2=base, class_="grid"),
-        *parts,
-        viewBox=f"0 0 {width:g} {height:g}",
-        role="img",
-        class_="chart loads",
-    )
+def bits_strip(seen: tuple[int, int] | None, proven: tuple[int, int] | None, bits: int, described: str) -> Html:
+    """Ranges on a symmetric axis of ``bits`` bits, each half logarithmic: ``proven`` shaded, ``seen`` filled."""
+
+    def at(value: int) -> float:
+        share = math.log2(1 + abs(value)) / (bits - 1)
+        return 50 + math.copysign(50 * min(share, 1.0), value) if value else 50.0
+
+    parts = [_box(0, 100, "track", 4.5, 1)]
+    if proven is not None:
+        parts.append(_box(at(proven[0]), at(proven[1]), "shade", least=1))
+    if seen is not None:
+        parts.append(_box(at(seen[0]), at(seen[1]), "fill", 2.5, 5, least=1))
+    return _strip(*parts, _box(49.8, 50.2, "mark"), described=described)
+
+
+def parts_strip(shares: Sequence[float], described: str) -> Html:
+    """Parts side by side, as shares of the whole width, each in its own colour."""
+    parts, start = [_box(0, 100, "track", 4.5, 1)], 0.0
+    for slot, share in enumerate(shares):
+        if share > 0:
+            parts.append(_box(start, start + 100 * share, f"s{slot}", 1.5, 7))
+            start += 100 * share
+    return _strip(*parts, described=described)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from spikec.reporting.numbers import percent, significant
+from spikec.reporting.page.chart import WIDTH, Axis, chart, label, line, linear, mark
 from spikec.reporting.page.html import Html, tag
 
-Axis = Callable[[float], float]
-
-_WIDTH, _HEIGHT = 640.0, 260.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52.0, 92.0, 14.0, 40.0
+_HEIGHT = 240.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 50.0, 66.0, 14.0, 40.0
 
 
 @dataclass(frozen=True)
@@ -62,64 +61,45 @@ def curve(title: str, points: Sequence[Point], deployed: int, ann: float | None,
     """A line through ``points`` with its 95 % band; ``deployed``: the T that gets the large dot; ``ann``: the level of
     the trained network."""
     steps = [p.timesteps for p in points]
-
-    def x(step: float) -> float:
-        first, last = steps[0], max(steps[-1], steps[0] + 1)
-        return round(_LEFT + (step - first) / (last - first) * (_WIDTH - _LEFT - _RIGHT), 1)
-
-    def y(value: float) -> float:
-        return round(_TOP + (scale.high - value) / (scale.high - scale.low) * (_HEIGHT - _TOP - _BOTTOM), 1)
-
-    parts = [*_grid(scale, x, y, steps)]
+    x = linear(steps[0], max(steps[-1], steps[0] + 1), _LEFT, WIDTH - _RIGHT)
+    y = linear(scale.low, scale.high, _HEIGHT - _BOTTOM, _TOP)
+    parts = _grid(scale, x, y, steps)
     band = [f"{x(p.timesteps)},{y(p.high)}" for p in points]
     band += [f"{x(p.timesteps)},{y(p.low)}" for p in reversed(points)]
     parts.append(tag("polygon", points=" ".join(band), class_="band"))
     if ann is not None:
-        level = y(ann)
-        parts.append(tag("line", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=level, y2=level, class_="reference"))
-    line = " ".join(f"{x(p.timesteps)},{y(p.value)}" for p in points)
-    parts.append(tag("polyline", points=line, class_="curve"))
+        parts.append(line(_LEFT, y(ann), WIDTH - _RIGHT, y(ann), "reference"))
+    path = " ".join(f"{x(p.timesteps)},{y(p.value)}" for p in points)
+    parts.append(tag("polyline", points=path, class_="curve"))
     for p in points:
-        radius = 5 if p.timesteps == deployed else 3
-        parts.append(tag("circle", tag("title", p.mark), cx=x(p.timesteps), cy=y(p.value), r=radius, class_="dot"))
+        radius = 5.5 if p.timesteps == deployed else 3
+        parts.append(mark(tag("circle", cx=x(p.timesteps), cy=y(p.value), r=radius, class_="dot"), p.mark))
     parts += _end_labels(points[-1].value, ann, y)
-    return tag(
-        "svg",
-        tag("title", title),
-        tag("desc", "; ".join(p.mark for p in points)),
-        *parts,
-        viewBox=f"0 0 {_WIDTH:g} {_HEIGHT:g}",
-        role="img",
-        class_="chart",
-    )
+    return chart(title, "; ".join(p.mark for p in points), WIDTH, _HEIGHT, parts, "near")
 
 
 def _grid(scale: Scale, x: Axis, y: Axis, steps: Sequence[int]) -> list[Html]:
     parts = []
     for value, told in scale.ticks:
-        parts.append(tag("line", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=y(value), y2=y(value), class_="grid"))
-        parts.append(tag("text", told, x=_LEFT - 8, y=y(value) + 4, class_="tick end"))
-    stride = max(1, math.ceil(len(steps) / 16))
+        parts.append(line(_LEFT, y(value), WIDTH - _RIGHT, y(value), "grid"))
+        parts.append(label(told, _LEFT - 6, y(value) + 4, "tick end"))
+    stride = max(1, math.ceil(len(steps) / 12))
     for step in steps[::stride]:
-        parts.append(tag("text", step, x=x(step), y=_HEIGHT - _BOTTOM + 18, class_="tick middle"))
-    middle = (_LEFT + _WIDTH - _RIGHT) / 2
-    parts.append(tag("text", "steps T before the readout", x=middle, y=_HEIGHT - 4, class_="tick middle"))
+        parts.append(label(step, x(step), _HEIGHT - _BOTTOM + 18, "tick middle"))
+    parts.append(label("steps T before the readout", (_LEFT + WIDTH - _RIGHT) / 2, _HEIGHT - 4, "tick middle"))
     return parts
 
 
 def _end_labels(last: float, ann: float | None, y: Axis) -> list[Html]:
-    left = _WIDTH - _RIGHT + 10
-    snn_y = y(last) + 4
+    """The names of the two lines, at the right."""
+    left, snn_y = WIDTH - _RIGHT + 9, y(last) + 4
     if ann is None:
-        return [tag("text", "integer SNN", x=left, y=snn_y, class_="label snn")]
+        return [label("spiking", left, snn_y, "label snn")]
     ann_y = y(ann) + 4
     if abs(ann_y - snn_y) < 16:  # keep the two names apart, the higher one on top
-        middle = (ann_y + snn_y) / 2
+        middle = min(max((ann_y + snn_y) / 2, _TOP + 12), _HEIGHT - _BOTTOM - 8)
         snn_y, ann_y = (middle - 8, middle + 8) if last > ann else (middle + 8, middle - 8)
-    return [
-        tag("text", "integer SNN", x=left, y=round(snn_y, 1), class_="label snn"),
-        tag("text", "ANN", x=left, y=round(ann_y, 1), class_="label ann"),
-    ]
+    return [label("spiking", left, snn_y, "label snn"), label("network", left, ann_y, "label ann")]
 
 
 __all__ = ["Point", "Scale", "curve", "numbers", "shares"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape
 
 _UNIT = re.compile(r"(\d) (%|[fpnµmkMG]?[Js]\b)")
-_VOID = frozenset({"meta", "br", "rect", "line", "circle", "path"})
+_VOID = frozenset({"meta", "br", "rect", "line", "circle", "path", "img"})
 _BLOCK = frozenset({"section", "table", "thead", "tbody", "tr", "figure", "header", "footer", "dl", "div", "ul", "h2"})
 
 
@@ -55,7 +55,8 @@ class Column:
 
 
 def table(label: str, columns: Sequence[Column], rows: Iterable[Sequence[object]], class_: str | None = None) -> Html:
-    """A table that scrolls sideways inside its own box; ``label`` is its caption."""
+    """A table that scrolls sideways inside its own box; ``label`` is its caption. The script makes one of several rows
+    sortable; of the class "totalled", the last row stays last."""
     head = tag("tr", *(tag("th", c.title, scope="col", class_=c.kind, title=c.hint) for c in columns))
     body = [
         tag(
@@ -67,5 +68,6 @@ def table(label: str, columns: Sequence[Column], rows: Iterable[Sequence[object]
         )
         for row in rows
     ]
-    inner = tag("table", tag("caption", label), tag("thead", head), tag("tbody", *body), class_=class_)
+    classes = " ".join(filter(None, ("sortable" if len(body) > 1 else None, class_))) or None
+    inner = tag("table", tag("caption", label), tag("thead", head), tag("tbody", *body), class_=classes)
     return tag("div", inner, class_="scroll", role="region", aria_label=label, tabindex=0)

@@ -31,16 +31,10 @@ def _populations(report: Report) -> Html:
         Column("", "drawing small"),
         Column("Dead", hint="neurons without an event in any image"),
         Column("Saturated", hint="neurons with an event in every step of every image"),
-        Column("Membrane seen", hint="before reset, lowest to highest"),
-        Column("Bits seen", hint="two's complement width of the membranes seen, of 24"),
-        Column("Bits proven", hint="width of the range no image can leave, of 24"),
-        Column("Overflows", hint="neuron-steps beyond 24 bits"),
     ]
     rows = [_population(row, report.images) for row in report.populations]
     explained = (
-        f"Dead neurons fired in none of the {plural(report.images, 'image')}, saturated ones in every step of each. "
-        "Bits are two's complement widths: of the membranes seen, and of the range that no image can leave; "
-        "24 are at hand."
+        f"Dead neurons fired in none of the {plural(report.images, 'image')}, saturated ones in every step of each."
     )
     return join([table("Neurons, layer by layer", columns, rows), tag("p", explained, class_="note")])
 
@@ -57,17 +51,7 @@ def _population(row: PopulationRow, images: int) -> list[object]:
         fraction_bar(row.rate, f"{percent(row.rate)} of neurons fire in a step") if row.rate is not None else "",
         grouped(row.dead) if row.dead is not None else UNKNOWN,
         grouped(row.saturated) if row.saturated is not None else UNKNOWN,
-        span(row.membrane) if row.membrane else UNKNOWN,
-        row.membrane_bits if row.membrane_bits is not None else UNKNOWN,
-        tag("span", row.bound_bits, title=span(row.bound)) if row.bound else UNKNOWN,
-        _flagged(row.overflows),
     ]
-
-
-def _flagged(overflows: int | None) -> object:
-    if overflows is None:
-        return UNKNOWN
-    return tag("strong", grouped(overflows), class_="bad") if overflows else "0"
 
 
 def _synapses(report: Report) -> Html:

@@ -1,59 +1,66 @@
-"""The page: one HTML file with its style and drawings inside, no script, nothing loaded from elsewhere."""
+"""The page: one HTML file with its style, script and drawings inside, nothing loaded from elsewhere."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from spikec.energy.render import SPIKES_PER_SYNAPSE_BAND
 from spikec.reporting import sentences
-from spikec.reporting.numbers import engineering_range, grouped, interval, percent, proportion, shape, significant, span
-from spikec.reporting.page import fit, quality
+from spikec.reporting.numbers import engineering_range, grouped, interval, percent, proportion, shape, significant
+from spikec.reporting.page import fit, layers, quality
 from spikec.reporting.page.appendix import validation
 from spikec.reporting.page.bill import bills, constants
-from spikec.reporting.page.html import Column, Html, prose, table, tag
-from spikec.reporting.page.layer_tables import layer_tables
+from spikec.reporting.page.chart import figure
+from spikec.reporting.page.energy_chart import energy_chart
+from spikec.reporting.page.errors import errors
+from spikec.reporting.page.fidelity import fidelity
+from spikec.reporting.page.html import Column, Html, join, prose, table, tag
+from spikec.reporting.page.looked_at import cards
+from spikec.reporting.page.origin import provenance, reproduction
+from spikec.reporting.page.ranges import ranges
+from spikec.reporting.page.shell import contents, section, shell
 
 if TYPE_CHECKING:
     from spikec.reporting.value import Report
 
 
 def page(report: Report) -> str:
-    style = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", name_="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name_="color-scheme", content="light dark"),
-        tag("title", report.title),
-        Html(f"<style>\n{style}</style>"),
-    )
+    """All of it, in the order of what a reader asks."""
+    parts: list[tuple[str, Sequence[object]]] = [
+        *quality.sections(report),
+        ("Errors", errors(report)),
+        ("Examples", _examples(report)),
+        ("Outputs", _outputs(report)),
+        ("Input", [tag("p", prose(line)) for line in sentences.coding(report)]),
+        ("Activity", layers.activity(report)),
+        ("Graph", layers.graph(report)),
+        ("Fit", [fit.section(report.fits)] if report.fits else [tag("p", "Not checked.")]),
+        ("Energy and time", _energy(report)),
+        ("Verification", _verification(report)),
+        ("Quantised network", _certificate(report)),
+        ("Fidelity", fidelity(report.fidelity)),
+        ("Ranges", ranges(report)),
+        ("Constants", _constants(report)),
+        ("Provenance", provenance(report)),
+        ("Reproduce", reproduction(report)),
+    ]
+    shown = [(title, children) for title, children in parts if children]
     main = tag(
         "main",
         _header(report),
         _key_figures(report),
-        *quality.sections(report),
-        *_outputs(report),
-        *_input(report),
-        _verification(report),
-        _certificate(report),
-        _layers(report),
-        _fit(report),
-        _energy(report),
-        _provenance(report),
+        _surprises(report),
+        *(section(title, *children) for title, children in shown),
+        id="content",
     )
-    return f"<!DOCTYPE html>\n{tag('html', head, tag('body', main), lang='en')}\n"
-
-
-def _section(title: str, *children: object) -> Html:
-    return tag("section", tag("h2", title), *children)
+    return shell(report.title, contents([title for title, _ in shown]), main)
 
 
 def _header(report: Report) -> Html:
     return tag(
         "header",
         tag("p", "spikec deployment report", class_="eyebrow"),
-        tag("h1", report.title),
+        tag("h1", prose(report.title)),
         tag("p", report.simulated, class_="simulated"),
         tag("p", prose(sentences.verdict(report)), class_="verdict"),
     )
@@ -74,6 +81,8 @@ def _key_figures(report: Report) -> Html:
         snn = report.accuracy.snn
         note = f"{interval(snn)} (95 %), {grouped(snn.total)} images"
         figures.append(_figure(f"Accuracy {at}", proportion(snn), note))
+        trained = sentences.ann_alone(report) or ("not known", "spikec export measures it, or give ann_logits")
+        figures.append(_figure("Trained network", *trained))
     for rating in report.other_quality:
         found, told = rating.quality, rating.quality.measure.written
         spread = "" if found.interval is None else f"{told(found.interval[0])} to {told(found.interval[1])} (95 %), "
@@ -99,6 +108,21 @@ def _key_figures(report: Report) -> Html:
     return tag("dl", *figures, class_="figures")
 
 
+def _surprises(report: Report) -> Html:
+    found = [tag("p", prose(line)) for line in report.surprises]
+    return tag("div", *found, class_="surprises", role="note") if found else Html("")
+
+
+def _examples(report: Report) -> list[Html]:
+    if not report.examples:
+        return []
+    lead = (
+        "Inputs as the network gets them, how its outputs form step by step, and what some neurons emit: "
+        "one row for each neuron, one column for each step."
+    )
+    return [tag("p", lead), cards(report.examples)]
+
+
 def _outputs(report: Report) -> list[Html]:
     """What a network without classes puts out."""
     if report.network.classes is not None:
@@ -109,99 +133,61 @@ def _outputs(report: Report) -> list[Html]:
         for row in report.outputs
     ]
     said = tag("p", "In the units of the trained network, over all images.")
-    return [_section("Outputs", said, table("Outputs", columns, rows, class_="narrow"))]
+    return [said, table("Outputs", columns, rows, class_="narrow")]
 
 
-def _input(report: Report) -> list[Html]:
-    lines = [tag("p", prose(line)) for line in sentences.coding(report)]
-    return [_section("Input", *lines)] if lines else []
-
-
-def _verification(report: Report) -> Html:
+def _verification(report: Report) -> list[Html]:
     result = report.verification
     if result is None:
-        return _section(
-            "Verification",
-            tag(
-                "p", "Not run. ", tag("code", "spikec verify"), " compares the golden model with a target bit for bit."
-            ),
-        )
+        how = tag("code", "spikec verify")
+        return [tag("p", "Not run. ", how, " compares the golden model with a target bit for bit.")]
     explained = (
         "Every emission of every layer, at every step, for every image compared, and the integer outputs."
         if result.identical
         else "The figures of this report are the golden model's; the target computes something else."
     )
-    return _section("Verification", tag("p", tag("strong", sentences.verification(result)), ". ", explained))
+    return [tag("p", tag("strong", sentences.verification(result)), ". ", explained)]
 
 
-def _certificate(report: Report) -> Html:
+def _certificate(report: Report) -> list[Html]:
     """Spiking network against the quantised network it came from."""
     result = report.certificate
     if result is None:
-        text = "The image enters a layer without a weight of its own, so the quantised network cannot be written down."
-        return _section("Quantised network", tag("p", text))
+        lacking = "The quantised network cannot be written down, so the spiking one is not compared with it."
+        return [tag("p", lacking)]
     explained = (
         f"Spike counts of {result.images} images against the levels that the quantised network with the same integers, "
         "and as many levels as the neurons can send, computes in one step: what rate coding costs, apart from the "
         "rounding of weights and, where training had another number of levels, of activations."
     )
-    columns = [Column("Layer", "name"), Column("Counts compared"), Column("Different"), Column("Largest difference")]
-    rows = [[x.layer, grouped(x.neurons), percent(x.differing / x.neurons), str(x.largest)] for x in result.layers]
-    parts: list[object] = [tag("p", tag("strong", str(result)), ". ", explained)]
+    parts = [tag("p", tag("strong", prose(sentences.finding(result))), " ", explained)]
     if not result.lossless:
+        columns = [
+            Column("Layer", "name"),
+            Column("Counts compared"),
+            Column("Different"),
+            Column("Largest difference"),
+        ]
+        rows = [[x.layer, grouped(x.neurons), percent(x.differing / x.neurons), str(x.largest)] for x in result.layers]
         parts.append(table("Spike counts against levels", columns, rows, class_="narrow"))
-    return _section("Quantised network", *parts)
+    return parts
 
 
-def _layers(report: Report) -> Html:
-    low, high = SPIKES_PER_SYNAPSE_BAND
-    net = report.network
-    facts = (
-        f"{grouped(net.neurons)} neurons, {grouped(net.weights)} weights "
-        f"from {span((net.weight_low, net.weight_high))}, "
-        f"{percent(1 - net.weights_nonzero / net.weights) if net.weights else 'none'} of them zero. "
-        f"Input {shape(net.input_shape)}; {net.schedule} schedule, T = {net.timesteps}"
-        f"{f', drain {net.drain}' if net.drain else ''}"
-        f"{f', {net.extra_steps} further steps per layer' if net.extra_steps else ''}."
-    )
-    band = (
-        f"Spikes per synapse and inference stand beside {low} to {high}: the break-even points at or below which a "
-        "spiking network needs less energy than its non-spiking counterpart, depending on the system (Dampfhoffer and "
-        "others, IEEE TETCI 7(3), 2023; read in the abstract). Synapses fed by the image count its non-zero pixels as "
-        "events at every step; targets that take it as a current do not pay for them."
-    )
-    return _section("Layers", tag("p", facts), layer_tables(report), tag("p", band, class_="note"))
-
-
-def _fit(report: Report) -> Html:
-    return _section("Fit", fit.section(report.fits) if report.fits else tag("p", "Not checked."))
-
-
-def _energy(report: Report) -> Html:
+def _energy(report: Report) -> list[Html]:
     if not report.energies:
-        return _section("Energy", tag("p", "Not estimated."))
+        return [tag("p", "Not estimated.")]
     intro = (
         "Estimated from exact counts and published constants, each sampled over its interval together with a bootstrap "
         f"over the {grouped(report.images)} images; nothing was measured on a chip. Two significant digits at most."
     )
-    parts = [tag("p", intro), bills(report.energies), tag("h3", "Constants"), constants(report.energies), validation()]
-    return _section("Energy and time", *parts)
+    caption = "Per inference: bars from p5 to p95, the line is the median. What is not priced makes it a lower bound."
+    drawn = energy_chart(report.energies)
+    shown = [figure(drawn, caption, "energy")] if drawn else []
+    return [tag("p", intro), *shown, bills(report.energies)]
 
 
-def _provenance(report: Report) -> Html:
-    made = report.provenance
-    facts: list[tuple[str, object]] = [
-        ("Date", made.date or "not recorded"),
-        ("Command", tag("code", made.command) if made.command else "not recorded"),
-        ("Seed", made.seed if made.seed is not None else "none used"),
-        ("Data", f"{report.data_name or 'unnamed'}, {grouped(report.images)} images"),
-        ("Data sha256", tag("code", made.data_sha256)),
-        ("Graph content sha256", tag("code", made.graph_sha256 or "unknown")),
-        ("Source sha256", tag("code", made.source_sha256 or "unknown")),
-        ("Producer", made.producer or "unknown"),
-        ("Executed by", made.target),
-        *((f"{name}", version) for name, version in made.versions.items()),
-        *((name, value) for name, value in made.info.items()),
-    ]
-    entries = [tag("div", tag("dt", name), tag("dd", value)) for name, value in facts]
-    return _section("Provenance", tag("dl", *entries, class_="facts"))
+def _constants(report: Report) -> list[Html]:
+    if not report.energies:
+        return []
+    lead = tag("p", "Every number behind the energies, with its interval, how it was checked, and its source.")
+    return [tag("details", tag("summary", "All constants"), join([lead, constants(report.energies)])), validation()]

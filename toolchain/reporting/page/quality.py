@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from spikec.reporting import sentences
 from spikec.reporting.numbers import UNKNOWN, grouped, interval, proportion
+from spikec.reporting.page.chart import figure
 from spikec.reporting.page.curve import Point, curve, numbers, shares
 from spikec.reporting.page.html import Column, Html, prose, table, tag
 
@@ -19,9 +20,11 @@ _NO_CURVE = "This schedule has no readout before its last step, so there is no c
 _MOST_ROWS = 8
 
 
-def sections(report: Report) -> list[Html]:
-    """Accuracy, where it is measured, and all other measures."""
-    found = [] if report.accuracy is None else [_section("Accuracy", *_accuracy(report, report.accuracy))]
+def sections(report: Report) -> list[tuple[str, Sequence[object]]]:
+    """Accuracy, where it is measured, and all other measures, each with its title."""
+    found: list[tuple[str, Sequence[object]]] = []
+    if report.accuracy is not None:
+        found.append(("Accuracy", _accuracy(report, report.accuracy)))
     others = report.other_quality
     if others:
         parts: list[object] = [_summary(report, others)]
@@ -29,12 +32,8 @@ def sections(report: Report) -> list[Html]:
             parts += _rating(rating, report.network.timesteps)
         if not any(rating.bands for rating in others):
             parts.append(tag("p", _NO_CURVE, class_="note"))
-        found.append(_section("Quality" if report.accuracy is None else "Other measures", *parts))
+        found.append(("Quality" if report.accuracy is None else "Other measures", parts))
     return found
-
-
-def _section(title: str, *children: object) -> Html:
-    return tag("section", tag("h2", title), *children)
 
 
 def _accuracy(report: Report, known: Accuracy) -> list[object]:
@@ -56,19 +55,29 @@ def _accuracy(report: Report, known: Accuracy) -> list[object]:
         )
         for p in report.curve
     ]
-    level, deployed = known.ann.value if known.ann is not None else known.ann_stated, report.network.timesteps
+    level, deployed = _level(report, known), report.network.timesteps
     scale = shares([p.low for p in points] + ([level] if level is not None else []))
     chart = curve("Accuracy against the number of steps", points, deployed, level, scale)
     caption = (
         "Accuracy when the readout of the same run is taken after T steps; the band is the 95 % Wilson interval. "
         f"The network was lowered for T = {deployed} (large dot)."
     )
-    return [*parts, _beside(chart, caption, _curve_table(report.curve, deployed))]
+    return [*parts, _beside(chart, caption, _curve_table(report.curve, deployed), "accuracy")]
 
 
-def _beside(chart: Html, caption: str, table: Html) -> Html:
-    figure = tag("figure", tag("div", chart, class_="scroll"), tag("figcaption", caption))
-    return tag("div", figure, table, class_="beside")
+def _level(report: Report, known: Accuracy) -> float | None:
+    """The trained network's accuracy, from the best source there is."""
+    if known.ann is not None:
+        return known.ann.value
+    if known.ann_stated is not None:
+        return known.ann_stated
+    if report.loss is not None:
+        return report.loss.network / report.loss.images
+    return None if report.at_export is None else report.at_export.accuracy.value
+
+
+def _beside(chart: Html, caption: str, table: Html, name: str) -> Html:
+    return tag("div", figure(chart, caption, name), table, class_="beside")
 
 
 def _curve_table(curve: tuple[CurvePoint, ...], deployed: int) -> Html:
@@ -151,7 +160,8 @@ def _rating(rating: Rating, deployed: int) -> list[object]:
         for p in points
         if p.timesteps in _shown([each.timesteps for each in points], deployed)
     ]
-    return [*parts, _beside(chart, caption, table(f"{rating.title} against T", columns, rows, class_="narrow"))]
+    values = table(f"{rating.title} against T", columns, rows, class_="narrow")
+    return [*parts, _beside(chart, caption, values, rating.name)]
 
 
 __all__ = ["sections"]

@@ -1,0 +1,66 @@
+"""Labels against predictions, class by class: of images, or of the pixels of masks."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from spikec.reporting.details import ClassRow, Confusion, Mistake, Predicted
+from spikec.reporting.proportion import Proportion
+
+#: Of a matrix that is written down and drawn.
+MOST_CLASSES = 100
+_MISTAKES = 12
+_POINTS = 400
+
+Ints = npt.NDArray[np.int64]
+
+
+def confusion(labels: Ints, predicted: Ints, classes: int, unit: str = "images") -> Confusion:
+    """``labels`` and ``predicted``: classes 0 to ``classes`` - 1, integers of one shape."""
+    pairs = labels.reshape(-1) * classes + predicted.reshape(-1)
+    matrix = np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
+    wrong = matrix.copy()
+    np.fill_diagonal(wrong, 0)
+    order = np.argsort(-wrong, axis=None, kind="stable")[:_MISTAKES]
+    mistakes = [Mistake(*divmod(int(at), classes), int(wrong.flat[at])) for at in order if wrong.flat[at]]
+    return Confusion(
+        unit=unit,
+        classes=classes,
+        matrix=tuple(tuple(map(int, row)) for row in matrix) if classes <= MOST_CLASSES else None,
+        rows=tuple(_row(matrix, label) for label in range(classes)),
+        mistakes=tuple(mistakes),
+    )
+
+
+def _row(matrix: Ints, label: int) -> ClassRow:
+    right, labelled, predicted = int(matrix[label, label]), int(matrix[label].sum()), int(matrix[:, label].sum())
+    either = labelled + predicted - right
+    return ClassRow(
+        label=label,
+        labelled=labelled,
+        predicted=predicted,
+        right=Proportion.of(right, labelled) if labelled else None,
+        iou=right / either if either else None,
+    )
+
+
+def of_pixels(outputs: npt.NDArray[np.float64], masks: Ints, ignore: int) -> Confusion:
+    """``outputs`` [N, classes, H, W], or [N, 1, H, W] whose pixels above 0 are of class 1; ``masks`` [N, H, W];
+    pixels of the mask with the label ``ignore`` are left out."""
+    counts = masks != ignore
+    return confusion(masks[counts], predicted_masks(outputs)[counts], max(outputs.shape[1], 2), "pixels")
+
+
+def predicted_masks(outputs: npt.NDArray[np.float64]) -> Ints:
+    """The class of each pixel, int64 [N, H, W]."""
+    found = outputs.argmax(axis=1) if outputs.shape[1] > 1 else outputs[:, 0] > 0
+    return found.astype(np.int64)
+
+
+def of_numbers(outputs: npt.NDArray[np.float64], targets: npt.NDArray[np.float64], head: str) -> Predicted:
+    """``outputs`` and ``targets``: [N, ...] with as many numbers."""
+    wanted, found = targets.reshape(-1).astype(np.float64), outputs.reshape(-1)
+    chosen = np.unique(np.linspace(0, len(wanted) - 1, min(_POINTS, len(wanted))).round().astype(np.int64))
+    points = tuple((float(wanted[i]), float(found[i])) for i in chosen)
+    return Predicted(head, len(wanted), len(points), points)

@@ -1,0 +1,40 @@
+"""The commands that lead to the numbers of a report."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+
+from spikec.evidence.crosscheck import Crosscheck
+from spikec.reporting.details import Reproduction
+
+
+def reproduction(
+    info: Mapping[str, str], command: str | None, version: str, verified: Crosscheck | None, data: str
+) -> tuple[Reproduction, ...]:
+    """``info``: the settings in the file; ``command``: what made the report; ``version``: of spikec."""
+    found = [Reproduction("the same version", f"pip install spikec=={version}", True)]
+    words = shlex.split(command, comments=False) if command and _splits(command) else []
+    file = next((word for word in words if word.endswith(".nir")), None)
+    if "method" in info and (file is not None or command is None):
+        made = ["spikec", "export", "MODEL", "--weights", "WEIGHTS", "--method", info["method"]]
+        for key in ("schedule", "timesteps"):
+            made += [f"--{key}", info[key]] if key in info else []
+        made += ["-o", file or "net.nir"]
+        purpose = "the deployment, from your network and its weights; the other options are those of its settings above"
+        found.append(Reproduction(purpose, shlex.join(made), False))
+    if command:
+        found.append(Reproduction("this report", command, True))
+    if file is not None and verified is not None:
+        check = ["spikec", "verify", file, "--target", verified.target]
+        check += [*(["--data", data] if data else []), "--limit", str(verified.images)]
+        found.append(Reproduction("the comparison with the target", shlex.join(check), True))
+    return tuple(found)
+
+
+def _splits(command: str) -> bool:
+    try:
+        shlex.split(command)
+    except ValueError:
+        return False
+    return True

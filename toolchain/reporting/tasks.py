@@ -1,0 +1,49 @@
+"""What a task shows of its errors: a confusion of classes, or numbers to predict against those predicted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypedDict
+
+import numpy as np
+import numpy.typing as npt
+
+from spikec.evidence.measures.choosing import Wanted
+from spikec.evidence.measures.overlap import MeanIoU
+from spikec.evidence.quality import outputs_of
+from spikec.ir.graph import IntegerGraph
+from spikec.reporting.confusion import confusion, of_numbers, of_pixels
+from spikec.reporting.details import Confusion, Predicted
+from spikec.simulation.trace import Trace
+
+
+class Shown(TypedDict):
+    """Fields of a report."""
+
+    confusion: Confusion | None
+    predicted: tuple[Predicted, ...]
+
+
+def tasks(graph: IntegerGraph, wanted: Sequence[Wanted], trace: Trace, targets: npt.NDArray[Any]) -> Shown:
+    """Of each output that is measured, once. A network that classifies has one output."""
+    found: Shown = {"confusion": None, "predicted": ()}
+    if not wanted:
+        return found
+    outputs, seen = outputs_of(graph, trace), set()
+    for one in wanted:
+        head = one.head or next(iter(outputs))
+        if head in seen:
+            continue
+        values, own = one.of(outputs), one.target(targets)
+        if one.measure.name.startswith("top-"):
+            if found["confusion"] is None:
+                found["confusion"] = confusion(np.asarray(own, np.int64), values.argmax(axis=1), values.shape[1])
+            seen.add(head)
+        elif isinstance(one.measure, MeanIoU):
+            if found["confusion"] is None:
+                found["confusion"] = of_pixels(values, np.asarray(own, np.int64), one.measure.ignore)
+            seen.add(head)
+        elif own.dtype.kind == "f" and own.size == values.size:
+            found["predicted"] += (of_numbers(values, own, head),)
+            seen.add(head)
+    return found
