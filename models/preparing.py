@@ -24,6 +24,7 @@ from spikec.training import (
     replace_relu,
     without_quantisation,
 )
+from spikec.words import option
 
 #: Training images that set the thresholds when fine-tuning a ReLU network.
 _THRESHOLD_IMAGES = 256
@@ -106,7 +107,9 @@ def trained(spec: str, weights: Path | None, data: Dataset, entry: str | None = 
     _check_entry(entry, weights)
     if spec in REGISTRY and weights is None:
         if spec not in index():
-            raise DataError(f"{spec} comes without weights: train it with spikec train, then give them with --weights")
+            raise DataError(
+                f"{spec} comes without weights: train it with spikec train, then give them with {option('weights')}"
+            )
         return pretrained(spec)
     clipped = weights is not None and holds_thresholds(weights)
     model = resolve(
@@ -126,8 +129,8 @@ def trained(spec: str, weights: Path | None, data: Dataset, entry: str | None = 
 def _check_entry(entry: str | None, weights: Path | None) -> None:
     if entry is not None and weights is None:
         raise ConversionError(
-            f"--weights-entry {entry} chooses among the sets of weights in a file: give the file with --weights, or "
-            "leave it out"
+            f"{option('entry', entry, flag='--weights-entry')} chooses among the sets of weights in a file: give the "
+            f"file with {option('weights')}, or leave it out"
         )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from spikec.errors import ToolchainError
+from spikec.targets import told_apart
 from spikec.targets.registry import Registry
 
 if TYPE_CHECKING:
@@ -59,5 +60,5 @@ def get_target(name: str) -> Target:
     """The target registered under ``name``. Raises ``ToolchainError`` for an unknown one."""
     found = TARGETS.get(name)
     if found is None:
-        raise ToolchainError(f"no target is called {name!r}; known targets: {', '.join(target_names()) or 'none'}")
+        raise ToolchainError(told_apart.wrong(name, "executor"))
     return found

@@ -15,6 +15,7 @@ from spikec.analysis.placement import Placement as Placed
 from spikec.analysis.violations import Violation
 from spikec.errors import DoesNotFit, ToolchainError
 from spikec.ir.operations.boxes import Box
+from spikec.targets import told_apart
 from spikec.targets.registry import Registry
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ def get_chip(name: str) -> Chip:
     """The chip called ``name``. Raises ``ToolchainError`` for an unknown one."""
     found = CHIPS.get(name)
     if found is None:
-        raise ToolchainError(f"no limits of a chip called {name!r} are known; choose {' or '.join(chip_names())}")
+        raise ToolchainError(told_apart.wrong(name, "chip"))
     return found
 
 

@@ -8,10 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.metadata import entry_points
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 Maker = TypeVar("Maker", bound="Callable[[], object]")
+
+
+#: What was registered, by group and name.
+_MADE: dict[str, dict[str, Callable[[], Any]]] = {}
+
+
+def names_in(group: str) -> list[str]:
+    """All names of a group, sorted."""
+    return sorted({*_MADE.get(group, {}), *(entry.name for entry in entry_points(group=group))})
 
 
 class Registry(Generic[T]):
@@ -19,7 +28,7 @@ class Registry(Generic[T]):
 
     def __init__(self, group: str) -> None:
         self.group = group
-        self._made: dict[str, Callable[[], T]] = {}
+        self._made: dict[str, Callable[[], T]] = _MADE.setdefault(group, {})
 
     def register(self, name: str) -> Callable[[Maker], Maker]:
         """Decorator: registers a class under ``name``; :meth:`get` calls it without arguments."""
@@ -36,7 +45,7 @@ class Registry(Generic[T]):
 
     def names(self) -> list[str]:
         """All names, sorted."""
-        return sorted({*self._made, *(entry.name for entry in entry_points(group=self.group))})
+        return names_in(self.group)
 
     def get(self, name: str) -> T | None:
         """A new instance of what is called ``name``; None if there is no such name."""

@@ -3,9 +3,33 @@ kind of warning that callers may want to tell from others."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 
 class ToolchainError(Exception):
-    """Base of all errors this package raises on purpose. ``str(error)`` is fit to be shown to a user."""
+    """Base of all errors this package raises on purpose. ``str(error)`` is fit to be shown to a user.
+
+    ``head``, ``items`` and ``tail``: the parts of an error that lists several things (:meth:`listing`), for whoever
+    shows them one a line."""
+
+    head: str = ""
+    items: tuple[str, ...] = ()
+    tail: str = ""
+
+    @classmethod
+    def listing(cls, head: str, items: Sequence[str], tail: str = "", most: int | None = None) -> Self:
+        """The error ``head: item; item. tail``, with the first ``most`` items and how many more there are."""
+        left = 0 if most is None else len(items) - most
+        more = f" (and {left} more)" if left > 0 else ""
+        end = f"; {tail}" if tail else ""
+        error = cls(f"{head}{': ' if head else ''}{'; '.join(items[:most])}{more}{end}")
+        error.head, error.items = head, (*items[:most], *([more.strip()] if more else []))
+        error.tail = tail
+        return error
 
 
 class UnsupportedOperation(ToolchainError):

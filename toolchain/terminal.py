@@ -7,7 +7,7 @@ in them. The command line passes all its output through :class:`Shown`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, TextIO
 
 #: Control characters but line feed and tab; marks that change the direction of text; separators of lines that terminals
@@ -34,12 +34,16 @@ def _escape(found: re.Match[str]) -> str:
 
 
 class Shown:
-    """A text stream that writes :func:`shown` text to another one, ``raw``, and is that stream in all else."""
+    """A text stream that writes :func:`shown` text to another one, ``raw``, and is that stream in all else.
 
-    def __init__(self, raw: TextIO) -> None:
-        self.raw = raw
+    ``before`` is called before each write: it takes away what stands on the line for the moment."""
+
+    def __init__(self, raw: TextIO, before: Callable[[], None] | None = None) -> None:
+        self.raw, self.before = raw, before
 
     def write(self, text: str) -> int:
+        if self.before is not None:
+            self.before()
         self.raw.write(shown(text))
         return len(text)
 

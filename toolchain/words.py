@@ -1,9 +1,46 @@
-"""Words in messages: the name that somebody probably meant; names that come from a file."""
+"""Words in messages: the name that somebody probably meant; names that come from a file; advice in the tongue that the
+reader types, which is Python or the command line."""
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal
+
+Tongue = Literal["python", "command line"]
+#: How this process is spoken to. A global, since threads of one process have one reader.
+_tongue: Tongue = "python"
+
+
+@contextlib.contextmanager
+def speaking(tongue: Tongue) -> Iterator[None]:
+    """Inside, :func:`either` and :func:`option` speak ``tongue``."""
+    global _tongue
+    before, _tongue = _tongue, tongue
+    try:
+        yield
+    finally:
+        _tongue = before
+
+
+def either(python: str, command: str) -> str:
+    """What to write in Python, or on the command line, whichever the reader uses."""
+    return python if _tongue == "python" else command
+
+
+def option(name: str, value: object = None, *, flag: str = "") -> str:
+    """An argument: ``format='loihi1'`` in Python, ``--format loihi1`` on the command line; without ``value`` the name
+    alone. ``flag``: where the option is not called like the argument, such as ``--max-pool``."""
+    flag = flag or f"--{name.replace('_', '-')}"
+    if _tongue == "python":
+        return name if value is None else f"{name}={value!r}"
+    return flag if value is None or value is True else f"{flag} {value}"
+
+
+def average_pools() -> str:
+    """Average pools in place of max pools."""
+    return either("tc.replace_max_pool", "--max-pool average")
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
@@ -19,9 +56,9 @@ def did_you_mean(name: str, known: Iterable[str], otherwise: str = "known: {}") 
     return f"did you mean {close!r}?" if close else otherwise.format(", ".join(names))
 
 
-def unknown(name: str, known: Iterable[str]) -> str:
-    """``unknown 'qfcs', did you mean 'qcfs'?``, or all known names where none is near."""
-    return f"unknown {name!r}, {did_you_mean(name, known)}"
+def unknown(name: str, known: Iterable[str], what: str = "") -> str:
+    """``unknown 'qfcs', did you mean 'qcfs'?``, or all known names where none is near; ``what`` it would be."""
+    return f"unknown {what}{' ' * bool(what)}{name!r}, {did_you_mean(name, known)}"
 
 
 def shown(name: object) -> str:
@@ -35,6 +72,21 @@ def shown(name: object) -> str:
 def printable(text: str) -> str:
     """Lines without control characters: what a file or the HDF5 library says must not command a terminal."""
     return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+
+
+#: A column that would be wider than this is not aligned.
+_WIDEST = 48
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines ``place: what: hint``, in which equal columns begin at the same place; the last may be of any length."""
+    widths = [max((len(row[i]) for row in rows if i < len(row) - 1), default=0) for i in range(max(map(len, rows)))]
+    return [
+        "".join(
+            cell if i == len(row) - 1 else f"{cell + ':':<{min(widths[i], _WIDEST) + 1}} " for i, cell in enumerate(row)
+        )
+        for row in rows
+    ]
 
 
 def listed(names: list[str], most: int = 5) -> str:

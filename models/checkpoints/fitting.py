@@ -13,6 +13,7 @@ from torch.nn.parameter import is_lazy
 from spikec.errors import DataError
 from spikec.models.checkpoints.names import bare, common_lead, hints, is_counter, no_part, observed, prefixes, some
 from spikec.models.checkpoints.reading import Checkpoint
+from spikec.words import option
 
 #: Prefixes of one dictionary that are looked at closely: those with the most names in common.
 _MOST = 16
@@ -46,13 +47,13 @@ def fit(module: nn.Module, checkpoint: Checkpoint, entry: str | None = None) -> 
     if fitting:
         raise DataError(
             f"{checkpoint.path} holds {len(fitting)} sets of weights that fit and differ: "
-            f"{', '.join(each.name for each in fitting)}; choose one with --weights-entry, or entry= in Python"
+            f"{', '.join(each.name for each in fitting)}; choose one with {option('entry', flag='--weights-entry')}"
         )
     if entry is not None and not chosen:
         raise DataError(f"{checkpoint.path} has no entry {entry!r}; {_entries([each.name for each in tried])}")
     nearest = min(exact or chosen, key=lambda each: each.wrong)
     where = "" if nearest.name == TOP else f" ({nearest.name})"
-    raise DataError(f"{checkpoint.path}{where} does not fit the network: {'; '.join(nearest.problems)}")
+    raise DataError.listing(f"{checkpoint.path}{where} does not fit the network", nearest.problems)
 
 
 def holds(checkpoint: Checkpoint, last: str) -> bool:
@@ -68,7 +69,8 @@ def _entries(names: Sequence[str]) -> str:
     """Which entries there are to choose from, in words."""
     inside = [name for name in dict.fromkeys(names) if name != TOP]
     if not inside:
-        return "it holds one set of weights, which has no name: leave --weights-entry, or entry= in Python, out"
+        left_out = option("entry", flag="--weights-entry")
+        return f"it holds one set of weights, which has no name: leave {left_out} out"
     return f"it has {', '.join(inside)}" + (f", and {TOP!r}, the weights beside these" if TOP in names else "")
 
 

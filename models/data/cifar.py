@@ -15,6 +15,7 @@ from spikec.guarded.files import reason
 from spikec.guarded.pickles import Refused, read_pickle
 from spikec.models.data.dataset import Dataset
 from spikec.models.data.pickled_arrays import numpy_names
+from spikec.words import option
 
 _PIXELS = 3 * 32 * 32
 _CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -35,7 +36,10 @@ _MOST = 2**28
 def load_cifar(name: str, root: Path | None, split: str) -> Dataset:
     """50,000 training or 10,000 test images, uint8 [N, 3, 32, 32], from ``root`` or a standard folder in it."""
     if root is None:
-        raise DataError(f"{name} is not bundled: give --data-root, the folder that contains {_FOLDERS[name][0]}")
+        raise DataError(
+            f"{name} is not bundled: give {option('root', flag='--data-root')}, the folder that contains "
+            f"{_FOLDERS[name][0]}"
+        )
     files = _files(name, root, split)
     parts = [_read(name, path) for path in files]
     pixels = np.concatenate([images for images, _ in parts]).reshape(-1, 3, 32, 32)
@@ -52,7 +56,8 @@ def _files(name: str, root: Path, split: str) -> list[Path]:
             if all(f.is_file() for f in files):
                 return files
     raise DataError(
-        f"{name}: no {batches[0]} in {root}; download the archive, unpack it and give the folder as --data-root"
+        f"{name}: no {batches[0]} in {root}; download the archive, unpack it and give the folder as "
+        f"{option('root', flag='--data-root')}"
     )
 
 

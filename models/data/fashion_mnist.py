@@ -15,6 +15,7 @@ import numpy.typing as npt
 from spikec.errors import DataError
 from spikec.guarded import read_bytes, reading
 from spikec.models.data.dataset import Dataset
+from spikec.words import option
 
 SYSTEM_ROOT = Path("/usr/share/datasets/fashion-mnist")
 CLASSES = (
@@ -72,5 +73,6 @@ def _find(folder: Path, name: str) -> Path:
             if candidate.is_file():
                 return candidate
     raise DataError(
-        f"fashion-mnist: no {name}.gz in {folder}; install the Debian package dataset-fashion-mnist or give --data-root"
+        f"fashion-mnist: no {name}.gz in {folder}; install the Debian package dataset-fashion-mnist or "
+        f"give {option('root', flag='--data-root')}"
     )

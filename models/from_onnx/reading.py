@@ -98,7 +98,7 @@ class _Builder:
             else:
                 self._compute(proto, evaluate)
         if self.refused:
-            raise UnsupportedOperation(self._obstacles())
+            raise self._obstacles()
         outputs = [self.same_as.get(value.name, value.name) for value in graph.output]
         still = [name for name in outputs if name not in self.examples]
         if still:
@@ -224,11 +224,11 @@ class _Builder:
     def _of_sizes(proto: Any) -> bool:
         return proto.op_type in (*_OF_SIZE, "ConstantOfShape", "Range", "Where", "Equal")
 
-    def _obstacles(self) -> str:
+    def _obstacles(self) -> UnsupportedOperation:
         from spikec.models.checkpoints.names import some
 
         lines = [f"{reason} (at {some(names, 5)})" for reason, names in self.refused.items()]
-        return f"{self.model.path}: " + "; ".join(lines)
+        return UnsupportedOperation.listing(str(self.model.path), lines)
 
 
 #: The name of images with channels last; no value of a file has a space in front.

@@ -7,6 +7,7 @@ import re
 from spikec.analysis.early_exit import confidence_of
 from spikec.errors import DataError, ToolchainError
 from spikec.ir import IntegerGraph
+from spikec.words import option
 
 #: Words that cannot name anything in C99 or in C++, where the header may be included, and ``main``.
 _WORDS = """
@@ -48,5 +49,5 @@ def lead_of(graph: IntegerGraph, early_exit: str | float | None) -> float | None
     if early_exit is None:
         return None
     if graph.sequences:
-        raise DataError("early_exit needs an image that stays the same; leave it out for sequences")
+        raise DataError(f"{option('early_exit')} needs an image that stays the same; leave it out for sequences")
     return confidence_of(early_exit) or 0.0

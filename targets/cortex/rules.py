@@ -10,12 +10,17 @@ from spikec.ir.graph import IntegerGraph
 from spikec.targets.chips import Placement
 from spikec.targets.cortex.limits import Limits
 from spikec.targets.cortex.needs import Needs, least_flash, needs_of
+from spikec.words import option
 
-_SMALLER = {
-    "flash": "use fewer channels, or weights of 4 or 2 bits (--bits), which are stored packed",
-    "ram": "use the layerwise schedule, in which layers take turns in the same memory, fewer neurons, or weights of "
-    "fewer bits, whose sums need narrower types",
-}
+
+def _smaller(memory: str) -> str:
+    """What makes a network need less of a memory."""
+    if memory == "flash":
+        return f"use fewer channels, or weights of 4 or 2 bits ({option('bits', 4)}), which are stored packed"
+    return (
+        f"use the layerwise schedule ({option('schedule', 'layerwise')}), in which layers take turns in the same "
+        "memory, fewer neurons, or weights of fewer bits, whose sums need narrower types"
+    )
 
 
 def check(net: IntegerGraph, limits: Limits, form: NumberFormat, placement: Placement | None = None) -> list[Violation]:
@@ -28,7 +33,7 @@ def _memory(net: IntegerGraph, limits: Limits, placement: Placement | None) -> l
     """What the C code takes of flash and RAM."""
     least = least_flash(net)
     if least > limits["flash"]:
-        hint = f"these are the weights alone, packed; {_SMALLER['flash']}"
+        hint = f"these are the weights alone, packed; {_smaller('flash')}"
         return [Violation("flash in bytes", "", f"at least {least}", limits["flash"], "error", hint)]
     if placement is not None:
         usage = placement.cores[0].usage
@@ -47,9 +52,9 @@ def _room(key: str, used: int, limits: Limits, others: str) -> list[Violation]:
     limit, kept = limits[key], limits[f"{key}_kept"]
     rule = f"{'flash' if key == 'flash' else 'RAM'} in bytes"
     if used > limit:
-        return [Violation(rule, "", used, limit, "error", _SMALLER[key])]
+        return [Violation(rule, "", used, limit, "error", _smaller(key))]
     if used > limit - kept:
-        hint = f"this leaves less than {kept} bytes for {others}, which may be too little; {_SMALLER[key]}"
+        hint = f"this leaves less than {kept} bytes for {others}, which may be too little; {_smaller(key)}"
         return [Violation(rule, "", used, limit, "warning", hint)]
     return []
 

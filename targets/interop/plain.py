@@ -18,6 +18,7 @@ from spikec.ir.metadata import OUTPUT
 from spikec.ir.profile.build import build
 from spikec.ir.profile.portable import passing
 from spikec.targets.interop.adapter import NODES
+from spikec.words import average_pools
 
 #: Below this, float32 holds every multiple of 1/2. Needed, since membranes start 1/2 above an integer.
 _HALVES = 2**23
@@ -83,7 +84,7 @@ def plain(graph: ig.IntegerGraph) -> PlainNetwork:
         )
     for node in graph:
         if isinstance(node, ig.MaxPool):
-            raise DoesNotFit(f"{node.name}: simulators that read NIR have no max pool; use --max-pool average")
+            raise DoesNotFit(f"{node.name}: simulators that read NIR have no max pool; use {average_pools()}")
         if isinstance(node, ig.Unflatten):
             raise DoesNotFit(f"{node.name}: simulators that read NIR make no image of the outputs of an Affine")
     built = build(graph)

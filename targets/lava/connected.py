@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from spikec.errors import DoesNotFit
+from spikec.words import option
 
 
 def check_connected(nodes: Iterable[str], connections: Iterable[tuple[str, str]]) -> None:
@@ -19,5 +20,5 @@ def check_connected(nodes: Iterable[str], connections: Iterable[tuple[str, str]]
         shown = " and ".join(next(name for name in group if name in part) for part in parts)
         raise DoesNotFit(
             f"the network has parts that share nothing but the image ({shown}), and Lava runs connected processes: "
-            "let it send the image (input='graded'; --input graded)"
+            f"let it send the image ({option('input', 'graded')})"
         )

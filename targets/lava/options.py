@@ -64,7 +64,9 @@ class LavaOptions:
         if self.precision not in ("fixed_pt", "floating_pt"):
             raise ToolchainError(f"precision is {self.precision!r}; give 'fixed_pt' or 'floating_pt'")
         if self.neuron == "atrlif" and self.precision == "floating_pt":
-            raise ToolchainError("neuron='atrlif' is a check of the integers: it needs precision='fixed_pt'")
+            raise ToolchainError(
+                f"{option('neuron', 'atrlif')} is a check of the integers: it needs {option('precision', 'fixed_pt')}"
+            )
         for name in ("workers", "chunk", "stall_seconds"):
             value = getattr(self, name)
             if value is not None and value <= 0:

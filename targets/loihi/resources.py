@@ -13,6 +13,7 @@ from spikec.targets.loihi.bounds import cores_reached
 from spikec.targets.loihi.facts import Facts, recalled, severity
 from spikec.targets.loihi.needs import AXONS_IN, SYNAPSES
 from spikec.targets.loihi.placement import cores_needed
+from spikec.words import either
 
 _MOST_CHIPS = 4  # beyond, what narrower weights save is not computed
 
@@ -29,7 +30,8 @@ def threshold_configurations(facts: Facts) -> Iterator[Violation]:
             boxes = [part.box for core in facts.placement.cores for part in core.slices if part.layer == layer.name]
             values = max(len(np.unique(layer.theta[tuple(slice(*axis) for axis in box)])) for box in boxes)
         if values > limit.value:
-            hint = 'per-layer thresholds: lower with tc.Int8(per="layer")' + recalled(limit)
+            per_layer = either("lower with tc.Int8(per='layer')", "export with --per layer")
+            hint = f"per-layer thresholds: {per_layer}{recalled(limit)}"
             yield Violation("thresholds per core", layer.name, values, limit.value, severity(limit), hint)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from spikec.analysis.formats import round_bias
+from spikec.analysis.formats import NumberFormat, round_bias
 from spikec.analysis.ranges import Bound, bounds
 from spikec.analysis.violations import Violation
 from spikec.analysis.widths import signed_bits
@@ -37,6 +37,7 @@ from spikec.targets.loihi.resources import (
     synaptic_memory,
     threshold_configurations,
 )
+from spikec.words import average_pools, either, option
 
 if TYPE_CHECKING:
     import nir
@@ -64,12 +65,14 @@ def neuron_kind(facts: Facts) -> Iterator[Violation]:
     carried = [name for name, kind in kinds().items() if facts.limits.carries(kind.widest())]
     for layer in facts.net.populations:
         if fires(layer) and not facts.limits.carries(layer.neuron):  # a max pool sends what those before it send
-            hint = "use a method with binary spikes (QCFS, OffsetSpikes), or a chip with graded spikes (loihi2)"
+            binary = either("tc.QCFS, tc.OffsetSpikes", "--method qcfs or offset-spikes")
+            hint = f"use a method with binary spikes ({binary}), or a chip with graded spikes (loihi2)"
             actual = layer.neuron.name
             if actual in carried:  # with other fields than these
                 low, high = layer.neuron.emission
                 actual = f"{actual} that emits {low} to {high} in a step"
-                hint = "one spike per step (spikes=1), or a chip with graded spikes (loihi2)"
+                one = either("spikes=1", "--option spikes=1")
+                hint = f"one spike per step ({one}), or a chip with graded spikes (loihi2)"
             yield Violation("neuron kind", layer.name, actual, ", ".join(carried), "error", hint)
 
 
@@ -100,7 +103,8 @@ def max_pools(facts: Facts) -> Iterator[Violation]:
         if not isinstance(window, MaxPool) or memoryless(facts.net, layer):
             continue
         kept = window.most_in_a_window
-        other = "with schedule='layerwise' and one spike per step it is the OR of spikes; or --max-pool average"
+        layerwise = option("schedule", "layerwise")
+        other = f"with {layerwise} and one spike per step it is the OR of spikes; or use {average_pools()}"
         if facts.limits.programmable:
             hint = f"it takes a neuron program that keeps a sum for each of its {kept} sources (not verified); {other}"
             yield Violation("max pool", layer.name, f"{kept} sums per neuron", "1 sum", "warning", hint)
@@ -111,12 +115,13 @@ def max_pools(facts: Facts) -> Iterator[Violation]:
 def weights(facts: Facts) -> Iterator[Violation]:
     """Weight mantissas and their exponent."""
     form = facts.limits.form
+    narrower = either("lower with tc.Int8", f"export with --bits {form.weight_bits}")
     for node in facts.net.synapses:
         bits = signed_bits(int(node.mantissas.min(initial=0)), int(node.mantissas.max(initial=0)))
         if bits > form.weight_bits:
-            yield Violation("weight bits", node.name, bits, form.weight_bits, "error", "lower with tc.Int8")
+            yield Violation("weight bits", node.name, bits, form.weight_bits, "error", narrower)
         if node.weight_exp > form.weight_exponent_max:
-            hint = f"lower with format={form.name!r}"
+            hint = _format(form)
             yield Violation("weight exponent", node.name, node.weight_exp, form.weight_exponent_max, "error", hint)
 
 
@@ -126,7 +131,7 @@ def bias(facts: Facts) -> Iterator[Violation]:
     limit = form.bias_max << form.bias_exponent_max
     for node in facts.net.synapses:
         largest = magnitude(node.bias)
-        hint = f"lower with format={form.name!r}, which keeps to the chip's numbers or lists what does not fit"
+        hint = f"{_format(form)}, which keeps to the chip's numbers or lists what does not fit"
         if largest > limit:
             yield Violation("bias", node.name, largest, limit, "error", hint)
         elif (round_bias(node.bias, form) != node.bias).any():
@@ -140,7 +145,7 @@ def threshold(facts: Facts) -> Iterator[Violation]:
         steps = facts.net.timesteps
         highest = int(layer.theta.max()) * max(layer.neuron.place_value(step, steps) for step in range(steps))
         if highest > form.threshold_max:
-            hint = f"lower with format={form.name!r}, which keeps to the chip's numbers or lists what does not fit"
+            hint = f"{_format(form)}, which keeps to the chip's numbers or lists what does not fit"
             yield Violation("threshold", layer.name, highest, form.threshold_max, "error", hint)
 
 
@@ -176,6 +181,11 @@ def delay(facts: Facts) -> Iterator[Violation]:
         if waits > limit.value:
             hint = "fewer steps, a shorter branch, or the pipelined schedule"
             yield Violation("delay", layer.name, waits, limit.value, severity(limit), hint)
+
+
+def _format(form: NumberFormat) -> str:
+    """How to keep to the numbers of the chip."""
+    return f"{either('lower', 'export')} with {option('format', form.name)}"
 
 
 def _magnitude(bound: Bound) -> int:

@@ -17,6 +17,7 @@ import numpy as np
 import spikec.ir as ig
 from spikec.errors import DoesNotFit, MissingImplementation
 from spikec.implementations import Implementations
+from spikec.words import average_pools, option
 
 #: Lava's Conv keeps kernel size, stride, padding, dilation and groups in int8.
 _INT8 = 127
@@ -36,7 +37,7 @@ class LayerRules:
 
 def no_layer(name: str) -> DoesNotFit:
     """The error for an operation that lava-dl does not know."""
-    instead = "; use --max-pool average" if name == ig.MaxPool.__name__ else ""
+    instead = f"; use {average_pools()}" if name == ig.MaxPool.__name__ else ""
     return DoesNotFit(f"netx has no layer for {name}{instead}")
 
 
@@ -89,8 +90,8 @@ def as_chain(graph: ig.IntegerGraph) -> ig.IntegerGraph:
 def refuse(reasons: list[str]) -> None:
     """Raise ``DoesNotFit`` with all reasons, if there are any."""
     if reasons:
-        count = f"{len(reasons)} reasons: " if len(reasons) > 1 else ""
-        raise DoesNotFit(f"netx cannot hold this graph, {count}" + "; ".join(reasons))
+        count = f", {len(reasons)} reasons" if len(reasons) > 1 else ""
+        raise DoesNotFit.listing(f"netx cannot hold this graph{count}", reasons)
 
 
 def folded_pools(graph: ig.IntegerGraph) -> list[str]:
@@ -220,7 +221,9 @@ def _convolution_limits(node: ig.Convolution) -> list[str]:
 def _wide_weights(node: ig.Synapse, lowest: int, highest: int) -> list[str]:
     if lowest >= -128 and highest <= _INT8:
         return []
-    exponent = f" (8 bits times 2**{node.weight_exp}; export with --format netx)" if node.weight_exp else ""
+    exponent = (
+        f" (8 bits times 2**{node.weight_exp}; export with {option('format', 'netx')})" if node.weight_exp else ""
+    )
     return [f"{node.name} has weights {lowest}..{highest}, netx takes 8 bits{exponent}"]
 
 

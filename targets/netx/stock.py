@@ -40,6 +40,7 @@ from spikec.targets.netx.chain import as_chain, refuse
 from spikec.targets.netx.file import INTEGRATOR, STOCK, Group, fill_neuron, write_layers
 from spikec.targets.netx.program import WORKER, require_lava_dl, run_netx
 from spikec.targets.netx.reading import sound_tree
+from spikec.words import option
 
 if TYPE_CHECKING:
     import nir
@@ -187,7 +188,9 @@ def _bias_limits(name: str, bias: Int64) -> list[str]:
     """``bias``: of membranes, in 64ths of a unit."""
     if (bias % UNIT).any():
         part = int(bias[bias % UNIT != 0].flat[0])
-        return [f"{name} has a bias of {part}, netx has multiples of {UNIT} alone: export with --format netx"]
+        return [
+            f"{name} has a bias of {part}, netx has multiples of {UNIT} alone: export with {option('format', 'netx')}"
+        ]
     largest = magnitude(bias) // UNIT
     return [f"{name} has a bias of {largest} units, netx holds {BIAS_MANTISSA}"] if largest > BIAS_MANTISSA else []
 

@@ -49,9 +49,29 @@ def test_map_lists_and_draws_every_core(spikec, net, tmp_path):
     assert drawing.read_text().count("<title>") == len(result.json["cores"])
     shown = spikec("map", net).out
     assert shown.startswith("1 core on 1 chip of loihi2; lower bound 1\n")
-    assert "compartments (202, 8192)" in shown
+    assert "compartments (202, 8192)" not in shown
+    assert "compartments (202, 8192)" in spikec("map", net, "--cores").out
+    assert spikec("map", net, "--svg", drawing).out.endswith(f"written: {drawing}\n")
     apart = spikec("map", net, "--unshared", "--json").json["cores"][0]["usage"]["synapse bits"]
     assert apart[0] >= spikec("map", net, "--json").json["cores"][0]["usage"]["synapse bits"][0]
+
+
+def test_a_line_for_each_layer(spikec, net):
+    lines = spikec("map", net).out.splitlines()
+    rows = [line.split()[:3] for line in lines[1:4]]
+    assert rows == [["layer", "cores", "neurons"], ["fire", "1", "192"], ["readout", "1", "10"]]
+
+
+def test_violations_stand_one_a_line_in_columns(spikec, wide):
+    lines = spikec("check", wide, "--target", "loihi1").out.splitlines()
+    end = lines.index("what to do:")
+    assert {line.split()[0] for line in lines[:end]} == {"error", "warning"}
+    assert len({line.index("limit ") for line in lines[:end]}) == 1
+    assert any(line.split()[:5] == ["error", "fire", "threshold", "200,000", "limit"] for line in lines[:end])
+    told = [line for line in lines[end:] if "threshold " in line]
+    assert len(told) == 1
+    assert "export with --format loihi1" in told[0]
+    assert lines[-1] == "does not fit loihi1"
 
 
 def test_map_warns_of_a_network_that_does_not_fit_for_other_reasons(spikec, net, wide):

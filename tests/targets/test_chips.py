@@ -53,7 +53,7 @@ def test_chips_name_their_numbers_and_their_energy_profile():
 
 
 def test_an_unknown_chip_and_a_profile_of_no_chip(network):
-    with pytest.raises(ToolchainError, match="'loihi3' are known; choose cortex-m4 or loihi1 or loihi2"):
+    with pytest.raises(ToolchainError, match="unknown chip 'loihi3', did you mean 'loihi2'"):
         get_chip("loihi3")
     assert placed(network(), "cmos45") is None
     assert placed(network(), "loihi1").target == "loihi1"

@@ -358,7 +358,7 @@ def test_grouped_convolutions_and_identities_keep_discrete_axons(network):
 
 
 def test_unknown_chips_are_user_errors(network):
-    with pytest.raises(ToolchainError, match="loihi1 or loihi2"):
+    with pytest.raises(ToolchainError, match="unknown chip"):
         place(network(), "loihi3")
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import count
-
 import pytest
 
 from spikec.training.progress import EpochRecord, Progress
@@ -16,14 +14,19 @@ def record(epoch: int, raised: int = 0) -> EpochRecord:
 def test_a_line_per_epoch_with_the_time_left(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    clock = count(0, 30)
+    now = 0.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
     progress = Progress(3)
-    monkeypatch.setattr("time.monotonic", lambda: next(clock))
-    progress.batch(0, 1, 4, 2.0)  # at 0 s; in a log, batches are not shown
-    progress.epoch(record(0), best=True)  # at 30 s: 2 epochs are left, 3/4 of one took 30 s
-    progress.epoch(record(1, raised=7), best=False)  # at 60 s
+    for seconds, done in ((1.0, 1), (5.0, 2), (16.0, 3)):  # in a log, a line every 15 s
+        now = seconds
+        progress.batch(0, done, 4, 2.0)
+    now = 31.0  # 2 epochs are left, 3/4 of one took 30 s
+    progress.epoch(record(0), best=True)
+    now = 61.0
+    progress.epoch(record(1, raised=7), best=False)
     progress.epoch(record(2), best=False)
     assert capsys.readouterr().err.splitlines() == [
+        "epoch 1/3  3/4 batches  25 %  0.13 batches/s  loss 2.000  1:07 left",
         "epoch 1/3  loss 1.5000  train 25.00 %  validation 50.00 % *  1:20 left",
         "epoch 2/3  loss 1.5000  train 25.00 %  validation 50.00 %  thresholds raised 7x  0:34 left",
         "epoch 3/3  loss 1.5000  train 25.00 %  validation 50.00 %",

@@ -18,6 +18,7 @@ from spikec.advising.trials import PURPOSES, Trial
 from spikec.errors import ToolchainError
 from spikec.sweeping.shape import DONE
 from spikec.sweeping.store import Result
+from spikec.words import option
 
 #: Called before each measurement: what comes, how many of how many trials are measured, seconds until the end.
 Tell = Callable[[str, int, int, float], None]
@@ -47,7 +48,7 @@ class Race:
         if not self.standing and self.budget.left() <= 0:
             raise ToolchainError(
                 f"no time: the budget of {self.budget.seconds:g} s went into reading the network and its data, which "
-                f"took {self.budget.spent:.0f} s; give a larger --budget"
+                f"took {self.budget.spent:.0f} s; give a larger {option('budget')}"
             )
         self._first_round(late=False)
         self._further_rounds()

@@ -11,6 +11,7 @@ from spikec.advising.numbers import accuracy, cores_in_words, distance, energy, 
 from spikec.advising.trials import PURPOSES
 from spikec.reporting.numbers import grouped
 from spikec.sweeping.store import Result
+from spikec.words import option
 
 if TYPE_CHECKING:
     from spikec.advising.advice import Advice, Recommendation, Row
@@ -155,7 +156,7 @@ def _end(advice: Advice) -> str:
         again = (
             f"the same command goes on from {advice.folder}" if advice.folder else "-o FOLDER keeps results to go on"
         )
-        lines.append(f"Not everything was tried: {again}; a larger --budget tries more.")
+        lines.append(f"Not everything was tried: {again}; a larger {option('budget')} tries more.")
     return "\n".join(lines)
 
 

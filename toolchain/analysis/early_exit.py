@@ -18,6 +18,7 @@ from spikec.ir.integers import ADDABLE, magnitude
 from spikec.ir.operations import Affine, Synapse
 from spikec.ir.outputs import classes_of
 from spikec.ir.types import Int64
+from spikec.words import option
 
 #: The proven form.
 MARGIN = "margin"
@@ -33,10 +34,11 @@ class Rule:
     def __init__(self, graph: IntegerGraph, ranges: Ranges, confidence: float | None = None) -> None:
         if graph.schedule != "pipelined" or graph.timing.rehearsal:
             raise DataError(
-                "early_exit needs layers that step together, 'pipelined' and without a calibration pass; layerwise and "
-                "calibrated layers run one after the other, so nothing is known of the class before the last one"
+                f"{option('early_exit')} needs layers that step together, pipelined and without a calibration pass; "
+                "layerwise and calibrated layers run one after the other, so nothing is known of the class before the "
+                "last one"
             )
-        classes_of(graph, "early_exit")
+        classes_of(graph, option("early_exit"))
         self.scale, self.confidence = graph.readout.scale, confidence
         #: What one step adds at most to v_o - v_p, int64 [p, o]: with image and biases, and in the drain without.
         on, off = self.gains = tuple(_gain(graph, ranges, on=applied) for applied in (True, False))
@@ -47,19 +49,21 @@ class Rule:
         ]
 
 
-def confidence_of(option: str | float) -> float | None:
-    """The lead in logits that ``early_exit=option`` gives besides the proof; None where it gives none. Raises
+def confidence_of(value: str | float) -> float | None:
+    """The lead in logits that ``early_exit=value`` gives besides the proof; None where it gives none. Raises
     ``DataError`` for anything but "margin" and positive numbers."""
-    if isinstance(option, str) and option == MARGIN:
+    if isinstance(value, str) and value == MARGIN:
         return None
     try:
-        if isinstance(option, bool | np.bool_ | str | bytes):
+        if isinstance(value, bool | np.bool_ | str | bytes):
             raise TypeError
-        margin = float(option)
+        margin = float(value)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise DataError(f"early_exit={option!r} is not known; use {MARGIN!r} or a margin of the logits") from error
+        raise DataError(
+            f"{option('early_exit', value)} is not known; use {MARGIN} or a margin of the logits"
+        ) from error
     if not 0 < margin < float("inf"):
-        raise DataError(f"early_exit={margin!r} is not a margin; use a positive number of logits or {MARGIN!r}")
+        raise DataError(f"{option('early_exit', value)} is not a margin; use a positive number of logits or {MARGIN}")
     return margin
 
 
@@ -91,7 +95,7 @@ def _countable(graph: IntegerGraph, reach: int) -> None:
     """Raise ``RangeError`` where int64 might not hold what a class gains in all steps, ``reach`` at most in each."""
     total = reach * (graph.timesteps + graph.drain)
     if total >= ADDABLE:
-        raise RangeError(f"early_exit: a class may gain {total:.3g} in all steps, beyond 63 bits; leave early_exit out")
+        raise RangeError(f"a class may gain {total:.3g} in all steps, beyond 63 bits; leave {option('early_exit')} out")
 
 
 def _sent(graph: IntegerGraph, ranges: Ranges, name: str, *, on: bool) -> tuple[Int64, Int64]:

@@ -15,7 +15,7 @@ from spikec.ir.graph import IntegerGraph, Population, Readout, leak_of
 from spikec.ir.integers import magnitude
 from spikec.ir.operations import Synapse
 from spikec.ir.types import Int64
-from spikec.words import did_you_mean
+from spikec.words import aligned, did_you_mean, option
 
 _SCHEMA = "spikec.format/1"
 _OPTIONAL = {"fine_bias"}
@@ -121,9 +121,10 @@ def misfits(graph: IntegerGraph, form: NumberFormat, ranges: Ranges) -> list[str
             found += _synapse_misfits(node, form)
         if isinstance(node, Population):
             if form.threshold_per == "layer" and np.unique(node.theta).size > 1:
-                where = ", also in what calibrates: full,per=layer" if "calibrate" in graph.info else ""
+                how = option("calibrate", "full,per=layer")
+                where = f", also in what calibrates: {how}" if "calibrate" in graph.info else ""
                 several = f"{np.unique(node.theta).size} thresholds; one per layer"
-                found.append(f"{node.name}: {several} (use per='layer'{where})")
+                found.append(f"{node.name}: {several} (use {option('per', 'layer')}{where})")
             found += _over(f"{node.name}: threshold", int(node.theta.max()), form.threshold_max)
         if isinstance(node, Population | Readout) and leak_of(node) is None:  # leaky: the rules of the chip warn
             found += _input_misfits(node.name, form, ranges)
@@ -153,6 +154,6 @@ def require(graph: IntegerGraph, form: NumberFormat, ranges: Ranges) -> None:
     """Raise :class:`DoesNotFit` with every misfit of a graph."""
     found = misfits(graph, form, ranges)
     if found:
-        listed = "\n".join(f"  {line}" for line in found)
+        listed = "\n".join(f"  {line}" for line in aligned([line.partition(": ")[::2] for line in found]))
         count = "1 number does" if len(found) == 1 else f"{len(found)} numbers do"
         raise DoesNotFit(f"{count} not fit {form.title}:\n{listed}")

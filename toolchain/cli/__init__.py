@@ -8,6 +8,7 @@ available; 130 interrupted, 143 terminated (SIGTERM), 129 the terminal was close
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import signal
 import sys
@@ -20,7 +21,8 @@ from types import ModuleType
 from typing import TextIO, cast
 
 from spikec.cli.output import emit_error
-from spikec.cli.parser import Parser, UsageError, parse
+from spikec.cli.parser import HelpFormatter, Parser, UsageError, add_common, common_options, parse
+from spikec.cli.progress import Progress, clear, displaying
 from spikec.errors import (
     DoesNotFit,
     RangeError,
@@ -31,6 +33,7 @@ from spikec.errors import (
 )
 from spikec.interrupts import Stopped, stopping
 from spikec.terminal import Shown
+from spikec.words import aligned, speaking
 
 #: In the order of the help: the demo of the main job first, then roughly in the order of use.
 COMMANDS = (
@@ -52,6 +55,8 @@ COMMANDS = (
     "advise",
     "nir",
     "doctor",
+    "completion",
+    "help",
 )
 
 BROKEN_PIPE = 141
@@ -70,20 +75,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal without µ still gets its result
-    out, err = cast(TextIO, Shown(sys.stdout)), cast(TextIO, Shown(sys.stderr))
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        return _main(words, out)
+    words, common = common_options(words)
+    real_err = sys.stderr
+    out, err = cast(TextIO, Shown(sys.stdout, clear)), cast(TextIO, Shown(sys.stderr, clear))
+    remarks = cast(TextIO, io.StringIO()) if common["quiet"] else err
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(remarks), speaking("command line"):
+        return _main(words, common, out, err, real_err)
 
 
-def _main(words: list[str], stdout: TextIO) -> int:
-    """:func:`main` with streams that show all text escaped: ``stdout`` for results, and ``sys.stderr``."""
-    json = "--json" in words
+def _main(words: list[str], common: dict[str, bool], stdout: TextIO, stderr: TextIO, raw: TextIO) -> int:
+    """:func:`main` with streams that show all text escaped: ``stdout`` for results, ``stderr`` for errors and, as
+    ``sys.stderr``, for remarks. Progress is written to ``raw``."""
+    json = common["json"]
     debug = bool(os.environ.get("SPIKEC_DEBUG"))
     try:
         with stopping():
-            args = parse(_parser(), words)
+            if not words and not json:
+                print(build_parser().format_help(), end="", file=stdout)
+                return 0
+            args = parse(build_parser(), words)
+            vars(args).update(common)
             args.stdout = stdout
-            with _plain_warnings(debug), contextlib.redirect_stdout(sys.stderr if args.json else stdout):
+            with (
+                _plain_warnings(debug, common["verbose"]),
+                contextlib.redirect_stdout(sys.stderr if json else stdout),
+                contextlib.nullcontext() if common["quiet"] else displaying(raw, common["verbose"]),
+                Progress(args.command),
+            ):
                 code: int = args.run(args)
             stdout.flush()
         return code
@@ -92,7 +110,7 @@ def _main(words: list[str], stdout: TextIO) -> int:
     except KeyboardInterrupt as interrupt:
         stopped = interrupt if isinstance(interrupt, Stopped) else Stopped(signal.SIGINT)
         with contextlib.suppress(OSError):  # stderr is a terminal that was closed
-            print(f"\nspikec: {stopped}", file=sys.stderr)
+            print(f"\nspikec: {stopped}", file=stderr)
         return stopped.exit_code
     except BrokenPipeError:
         _leave(stdout)
@@ -102,7 +120,7 @@ def _main(words: list[str], stdout: TextIO) -> int:
             traceback.print_exc()
         code = next((c for kind, c in _EXIT_CODES.items() if isinstance(error, kind)), 1)
         try:
-            emit_error(_sentence(error), code, stdout if json else None)
+            emit_error(_sentence(error), code, stderr, stdout if json else None)
             stdout.flush()
         except OSError:  # stdout is what could not be written
             _leave(stdout)
@@ -121,13 +139,21 @@ def _open_closed_streams() -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - until the process ends
 
 
-def _parser() -> Parser:
+def build_parser() -> Parser:
+    """The parser of all commands; ``args.run`` is that of the one that was named."""
     parser = Parser(
         prog="spikec",
         description="Trained PyTorch networks to integer spiking networks: NIR files, Lava simulation, energy reports.",
-        epilog="Exit codes: 0 done, 1 user error, 2 does not fit, 3 verification mismatch, 4 target not available.",
+        epilog="first steps:\n"
+        "  spikec demo                               everything, on a network and data that come with spikec\n"
+        "  spikec export digits-cnn -o net.nir       a trained network as a deployment file\n"
+        "  spikec report net.nir -o report.html      what it does and costs, on one page\n"
+        "  spikec help export                        all about one command\n\n"
+        "Exit codes: 0 done, 1 user error, 2 does not fit, 3 verification mismatch, 4 target not available.",
+        formatter_class=HelpFormatter,
     )
     parser.add_version()
+    add_common(parser)
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
     for name in COMMANDS:
         module: ModuleType = import_module(f"spikec.cli.{name}")
@@ -137,6 +163,10 @@ def _parser() -> Parser:
 
 
 def _sentence(error: Exception) -> str:
+    if isinstance(error, ToolchainError) and len(error.items) > 1:
+        rows = [item.partition(": ")[::2] if ": " in item else (item,) for item in error.items]
+        head = [f"{error.head}:"] if error.head else []
+        return "\n".join([*head, *(f"  {line}" for line in aligned(rows)), *([error.tail] if error.tail else [])])
     if isinstance(error, DoesNotFit | UnsupportedOperation):
         return str(error)  # a list, one line each
     if isinstance(error, ToolchainError):
@@ -151,14 +181,16 @@ def _sentence(error: Exception) -> str:
 
 
 @contextlib.contextmanager
-def _plain_warnings(debug: bool) -> Iterator[None]:
-    """Inside, warnings print as one line each, those on deprecation not at all; ``debug`` leaves all as they are."""
+def _plain_warnings(debug: bool, verbose: bool) -> Iterator[None]:
+    """Inside, warnings print as one line each, those on deprecation only if ``verbose``; ``debug`` leaves all as they
+    are."""
     with warnings.catch_warnings():
         if not debug:
-            warnings.simplefilter("ignore", DeprecationWarning)
-            warnings.simplefilter("ignore", FutureWarning)
+            if not verbose:
+                warnings.simplefilter("ignore", DeprecationWarning)
+                warnings.simplefilter("ignore", FutureWarning)
             warnings.showwarning = lambda message, *_, **__: print(f"spikec: warning: {message}", file=sys.stderr)
         yield
 
 
-__all__ = ["COMMANDS", "UsageError", "main"]
+__all__ = ["COMMANDS", "UsageError", "build_parser", "main"]

@@ -22,7 +22,13 @@ DEFAULT_LIMIT = 200
 
 
 def add_parser(commands: Any) -> Parser:
-    command = parser.command(commands, "c", "a NIR file as C99 that needs nothing else, equal bit for bit")
+    command = parser.command(
+        commands,
+        "c",
+        "a NIR file as C99 that needs nothing else, equal bit for bit",
+        "spikec c net.nir -o c_code",
+        "spikec c net.nir -o c_code --small --cost",
+    )
     parser.add_graph(command)
     command.add_argument(
         "-o", "--out", type=Path, metavar="DIR", required=True, help="folder to write NAME.h and NAME.c to"

@@ -4,30 +4,38 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spikec.cli import parser
-from spikec.cli.output import emit
-from spikec.cli.parser import Parser, UsageError
-from spikec.words import unknown
+from spikec.cli.names import known
+from spikec.cli.output import columns, emit
+from spikec.cli.parser import Parser
+
+if TYPE_CHECKING:
+    from spikec.analysis.violations import Violation
 
 
 def add_chip(command: Parser) -> None:
     """``--target``, a chip with known limits."""
-    command.add_argument("--target", default="loihi2", metavar="CHIP", help="loihi2 (default), loihi1 or cortex-m4")
+    command.add_argument(
+        "--target",
+        "--chip",
+        dest="target",
+        default="loihi2",
+        metavar="CHIP",
+        help="loihi2 (default), loihi1 or cortex-m4",
+    )
 
 
 def known_chip(name: str) -> str:
     """``name``; refused if no chip of that name has known limits."""
-    from spikec.targets.chips import chip_names
-
-    if name not in chip_names():
-        raise UsageError(f"--target: {unknown(name, chip_names())}")
-    return name
+    return known("--target", "chip", name)
 
 
 def add_parser(commands: Any) -> Parser:
-    command = parser.command(commands, "check", "limits of a chip a NIR file exceeds, all at once")
+    command = parser.command(
+        commands, "check", "limits of a chip a NIR file exceeds, all at once", "spikec check net.nir --target loihi2"
+    )
     parser.add_graph(command)
     add_chip(command)
     return command
@@ -41,8 +49,7 @@ def run(args: argparse.Namespace) -> int:
     _, graph = read_graph(args.graph)
     violations = check(graph, chip)
     fits = not any(v.severity == "error" for v in violations)
-    lines = [str(violation) for violation in violations]
-    lines.append(f"fits {chip}" if fits else f"does not fit {chip}")
+    lines = [*listed(violations), f"fits {chip}" if fits else f"does not fit {chip}"]
     document = {
         "file": args.graph,
         "target": chip,
@@ -51,3 +58,24 @@ def run(args: argparse.Namespace) -> int:
     }
     emit(args, document, "\n".join(lines))
     return 0 if fits else 2
+
+
+def listed(violations: list[Violation]) -> list[str]:
+    """A line for each violation, in columns, and then what to do: a line for each hint, with the rules it is for."""
+    if not violations:
+        return []
+    rows = [
+        (one.severity, one.layer or "whole network", one.rule, _number(one.actual), f"limit {_number(one.limit)}")
+        for one in violations
+    ]
+    hints: dict[str, list[str]] = {}
+    for one in violations:
+        rules = hints.setdefault(" ".join(one.hint.split()), [])
+        rules += [] if one.rule in rules else [one.rule]
+    width = max(map(len, (", ".join(rules) for rules in hints.values())))
+    told = [f"  {', '.join(rules):<{width}}  {hint}" for hint, rules in hints.items()]
+    return [*columns(rows, right=(3,)), "what to do:", *told]
+
+
+def _number(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:,}"

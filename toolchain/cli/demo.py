@@ -23,7 +23,13 @@ MODEL = "digits-cnn"
 
 
 def add_parser(commands: Any) -> Parser:
-    command = parser.command(commands, "demo", "the main job end to end: convert, lower, verify in Lava, report")
+    command = parser.command(
+        commands,
+        "demo",
+        "the main job end to end: convert, lower, verify in Lava, report",
+        "spikec demo",
+        "spikec demo -o first-try -T 8",
+    )
     command.add_argument("-o", "--out", type=Path, default=Path("spikec-demo"), metavar="DIR", help="where to write")
     command.add_argument(
         "-T",

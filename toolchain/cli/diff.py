@@ -11,7 +11,7 @@ from spikec.cli.parser import Parser
 
 
 def add_parser(commands: Any) -> Parser:
-    command = parser.command(commands, "diff", "what changed between two NIR files")
+    command = parser.command(commands, "diff", "what changed between two NIR files", "spikec diff a.nir b.nir")
     parser.add_graph(command, "a")
     parser.add_graph(command, "b")
     return command

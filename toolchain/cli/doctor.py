@@ -9,9 +9,9 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from spikec.cli import parser
+from spikec.cli.names import known
 from spikec.cli.output import emit
 from spikec.cli.parser import Parser
-from spikec.words import unknown
 
 if TYPE_CHECKING:
     from spikec.ir import IntegerGraph
@@ -22,7 +22,13 @@ WORKS = "works"
 
 
 def add_parser(commands: Any) -> Parser:
-    command = parser.command(commands, "doctor", "what is installed, what works, what to do")
+    command = parser.command(
+        commands,
+        "doctor",
+        "what is installed, what works, what to do",
+        "spikec doctor",
+        "spikec doctor --target lava --quick",
+    )
     command.add_argument("--target", metavar="TARGET", help="exit with code 4 if this target cannot run here")
     command.add_argument("--quick", action="store_true", help="look only, run nothing")
     return command
@@ -31,8 +37,8 @@ def add_parser(commands: Any) -> Parser:
 def run(args: argparse.Namespace) -> int:
     from spikec.targets.base import target_names
 
-    if args.target is not None and args.target not in target_names():
-        raise parser.UsageError(f"target: {unknown(args.target, target_names())}")
+    if args.target is not None:
+        known("--target", "executor", args.target)
     packages = {name: _version(name) for name in ("spikec", *REQUIRED, *LAVA)}
     compiler = _compiler()
     absent = [name for name in REQUIRED if packages[name] is None]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from spikec import defaults
 from spikec.cli import parser
+from spikec.cli.names import known
 from spikec.cli.output import emit, note
 from spikec.cli.parser import Parser, UsageError, at_least
 from spikec.cli.target_options import add_golden, golden_options
@@ -22,7 +23,14 @@ _OF_ESTIMATES = ("book", "first_layer", "place", "by_capacity", "seed")
 
 
 def add_parser(commands: Any) -> Parser:
-    command = parser.command(commands, "energy", "counts and energy of a NIR file, with intervals")
+    command = parser.command(
+        commands,
+        "energy",
+        "counts and energy of a NIR file, with intervals",
+        "spikec energy net.nir --profile loihi2",
+        "spikec energy net.nir --data digits --limit 200 --profile cmos45",
+        "spikec energy net.nir --as neurobench",
+    )
     parser.add_graph(command)
     parser.add_data(command)
     parser.add_limit(command, defaults.MEASURED_IMAGES)
@@ -57,12 +65,12 @@ def add_parser(commands: Any) -> Parser:
 def run(args: argparse.Namespace) -> int:
     from spikec.cli.evaluate import golden_trace
     from spikec.cli.inputs import open_images, read_graph
-    from spikec.energy import estimate, load_profile, profile_names
+    from spikec.energy import estimate, load_profile
     from spikec.energy.conventions import TOOLS
     from spikec.targets.chips import chip_names, place
 
-    if args.profile not in profile_names() and not args.profile.endswith(".toml"):
-        raise UsageError(f"--profile: {unknown(args.profile, profile_names())}")
+    if not args.profile.endswith(".toml"):
+        known("--profile", "energy profile", args.profile)
     if args.tool is not None and args.tool not in TOOLS:
         raise UsageError(f"--as: {unknown(args.tool, TOOLS)}")
     given = {name: getattr(args, name) for name in _OF_ESTIMATES}

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from spikec.cli.output import Progress
+from spikec.cli.progress import Progress
 from spikec.evidence import accuracy
 from spikec.ir import IntegerGraph
 from spikec.simulation import Trace
@@ -26,11 +26,13 @@ def progressing(label: str, total: int) -> Iterator[Callable[[int], None]]:
 @contextmanager
 def measuring() -> Iterator[Callable[[str, int, int], None]]:
     """Gives a function that shows progress when it is called with a stage, its images done, and all of them."""
-    with Progress("measuring", 0) as progress:
+    with Progress("measuring") as progress:
 
         def advance(stage: str, done: int, total: int) -> None:
-            progress.label, progress.total = f"measuring, {stage}:", total
-            progress.advance(done - progress.done)
+            label = f"measuring, {stage}"
+            if progress.label != label:
+                progress.begin(label, total)
+            progress.reach(done, total)
 
         yield advance
 

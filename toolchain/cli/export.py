@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from spikec import defaults
 from spikec.cli import parser, plain_nir
-from spikec.cli.output import Progress, emit, note
+from spikec.cli.output import emit, note
 from spikec.cli.parser import Parser, UsageError, at_least, keep_inputs, output_path
 from spikec.cli.precision import overrides
+from spikec.cli.progress import Progress
 from spikec.cli.ranges import check_format
 from spikec.cli.settings import add_other_settings, add_settings, given
 from spikec.words import unknown
@@ -20,7 +21,14 @@ if TYPE_CHECKING:
 
 
 def add_parser(commands: Any) -> Parser:
-    command = parser.command(commands, "export", "a trained network to an integer NIR file")
+    command = parser.command(
+        commands,
+        "export",
+        "a trained network to an integer NIR file",
+        "spikec export digits-cnn -o net.nir",
+        "spikec export model.py:make --weights w.safetensors --data folder:images -T 8 -o net.nir",
+        "spikec export foreign.nir --reset subtract --v-init half -T 8 --data digits -o net.nir",
+    )
     add_settings(command, "model", "weights", "weights_entry", "method", "options", "timesteps", "schedule", "frames")
     add_settings(command, "spike_budget")
     add_settings(command, "bits", "per", "override", "scale", "rounding", "format", "force")
@@ -57,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     configuration = _configuration(args, plain)
     if args.fidelity and configuration.frames:
         raise UsageError("--fidelity compares layers on images; a network that takes one frame in each step has none")
-    with Progress("sensitivity of the output to", 0, "layers") as progress:
+    with Progress("measuring sensitivity", 0, "layers") as progress:  # of the output to each layer
         made = deploy(configuration, progress=progress.reach, classes=not args.metric)
     for remark in made.remarks:
         note(remark)

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spikec import defaults
-from spikec.errors import DataError, GraphError, TargetUnavailable, ToolchainError
+from spikec.cli.names import known
+from spikec.errors import DataError, GraphError, TargetUnavailable
 from spikec.ir import IntegerGraph, as_integer, load
-from spikec.words import unknown
 
 if TYPE_CHECKING:
     import nir
@@ -104,11 +104,9 @@ def wanted_measures(args: argparse.Namespace, graph: IntegerGraph, dataset: Data
 
 def find_target(name: str) -> Target:
     """The target called ``name``. Raises ``TargetUnavailable`` if it cannot run here."""
-    from spikec.targets.base import get_target, target_names
+    from spikec.targets.base import get_target
 
-    if name not in target_names():
-        raise ToolchainError(f"target: {unknown(name, target_names())}")
-    target = get_target(name)
+    target = get_target(known("--target", "executor", name))
     missing = target.available()
     if missing:
         raise TargetUnavailable(missing)

@@ -13,7 +13,13 @@ from spikec.words import unknown
 
 
 def add_parser(commands: Any) -> Parser:
-    command = parser.command(commands, "inspect", "stable text of a NIR file")
+    command = parser.command(
+        commands,
+        "inspect",
+        "stable text of a NIR file",
+        "spikec inspect net.nir",
+        "spikec inspect net.nir --layer readout",
+    )
     parser.add_graph(command)
     command.add_argument("--layer", metavar="NAME", help="one node in full")
     return command

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import math
 from typing import TYPE_CHECKING, Any
 
 from spikec.cli import parser
 from spikec.cli.check import add_chip, known_chip
-from spikec.cli.output import emit, note
+from spikec.cli.output import columns, emit, note, written
 from spikec.cli.parser import Parser, keep_inputs, output_path
 from spikec.whole_files import replacing
 
@@ -16,10 +17,17 @@ if TYPE_CHECKING:
 
 
 def add_parser(commands: Any) -> Parser:
-    command = parser.command(commands, "map", "a NIR file placed on the cores of a chip, an estimate")
+    command = parser.command(
+        commands,
+        "map",
+        "a NIR file placed on the cores of a chip, an estimate",
+        "spikec map net.nir --target loihi2 --svg map.svg",
+        "spikec map net.nir --cores",
+    )
     parser.add_graph(command)
     add_chip(command)
     command.add_argument("--svg", type=output_path, metavar="map.svg", help="draw the cores")
+    command.add_argument("--cores", action="store_true", help="list every core: what is on it, what it uses")
     command.add_argument(
         "--unshared", action="store_true", help="store every synapse of a convolution by itself instead of its kernel"
     )
@@ -49,26 +57,45 @@ def run(args: argparse.Namespace) -> int:
         "cores_of": placement.cores_of,
         "assumed": placement.assumptions,
         "cores": placement.cores,
+        "svg": args.svg,
     }
-    emit(args, document, text(placement))
+    files = written(args.svg) if args.svg is not None else []
+    emit(args, document, "\n".join([text(placement, args.cores), *files]))
     return 0
 
 
-def text(placement: Placement) -> str:
-    """Cores in all and per layer, (used, limit) of every core, and what the estimate assumes."""
+def text(placement: Placement, cores: bool = False) -> str:
+    """Cores in all and per layer, and what the estimate assumes; ``cores``: (used, limit) of every core too."""
     chips = f"{placement.chips} chip{'s' if placement.chips > 1 else ''}"
-    cores = _cores(len(placement.cores))
-    lines = [f"{cores} on {chips} of {placement.target}; lower bound {placement.lower_bound}"]
-    lines += [f"  {layer}: {_cores(number)}" for layer, number in placement.cores_of.items()]
+    lines = [
+        f"{_cores(len(placement.cores))} on {chips} of {placement.target}; lower bound {placement.lower_bound}",
+        *(f"  {line}" for line in _layers(placement)),
+    ]
     if placement.population_axons:
         lines.append(f"  population axons into {', '.join(placement.population_axons)}")
-    for core in placement.cores:
+    for core in placement.cores if cores else ():
         slices = ", ".join(
             f"{part.layer}[{','.join(f'{low}:{high}' for low, high in part.box)}]" for part in core.slices
         )
         used = ", ".join(f"{key} ({used}, {limit})" for key, (used, limit) in core.usage.items())
         lines.append(f"  core {core.index}, chip {core.chip}: {slices}: {used}")
     return "\n".join([*lines, *(f"  assumed: {line}" for line in placement.assumptions)])
+
+
+def _layers(placement: Placement) -> list[str]:
+    """A line for each layer: its cores, its neurons, and what is scarcest on the fullest of these cores."""
+    neurons: dict[str, int] = dict.fromkeys(placement.cores_of, 0)
+    fullest: dict[str, tuple[float, str]] = {}
+    for core in placement.cores:
+        share, resource = max((used / limit, key) for key, (used, limit) in core.usage.items())
+        for part in core.slices:
+            neurons[part.layer] += math.prod(high - low for low, high in part.box)
+            fullest[part.layer] = max(fullest.get(part.layer, (0.0, "")), (share, resource))
+    rows = [("layer", "cores", "neurons", "fullest core")]
+    for layer, number in placement.cores_of.items():
+        share, resource = fullest[layer]
+        rows.append((layer, f"{number:,}", f"{neurons[layer]:,}", f"{100 * share:.0f} % of {resource}"))
+    return columns(rows, right=(1, 2))
 
 
 def _cores(number: int) -> str:

@@ -23,7 +23,7 @@ DEFAULT_LIMIT = 200
 
 
 def add_parser(commands: Any) -> Parser:
-    command = parser.command(commands, "netx", "a NIR file as lava-dl HDF5 (netx)")
+    command = parser.command(commands, "netx", "a NIR file as lava-dl HDF5 (netx)", "spikec netx net.nir -o net.hdf5")
     parser.add_graph(command)
     command.add_argument("-o", "--out", type=output_path, metavar="net.hdf5", required=True, help="file to write")
     command.add_argument(

@@ -15,19 +15,43 @@ MISMATCH = 3
 
 def add_parser(commands: Any) -> Parser:
     about = "any NIR file: what is wrong with it, a corrected copy, a comparison"
-    group: Parser = commands.add_parser("nir", help=about, description=about)
+    group = parser.command(
+        commands,
+        "nir",
+        about,
+        "spikec nir doctor foreign.nir",
+        "spikec nir repair foreign.nir -o mended.nir",
+        "spikec nir compare a.nir b.nir",
+    )
     actions = group.add_subparsers(title="actions", dest="action", metavar="ACTION", required=True)
 
-    doctor = parser.command(actions, "doctor", "everything that is wrong or ambiguous in a NIR file of any framework")
+    doctor = parser.command(
+        actions,
+        "doctor",
+        "everything that is wrong or ambiguous in a NIR file of any framework",
+        "spikec nir doctor foreign.nir",
+    )
     _add_file(doctor, "graph", "FILE.nir")
 
-    repair = parser.command(actions, "repair", "a corrected copy of a NIR file, where the correction is certain")
+    repair = parser.command(
+        actions,
+        "repair",
+        "a corrected copy of a NIR file, where the correction is certain",
+        "spikec nir repair foreign.nir -o mended.nir",
+        "spikec nir repair foreign.nir --in-place",
+    )
     _add_file(repair, "graph", "FILE.nir")
     place = repair.add_mutually_exclusive_group(required=True)
     place.add_argument("-o", "--out", type=output_path, metavar="OUT.nir", help="the file to write")
     place.add_argument("--in-place", action="store_true", help="replace FILE.nir itself")
 
-    compare = parser.command(actions, "compare", "whether two NIR files are the same graph up to names and order")
+    compare = parser.command(
+        actions,
+        "compare",
+        "whether two NIR files are the same graph up to names and order",
+        "spikec nir compare a.nir b.nir",
+        "spikec nir compare a.nir b.nir --tolerance 1e-6",
+    )
     _add_file(compare, "a", "A.nir")
     _add_file(compare, "b", "B.nir")
     compare.add_argument(

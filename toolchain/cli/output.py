@@ -1,17 +1,14 @@
-"""What commands print: one document, or lines for people; progress that suits a terminal or a log."""
+"""What commands print: one document, or lines for people."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
-import time
+from collections.abc import Sequence
 from dataclasses import asdict, is_dataclass
 from pathlib import PurePath
-from types import TracebackType
 from typing import Any, TextIO
-
-from spikec.terminal import restart_line
 
 
 def emit(args: argparse.Namespace, document: dict[str, Any], text: str) -> None:
@@ -19,9 +16,9 @@ def emit(args: argparse.Namespace, document: dict[str, Any], text: str) -> None:
     print(as_json({"command": args.command, **document}) if args.json else text, file=args.stdout)
 
 
-def emit_error(sentence: str, code: int, json_to: TextIO | None) -> None:
-    """One sentence on stderr, and a document for readers of JSON."""
-    print(f"spikec: {sentence}", file=sys.stderr)
+def emit_error(sentence: str, code: int, stderr: TextIO, json_to: TextIO | None) -> None:
+    """One sentence on ``stderr``, and a document for readers of JSON."""
+    print(f"spikec: {sentence}", file=stderr)
     if json_to is not None:
         print(as_json({"error": sentence, "exit_code": code}), file=json_to)
 
@@ -47,51 +44,21 @@ def _plain(value: Any) -> Any:
     return value
 
 
-class Progress:
-    """``label 1200/10000 images`` on stderr: rewritten in place on a terminal, a line now and then in a log.
+def columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[str]:
+    """Lines of cells in columns, those of the columns ``right`` to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            f"{cell:>{widths[i]}}" if i in right else f"{cell:<{widths[i]}}" for i, cell in enumerate(row)
+        ).rstrip()
+        for row in rows
+    ]
 
-    Silent for work that is finished quickly.
-    """
 
-    TERMINAL_SECONDS = 0.2
-    LOG_SECONDS = 15.0
-
-    def __init__(self, label: str, total: int, unit: str = "images", stream: TextIO | None = None) -> None:
-        self.label, self.total, self.unit = label, total, unit
-        self.stream = sys.stderr if stream is None else stream
-        self.terminal = self.stream.isatty()
-        self.done = 0
-        self._shown = time.monotonic()
-        self._open_line = False
-
-    def advance(self, count: int) -> None:
-        """``count`` more units are done."""
-        self.done += count
-        now = time.monotonic()
-        if now - self._shown < (self.TERMINAL_SECONDS if self.terminal else self.LOG_SECONDS):
-            return
-        self._shown = now
-        line = f"{self.label} {self.done}/{self.total} {self.unit}"
-        if self.terminal:
-            restart_line(self.stream)
-        print(line, end="" if self.terminal else "\n", file=self.stream)
-        self.stream.flush()
-        self._open_line = self.terminal
-
-    def reach(self, done: int, total: int) -> None:
-        """``done`` of ``total`` units are done."""
-        self.total = total
-        self.advance(done - self.done)
-
-    def __enter__(self) -> Progress:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._open_line:
-            restart_line(self.stream)
-            self.stream.flush()
+def written(*files: object) -> list[str]:
+    """The line that says which files a command wrote."""
+    names = [str(file) for file in files]
+    return [f"written: {' and '.join([', '.join(names[:-1]), names[-1]] if len(names) > 1 else names)}"]
 
 
 def note(text: str) -> None:

@@ -16,6 +16,19 @@ class UsageError(ToolchainError):
     """The command line itself is wrong."""
 
 
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Keeps the lines of examples, and room for the longest command beside what is said of it."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=26)
+
+    def add_argument(self, action: argparse.Action) -> None:
+        super().add_argument(action)
+        for command in self._iter_indented_subactions(action):  # argparse forgets that these are indented
+            width = len(self._format_action_invocation(command)) + self._current_indent
+            self._action_max_length = max(self._action_max_length, width)
+
+
 class Parser(argparse.ArgumentParser):
     """Raises :class:`UsageError` and suggests the nearest name for an unknown one."""
 
@@ -28,18 +41,25 @@ class Parser(argparse.ArgumentParser):
         """Where ``word`` comes first, the words after it belong to ``parser``: ``report diff A B`` beside
         ``report FILE``. A file of that name is written ``./word``."""
         self._instead[word] = parser
+        #: Command lines that its help shows.
+        self.examples: tuple[str, ...] = ()
 
     def later(self, add: Callable[[], None]) -> None:
         """Call ``add``, which adds arguments, once this command is the one that is used: what it has to import would
         make every other one slow."""
         self._later.append(add)
 
+    def complete(self) -> Parser:
+        """This parser, after the arguments that come later have been added."""
+        while self._later:
+            self._later.pop(0)()
+        return self
+
     def parse_known_args(self, *args: Any, **options: Any) -> Any:
         words = list(args[0]) if args and args[0] is not None else []
         if words and words[0] in self._instead:
             return self._instead[words[0]]().parse_known_args(words[1:], *args[1:], **options)
-        while self._later:
-            self._later.pop(0)()
+        self.complete()
         return super().parse_known_args(*args, **options)
 
     def error(self, message: str) -> NoReturn:
@@ -61,27 +81,63 @@ class _Version(argparse.Action):
         parser.exit()
 
 
+#: Options of every command, which may stand anywhere in the line.
+COMMON = {
+    "json": "print one JSON document on stdout, everything else on stderr",
+    "quiet": "nothing on stderr but errors: no progress, no remarks",
+    "verbose": "say how long each part took; show all warnings",
+}
+
+
+def add_common(parser: Parser) -> None:
+    for name, about in COMMON.items():
+        parser.add_argument(f"--{name}", action="store_true", help=about)
+
+
+def common_options(words: Sequence[str]) -> tuple[list[str], dict[str, bool]]:
+    """The words without the options of every command, and which of these are there; after ``--`` words are not
+    options."""
+    end = list(words).index("--") if "--" in words else len(words)
+    flags = {f"--{name}" for name in COMMON}
+    rest = [word for word in words[:end] if word not in flags] + list(words[end:])
+    return rest, {name: f"--{name}" in words[:end] for name in COMMON}
+
+
 def parse(parser: Parser, words: Sequence[str]) -> argparse.Namespace:
     """The parsed words; an unknown option names the nearest one of its command."""
     args: argparse.Namespace
+    if words and words[0].startswith("-") and words[0].split("=")[0] not in parser._option_string_actions:
+        raise UsageError(f"the command comes first: spikec COMMAND {words[0]} (spikec help lists the commands)")
     args, extra = parser.parse_known_args(words)
     if not extra:
         return args
     command: Parser = args.parser
     word = extra[0].split("=")[0]
+    if not word.startswith("-"):
+        command.error(f"{word!r} is one argument too many")
     options = [option for option in command._option_string_actions if option.startswith("--")]
-    close = nearest(word, options) if word.startswith("-") else None
-    command.error(f"unrecognized argument {word!r}" + (f", did you mean {close!r}?" if close else ""))
+    close = nearest(word, options)
+    command.error(f"unknown option {word!r}" + (f", did you mean {close!r}?" if close else ""))
 
 
-def command(commands: Any, name: str, help: str, **options: Any) -> Parser:
-    """A new subcommand with the options every command has."""
+def command(commands: Any, name: str, help: str, *examples: str, **options: Any) -> Parser:
+    """A new subcommand with the options every command has. ``examples``: whole command lines, for its help."""
+    epilog = "\n".join([f"example{'s' if len(examples) > 1 else ''}:", *(f"  {example}" for example in examples)])
+    options = {"formatter_class": HelpFormatter, "epilog": epilog, **options}
     parser: Parser = commands.add_parser(name, help=help, description=help, **options)
-    parser.add_argument(
-        "--json", action="store_true", help="print one JSON document on stdout, everything else on stderr"
-    )
+    add_common(parser)
     parser.set_defaults(parser=parser)
+    parser.examples = examples
     return parser
+
+
+def subcommands(command: Parser) -> dict[str, Parser]:
+    """The commands, or actions, below a command; by name."""
+    found: dict[str, Parser] = {}
+    for action in command._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            found |= dict(action.choices)
+    return found
 
 
 #: The largest whole number of an option that has no bound of its own.

@@ -8,9 +8,10 @@ from typing import Any
 
 from spikec import defaults
 from spikec.cli import parser
-from spikec.cli.output import Progress, emit
+from spikec.cli.names import known
+from spikec.cli.output import emit
 from spikec.cli.parser import Parser, UsageError
-from spikec.words import unknown
+from spikec.cli.progress import Progress
 
 
 def add_format(command: Parser) -> None:
@@ -22,14 +23,18 @@ def add_format(command: Parser) -> None:
 
 def check_format(name: str | None) -> None:
     """Refuse a name that no number format has."""
-    from spikec.analysis.formats import format_names
-
-    if name is not None and not name.endswith(".toml") and name not in format_names():
-        raise UsageError(f"--format: {unknown(name, format_names())}")
+    if name is not None and not name.endswith(".toml"):
+        known("--format", "number format", name)
 
 
 def add_parser(commands: Any) -> Parser:
-    command = parser.command(commands, "ranges", "accumulators and membranes of a NIR file: proven, measured, overflow")
+    command = parser.command(
+        commands,
+        "ranges",
+        "accumulators and membranes of a NIR file: proven, measured, overflow",
+        "spikec ranges net.nir",
+        "spikec ranges net.nir --data digits --format loihi1",
+    )
     parser.add_graph(command)
     parser.add_data(command, "nothing is measured")
     parser.add_limit(command, defaults.MEASURED_IMAGES)

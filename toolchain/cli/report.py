@@ -15,7 +15,13 @@ from spikec.defaults import SPREAD_IMAGES
 
 
 def add_parser(commands: Any) -> Parser:
-    command = parser.command(commands, "report", "everything about a NIR file on one page, and as JSON")
+    command = parser.command(
+        commands,
+        "report",
+        "everything about a NIR file on one page, and as JSON",
+        "spikec report net.nir -o report.html",
+        "spikec report net.nir --data digits --limit 200 --verify 0",
+    )
     parser.add_graph(command)
     parser.add_data(command)
     parser.add_limit(command)

@@ -30,7 +30,14 @@ _UNLABELLED = "without labels (y) no quality is measured"
 
 
 def add_parser(commands: Any) -> Parser:
-    command = parser.command(commands, "run", "accuracy, or another quality, and trace of a NIR file on a target")
+    command = parser.command(
+        commands,
+        "run",
+        "accuracy, or another quality, and trace of a NIR file on a target",
+        "spikec run net.nir",
+        "spikec run net.nir --data digits --limit 100 -o trace.npz --record spikes",
+        "spikec run net.nir --target lava --limit 20",
+    )
     parser.add_graph(command)
     command.add_argument("--target", default="golden", metavar="TARGET", help="golden (default), c, lava")
     parser.add_data(command)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import time
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spikec.cli import parser
-from spikec.cli.output import Progress, duration, emit, note
+from spikec.cli.output import emit, note
 from spikec.cli.parser import Parser, UsageError, at_least
+from spikec.cli.progress import Progress
 
 if TYPE_CHECKING:
     from spikec.sweeping import Configuration, Plan, Sweep
@@ -19,7 +19,14 @@ _AGAIN = "finished runs are kept, the same command goes on"
 
 
 def add_parser(commands: Any) -> Parser:
-    command = parser.command(commands, "sweep", "many configurations, on this machine or a cluster; resumable")
+    command = parser.command(
+        commands,
+        "sweep",
+        "many configurations, on this machine or a cluster; resumable",
+        "spikec sweep grid.toml -o results",
+        "spikec sweep grid.toml -o results --dry-run",
+        "spikec sweep grid.toml -o results --executor slurm --slurm-option time=2:00:00",
+    )
     command.add_argument("grid", type=Path, metavar="GRID.toml", help="which configurations; see docs/sweep.md")
     command.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="folder of the results")
     command.add_argument("--executor", choices=("local", "slurm"), default="local", help="local (default) or slurm")
@@ -132,21 +139,19 @@ def _list(args: argparse.Namespace, found: Sweep) -> int:
 
 
 class _Runs(Progress):
-    """``sweep 12/40 runs, 1 failed, about 3 min left``."""
+    """``sweep 30 %, 12/40 runs, 0.10 runs/s, 04:40 left, 1 failed; last: qcfs T=4, done``."""
 
     def __init__(self) -> None:
         super().__init__("sweep", 0, "runs")
-        self.start = time.monotonic()
         self.failed = 0
 
     def finished(self, configuration: Configuration, state: str, done: int, total: int) -> None:
-        self.total = total
+        if not self.total:
+            self.begin(self.label, total, done - 1)  # what other sweeps computed took no time
+        self.reach(done, total)
         self.failed += state == "failed"
-        left = (time.monotonic() - self.start) / done * (total - done)
-        failed = f", {self.failed} failed" if self.failed else ""
-        last = "" if self.terminal else f" ({configuration.label}: {state})"  # a terminal's line must not wrap
-        self.unit = f"runs{failed}, about {duration(left)} left{last}"
-        self.advance(1)
+        failed = f"{self.failed} failed; " if self.failed else ""
+        self.detail = f"{failed}last: {configuration.label}, {state}"
 
 
 def _option(text: str) -> tuple[str, str]:

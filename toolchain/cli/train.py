@@ -11,6 +11,7 @@ from spikec import defaults
 from spikec.cli.fine_tune import fine_tune, shorter, spiking, start
 from spikec.cli.output import emit, note, percent
 from spikec.cli.parser import Parser, UsageError, at_least, command, output_path
+from spikec.cli.progress import muted
 from spikec.cli.ranges import check_format
 from spikec.cli.settings import add_settings
 
@@ -23,7 +24,14 @@ PLAIN = "relu"
 
 
 def add_parser(commands: Any) -> Parser:
-    parser = command(commands, "train", "train a network so that it survives conversion; resumable")
+    parser = command(
+        commands,
+        "train",
+        "train a network so that it survives conversion; resumable",
+        "spikec train digits-cnn -o w.safetensors",
+        "spikec train model.py:make --data npz:data.npz --epochs 20 -o w.safetensors --resume",
+        "spikec train digits-cnn --weight-bits 4 -o w4.safetensors",
+    )
     parser.later(lambda: _add_arguments(parser))
     return parser
 
@@ -148,11 +156,12 @@ def run(args: argparse.Namespace) -> int:
     header: dict[str, Any] = {}
     about: dict[str, Any] = {MAX_POOL: "average"} if average else {}
     about |= {FRAMES: True} if args.frames else {}
-    if args.bits is not None:
-        result, header = fine_tune(args, recipe, model, train, validation, **files)
-    else:
-        hooks = recipe.hooks(model, validation, args.device)
-        result = fit(model, train, validation, recipe.fit, device=args.device, **files, **hooks)
+    with muted():  # training has a line of its own
+        if args.bits is not None:
+            result, header = fine_tune(args, recipe, model, train, validation, **files)
+        else:
+            hooks = recipe.hooks(model, validation, args.device)
+            result = fit(model, train, validation, recipe.fit, device=args.device, **files, **hooks)
     steps = recipe.fit.spiking_steps
     _, accuracy = evaluate(model, test, device=args.device, timesteps=steps, neuron=recipe.fit.neuron)
     low, high = wilson(round(accuracy * len(test)), len(test))

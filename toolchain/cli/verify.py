@@ -23,7 +23,13 @@ if TYPE_CHECKING:
 
 
 def add_parser(commands: Any) -> Parser:
-    command = parser.command(commands, "verify", "golden model against a target: the first difference, or 'identical'")
+    command = parser.command(
+        commands,
+        "verify",
+        "golden model against a target: the first difference, or 'identical'",
+        "spikec verify net.nir",
+        "spikec verify net.nir --target c --limit 100",
+    )
     parser.add_graph(command)
     command.add_argument("--target", default="lava", metavar="TARGET", help="lava (default), c")
     parser.add_data(command)

@@ -45,6 +45,7 @@ from spikec.frontend import (
 from spikec.frontend.running import require_module
 from spikec.ir.outputs import left_out_key
 from spikec.training import without_quantisation
+from spikec.words import either
 
 _KEPT_EXAMPLES = 64
 
@@ -254,7 +255,7 @@ def _warn_of_examples(graph: fx.GraphModule, offsets: bool, images: int) -> None
     if what:
         warnings.warn(
             f"{' and '.join(what)} come from the {images} example images; "
-            "pass calibration=images from the training set",
+            + either("pass calibration=images from the training set", "give the training set with --data"),
             stacklevel=4,  # the caller of convert, which is wrapped
         )
 

@@ -30,6 +30,7 @@ from spikec.models import trained
 from spikec.models.data import Dataset, Sequences, mean_frames, open_dataset, open_sequences
 from spikec.models.zoo import REGISTRY
 from spikec.quantization import Int8, Precision, lower
+from spikec.stages import stage
 from spikec.training.targets import kind_of
 
 
@@ -82,7 +83,8 @@ def deploy(
         configuration = replace(configuration, timesteps=sequences.steps)
         training = mean_frames(sequences) if training is None else training
     if training is None:
-        training = open_dataset(configuration.data, configuration.data_root, "train")
+        with stage("reading training images"):
+            training = open_dataset(configuration.data, configuration.data_root, "train")
     if model is None and not configuration.plain:
         model = trained_model(configuration, training)
     remarks, made_up = _remarks_on_pools(configuration), False
@@ -103,11 +105,13 @@ def deploy(
         choice = choose_spikes(model, method, images, budget, precision, **options)
         network = choice.network
     else:
-        network = _convert(model, method_of(configuration), images, configuration.calibrate, made_up=made_up)
+        with stage("converting"):
+            network = _convert(model, method_of(configuration), images, configuration.calibrate, made_up=made_up)
     if sequences is not None:
         options["frames"] = sequences.draw(configuration.calibration, configuration.seed).images()
         network.provenance.settings["data"] = configuration.data
-    lowered = lower(network, precision, **options) if choice is None else choice.nir
+    with stage("lowering to integers"):
+        lowered = lower(network, precision, **options) if choice is None else choice.nir
     if sequences is not None and classes:
         _check_labels(configuration.model, lowered, sequences)
     return Deployment(
@@ -127,17 +131,19 @@ def _sequence_deployment(configuration: Configuration, classes: bool) -> Deploym
     data = open_sequences(configuration.data, configuration.data_root, "train")
     frames = data.draw(configuration.calibration, configuration.seed).padded()
     about: Any = configuration
-    network = import_sequences(
-        configuration.model,
-        example=frames,
-        dt=configuration.dt,
-        integration=about.integration or "euler",
-        subtract=configuration.reset is not None,
-        reading=about.reading or "last",
-    )
+    with stage("importing"):
+        network = import_sequences(
+            configuration.model,
+            example=frames,
+            dt=configuration.dt,
+            integration=about.integration or "euler",
+            subtract=configuration.reset is not None,
+            reading=about.reading or "last",
+        )
     network.provenance.settings["data"] = configuration.data
     precision = precision_of(configuration)
-    lowered = lower(network, precision, format=configuration.format, force=configuration.force)
+    with stage("lowering to integers"):
+        lowered = lower(network, precision, format=configuration.format, force=configuration.force)
     if classes:
         _check_labels(configuration.model, lowered, data)
     return Deployment(network, lowered, precision, torch.as_tensor(frames), configuration=configuration)

@@ -15,6 +15,7 @@ from spikec.evidence.loss import Progress, image_count, measure
 from spikec.ir.measured import Measured
 from spikec.models.data import Dataset, open_dataset, size_hint
 from spikec.training.targets import kind_of
+from spikec.words import option
 
 
 def measured(
@@ -35,7 +36,7 @@ def measured(
     if made.graph.sequences and configuration is not None:
         return measured_on_sequences(made, most, progress, metric)
     if made.model is None or configuration is None:
-        return None, [f"--metric {called(metric)}: there is no trained network to measure"] if metric else []
+        return None, [f"{option('metric', called(metric))}: there is no trained network to measure"] if metric else []
     if test is None:
         try:
             test = open_dataset(configuration.data, configuration.data_root, "test")

@@ -17,6 +17,7 @@ from spikec.evidence.sequence_quality import Run, equations, measure_sequences, 
 from spikec.ir.measured import Measured
 from spikec.ir.types import lifted
 from spikec.models.data import Sequences, mean_frames, open_sequences, size_hint
+from spikec.words import option
 
 _WHERE = "the network is measured on the mean frame of each sequence, the spiking network on all its frames"
 
@@ -33,7 +34,7 @@ def measured_on_sequences(
     try:
         test = open_sequences(name, root, "test")
         if not test.labelled:
-            return None, [f"--metric {called(metric)}: {test.name} holds no y"] if metric else []
+            return None, [f"{option('metric', called(metric))}: {test.name} holds no y"] if metric else []
         if made.graph.input.shape not in (test.shape, lifted(test.shape)):
             sizes = ("x".join(map(str, shape)) for shape in (made.graph.input.shape, test.shape))
             raise DataError("training frames are of {}, test frames of {}{}".format(*sizes, size_hint(name)))

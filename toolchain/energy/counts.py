@@ -165,7 +165,7 @@ def _check(graph: IntegerGraph, trace: Trace) -> None:
             "pass the graph the trace was made with"
         )
     if trace.steps is not None and not graph.sequences:
-        raise DataError("images of this trace stopped early, but counts need all steps: run without early_exit")
+        raise DataError("images of this trace stopped early, but counts need all steps: run without early exit")
     if trace.input_events is None:
         raise DataError(
             "the trace holds no input events, so the first layer cannot be counted; use the trace of simulate()"

@@ -14,6 +14,7 @@ from spikec.frontend.modes import evaluating
 from spikec.frontend.obstacles import Obstacle, refuse
 from spikec.frontend.same import draws, require_same
 from spikec.frontend.twin import Plan, Twin
+from spikec.words import either
 
 
 def replace_max_pool(model: nn.Module, *, fine_tuned: bool = False, example: Tensor | None = None) -> nn.Module:
@@ -104,6 +105,6 @@ def _warn(replaced: list[str], found_all: bool, fine_tuned: bool) -> None:
         pools = "1 max pool is" if len(replaced) == 1 else f"{len(replaced)} max pools are"
         warnings.warn(
             f"{pools} an average pool now ({', '.join(replaced)}): the network computes something else "
-            "and needs fine-tuning (spikec train) before it is converted",
+            f"and needs fine-tuning ({either('tc.fit', 'spikec train')}) before it is converted",
             stacklevel=3,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from spikec.errors import UnsupportedOperation
+from spikec.words import aligned
 
 
 @dataclass(frozen=True)
@@ -42,10 +43,11 @@ def refuse(obstacles: list[Obstacle]) -> None:
     kinds: dict[tuple[str, str], list[Obstacle]] = {}
     for obstacle in unique:
         kinds.setdefault((obstacle.operation, obstacle.hint), []).append(obstacle)
-    lines = []
+    rows = []
     for (operation, hint), places in kinds.items():
-        lines += [f"  {obstacle}" for obstacle in places[:_NAMED]]
+        rows += [(obstacle.where, operation, hint) for obstacle in places[:_NAMED]]
         if len(places) > _NAMED:
-            lines.append(f"  and {len(places) - _NAMED} more places: {operation}: {hint}")
+            rows.append((f"and {len(places) - _NAMED} more places", operation, hint))
+    lines = [f"  {line}" for line in aligned(rows)]
     count = "1 operation" if len(unique) == 1 else f"{len(unique)} operations"
     raise UnsupportedOperation(f"{count} cannot be converted:\n" + "\n".join(lines))

@@ -19,7 +19,7 @@ from spikec.nir.flat import flatten
 from spikec.nir.graph import RawNode
 from spikec.nir.matching import Labelled, Undecided, match
 from spikec.nir.nodes import CONVOLUTIONS, GRAPH, POOLS, nodes, per_neuron
-from spikec.words import listed, printable, shown
+from spikec.words import either, listed, printable, shown
 
 #: Fields that may be one number or one per axis.
 _PER_AXIS = ("stride", "padding", "dilation", "kernel_size")
@@ -197,7 +197,9 @@ def _readable(path: str | os.PathLike[str], limit: int, seconds: float) -> RawNo
     losing = [finding for finding in opened.findings if finding.severity == "error" and not finding.mendable]
     if opened.graph is None or losing or not opened.tree.safe:
         why = losing[0] if losing else opened.findings[0]
-        raise GraphError(f"{os.fspath(path)} cannot be compared: {why.message}; see spikec nir doctor")
+        raise GraphError(
+            f"{os.fspath(path)} cannot be compared: {why.message}; see {either('tc.nir.diagnose', 'spikec nir doctor')}"
+        )
     graph = deepcopy(opened.graph)
     flatten(graph)
     for _, inner in graph.graphs():

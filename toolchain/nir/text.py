@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from spikec.words import printable, shown
+from spikec.words import either, printable, shown
 
 if TYPE_CHECKING:
     from spikec.nir.diagnosing import Diagnosis
@@ -23,7 +23,10 @@ def diagnosis_text(found: Diagnosis) -> str:
         lines.append(f"  {finding.severity:<7}  {finding.rule}: {where}{finding.message}")
         if finding.mendable or finding.hint:
             advice = "; ".join(
-                [*([finding.hint] if finding.hint else []), *(["spikec nir repair does it"] * finding.mendable)]
+                [
+                    *([finding.hint] if finding.hint else []),
+                    *([f"{either('tc.nir.repair', 'spikec nir repair')} does it"] * finding.mendable),
+                ]
             )
             lines.append(f"           -> {advice}")
     if found.importers:

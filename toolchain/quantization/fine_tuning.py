@@ -32,6 +32,7 @@ from spikec.quantization.synapses import output_weights
 from spikec.training import ClipFloorShift, FitConfig, FitResult, fit
 from spikec.training.fake_quantised import QuantisedLayer
 from spikec.training.images import Images
+from spikec.words import either
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,8 @@ def finetune_quantised(
     """
     levels = {m.levels for m in model.modules() if isinstance(m, ClipFloorShift)}
     if not levels or None in levels:
-        raise ConversionError("fine-tuning in integers needs ClipFloorShift activations with levels: tc.fit first")
+        first = either("tc.fit", "spikec train with --levels")
+        raise ConversionError(f"fine-tuning in integers needs ClipFloorShift activations with levels: {first} first")
     if precision.units:
         raise ConversionError("the precision has trained units already; give bits, per and scale")
     chosen = method or QCFS.for_levels(max(level for level in levels if level is not None))

@@ -38,15 +38,16 @@ from spikec.quantization.sequences import sequence_graph
 from spikec.quantization.synapses import synapse_nodes
 from spikec.simulation.golden import GoldenModel
 from spikec.simulation.input_warning import unsaid
+from spikec.words import option
 
 #: Units are made coarser at most this often, and this many times: beyond, weights would have no bits left.
 _ATTEMPTS, _COARSEST = 6, 64.0
 #: Entries of a matrix from which on the user is told of it.
 _LARGE_MATRIX = 2**20
-_FEWER = "use fewer timesteps (-T): coarser weights would have no bits left"
+_FEWER = "use fewer timesteps: coarser weights would have no bits left"
 _SHORTER = "use shorter sequences, of fewer frames: coarser weights would have no bits left"
 _ROUNDED_ANEW = (
-    "the weights keep the units they were trained with: give bits (--bits 8) to round them anew, or fewer timesteps"
+    "the weights keep the units they were trained with: round them anew, with {bits}, or use fewer timesteps"
 )
 
 
@@ -93,7 +94,7 @@ def lower(
         if isinstance(precision, Int8) and precision.units:
             raise ConversionError(
                 "weights that were trained in integers keep the units they had with images, and frames have another "
-                "unit: give bits (--bits 8) to round them anew"
+                f"unit: round them anew, with {option('bits', 8)}"
             )
         network = on_frames(network, frames)
     form = load_format(format)
@@ -272,7 +273,7 @@ def _check_range(made: _Ranged, form: NumberFormat, trained: bool) -> None:
     ]
     if found:
         fewer = _SHORTER if made.graph.sequences else _FEWER
-        raise RangeError(f"{'; '.join(found)}; {_ROUNDED_ANEW if trained else fewer}")
+        raise RangeError.listing("", found, _ROUNDED_ANEW.format(bits=option("bits", 8)) if trained else fewer)
 
 
 def _excess(made: _Ranged, form: NumberFormat) -> dict[str, float]:

@@ -25,6 +25,7 @@ from spikec.quantization.maps import Current
 from spikec.quantization.nir_currents import nir_currents, sequence_readouts
 from spikec.quantization.scales import Int8, Precision, Request, Units, choose_units, tighter
 from spikec.quantization.synapses import channel_bias, output_weights, synapse_nodes
+from spikec.words import option
 
 #: Currents of the example sequences may take this part of their register: beyond it they wrap. A membrane that is too
 #: high has fired anyway, and one that is too low stays at the edge.
@@ -57,7 +58,10 @@ def _check_precision(network: SequenceNetwork, precision: Precision) -> None:
     if not isinstance(precision, Int8):
         return
     if precision.units or precision.rounding != "nearest":
-        raise ConversionError("networks that run on sequences are rounded to the nearest integer: leave out --rounding")
+        left_out = option("units" if precision.units else "rounding")
+        raise ConversionError(
+            f"networks that run on sequences are rounded to the nearest integer: leave out {left_out}"
+        )
     precision.check_names([name for name in network.nodes if name not in (network.input, *network.outputs)])
 
 

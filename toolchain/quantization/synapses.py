@@ -13,6 +13,7 @@ from spikec.ir.names import Names
 from spikec.quantization.kernels import Float64, Kernel
 from spikec.quantization.maps import Current, Term
 from spikec.quantization.scales import Units, rows
+from spikec.words import option
 
 _EXACT = 2**24
 
@@ -29,7 +30,7 @@ def _integers(real: Float64, what: str) -> ig.Int64:
     if np.abs(rounded).max(initial=0) > _EXACT:
         raise RangeError(
             f"{what} reaches {np.abs(rounded).max():.3g} units, beyond the exact range of NIR's float32 (2^24); "
-            "the weights of this layer are tiny against its bias: retrain it or use per='layer'"
+            f"the weights of this layer are tiny against its bias: retrain it or use {option('per', 'layer')}"
         )
     return rounded.astype(np.int64)
 

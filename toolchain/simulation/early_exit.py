@@ -40,5 +40,5 @@ class EarlyExit(Rule):
 
 
 def early_exit_of(graph: IntegerGraph, ranges: Ranges, option: str | float | None) -> EarlyExit | None:
-    """The rule that ``early_exit=option`` of :func:`spikec.simulation.simulate` asks for."""
+    """The rule that ``early_exit=value`` of :func:`spikec.simulation.simulate` asks for."""
     return None if option is None else EarlyExit(graph, ranges, confidence_of(option))

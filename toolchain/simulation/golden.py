@@ -40,6 +40,7 @@ from spikec.simulation.exactness import checked_device, exact_arithmetic, keep_f
 from spikec.simulation.input_warning import told
 from spikec.simulation.registers import EXACT, Overflow, Registers, Watch, registers
 from spikec.simulation.trace import Trace
+from spikec.words import option
 
 if TYPE_CHECKING:
     import nir
@@ -105,7 +106,7 @@ def simulate(
     lengths = None
     if integer.sequences:
         if early_exit is not None:
-            raise DataError("early_exit needs an image that stays the same; leave it out for sequences")
+            raise DataError(f"{option('early_exit')} needs an image that stays the same; leave it out for sequences")
         images, lengths = as_sequences(integer.input, images)
         integer = integer.lasting(images.shape[1])
     if strict and overflow not in ("exact", "strict"):
@@ -177,7 +178,8 @@ class GoldenModel:
         collector = Collector(self._graph, total, spikes=record is not None, counts=counts)
         if rule is not None and not isinstance(self._engine, CountsByStep) and not self._registers.keep:
             raise DataError(
-                "early_exit is not proven for registers that wrap or saturate; use overflow='exact' or 'strict'"
+                f"{option('early_exit')} is not proven for registers that wrap or saturate; use "
+                f"{option('overflow', 'exact')} or {option('overflow', 'strict')}"
             )
         watches = self._registers.watches(self._graph)
         if record == "membranes":

@@ -90,8 +90,8 @@ def read_grid(source: str | Path | Mapping[str, Any], *, limit: int | None = Non
     if not mistakes:
         mistakes += _without_weights(shared, [table for _, table in [*grids, *runs]])
     if mistakes:
-        counted = f"{len(mistakes)} mistakes: " if len(mistakes) > 1 else ""
-        raise DataError(f"{name}: {counted}" + "; ".join(mistakes))
+        counted = f", {len(mistakes)} mistakes" if len(mistakes) > 1 else ""
+        raise DataError.listing(f"{name}{counted}", mistakes)
     override = {} if limit is None else {"limit": limit}
     return _plan(shared, [table | override for _, table in grids], [table | override for _, table in runs], excludes)
 

@@ -22,6 +22,7 @@ from spikec.processors import check_number, cores
 from spikec.sweeping.store import Store, failure
 from spikec.sweeping.worker import BUSY
 from spikec.whole_files import remove_stale
+from spikec.words import option
 
 #: Called in the main thread with the configuration and its state.
 Finished = Callable[[Configuration, str], None]
@@ -180,7 +181,7 @@ def _how(code: int) -> str:
     if code >= 0:
         return f"the worker process ended with exit code {code}"
     name = signal.Signals(-code).name
-    hint = ": the system may have run out of memory, try fewer --jobs" if name == "SIGKILL" else ""
+    hint = f": the system may have run out of memory, try fewer {option('jobs')}" if name == "SIGKILL" else ""
     return f"the worker process was killed by {name}{hint}"
 
 

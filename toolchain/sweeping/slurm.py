@@ -24,6 +24,7 @@ from spikec.guarded import read_json
 from spikec.sweeping.local import THREAD_VARIABLES, Finished
 from spikec.sweeping.store import Store, failure
 from spikec.whole_files import write_text
+from spikec.words import option
 
 #: SLURM's own default (MaxArraySize 1001) allows this many tasks; beyond it a task computes several runs.
 MAX_TASKS = 1000
@@ -59,7 +60,7 @@ def check(options: Mapping[str, str]) -> None:
     if missing:
         raise TargetUnavailable(
             f"SLURM is not here: no {' and no '.join(missing)} on PATH; call spikec on a machine that submits jobs to "
-            "the cluster, or use --executor local"
+            f"the cluster, or use {option('executor', 'local')}"
         )
     for name in options:
         if name in _OWN:

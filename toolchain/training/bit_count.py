@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from spikec.arguments import real_number
 from spikec.errors import ConversionError
 from spikec.training.activations import ClipFloorShift
+from spikec.words import either
 
 
 class _BitCount(torch.autograd.Function):
@@ -49,7 +50,8 @@ class BitCountPenalty:
             raise ConversionError(f"decay must not be negative, it is {decay}")
         if not self._activations or any(module.levels is None for module in self._activations):
             raise ConversionError(
-                "only levels have bits to count: give the network ClipFloorShift(levels=7) activations"
+                "only levels have bits to count: "
+                + either("give the network ClipFloorShift(levels=7) activations", "train with --levels 7, or 1, 3, 15")
             )
         model.register_forward_pre_hook(self._forget)
         for module in self._activations:

@@ -23,6 +23,7 @@ from spikec.guarded.files import reason
 from spikec.guarded.torch_files import read_torch_file
 from spikec.training.config import FitConfig
 from spikec.whole_files import replacing
+from spikec.words import option
 
 FORMAT = "spikec-training/1"
 
@@ -54,22 +55,22 @@ def load_checkpoint(path: Path, config: FitConfig, identity: Mapping[str, Any]) 
     except DataError as error:
         raise DataError(f"cannot resume from {path}: it is damaged or no checkpoint ({error})") from error
     if not isinstance(state, dict) or state.get("format") != FORMAT or not {"config", *KEYS} <= state.keys():
-        raise DataError(f"{path} is no checkpoint of a training run; train without --resume")
+        raise DataError(f"{path} is no checkpoint of a training run; train without {option('resume')}")
     if not isinstance(state["config"], dict) or not isinstance(state.get("identity", {}), dict):
-        raise DataError(f"{path} is damaged: it does not say what run it is of; train without --resume")
+        raise DataError(f"{path} is damaged: it does not say what run it is of; train without {option('resume')}")
     # Settings that are newer than the file count as their defaults.
     now, then = asdict(config), {**asdict(FitConfig()), **state["config"]}
     if "identity" in state:
         now, then = {**now, **identity}, {**then, **state["identity"]}
     changed = [f"{k} was {then.get(k)!r}, is {now.get(k)!r}" for k in {**now, **then} if then.get(k) != now.get(k)]
     if changed:
-        raise DataError(f"{path} belongs to another run ({'; '.join(changed)}); train without --resume")
+        raise DataError(f"{path} belongs to another run ({'; '.join(changed)}); train without {option('resume')}")
     return state
 
 
 def damaged(path: Path, error: Exception) -> DataError:
     """What to raise where a state was read and the run cannot take it."""
-    return DataError(f"cannot resume from {path}: it is damaged ({reason(error)}); train without --resume")
+    return DataError(f"cannot resume from {path}: it is damaged ({reason(error)}); train without {option('resume')}")
 
 
 def read_state(path: Path) -> Any:

@@ -26,6 +26,7 @@ from spikec.training.images import Images
 from spikec.training.max_pools import pools_of_currents
 from spikec.training.progress import EpochRecord, Progress
 from spikec.training.spiking import spiking, spiking_logits
+from spikec.words import option
 
 State = dict[str, Tensor]
 
@@ -254,7 +255,7 @@ class _Run:
             name = next(n for n in {**own, **shapes} if own.get(n) != shapes.get(n))
             raise DataError(
                 f"{path} belongs to another network ({name} was {shapes.get(name)}, is {own.get(name)}); "
-                "train without --resume"
+                f"train without {option('resume')}"
             )
         self.model.load_state_dict(state["model"])
         if self.averaged is not None:

@@ -12,6 +12,9 @@ from pathlib import Path
 from spikec.terminal import restart_line
 from spikec.whole_files import replacing
 
+#: Seconds between lines that tell of batches.
+_TERMINAL_SECONDS, _LOG_SECONDS = 0.2, 15.0
+
 
 @dataclass(frozen=True)
 class EpochRecord:
@@ -58,19 +61,26 @@ class Progress:
             temporary.write_text("".join(lines), encoding="utf-8")
 
     def batch(self, epoch: int, done: int, total: int, loss: float) -> None:
-        """After a batch; shown on a terminal only, at most five times a second."""
+        """After a batch; shown at most five times a second on a terminal, and every 15 seconds in a log."""
         now = time.monotonic()
         finished = epoch + done / total
         if self._done_at_start is None:
             self._done_at_start, self._start = finished, now
-        if not self._terminal or now - self._shown < 0.2:
+        if now - self._shown < (_TERMINAL_SECONDS if self._terminal else _LOG_SECONDS):
             return
         self._shown = now
-        restart_line(sys.stderr)
-        _show(f"epoch {epoch + 1}/{self.epochs}  {done}/{total}  loss {loss:.3f}{self._left(finished)}")
+        if self._terminal:
+            restart_line(sys.stderr)
+        share = f"{100 * finished / self.epochs:.0f} %"
+        rate = (finished - self._done_at_start) * total / (now - self._start) if now > self._start else 0.0
+        _show(
+            f"epoch {epoch + 1}/{self.epochs}  {done}/{total} batches  {share}  {rate:.2g} batches/s"
+            f"  loss {loss:.3f}{self._left(finished)}" + ("" if self._terminal else "\n")
+        )
 
     def epoch(self, record: EpochRecord, best: bool) -> None:
         """After an epoch and its validation."""
+        self._shown = time.monotonic()
         note = f"  thresholds raised {record.raised_thresholds}x" if record.raised_thresholds else ""
         if self._terminal:
             restart_line(sys.stderr)

@@ -22,6 +22,7 @@ from spikec.targets.c.code.source import Memory, Source
 from spikec.targets.c.code.text import Text
 from spikec.targets.c.code.weights import UNPACKING
 from spikec.targets.c.naming import name_of
+from spikec.words import option
 
 
 def generate(graph: IntegerGraph, name: str = "net", choices: Choices | None = None) -> Source:
@@ -43,7 +44,7 @@ def generate(graph: IntegerGraph, name: str = "net", choices: Choices | None = N
     decided = ""
     if chosen.early_exit is not None:
         if graph.sequences:
-            raise DataError("early_exit needs an image that stays the same; leave it out for sequences")
+            raise DataError(f"{option('early_exit')} needs an image that stays the same; leave it out for sequences")
         decided = write_decided(code, run.outputs)
     text = Text()
     _write_calls(text, code, run, decided)

@@ -14,7 +14,7 @@ total input (``Kind.lossless`` of layerwise schedules), that level is computed i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 
 import torch
@@ -28,6 +28,7 @@ from spikec.conversion.neurons import Neuron, NeuronSpec
 from spikec.frontend import Convolution, Dense
 from spikec.ir.kinds import GradedIF
 from spikec.ir.timing import Timing
+from spikec.stages import Done, stage
 
 _PASSES = 2
 #: Bounds of the scale of a channel; a channel that almost never emits has none.
@@ -40,12 +41,26 @@ def calibrate_layers(network: SpikingNetwork, exact: fx.GraphModule, images: Ten
     stand_ins = {name: _exact_level(network, neuron) for name, neuron in network.neurons.items()}
     at_once = all(each is not None for each in stand_ins.values())
     streams = Streams(network, exact, images, 1 if at_once else network.steps)
-    behind: set[fx.Node] = set()  # nodes that what neurons emit reaches
     calls = [str(node.target) for node in network.graph.graph.nodes if node.op == "call_module"]
-    for node in network.graph.graph.nodes:
+    nodes = list(network.graph.graph.nodes)
+    with stage("calibrating", len(nodes), "nodes") as done:
+        _in_order(network, streams, nodes, calls, stand_ins if at_once else {}, choice, done)
+
+
+def _in_order(
+    network: SpikingNetwork,
+    streams: Streams,
+    nodes: list[fx.Node],
+    calls: list[str],
+    stand_ins: Mapping[str, Neuron | None],
+    choice: Calibration,
+    done: Done,
+) -> None:
+    behind: set[fx.Node] = set()  # nodes that what neurons emit reaches
+    for number, node in enumerate(nodes, 1):
         neuron = neuron_at(network.graph, node)
         if neuron is not None:
-            _calibrate_neuron(streams, node, neuron, stand_ins[str(node.target)] if at_once else None, choice)
+            _calibrate_neuron(streams, node, neuron, stand_ins.get(str(node.target)), choice)
         elif node.op == "call_module" and choice.weights and behind & set(node.all_input_nodes):
             layer = network.graph.get_submodule(str(node.target))
             if isinstance(layer, Convolution | Dense) and calls.count(str(node.target)) == 1:
@@ -56,6 +71,7 @@ def calibrate_layers(network: SpikingNetwork, exact: fx.GraphModule, images: Ten
             streams.keep_shared(node)
         if neuron is not None:
             streams.forget(node)
+        done(number)
 
 
 def _exact_level(network: SpikingNetwork, neuron: Neuron) -> Neuron | None:

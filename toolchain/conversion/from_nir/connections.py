@@ -15,6 +15,7 @@ from spikec.errors import GraphError
 from spikec.ir.metadata import metadata_of
 from spikec.ir.profile.portable import NOTE
 from spikec.ir.profile.reading import read_nir
+from spikec.words import either
 
 Edge = tuple[str, str]
 _SHOWN, _NAMED = 5, 20
@@ -43,10 +44,12 @@ def opened(source: nir.NIRGraph | str | os.PathLike[str]) -> nir.NIRGraph:
     """The graph, or that of a file. Raises :class:`GraphError` where it is one of this toolchain's own."""
     graph = source if isinstance(source, nir.NIRGraph) else read_nir(source)
     if metadata_of(graph):
-        raise GraphError(f"{REFUSED}it is a deployment file already; load it with tc.load")
+        taken = either("load it with tc.load", "spikec run, verify and report take it as it is")
+        raise GraphError(f"{REFUSED}it is a deployment file already; {taken}")
     if NOTE in graph.metadata:
         raise GraphError(
-            f"{REFUSED}it is the portable form of a deployment, for other simulators; load the deployment with tc.load"
+            f"{REFUSED}it is the portable form of a deployment, for other simulators; "
+            + either("load the deployment with tc.load", "give the deployment itself")
         )
     return graph
 
@@ -138,8 +141,7 @@ def end_obstacles(nodes: Mapping[str, nir.NIRNode], edges: set[Edge]) -> list[st
 def refuse(found: list[str]) -> None:
     """Raise :class:`GraphError` with the first obstacles, if there are any."""
     if found:
-        more = f" (and {len(found) - _SHOWN} more)" if len(found) > _SHOWN else ""
-        raise GraphError(f"{REFUSED}{'; '.join(found[:_SHOWN])}{more}")
+        raise GraphError.listing(REFUSED.removesuffix(": "), found, most=_SHOWN)
 
 
 def in_order(nodes: Mapping[str, nir.NIRNode], edges: set[Edge]) -> list[str]:

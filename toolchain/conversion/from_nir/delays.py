@@ -13,6 +13,7 @@ from spikec.conversion.from_nir.dynamics import FIRING
 from spikec.errors import GraphError
 from spikec.ir.delays import Steps, settled
 from spikec.ir.types import TIMESTEPS_MAX
+from spikec.words import option
 
 
 def without_delays(
@@ -69,7 +70,7 @@ def _later(name: str, steps: Steps, node: nir.Delay, dt: float | None) -> Steps:
     if not delay.size or not np.isfinite(delay).all() or (delay < 0).any():
         raise GraphError(f"{REFUSED}{name}: delays must be numbers of at least 0")
     if delay.any() and dt is None:
-        raise GraphError(f"{REFUSED}{name}: a delay needs the length of a step: give dt (--dt)")
+        raise GraphError(f"{REFUSED}{name}: a delay needs the length of a step: give {option('dt')}")
     each = np.rint(delay / (dt or 1.0))
     if each.max() > TIMESTEPS_MAX:
         raise GraphError(f"{REFUSED}{name}: a delay of {each.max():.0f} steps; the most is {TIMESTEPS_MAX}")

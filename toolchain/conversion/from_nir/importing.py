@@ -37,6 +37,7 @@ from spikec.errors import ConversionError, DataError, InputWarning
 from spikec.ir.coding import InputRange
 from spikec.ir.profile.hashes import content_sha256
 from spikec.ir.types import TIMESTEPS_MAX, Shape, lifted
+from spikec.words import either, option
 
 VInit = Literal["half", "zero"]
 _KNOWN = (nir.Input, nir.Output, *LINEAR, nir.IF, nir.I)
@@ -151,17 +152,19 @@ def _obstacles(part: Connected, dt: float | None) -> list[str]:
                 found.append(f"{name}: an integrator (I) can only be the readout: r = 1, read by Output nodes alone")
     firing = {name for name, node in nodes.items() if isinstance(node, nir.IF)}
     if feedback_edges(list(nodes), edges, firing) != frozenset():
-        found.append(
-            "its edges form a cycle: recurrent networks cannot be imported for images; use tc.import_sequences"
-        )
+        found.append("its edges form a cycle: recurrent networks cannot be imported for images; " + _sequences())
     return found
+
+
+def _sequences() -> str:
+    return either("use tc.import_sequences", "give it sequences as --data")
 
 
 def _why_unknown(node: nir.NIRNode) -> str:
     kind = type(node).__name__
     if isinstance(node, nir.LIF | nir.CubaLIF | nir.CubaLI | nir.LI):
-        return f"{kind} neurons leak, the neurons of images do not; train with IF neurons, or use tc.import_sequences"
-    return f"{kind} has no counterpart for images; tc.import_sequences may take it"
+        return f"{kind} neurons leak, the neurons of images do not; train with IF neurons, or {_sequences()}"
+    return f"{kind} has no counterpart for images; {_sequences()}, which may take it"
 
 
 def _neuron_obstacles(node: nir.IF, dt: float | None) -> list[str]:
@@ -172,7 +175,7 @@ def _neuron_obstacles(node: nir.IF, dt: float | None) -> list[str]:
     if not np.isfinite(threshold).all() or (threshold <= 0).any():
         found.append("its thresholds are not all positive")
     if v_reset.any():
-        found.append("v_reset is not 0, which contradicts reset='subtract'")
+        found.append(f"v_reset is not 0, which contradicts {option('reset', 'subtract')}")
     if np.unique(resistance).size != 1:
         found.append("r differs between neurons")
     elif dt is None and (resistance != 1).any():

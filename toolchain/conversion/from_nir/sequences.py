@@ -45,6 +45,7 @@ from spikec.ir.coding import InputRange, highest, lowest
 from spikec.ir.delays import Steps, least
 from spikec.ir.input_statistics import InputStatistics
 from spikec.ir.profile.hashes import content_sha256
+from spikec.words import option
 
 Float64 = npt.NDArray[np.float64]
 Reading = Literal["last", "sum", "maximum"]
@@ -271,7 +272,7 @@ def _obstacles(
         )
     timed = [name for name, node in nodes.items() if needs_dt(node)]
     if timed and dt is None:
-        found.append(f"{timed[0]}: its time constants need the length of a step: give dt (--dt), in the same unit")
+        found.append(f"{timed[0]}: its time constants need the length of a step: give {option('dt')}, in the same unit")
     silent = [name for name, node in nodes.items() if isinstance(node, SILENT)]
     for name, node in nodes.items():
         if not isinstance(node, _KNOWN):

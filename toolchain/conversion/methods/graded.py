@@ -13,6 +13,7 @@ from spikec.conversion.methods.base import GATHERS, Method, NeuronSpec, register
 from spikec.errors import ConversionError
 from spikec.ir.kinds import GradedIF
 from spikec.ir.types import Schedule
+from spikec.words import option
 
 _DEFAULT_LEVELS = 15
 
@@ -38,7 +39,8 @@ class Graded(Method):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.timesteps != 1:
-            raise ConversionError(f"Graded runs in one step; timesteps={self.timesteps} has no meaning: leave it out")
+            given = option("timesteps", self.timesteps)
+            raise ConversionError(f"{self.name} runs in one step; {given} has no meaning: leave it out")
         if self.levels is not None:
             object.__setattr__(self, "levels", whole_number("levels", self.levels, 1, 2**15 - 1))
 

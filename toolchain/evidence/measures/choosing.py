@@ -17,7 +17,7 @@ from spikec.evidence.measures.function import UserFunction
 from spikec.evidence.measures.numbers import Correlation, MeanAbsoluteError, RootMeanSquareError
 from spikec.evidence.measures.overlap import MeanIoU
 from spikec.training.targets import each_head, heads, kind_of
-from spikec.words import unknown
+from spikec.words import option, unknown
 
 #: By name; ``top-K`` for other K is known too.
 MEASURES: dict[str, Callable[[], Measure]] = {
@@ -43,11 +43,11 @@ class Wanted:
         names = ", ".join(values)
         if self.head is None and len(values) != 1:
             raise DataError(
-                f"the network has several outputs, {names}: say which one, as --metric NAME={self.name}, or call the "
-                "targets y_NAME"
+                f"the network has several outputs, {names}: say which one, as {_metric(f'NAME={self.name}')}, or call "
+                "the targets y_NAME"
             )
         if self.head is not None and self.head not in values:
-            raise DataError(f"--metric {self.name}: the network has no output {self.head!r}, but {names}")
+            raise DataError(f"{_metric(self.name)}: the network has no output {self.head!r}, but {names}")
         return next(iter(values.values())) if self.head is None else values[self.head]
 
     def target(self, targets: Targets) -> Targets:
@@ -56,7 +56,7 @@ class Wanted:
             return targets
         if self.head not in targets.dtype.names:
             asked = "there are targets of several outputs" if self.head is None else f"output {self.head!r} has none"
-            raise DataError(f"--metric {self.name}: {asked}; targets are those of {', '.join(targets.dtype.names)}")
+            raise DataError(f"{_metric(self.name)}: {asked}; targets are those of {', '.join(targets.dtype.names)}")
         found: Targets = targets[self.head]
         return found
 
@@ -174,6 +174,10 @@ def as_targets(values: npt.ArrayLike | Mapping[str, npt.ArrayLike], number: int)
     if not np.isfinite(targets).all():
         raise DataError("targets hold values that are not finite")
     return targets
+
+
+def _metric(name: str) -> str:
+    return option("metric", name)
 
 
 __all__ = ["MEASURES", "Metric", "Wanted", "as_targets", "default_measures", "measure_of", "measures_of", "wanted_of"]

@@ -7,6 +7,7 @@ import numpy as np
 from spikec.errors import DataError
 from spikec.evidence.measures.base import Float64, Measure, Targets
 from spikec.training.targets import IGNORED, kind_of
+from spikec.words import option
 
 
 class MeanIoU(Measure):
@@ -45,7 +46,7 @@ class MeanIoU(Measure):
         if len(wrong):
             raise DataError(
                 f"masks hold {int(wrong[0])}, the network tells the classes 0 to {known - 1} apart; a label that "
-                f"counts for nothing is named by --metric miou:ignore={int(wrong[0])}"
+                f"counts for nothing is named by {option('metric', f'miou:ignore={int(wrong[0])}')}"
             )
 
     def by_order(self, shape: tuple[int, ...]) -> bool:

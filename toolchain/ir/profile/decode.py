@@ -44,7 +44,7 @@ def decode(graph: nir.NIRGraph) -> IntegerGraph:
     """
     problems = [str(problem) for problem in verify(graph)]
     if problems:
-        raise GraphError(_sentence(problems))
+        raise _unsound(problems)
     metadata = metadata_of(graph)
     order = topological_order(graph)
     assert order is not None  # verify refuses cycles
@@ -81,7 +81,7 @@ def decode(graph: nir.NIRGraph) -> IntegerGraph:
         if sent > VALUES_MAX:
             raise GraphError(f"{name}: {nodes[name].output_shape} are {sent} values; the most is {VALUES_MAX}")
     if problems:
-        raise GraphError(_sentence(problems))
+        raise _unsound(problems)
     info = {str(k): str(v) for k, v in json.loads(text_of(metadata, "info", "{}")).items()}
     found = IntegerGraph(
         nodes=nodes,
@@ -98,13 +98,12 @@ def decode(graph: nir.NIRGraph) -> IntegerGraph:
     )
     problems = [*pool_problems(found), *work_problems(found)]
     if problems:
-        raise GraphError(_sentence(problems))
+        raise _unsound(problems)
     return checked(found)
 
 
-def _sentence(problems: list[str]) -> str:
-    more = f" (and {len(problems) - _SHOWN} more)" if len(problems) > _SHOWN else ""
-    return f"not a sound spikec graph: {'; '.join(problems[:_SHOWN])}{more}"
+def _unsound(problems: list[str]) -> GraphError:
+    return GraphError.listing("not a sound spikec graph", problems, most=_SHOWN)
 
 
 def _check_output(name: str, readout: Node, node: nir.Output) -> list[str]:

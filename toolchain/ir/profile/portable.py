@@ -27,6 +27,7 @@ from spikec.ir.operations import MaxPool, Unflatten
 from spikec.ir.profile.build import build, requirements
 from spikec.ir.profile.decode import as_integer
 from spikec.ir.types import Shape
+from spikec.words import average_pools
 
 #: Metadata of the graph: how pixels become integers and outputs logits. Nothing in it is needed for the spikes.
 NOTE = "spikec_portable"
@@ -95,7 +96,7 @@ def _check(graph: IntegerGraph) -> None:
         raise _not_plain(", ".join(kinds))
     for node in graph:
         if isinstance(node, MaxPool):
-            raise GraphError(f"{node.name}: plain NIR has no max pool; use --max-pool average")
+            raise GraphError(f"{node.name}: plain NIR has no max pool; use {average_pools()}")
         if isinstance(node, Unflatten):
             raise GraphError(f"{node.name}: plain NIR has no node that makes an image of the outputs of an Affine")
     for population in graph.populations:

@@ -14,7 +14,7 @@ from spikec.errors import GraphError
 from spikec.hdf5.opening import named
 from spikec.hdf5.process import LIMIT, read
 from spikec.hdf5.tree import FileTree, Tree
-from spikec.words import printable, shown
+from spikec.words import either, printable, shown
 
 _SHOWN = 5
 #: Bytes of data that a file may declare for each of its own, beside ``LIMIT``.
@@ -46,9 +46,13 @@ def read_nir(path: str | os.PathLike[str], *, seconds: float | None = None) -> n
         raise GraphError(f"{source} does not fit into the memory of this machine") from error
 
 
+def _doctor() -> str:
+    return either("tc.nir.diagnose", "spikec nir doctor")
+
+
 def _graph_of_tree(source: Path, tree: FileTree) -> nir.NIRGraph:
     serious = [problem for problem in tree.problems if problem.severity != "note"]
-    foreign = f"{source} is damaged or holds no NIR graph: export it again, or ask spikec nir doctor"
+    foreign = f"{source} is damaged or holds no NIR graph: export it again, or ask {_doctor()}"
     for problem in serious:
         if problem.message.startswith(_NO_HDF5):
             raise GraphError(foreign)
@@ -60,7 +64,7 @@ def _graph_of_tree(source: Path, tree: FileTree) -> nir.NIRGraph:
     try:
         entries = _entries(tree.node, "/node")
     except ValueError as error:
-        raise GraphError(f"{source} cannot be read: {error}; export it again, or ask spikec nir doctor") from error
+        raise GraphError(f"{source} cannot be read: {error}; export it again, or ask {_doctor()}") from error
     stated = entries.get("type")
     if not isinstance(stated, str) or stated != "NIRGraph":
         raise GraphError(foreign)
@@ -71,7 +75,7 @@ def _graph_of_tree(source: Path, tree: FileTree) -> nir.NIRGraph:
         try:
             return graph_of(_entries(tree.node, "/node"))  # nir took fields out of the first
         except GraphError as error:
-            message = f"{source} cannot be read: {error}; export it again, or ask spikec nir doctor"
+            message = f"{source} cannot be read: {error}; export it again, or ask {_doctor()}"
             raise GraphError(printable(" ".join(message.split()))) from error
 
 
@@ -114,8 +118,7 @@ def graph_of(entries: dict[str, Any]) -> nir.NIRGraph:
     problems: list[str] = []
     made = _graph(entries, "", problems)
     if problems or made is None:
-        more = f" (and {len(problems) - _SHOWN} more)" if len(problems) > _SHOWN else ""
-        raise GraphError(f"{'; '.join(problems[:_SHOWN])}{more}")
+        raise GraphError.listing("", problems, most=_SHOWN)
     return made
 
 

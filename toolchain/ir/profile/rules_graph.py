@@ -42,6 +42,7 @@ from spikec.ir.operations import operation_of
 from spikec.ir.operations.fields import whole_numbers
 from spikec.ir.profile.hashes import CONTENT_KEY, content_sha256
 from spikec.ir.types import Schedule, Shape
+from spikec.words import either
 
 _LIMITS = LIMITS["graph"]
 _NAME = re.compile(r"[A-Za-z0-9_.]+")
@@ -68,7 +69,7 @@ def schema(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
     """The graph says which profile it follows, and its major version is known."""
     found = text_of(metadata_of(graph), "schema")
     if not found:
-        how = "an explicit import (spikec export FILE.nir, tc.import_nir)"
+        how = f"an explicit import ({either('tc.import_nir', 'spikec export FILE.nir')})"
         yield "", f"the graph carries no spikec metadata: a plain NIR file needs {how}"
     elif found.split(".")[:2] != SCHEMA.split("."):  # a minor version may follow: spikec.nir/1.3
         yield "", f"schema {shown(found)} is not {SCHEMA!r}: this version cannot read it"

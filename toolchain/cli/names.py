@@ -1,0 +1,20 @@
+"""Names of executors, chips, energy profiles and number formats on the command line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from spikec.cli.parser import UsageError
+
+if TYPE_CHECKING:
+    from spikec.targets.told_apart import Sort
+
+
+def known(option: str, sort: Sort, name: str) -> str:
+    """``name``, given with ``option``. Raises ``UsageError`` if it is none of ``sort``; where it is of another sort,
+    the message names the command that takes it."""
+    from spikec.targets import told_apart
+
+    if not told_apart.is_one(name, sort):
+        raise UsageError(f"{option}: {told_apart.wrong(name, sort)}")
+    return name
