@@ -96,7 +96,10 @@ def run(args: argparse.Namespace) -> int:
 
         with measuring() as measured:
             document["written"] = str(advice.export(args.write, args.purpose, measured))
-        lines.append(f"{args.write}: {advice.recommendation(args.purpose).trial.label}")
+        chosen = advice.recommendation(args.purpose)
+        lines.append(f"{args.write}: {chosen.trial.label}")
+        if known := chosen.final.get("deployment_sha256"):  # results of older versions do not say
+            lines.append(f"deployment sha256 {known}")
     emit(args, document, "\n".join(lines))
     return 0
 

@@ -45,6 +45,7 @@ def run(args: argparse.Namespace) -> int:
     lines.append(f"fits {chip}" if fits else f"does not fit {chip}")
     document = {
         "file": args.graph,
+        "deployment_sha256": graph.deployment_sha256,
         "target": chip,
         "fits": fits,
         "violations": [asdict(violation) for violation in violations],

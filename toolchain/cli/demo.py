@@ -106,6 +106,7 @@ def run(args: argparse.Namespace) -> int:
             "model": MODEL,
             "ann_accuracy": ann,
             "file": path,
+            "deployment_sha256": graph.deployment_sha256,
             "content_sha256": graph.content_sha256,
             "timesteps": graph.timesteps,
             "images": result.images,

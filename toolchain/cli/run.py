@@ -98,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
     told(graph, result.coding)
     cost, found = loss(graph, dataset, np.concatenate(result.hits)) if classify else None, ratings.found(dataset)
     coding = input_loss(graph, result.coding)
-    document = _document(args, graph.content_sha256, result, classify) | {"loss": loss_document(cost)} | speed.document
+    document = _document(args, graph, result, classify) | {"loss": loss_document(cost)} | speed.document
     document |= {"quality": [rating.to_json() for rating in found], "coding": coding}
     reason = lacks_classes(graph, "accuracy is left out: it") if labelled(dataset) else _UNLABELLED
     emit(args, document, _text(args, graph, result, speed, cost, found, coding, reason))
@@ -128,10 +128,11 @@ def _registers(args: argparse.Namespace) -> dict[str, Any]:
     return given
 
 
-def _document(args: argparse.Namespace, sha256: str, result: Evaluation, classify: bool) -> dict[str, Any]:
+def _document(args: argparse.Namespace, graph: IntegerGraph, result: Evaluation, classify: bool) -> dict[str, Any]:
     return {
         "file": args.graph,
-        "content_sha256": sha256,
+        "deployment_sha256": graph.deployment_sha256,
+        "content_sha256": graph.content_sha256,
         "target": args.target,
         "data": args.data,
         "images": result.images,
@@ -184,6 +185,7 @@ def _text(
     ]
     lines += [] if coding is None else [str(coding)]
     lines += speed.lines
+    lines.append(f"deployment sha256 {graph.deployment_sha256}")
     if args.out:
         lines.append(f"trace: {args.out}")
     return "\n".join(lines)

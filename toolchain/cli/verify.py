@@ -58,6 +58,7 @@ def run(args: argparse.Namespace) -> int:
     coding = input_loss(graph, result.coding)
     document = {
         "file": args.graph,
+        "deployment_sha256": graph.deployment_sha256,
         "content_sha256": graph.content_sha256,
         "data": args.data,
         **result.to_json(),
@@ -67,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
     }
     lines = [str(result), *([] if cost is None else cost.sentences)]
     lines += speed.lines if speed.steps else []
+    lines.append(f"deployment sha256 {graph.deployment_sha256}")
     emit(args, document, "\n".join(lines))
     return 0 if result.identical else 3
 

@@ -110,6 +110,7 @@ def estimate(
         draws=draws,
         seed=seed,
         content_sha256=net.content_sha256,
+        deployment_sha256=net.deployment_sha256,
         reference=reference,
         neurobench=neurobench(net, trace, counts),
     )

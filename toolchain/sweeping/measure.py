@@ -91,6 +91,7 @@ def figures(run: Configuration, graph: IntegerGraph, images: Dataset, network: P
     gained, lost = int((right & ~network_right).sum()), int((network_right & ~right).sum())
     ann = int(network_right.sum())
     return {
+        "deployment_sha256": graph.deployment_sha256,
         "content_sha256": graph.content_sha256,
         "images": seen.images,
         "correct": seen.correct,
