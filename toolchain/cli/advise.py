@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spikec import defaults
 from spikec.cli import parser
 from spikec.cli.output import Progress, duration, emit, note
 from spikec.cli.parser import Parser, UsageError, at_least, keep_inputs, output_path
@@ -24,14 +25,18 @@ PURPOSES = ("streaming", "lossless", "graded")
 def add_parser(commands: Any) -> Parser:
     command = parser.command(commands, "advise", "which method, which T: measured on your network, without training")
     add_settings(command, "model", "weights", "weights_entry", "data", "data_root", "max_pool")
-    command.add_argument("--chip", default="loihi2", metavar="CHIP", help="loihi2 (default) or another known chip")
-    command.add_argument("--budget", default="5min", metavar="TIME", help="such as 90s, 5min (default) or 1h")
+    command.add_argument(
+        "--chip", default=defaults.CHIP, metavar="CHIP", help=f"a known chip (default {defaults.CHIP})"
+    )
+    command.add_argument(
+        "--budget", default=defaults.BUDGET, metavar="TIME", help=f"such as 90s, 5min or 1h (default {defaults.BUDGET})"
+    )
     command.add_argument(
         "--tolerance",
         type=_points,
-        default=0.5,
+        default=defaults.TOLERANCE,
         metavar="POINTS",
-        help="loss of accuracy up to which the fastest deployment is chosen (default 0.5 points)",
+        help=f"loss of accuracy up to which the fastest deployment is chosen (default {defaults.TOLERANCE} points)",
     )
     command.add_argument("-o", "--out", type=Path, metavar="DIR", help="keep results here; the same command goes on")
     command.add_argument("--svg", type=output_path, metavar="advice.svg", help="draw accuracy, latency and energy")

@@ -6,6 +6,7 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
+from spikec import defaults
 from spikec.cli import parser
 from spikec.cli.output import emit
 from spikec.cli.parser import Parser, UsageError
@@ -14,7 +15,12 @@ from spikec.words import unknown
 
 def add_chip(command: Parser) -> None:
     """``--target``, a chip with known limits."""
-    command.add_argument("--target", default="loihi2", metavar="CHIP", help="loihi2 (default), loihi1 or cortex-m4")
+    command.add_argument(
+        "--target",
+        default=defaults.CHIP,
+        metavar="CHIP",
+        help=f"loihi1, loihi2 or cortex-m4 (default {defaults.CHIP})",
+    )
 
 
 def known_chip(name: str) -> str:

@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from spikec import defaults
 from spikec.cli import parser
 from spikec.cli.output import emit, note, percent
 from spikec.cli.parser import Parser, UsageError, keep_inputs, output_path
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from spikec.ir import IntegerGraph
     from spikec.simulation.input_warning import InputLoss
 
-#: Lava simulates every process at every step; a whole test set takes hours there.
-LAVA_LIMIT = 100
 #: Steps whose accuracy is printed; a JSON document has all of them.
 _SHOWN_STEPS = 32
 _UNLABELLED = "without labels (y) no quality is measured"
@@ -70,8 +69,8 @@ def run(args: argparse.Namespace) -> int:
     nir_graph, graph = read_graph(args.graph)
     target = find_target(args.target)
     if args.limit is None and args.target == "lava":
-        note(f"lava: the first {LAVA_LIMIT} test images (--limit chooses)")
-        args.limit = LAVA_LIMIT
+        note(f"lava: the first {defaults.LAVA_IMAGES} test images (--limit chooses)")
+        args.limit = defaults.LAVA_IMAGES
     dataset = open_images(args, graph)
     graph = lasting(graph, dataset)
     wanted = wanted_measures(args, graph, dataset)

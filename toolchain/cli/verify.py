@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from spikec import defaults
 from spikec.cli import parser
 from spikec.cli.output import emit
 from spikec.cli.parser import Parser
@@ -27,7 +28,7 @@ def add_parser(commands: Any) -> Parser:
     parser.add_graph(command)
     command.add_argument("--target", default="lava", metavar="TARGET", help="lava (default), c")
     parser.add_data(command)
-    parser.add_limit(command, 20)
+    parser.add_limit(command, defaults.COMPARED_IMAGES)
     add_targets(command, running=False)
     return command
 

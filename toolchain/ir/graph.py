@@ -15,7 +15,7 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from spikec import defaults
+from spikec.defaults import FORMAT
 from spikec.errors import GraphError
 from spikec.ir.coding import InputNode
 from spikec.ir.delays import Steps, suffix
@@ -164,7 +164,7 @@ class IntegerGraph:
             [node for node in self if not isinstance(node, Delayed)],
             {node.name: (node.of, node.steps) for node in self.delayed},
             [readout.name for readout in self.readouts],
-            {"schedule": self.schedule, "drain": self.drain, "format": self.format or defaults.FORMAT, **steps},
+            {"schedule": self.schedule, "drain": self.drain, "format": self.format or FORMAT, **steps},
         )
 
     @property

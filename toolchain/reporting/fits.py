@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from spikec.energy import Estimate, estimate, profile_names
+from spikec.energy import Estimate, profile_names
+from spikec.evidence.energy import estimate
 from spikec.ir import IntegerGraph
 from spikec.reporting.value import Fit
 from spikec.simulation.trace import Trace
