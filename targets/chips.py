@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from spikec.analysis.formats import NumberFormat
 from spikec.analysis.placement import Placement as Placed
 from spikec.analysis.violations import Violation
+from spikec.defaults import CHIP
 from spikec.errors import DoesNotFit, ToolchainError
 from spikec.ir.operations.boxes import Box
 from spikec.targets import told_apart
@@ -168,7 +169,7 @@ def chip_of(profile: str) -> Chip | None:
 
 
 def check(
-    graph: nir.NIRGraph | IntegerGraph, target: str = "loihi2", *, placement: Placement | None = None
+    graph: nir.NIRGraph | IntegerGraph, target: str = CHIP, *, placement: Placement | None = None
 ) -> list[Violation]:
     """All violations of ``graph`` on the chip ``target``, errors first; empty if there are none.
 
@@ -178,7 +179,7 @@ def check(
     return get_chip(target).check(graph, placement=placement)
 
 
-def place(graph: nir.NIRGraph | IntegerGraph, target: str = "loihi2", *, shared: bool = True) -> Placement:
+def place(graph: nir.NIRGraph | IntegerGraph, target: str = CHIP, *, shared: bool = True) -> Placement:
     """Split ``graph`` over cores of ``target``. Raises ``DoesNotFit`` if a single neuron already exceeds a core.
 
     ``shared=False`` stores every synapse of a convolution separately, as a mapper that cannot share kernels must.

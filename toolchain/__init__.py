@@ -46,7 +46,7 @@ _EXPORTS = {
     "crosscheck": "spikec.evidence.crosscheck",
     "compare": "spikec.simulation",
     "simulate": "spikec.simulation",
-    "estimate": "spikec.energy",
+    "estimate": "spikec.evidence.energy",
     "check": "spikec.targets.chips",
     "place": "spikec.targets.chips",
     "quality": "spikec.evidence.quality",
@@ -82,7 +82,6 @@ if TYPE_CHECKING:
     from spikec.conversion.from_nir.importing import import_nir as import_nir
     from spikec.conversion.from_nir.sequences import import_sequences as import_sequences
     from spikec.deployment import choose_spikes as choose_spikes
-    from spikec.energy.estimate import estimate as estimate
     from spikec.errors import ConversionError as ConversionError
     from spikec.errors import DataError as DataError
     from spikec.errors import DoesNotFit as DoesNotFit
@@ -93,6 +92,7 @@ if TYPE_CHECKING:
     from spikec.errors import UnsupportedOperation as UnsupportedOperation
     from spikec.evidence.certificate import certify as certify
     from spikec.evidence.crosscheck import crosscheck as crosscheck
+    from spikec.evidence.energy import estimate as estimate
     from spikec.evidence.fidelity import fidelity as fidelity
     from spikec.evidence.quality import quality as quality
     from spikec.evidence.range_report import check_ranges as check_ranges

@@ -27,3 +27,17 @@ CALIBRATION_IMAGES_MAX = 1000
 SPREAD_IMAGES = 1000
 #: Number of test images in commands that do not measure on all of them, such as export.
 MEASURED_IMAGES = 1000
+#: Choice of calibration images, and of the draws of an energy interval.
+SEED = 0
+#: The chip that graphs are checked against and placed on, and the energy profile.
+CHIP = PROFILE = "loihi2"
+#: Joint draws of the constants of an energy profile.
+ENERGY_DRAWS = 2000
+#: Images that are compared with another executor, spike by spike.
+COMPARED_IMAGES = 20
+#: Images that ``spikec run`` gives Lava, which simulates every process at every step.
+LAVA_IMAGES = 100
+#: Images on which a report compares the spiking network with the quantised one.
+CERTIFIED_IMAGES = 200
+#: How long advice may take, and the loss of accuracy, in points, up to which the fastest deployment is taken.
+BUDGET, TOLERANCE = "5min", 0.5

@@ -55,21 +55,23 @@ def write(graph: nir.NIRGraph | ig.IntegerGraph, path: str | os.PathLike[str]) -
     if network.sequences:
         raise DoesNotFit("the network runs on sequences: write_stock writes it, with neurons that stock netx has")
     chain = as_chain(network)
-    write_layers(chain, Path(path), SOFT, _write_neurons)
+    write_layers(chain, network.deployment_sha256, Path(path), SOFT, _write_neurons)
     return chain
 
 
 def write_layers(
     chain: ig.IntegerGraph,
+    deployment_sha256: str,
     path: Path,
     reset: str,
     write_neurons: NeuronWriter,
     without: frozenset[str] = frozenset(),
 ) -> None:
-    """Write all layers of a chain but the nodes ``without``; ``write_neurons`` fills the group ``neuron`` of each."""
+    """Write all layers of a chain but the nodes ``without``; ``write_neurons`` fills the group ``neuron`` of each.
+    ``deployment_sha256``: of the graph that the chain was made of."""
     content = io.BytesIO()  # HDF5 does not survive a full disk: it ends the process
     with h5py.File(content, "w") as file:
-        _write_network(file.create_group("spikec"), chain, reset)
+        _write_network(file.create_group("spikec"), chain, deployment_sha256, reset)
         layers = file.create_group("layer")
         number = 0
         for node in (node for node in chain if node.name not in without):
@@ -104,7 +106,7 @@ def _format(chain: ig.IntegerGraph) -> str:
     return FORMAT_2 if any(needed) else FORMAT
 
 
-def _write_network(group: Group, chain: ig.IntegerGraph, reset: str) -> None:
+def _write_network(group: Group, chain: ig.IntegerGraph, deployment_sha256: str, reset: str) -> None:
     _fill(
         group,
         format=_format(chain),
@@ -116,6 +118,7 @@ def _write_network(group: Group, chain: ig.IntegerGraph, reset: str) -> None:
         input_scale=chain.input.scale,
         readout_scale=chain.readout.scale,
         content_sha256=chain.content_sha256 or "unknown",
+        deployment_sha256=deployment_sha256,
     )
 
 

@@ -65,7 +65,7 @@ def write_hard_reset(graph: nir.NIRGraph | ig.IntegerGraph, path: str | os.PathL
         raise DoesNotFit("its neurons are those that stock netx has: no approximation is needed")
     chain = as_chain(network)
     refuse(_limits(chain))
-    write_layers(chain, Path(path), HARD, _write_neurons)
+    write_layers(chain, network.deployment_sha256, Path(path), HARD, _write_neurons)
     return chain
 
 

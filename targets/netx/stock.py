@@ -52,9 +52,10 @@ def write_stock(graph: nir.NIRGraph | ig.IntegerGraph, path: str | os.PathLike[s
     The file appears whole or not at all. Raises ``DoesNotFit`` with all reasons where stock netx cannot hold it: an
     export with the number format ``netx`` keeps weights, thresholds and biases within what it can.
     """
-    chain = as_chain(as_integer(graph))
+    network = as_integer(graph)
+    chain = as_chain(network)
     refuse(_limits(chain))
-    write_layers(chain, Path(path), STOCK, _write_neurons, _counting(chain))
+    write_layers(chain, network.deployment_sha256, Path(path), STOCK, _write_neurons, _counting(chain))
     return chain
 
 

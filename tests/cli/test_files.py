@@ -45,12 +45,15 @@ def test_unknown_layer(spikec, net):
 
 
 def test_diff(spikec, net, other):
-    assert spikec("diff", net, net).out == "identical\n"
-    assert spikec("diff", net, net, "--json").json["identical"] is True
+    same = spikec("diff", net, net, "--json").json
+    assert same["identical"] is True
+    assert same["deployment_sha256"]["a"] == same["deployment_sha256"]["b"]
+    assert spikec("diff", net, net).out == f"identical\ndeployment sha256 {same['deployment_sha256']['a']}\n"
     result = spikec("diff", net, other)
     assert result.code == 0
     assert "timesteps 3 -> 5" in result.out
-    assert spikec("diff", net, other, "--json").json["changes"] == result.out.splitlines()
+    assert spikec("diff", net, other, "--json").json["changes"] == result.out.splitlines()[:-1]
+    assert result.out.splitlines()[-1].startswith("deployment sha256 ")
 
 
 def _truncate(path):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from spikec.energy import convention, count, estimate
+from spikec.energy import convention, count, priced
 from spikec.energy.conventions import mean
 from spikec.errors import ToolchainError
 from spikec.ir.kinds import IF, CalibratedIF, SignedIF
@@ -113,8 +113,8 @@ def test_calibrated_neurons_that_run_on_after_the_raster(make, tool):
     found = convention(net, simulate(net, images, record="spikes"), tool, images)
     assert found.values == convention(net, simulate(net, images), tool, images).values
     assert tool in ("sinabs", "keras-spiking") or "beyond T" in str(found)
-    estimated = estimate(net, simulate(net, images, record="spikes"), draws=10)
-    assert estimated.synapses == estimate(net, simulate(net, images), draws=10).synapses
+    estimated = priced(net, simulate(net, images, record="spikes"), draws=10)
+    assert estimated.synapses == priced(net, simulate(net, images), draws=10).synapses
 
 
 CASES = {

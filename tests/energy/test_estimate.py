@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from spikec.data_files import chip_files
-from spikec.energy import estimate, load_profile, profile_names
+from spikec.energy import load_profile, priced, profile_names
 from spikec.energy.cores import cores_by_capacity
 from spikec.energy.event_driven import price
 from spikec.energy.profile import _FOLDER
@@ -31,7 +31,7 @@ def run(make):
 @pytest.mark.parametrize("profile", ["loihi1", "loihi2"])
 def test_dynamic_items_are_counts_times_constants(run, profile):
     net, trace = run
-    found = estimate(net, trace, profile, draws=DRAWS)
+    found = priced(net, trace, profile, draws=DRAWS)
     constants = load_profile(profile)
     mean, _ = workload(
         net, trace, found.counts, first_layer="bias_current", nonzero_only=profile == "loihi2", draws=2,
@@ -79,7 +79,7 @@ def test_draws_have_the_stated_median_and_interval():
 
 def test_same_seed_same_numbers_and_more_images_narrow_the_counts(run):
     net, trace = run
-    assert estimate(net, trace, draws=DRAWS).to_json() == estimate(net, trace, draws=DRAWS).to_json()
+    assert priced(net, trace, draws=DRAWS).to_json() == priced(net, trace, draws=DRAWS).to_json()
     rng = np.random.default_rng(0)
     few, many = (bootstrap_means(rng.normal(5, 1, (n, 1)), 400, rng).std() for n in (10, 1000))
     assert few > 5 * many
@@ -88,7 +88,7 @@ def test_same_seed_same_numbers_and_more_images_narrow_the_counts(run):
 def test_first_layer_modes_change_the_bill_and_never_the_counts(run):
     net, trace = run
     by_mode = {
-        mode: estimate(net, trace, draws=DRAWS, first_layer=mode)
+        mode: priced(net, trace, draws=DRAWS, first_layer=mode)
         for mode in ("bias_current", "direct_mac", "direct_mac_every_step", "host_encoded", "event_camera")
     }
     joules = {mode: found.item("synapses").p50 for mode, found in by_mode.items()}
@@ -120,7 +120,7 @@ def test_every_constant_has_a_source_and_a_grade():
 
 def test_json_and_text(run):
     net, trace = run
-    found = estimate(net, trace, draws=DRAWS)
+    found = priced(net, trace, draws=DRAWS)
     document = json.loads(json.dumps(found.to_json(), allow_nan=False))
     assert document["schema"] == "energy-report/1"
     assert document["evidence"] == "calibrated on one run"
@@ -143,7 +143,7 @@ def test_json_and_text(run):
 
 
 def test_the_tornado_is_sorted_and_leaves_the_solved_term_out(run):
-    found = estimate(*run, draws=DRAWS)
+    found = priced(*run, draws=DRAWS)
     swings = [s.swing for s in found.sensitivities]
     assert swings == sorted(swings, reverse=True)
     assert "e_syn" not in {s.constant for s in found.sensitivities}
@@ -152,23 +152,23 @@ def test_the_tornado_is_sorted_and_leaves_the_solved_term_out(run):
 def test_unknown_names_are_user_errors(run, tmp_path):
     net, trace = run
     with pytest.raises(ToolchainError, match=r"known: .*loihi2"):
-        estimate(net, trace, "loihi9")
+        priced(net, trace, "loihi9")
     with pytest.raises(ToolchainError, match="sanafe_silicon"):
-        estimate(net, trace, "loihi1", book="none")
+        priced(net, trace, "loihi1", book="none")
     with pytest.raises(ToolchainError, match="bias_current"):
-        estimate(net, trace, first_layer="free")
+        priced(net, trace, first_layer="free")
     file = tmp_path / "own.toml"
     file.write_text("schema = 'other'")
     with pytest.raises(ToolchainError, match="schema"):
-        estimate(net, trace, file)
+        priced(net, trace, file)
 
 
 def test_a_trace_without_counts_per_image_still_gives_an_estimate(run):
     net, trace = run
-    with_images = estimate(net, trace, draws=DRAWS)
+    with_images = priced(net, trace, draws=DRAWS)
     for name in list(trace.events):
         trace.event_totals[name] = trace.events.pop(name).sum(axis=0, dtype=np.int64)
-    found = estimate(net, trace, draws=DRAWS)
+    found = priced(net, trace, draws=DRAWS)
     assert found.total.p50 == pytest.approx(with_images.total.p50, rel=0.2)
     assert any("spread between images" in line for line in found.warnings)
 
@@ -200,11 +200,11 @@ def test_a_profile_of_ones_own_is_read_with_care(run, tmp_path, profile, old, ne
     file = tmp_path / "own.toml"
     file.write_text(text.replace(old, new))
     with pytest.raises(ToolchainError, match=says):
-        estimate(*run, file, draws=DRAWS)
+        priced(*run, file, draws=DRAWS)
 
 
 def test_a_chip_without_memory_of_its_own_fetches_everything_from_outside(run, tmp_path):
     text = chip_files("energy", _FOLDER)["cmos45"].read_text()
     file = tmp_path / "own.toml"
     file.write_text(re.sub("on_chip_bytes = .*", "on_chip_bytes = 0", text))
-    assert estimate(*run, file, draws=DRAWS).total.p50 > 10 * estimate(*run, "cmos45", draws=DRAWS).total.p50
+    assert priced(*run, file, draws=DRAWS).total.p50 > 10 * priced(*run, "cmos45", draws=DRAWS).total.p50

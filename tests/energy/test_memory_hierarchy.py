@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from spikec.energy import estimate, load_profile
+from spikec.energy import load_profile, priced
 from spikec.energy.memory_hierarchy import access, add, levels, multiply
 from spikec.energy.sampling import nominal
 
@@ -62,7 +62,7 @@ def test_a_fully_connected_network_by_hand(make):
         ]
     )
     trace = make.random_trace(net, rng, images=1, density=1.0)
-    found = estimate(net, trace, "cmos45", draws=4000)
+    found = priced(net, trace, "cmos45", draws=4000)
     spikes = int(trace.events["n"].sum())
     add24, word = (0.03 + 0.07 * 16 / 24) * PJ, 10 * PJ
     expected = {
@@ -87,7 +87,7 @@ def test_a_fully_connected_network_by_hand(make):
 def test_the_reference_gets_cheaper_with_reuse_and_the_first_layer_with_it(make):
     rng = np.random.default_rng(0)
     net = make.small_network(rng)
-    found = estimate(net, make.random_trace(net, rng, images=5), "cmos45", draws=500)
+    found = priced(net, make.random_trace(net, rng, images=5), "cmos45", draws=500)
     points = found.reference.points
     assert [p.reuse for p in points] == [1, 16, 128]
     joules = [p.joules.p50 for p in points]
@@ -102,9 +102,7 @@ def test_a_first_layer_on_the_host_is_left_out_on_both_sides(make):
     rng = np.random.default_rng(0)
     net = make.small_network(rng)
     trace = make.random_trace(net, rng, images=5)
-    on_chip, on_host = (
-        estimate(net, trace, "cmos45", draws=500, first_layer=m) for m in ("direct_mac", "bias_current")
-    )
+    on_chip, on_host = (priced(net, trace, "cmos45", draws=500, first_layer=m) for m in ("direct_mac", "bias_current"))
     saved = on_chip.reference.points[0].joules.p50 - on_host.reference.points[0].joules.p50
     assert saved == pytest.approx(on_chip.item("first layer").p50, rel=0.05)
     assert on_host.item("first layer").p95 == 0
@@ -115,7 +113,7 @@ def test_the_break_even_curve_is_where_both_networks_cost_the_same(make):
     rng = np.random.default_rng(0)
     net = make.small_network(rng)
     sparse, dense = (make.random_trace(net, np.random.default_rng(1), images=1, density=d) for d in (0.2, 0.9))
-    low, high = (estimate(net, trace, "cmos45", draws=4000, first_layer="bias_current") for trace in (sparse, dense))
+    low, high = (priced(net, trace, "cmos45", draws=4000, first_layer="bias_current") for trace in (sparse, dense))
     curve = low.reference.curve
     assert [point.reuse for point in curve] == [1, 2, 4, 8, 16, 32, 64, 128, 256]
     middles = [point.s_star.p50 for point in curve]
@@ -131,4 +129,4 @@ def test_the_break_even_curve_is_where_both_networks_cost_the_same(make):
 def test_no_curve_where_no_spike_meets_a_synapse(make):
     net = make.small_network(np.random.default_rng(0))
     silent = make.random_trace(net, np.random.default_rng(1), density=0.0)
-    assert estimate(net, silent, "cmos45", draws=100).reference.curve == ()
+    assert priced(net, silent, "cmos45", draws=100).reference.curve == ()

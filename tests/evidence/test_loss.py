@@ -95,7 +95,9 @@ def test_loss_is_on_the_images_both_have_seen(made) -> None:
 def test_causes_are_those_of_this_graph_only(made) -> None:
     _, _, graph, data, found, _ = made
     spiking = np.ones(40, bool)
-    for other in (replace(graph, timesteps=3), replace(graph, content_sha256="")):
+    layer = graph.populations[0]
+    moved = replace(graph, nodes={**graph.nodes, layer.name: replace(layer, v_init=layer.v_init + 1)})
+    for other in (replace(graph, timesteps=3), moved):
         stale = loss(replace(other, measured=found), data, spiking)
         assert stale is not None
         assert stale.causes == {}

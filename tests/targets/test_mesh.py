@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spikec.energy import estimate, load_profile
+from spikec.energy import load_profile, priced
 from spikec.energy.cores import cores_by_placement
 from spikec.energy.counts import count
 from spikec.energy.event_driven import price
@@ -91,7 +91,7 @@ def test_hops_of_either_direction_have_their_own_price(placed, book, north_south
         expected += (spikes * hops.east_west).sum() / 2 * 3.0e-12 + (spikes * hops.north_south).sum() / 2 * north_south
     bill = price(mean, nominal(load_profile("loihi1", book)), where)
     assert bill.items["hops"].item() == pytest.approx(expected)
-    routing = estimate(net, trace, "loihi1", book=book, placement=placement, draws=50).routing
+    routing = priced(net, trace, "loihi1", book=book, placement=placement, draws=50).routing
     assert sum(r.hops_east_west * 3.0e-12 + r.hops_north_south * north_south for r in routing.values()) == (
         pytest.approx(expected)
     )

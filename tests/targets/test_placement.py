@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from spikec.energy import count, estimate
+from spikec.energy import count, priced
 from spikec.energy.cores import cores_by_placement
 from spikec.errors import DataError, DoesNotFit, ToolchainError
 from spikec.ir.coding import InputNode
@@ -419,8 +419,8 @@ def test_the_estimate_uses_the_messages_of_a_placement(network):
         input_events=np.zeros(net.input.shape, np.int32),
         timesteps=4,
     )
-    found = estimate(net, trace, "loihi1", placement=placement, draws=200)
-    without = estimate(net, trace, "loihi1", draws=200)
+    found = priced(net, trace, "loihi1", placement=placement, draws=200)
+    without = priced(net, trace, "loihi1", draws=200)
     spikes = {name: counted.sum(axis=0) for name, counted in events.items()}
     sent = sum((spikes[name] * placement.messages(name)).sum() for name in events)
     cores = without.cores
@@ -435,11 +435,11 @@ def test_estimates_refuse_the_placement_of_another_network_or_chip(network):
     net = network(channels=4, size=24)
     images = np.random.default_rng(0).random((2, *net.input.shape), dtype=np.float32)
     trace = simulate(net, images)
-    assert estimate(net, trace, "loihi2", placement=place(net, "loihi2"), draws=10)
+    assert priced(net, trace, "loihi2", placement=place(net, "loihi2"), draws=10)
     with pytest.raises(DataError, match="the placement is on loihi1, the profile is loihi2"):
-        estimate(net, trace, "loihi2", placement=place(net, "loihi1"), draws=10)
+        priced(net, trace, "loihi2", placement=place(net, "loihi1"), draws=10)
     with pytest.raises(DataError, match="of another network"):
-        estimate(net, trace, "loihi2", placement=place(network(channels=8, size=24), "loihi2"), draws=10)
+        priced(net, trace, "loihi2", placement=place(network(channels=8, size=24), "loihi2"), draws=10)
 
 
 @pytest.mark.parametrize(
@@ -454,4 +454,4 @@ def test_estimates_refuse_numbers_without_a_meaning(network, options, says):
     net = network(channels=4, size=24)
     trace = simulate(net, np.zeros((1, *net.input.shape), np.float32))
     with pytest.raises(ToolchainError, match=says):
-        estimate(net, trace, **options)
+        priced(net, trace, **options)

@@ -72,6 +72,7 @@ def _numbers(result: Result) -> dict[str, Any]:
 def _recommendation(found: Recommendation, tolerance: float) -> dict[str, Any]:
     return {
         "label": found.trial.label,
+        "deployment_sha256": found.final.get("deployment_sha256"),  # results of older versions have none
         "content_sha256": found.final["content_sha256"],
         "held_out": _numbers(found.chosen),
         "test": None if found.tested is None else _numbers(found.tested),

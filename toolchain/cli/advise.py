@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from spikec import defaults
 from spikec.cli import parser
 from spikec.cli.names import known
 from spikec.cli.output import duration, emit, note
@@ -32,17 +33,19 @@ def add_parser(commands: Any) -> Parser:
         "--chip",
         "--target",
         dest="chip",
-        default="loihi2",
+        default=defaults.CHIP,
         metavar="CHIP",
-        help="loihi2 (default), loihi1 or cortex-m4",
+        help=f"loihi1, loihi2 or cortex-m4 (default {defaults.CHIP})",
     )
-    command.add_argument("--budget", default="5min", metavar="TIME", help="such as 90s, 5min (default) or 1h")
+    command.add_argument(
+        "--budget", default=defaults.BUDGET, metavar="TIME", help=f"such as 90s, 5min or 1h (default {defaults.BUDGET})"
+    )
     command.add_argument(
         "--tolerance",
         type=_points,
-        default=0.5,
+        default=defaults.TOLERANCE,
         metavar="POINTS",
-        help="loss of accuracy up to which the fastest deployment is chosen (default 0.5 points)",
+        help=f"loss of accuracy up to which the fastest deployment is chosen (default {defaults.TOLERANCE} points)",
     )
     command.add_argument("-o", "--out", type=Path, metavar="DIR", help="keep results here; the same command goes on")
     command.add_argument("--html", type=output_path, metavar="advice.html", help="all of it on one page")
@@ -111,7 +114,10 @@ def run(args: argparse.Namespace) -> int:
 
         with measuring() as measured:
             document["written"] = str(advice.export(args.write, args.purpose, measured))
-        lines.append(f"{args.write}: {advice.recommendation(args.purpose).trial.label}")
+        chosen = advice.recommendation(args.purpose)
+        lines.append(f"{args.write}: {chosen.trial.label}")
+        if sha256 := chosen.final.get("deployment_sha256"):  # results of older versions do not say
+            lines.append(f"deployment sha256 {sha256}")
     emit(args, document, "\n".join(lines))
     return 0
 

@@ -145,6 +145,7 @@ def _document(
     memory = source.memory
     return {
         "file": args.graph,
+        "deployment_sha256": graph.deployment_sha256,
         "content_sha256": graph.content_sha256,
         "name": source.name,
         "header": header,

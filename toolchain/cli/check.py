@@ -6,6 +6,7 @@ import argparse
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from spikec import defaults
 from spikec.cli import parser
 from spikec.cli.names import known
 from spikec.cli.output import columns, emit
@@ -21,9 +22,9 @@ def add_chip(command: Parser) -> None:
         "--target",
         "--chip",
         dest="target",
-        default="loihi2",
+        default=defaults.CHIP,
         metavar="CHIP",
-        help="loihi2 (default), loihi1 or cortex-m4",
+        help=f"loihi1, loihi2 or cortex-m4 (default {defaults.CHIP})",
     )
 
 
@@ -52,6 +53,7 @@ def run(args: argparse.Namespace) -> int:
     lines = [*listed(violations), f"fits {chip}" if fits else f"does not fit {chip}"]
     document = {
         "file": args.graph,
+        "deployment_sha256": graph.deployment_sha256,
         "target": chip,
         "fits": fits,
         "violations": [asdict(violation) for violation in violations],

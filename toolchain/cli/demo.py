@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     print(f"ANN      {MODEL}, {parameters:,} parameters: {percent(ann)} of {len(test)} test images")
 
     path = folder / f"{MODEL}.nir"
-    images = open_dataset(DATA, split="train").images(slice(defaults.CALIBRATION_IMAGES))
+    images = open_dataset(DATA, split="train").draw(defaults.CALIBRATION_IMAGES, defaults.SEED).images()
     tc.save(deploy_network(model, tc.QCFS(timesteps=args.timesteps), images).nir, path)
     # From here on only the file is used, as by anybody who is given it.
     nir_graph, graph = read_graph(path)
@@ -113,6 +113,7 @@ def run(args: argparse.Namespace) -> int:
             "model": MODEL,
             "ann_accuracy": ann,
             "file": path,
+            "deployment_sha256": graph.deployment_sha256,
             "content_sha256": graph.content_sha256,
             "timesteps": graph.timesteps,
             "images": result.images,

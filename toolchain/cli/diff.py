@@ -21,7 +21,18 @@ def run(args: argparse.Namespace) -> int:
     from spikec.cli.inputs import read_graph
     from spikec.ir import diff
 
-    changes = diff(read_graph(args.a)[0], read_graph(args.b)[0])
-    document = {"a": args.a, "b": args.b, "identical": not changes, "changes": changes}
-    emit(args, document, "\n".join(changes) or "identical")
+    (a, first), (b, second) = read_graph(args.a), read_graph(args.b)
+    changes, identities = diff(a, b), [first.deployment_sha256, second.deployment_sha256]
+    document = {
+        "a": args.a,
+        "b": args.b,
+        "deployment_sha256": dict(zip("ab", identities, strict=True)),
+        "identical": not changes,
+        "changes": changes,
+    }
+    if identities[0] != identities[1]:
+        said = f"deployment sha256 {identities[0]} -> {identities[1]}"
+    else:
+        said = f"{'both compute the same: ' if changes else ''}deployment sha256 {identities[0]}"
+    emit(args, document, "\n".join([*(changes or ["identical"]), said]))
     return 0

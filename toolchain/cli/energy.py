@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 from spikec import defaults
 from spikec.cli import parser
 from spikec.cli.names import known
-from spikec.cli.output import emit, note
+from spikec.cli.output import emit
 from spikec.cli.parser import Parser, UsageError, at_least
 from spikec.cli.target_options import add_golden, golden_options
-from spikec.errors import DoesNotFit
 from spikec.words import unknown
 
 if TYPE_CHECKING:
@@ -35,7 +34,10 @@ def add_parser(commands: Any) -> Parser:
     parser.add_data(command)
     parser.add_limit(command, defaults.MEASURED_IMAGES)
     command.add_argument(
-        "--profile", default="loihi2", metavar="P", help="loihi2 (default), loihi1, cmos45 or a .toml file"
+        "--profile",
+        default=defaults.PROFILE,
+        metavar="P",
+        help=f"loihi1, loihi2, cmos45 or a .toml file (default {defaults.PROFILE})",
     )
     command.add_argument("--book", metavar="B", help="one of the profile's sets of constants")
     command.add_argument(
@@ -57,7 +59,7 @@ def add_parser(commands: Any) -> Parser:
         metavar="TOOL",
         help="instead, what neurobench, sinabs, syops or keras-spiking would print, and why it differs",
     )
-    command.add_argument("--seed", type=at_least(0), metavar="S", help="of the interval's draws (0)")
+    command.add_argument("--seed", type=at_least(0), metavar="S", help=f"of the interval's draws ({defaults.SEED})")
     add_golden(command)
     return command
 
@@ -65,9 +67,10 @@ def add_parser(commands: Any) -> Parser:
 def run(args: argparse.Namespace) -> int:
     from spikec.cli.evaluate import golden_trace
     from spikec.cli.inputs import open_images, read_graph
-    from spikec.energy import estimate, load_profile
+    from spikec.energy import load_profile
     from spikec.energy.conventions import TOOLS
-    from spikec.targets.chips import chip_names, place
+    from spikec.evidence.energy import estimate
+    from spikec.targets.chips import chip_names
 
     if not args.profile.endswith(".toml"):
         known("--profile", "energy profile", args.profile)
@@ -87,21 +90,13 @@ def run(args: argparse.Namespace) -> int:
         emit(args, {"file": args.graph, "data_set": args.data, **asdict(other)}, str(other))
         return 0
     trace = golden_trace(open_images(args, graph), graph, counts=True, **golden_options(args))
-    placement = None
-    if profile.name in chip_names() and not args.by_capacity:
-        try:
-            placement = place(graph, profile.name)
-        except DoesNotFit as error:
-            if args.place:
-                raise
-            note(f"cores by capacity, since the network cannot be placed: {error}")
     result = estimate(
         graph,
         trace,
         profile=args.profile,
         book=args.book,
-        seed=args.seed or 0,
-        placement=placement,
+        seed=defaults.SEED if args.seed is None else args.seed,
+        placement="required" if args.place else "capacity" if args.by_capacity else None,
         first_layer=args.first_layer,
     )
     emit(args, {"file": args.graph, "data_set": args.data, **result.to_json()}, result.text())

@@ -75,6 +75,7 @@ def run(args: argparse.Namespace) -> int:
     neurons = sum(population.theta.size for population in graph.populations)
     document = {
         "file": args.out,
+        "deployment_sha256": graph.deployment_sha256,
         "content_sha256": graph.content_sha256,
         "source_sha256": graph.source_sha256,
         "model": args.model,
@@ -92,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
     text = (
         f"{args.out}: {layers} layers, {neurons} neurons, {document['weights']} weights, "
         f"{graph.info['weights']}, T = {graph.timesteps}, {graph.schedule}, {method}\n"
-        f"content sha256 {graph.content_sha256}"
+        f"deployment sha256 {graph.deployment_sha256}"
     )
     if made.spikes is not None:
         document["spikes"] = made.spikes.document()

@@ -36,6 +36,7 @@ def run(args: argparse.Namespace) -> int:
     nodes = [graph.nodes[args.layer]] if args.layer else list(graph)
     document = {
         "file": args.graph,
+        "deployment_sha256": graph.deployment_sha256,
         "content_sha256": graph.content_sha256,
         "timesteps": graph.timesteps,
         "schedule": graph.schedule,

@@ -49,6 +49,7 @@ def run(args: argparse.Namespace) -> int:
         note(f"warning: the network does not fit {chip} (spikec check says why); the cores are those it would take")
     document = {
         "file": args.graph,
+        "deployment_sha256": graph.deployment_sha256,
         "target": placement.target,
         "chips": placement.chips,
         "lower_bound": placement.lower_bound,

@@ -61,6 +61,7 @@ def run(args: argparse.Namespace) -> int:
     folded = folded_pools(graph)
     document: dict[str, Any] = {
         "file": args.graph,
+        "deployment_sha256": graph.deployment_sha256,
         "content_sha256": graph.content_sha256,
         "out": args.out,
         "reset": "hard" if args.hard_reset else "soft",
@@ -68,7 +69,8 @@ def run(args: argparse.Namespace) -> int:
         "folded_pools": folded,
     }
     lines = [
-        f"{args.out}: {len(chain.synapses)} layers" + (f", pools folded in: {', '.join(folded)}" if folded else "")
+        f"{args.out}: {len(chain.synapses)} layers" + (f", pools folded in: {', '.join(folded)}" if folded else ""),
+        f"made of deployment sha256 {graph.deployment_sha256}",
     ]
     measured, said = _hard(args, graph, chain, data) if args.hard_reset and data else _soft(args, graph, data)
     emit(args, document | measured, "\n".join(lines + said))
@@ -91,6 +93,7 @@ def _stock(args: argparse.Namespace, graph: IntegerGraph) -> int:
     folded, cautious = folded_pools(graph), cautions(chain)
     document: dict[str, Any] = {
         "file": args.graph,
+        "deployment_sha256": graph.deployment_sha256,
         "content_sha256": graph.content_sha256,
         "out": args.out,
         "reset": "stock",
@@ -100,6 +103,7 @@ def _stock(args: argparse.Namespace, graph: IntegerGraph) -> int:
     }
     lines = [
         f"{args.out}: {len(chain.populations)} layers of neurons, all of them lava-dl's own: stock netx runs the file",
+        f"made of deployment sha256 {graph.deployment_sha256}",
         *(f"pool folded in: {name}" for name in folded),
         *(f"caution: {sentence}" for sentence in cautious),
     ]

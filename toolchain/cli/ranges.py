@@ -67,6 +67,7 @@ def run(args: argparse.Namespace) -> int:
     lines = [*map(str, layers), f"{summary(layers)} ({form.title})"]
     document = {
         "file": args.graph,
+        "deployment_sha256": graph.deployment_sha256,
         "content_sha256": graph.content_sha256,
         "format": form.name,
         "data": args.data,

@@ -11,7 +11,7 @@ from spikec.cli import parser, report_diff
 from spikec.cli.output import emit, note
 from spikec.cli.parser import Parser, at_least, keep_inputs, output_path
 from spikec.cli.target_options import add_golden, golden_options
-from spikec.defaults import SPREAD_IMAGES
+from spikec.defaults import COMPARED_IMAGES, SPREAD_IMAGES
 
 
 def add_parser(commands: Any) -> Parser:
@@ -29,9 +29,9 @@ def add_parser(commands: Any) -> Parser:
     command.add_argument(
         "--verify",
         type=at_least(0),
-        default=20,
+        default=COMPARED_IMAGES,
         metavar="N",
-        help="compare the first N images with Lava where it is installed (default 20, 0: do not)",
+        help=f"compare the first N images with Lava where it is installed (default {COMPARED_IMAGES}, 0: do not)",
     )
     command.add_argument(
         "-o",

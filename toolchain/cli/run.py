@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from spikec import defaults
 from spikec.cli import parser
 from spikec.cli.output import emit, note, percent
 from spikec.cli.parser import Parser, UsageError, keep_inputs, output_path
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from spikec.ir import IntegerGraph
     from spikec.simulation.input_warning import InputLoss
 
-#: Lava simulates every process at every step; a whole test set takes hours there.
-LAVA_LIMIT = 100
 #: Steps whose accuracy is printed; a JSON document has all of them.
 _SHOWN_STEPS = 32
 _UNLABELLED = "without labels (y) no quality is measured"
@@ -77,8 +76,8 @@ def run(args: argparse.Namespace) -> int:
     nir_graph, graph = read_graph(args.graph)
     target = find_target(args.target)
     if args.limit is None and args.target == "lava":
-        note(f"lava: the first {LAVA_LIMIT} test images (--limit chooses)")
-        args.limit = LAVA_LIMIT
+        note(f"lava: the first {defaults.LAVA_IMAGES} test images (--limit chooses)")
+        args.limit = defaults.LAVA_IMAGES
     dataset = open_images(args, graph)
     graph = lasting(graph, dataset)
     wanted = wanted_measures(args, graph, dataset)
@@ -105,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
     told(graph, result.coding)
     cost, found = loss(graph, dataset, np.concatenate(result.hits)) if classify else None, ratings.found(dataset)
     coding = input_loss(graph, result.coding)
-    document = _document(args, graph.content_sha256, result, classify) | {"loss": loss_document(cost)} | speed.document
+    document = _document(args, graph, result, classify) | {"loss": loss_document(cost)} | speed.document
     document |= {"quality": [rating.to_json() for rating in found], "coding": coding}
     reason = lacks_classes(graph, "accuracy is left out: it") if labelled(dataset) else _UNLABELLED
     emit(args, document, _text(args, graph, result, speed, cost, found, coding, reason))
@@ -135,10 +134,11 @@ def _registers(args: argparse.Namespace) -> dict[str, Any]:
     return given
 
 
-def _document(args: argparse.Namespace, sha256: str, result: Evaluation, classify: bool) -> dict[str, Any]:
+def _document(args: argparse.Namespace, graph: IntegerGraph, result: Evaluation, classify: bool) -> dict[str, Any]:
     return {
         "file": args.graph,
-        "content_sha256": sha256,
+        "deployment_sha256": graph.deployment_sha256,
+        "content_sha256": graph.content_sha256,
         "target": args.target,
         "data": args.data,
         "images": result.images,
@@ -191,6 +191,7 @@ def _text(
     ]
     lines += [] if coding is None else [str(coding)]
     lines += speed.lines
+    lines.append(f"deployment sha256 {graph.deployment_sha256}")
     if args.out:
         lines.append(f"trace: {args.out}")
     return "\n".join(lines)

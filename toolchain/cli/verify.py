@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from spikec import defaults
 from spikec.cli import parser
 from spikec.cli.output import emit
 from spikec.cli.parser import Parser
@@ -33,7 +34,7 @@ def add_parser(commands: Any) -> Parser:
     parser.add_graph(command)
     command.add_argument("--target", default="lava", metavar="TARGET", help="lava (default), c")
     parser.add_data(command)
-    parser.add_limit(command, 20)
+    parser.add_limit(command, defaults.COMPARED_IMAGES)
     add_targets(command, running=False)
     return command
 
@@ -64,6 +65,7 @@ def run(args: argparse.Namespace) -> int:
     coding = input_loss(graph, result.coding)
     document = {
         "file": args.graph,
+        "deployment_sha256": graph.deployment_sha256,
         "content_sha256": graph.content_sha256,
         "data": args.data,
         **result.to_json(),
@@ -73,6 +75,7 @@ def run(args: argparse.Namespace) -> int:
     }
     lines = [str(result), *([] if cost is None else cost.sentences)]
     lines += speed.lines if speed.steps else []
+    lines.append(f"deployment sha256 {graph.deployment_sha256}")
     emit(args, document, "\n".join(lines))
     return 0 if result.identical else 3
 

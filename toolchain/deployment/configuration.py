@@ -179,7 +179,7 @@ class Configuration:
         column=False,
         identity="unless default",
     )
-    seed: int = setting(0, "choice of the calibration images", metavar="S", least=0)
+    seed: int = setting(defaults.SEED, "choice of the calibration images", metavar="S", least=0)
     energy: tuple[str, ...] = setting((), command=False, check=checks.energy, many=True, column=False)
     as_trained: bool = False
     data_assumed: bool = field(default=False, compare=False)

@@ -2,7 +2,7 @@
 
 from spikec.energy.conventions import Convention, convention
 from spikec.energy.counts import Counts, PopulationCounts, SynapseCounts, count
-from spikec.energy.estimate import estimate
+from spikec.energy.pricing import priced
 from spikec.energy.profile import Constant, Profile, load_profile, profile_names
 from spikec.energy.sampling import Quantiles
 from spikec.energy.value import EnergyItem, Estimate, Reference, Sensitivity
@@ -21,7 +21,7 @@ __all__ = [
     "SynapseCounts",
     "convention",
     "count",
-    "estimate",
     "load_profile",
+    "priced",
     "profile_names",
 ]

@@ -115,7 +115,12 @@ def document(estimate: Estimate) -> dict[str, Any]:
         "schema": SCHEMA,
         "evidence": estimate.evidence,
         "profile": {"name": estimate.profile, "title": estimate.title, "book": estimate.book},
-        "model": {"content_sha256": estimate.content_sha256, "neurons": counts.neurons, "synapses": counts.dense_macs},
+        "model": {
+            "deployment_sha256": estimate.deployment_sha256,
+            "content_sha256": estimate.content_sha256,
+            "neurons": counts.neurons,
+            "synapses": counts.dense_macs,
+        },
         "data": {"images": counts.images, "timesteps": counts.timesteps, "steps": counts.steps},
         "sampling": {"draws": estimate.draws, "seed": estimate.seed},
         "first_layer": estimate.first_layer,

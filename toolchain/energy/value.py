@@ -137,6 +137,7 @@ class Estimate:
     draws: int
     seed: int
     content_sha256: str = ""
+    deployment_sha256: str = ""
     reference: Reference | None = None
     neurobench: dict[str, float] = field(default_factory=dict)
 

@@ -135,8 +135,7 @@ def _comparison(wanted: Wanted, data: str, network: Float64, spiking: Float64, *
 
 
 def _steps(graph: IntegerGraph, measured: Measured, values: Mapping[str, float]) -> dict[str, float]:
-    same = (measured.content_sha256, measured.timesteps) == (graph.content_sha256, graph.timesteps)
-    if not same or not set(STAGES) <= values.keys():
+    if not measured.of(graph) or not set(STAGES) <= values.keys():
         return {}
     each = [values[stage] for stage in STAGES]
     names = (*STAGES[1:-1], "unevenness")

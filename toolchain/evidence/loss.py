@@ -88,7 +88,8 @@ def measure(
     correct, quality = measured_by(wanted, found)
     if not correct and not quality:
         return None
-    return Measured(name, tuple(images), correct, graph.content_sha256, graph.timesteps, quality)
+    about = graph.content_sha256, graph.timesteps, quality, graph.deployment_sha256
+    return Measured(name, tuple(images), correct, *about)
 
 
 def measured_by(
@@ -267,8 +268,7 @@ def loss(graph: IntegerGraph, images: Images, hits: Hits) -> Loss | None:
 
 
 def _steps(graph: IntegerGraph, measured: Measured) -> dict[str, int]:
-    same = (measured.content_sha256, measured.timesteps) == (graph.content_sha256, graph.timesteps)
-    if not same or not set(STAGES) <= measured.correct.keys():
+    if not measured.of(graph) or not set(STAGES) <= measured.correct.keys():
         return {}
     counts = [int(measured.correct[stage].sum()) for stage in STAGES]
     names = (*STAGES[1:-1], "unevenness")

@@ -72,7 +72,8 @@ def measure_sequences(
     correct, quality = measured_by(wanted, {"network": exact, "spiking": spiking})
     if not correct and not quality:
         return None
-    return Measured(name, tuple(images), correct, graph.content_sha256, graph.timesteps, quality)
+    about = graph.content_sha256, graph.timesteps, quality, graph.deployment_sha256
+    return Measured(name, tuple(images), correct, *about)
 
 
 def _told(progress: Progress, total: int) -> Callable[[int], None]:

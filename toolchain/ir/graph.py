@@ -15,9 +15,11 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from spikec.defaults import FORMAT
 from spikec.errors import GraphError
 from spikec.ir.coding import InputNode
 from spikec.ir.delays import Steps, suffix
+from spikec.ir.identity import FOR_PEOPLE, identity
 from spikec.ir.input_statistics import InputStatistics
 from spikec.ir.kinds import CubaLIF, Kind, Maximum
 from spikec.ir.kinds.together import facts_problems, sequence_problems, settings_problems
@@ -43,7 +45,7 @@ class Population:
     neuron: Kind
     theta: Int64
     v_init: Int64
-    scale: npt.NDArray[np.float64] | None = None
+    scale: npt.NDArray[np.float64] | None = field(default=None, metadata=FOR_PEOPLE)
 
     def __post_init__(self) -> None:
         if not isinstance(self.neuron, Kind):
@@ -152,6 +154,18 @@ class IntegerGraph:
     @property
     def delayed(self) -> tuple[Delayed, ...]:
         return tuple(n for n in self.nodes.values() if isinstance(n, Delayed))
+
+    @cached_property
+    def deployment_sha256(self) -> str:
+        """The identity of the deployment: SHA-256, in hexadecimal digits, over everything that changes what it computes
+        (``docs/nir-profile.md``). Names of layers, and where it comes from, are no part of it."""
+        steps = {} if self.sequences else {"timesteps": self.timesteps}
+        return identity(
+            [node for node in self if not isinstance(node, Delayed)],
+            {node.name: (node.of, node.steps) for node in self.delayed},
+            [readout.name for readout in self.readouts],
+            {"schedule": self.schedule, "drain": self.drain, "format": self.format or FORMAT, **steps},
+        )
 
     @property
     def sequences(self) -> bool:

@@ -9,12 +9,15 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from spikec.errors import GraphError
+
+if TYPE_CHECKING:
+    from spikec.ir.graph import IntegerGraph
 
 #: The trained network, then what each further step of the deployment adds to it; not every one is always known.
 STAGES = ("network", "clipping", "levels", "weights", "spiking")
@@ -52,7 +55,8 @@ class Measured:
     ``network``: the trained network; ``clipping``: its activations clipped at the thresholds; ``levels``: and rounded
     to what a neuron can send; ``weights``: and in integers; ``spiking``: the integer graph of the file. ``data``: name
     of the data set; ``images``: a digest of each image and its label, which tells whether others are the same.
-    ``content_sha256`` and ``timesteps``: those of the graph that was measured.
+    ``deployment_sha256`` (empty in files of older versions), ``content_sha256`` and ``timesteps``: those of the graph
+    that was measured.
     """
 
     data: str
@@ -61,6 +65,7 @@ class Measured:
     content_sha256: str
     timesteps: int
     quality: Mapping[str, Scores] = field(default_factory=dict, repr=False)
+    deployment_sha256: str = ""
 
     def __post_init__(self) -> None:
         scores = list(self.quality.values())
@@ -77,6 +82,12 @@ class Measured:
         finite = (np.isfinite([*each.values.values()]).all() and np.isfinite(each.network).all() for each in scores)
         if not all(finite):
             raise GraphError("metadata 'measured' must hold finite numbers")
+
+    def of(self, graph: IntegerGraph) -> bool:
+        """Whether ``graph`` is the one that was measured."""
+        if self.deployment_sha256:
+            return self.deployment_sha256 == graph.deployment_sha256
+        return (self.content_sha256, self.timesteps) == (graph.content_sha256, graph.timesteps)
 
     def scores(self, key: str) -> Scores | None:
         """What was measured by the measure with this key; None where nothing was."""
@@ -96,6 +107,8 @@ class Measured:
             "digests": _text(b"".join(self.images)),
             "timesteps": self.timesteps,
         }
+        if self.deployment_sha256:
+            found["deployment_sha256"] = self.deployment_sha256
         if self.quality:
             found["quality"] = {key: scores.document() for key, scores in self.quality.items()}
         return json.dumps(found, sort_keys=True)
@@ -117,7 +130,7 @@ class Measured:
             hits = {name: bits.astype(bool) for name, bits in correct.items()}
             scores = {str(key): Scores.read(each, number) for key, each in found.get("quality", {}).items()}
             about = str(found["content_sha256"]), int(found["timesteps"])
-            return cls(str(found["data"]), images, hits, *about, scores)
+            return cls(str(found["data"]), images, hits, *about, scores, str(found.get("deployment_sha256", "")))
         except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError) as error:
             raise GraphError("metadata 'measured' is not what spikec export writes") from error
 

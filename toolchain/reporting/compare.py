@@ -135,7 +135,16 @@ def _checked(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[Change]:
 
 
 def _origin(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[Change]:
-    for name in ("graph_sha256", "source_sha256", "data_sha256", "producer", "command", "seed", "date"):
+    for name in (
+        "deployment_sha256",
+        "graph_sha256",
+        "source_sha256",
+        "data_sha256",
+        "producer",
+        "command",
+        "seed",
+        "date",
+    ):
         write = _short if name.endswith("sha256") else str
         yield from _changed("provenance", name, a["provenance"].get(name), b["provenance"].get(name), write)
     for part in ("versions", "info"):

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from spikec.energy import Estimate, estimate, profile_names
+from spikec.energy import Estimate, profile_names
+from spikec.evidence.energy import estimate
 from spikec.ir import IntegerGraph
 from spikec.reporting.details import PlacedCore
 from spikec.reporting.value import Fit

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spikec.analysis.ranges import bounds
-from spikec.defaults import SPREAD_IMAGES
+from spikec.defaults import CERTIFIED_IMAGES, SPREAD_IMAGES
 from spikec.energy import Estimate, count
 from spikec.errors import DataError, GraphError
 from spikec.evidence.certificate import Certificate, certify
@@ -39,9 +39,6 @@ if TYPE_CHECKING:
     import nir
 
     from spikec.evidence.crosscheck import Crosscheck
-
-#: Images on which the spiking network is compared with the quantised one.
-CERTIFIED_IMAGES = 200
 
 
 def report(

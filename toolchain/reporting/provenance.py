@@ -33,6 +33,7 @@ def provenance(
         date=date if date is not None else _source_date(),
         command=command,
         seed=seed,
+        deployment_sha256=graph.deployment_sha256,
         graph_sha256=graph.content_sha256,
         source_sha256=graph.source_sha256,
         data_sha256=data_sha256(images, labels),

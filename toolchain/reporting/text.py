@@ -18,6 +18,7 @@ def summary(report: Report) -> str:
             "network",
             f"T = {net.timesteps}, {net.schedule}; {grouped(net.neurons)} neurons, {grouped(net.weights)} weights",
         ),
+        ("deployment", f"sha256 {report.provenance.deployment_sha256}"),
         ("data", f"{report.data_name or 'unnamed'}, {grouped(report.images)} images"),
         *_quality(report),
         *(("input" if i == 0 else "", line) for i, line in enumerate(sentences.coding(report))),

@@ -150,6 +150,7 @@ class Provenance:
     date: str | None
     command: str | None
     seed: int | None
+    deployment_sha256: str
     graph_sha256: str
     source_sha256: str
     data_sha256: str

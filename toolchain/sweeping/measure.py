@@ -17,9 +17,10 @@ import torch
 from spikec.defaults import SPREAD_IMAGES
 from spikec.deployment import Configuration, deploy
 from spikec.deployment.deploying import trained_model
-from spikec.energy import count, estimate
+from spikec.energy import count
 from spikec.errors import ConversionError, DataError, DoesNotFit, RangeError, UnsupportedOperation
 from spikec.evidence.accuracy import Evaluation, golden_trace
+from spikec.evidence.energy import estimate
 from spikec.evidence.intervals import paired_difference, wilson
 from spikec.frontend import only_output
 from spikec.ir import IntegerGraph
@@ -91,6 +92,7 @@ def figures(run: Configuration, graph: IntegerGraph, images: Dataset, network: P
     gained, lost = int((right & ~network_right).sum()), int((network_right & ~right).sum())
     ann = int(network_right.sum())
     return {
+        "deployment_sha256": graph.deployment_sha256,
         "content_sha256": graph.content_sha256,
         "images": seen.images,
         "correct": seen.correct,
@@ -126,10 +128,7 @@ def _check_classes(graph: IntegerGraph) -> None:
 def _energy(graph: IntegerGraph, sample: Trace, profile: str) -> dict[str, Any]:
     """Joule per image. ``lower_bound``: something is not priced. ``placed``: computed on the cores of a placement; else
     by capacity, because the network cannot be placed or the profile is no chip."""
-    from spikec.targets.chips import placed
-
-    placement = placed(graph, profile)
-    found = estimate(graph, sample, profile=profile, placement=placement)
+    found = estimate(graph, sample, profile=profile)
     total = found.total
     return {
         "p5": total.p5,
@@ -138,7 +137,7 @@ def _energy(graph: IntegerGraph, sample: Trace, profile: str) -> dict[str, Any]:
         "lower_bound": found.lower_bound,
         "evidence": found.evidence,
         "images": sample.images,
-        "placed": placement is not None,
+        "placed": found.total_cores > 0 and not found.mapping_assumed,
         "cores": found.total_cores,
         "chips": found.chips,
     }

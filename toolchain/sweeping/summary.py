@@ -43,6 +43,7 @@ def row(result: Result) -> dict[str, Any]:
         "weight_count": result.get("weights"),
         "overflows": sum(result["overflows"].values()) if "overflows" in result else None,
         **energy,
+        "deployment_sha256": result.get("deployment_sha256"),
         "seconds": result.get("seconds"),
         "error": (result["error"] or {}).get("message"),
     }

@@ -19,7 +19,7 @@ def introduction(text: Text, code: Context, run: Schedule) -> None:
     constants = sum(code.tables.sizes.values())
     text.comment(
         f"{code.prefix}: a spiking network in integers, C99 without libraries. Written by spikec {version}.",
-        f"Network: {graph.content_sha256 or 'not from a file'} (sha256), written by {graph.producer or 'unknown'}.",
+        f"Deployment: sha256 {graph.deployment_sha256}, written by {graph.producer or 'unknown'}.",
         f"Schedule {graph.schedule}, {graph.timesteps} steps, drain {graph.drain}; neurons: {graph.kind_names}.",
         f"Memory: {constants} bytes of constants, {kept + state.shared} bytes of state.",
         "",

@@ -111,6 +111,10 @@ class Operation:
         """Rules of the profile that a node breaks, one sentence each. ``typed``: NIR's type check reads the file."""
         raise MissingImplementation(f"operation {cls.__name__} has no rules: write them in its own file")
 
+    def bare(self) -> Operation:
+        """The same operation without what only a file needs: what the identity of a deployment goes by."""
+        return self
+
     @property
     def passes_type_check(self) -> bool:
         """Whether NIR's own type check accepts the node. If this is wrongly True, no file can be written."""

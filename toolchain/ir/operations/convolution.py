@@ -208,6 +208,16 @@ class Convolution(Synapse):
             margin=(top + grow_h, bottom + grow_h, left + grow_w, right + grow_w),
         )
 
+    def bare(self) -> Convolution:
+        """The kernel without its margin. ``padding`` is then that of the top and left edge; it may be negative."""
+        (top, bottom, left, right), (rows, cols) = self.margin, self.weight.shape[2:]
+        return replace(
+            self,
+            weight=self.weight[:, :, top : rows - bottom, left : cols - right],
+            padding=(self.padding[0] - top * self.dilation[0], self.padding[1] - left * self.dilation[1]),
+            margin=(0, 0, 0, 0),
+        )
+
     @property
     def passes_type_check(self) -> bool:
         """Whether NIR's own type check understands the node."""

@@ -57,6 +57,7 @@ def _header(graph: IntegerGraph) -> list[str]:
     lines += [f"{key} {value}" for key, value in settings_of(graph).items()]
     if graph.measured is not None:
         lines += _measured(graph.measured)
+    lines.append(f"deployment {graph.deployment_sha256}")
     if graph.content_sha256:
         lines.append(f"content {graph.content_sha256}")
     if graph.source_sha256:

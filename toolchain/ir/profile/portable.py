@@ -59,6 +59,7 @@ def portable(graph: nir.NIRGraph | IntegerGraph) -> nir.NIRGraph:
         "input_dtype": integer.input.dtype,
         "output_scale": readout.scale,
         "content_sha256": integer.content_sha256,
+        "deployment_sha256": integer.deployment_sha256,
     }
     edges = [(str(a), str(b)) for a, b in built.edges] + clock.edges
     typed = TYPE_CHECK_OFF not in requirements(integer)

@@ -33,7 +33,11 @@ def provenance(report: Report) -> list[Html]:
 
 def _identity(report: Report) -> list[tuple[str, object]]:
     """What tells this deployment from another one: the one place of the page that says so."""
-    return [("Graph content sha256", tag("code", report.provenance.graph_sha256 or "unknown"))]
+    made = report.provenance
+    return [
+        ("Deployment sha256", tag("code", made.deployment_sha256)),
+        ("Content sha256 (weights and thresholds)", tag("code", made.graph_sha256 or "unknown")),
+    ]
 
 
 def reproduction(report: Report) -> list[Html]:

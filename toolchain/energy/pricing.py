@@ -1,4 +1,4 @@
-"""From counts to joules: ``estimate(graph, trace, profile="loihi2")``."""
+"""From counts to joules. ``tc.estimate`` is :func:`spikec.evidence.energy.estimate`, which places the network first."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from spikec.analysis.placement import Placement
 from spikec.arguments import real_number, whole_number
+from spikec.defaults import ENERGY_DRAWS, PROFILE, SEED
 from spikec.energy import event_driven, memory_hierarchy
 from spikec.energy.bill import Bill
 from spikec.energy.conventions import neurobench
@@ -33,32 +34,25 @@ Model = Callable[[Workload, Mapping[str, Samples]], Bill]
 _WEAKEST_FIRST = ("assumed", "vendor", "simulated", "derived", "measured")
 
 
-def estimate(
+def priced(
     graph: nir.NIRGraph | IntegerGraph,
     trace: Trace,
-    profile: str | Path = "loihi2",
+    profile: str | Path = PROFILE,
     *,
     book: str | None = None,
-    draws: int = 2000,
-    seed: int = 0,
+    draws: int = ENERGY_DRAWS,
+    seed: int = SEED,
     placement: Placement | None = None,
     first_layer: str | None = None,
     step_seconds: float | None = None,
 ) -> Estimate:
-    """Energy per image of ``trace`` on a chip, with an interval.
-
-    ``profile``: a name (``loihi1``, ``loihi2``, ``cmos45``) or the path of a profile file; ``book``: one of its sets
-    of constants. ``placement``: where neurons are computed (``tc.place``); without it, cores are assigned by capacity.
-    ``first_layer`` says who computes the layer that the image enters, see
-    :func:`spikec.energy.workload.first_layer_synops`; by default the profile's choice (``bias_current`` on Loihi), and
-    ``event_camera`` for sequences.
-    ``step_seconds``: the measured wall clock per step; without it the chip's own bound, which leaves out input and
-    output. Raises ``DataError`` when trace, placement and graph do not belong together, ``ToolchainError`` for an
-    unknown profile, book or mode.
-    """
+    """Energy per image of ``trace`` on a chip, with an interval: :func:`spikec.evidence.energy.estimate` with the
+    ``placement`` given, and by capacity without one."""
     net = as_integer(graph)
     if not isinstance(trace, Trace):
         raise DataError(f"expected a trace of tc.simulate or program.run, got {type(trace).__name__}")
+    if net.sequences:
+        net = net.lasting(trace.timesteps)
     draws = whole_number("draws", draws, 1)
     if step_seconds is not None and not real_number("step_seconds", step_seconds) > 0:
         raise DataError(f"step_seconds must be positive, it is {step_seconds}")
@@ -111,6 +105,7 @@ def estimate(
         draws=draws,
         seed=seed,
         content_sha256=net.content_sha256,
+        deployment_sha256=net.deployment_sha256,
         reference=reference,
         neurobench=neurobench(net, trace, counts),
     )
