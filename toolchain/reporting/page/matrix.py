@@ -49,8 +49,8 @@ def _fields(counts: Sequence[Sequence[int]], side: float, unit: str) -> list[Htm
                 class_=kind if number else "none", fill_opacity=opacity,
             )  # fmt: skip
             text = _short(number) if number else ""
-            dark = "on-dark" if number and share > 0.5 else ""
-            drawn = label(text, x + side / 2, y + side / 2 + 4, f"tick middle {dark}".strip()) if text else ""
+            ink = "on-dark" if share > 0.4 else "bold"
+            drawn = label(text, x + side / 2, y + side / 2 + 4, f"tick middle {ink}") if text else ""
             told = f"label {row}, predicted {column}: {number:,} {unit}, {100 * number / whole:.1f} % of the label"
             parts.append(mark(Html(cell + drawn), told))
     return parts
