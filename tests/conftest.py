@@ -88,3 +88,15 @@ def reader_code(monkeypatch):
 
     yield start
     starting.close()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A headless Chromium; tests that ask for it are skipped where there is none."""
+    from helpers import chromium
+
+    if chromium.program() is None:
+        pytest.skip("no Chromium found: install one (apt install chromium) to test the pages in a browser")
+    found = chromium.Chromium()
+    yield found
+    found.close()

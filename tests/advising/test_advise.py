@@ -121,6 +121,21 @@ def test_text_and_picture_say_what_was_measured_on_what(advice):
     assert ElementTree.fromstring(svg).tag.endswith("svg")
 
 
+def test_the_page_stands_in_a_browser(advice, browser, tmp_path):
+    path = tmp_path / "advice.html"
+    path.write_text(advice.html(), encoding="utf-8")
+    for width in (390, 768, 1280):
+        browser.open(path, width)
+        assert browser.run("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+        assert (browser.complaints, browser.requests) == ([], [])
+    assert browser.run("document.querySelectorAll('circle.ring').length") == 6
+    text = browser.run("document.body.textContent")
+    for row in advice.rows:
+        assert row.trial.label in text
+    for found in advice.recommendations.values():
+        assert found.trial.label in text
+
+
 def test_json_is_what_the_schema_says(advice):
     document = json.loads(json.dumps(advice.to_json(), allow_nan=False))
     assert list(errors(SCHEMA, document)) == []

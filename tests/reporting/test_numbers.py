@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from spikec.energy import Quantiles
 from spikec.reporting import numbers
-from spikec.reporting.collect import proportion
+from spikec.reporting.proportion import Proportion
 
 FACTORS = {"f": 1e-15, "p": 1e-12, "n": 1e-9, "µ": 1e-6, "m": 1e-3, "": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 
@@ -45,13 +45,13 @@ def test_ranges_share_a_prefix_where_they_can():
 
 
 def test_proportions_print_what_the_sample_carries():
-    assert numbers.proportion(proportion(446, 449)) == "99.3 %"
-    assert numbers.proportion(proportion(9998, 10000)) == "99.98 %"
-    assert numbers.interval(proportion(446, 449)) == "98.1 to 99.8 %"
+    assert numbers.proportion(Proportion.of(446, 449)) == "99.3 %"
+    assert numbers.proportion(Proportion.of(9998, 10000)) == "99.98 %"
+    assert numbers.interval(Proportion.of(446, 449)) == "98.1 to 99.8 %"
 
 
 def test_a_miss_is_never_rounded_to_perfect():
-    assert numbers.proportion(proportion(99_999, 100_000)) != numbers.proportion(proportion(100_000, 100_000))
+    assert numbers.proportion(Proportion.of(99_999, 100_000)) != numbers.proportion(Proportion.of(100_000, 100_000))
 
 
 def test_constants_share_the_prefix_of_their_value():

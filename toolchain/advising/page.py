@@ -64,7 +64,8 @@ def _recommendations(advice: Advice) -> Html:
     cards = []
     for purpose, about in PURPOSES.items():
         found = advice.recommendations.get(purpose)
-        parts = [tag("p", about)] if found is None else _recommended(found, about, advice.tolerance)
+        nothing = [tag("p", about), tag("p", "Nothing could be measured for it.", class_="note")]
+        parts = nothing if found is None else _recommended(found, about, advice.tolerance)
         cards.append(tag("article", tag("h3", purpose.capitalize()), *parts, class_="card"))
     return tag("div", *cards, class_="cards")
 

@@ -98,6 +98,7 @@ def run(args: argparse.Namespace) -> int:
         trace=trace,
         ann_logits=logits,
         verification=checked,
+        fidelity=tc.fidelity(model, nir_graph, images[:100]),
         path=folder / "report.html",
         name=MODEL,
         data_name=DATA,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,21 +53,22 @@ def compare_reports(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[Change]:
     ``DataError`` for a document that lacks what a report has."""
     try:
         return [change for part in _PARTS for change in part(a, b)]
-    except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, IndexError, ArithmeticError) as error:
         raise DataError(f"one of them lacks what a report holds: {type(error).__name__} {error}") from error
 
 
-def _changed(part: str, name: str, a: Any, b: Any, write: Write = str, note: str = "") -> Iterator[Change]:
+def _changed(part: str, name: str, pair: Iterable[Any], write: Write = str, note: str = "") -> Iterator[Change]:
+    a, b = pair
     if a != b:
-        texts = tuple(_ABSENT if value is None else write(value) for value in (a, b))
-        yield Change(part, name, a, b, (texts[0], texts[1]), note)
+        one, other = (_ABSENT if value is None else write(value) for value in (a, b))
+        yield Change(part, name, a, b, (one, other), note)
 
 
 def _about(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[Change]:
     for name in ("title", "data_name", "images", "method"):
-        yield from _changed("about", name, a.get(name), b.get(name))
+        yield from _changed("about", name, (a.get(name), b.get(name)))
     for name in ("timesteps", "schedule", "drain", "neurons", "weights", "weights_nonzero"):
-        yield from _changed("network", name, a["network"].get(name), b["network"].get(name), _number)
+        yield from _changed("network", name, (a["network"].get(name), b["network"].get(name)), _number)
 
 
 def _accuracy(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[Change]:
@@ -75,22 +76,22 @@ def _accuracy(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[Change]:
     if one != other:
         note = "" if one is None or other is None else _points(one, other)
         values = [None if each is None else each["value"] for each in (one, other)]
-        yield from _changed("accuracy", "integer network", *values, _percent, note)
+        yield from _changed("accuracy", "integer network", values, _percent, note)
     rows = [_by((each.get("confusion") or {}).get("rows", []), "label") for each in (a, b)]
     for label in dict.fromkeys([*rows[0], *rows[1]]):
         shares = [(row.get(label) or {}).get("right") for row in rows]
         values = [None if share is None else share["value"] for share in shares]
         note = _points(shares[0], shares[1]) if shares[0] and shares[1] else ""
-        yield from _changed("accuracy", f"class {label}", *values, _percent, note)
+        yield from _changed("accuracy", f"class {label}", values, _percent, note)
     points = [_by(each.get("curve", []), "timesteps") for each in (a, b)]
     for step in sorted({*points[0], *points[1]}):
         values = [(point.get(step) or {}).get("accuracy", {}).get("value") for point in points]
-        yield from _changed("accuracy", f"after {step} steps", *values, _percent)
+        yield from _changed("accuracy", f"after {step} steps", values, _percent)
     ratings = [_by(each.get("quality", []), "measure") for each in (a, b)]
     for name in dict.fromkeys([*ratings[0], *ratings[1]]):
         if name != "top-1":
             values = [(rating.get(name) or {}).get("value") for rating in ratings]
-            yield from _changed("quality", name, *values, _real)
+            yield from _changed("quality", name, values, _real)
 
 
 def _points(a: Mapping[str, Any], b: Mapping[str, Any]) -> str:
@@ -101,22 +102,22 @@ def _points(a: Mapping[str, Any], b: Mapping[str, Any]) -> str:
 
 def _cost(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[Change]:
     for name in ("synops_per_image", "synops_nonzero_per_image"):
-        yield from _changed("work", name.replace("_", " "), a[name], b[name], grouped, _times(a[name], b[name]))
+        yield from _changed("work", name.replace("_", " "), (a[name], b[name]), grouped, _times(a[name], b[name]))
     energies = [_by(each["energies"], "profile") for each in (a, b)]
     for profile in dict.fromkeys([*energies[0], *energies[1]]):
         found = [energy.get(profile) for energy in energies]
         values = [None if each is None else each["total"]["p50"] for each in found]
-        note = _times(*values) if None not in values else ""
-        yield from _changed("energy", profile, *values, lambda value: engineering(value, "J"), note)
+        note = _times(values[0], values[1])
+        yield from _changed("energy", profile, values, lambda value: engineering(value, "J"), note)
     fits = [_by(each["fits"], "target") for each in (a, b)]
     for target in dict.fromkeys([*fits[0], *fits[1]]):
         for name in ("cores", "chips"):
-            yield from _changed("fit", f"{target}, {name}", *((fit.get(target) or {}).get(name) for fit in fits))
+            yield from _changed("fit", f"{target}, {name}", ((fit.get(target) or {}).get(name) for fit in fits))
         errors = [
             None if target not in fit else sum(v["severity"] == "error" for v in fit[target]["violations"])
             for fit in fits
         ]
-        yield from _changed("fit", f"{target}, errors", *errors)
+        yield from _changed("fit", f"{target}, errors", errors)
 
 
 def _layers(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[Change]:
@@ -124,14 +125,14 @@ def _layers(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[Change]:
     for layer in dict.fromkeys([*rows[0], *rows[1]]):
         found = [row.get(layer) or {} for row in rows]
         for name, write in (("rate", _percent), ("dead", _number), ("saturated", _number), ("overflows", _number)):
-            yield from _changed("layers", f"{layer}, {name}", *(each.get(name) for each in found), write)
+            yield from _changed("layers", f"{layer}, {name}", (each.get(name) for each in found), write)
 
 
 def _checked(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[Change]:
     found = [(each.get("verification") or {}).get("identical") for each in (a, b)]
-    yield from _changed("verification", "identical", *found)
+    yield from _changed("verification", "identical", found)
     found = [(each.get("certificate") or {}).get("lossless") for each in (a, b)]
-    yield from _changed("quantised network", "lossless", *found)
+    yield from _changed("quantised network", "lossless", found)
 
 
 def _origin(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[Change]:
@@ -146,11 +147,11 @@ def _origin(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[Change]:
         "date",
     ):
         write = _short if name.endswith("sha256") else str
-        yield from _changed("provenance", name, a["provenance"].get(name), b["provenance"].get(name), write)
+        yield from _changed("provenance", name, (a["provenance"].get(name), b["provenance"].get(name)), write)
     for part in ("versions", "info"):
         one, other = a["provenance"][part], b["provenance"][part]
         for name in sorted({*one, *other}):
-            yield from _changed("provenance", name, one.get(name), other.get(name))
+            yield from _changed("provenance", name, (one.get(name), other.get(name)))
 
 
 _PARTS = (_about, _accuracy, _cost, _layers, _checked, _origin)
@@ -175,8 +176,8 @@ def _by(rows: list[dict[str, Any]], key: str) -> dict[Any, dict[str, Any]]:
     return {row[key]: row for row in rows}
 
 
-def _times(a: float, b: float) -> str:
-    return f"{b / a:.2f} times" if a > 0 else ""
+def _times(a: float | None, b: float | None) -> str:
+    return f"{b / a:.2f} times" if a and b is not None else ""
 
 
 def _percent(value: float) -> str:

@@ -104,11 +104,10 @@ def certificate(result: Certificate | None) -> str:
 
 def finding(result: Certificate) -> str:
     """The same as a finding: that spikes differ from levels is what rate coding does, and no fault."""
+    if result.lossless and result.proof:
+        return f"Lossless, proven for every image: {result.proof}."
     if result.lossless:
-        said = f"The spiking network computes exactly what the quantised network does on these {result.images} images"
-        return (
-            f"{said}, and on all others: {result.proof}." if result.proof else f"{said}; for others it is not proven."
-        )
+        return f"Lossless on these {grouped(result.images)} images; for others it is not proven."
     counts, differing = sum(x.neurons for x in result.layers), sum(x.differing for x in result.layers)
     return (
         f"{percent(1 - differing / max(counts, 1))} of the spike counts are those of the quantised network; "

@@ -151,7 +151,7 @@ def _table(done: Sequence[Result]) -> Html:
     body = []
     for result, row in zip(done, rows, strict=True):
         settings = [_word(row[name]) for name in differing if name not in ("method", "options")]
-        energies = [result["energy"].get(profile) for profile in profiles]
+        energies = [_energy(profile)(result) for profile in profiles]
         low, high = result["interval"]
         body.append(
             [
@@ -163,7 +163,7 @@ def _table(done: Sequence[Result]) -> Html:
                 grouped(result["latency_steps"]) if "latency_steps" in result else UNKNOWN,
                 grouped(result["spikes_per_image"]),
                 grouped(result["synops_per_image"]),
-                *(UNKNOWN if found is None else engineering(found["p50"], "J") for found in energies),
+                *(engineering(found, "J") if _positive(found) else UNKNOWN for found in energies),
                 grouped(sum(result["overflows"].values())),
             ]
         )

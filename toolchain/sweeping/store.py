@@ -2,6 +2,7 @@
 
 runs/<id>.json    configuration, versions and what was measured, or why not
 summary.csv       a row per result
+summary.html      the same as a page
 .claims           locks: who computes what right now
 slurm/<n>/        a job array: its tasks, script and logs
 """

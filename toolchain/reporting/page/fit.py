@@ -57,7 +57,7 @@ def _placement(fit: Fit) -> Html:
     if fit.placed:
         title = f"Placement on {fit.title}"
         caption = f"{load}. Each square is a core in its tile, filled as far as its fullest resource is used."
-        shown.append(figure(placed.placement(fit.placed, layers, title), caption, f"placement-{fit.target}"))
+        shown.append(figure(placed.placement(fit.placed, layers, title), caption, f"placement-{fit.target}", "free"))
     if len(fit.loads) > 1:
         classes = [0] * 10
         for each in fit.loads:

@@ -43,14 +43,14 @@ def _fields(counts: Sequence[Sequence[int]], side: float, unit: str) -> list[Htm
         for column, number in enumerate(numbers):
             x, y, share = _LEFT + column * side, _TOP + row * side, number / whole
             kind = "right" if row == column else "wrong"
-            opacity = round(0.12 + 0.88 * share, 2) if number else None
+            opacity = round(0.25 + 0.75 * share, 2) if number else None
             cell = tag(
                 "rect", x=round(x + 0.5, 1), y=round(y + 0.5, 1), width=round(side - 1, 1), height=round(side - 1, 1),
                 class_=kind if number else "none", fill_opacity=opacity,
             )  # fmt: skip
             text = _short(number) if number else ""
-            dark = "on-dark" if number and share > 0.5 else ""
-            drawn = label(text, x + side / 2, y + side / 2 + 4, f"tick middle {dark}".strip()) if text else ""
+            ink = "on-dark" if share > 0.4 else "bold"
+            drawn = label(text, x + side / 2, y + side / 2 + 4, f"tick middle {ink}") if text else ""
             told = f"label {row}, predicted {column}: {number:,} {unit}, {100 * number / whole:.1f} % of the label"
             parts.append(mark(Html(cell + drawn), told))
     return parts

@@ -34,6 +34,8 @@ def pareto(
 ) -> Html:  # fmt: skip
     """``axes``: the names of both; ``written``: a cost in words; ``level``: a value to compare with, and its name."""
     low, high = min(m.cost for m in marks) / 1.25, max(m.cost for m in marks) * 1.25
+    if high < 4 * low:  # so that there are at least two ticks
+        low, high = low / 2, high * 2
     x = logarithmic(low, high, _LEFT, WIDTH - _RIGHT)
     y = linear(scale.low, scale.high, _HEIGHT - _BOTTOM, _TOP)
     parts: list[Html] = [label(axes[0], 4, 10, "tick")]

@@ -7,6 +7,8 @@ from spikec.reporting.page.chart import chart, mark
 from spikec.reporting.page.html import Html, tag
 
 _WIDTH, _ROW = 300.0, 4.6
+#: Least height, of layers with few neurons.
+_LEAST = 44.0
 #: Steps up to which each column says how many emit.
 _TOLD = 64
 
@@ -14,12 +16,13 @@ _TOLD = 64
 def raster(found: Raster) -> Html:
     """Spikes are drawn in one colour, negative ones in another, several at once taller."""
     emitted = [[int(value) for value in row.split()] for row in found.rows]
-    steps, height = len(emitted[0]), len(emitted) * _ROW + 2
+    tall = min(max(_ROW, _LEAST / len(emitted)), 3 * _ROW)
+    steps, height = len(emitted[0]), max(len(emitted) * tall, _LEAST) + 2
     wide = _WIDTH / steps
     bar = min(wide * 0.82, 24.0)
     paths: dict[str, list[str]] = {"plus": [], "minus": [], "several": []}
     for row, values in enumerate(emitted):
-        y = 1 + (row + 0.5) * _ROW
+        y = 1 + (row + 0.5) * tall
         for step, value in enumerate(values):
             if value:
                 kind = "minus" if value < 0 else "several" if value > 1 else "plus"

@@ -119,7 +119,9 @@
   const point = (event) => show(under(event), event.clientX, event.clientY);
   document.addEventListener("pointermove", point);
   document.addEventListener("pointerdown", point);
-  document.addEventListener("scroll", () => show(null), { passive: true, capture: true });
+  let keyed = 0; // when an arrow key was pressed last: what scrolls right after it brings its chart into view
+  const scrolled = () => performance.now() - keyed > 300 && show(null);
+  document.addEventListener("scroll", scrolled, { passive: true, capture: true });
   document.addEventListener("focusin", (event) => {
     const owner = event.target.closest?.("button[data-tip]");
     if (owner) show(owner, ...centre(owner));
@@ -133,9 +135,11 @@
     if (!marks.length) return;
     event.preventDefault();
     const step = event.key === "ArrowRight" ? 1 : -1;
-    let at = marks.indexOf(shown) + step;
+    keyed = performance.now();
+    let at = (marks.includes(shown) ? marks.indexOf(shown) : drawing.at ?? -1) + step;
     if (event.key === "Home" || at >= marks.length) at = 0;
     if (event.key === "End" || at < 0) at = marks.length - 1;
+    drawing.at = at;
     show(marks[at], ...centre(marks[at]));
   });
 

@@ -1,0 +1,79 @@
+"""``spikec report diff``: what changed between two reports."""
+
+from __future__ import annotations
+
+import copy
+import json
+
+import pytest
+
+from spikec.cli import main
+from spikec.errors import DataError
+from spikec.reporting.compare import compare_reports, read_report
+
+
+@pytest.fixture
+def documents(made):
+    one = json.loads(json.dumps(made.to_json()))
+    return one, copy.deepcopy(one)
+
+
+def test_equal_reports_have_no_difference(documents):
+    assert compare_reports(*documents) == []
+
+
+def test_every_part_is_compared(documents):
+    a, b = documents
+    b["network"]["timesteps"] = 8
+    b["accuracy"]["snn"] = {"count": 1, "total": 40, "value": 0.025, "low": 0.004, "high": 0.129}
+    b["confusion"]["rows"][0]["right"]["value"] = 0.0
+    b["energies"][0]["total"]["p50"] *= 2
+    b["fits"].pop(0)
+    b["populations"][0]["dead"] += 3
+    b["verification"] = None
+    b["provenance"]["versions"]["torch"] = "9"
+    found = {(change.part, change.name): change for change in compare_reports(a, b)}
+    profile, chip = a["energies"][0]["profile"], a["fits"][0]["target"]
+    layer = a["populations"][0]["name"]
+    assert {
+        ("network", "timesteps"),
+        ("accuracy", "integer network"),
+        ("accuracy", "class 0"),
+        ("energy", profile),
+        ("fit", f"{chip}, cores"),
+        ("layers", f"{layer}, dead"),
+        ("verification", "identical"),
+        ("provenance", "torch"),
+    } <= set(found)
+    assert found["energy", profile].note == "2.00 times"
+    assert found["accuracy", "integer network"].note.endswith("intervals lie apart")
+    assert found["fit", f"{chip}, cores"].b is None
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": "spikec.report/2"}', "[" * 100_000])
+def test_other_files_are_refused(tmp_path, text):
+    path = tmp_path / "x.json"
+    path.write_text(text)
+    with pytest.raises(DataError, match=r"no report|no JSON"):
+        read_report(path)
+
+
+def test_a_document_that_lacks_a_part_is_refused(documents):
+    a, b = documents
+    del b["provenance"]["versions"]
+    with pytest.raises(DataError, match="lacks"):
+        compare_reports(a, b)
+
+
+def test_the_command(tmp_path, made, documents, capsys):
+    made.write(tmp_path / "a.html")
+    documents[1]["images"] = 41
+    (tmp_path / "b.json").write_text(json.dumps(documents[1]))
+    words = ["report", "diff", str(tmp_path / "a.json"), str(tmp_path / "b.json")]
+    assert main(words) == 0
+    assert "41" in capsys.readouterr().out
+    assert main([*words, "--json"]) == 0
+    (change,) = json.loads(capsys.readouterr().out)["changes"]
+    assert (change["a"], change["b"]) == (40, 41)
+    assert main(["report", "diff", str(tmp_path / "a.html"), words[3]]) == 1
+    assert "beside the page" in capsys.readouterr().err
