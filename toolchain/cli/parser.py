@@ -55,6 +55,9 @@ class _Version(argparse.Action):
 def parse(parser: Parser, words: Sequence[str]) -> argparse.Namespace:
     """The parsed words; an unknown option names the nearest one of its command."""
     args: argparse.Namespace
+    for word in words:
+        if "\0" in word:  # a shell cannot give one, and no path, name or number holds one
+            parser.error(f"{word!r} holds a zero byte; leave it out")
     args, extra = parser.parse_known_args(words)
     if not extra:
         return args
@@ -104,8 +107,6 @@ def output_path(text: str) -> Path:
     from spikec.whole_files import is_device, place_of
 
     path = Path(text)
-    if "\0" in text:
-        raise argparse.ArgumentTypeError(f"{text!r} cannot be written: a path holds no zero bytes")
     if path.is_dir():
         raise argparse.ArgumentTypeError(f"{text} is a directory, give a file name")
     if is_device(path):
