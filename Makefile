@@ -49,9 +49,9 @@ embedded: .venv/.installed
 sanafe: .venv/.installed
 	$(PYTHON) -m benchmarks.sanafe_check
 
-# A short round, with patience for a busy machine; python -m benchmarks.fuzz runs the long one.
+# A short round; python -m benchmarks.fuzz runs the long one.
 fuzz: .venv/.installed
-	$(PYTHON) -m benchmarks.fuzz --nir 1000 --others 1000 --flips 300 --patience 60
+	$(PYTHON) -m benchmarks.fuzz --nir 1000 --others 1500 --flips 300 --jobs 2 --patience 10
 
 # The core must also run on current Python, torch and numpy, where Lava cannot be installed.
 test-core: .venv-core/.installed

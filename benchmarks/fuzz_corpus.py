@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import warnings
 import zipfile
 from pathlib import Path
@@ -67,7 +68,9 @@ def others(folder: Path) -> list[tuple[str, Path]]:
     np.savez_compressed(add("archive", "images.npz"), x=rng.random((6, 1, 5, 5)), y=rng.integers(0, 3, 6))
     np.savez(add("archive", "plain.npz"), x=rng.integers(0, 9, (6, 1, 5, 5), np.uint8), y=rng.random((6, 2)))
     torch.save(state, add("weights", "weights.pt"))
-    torch.save({"model": state, "epoch": 3}, add("weights", "old.pth"), _use_new_zipfile_serialization=False)
+    one = {"0.weight": state["0.weight"]}  # the old format sorts storages by their addresses in memory
+    torch.save({"model": one, "epoch": 3}, add("weights", "old.pth"), _use_new_zipfile_serialization=False)
+    _numbered(made[-1][1])
     save_file({name: tensor.contiguous() for name, tensor in state.items()}, add("weights", "weights.safetensors"))
     save_checkpoint(add("checkpoint", "run.checkpoint"), FitConfig(), {}, {"epoch": 2, "model": state, "log": [1.5]})
     add("grid", "grid.toml").write_text(_GRID)
@@ -95,6 +98,14 @@ def others(folder: Path) -> list[tuple[str, Path]]:
         if path.suffix == ".npz":
             _undated(path)
     return made
+
+
+def _numbered(path: Path) -> None:
+    """The same weights, whose storages are counted: the old format calls them by their addresses."""
+    content = path.read_bytes()
+    for number, key in enumerate(dict.fromkeys(re.findall(rb"(?<![0-9])[0-9]{8,16}(?![0-9])", content))):
+        content = content.replace(key, b"%0*d" % (len(key), number))
+    path.write_bytes(content)
 
 
 def _undated(path: Path) -> None:
@@ -126,5 +137,5 @@ def _result(folder: Path) -> Path:
     configuration = read_grid(grid).runs[0].configuration
     store = Store(folder / "sweep")
     store.prepare()
-    store.write(result(configuration, "done", accuracy=0.5))
+    store.write(result(configuration, "done", accuracy=0.5) | {"finished": "2026-01-01T00:00:00Z"})
     return store.path(configuration.id)

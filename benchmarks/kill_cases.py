@@ -38,6 +38,10 @@ CASES = {
     "export": _case("export digits-cnn --calibration 64 --measure 100 -o new.nir"),
     "report": _case("report net.nir --limit 100 -o report.html"),
     "run": _case("run net.nir --record spikes -o trace.npz"),
+    "run in C": _case("run net.nir --target c --limit 300 -o trace.npz"),
+    "c": _case("c net.nir -o code"),
+    "netx": _case("netx net.nir --limit 100 -o net.hdf5"),
+    "map": _case("map net.nir --target loihi2 --svg map.svg"),
 }
 
 _NETWORK = """

@@ -19,6 +19,7 @@ from spikec.whole_files import write_text
         (["export", "digits-cnn", "--bits", "9", "-o", "o.nir"], "must be at most 8, not 9"),
         (["advise", "digits-cnn", "--threads", "1000000"], "--threads: 1000000 is more than"),
         (["run", "o.nir", "--limit", "9" * 40], "must be at most 18446744073709551616"),
+        (["c", "o.nir", "-o", "x\0"], "'x.{1,3}x00' holds a zero byte; leave it out"),
         (["run", "o.nir", "--memory", "10000TB"], "10000TB' is more than the .* GB that there are; give less|memory"),
     ],
 )

@@ -42,7 +42,7 @@ def case(make):
                 make.convolution("first", ["input"], (2, 7, 6), rng.integers(1, 3, (3, 2, 1, 1))),
                 make.population("n", ["first"], (3, 7, 6), kind, **options),
                 make.convolution("conv", ["n"], (3, 7, 6), rng.integers(-1, 2, (4, 3, 3, 3)), stride=2, padding=1),
-                make.readout("readout", ["conv"], 4),
+                make.readout("readout", ["conv"], (4, 4, 3)),
             ]
         )
         raster = rng.choice(values, (5, 4, 3, 7, 6))
@@ -145,7 +145,8 @@ def test_every_tool_on_the_cases_that_tell_them_apart(make, name):
     first = make.convolution("first", ["input"], (8, 11, 13), np.ones((8, 8, 1, 1)))
     conv = make.convolution("conv", ["n"], (8, 11, 13), weight, stride=stride, padding=padding, groups=groups)
     nodes = [make.input("input", (8, 11, 13), "uint8", 1.0), first]
-    nodes += [make.population("n", ["first"], (8, 11, 13), **neuron), conv, make.readout("readout", ["conv"], 16)]
+    nodes += [make.population("n", ["first"], (8, 11, 13), **neuron), conv]
+    nodes.append(make.readout("readout", ["conv"], conv.output_shape))
     net = make.graph(nodes)
     trace = executed(net, {"n": raster}, np.zeros((8, 11, 13), dtype=np.int32))
     trace.spikes["n"] = raster

@@ -57,8 +57,10 @@ def flatten(name, sources, shape):
 
 
 def readout(name, sources, outputs, v_init=0, scale=0.5):
-    start = np.broadcast_to(np.asarray(v_init, np.int64), (outputs,)).copy()
-    return Readout(name, tuple(sources), (outputs,), start, scale)
+    """``outputs``: how many, or their shape."""
+    shape = outputs if isinstance(outputs, tuple) else (outputs,)
+    start = np.broadcast_to(np.asarray(v_init, np.int64), shape).copy()
+    return Readout(name, tuple(sources), shape, start, scale)
 
 
 def graph_of(nodes, timesteps=4, schedule="pipelined", drain=0):

@@ -9,10 +9,15 @@ import h5py
 import nir
 import numpy as np
 import pytest
+import torch
 from helpers.same import same
+from torch import nn
 
 import spikec as tc
 from spikec.ir import decode
+from spikec.ir.metadata import KEY, TYPE_CHECK_OFF
+from spikec.ir.profile.files import write_nir
+from spikec.ir.profile.hashes import CONTENT_KEY, HASH_KEY
 
 #: What NIR stores beside the graph, or twice: changing it changes nothing that is read.
 _HARMLESS = {"version"}
@@ -270,3 +275,28 @@ def test_requirements_are_those_of_the_graph(any_deployment):
     assert ("signed_spikes" in requires) == signed
     assert ("schedule=layerwise" in requires) == (graph.schedule == "layerwise")
     assert ("drain" in requires) == bool(graph.drain)
+
+
+def test_a_file_says_where_nir_infers_other_sizes(tmp_path):
+    """A pool with padding on one side only, which nir.read refuses unless its type check is off."""
+    torch.manual_seed(0)
+    layers = (nn.Conv2d(1, 2, 3), nn.ReLU(), nn.MaxPool2d(2, ceil_mode=True), nn.Flatten(), nn.Linear(8, 3))
+    images = torch.rand(4, 1, 5, 5)
+    network = tc.convert(nn.Sequential(*layers).eval(), tc.QCFS(timesteps=2), example=images, calibration=images)
+    graph = tc.lower(network)
+    about = graph.metadata[KEY]
+    node = next(node for node in graph.nodes.values() if isinstance(node, nir.SumPool2d))
+    node.padding = np.array([1, 0])
+    about["requires"] = json.dumps([item for item in json.loads(about["requires"]) if item != TYPE_CHECK_OFF])
+    about |= {"producer": "another writer"}
+    for key in (CONTENT_KEY, HASH_KEY):
+        about.pop(key, None)
+    write_nir(graph, tmp_path / "net.nir")
+    with pytest.raises(ValueError, match="Type inference error"):
+        nir.read(tmp_path / "net.nir")
+    with pytest.raises(
+        tc.GraphError, match=f"NIR infers another size for it, and requires does not list {TYPE_CHECK_OFF}"
+    ):
+        tc.load(tmp_path / "net.nir")
+    tc.save(graph, tmp_path / "net.nir")  # which lists what a graph needs
+    tc.load(tmp_path / "net.nir")

@@ -108,6 +108,9 @@ def parse(parser: Parser, words: Sequence[str]) -> argparse.Namespace:
     args: argparse.Namespace
     if words and words[0].startswith("-") and words[0].split("=")[0] not in parser._option_string_actions:
         raise UsageError(f"the command comes first: spikec COMMAND {words[0]} (spikec help lists the commands)")
+    for word in words:
+        if "\0" in word:  # a shell cannot give one, and no path, name or number holds one
+            parser.error(f"{word!r} holds a zero byte; leave it out")
     args, extra = parser.parse_known_args(words)
     if not extra:
         return args
@@ -169,8 +172,6 @@ def output_path(text: str) -> Path:
     from spikec.whole_files import is_device, place_of
 
     path = Path(text)
-    if "\0" in text:
-        raise argparse.ArgumentTypeError(f"{text!r} cannot be written: a path holds no zero bytes")
     if path.is_dir():
         raise argparse.ArgumentTypeError(f"{text} is a directory, give a file name")
     if is_device(path):

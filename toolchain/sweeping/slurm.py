@@ -20,7 +20,7 @@ from pathlib import Path
 
 from spikec.deployment.configuration import Configuration
 from spikec.errors import DataError, TargetUnavailable, ToolchainError
-from spikec.guarded import read_json
+from spikec.guarded import open_regular, read_json, regular_file
 from spikec.sweeping.local import THREAD_VARIABLES, Finished
 from spikec.sweeping.store import Store, failure
 from spikec.whole_files import write_text
@@ -34,6 +34,8 @@ FIRST_POLL, LAST_POLL = 0.5, 15.0
 _PATIENCE = 3
 #: Cores of a task, where SLURM does not say how many its nodes have; seconds in which it has to.
 _MOST_CORES, _ANSWER_SECONDS = 1024, 60.0
+#: Bytes at the end of a task's log that hold its last words.
+_LAST_BYTES = 2**16
 _OWN = ("array", "chdir", "output", "error", "parsable", "wait", "wrap")
 
 
@@ -173,8 +175,11 @@ def wait(
 def _lost(made: Submission, id: str) -> str:
     log = made.log(id)
     try:
-        lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    except OSError:
+        with open_regular(log) as file:
+            file.seek(max(0, regular_file(log) - _LAST_BYTES))
+            text = file.read(_LAST_BYTES).decode(errors="replace")
+        lines = [line for line in text.splitlines() if line.strip()]
+    except (DataError, OSError):
         lines = []
     words = f"its last words: {' | '.join(lines[-5:])}" if lines else f"it left no words in {log}"
     return f"job {made.job} ended without a result (out of time, out of memory, or cancelled?); {words}"

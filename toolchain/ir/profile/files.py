@@ -13,7 +13,9 @@ import numpy as np
 
 from spikec.errors import GraphError
 from spikec.hdf5.seal import sealed
-from spikec.ir.metadata import KEY, list_of, metadata_of, text_of
+from spikec.ir.graph import IntegerGraph
+from spikec.ir.metadata import KEY, TYPE_CHECK_OFF, list_of, metadata_of, text_of
+from spikec.ir.operations import Operation
 from spikec.ir.profile.build import PRODUCER, requirements
 from spikec.ir.profile.decode import decode
 from spikec.ir.profile.hashes import CONTENT_KEY, HASH_KEY, content_sha256, metadata_sha256
@@ -93,13 +95,21 @@ def load(path: str | os.PathLike[str]) -> nir.NIRGraph:
     return graph
 
 
+def _typed(graph: IntegerGraph, requires: list[str]) -> None:
+    """Raises :class:`GraphError` where a file does not say that NIR infers other sizes than it means."""
+    odd = [node.name for node in graph if isinstance(node, Operation) and not node.passes_type_check]
+    if odd and TYPE_CHECK_OFF not in requires:
+        why = f"NIR infers another size for it, and requires does not list {TYPE_CHECK_OFF}"
+        raise GraphError(f"not a sound spikec graph: {odd[0]}: {why}")
+
+
 def check_deployment(graph: nir.NIRGraph) -> None:
     """Raises :class:`GraphError`, in one sentence, for a graph from a file that is foreign or was edited. Files of ours
     have both hashes; those of other writers may leave them out."""
     metadata = metadata_of(graph)
     stored = text_of(metadata, HASH_KEY)
     try:
-        decode(graph)
+        _typed(decode(graph), list_of(metadata, "requires"))
         missing = [key for key in (CONTENT_KEY, HASH_KEY) if not text_of(metadata, key)]
         if missing and text_of(metadata, "producer") == PRODUCER:
             lacks = f"it names {PRODUCER} as its producer and has no {' and no '.join(missing)}"
