@@ -9,7 +9,7 @@ from typing import Any
 from spikec.cli import parser
 from spikec.cli.names import known
 from spikec.cli.output import duration, emit, note
-from spikec.cli.parser import Parser, UsageError, at_least, keep_inputs, output_path
+from spikec.cli.parser import Parser, UsageError, at_least, file_like, keep_inputs
 from spikec.cli.precision import overrides
 from spikec.cli.progress import Progress
 from spikec.cli.ranges import check_format
@@ -45,8 +45,10 @@ def add_parser(commands: Any) -> Parser:
         help="loss of accuracy up to which the fastest deployment is chosen (default 0.5 points)",
     )
     command.add_argument("-o", "--out", type=Path, metavar="DIR", help="keep results here; the same command goes on")
-    command.add_argument("--svg", type=output_path, metavar="advice.svg", help="draw accuracy, latency and energy")
-    command.add_argument("--write", type=output_path, metavar="net.nir", help="export the recommended deployment")
+    command.add_argument(
+        "--svg", type=file_like(".svg"), metavar="advice.svg", help="draw accuracy, latency and energy"
+    )
+    command.add_argument("--write", type=file_like(".nir"), metavar="net.nir", help="export the recommended deployment")
     command.add_argument(
         "--purpose", choices=PURPOSES, help="which one --write exports (default: the fastest within the tolerance)"
     )

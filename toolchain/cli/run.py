@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from spikec.cli import parser
-from spikec.cli.output import emit, note, percent
-from spikec.cli.parser import Parser, UsageError, keep_inputs, output_path
+from spikec.cli.output import emit, note, percent, written
+from spikec.cli.parser import Parser, UsageError, file_like, keep_inputs
 from spikec.cli.ranges import add_format, check_format
 from spikec.cli.speed import Speed
 from spikec.cli.target_options import add_targets, target_options
@@ -51,7 +51,7 @@ def add_parser(commands: Any) -> Parser:
     )
     add_format(command)
     command.add_argument("--record", choices=["spikes"], help="also keep every spike in the trace (with -o)")
-    command.add_argument("-o", "--out", type=output_path, metavar="trace.npz", help="write the trace")
+    command.add_argument("-o", "--out", type=file_like(".npz"), metavar="trace.npz", help="write the trace")
     command.add_argument("--device", metavar="D", help="golden only: cpu (default), cuda or cuda:N; same integers")
     add_targets(command, running=True)
     return command
@@ -192,7 +192,7 @@ def _text(
     lines += [] if coding is None else [str(coding)]
     lines += speed.lines
     if args.out:
-        lines.append(f"trace: {args.out}")
+        lines += written(args.out)
     return "\n".join(lines)
 
 

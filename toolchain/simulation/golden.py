@@ -292,10 +292,10 @@ def parse_memory(memory: str | int) -> int:
     except ValueError:
         value = 0.0
     if not 1 <= value < float("inf"):
-        raise DataError(f"memory={memory!r} is not a size; write for example '500MB' or '2GB'")
+        raise DataError(f"{option('memory', memory)} is not a size; write for example '500MB' or '2GB'")
     there = usable_memory()
     if value > there:
-        raise DataError(f"memory={memory!r} is more than the {there / 1e9:.3g} GB that there are; give less")
+        raise DataError(f"{option('memory', memory)} is more than the {there / 1e9:.3g} GB that there are; give less")
     return int(value)
 
 
