@@ -17,7 +17,7 @@ from spikec.errors import DataError
 from spikec.guarded import regular_file
 from spikec.models.recipes import default_recipe
 from spikec.models.zoo import REGISTRY
-from spikec.words import did_you_mean
+from spikec.words import did_you_mean, nearest, reason
 
 
 def resolve(
@@ -51,6 +51,8 @@ def resolve(
         raise DataError(other)
     place, colon, name = spec.rpartition(":")
     if not colon or not place or not name:
+        if Path(spec).suffix == ".py" and Path(spec).is_file():
+            raise DataError(f"{spec} is a file of Python: say what in it makes the network, {_offered(spec)}")
         hint = did_you_mean(spec, REGISTRY)
         forms = "package.module:callable, file.py:callable or file.onnx"
         raise DataError(f"no network called {spec!r}; {hint}; or write {forms}")
@@ -59,10 +61,30 @@ def resolve(
 
 def imported(place: str, name: str) -> Any:
     """What ``place``, ``package.module`` or ``file.py``, calls ``name``. Raises :class:`DataError`."""
-    found = getattr(_import(place), name, None)
+    module = _import(place)
+    found = getattr(module, name, None)
     if found is None:
-        raise DataError(f"{place} has no {name!r}")
+        close = nearest(name, _own(module))
+        raise DataError(f"{place} has no {name!r}, " + (f"did you mean {place}:{close}?" if close else _offered(place)))
     return found
+
+
+def _own(module: ModuleType) -> list[str]:
+    """Names of the classes, functions and networks that a module defines itself."""
+    return [
+        name
+        for name, value in vars(module).items()
+        if not name.startswith("_")
+        and (isinstance(value, nn.Module) or (callable(value) and getattr(value, "__module__", "") == module.__name__))
+    ]
+
+
+def _offered(place: str) -> str:
+    """``such as net.py:make; it has make and Net``."""
+    names = _own(_import(place))
+    if not names:
+        return f"such as {place}:make; it has no function, class or network of its own"
+    return f"such as {place}:{names[-1]}; it has {', '.join(names)}"
 
 
 _TF2ONNX = (
@@ -110,7 +132,7 @@ def _import(place: str) -> ModuleType:
             'if __name__ == "__main__":'
         ) from error
     except Exception as error:  # the user's code may raise anything
-        raise DataError(f"cannot import {place}: {type(error).__name__}: {error}") from error
+        raise DataError(f"cannot import {place}: {reason(error)}") from error
 
 
 def _find_modules_in(folder: Path) -> None:
@@ -142,7 +164,7 @@ def _module(spec: str, found: Any) -> nn.Module:
     try:
         made = found()
     except (Exception, SystemExit) as error:  # the user's code may raise anything
-        raise DataError(f"calling {spec} failed: {type(error).__name__}: {error}") from error
+        raise DataError(f"calling {spec} failed: {reason(error)}") from error
     if not isinstance(made, nn.Module):
         raise DataError(f"{spec} returned a {type(made).__name__}; expected a torch.nn.Module")
     return made

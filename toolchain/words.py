@@ -44,9 +44,22 @@ def average_pools() -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name most like ``name``; None where none is near."""
-    close = difflib.get_close_matches(name, list(known), 1)
+    """The known name most like ``name``; None where none is near. Case, hyphens and underscores matter little."""
+    names = list(known)
+    alike = [each for each in names if _plain(each) == _plain(name)]
+    close = alike or difflib.get_close_matches(name, names, 1)
     return close[0] if close else None
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("-", "").replace("_", "")
+
+
+def reason(error: BaseException) -> str:
+    """What an exception of others says: of a system call without its number, else with the name of its type."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename is not None else error.strerror
+    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def did_you_mean(name: str, known: Iterable[str], otherwise: str = "known: {}") -> str:

@@ -46,6 +46,10 @@ def open_dataset(name: str, root: str | PathLike[str] | None = None, split: str 
         return load_fashion_mnist(folder, split)
     if name in ("cifar10", "cifar100"):
         return load_cifar(name, folder, split)
+    if Path(name).suffix in (".npz",) and Path(name).is_file():
+        raise DataError(f"{name} is a file: write npz:{name}")
+    if Path(name).is_dir():
+        raise DataError(f"{name} is a folder: write folder:{name}, or events:{name} for recordings of event cameras")
     hint = did_you_mean(name, NAMES, "known: {}, folder:PATH, npz:PATH, events:PATH")
     raise DataError(f"unknown data set {name!r}; {hint}")
 

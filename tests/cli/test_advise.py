@@ -67,7 +67,7 @@ def test_vectors_from_an_archive_without_a_test_set(spikec):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["digits-cnn", "--chip", "loihi9"], "--chip: unknown 'loihi9', did you mean 'loihi"),
+        (["digits-cnn", "--chip", "loihi9"], "--chip: unknown chip 'loihi9', did you mean 'loihi"),
         (["digits-cnn", "--budget", "0"], "is not a time"),
         (["digits-cnn", "--budget", "0.001s"], "no time: the budget of 0.001 s"),
         (["digits-cnn", "--tolerance", "-1"], "no number of points"),

@@ -141,11 +141,11 @@ def test_module_and_pipe(net):
 @pytest.mark.parametrize(
     ("shell", "code", "said"),
     [
-        ('"$0" -m spikec inspect "$1" >&-', 0, ""),
-        ('"$0" -m spikec inspect "$1" --json >&-', 0, ""),
-        ('"$0" -m spikec inspect absent.nir --json >&- 2>&-', 1, ""),
-        ('"$0" -m spikec inspect "$1" > /dev/full', 1, "spikec: No space left on device\n"),
-        ('"$0" -m spikec inspect "$1" --json > /dev/full', 1, "spikec: No space left on device\n"),
+        ('"$0" -m spikec --quiet inspect "$1" >&-', 0, ""),
+        ('"$0" -m spikec --quiet inspect "$1" --json >&-', 0, ""),
+        ('"$0" -m spikec --quiet inspect absent.nir --json >&- 2>&-', 1, ""),
+        ('"$0" -m spikec --quiet inspect "$1" > /dev/full', 1, "spikec: No space left on device\n"),
+        ('"$0" -m spikec --quiet inspect "$1" --json > /dev/full', 1, "spikec: No space left on device\n"),
     ],
 )
 def test_output_that_is_closed_or_full(net, shell, code, said):

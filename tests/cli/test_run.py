@@ -136,7 +136,7 @@ def test_device(spikec, net, tmp_path, monkeypatch, out):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     refused = spikec("run", net, "--limit", 5, "--device", "cuda", *out)
     assert refused.code == 4
-    assert "torch sees no GPU here; leave device out" in refused.err
+    assert "torch sees no GPU here; leave it out" in refused.err
 
 
 def test_memory_and_threads_change_nothing(spikec, net):
@@ -155,7 +155,7 @@ def test_memory_and_threads_change_nothing(spikec, net):
         (("--early-exit", "margin:x"), "write margin, or margin:X"),
         (("--target", "lava", "--threads", 1), "--threads is an option of --target golden"),
         (("--target", "lava", "--device", "cpu"), "--device is for the golden model"),
-        (("--device", "tpu"), "use 'cpu' or 'cuda'"),
+        (("--device", "tpu"), "use cpu or cuda"),
     ],
 )
 def test_golden_options_are_checked(spikec, net, words, message):

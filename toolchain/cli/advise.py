@@ -10,7 +10,7 @@ from spikec import defaults
 from spikec.cli import parser
 from spikec.cli.names import known
 from spikec.cli.output import duration, emit, note
-from spikec.cli.parser import Parser, UsageError, at_least, keep_inputs, output_path
+from spikec.cli.parser import Parser, UsageError, at_least, file_like, keep_inputs
 from spikec.cli.precision import overrides
 from spikec.cli.progress import Progress
 from spikec.cli.ranges import check_format
@@ -48,9 +48,11 @@ def add_parser(commands: Any) -> Parser:
         help=f"loss of accuracy up to which the fastest deployment is chosen (default {defaults.TOLERANCE} points)",
     )
     command.add_argument("-o", "--out", type=Path, metavar="DIR", help="keep results here; the same command goes on")
-    command.add_argument("--html", type=output_path, metavar="advice.html", help="all of it on one page")
-    command.add_argument("--svg", type=output_path, metavar="advice.svg", help="draw accuracy, latency and energy")
-    command.add_argument("--write", type=output_path, metavar="net.nir", help="export the recommended deployment")
+    command.add_argument("--html", type=file_like(".html"), metavar="advice.html", help="all of it on one page")
+    command.add_argument(
+        "--svg", type=file_like(".svg"), metavar="advice.svg", help="draw accuracy, latency and energy"
+    )
+    command.add_argument("--write", type=file_like(".nir"), metavar="net.nir", help="export the recommended deployment")
     command.add_argument(
         "--purpose", choices=PURPOSES, help="which one --write exports (default: the fastest within the tolerance)"
     )

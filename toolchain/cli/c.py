@@ -115,6 +115,8 @@ def _with_cost(
 
 def _places(folder: Path, name: str) -> tuple[Path, Path]:
     """NAME.h and NAME.c, refused before the work where they cannot be written; makes the folder."""
+    if folder.exists() and not folder.is_dir():
+        raise ToolchainError(f"{folder} is a file; give a folder with -o")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

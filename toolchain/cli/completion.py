@@ -43,7 +43,7 @@ def _prepare(command: Parser) -> None:
     import shtab
 
     for action in command.complete()._actions:
-        if action.type in (Path, output_path) and action.choices is None:
+        if action.type in (Path, output_path) or getattr(action.type, "__qualname__", "").startswith("file_like"):
             folder = action.metavar == "DIR"
             action.complete = shtab.DIRECTORY if folder else shtab.FILE  # type: ignore[attr-defined]
     for each in parser.subcommands(command).values():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from spikec import defaults
 from spikec.cli import parser
-from spikec.cli.names import known
+from spikec.cli.names import known_or_file
 from spikec.cli.output import emit
 from spikec.cli.parser import Parser, UsageError, at_least
 from spikec.cli.target_options import add_golden, golden_options
@@ -72,8 +72,7 @@ def run(args: argparse.Namespace) -> int:
     from spikec.evidence.energy import estimate
     from spikec.targets.chips import chip_names
 
-    if not args.profile.endswith(".toml"):
-        known("--profile", "energy profile", args.profile)
+    known_or_file("--profile", "energy profile", args.profile)
     if args.tool is not None and args.tool not in TOOLS:
         raise UsageError(f"--as: {unknown(args.tool, TOOLS)}")
     given = {name: getattr(args, name) for name in _OF_ESTIMATES}

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from spikec import defaults
 from spikec.cli import parser, plain_nir
-from spikec.cli.output import emit, note
-from spikec.cli.parser import Parser, UsageError, at_least, keep_inputs, output_path
+from spikec.cli.output import emit, note, written
+from spikec.cli.parser import Parser, UsageError, at_least, file_like, keep_inputs
 from spikec.cli.precision import overrides
 from spikec.cli.progress import Progress
 from spikec.cli.ranges import check_format
@@ -45,7 +45,9 @@ def add_parser(commands: Any) -> Parser:
     parser.add_metric(command)
     add_other_settings(command)
     plain_nir.add_portable(command)
-    command.add_argument("-o", "--out", type=output_path, required=True, metavar="net.nir", help="the file to write")
+    command.add_argument(
+        "-o", "--out", type=file_like(".nir"), required=True, metavar="net.nir", help="the file to write"
+    )
     return command
 
 
@@ -109,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
         errors = tc.fidelity(made.model, made.nir, made.images)
         document["fidelity"] = asdict(errors)
         text = f"{text}\n{errors.text()}"
-    emit(args, document, text)
+    emit(args, document, "\n".join([text, *written(args.out)]))
     return 0
 
 

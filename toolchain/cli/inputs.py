@@ -10,6 +10,7 @@ from spikec import defaults
 from spikec.cli.names import known
 from spikec.errors import DataError, GraphError, TargetUnavailable
 from spikec.ir import IntegerGraph, as_integer, load
+from spikec.whole_files import is_device
 
 if TYPE_CHECKING:
     import nir
@@ -23,6 +24,8 @@ def read_graph(path: Path) -> tuple[nir.NIRGraph, IntegerGraph]:
     """The verified graph of a file, as NIR and decoded."""
     if path.is_dir():
         raise GraphError(f"{path} is a directory, not a NIR file")
+    if is_device(path):
+        raise GraphError(f"{path} is a device or a pipe, not a NIR file")
     if not path.is_file():
         raise GraphError(f"no file {path}; spikec export writes one")
     graph = load(path)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from spikec.cli import parser
 from spikec.cli.check import add_chip, known_chip
 from spikec.cli.output import columns, emit, note, written
-from spikec.cli.parser import Parser, keep_inputs, output_path
+from spikec.cli.parser import Parser, file_like, keep_inputs
 from spikec.whole_files import replacing
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def add_parser(commands: Any) -> Parser:
     )
     parser.add_graph(command)
     add_chip(command)
-    command.add_argument("--svg", type=output_path, metavar="map.svg", help="draw the cores")
+    command.add_argument("--svg", type=file_like(".svg"), metavar="map.svg", help="draw the cores")
     command.add_argument("--cores", action="store_true", help="list every core: what is on it, what it uses")
     command.add_argument(
         "--unshared", action="store_true", help="store every synapse of a convolution by itself instead of its kernel"

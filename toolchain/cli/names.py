@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spikec.cli.parser import UsageError
 
 if TYPE_CHECKING:
     from spikec.targets.told_apart import Sort
+
+
+def known_or_file(option: str, sort: Sort, name: str) -> str:
+    """:func:`known`, or a .toml file that exists."""
+    if not name.endswith(".toml"):
+        return known(option, sort, name)
+    if not Path(name).is_file():
+        raise UsageError(f"{option}: no file {name}")
+    return name
 
 
 def known(option: str, sort: Sort, name: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from spikec.cli import parser
 from spikec.cli.output import emit, percent
-from spikec.cli.parser import Parser, keep_inputs, output_path
+from spikec.cli.parser import Parser, file_like, keep_inputs
 from spikec.errors import ToolchainError
 
 if TYPE_CHECKING:
@@ -25,7 +25,9 @@ DEFAULT_LIMIT = 200
 def add_parser(commands: Any) -> Parser:
     command = parser.command(commands, "netx", "a NIR file as lava-dl HDF5 (netx)", "spikec netx net.nir -o net.hdf5")
     parser.add_graph(command)
-    command.add_argument("-o", "--out", type=output_path, metavar="net.hdf5", required=True, help="file to write")
+    command.add_argument(
+        "-o", "--out", type=file_like(".hdf5", ".h5", ".net"), metavar="net.hdf5", required=True, help="file to write"
+    )
     command.add_argument(
         "--hard-reset",
         action="store_true",

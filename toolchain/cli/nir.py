@@ -8,7 +8,7 @@ from typing import Any
 
 from spikec.cli import parser
 from spikec.cli.output import emit
-from spikec.cli.parser import Parser, UsageError, output_path
+from spikec.cli.parser import Parser, UsageError, file_like, output_path
 
 MISMATCH = 3
 
@@ -42,7 +42,7 @@ def add_parser(commands: Any) -> Parser:
     )
     _add_file(repair, "graph", "FILE.nir")
     place = repair.add_mutually_exclusive_group(required=True)
-    place.add_argument("-o", "--out", type=output_path, metavar="OUT.nir", help="the file to write")
+    place.add_argument("-o", "--out", type=file_like(".nir"), metavar="OUT.nir", help="the file to write")
     place.add_argument("--in-place", action="store_true", help="replace FILE.nir itself")
 
     compare = parser.command(

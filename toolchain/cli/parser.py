@@ -187,6 +187,21 @@ def output_path(text: str) -> Path:
     return path
 
 
+def file_like(*suffixes: str) -> Callable[[str], Path]:
+    """Argument type: :func:`output_path` with one of these suffixes, the usual one first: what reads the file goes by
+    it."""
+
+    def path(text: str) -> Path:
+        found = output_path(text)
+        if found.suffix.lower() not in suffixes:
+            wanted = " or ".join(suffixes)
+            better = found.with_suffix(suffixes[0]) if found.suffix else Path(f"{text}{suffixes[0]}")
+            raise argparse.ArgumentTypeError(f"{text} should end in {wanted}: call it {better}")
+        return found
+
+    return path
+
+
 def keep_inputs(args: argparse.Namespace, *written: Path | None) -> None:
     """Refuse to write over a file that the command reads: ``report net.nir -o net.nir`` would lose the deployment."""
     read = [file for file in _files_read(args) if file.is_file()]

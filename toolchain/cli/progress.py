@@ -63,6 +63,10 @@ class Progress:
             text = f"{self.label}, {tqdm.format_interval(seconds)}{detail}"
             return text if width is None else text[:width]
 
+        if self.done <= self._before:
+            text = f"{self.label} {100 * self.done // self.total} %, {self.done}/{self.total} {self.unit}{detail}"
+            return text if width is None else text[:width]
+
         def share(form: str, columns: int | None = None) -> str:
             text: str = tqdm.format_meter(
                 min(self.done, self.total),

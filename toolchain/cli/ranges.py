@@ -8,7 +8,7 @@ from typing import Any
 
 from spikec import defaults
 from spikec.cli import parser
-from spikec.cli.names import known
+from spikec.cli.names import known_or_file
 from spikec.cli.output import emit
 from spikec.cli.parser import Parser, UsageError
 from spikec.cli.progress import Progress
@@ -23,8 +23,8 @@ def add_format(command: Parser) -> None:
 
 def check_format(name: str | None) -> None:
     """Refuse a name that no number format has."""
-    if name is not None and not name.endswith(".toml"):
-        known("--format", "number format", name)
+    if name is not None:
+        known_or_file("--format", "number format", name)
 
 
 def add_parser(commands: Any) -> Parser:

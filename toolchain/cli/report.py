@@ -54,6 +54,8 @@ def _page(text: str) -> Path:
         raise argparse.ArgumentTypeError(
             f"{text} would be the page, and the same as data beside it too: call the page {path.with_suffix('.html')}"
         )
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise argparse.ArgumentTypeError(f"{text} would be a page: call it {path.with_suffix('.html')}")
     output_path(str(path.with_suffix(".json")))
     return path
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from spikec import defaults
 from spikec.cli import parser
-from spikec.cli.output import emit, note, percent
-from spikec.cli.parser import Parser, UsageError, keep_inputs, output_path
+from spikec.cli.output import emit, note, percent, written
+from spikec.cli.parser import Parser, UsageError, file_like, keep_inputs
 from spikec.cli.ranges import add_format, check_format
 from spikec.cli.speed import Speed
 from spikec.cli.target_options import add_targets, target_options
@@ -50,7 +50,7 @@ def add_parser(commands: Any) -> Parser:
     )
     add_format(command)
     command.add_argument("--record", choices=["spikes"], help="also keep every spike in the trace (with -o)")
-    command.add_argument("-o", "--out", type=output_path, metavar="trace.npz", help="write the trace")
+    command.add_argument("-o", "--out", type=file_like(".npz"), metavar="trace.npz", help="write the trace")
     command.add_argument("--device", metavar="D", help="golden only: cpu (default), cuda or cuda:N; same integers")
     add_targets(command, running=True)
     return command
@@ -193,7 +193,7 @@ def _text(
     lines += speed.lines
     lines.append(f"deployment sha256 {graph.deployment_sha256}")
     if args.out:
-        lines.append(f"trace: {args.out}")
+        lines += written(args.out)
     return "\n".join(lines)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spikec.cli import parser
-from spikec.cli.output import emit, note
+from spikec.cli.output import emit, note, written
 from spikec.cli.parser import Parser, UsageError, at_least
 from spikec.cli.progress import Progress
 
@@ -100,7 +100,7 @@ def _end(args: argparse.Namespace, plan: Plan, result: Sweep) -> int:
         result.text(),
         "",
         f"{len(plan.runs)} runs: {counts}; {result.made} of them now",
-        f"summary: {result.summary} and {result.page}",
+        *written(result.summary, result.page, f"{args.out}/runs/"),
     ]
     if states["failed"]:
         lines.append("failed runs: --retry-failed computes them again; runs/ID.json holds the error")

@@ -25,6 +25,7 @@ from spikec.errors import DataError
 from spikec.ir import as_integer
 from spikec.ir.graph import IntegerGraph
 from spikec.simulation.trace import Trace
+from spikec.words import option
 
 if TYPE_CHECKING:
     import nir
@@ -119,7 +120,7 @@ def _first_layer(net: IntegerGraph, asked: str | None, profile: Profile) -> Firs
     mode = check_first_layer(asked or OF_EVENTS[0])
     if mode not in OF_EVENTS:
         raise DataError(
-            f"first_layer={mode!r} needs an image that stays the same; sequences are {' or '.join(OF_EVENTS)}"
+            f"{option('first_layer', mode)} needs an image that stays the same; sequences are {' or '.join(OF_EVENTS)}"
         )
     return mode
 

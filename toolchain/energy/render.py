@@ -15,7 +15,7 @@ SCHEMA = "energy-report/1"
 #: Spikes per synapse and inference at or below which a spiking network can need less energy than its non-spiking
 #: counterpart, depending on the assumed data reuse: Dampfhoffer et al., IEEE TETCI 7(3), 2023 (read in the abstract).
 SPIKES_PER_SYNAPSE_BAND = (0.15, 1.38)
-_PREFIXES = ("", "m", "u", "n", "p", "f")
+_PREFIXES = ("", "m", "\N{MICRO SIGN}", "n", "p", "f")
 
 
 def si(value: float, unit: str, digits: int = 2) -> str:

@@ -13,6 +13,7 @@ from spikec.errors import ToolchainError
 from spikec.ir.graph import IntegerGraph
 from spikec.ir.walks import latency_steps, layers_reached
 from spikec.simulation.trace import Trace
+from spikec.words import option
 
 FirstLayer = Literal["bias_current", "direct_mac", "direct_mac_every_step", "host_encoded", "event_camera"]
 #: Those in which what is not 0 enters as events, step by step.
@@ -62,7 +63,9 @@ class Workload:
 
 def check_first_layer(mode: str) -> FirstLayer:
     if mode not in get_args(FirstLayer):
-        raise ToolchainError(f"first_layer={mode!r} is not known; choose one of {', '.join(get_args(FirstLayer))}")
+        raise ToolchainError(
+            f"{option('first_layer', mode)} is not known; choose one of {', '.join(get_args(FirstLayer))}"
+        )
     return mode  # type: ignore[return-value]
 
 

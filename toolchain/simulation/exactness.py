@@ -10,6 +10,7 @@ import torch
 from spikec.analysis.ranges import Ranges
 from spikec.errors import DataError, RangeError, TargetUnavailable
 from spikec.ir.operations.exact import exact_floats
+from spikec.words import option
 
 _FLOAT64_EXACT = 2**53
 _LARGEST_HINT = 2**25 - 2**13  # bytes; see keep_freed_memory
@@ -26,10 +27,10 @@ def checked_device(name: str, ranges: Ranges) -> torch.device:
     except (RuntimeError, TypeError):
         device = None
     if device is None or device.type not in ("cpu", "cuda"):
-        raise DataError(f"device={name!r} is not known; use 'cpu' or 'cuda'")
+        raise DataError(f"{option('device', name)} is not known; use cpu or cuda")
     if device.type == "cuda":
         if not torch.cuda.is_available():
-            raise TargetUnavailable(f"device={name!r}: torch sees no GPU here; leave device out to run on the CPU")
+            raise TargetUnavailable(f"{option('device', name)}: torch sees no GPU here; leave it out to run on the CPU")
         largest = max(ranges.magnitudes.values())
         if largest >= _FLOAT64_EXACT:
             raise RangeError(f"a sum may reach {largest}, beyond float64: run on the CPU, or use smaller weights")

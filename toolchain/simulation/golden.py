@@ -40,7 +40,7 @@ from spikec.simulation.exactness import checked_device, exact_arithmetic, keep_f
 from spikec.simulation.input_warning import told
 from spikec.simulation.registers import EXACT, Overflow, Registers, Watch, registers
 from spikec.simulation.trace import Trace
-from spikec.words import option
+from spikec.words import either, option
 
 if TYPE_CHECKING:
     import nir
@@ -283,6 +283,10 @@ def _check_options(record: str | None, counts: Counts, batch: int | None, thread
     check_number("threads", threads)
 
 
+def _said(memory: str | int) -> str:
+    return either(f"memory={memory!r}", repr(memory))  # the command line names the option itself
+
+
 def parse_memory(memory: str | int) -> int:
     """Bytes in "500MB", "2 GB" or a plain number; decimal units. Raises ``DataError`` for anything else."""
     text = str(memory).strip().lower()
@@ -292,10 +296,10 @@ def parse_memory(memory: str | int) -> int:
     except ValueError:
         value = 0.0
     if not 1 <= value < float("inf"):
-        raise DataError(f"memory={memory!r} is not a size; write for example '500MB' or '2GB'")
+        raise DataError(f"{_said(memory)} is not a size; write for example '500MB' or '2GB'")
     there = usable_memory()
     if value > there:
-        raise DataError(f"memory={memory!r} is more than the {there / 1e9:.3g} GB that there are; give less")
+        raise DataError(f"{_said(memory)} is more than the {there / 1e9:.3g} GB that there are; give less")
     return int(value)
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args, get_type_hints
 
 from spikec.arguments import real_number, switch
 from spikec.errors import ConversionError
-from spikec.words import unknown
+from spikec.words import option, unknown
 
 Rule = Literal["least-squares", "max", "percentile", "inference-scale", "moments"]
 Shifts = Literal["none", "channel", "neuron"]
@@ -77,13 +77,13 @@ def calibration_of(given: Any) -> Calibration:
         raise ConversionError(f"calibrate is a text such as 'full', or a Calibration, not {given!r}")
     preset, *changes = [part.strip() for part in given.split(",")]
     if preset not in PRESETS:
-        raise ConversionError(f"calibrate: {unknown(preset, PRESETS)}")
+        raise ConversionError(f"{option('calibrate')}: {unknown(preset, PRESETS)}")
     known = [each.name for each in fields(Calibration)]
     values: dict[str, Any] = {}
     for change in changes:
         name, equals, text = change.partition("=")
         if not equals or name not in known:
-            raise ConversionError(f"calibrate: {unknown(name, known)}; write NAME=VALUE")
+            raise ConversionError(f"{option('calibrate')}: {unknown(name, known)}; write NAME=VALUE")
         values[name] = _value(name, text)
     return replace(PRESETS[preset], **values)
 

@@ -88,12 +88,12 @@ def measure_of(text: str) -> Measure:
     if found := re.fullmatch(r"miou:ignore=(-?\d{1,9})", text):
         return MeanIoU(int(found[1]))
     if re.match(r"miou:ignore(=|$)", text):
-        raise DataError(f"metric {text}: miou:ignore=LABEL takes a whole number, such as miou:ignore=0")
+        raise DataError(f"{_metric(text)}: miou:ignore=LABEL takes a whole number, such as miou:ignore=0")
     place, colon, name = text.rpartition(":")
     if not colon or not place or not name:
         raise DataError(
-            f"metric: {unknown(text, MEASURES)}; top-K, miou:ignore=LABEL, file.py:callable and "
-            "package.module:callable are known too"
+            f"{option('metric')}: {unknown(text, MEASURES).rstrip('?')}; top-K, miou:ignore=LABEL, file.py:callable "
+            "and package.module:callable are known too"
         )
     from spikec.models.resolving import imported
 

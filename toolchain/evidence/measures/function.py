@@ -12,6 +12,7 @@ import numpy as np
 from spikec.errors import DataError
 from spikec.evidence.measures.base import Float64, Interval, Quality, Targets, Whole
 from spikec.evidence.measures.resampling import from_standard_error
+from spikec.words import reason
 
 
 class UserFunction(Whole):
@@ -70,7 +71,7 @@ class UserFunction(Whole):
         try:
             found = np.asarray(self._function(outputs.copy(), targets.copy()), np.float64)
         except (Exception, SystemExit) as error:  # the user's code may raise anything
-            raise DataError(f"metric {self.name} failed: {type(error).__name__}: {error}") from error
+            raise DataError(f"metric {self.name} failed: {reason(error)}") from error
         if found.shape not in ((), (len(outputs),)):
             raise DataError(
                 f"metric {self.name} returned numbers of shape {list(found.shape)} for {len(outputs)} inputs; expected "
