@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name most like ``name``; None where none is near."""
+    import difflib
+
     close = difflib.get_close_matches(name, list(known), 1)
     return close[0] if close else None
 

@@ -83,6 +83,10 @@ def _main(words: list[str], stdout: TextIO) -> int:
         with stopping():
             args = parse(_parser(), words)
             args.stdout = stdout
+            if getattr(args, "reads_nir", False):
+                from spikec.hdf5.starting import start
+
+                start()
             with _plain_warnings(debug), contextlib.redirect_stdout(sys.stderr if args.json else stdout):
                 code: int = args.run(args)
             stdout.flush()

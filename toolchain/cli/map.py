@@ -9,7 +9,6 @@ from spikec.cli import parser
 from spikec.cli.check import add_chip, known_chip
 from spikec.cli.output import emit, note
 from spikec.cli.parser import Parser, keep_inputs, output_path
-from spikec.whole_files import replacing
 
 if TYPE_CHECKING:
     from spikec.targets.chips import Placement
@@ -29,6 +28,7 @@ def add_parser(commands: Any) -> Parser:
 def run(args: argparse.Namespace) -> int:
     from spikec.cli.inputs import read_graph
     from spikec.targets.chips import check, place
+    from spikec.whole_files import replacing
 
     chip = known_chip(args.target)
     keep_inputs(args, args.svg)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from dataclasses import asdict, is_dataclass
@@ -28,6 +27,8 @@ def emit_error(sentence: str, code: int, json_to: TextIO | None) -> None:
 
 def as_json(document: Any) -> str:
     """Strict JSON: not-a-number becomes null, arrays lists, dataclasses objects."""
+    import json
+
     return json.dumps(_plain(document), indent=2, allow_nan=False)
 
 

@@ -8,8 +8,8 @@ import signal
 from typing import Any, BinaryIO
 
 from spikec.errors import GraphError
-from spikec.hdf5.child import Question, Verdict
 from spikec.hdf5.opening import named, opened
+from spikec.hdf5.question import Question, Verdict
 from spikec.hdf5.starting import Ended, ask
 from spikec.hdf5.tree import FileTree, Problem
 from spikec.hdf5.wire import Broken, receive, receive_tree
