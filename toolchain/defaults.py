@@ -1,4 +1,4 @@
-"""Default numbers and names. Each is written only here."""
+"""Default numbers and names, and the most that a command line takes. Each is written only here."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ DATA_SETS = "digits, fashion-mnist, cifar10, cifar100, folder:PATH, npz:PATH or 
 METHOD = "qcfs"
 #: Steps per image, for methods that run more than one step.
 TIMESTEPS = 4
+#: Most steps a network may run.
+TIMESTEPS_MAX = 2**15
 #: Number format of the target.
 FORMAT = "generic24"
 #: Width of weights in bits, what shares one unit (a layer or a channel), and how the unit is chosen.

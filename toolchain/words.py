@@ -4,7 +4,6 @@ reader types, which is Python or the command line."""
 from __future__ import annotations
 
 import contextlib
-import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
@@ -45,6 +44,8 @@ def average_pools() -> str:
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name most like ``name``; None where none is near. Case, hyphens and underscores matter little."""
+    import difflib
+
     names = list(known)
     alike = [each for each in names if _plain(each) == _plain(name)]
     close = alike or difflib.get_close_matches(name, names, 1)

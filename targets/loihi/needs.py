@@ -15,12 +15,12 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from spikec.analysis.widths import signed_bits
 from spikec.ir.graph import IntegerGraph, Population, Readout
 from spikec.ir.operations import MaxPool, Synapse
-from spikec.ir.operations.boxes import Box, hull, volume
+from spikec.ir.operations.boxes import Box, hull, volume, whole
 from spikec.targets.cores import Slice
 from spikec.targets.loihi.axons import Reach, entering, places
 from spikec.targets.loihi.boxes import Path, paths
@@ -79,15 +79,62 @@ class Demand:
         self.bits = {node.name: node.weights_met * self.widths[node.name] for node in net.synapses}
         shapes = {node.name: entering(net, node, limits) for node in net.synapses}
         self.entering = {name: shape for name, shape in shapes.items() if shape is not None}
+        self._known: dict[tuple[str, Box], tuple[Part, dict[str, int]]] = {}
+        self._known_kernels: dict[tuple[str, tuple[int, int]], int] = {}
 
     def discrete(self) -> Demand:
         """The same with discrete axons alone."""
         other = copy.copy(self)
         other.entering = {}
+        other._known = {}
         return other
 
     def part(self, layer: Layer, box: Box, reached: Reach) -> Part:
         """The block ``box`` of ``layer`` and its needs. ``reached``: how many cores each neuron of it sends to."""
+        return replace(self._known_part(layer, box)[0], axons_out=reached.slots(box, self.limits))
+
+    def alone(self, layer: Layer, box: Box, reached: Reach) -> dict[str, int]:
+        """What the block needs on a core of its own: the :meth:`usage` of its part."""
+        return self._known_part(layer, box)[1] | {AXONS_OUT: reached.slots(box, self.limits)}
+
+    def least(self, layer: Layer, box: Box) -> dict[str, int]:
+        """Compartments and synapse bits that the block takes at least, fast: the weights of its channels."""
+        return {COMPARTMENTS: volume(box) * self.per_neuron, SYNAPSES: self._kernels(layer, box[0])}
+
+    def _kernels(self, layer: Layer, channels: tuple[int, int]) -> int:
+        """Bits of the weights that any neurons of some channels take: those of nodes that keep channels apart from
+        positions on the way to the layer."""
+        key = layer.name, channels
+        if key not in self._known_kernels:
+            masks: dict[tuple[str, int], int] = {}
+            for path in paths(self.net, layer, (channels, *whole(layer.shape)[1:])):
+                synapses = [(place, node) for place, (node, _) in enumerate(path.nodes) if isinstance(node, Synapse)]
+                if path.origin == self.net.input.name or len(synapses) != 1:
+                    continue
+                place, node = synapses[0]
+                turned = any(other.rearranges for other, _ in path.nodes[place + 1 :])
+                if turned or any(isinstance(other, MaxPool) for other, _ in path.nodes):
+                    continue
+                if self.shared or not node.shares_weights:
+                    low, high = path.nodes[place][1][0]
+                    at = node.name, _copies(path, node)
+                    masks[at] = masks.get(at, 0) | (1 << high) - (1 << low)
+            self._known_kernels[key] = self._stored(masks)
+        return self._known_kernels[key]
+
+    def _stored(self, channels: Mapping[tuple[str, int], int]) -> int:
+        """Bits of stored output channels."""
+        return sum(mask.bit_count() * self.bits[name] * times for (name, times), mask in channels.items())
+
+    def _known_part(self, layer: Layer, box: Box) -> tuple[Part, dict[str, int]]:
+        """The part that sends nothing, and what it uses: all that does not depend on where its targets are."""
+        key = layer.name, box
+        if key not in self._known:
+            part = self._part(layer, box)
+            self._known[key] = part, self.usage([part])
+        return self._known[key]
+
+    def _part(self, layer: Layer, box: Box) -> Part:
         channels: dict[tuple[str, int], int] = {}
         lists: dict[str, tuple[int, Box]] = {}
         fed_by: dict[str, list[Box]] = {}
@@ -127,7 +174,7 @@ class Demand:
             channels,
             table,
             lists,
-            reached.slots(box, self.limits),
+            0,
             {origin: tuple(boxes) for origin, boxes in fed_by.items()},
             {origin: tuple(boxes) for origin, boxes in fed_by_population.items()},
         )
@@ -143,8 +190,7 @@ class Demand:
                 lists.setdefault(name, []).append(entry)
         return {
             COMPARTMENTS: sum(part.compartments for part in parts),
-            SYNAPSES: sum(part.table_bits for part in parts)
-            + sum(mask.bit_count() * self.bits[name] * times for (name, times), mask in channels.items()),
+            SYNAPSES: sum(part.table_bits for part in parts) + self._stored(channels),
             AXONS_IN: sum(_together(entries) for entries in lists.values()),
             AXONS_OUT: sum(part.axons_out for part in parts),
         }

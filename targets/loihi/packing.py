@@ -7,9 +7,11 @@ cut. A layer is cut into equal blocks; each goes to the fullest open core that h
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from heapq import heapify, heappop, heappush
 from itertools import product
 
 import numpy as np
@@ -121,14 +123,20 @@ def pack(demand: Demand, layers: Sequence[Layer], capacity: Capacity, grain: int
 def destinations(layer: Layer, groups: Sequence[Sequence[Part]]) -> Reach:
     """Groups with a part that each neuron of ``layer`` feeds."""
     found = Reach.nowhere(layer.shape)
+    own: Counter[frozenset[Box]] = Counter()
+    shared: Counter[frozenset[Box]] = Counter()
     for group in groups:
-        for reached, boxes in (
-            (found.own, [box for part in group for box in part.fed_by.get(layer.name, ())]),
-            (found.shared, [box for part in group for box in part.fed_by_population.get(layer.name, ())]),
+        for count, maps in (
+            (own, [part.fed_by for part in group]),
+            (shared, [part.fed_by_population for part in group]),
         ):
+            boxes = frozenset(box for listened in maps for box in listened.get(layer.name, ()))
             if boxes:
-                window, mask = covered(boxes)
-                reached[window] += mask
+                count[boxes] += 1
+    for reached, count in ((found.own, own), (found.shared, shared)):
+        for boxes, times in count.items():  # cores that hold other channels of the same places listen to the same
+            window, mask = covered(tuple(boxes))
+            reached[window] += mask * times
     return found
 
 
@@ -141,6 +149,8 @@ def fed(layer: Layer, group: Sequence[Part]) -> tuple[Box, ...]:
 def covered(boxes: Sequence[Box]) -> tuple[tuple[slice, ...], Int64]:
     """The window around boxes, and int64 of its shape: 1 in a box."""
     around = hull(boxes)
+    if len(boxes) == 1:
+        return tuple(slice(low, high) for low, high in around), np.ones([high - low for low, high in around], np.int64)
     mask = np.zeros([high - low for low, high in around], dtype=np.int64)
     for box in boxes:
         mask[tuple(slice(low - start, high - start) for (low, high), (start, _) in zip(box, around, strict=True))] = 1
@@ -153,13 +163,13 @@ def fits(used: Mapping[str, int], capacity: Capacity) -> bool:
 
 def load(used: Mapping[str, int], capacity: Capacity) -> float:
     """Largest share of any resource."""
-    return max(used[key] / limit for key, limit in capacity.items())
+    return max(used.get(key, 0) / limit for key, limit in capacity.items())
 
 
 def _blocks(demand: Demand, layer: Layer, reached: Reach, capacity: Capacity, grain: int) -> list[Part]:
     """Equal blocks of ``layer`` that each fit an empty core."""
     least, wanted = 0, []
-    everything = demand.usage([demand.part(layer, whole(layer.shape), reached)])
+    everything = demand.alone(layer, whole(layer.shape), reached)
     fewest = max(everything[key] / limit for key, limit in capacity.items() if key != AXONS_IN)
     for sizes, count in _cuts(layer.shape):
         if count < fewest:
@@ -168,39 +178,60 @@ def _blocks(demand: Demand, layer: Layer, reached: Reach, capacity: Capacity, gr
             break
         if least and count < grain * least:
             continue
-        block = _middle(demand, layer, sizes, reached)
-        used = demand.usage([block])
+        if grain > 1 and least:
+            wanted.append((count, sizes))
+            continue
+        used = demand.alone(layer, _middle(layer, sizes), reached)
         if not fits(used, capacity):
             continue
         least = least or count
-        if grain > 1 and count >= grain * least:
-            wanted.append((count * load(used, capacity), count, sizes))
-        elif grain == 1:
-            parts = _cut(demand, layer, sizes, reached)
-            if all(fits(demand.usage([part]), capacity) for part in parts):
-                return parts
-    for _, _, sizes in sorted(wanted):  # least demand in all
-        parts = _cut(demand, layer, sizes, reached)
-        if all(fits(demand.usage([part]), capacity) for part in parts):
-            return parts
+        if grain == 1:
+            boxes = _cut(layer, sizes)
+            if all(fits(demand.alone(layer, box, reached), capacity) for box in boxes):
+                return [demand.part(layer, box, reached) for box in boxes]
+    for sizes in _by_demand(demand, layer, reached, capacity, wanted):
+        boxes = _cut(layer, sizes)
+        if all(fits(demand.alone(layer, box, reached), capacity) for box in boxes):
+            return [demand.part(layer, box, reached) for box in boxes]
     if grain > 1 and least:
         return _blocks(demand, layer, reached, capacity, 1)
     raise DoesNotFit(_refusal(demand, layer, reached, capacity))
 
 
-def _middle(demand: Demand, layer: Layer, sizes: tuple[int, ...], reached: Reach) -> Part:
+def _by_demand(
+    demand: Demand, layer: Layer, reached: Reach, capacity: Capacity, cuts: Sequence[tuple[int, tuple[int, ...]]]
+) -> Iterator[tuple[int, ...]]:
+    """Of (number of blocks, sizes), the sizes whose blocks fit, least demand in all first.
+
+    Demand takes a while to tell. So it is bounded first, and told only of cuts whose bound comes up.
+    """
+    queue = []
+    for count, sizes in cuts:
+        box = _middle(layer, sizes)
+        least = load(demand.least(layer, box), capacity)
+        queue.append((count * least, count, sizes, False))
+    heapify(queue)
+    while queue:
+        _, count, sizes, told = heappop(queue)
+        if told:
+            yield sizes
+            continue
+        used = demand.alone(layer, _middle(layer, sizes), reached)
+        if fits(used, capacity):
+            heappush(queue, (count * load(used, capacity), count, sizes, True))
+
+
+def _middle(layer: Layer, sizes: tuple[int, ...]) -> Box:
     """An interior block, which needs the most."""
     starts = [math.ceil(n / size) // 2 * size for n, size in zip(layer.shape, sizes, strict=True)]
-    box = tuple((low, min(low + size, n)) for low, size, n in zip(starts, sizes, layer.shape, strict=True))
-    return demand.part(layer, box, reached)
+    return tuple((low, min(low + size, n)) for low, size, n in zip(starts, sizes, layer.shape, strict=True))
 
 
-def _cut(demand: Demand, layer: Layer, sizes: tuple[int, ...], reached: Reach) -> list[Part]:
+def _cut(layer: Layer, sizes: tuple[int, ...]) -> list[Box]:
     axes: list[list[tuple[int, int]]] = [
         [(low, min(low + size, n)) for low in range(0, n, size)] for n, size in zip(layer.shape, sizes, strict=True)
     ]
-    boxes: list[Box] = list(product(*axes))
-    return [demand.part(layer, box, reached) for box in boxes]
+    return list(product(*axes))
 
 
 @lru_cache(maxsize=256)
@@ -215,7 +246,7 @@ def _cuts(shape: tuple[int, ...]) -> list[tuple[tuple[int, ...], int]]:
 
 
 def _refusal(demand: Demand, layer: Layer, reached: Reach, capacity: Capacity) -> str:
-    one = demand.usage([_middle(demand, layer, (1,) * len(layer.shape), reached)])
+    one = demand.alone(layer, _middle(layer, (1,) * len(layer.shape)), reached)
     over = ", ".join(f"{one[key]} {key} of {limit}" for key, limit in capacity.items() if one[key] > limit)
     return (
         f"layer {layer.name!r} does not fit {demand.limits.title}: one neuron alone needs {over}; "

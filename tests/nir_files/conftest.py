@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from spikec.hdf5.child import Verdict, tree_of, verdict
+from spikec.hdf5.child import tree_of, verdict
+from spikec.hdf5.question import Verdict
 from spikec.nir import diagnosing
 
 

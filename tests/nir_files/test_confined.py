@@ -3,8 +3,9 @@
 import pytest
 from nir_files.corpus import CASES
 
-from spikec.hdf5.child import Verdict, tree_of, verdict
+from spikec.hdf5.child import tree_of, verdict
 from spikec.hdf5.process import LIMIT, read
+from spikec.hdf5.question import Verdict
 
 
 def _plain(held):

@@ -96,6 +96,10 @@ def _main(words: list[str], common: dict[str, bool], stdout: TextIO, stderr: Tex
             args = parse(build_parser(), words)
             vars(args).update(common)
             args.stdout = stdout
+            if getattr(args, "reads_nir", False):
+                from spikec.hdf5.starting import start
+
+                start()
             with (
                 _plain_warnings(debug, common["verbose"]),
                 contextlib.redirect_stdout(sys.stderr if json else stdout),

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import platform
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from spikec.cli import parser
@@ -35,6 +33,8 @@ def add_parser(commands: Any) -> Parser:
 
 
 def run(args: argparse.Namespace) -> int:
+    import platform
+
     from spikec.targets.base import target_names
 
     if args.target is not None:
@@ -127,6 +127,8 @@ def _compiler() -> str | None:
 
 
 def _version(name: str) -> str | None:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version(name)
     except PackageNotFoundError:

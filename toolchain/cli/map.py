@@ -10,7 +10,6 @@ from spikec.cli import parser
 from spikec.cli.check import add_chip, known_chip
 from spikec.cli.output import columns, emit, note, written
 from spikec.cli.parser import Parser, file_like, keep_inputs
-from spikec.whole_files import replacing
 
 if TYPE_CHECKING:
     from spikec.targets.chips import Placement
@@ -37,6 +36,7 @@ def add_parser(commands: Any) -> Parser:
 def run(args: argparse.Namespace) -> int:
     from spikec.cli.inputs import read_graph
     from spikec.targets.chips import check, place
+    from spikec.whole_files import replacing
 
     chip = known_chip(args.target)
     keep_inputs(args, args.svg)

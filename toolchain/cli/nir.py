@@ -71,6 +71,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _add_file(command: Parser, name: str, metavar: str) -> None:
     command.add_argument(name, metavar=metavar, type=Path, help="a NIR file of any framework")
+    command.set_defaults(reads_nir=True)
 
 
 def _tolerance(text: str) -> float:

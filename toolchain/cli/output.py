@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, is_dataclass
@@ -25,6 +24,8 @@ def emit_error(sentence: str, code: int, stderr: TextIO, json_to: TextIO | None)
 
 def as_json(document: Any) -> str:
     """Strict JSON: not-a-number becomes null, arrays lists, dataclasses objects."""
+    import json
+
     return json.dumps(_plain(document), indent=2, allow_nan=False)
 
 

@@ -220,6 +220,7 @@ def _files_read(args: argparse.Namespace) -> list[Path]:
 
 def add_graph(parser: Parser, name: str = "graph") -> None:
     parser.add_argument(name, metavar=f"{name.upper()}.nir", type=Path, help="NIR file written by spikec export")
+    parser.set_defaults(reads_nir=True)
 
 
 def add_data(parser: Parser, otherwise: str = f"what the file was exported with, else {defaults.DATA}") -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +37,8 @@ def add_parser(commands: Any) -> Parser:
 
 def _method_names() -> set[str]:
     """Names of conversion methods, found without importing them: from file names, one per method, and entry points."""
+    from importlib.metadata import entry_points
+
     files = (Path(__file__).parent.parent / "conversion" / "methods").glob("*.py")
     own = {file.stem.replace("_", "-") for file in files} - {"base", "--init--"}
     return own | {entry.name for entry in entry_points(group="spikec.methods")}

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from spikec import defaults
+from spikec.defaults import TIMESTEPS_MAX
 from spikec.deployment import checks
 from spikec.deployment.settings import Setting, defaults_of, setting, settings_of
-from spikec.ir.types import TIMESTEPS_MAX
 
 _ID_DIGITS = 12
 _PLAIN: dict[str, Any] = {
@@ -281,6 +279,9 @@ def identity(data: Mapping[str, Any]) -> str:
 
 def sha256(document: Any) -> str:
     """Hash of a JSON document, whatever the order of its keys."""
+    import hashlib
+    import json
+
     return hashlib.sha256(json.dumps(document, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 

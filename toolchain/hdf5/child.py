@@ -19,11 +19,13 @@ import socket
 import sys
 import warnings
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from functools import cache
 from typing import Any, BinaryIO
 
+from spikec.hdf5.question import NIR, Question, Verdict
 from spikec.hdf5.seal import is_whole
-from spikec.hdf5.tree import NIR, FileTree, Problem, read_tree
+from spikec.hdf5.tree import FileTree, Problem, read_tree
 from spikec.hdf5.wire import send, send_tree
 from spikec.processes import limit, signal_at_end_of
 
@@ -32,26 +34,6 @@ _BASE_MEMORY = 2**30
 _LOOK = 0.002
 #: Reading holds the file, what is unpacked from it, and what nir makes of that.
 _COPIES = 3
-
-
-@dataclass
-class Question:
-    """``limit``: bytes of data that are read. ``seconds``: of work. ``ask_nir``: whether nir.read is asked too.
-    ``names``: what is read at the root of the file."""
-
-    limit: int
-    seconds: float
-    ask_nir: bool
-    names: Sequence[str] = NIR
-
-
-@dataclass
-class Verdict:
-    """What ``nir.read`` says: empty where it reads the file, with its type check and without; None where it was not
-    asked because its answer might never come."""
-
-    checked: str | None = None
-    unchecked: str | None = None
 
 
 def serve(control: socket.socket) -> None:
@@ -67,13 +49,16 @@ def serve(control: socket.socket) -> None:
         if not message:
             return
         file, out = descriptors
+        question = Question(**json.loads(message))
+        if question.ask_nir:
+            _load_nir()
         child = os.fork()
         if child == 0:
             code = 1
             try:
                 control.close()
                 signal_at_end_of(server, signal.SIGKILL)
-                answer(file, out, Question(**json.loads(message)))
+                answer(file, out, question)
                 code = 0
             finally:
                 os._exit(code)
@@ -122,6 +107,11 @@ def _warm_up() -> None:
         inner["nowhere"] = h5py.ExternalLink("absent", "/")
     for content in (made.getvalue(), made.getvalue()[:-1], b""):
         send_tree(io.BytesIO(), tree_of(content, 2**20))
+
+
+@cache
+def _load_nir() -> None:
+    """The library nir, once it is asked something: not every file is its, and loading it takes a while."""
     verdict(b"")
 
 
@@ -168,7 +158,10 @@ def main(words: list[str]) -> Any:
     """``serve NUMBER``: of a socket. ``once QUESTION``: the file is standard input, the pipe standard output."""
     if words[0] == "serve":
         return serve(socket.socket(fileno=int(words[1])))
+    question = Question(**json.loads(words[1]))
     _warm_up()
+    if question.ask_nir:
+        _load_nir()
     out = os.dup(1)
     os.dup2(2, 1)  # whatever else prints must not get in between
-    return answer(0, out, Question(**json.loads(words[1])))
+    return answer(0, out, question)

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from typing import Any, BinaryIO
 
 from spikec.errors import GraphError
-from spikec.hdf5.child import Question, Verdict
 from spikec.hdf5.opening import named, opened
+from spikec.hdf5.question import NIR, Question, Verdict
 from spikec.hdf5.starting import Ended, ask
-from spikec.hdf5.tree import NIR, FileTree, Problem
+from spikec.hdf5.tree import FileTree, Problem
 from spikec.hdf5.wire import Broken, receive, receive_tree
 
 #: Bytes of data that are looked at, all datasets of a file together.

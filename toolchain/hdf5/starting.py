@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
-from spikec.hdf5.child import Question
+from spikec.hdf5.question import Question
 
 Listen: TypeAlias = Callable[[Any], None]
 _BY_THE_CLOCK = 10
@@ -47,13 +47,25 @@ def ask(file: int, question: Question, listen: Listen) -> Ended:
     if not (hasattr(os, "fork") and hasattr(socket, "send_fds")):
         return _once(file, question, listen)
     with _lock[0]:
-        for server in _current:
-            if server.owner != os.getpid() or server.process.poll() is not None:
-                server.close()
-                _current.clear()
-        if not _current:
-            _current.append(_Server())
-        return _current[0].ask(file, question, listen)
+        return _running().ask(file, question, listen)
+
+
+def start() -> None:
+    """Start the process now, so that it loads its libraries while this one loads others. Where it cannot start, nothing
+    happens: the first file says so."""
+    if hasattr(os, "fork") and hasattr(socket, "send_fds"):
+        with contextlib.suppress(OSError), _lock[0]:
+            _running()
+
+
+def _running() -> _Server:
+    for server in _current:
+        if server.owner != os.getpid() or server.process.poll() is not None:
+            server.close()
+            _current.clear()
+    if not _current:
+        _current.append(_Server())
+    return _current[0]
 
 
 def _words(*words: str) -> list[str]:

@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 
 from spikec.hdf5.datasets import Allowance, Refused, strings_of, values_of
+from spikec.hdf5.question import NIR
 from spikec.words import shown
 
 OBJECTS_MAX = 50_000
@@ -68,10 +69,6 @@ class FileTree:
     problems: list[Problem] = field(default_factory=list)
     safe: bool = True
     asked: Tree = field(default_factory=dict)
-
-
-#: What a NIR file holds at its root.
-NIR = ("version", "node")
 
 
 def read_tree(content: bytes, limit: int, names: Sequence[str] = NIR) -> FileTree:

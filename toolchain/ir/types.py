@@ -7,13 +7,13 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from spikec.defaults import TIMESTEPS_MAX as TIMESTEPS_MAX
+
 Shape = tuple[int, ...]
 Int64 = npt.NDArray[np.int64]
 #: When a layer runs its step t: once the layer before has run step t, or once it has run all its steps.
 Schedule = Literal["pipelined", "layerwise"]
 
-#: Most steps a network may run.
-TIMESTEPS_MAX = 2**15
 #: Membranes and accumulators of the generic target: 24-bit two's complement.
 MEMBRANE_MAX = 2**23 - 1
 

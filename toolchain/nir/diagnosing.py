@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from spikec.errors import GraphError
-from spikec.hdf5.child import Verdict
 from spikec.hdf5.process import LIMIT, SECONDS, read
+from spikec.hdf5.question import Verdict
 from spikec.hdf5.tree import FileTree, Severity, Value
 from spikec.ir.metadata import metadata_of
 from spikec.ir.profile.files import check_deployment

@@ -18,13 +18,14 @@ from spikec.ir.operations.fields import float32, int64, misfit, pair, shown_pair
 from spikec.ir.operations.groups import expand_groups, take_groups
 from spikec.ir.operations.linear_interval import Whole
 from spikec.ir.operations.products import convolved
-from spikec.ir.operations.windows import output_size, positions, taps, taps_met
+from spikec.ir.operations.windows import inputs_met, output_size, positions, taps, taps_met
 from spikec.ir.types import Int64, Shape
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 _met = lru_cache(maxsize=4096)(taps_met)
+_different = lru_cache(maxsize=2**16)(inputs_met)
 
 
 @register
@@ -160,9 +161,9 @@ class Convolution(Synapse):
         count = around[0][1] - around[0][0]
         top, bottom, left, right = self.margin
         for axis, (before, after) in enumerate(((top, bottom), (left, right))):
-            size, outputs, kernel, *geometry = self._window(axis)
-            met = positions(outputs, kernel, *geometry)[slice(*box[axis + 1]), before : kernel - after]
-            count *= len(np.unique(met[(met >= 0) & (met < size)]))
+            size, _, kernel, stride, padding, dilation = self._window(axis)
+            taps = kernel - after - before
+            count *= _different(size, *box[axis + 1], taps, stride, padding - before * dilation, dilation)
         return count, around
 
     def connections(self, box: Box) -> int:

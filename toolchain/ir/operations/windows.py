@@ -34,3 +34,9 @@ def taps_met(inputs: int, outputs: int, kernel: int, stride: int, padding: int, 
     position = positions(outputs, kernel, stride, padding, dilation)
     exists: Int64 = ((position >= 0) & (position < inputs)).astype(np.int64)
     return exists
+
+
+def inputs_met(inputs: int, low: int, high: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
+    """How many inputs the windows from ``low`` to before ``high`` meet, each counted once."""
+    met = positions(high - low, kernel, stride, padding - low * stride, dilation)
+    return len(np.unique(met[(met >= 0) & (met < inputs)]))
