@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 
-import numpy as np
 import pytest
-import torch
 
 import spikec as tc
 from spikec import defaults
@@ -62,9 +60,7 @@ def test_run_and_verify(spikec, made, file, data):
     said = spikec("run", file, "--data", "digits", "--json").json
     trace = tc.simulate(made[2], data.images())
     assert said["correct"] == int((trace.predictions == data.labels).sum())
-    assert said["spikes_per_image"] == {
-        name: float(events.sum() / len(data)) for name, events in trace.events.items()
-    }
+    assert said["spikes_per_image"] == {name: float(events.sum() / len(data)) for name, events in trace.events.items()}
     (rating,) = tc.quality(trace.logits, data.labels)
     assert said["accuracy"] == rating.quality.value
     assert said["interval"] == pytest.approx(rating.quality.interval)
@@ -134,8 +130,8 @@ def test_report_sweep_and_certificate(spikec, made, file, data):
     assert said["certificate"]["lossless"] == certificate.lossless
     assert [layer["differing"] for layer in said["certificate"]["layers"]] == [x.differing for x in certificate.layers]
     assert said["provenance"]["deployment_sha256"] == tc.decode(graph).deployment_sha256
-    grid = {"model": "digits-cnn", "method": "qcfs", "timesteps": 4, "energy": ["loihi2"], "limit": IMAGES}
-    (result,) = tc.sweep(grid, "results", jobs=1).results.values()
+    run = {"model": "digits-cnn", "method": "qcfs", "timesteps": 4, "energy": ["loihi2"], "limit": IMAGES}
+    (result,) = tc.sweep({"grid": run}, "results", jobs=1).results.values()
     assert result["deployment_sha256"] == said["provenance"]["deployment_sha256"]
     total = tc.estimate(graph, trace).total
     assert {name: result["energy"]["loihi2"][name] for name in asdict(total)} == asdict(total)
