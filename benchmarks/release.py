@@ -39,7 +39,9 @@ def run(*words: str | Path, **options: object) -> str:
 def exported(folder: Path) -> Path:
     """The commit, without what lies about beside it."""
     folder.mkdir(parents=True)
-    archive = subprocess.run(["git", "-C", ROOT, "archive", "HEAD"], capture_output=True, check=True).stdout
+    archive = subprocess.run(
+        ["git", "-C", ROOT, "-c", "tar.umask=0022", "archive", "HEAD"], capture_output=True, check=True
+    ).stdout
     with tarfile.open(fileobj=io.BytesIO(archive)) as held:
         held.extractall(folder)
     return folder
