@@ -9,13 +9,15 @@
 # make counts  counts of neurobench, sinabs, syops and keras-spiking against what `--as` says of them
 # make embedded  the generated C on emulated microcontrollers: results, flash, RAM, instructions
 # make sanafe  events, energy and time of a placed network against the simulator SANA-FE
+# make release-check  sdist and wheel of the last commit, built twice, equal bytes; version and files; PYTHONS="3.12 3.13"
+#              installs the wheel in a clean environment of each and runs the demo there
 # The first call makes .venv (Python 3.10, everything installed); later calls start at once.
 
 PYTHON := .venv/bin/python
 # Tests run side by side, on up to four cores.
 PARALLEL := -n auto --maxprocesses 4
 
-.PHONY: demo test check bench interop counts embedded sanafe test-core thorough fuzz
+.PHONY: demo test check bench interop counts embedded sanafe test-core thorough fuzz release-check
 .DELETE_ON_ERROR:
 
 demo: .venv/.installed
@@ -48,6 +50,9 @@ embedded: .venv/.installed
 
 sanafe: .venv/.installed
 	$(PYTHON) -m benchmarks.sanafe_check
+
+release-check: .venv/.installed
+	$(PYTHON) -m benchmarks.release --install $(PYTHONS)
 
 # A short round; python -m benchmarks.fuzz runs the long one.
 fuzz: .venv/.installed

@@ -130,8 +130,8 @@ def test_report_sweep_and_certificate(spikec, made, file, data):
     assert said["certificate"]["lossless"] == certificate.lossless
     assert [layer["differing"] for layer in said["certificate"]["layers"]] == [x.differing for x in certificate.layers]
     assert said["provenance"]["deployment_sha256"] == tc.decode(graph).deployment_sha256
-    grid = {"model": "digits-cnn", "method": "qcfs", "timesteps": 4, "energy": ["loihi2"], "limit": IMAGES}
-    (result,) = tc.sweep(grid, "results", jobs=1).results.values()
+    run = {"model": "digits-cnn", "method": "qcfs", "timesteps": 4, "energy": ["loihi2"], "limit": IMAGES}
+    (result,) = tc.sweep({"grid": run}, "results", jobs=1).results.values()
     assert result["deployment_sha256"] == said["provenance"]["deployment_sha256"]
     total = tc.estimate(graph, trace).total
     assert {name: result["energy"]["loihi2"][name] for name in asdict(total)} == asdict(total)

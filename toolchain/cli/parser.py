@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from spikec import defaults
 from spikec.errors import ToolchainError
+from spikec.version import __version__
 from spikec.words import nearest, unknown
 
 
@@ -75,9 +76,7 @@ class Parser(argparse.ArgumentParser):
 
 class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object, **__: object) -> None:
-        from importlib.metadata import version
-
-        print(f"spikec {version('spikec')}")
+        print(f"spikec {__version__}")
         parser.exit()
 
 

@@ -52,7 +52,7 @@ def priced(
     net = as_integer(graph)
     if not isinstance(trace, Trace):
         raise DataError(f"expected a trace of tc.simulate or program.run, got {type(trace).__name__}")
-    if net.sequences:
+    if net.sequences and trace.timesteps:
         net = net.lasting(trace.timesteps)
     draws = whole_number("draws", draws, 1)
     if step_seconds is not None and not real_number("step_seconds", step_seconds) > 0:
