@@ -93,7 +93,9 @@ def _neuron(images: torch.Tensor, calibration: torch.Tensor) -> None:
         low, high = axes.get_ylim()
         axes.set(xlabel="step", title=title, xlim=(0.5, 8.5), ylim=(low, high + 0.15 * (high - low)))
     plots[0].set_ylabel("integers")
-    plots[0].legend(frameon=False, fontsize=7, loc="lower left")
+    figure.legend(
+        *plots[0].get_legend_handles_labels(), frameon=False, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=2
+    )
     _save(figure, "neuron")
 
 
@@ -104,7 +106,9 @@ def _same_neurons(images: torch.Tensor, calibration: torch.Tensor) -> None:
     runs = [_deployed(method, images, calibration, record="spikes")[1] for method, _ in methods]
     both = (runs[1].spikes[LAYER] < 0).any(1).sum(1)
     image = int(both.argmax())  # the one with most spikes taken back
-    busy = np.sort(np.argsort(abs(runs[2].counts[LAYER][image] - 7), kind="stable")[:16])  # neither silent nor full
+    taken_back = (runs[1].spikes[LAYER][image] < 0).any(0)
+    levels = runs[3].counts[LAYER][image]
+    busy = np.sort(np.argsort(abs(levels - 7) - 100 * taken_back, kind="stable")[:16])  # neither silent nor full
     figure = Figure(figsize=(7.2, 3.0))
     plots = figure.subplots(1, 4, sharey=True, width_ratios=[8, 8, 4, 2])
     for axes, run, (_, title) in zip(plots, runs, methods, strict=True):
@@ -141,8 +145,8 @@ def _uneven(images: torch.Tensor, calibration: torch.Tensor) -> None:
         bars = axes.bar(np.arange(5) + 0.27 * (i - 1), share, 0.25, color=colour, label=title)
         axes.bar_label(bars, [f"{x:.1f}" if x else "0" for x in share], fontsize=6.5)
     axes.set_xticks(range(5), ["-2 or less", "-1", "0", "+1", "+2 or more"])
-    axes.set(xlabel="spikes too many or too few in 8 steps", ylabel="% of neurons")
-    axes.legend(frameon=False, fontsize=7.5)
+    axes.set(xlabel="spikes too many or too few in 8 steps", ylabel="% of neurons", ylim=(0, 145))
+    axes.legend(frameon=False, fontsize=7.5, loc="upper left")
     _save(figure, "uneven")
 
 

@@ -1,8 +1,8 @@
 """What mkdocs is told beside ``mkdocs.yml``: pages and files outside of ``docs``, and what docstrings need.
 
 README.md becomes the first page; CHANGELOG.md, SECURITY.md and CONTRIBUTING.md become pages. Any other file or folder
-that a page links to is copied under ``files/``. The pages themselves stay as they are: their links work in a checkout. Public names
-that ``api.md`` does not list stand at its end.
+that a page links to is copied under ``files/``. The pages themselves stay as they are: their links work in a checkout.
+``api.md`` ends with the public names that it does not list itself.
 """
 
 from __future__ import annotations
