@@ -8,6 +8,9 @@
 #              or not (an environment for each)
 # make counts  counts of neurobench, sinabs, syops and keras-spiking against what `--as` says of them
 # make embedded  the generated C on emulated microcontrollers: results, flash, RAM, instructions
+# make docs    the documentation as a site in build/site, strict; search needs: python -m http.server -d build/site
+# make docs-run  every command and script that tutorial and questions print, run and compared
+# make pictures  the pictures of docs/how-methods-work.md, drawn from runs
 # make sanafe  events, energy and time of a placed network against the simulator SANA-FE
 # make release-check  sdist and wheel of the last commit, built twice, equal bytes; version and files; PYTHONS="3.12 3.13"
 #              installs the wheel in a clean environment of each and runs the demo there
@@ -17,7 +20,7 @@ PYTHON := .venv/bin/python
 # Tests run side by side, on up to four cores.
 PARALLEL := -n auto --maxprocesses 4
 
-.PHONY: demo test check bench interop counts embedded sanafe test-core thorough fuzz release-check
+.PHONY: demo test check bench interop counts embedded sanafe test-core thorough fuzz release-check docs docs-run pictures
 .DELETE_ON_ERROR:
 
 demo: .venv/.installed
@@ -51,6 +54,16 @@ embedded: .venv/.installed
 sanafe: .venv/.installed
 	$(PYTHON) -m benchmarks.sanafe_check
 
+docs: .venv-docs/.installed
+	.ci/links
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --quiet
+
+docs-run: .venv/.installed
+	$(PYTHON) -m benchmarks.docs_commands
+
+pictures: .venv/.installed
+	$(PYTHON) -m benchmarks.docs_pictures
+
 release-check: .venv/.installed
 	$(PYTHON) -m benchmarks.release --install $(PYTHONS)
 
@@ -71,3 +84,6 @@ thorough: .venv/.installed
 
 .venv-core/.installed: pyproject.toml constraints/core.txt
 	@.ci/environment .venv-core 3.11 constraints/core.txt torch==2.13.0 --editable '.[dev]'
+
+.venv-docs/.installed: constraints/docs.txt
+	@.ci/environment .venv-docs 3.11 constraints/docs.txt mkdocs-material 'mkdocstrings[python]' ruff
