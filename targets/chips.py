@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from spikec.analysis.formats import NumberFormat
-from spikec.analysis.violations import Violation
+from spikec.analysis.violations import Violation, Violations
+from spikec.calls import named_arguments
 from spikec.energy import cores as estimated
 from spikec.errors import DoesNotFit, ToolchainError
 from spikec.ir.operations.boxes import Box
@@ -166,17 +167,20 @@ def chip_of(profile: str) -> Chip | None:
     return next((chip for chip in chips if chip.profile == profile), None)
 
 
+@named_arguments
 def check(
     graph: nir.NIRGraph | IntegerGraph, target: str = "loihi2", *, placement: Placement | None = None
-) -> list[Violation]:
-    """All violations of ``graph`` on the chip ``target``, errors first; empty if there are none.
+) -> Violations:
+    """All violations of ``graph`` on the chip ``target``, errors first; an empty list if there are none.
 
     ``target``: ``loihi1``, ``loihi2`` or another registered chip. ``placement``: what ``place(graph, target)``
     returned, if known.
     """
-    return get_chip(target).check(graph, placement=placement)
+    chip = get_chip(target)
+    return Violations.of(chip.check(graph, placement=placement), chip.title)
 
 
+@named_arguments
 def place(graph: nir.NIRGraph | IntegerGraph, target: str = "loihi2", *, shared: bool = True) -> Placement:
     """Split ``graph`` over cores of ``target``. Raises ``DoesNotFit`` if a single neuron already exceeds a core.
 

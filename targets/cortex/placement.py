@@ -14,6 +14,7 @@ from spikec.ir.operations.boxes import Box
 from spikec.ir.types import Int64, Shape
 from spikec.targets.cortex.limits import Limits
 from spikec.targets.cortex.needs import least_flash, needs_of
+from spikec.targets.placed import ShownPlacement
 
 _WORDS = {"flash": "flash", "ram": "RAM"}
 Usage = dict[str, tuple[int, int]]
@@ -51,8 +52,8 @@ class Hops:
     crossings: Int64
 
 
-@dataclass(frozen=True)
-class Placement:
+@dataclass(frozen=True, repr=False)
+class Placement(ShownPlacement):
     """Everything on one core: no message is sent. Fields as those of :class:`spikec.targets.chips.Placement`."""
 
     target: str

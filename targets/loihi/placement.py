@@ -24,6 +24,7 @@ from spikec.targets.loihi.limits import Limits, load_limits
 from spikec.targets.loihi.mesh import Hops, mesh, positions
 from spikec.targets.loihi.needs import Demand, Layer, Part, Slice, capacity
 from spikec.targets.loihi.packing import covered, fed, pack
+from spikec.targets.placed import ShownPlacement
 
 if TYPE_CHECKING:
     import nir
@@ -54,8 +55,8 @@ class Core:
         return max(used / limit for used, limit in self.usage.values())
 
 
-@dataclass(frozen=True)
-class Placement:
+@dataclass(frozen=True, repr=False)
+class Placement(ShownPlacement):
     """Where every neuron is computed.
 
     ``shared``: kernels are stored once per core, not once per connection. ``population_axons``: the synapse nodes that

@@ -22,6 +22,7 @@ from spikec.advising.portfolio import PORTFOLIO, one_threshold_per_layer
 from spikec.advising.racing import Race, Tell
 from spikec.advising.subject import Subject, subject_of
 from spikec.advising.trials import PURPOSES, Trial, trials_of
+from spikec.calls import named_arguments
 from spikec.errors import ConversionError
 from spikec.sweeping.shape import DONE
 from spikec.sweeping.store import Store
@@ -33,6 +34,7 @@ _POINT = 0.01
 _ARRAYS = "images given as arrays"
 
 
+@named_arguments
 def advise(
     model: nn.Module,
     images: Array,

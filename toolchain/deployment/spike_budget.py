@@ -20,6 +20,7 @@ from torch import nn
 
 from spikec import defaults
 from spikec.arguments import real_number, whole_number
+from spikec.calls import named_arguments
 from spikec.conversion import Method, SpikingNetwork, convert
 from spikec.conversion.allocation import least_loss
 from spikec.conversion.calibration.choice import Calibration, calibration_of
@@ -74,6 +75,7 @@ class SpikeChoice:
         )
 
 
+@named_arguments
 def choose_spikes(
     model: nn.Module,
     method: Method,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from spikec.arguments import real_number, whole_number
+from spikec.calls import named_arguments
 from spikec.energy import event_driven, memory_hierarchy
 from spikec.energy.bill import Bill
 from spikec.energy.conventions import neurobench
@@ -32,6 +33,7 @@ Model = Callable[[Workload, Mapping[str, Samples]], Bill]
 _WEAKEST_FIRST = ("assumed", "vendor", "simulated", "derived", "measured")
 
 
+@named_arguments
 def estimate(
     graph: nir.NIRGraph | IntegerGraph,
     trace: Trace,

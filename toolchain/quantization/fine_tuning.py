@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from spikec import defaults
 from spikec.analysis.formats import load_format
+from spikec.calls import named_arguments
 from spikec.conversion import QCFS, Method, SpikingNetwork, convert
 from spikec.errors import ConversionError
 from spikec.frontend import Convolution, Dense
@@ -42,6 +43,7 @@ class FineTuned:
     fit: FitResult
 
 
+@named_arguments
 def finetune_quantised(
     model: nn.Module,
     train: Images,

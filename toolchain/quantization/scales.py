@@ -17,6 +17,7 @@ import numpy as np
 
 from spikec import defaults
 from spikec.arguments import whole_number
+from spikec.calls import named_fields
 from spikec.errors import ConversionError
 from spikec.ir.types import Int64
 from spikec.quantization.kernels import Float64
@@ -48,6 +49,7 @@ class Precision(Protocol):
     def settings(self) -> dict[str, str]: ...
 
 
+@named_fields
 @dataclass(frozen=True)
 class Int8:
     """8-bit weights, one unit ``per`` layer or per output channel; the readout has one unit always.

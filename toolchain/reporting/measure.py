@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spikec.analysis.ranges import bounds
+from spikec.calls import named_arguments
 from spikec.defaults import SPREAD_IMAGES
 from spikec.energy import Estimate, count
 from spikec.errors import DataError, GraphError
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 CERTIFIED_IMAGES = 200
 
 
+@named_arguments
 def report(
     graph: nir.NIRGraph | IntegerGraph,
     *,

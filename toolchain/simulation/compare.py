@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from spikec.calls import named_arguments
 from spikec.errors import DataError
 from spikec.ir.metadata import OUTPUT
 from spikec.simulation.trace import Array, Trace
@@ -41,6 +42,7 @@ class Difference:
         )
 
 
+@named_arguments
 def compare(a: Trace, b: Trace) -> Difference | None:
     """None when both traces hold the same spikes, counts, events and outputs; else the first difference.
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from spikec.calls import named_arguments
 from spikec.errors import ConversionError, DataError
 from spikec.training.activations import ClipFloorShift
 from spikec.training.augment import augment
@@ -39,6 +40,7 @@ class FitResult:
     history: tuple[EpochRecord, ...]
 
 
+@named_arguments
 def fit(
     model: nn.Module,
     train: Images,
@@ -279,7 +281,7 @@ def _warn_of_pools(model: nn.Module, train: Images, device: str) -> None:
         warnings.warn(
             f"max pools {', '.join(pools)}: no activation stands before them; they are trained as they are written, "
             "but deployed with neurons before them. Write each behind its activation to train what is deployed",
-            stacklevel=3,
+            stacklevel=4,
         )
 
 

@@ -17,6 +17,7 @@ import torch
 from torch import fx
 
 from spikec.arguments import whole_number
+from spikec.calls import named_arguments
 from spikec.conversion.from_nir.connections import (
     Connected,
     connected,
@@ -46,6 +47,7 @@ _KEPT_EXAMPLES = 32
 ATTRIBUTES = frozenset(dir(fx.GraphModule(torch.nn.Module(), fx.Graph())))
 
 
+@named_arguments
 def import_nir(
     source: nir.NIRGraph | str | os.PathLike[str],
     *,
@@ -82,11 +84,11 @@ def import_nir(
     given = tuple(images.shape[1:])
     translator = _translated(part, given, timesteps=timesteps, half=v_init == "half", dt=dt)
     if part.remark:
-        warnings.warn(part.remark, stacklevel=2)
+        warnings.warn(part.remark, stacklevel=3)
     chosen = choose_range(images)
     if coding is None:
         for sentence in chosen.remarks:
-            warnings.warn(sentence, InputWarning, stacklevel=2)
+            warnings.warn(sentence, InputWarning, stacklevel=3)
         images = chosen.held(images)
     settings = {"method": "nir", "reset": reset, "v_init": v_init, "timesteps": str(timesteps)}
     return SpikingNetwork(

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from spikec.calls import named_arguments
 from spikec.conversion.from_nir import REFUSED
 from spikec.conversion.from_nir.connections import (
     Connected,
@@ -96,6 +97,7 @@ def needs_sequences(graph: nir.NIRGraph) -> bool:
     return any(isinstance(node, timed) for node in part.nodes.values()) or bool(_feedback(part.nodes, part.edges, {}))
 
 
+@named_arguments
 def import_sequences(
     source: nir.NIRGraph | str | os.PathLike[str],
     *,
@@ -129,7 +131,7 @@ def import_sequences(
     part = connected(graph)
     laid = _laid_out(part, dt, integration)
     if part.remark:
-        warnings.warn(part.remark, stacklevel=2)
+        warnings.warn(part.remark, stacklevel=3)
     nodes, shapes = laid.nodes, laid.shapes
     neurons = {
         name: dynamics(node, shapes[name], dt, integration, subtract=subtract)
@@ -140,7 +142,7 @@ def import_sequences(
     chosen = choose_range(torch.from_numpy(sequences), rule=sequence_range, channels=2, what="sequence")
     if coding is None:
         for sentence in chosen.remarks:
-            warnings.warn(sentence, InputWarning, stacklevel=2)
+            warnings.warn(sentence, InputWarning, stacklevel=3)
         sequences = chosen.held(torch.from_numpy(sequences)).numpy()
     settings = {"method": "nir", "integration": integration, "reset": "subtract" if subtract else "as in the file"}
     settings |= {} if dt is None else {"dt": f"{dt:g}"}

@@ -9,6 +9,7 @@ from typing import Any, cast
 import nir
 import numpy as np
 
+from spikec.calls import named_arguments
 from spikec.errors import GraphError
 from spikec.ir.coding import Encoding, InputNode, InputType
 from spikec.ir.graph import Decode, Delayed, IntegerGraph, Node, Population, Readout
@@ -33,6 +34,7 @@ def as_integer(graph: nir.NIRGraph | IntegerGraph) -> IntegerGraph:
     return graph if isinstance(graph, IntegerGraph) else decode(graph)
 
 
+@named_arguments
 def decode(graph: nir.NIRGraph) -> IntegerGraph:
     """The integer graph of a NIR graph of profile ``spikec.nir/1``.
 

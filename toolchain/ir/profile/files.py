@@ -11,12 +11,14 @@ from typing import Any
 import nir
 import numpy as np
 
+from spikec.calls import named_arguments
 from spikec.errors import GraphError
 from spikec.hdf5.seal import sealed
 from spikec.ir.metadata import KEY, list_of, metadata_of, text_of
 from spikec.ir.profile.build import PRODUCER, requirements
 from spikec.ir.profile.decode import decode
 from spikec.ir.profile.hashes import CONTENT_KEY, HASH_KEY, content_sha256, metadata_sha256
+from spikec.ir.profile.nir_graph import NIRGraph
 from spikec.ir.profile.reading import read_nir
 from spikec.whole_files import replacing
 
@@ -43,6 +45,7 @@ def _canonical(graph: nir.NIRGraph) -> nir.NIRGraph:
     return nir.NIRGraph(nodes=nodes, edges=edges, metadata=metadata, type_check=False)
 
 
+@named_arguments
 def save(graph: nir.NIRGraph, path: str | os.PathLike[str]) -> Path:
     """Write a verified graph to ``path`` through a temporary file; returns the path.
 
@@ -80,6 +83,7 @@ def write_nir(graph: nir.NIRGraph, path: str | os.PathLike[str]) -> Path:
     return target
 
 
+@named_arguments
 def load(path: str | os.PathLike[str]) -> nir.NIRGraph:
     """Read and verify a deployment file.
 
@@ -90,7 +94,7 @@ def load(path: str | os.PathLike[str]) -> nir.NIRGraph:
         check_deployment(graph)
     except GraphError as error:
         raise GraphError(f"{Path(path)}: {error}") from error
-    return graph
+    return NIRGraph.of(graph)
 
 
 def check_deployment(graph: nir.NIRGraph) -> None:
