@@ -175,6 +175,9 @@ def check(
 
     ``target``: ``loihi1``, ``loihi2`` or another registered chip. ``placement``: what ``place(graph, target)``
     returned, if known.
+
+    >>> tc.check(graph, target="loihi2")
+    no violations on Loihi 2...: it fits
     """
     chip = get_chip(target)
     return Violations.of(chip.check(graph, placement=placement), chip.title)
@@ -185,6 +188,9 @@ def place(graph: nir.NIRGraph | IntegerGraph, target: str = "loihi2", *, shared:
     """Split ``graph`` over cores of ``target``. Raises ``DoesNotFit`` if a single neuron already exceeds a core.
 
     ``shared=False`` stores every synapse of a convolution separately, as a mapper that cannot share kernels must.
+
+    >>> len(tc.place(graph, target="loihi2").cores)
+    1
     """
     return get_chip(target).place(graph, shared=shared)
 

@@ -125,6 +125,10 @@ def compile(graph: Any, target: str = "golden", **options: Any) -> Any:
 
     Raises ``TargetUnavailable`` where the target's software is missing, and ``DoesNotFit`` where the graph exceeds a
     limit of the target.
+
+    >>> program = tc.compile(graph, target="golden")
+    >>> tc.compare(program.run(images), tc.simulate(graph, images)) is None
+    True
     """
     from spikec.targets.base import get_target
 

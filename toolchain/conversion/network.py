@@ -60,6 +60,9 @@ class SpikingNetwork(Shown, nn.Module):
     ``calibrated`` what the calibration images were like; ``frames``: sequences whose mean frames the examples are,
     where it is lowered to take one frame for each step (:func:`spikec.quantization.frames.on_frames`).
     Raises ``DataError`` for anything but images.
+
+    >>> network(images).shape
+    torch.Size([12, 3])
     """
 
     def __init__(

@@ -71,6 +71,9 @@ def convert(
     :class:`spikec.Calibration`.
 
     Raises ``UnsupportedOperation`` (all obstacles at once), ``ConversionError``, ``DataError``.
+
+    >>> tc.convert(model, tc.QCFS(timesteps=4), example=images)
+    <SpikingNetwork: qcfs, T 4, pipelined; 2 layers of neurons, input 1 x 4 x 4, outputs output>
     """
     if not isinstance(method, Method):
         raise ConversionError(f"expected a method such as tc.QCFS(timesteps=4), got {method!r}")

@@ -102,6 +102,10 @@ def choose_spikes(
 
     Raises ``ConversionError`` for a method without ``spikes`` and for a budget below the smallest number of spikes that
     the method reaches, which the message names; and what ``convert`` and ``lower`` raise.
+
+    >>> choice = tc.choose_spikes(model, tc.QCFS(timesteps=4), images, budget=1e6, candidates=[1, 2])
+    >>> set(choice.layers) == {"1", "4"}
+    True
     """
     wanted, numbers = real_number("the spike budget", budget), _candidates(method, candidates)
     data, chosen_with = as_images(images, "images"), calibration_of(calibrate)

@@ -98,6 +98,9 @@ def crosscheck(
     ``watch`` with every trace of the target.
 
     Raises ``TargetUnavailable``, ``DoesNotFit``, ``DataError``.
+
+    >>> tc.crosscheck(graph, "golden", images)
+    <Crosscheck: golden, 12 images, 2 layers, 4 steps: identical>
     """
     integer, chosen = as_integer(graph), dict(options or {})
     data: Any = images

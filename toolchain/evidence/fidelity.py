@@ -100,6 +100,9 @@ def fidelity(ann: nn.Module, converted: Stage, images: Any, *, against: Stage | 
     ``converted`` is a float network (``tc.convert``) or an integer graph (``tc.lower``) made from ``ann``. ``against``,
     another of these, replaces the trained network as the reference: an integer graph against the float network it was
     lowered from shows what rounding costs. Raises ``ConversionError`` when their layers do not correspond.
+
+    >>> [layer.clipping for layer in tc.fidelity(model, network, images).layers]
+    [0.0, 0.0]
     """
     data = as_images(images, "images")
     traced = canonicalize(ann, data[:2])

@@ -211,6 +211,10 @@ def quality(
     the trained network for the same inputs; then each rating also holds the difference, with its paired interval. Of a
     network with several outputs all three by name, such as ``trace.outputs``; a measure of one is asked for as
     ``NAME=mae``. Raises ``DataError``.
+
+    >>> (rating,) = tc.quality(trace.logits, labels)
+    >>> rating.quality.value == trace.accuracy(labels)
+    True
     """
     found = as_outputs("outputs", outputs)
     given = as_targets(targets, len(next(iter(found.values()))))

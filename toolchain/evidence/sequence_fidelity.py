@@ -107,6 +107,9 @@ def sequence_fidelity(
     ``sequences``: numbers [N, steps, *input shape]. Both get the input in its 8 bits. A network that amplifies small
     differences, as recurrent ones do, soon has other spikes at other steps; counts and outputs say more of it then.
     Raises ``DataError`` for sequences that the network cannot take.
+
+    >>> tc.sequence_fidelity(network, tc.lower(network), frames).output < 0.05             # doctest: +SKIP
+    True
     """
     integer = as_integer(graph)
     frames, lengths = as_sequences(integer.input, sequences)

@@ -33,6 +33,9 @@ def replace_max_pool(model: nn.Module, *, fine_tuned: bool = False, example: Ten
 
     Raises ``UnsupportedOperation`` for pools with indices or dilation, and :class:`ConversionError` where the copy
     differs from the network.
+
+    >>> tc.replace_max_pool(nn.Sequential(nn.Conv2d(1, 2, 3), nn.MaxPool2d(2)))[1]
+    AvgPool2d(kernel_size=2, stride=2, padding=0)
     """
     if isinstance(model, nn.Module) and pools_maxima(model):
         (average,) = _averages([("model", model)], [])

@@ -25,7 +25,7 @@ def placement(placement: Any, *, ax: Axes | None = None) -> Axes:
 
     >>> ax = tc.plot.placement(tc.place(graph, target="loihi2"))
     >>> ax.get_legend_handles_labels()[1]
-    ['1', '3', '4']
+    ['1', '4', 'readout']
     """
     missing = [name for name in ("cores", "places", "chips", "cores_of", "target") if not hasattr(placement, name)]
     if missing:

@@ -68,6 +68,9 @@ class Int8:
 
     ``units`` gives the units directly: for every population and the readout, one per output channel. They are those
     that :func:`spikec.finetune_quantised` trained the weights with.
+
+    >>> tc.Int8(bits=4, overrides={"features.0": 8}).bits_of("features.0")
+    8
     """
 
     per: Literal["layer", "channel"] = defaults.PER

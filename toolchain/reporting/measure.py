@@ -77,6 +77,10 @@ def report(
     [N, *shape], the trained network's outputs for the same images (by name), give the paired comparison;
     ``ann_accuracy`` is only shown beside. ``date`` is printed as given, else ``SOURCE_DATE_EPOCH`` decides. Raises
     ``DataError`` if images, labels and traces do not belong together.
+
+    >>> made = tc.report(graph, images=images, labels=labels, path=None)   # path="report.html" writes the page
+    >>> made.synops_per_image > 0
+    True
     """
     integer = as_integer(graph)
     pixels = np.asarray(as_sequences(integer.input, images)[0] if integer.sequences else images)

@@ -50,6 +50,9 @@ def compare(a: Trace, b: Trace) -> Difference | None:
     then events; last the outputs, per step where both have a curve. What only one trace recorded is not compared.
     Raises ``DataError`` where the two cannot be executions of one graph on the same images: other layers, outputs,
     shapes, numbers of images or steps.
+
+    >>> tc.compare(trace, tc.simulate(graph, images)) is None
+    True
     """
     for trace in (a, b):
         if not isinstance(trace, Trace):

@@ -102,6 +102,9 @@ def simulate(
 
     Raises ``DataError`` for images or options it cannot use, ``TargetUnavailable`` for a device that is not there and
     ``GraphError`` for a graph that breaks the profile.
+
+    >>> tc.simulate(graph, images).output.shape
+    (12, 3)
     """
     integer = as_integer(graph)
     lengths = None

@@ -63,6 +63,11 @@ class Trace(Shown):
     Where ``tc.simulate`` was asked for registers, ``overflows`` counts what did not fit those; accumulators have
     entries ``"node: accumulator"``, and ``accumulator`` holds per node the (lowest, highest) sum of one step.
     ``first_overflow``: the first number that did not fit, for each entry of ``overflows`` that has one.
+
+    >>> trace
+    <Trace: 12 images, T 4, 2 layers on golden; output [3], with spikes>
+    >>> trace.counts["4"].shape
+    (12, 8)
     """
 
     outputs: dict[str, npt.NDArray[np.int64]]

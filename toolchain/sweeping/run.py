@@ -98,6 +98,10 @@ def sweep(
     interrupted, it keeps what is finished; the same call continues from there.
 
     Raises ``DataError`` with every mistake of the grid, ``TargetUnavailable`` if there is no SLURM.
+
+    >>> grid = {"grid": {"model": "digits-cnn", "data": "digits", "method": "qcfs", "timesteps": [2, 4]}}
+    >>> sweep = tc.sweep(grid, "results")                                                  # doctest: +SKIP
+    >>> sweep.to_pandas()[["timesteps", "accuracy", "spikes_per_image"]]                   # doctest: +SKIP
     """
     if executor not in get_args(Executor):
         raise ToolchainError(f"executor must be one of {', '.join(get_args(Executor))}, not {executor!r}")

@@ -112,6 +112,9 @@ class ClipFloorShift(nn.Module):
     ``sigma`` (default 0) is the standard deviation, in units of the activation, of zero-mean Gaussian noise
     added to the output in training mode only (residual-error noise, Huang et al., TNNLS 2025, arXiv
     2404.17456).
+
+    >>> tc.ClipFloorShift(levels=4, threshold=1.0)(torch.tensor([-1.0, 0.3, 2.0])).tolist()
+    [0.0, 0.25, 1.0]
     """
 
     threshold: nn.Parameter

@@ -70,6 +70,10 @@ def fit(
 
     Raises :class:`ConversionError` if the loss stops being finite or the network, configuration or device cannot be
     used, :class:`DataError` for images and labels that do not fit the network and for the checkpoint of another run.
+
+    >>> from spikec.training import FitConfig
+    >>> tc.fit(model, train, validation, FitConfig(epochs=20)).best_epoch                  # doctest: +SKIP
+    17
     """
     if not isinstance(model, nn.Module):
         raise ConversionError(f"expected a torch.nn.Module, got {type(model).__name__}")

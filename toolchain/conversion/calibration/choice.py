@@ -24,6 +24,9 @@ class Calibration:
     ``scales``: the value of an emission, one per channel. ``weights``: weights and biases are fitted again to the
     inputs they really get. The last three go layer after layer from the input
     (:mod:`spikec.conversion.calibration.layers`).
+
+    >>> str(tc.Calibration(per="channel"))
+    'thresholds,per=channel'
     """
 
     thresholds: Rule = "least-squares"

@@ -69,6 +69,12 @@ def import_nir(
     IF nodes emit 1 per spike. A network that ends in IF nodes is read out by counting their spikes. Nodes that no
     output depends on are left out, with a warning. Raises ``GraphError``, naming every node that stands in the
     way, ``ConversionError`` and ``DataError``.
+
+    >>> import nir
+    >>> neurons = nir.IF(r=np.ones(2), v_threshold=np.ones(2), v_reset=np.zeros(2))
+    >>> plain = nir.NIRGraph.from_list(nir.Affine(weight=np.eye(2), bias=np.zeros(2)), neurons)
+    >>> tc.import_nir(plain, reset="subtract", v_init="zero", timesteps=4, example=np.eye(2)).timesteps
+    4
     """
     if reset != "subtract":
         raise ConversionError(f"reset must be 'subtract', not {reset!r}: the integer neurons know no other reset")

@@ -120,6 +120,9 @@ def import_sequences(
     Membranes and currents start at 0. In a cycle, what a neuron emits reaches the others one step later. A graph that
     ends in neurons is read out by counting their spikes, one that ends in weights by summing up their output.
     Raises :class:`GraphError`, naming every node that stands in the way, ``ConversionError`` and ``DataError``.
+
+    >>> network = tc.import_sequences("leaky.nir", example=frames, dt=1e-4)                # doctest: +SKIP
+    >>> graph = tc.lower(network)                                                          # doctest: +SKIP
     """
     if integration not in INTEGRATIONS:
         raise ConversionError(f"integration must be one of {', '.join(INTEGRATIONS)}, not {integration!r}")

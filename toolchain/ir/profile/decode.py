@@ -40,6 +40,9 @@ def decode(graph: nir.NIRGraph) -> IntegerGraph:
 
     Raises :class:`GraphError`, which names up to five violations, when the graph breaks a rule of the profile or when
     shapes disagree along an edge.
+
+    >>> [population.name for population in tc.decode(graph).populations]
+    ['1', '4']
     """
     problems = [str(problem) for problem in verify(graph)]
     if problems:

@@ -52,6 +52,9 @@ def save(graph: nir.NIRGraph, path: str | os.PathLike[str]) -> Path:
     The hashes are computed anew, from what is written. Items that an edited graph needs but does not list are added to
     ``requires``, since readers of the file rely on it. ``graph`` itself stays as it is. Raises :class:`GraphError` when
     the graph breaks the profile or the file cannot be written.
+
+    >>> tc.save(graph, folder / "net.nir").name
+    'net.nir'
     """
     needs = requirements(decode(graph))
     target = Path(path)
@@ -88,6 +91,9 @@ def load(path: str | os.PathLike[str]) -> nir.NIRGraph:
     """Read and verify a deployment file.
 
     Raises :class:`GraphError`, in one sentence, for a missing, truncated, foreign or edited file.
+
+    >>> tc.load(tc.save(graph, folder / "net.nir"))
+    <NIRGraph: ... 2 layers, 56 neurons, 435 weights, T 4, pipelined>
     """
     graph = read_nir(path)
     try:

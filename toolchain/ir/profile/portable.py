@@ -43,6 +43,9 @@ def portable(graph: nir.NIRGraph | IntegerGraph) -> nir.NIRGraph:
     sum of the outputs of these steps. (NIR has an integrator, but few readers know it.) The clock is exact for T steps,
     not beyond. Raises :class:`GraphError` for a graph that needs more than ``if`` neurons in the pipelined schedule:
     plain NIR cannot express it.
+
+    >>> type(tc.portable(graph).nodes["output"]).__name__
+    'Output'
     """
     integer = as_integer(graph)
     _check(integer)

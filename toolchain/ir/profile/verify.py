@@ -52,6 +52,9 @@ def verify(graph: nir.NIRGraph) -> list[Problem]:
     """All violations of the profile in a graph, in the order of :data:`RULES`; empty for a sound graph.
 
     Shapes along the edges are checked by :func:`spikec.ir.profile.decode`, which needs a graph that passes here.
+
+    >>> tc.verify(graph)
+    []
     """
     if not isinstance(graph, nir.NIRGraph):
         raise GraphError(f"expected a nir.NIRGraph, got {type(graph).__name__}")
