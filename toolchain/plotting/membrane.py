@@ -62,5 +62,7 @@ def membrane(
         ax.set_xlabel("time step")
         ax.set_ylabel("membrane (integer units)")
         whole_steps(ax)
-        ax.legend(title=None if node is None else "dashed: threshold", title_fontsize="small", loc="best")
+        ax.legend(
+            title="dashed: threshold" if isinstance(node, Population) else None, title_fontsize="small", loc="best"
+        )
     return ax

@@ -82,7 +82,7 @@ def pareto(found: Sweep | Advice, cost: Cost = "energy", *, ax: Axes | None = No
             ax.set_xscale("log")
         ax.set_xlabel(f"{_LABELS[cost]} ({unit})" if unit else _LABELS[cost])
         ax.set_ylabel("accuracy (%)")
-        ax.legend(loc="lower right")
+        ax.legend(loc="best")
     return ax
 
 

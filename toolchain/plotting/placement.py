@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,9 @@ _HATCHES = ("", "////", "....", "xxxx")
 
 @named_arguments
 def placement(placement: Any, *, ax: Axes | None = None) -> Axes:
-    """The cores of a placement at their places: a square each, in the colour of its first layer, filled from below as
-    far as its fullest resource is. Cores of one tile stand together, chips side by side.
+    """The cores of a placement at their places: a square each, filled from below as far as its fullest resource is, in
+    the colours of its layers, each as high as its share of the neurons. Cores of one tile stand together, chips side by
+    side.
 
     ``placement``: of ``tc.place``. Raises ``DataError`` for anything else.
 
@@ -33,14 +35,18 @@ def placement(placement: Any, *, ax: Axes | None = None) -> Axes:
     patches = needed("matplotlib.patches", "tc.plot", "pip install 'spikec[plot]'")
     layers = list(placement.cores_of)
     where = _squares(placement)
-    wide, high = max(x for x, _ in where) + _SIDE, max(y for _, y in where) + _SIDE
+    # A few cores do not fill the figure.
+    wide, high = max(4.0, max(x for x, _ in where) + _SIDE), max(y for _, y in where) + _SIDE
     lines = -(-len(layers) // 3)
     height = float(np.clip(COLUMN * high / wide, 0.5, 4.0)) + 0.5 + 0.16 * lines
     with drawing(ax, height) as ax:
         for core, (x, y) in zip(placement.cores, where, strict=True):
-            index = layers.index(core.slices[0].layer)
-            fill = min(core.load, 1.0) * _SIDE
-            ax.add_patch(patches.Rectangle((x, y + _SIDE - fill), _SIDE, fill, **_look(index), linewidth=0))
+            edge = y + _SIDE
+            for layer, part in _shares(core).items():
+                tall = part * min(core.load, 1.0) * _SIDE
+                edge -= tall
+                look = _look(layers.index(layer))
+                ax.add_patch(patches.Rectangle((x, edge), _SIDE, tall, **look, linewidth=0))
             ax.add_patch(patches.Rectangle((x, y), _SIDE, _SIDE, fill=False, edgecolor=GREY, linewidth=0.4))
         for index, layer in enumerate(layers):
             ax.add_patch(patches.Rectangle((0, 0), 0, 0, **_look(index), label=short(layer)))
@@ -52,6 +58,15 @@ def placement(placement: Any, *, ax: Axes | None = None) -> Axes:
         ax.set_title(f"{cores} core{'s'[: cores != 1]} on {chips} chip{'s'[: chips != 1]} of {placement.target}")
         ax.legend(loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=min(3, len(layers)), columnspacing=1.0)
     return ax
+
+
+def _shares(core: Any) -> dict[str, float]:
+    """The layers of a core, and which share of its neurons each has."""
+    found: dict[str, int] = {}
+    for each in core.slices:
+        number = math.prod(high - low for low, high in each.box)
+        found[each.layer] = found.get(each.layer, 0) + number
+    return {layer: number / sum(found.values()) for layer, number in found.items()}
 
 
 def _look(index: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Writes a figure for print: the same bytes for the same figure, fonts inside."""
+"""Writes a figure for print: fonts inside, and no date."""
 
 from __future__ import annotations
 
