@@ -20,6 +20,7 @@ from spikec.display.html import html
 from spikec.display.table import MOST
 from spikec.errors import PackageMissing
 from spikec.ir import build
+from spikec.targets.cortex import CortexM4
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,7 @@ def values(graph, images, trace, tmp_path_factory):
         "trace": trace,
         "estimate": tc.estimate(graph, trace),
         "placement": tc.place(graph, "loihi2"),
-        "one core": tc.place(graph, "cortex-m4"),
+        "one core": CortexM4().place(graph),
         "certificate": tc.certify(graph, images),
         "crosscheck": tc.crosscheck(graph, "golden", images),
         "check": tc.check(graph, "loihi1"),

@@ -26,10 +26,12 @@ def html(table: Table) -> str:
         "<tr>" + "".join(_cell(cell, column.left) for cell, column in zip(cells, columns, strict=True)) + "</tr>"
         for cells in shown
     )
-    title = f'<caption style="text-align:left;caption-side:top;color:inherit;padding:0 0 .3em">{escape(table.title)}'
+    # Not a caption, which would be as narrow as the table.
+    title = escape(table.title)
     return (
-        '<div style="overflow-x:auto"><table style="border-collapse:collapse;margin:0;font-size:90%;width:auto">'
-        f"{title}</caption><thead><tr>{heads}</tr></thead><tbody>{lines}</tbody></table>{_notes(table)}</div>"
+        f'<div style="overflow-x:auto"><div style="padding:0 0 .3em">{title}</div>'
+        f'<table aria-label="{title}" style="border-collapse:collapse;margin:0;font-size:90%;width:auto">'
+        f"<thead><tr>{heads}</tr></thead><tbody>{lines}</tbody></table>{_notes(table)}</div>"
     )
 
 

@@ -191,7 +191,7 @@ class Estimate(Shown):
         )
         items = sorted(self.items, key=lambda item: -item.p50)
         rows = tuple((item.name, item.p50, item.p5, item.p95, item.basis) for item in items)
-        return Table(f"{self._headline()}; {self.evidence}", columns, rows, self._remarks())
+        return Table(f"Energy: {self._headline()}; {self.evidence}", columns, rows, self._remarks())
 
     def _remarks(self) -> tuple[str, ...]:
         synops, spikes = (render.amount(n / self.counts.images) for n in (self.synops, self.counts.spikes))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import nir
@@ -18,7 +19,7 @@ from spikec.ir.profile.nir_graph import NIRGraph
 @shows(NIRGraph)
 def _of_nir(graph: NIRGraph) -> Table:
     try:
-        return table(as_integer(graph))
+        return replace(table(as_integer(graph)), title=f"NIRGraph: {graph._headline()}")
     except ToolchainError:  # plain NIR, or a graph that somebody is working on
         return _plain(graph)
 
@@ -28,8 +29,8 @@ def table(graph: IntegerGraph) -> Table:
     """What ``spikec inspect`` lists."""
     (heads, *lines) = rows(graph)
     columns = tuple(Column(head, head, left=True) for head in heads)
-    about = "; ".join(header(graph)[1:3])
-    return Table(f"{type(graph).__name__}: {about}", columns, tuple(lines), tuple(totals(graph)))
+    notes = (header(graph)[2], *totals(graph))
+    return Table(f"IntegerGraph: {graph._headline()}", columns, tuple(lines), notes)
 
 
 def _plain(graph: nir.NIRGraph) -> Table:
