@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from spikec.analysis.formats import NumberFormat
 from spikec.analysis.placement import Placement as Placed
-from spikec.analysis.violations import Violation
+from spikec.analysis.violations import Violation, Violations
+from spikec.calls import named_arguments
 from spikec.defaults import CHIP
 from spikec.errors import DoesNotFit, ToolchainError
 from spikec.ir.operations.boxes import Box
@@ -168,21 +169,28 @@ def chip_of(profile: str) -> Chip | None:
     return next((chip for chip in chips if chip.profile == profile), None)
 
 
-def check(
-    graph: nir.NIRGraph | IntegerGraph, target: str = CHIP, *, placement: Placement | None = None
-) -> list[Violation]:
-    """All violations of ``graph`` on the chip ``target``, errors first; empty if there are none.
+@named_arguments
+def check(graph: nir.NIRGraph | IntegerGraph, target: str = CHIP, *, placement: Placement | None = None) -> Violations:
+    """All violations of ``graph`` on the chip ``target``, errors first; an empty list if there are none.
 
     ``target``: ``loihi1``, ``loihi2`` or another registered chip. ``placement``: what ``place(graph, target)``
     returned, if known.
+
+    >>> tc.check(graph, target="loihi2")
+    no violations on Loihi 2...: it fits
     """
-    return get_chip(target).check(graph, placement=placement)
+    chip = get_chip(target)
+    return Violations.of(chip.check(graph, placement=placement), chip.title)
 
 
+@named_arguments
 def place(graph: nir.NIRGraph | IntegerGraph, target: str = CHIP, *, shared: bool = True) -> Placement:
     """Split ``graph`` over cores of ``target``. Raises ``DoesNotFit`` if a single neuron already exceeds a core.
 
     ``shared=False`` stores every synapse of a convolution separately, as a mapper that cannot share kernels must.
+
+    >>> len(tc.place(graph, target="loihi2").cores)
+    1
     """
     return get_chip(target).place(graph, shared=shared)
 

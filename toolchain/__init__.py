@@ -63,11 +63,12 @@ _EXPORTS = {
     "DataError": "spikec.errors",
 }
 
-#: Public packages that are reached by their own name.
-_PACKAGES = ("nir",)
+#: Public packages by the name they are reached by, and where they lie.
+_PACKAGES = {"nir": "spikec.nir", "plot": "spikec.plotting"}
 
 if TYPE_CHECKING:
     from spikec import nir as nir
+    from spikec import plotting as _plotting
     from spikec.advising import advise as advise
     from spikec.conversion import QCFS as QCFS
     from spikec.conversion import SRP as SRP
@@ -114,7 +115,9 @@ if TYPE_CHECKING:
     from spikec.targets.chips import check as check
     from spikec.targets.chips import place as place
     from spikec.training import ClipFloorShift as ClipFloorShift
-    from spikec.training import fit as fit
+    from spikec.training.fit import fit as fit
+
+    plot = _plotting
 
 
 def compile(graph: Any, target: str = "golden", **options: Any) -> Any:
@@ -122,6 +125,10 @@ def compile(graph: Any, target: str = "golden", **options: Any) -> Any:
 
     Raises ``TargetUnavailable`` where the target's software is missing, and ``DoesNotFit`` where the graph exceeds a
     limit of the target.
+
+    >>> program = tc.compile(graph, target="golden")
+    >>> tc.compare(program.run(images), tc.simulate(graph, images)) is None
+    True
     """
     from spikec.targets.base import get_target
 
@@ -134,9 +141,10 @@ def __getattr__(name: str) -> Any:
         globals()[name] = value
         return value
     if name in _PACKAGES:
-        return import_module(f"spikec.{name}")
+        return import_module(_PACKAGES[name])
     raise AttributeError(f"module 'spikec' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_EXPORTS, *_PACKAGES})
+    """The public names alone; what else has been imported below ``spikec`` stays reachable."""
+    return sorted({*_EXPORTS, *_PACKAGES, compile.__name__})

@@ -60,6 +60,14 @@ class VerificationMismatch(ToolchainError):
     """Two executions of one graph differ."""
 
 
+class ArgumentError(ToolchainError, TypeError):
+    """A function was called with an argument that it does not have, or without one that it needs."""
+
+
+class PackageMissing(ToolchainError, ImportError):
+    """A package that few people need is not installed here."""
+
+
 class MissingImplementation(ToolchainError):
     """A neuron kind or an operation lacks code that some part of the toolchain needs for it."""
 

@@ -14,12 +14,13 @@ from spikec.ir.types import Int64, Shape
 from spikec.targets.cores import Core, Hops, Slice, Usage
 from spikec.targets.cortex.limits import Limits
 from spikec.targets.cortex.needs import least_flash, needs_of
+from spikec.targets.placed import ShownPlacement
 
 _WORDS = {"flash": "flash", "ram": "RAM"}
 
 
-@dataclass(frozen=True)
-class Placement:
+@dataclass(frozen=True, repr=False)
+class Placement(ShownPlacement):
     """Everything on one core: no message is sent. Fields as those of :class:`spikec.targets.chips.Placement`."""
 
     target: str

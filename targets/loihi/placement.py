@@ -25,6 +25,7 @@ from spikec.targets.loihi.limits import Limits, load_limits
 from spikec.targets.loihi.mesh import mesh, positions
 from spikec.targets.loihi.needs import Demand, Layer, Part, capacity
 from spikec.targets.loihi.packing import covered, fed, pack
+from spikec.targets.placed import ShownPlacement
 
 if TYPE_CHECKING:
     import nir
@@ -39,8 +40,8 @@ _POPULATIONS = (
 )
 
 
-@dataclass(frozen=True)
-class Placement:
+@dataclass(frozen=True, repr=False)
+class Placement(ShownPlacement):
     """Where every neuron is computed.
 
     ``shared``: kernels are stored once per core, not once per connection. ``population_axons``: the synapse nodes that

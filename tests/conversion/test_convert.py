@@ -265,7 +265,7 @@ def test_only_modules_are_converted():
 
 def test_a_converted_network_says_what_it_is():
     spiking = tc.convert(_network().eval(), tc.ErrorCompensation(4, drain=2), example=_IMAGES)
-    assert "timesteps=4, schedule=pipelined, drain=2, error-compensation" in repr(spiking)
+    assert "error-compensation, T 4 + 2, pipelined" in repr(spiking)
     assert spiking.provenance.settings == {
         "method": "error-compensation",
         "timesteps": "4",

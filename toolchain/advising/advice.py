@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from spikec import defaults
-from spikec.advising import document, page, picture, text
+from spikec.advising import document, page, picture, tables, text
 from spikec.advising.choosing import counted, disagreement, usable
 from spikec.advising.trials import PURPOSES, Trial
 from spikec.deployment import Deployment
+from spikec.display import Shown, Table
 from spikec.errors import ToolchainError
 from spikec.evidence.loss import Progress
 from spikec.models.data import Dataset
@@ -58,8 +59,8 @@ class Recommendation:
         return self.tested or self.chosen
 
 
-@dataclass(frozen=True)
-class Advice:
+@dataclass(frozen=True, repr=False)
+class Advice(Shown):
     """Which deployment of ``model`` to take. ``str()`` gives the table and the recommendations.
 
     ``calibration``, ``held_out``, ``test``: numbers of images in the three parts; ``apart``: the test images are
@@ -136,3 +137,14 @@ class Advice:
 
     def __str__(self) -> str:
         return self.text()
+
+    def _headline(self) -> str:
+        best = self.best
+        take = "nothing could be measured" if best is None else f"take {best.trial.label}"
+        return f"{self.model} on {self.data}, for {self.title}: {take}"
+
+    def _table(self) -> Table:
+        return tables.shown(self, self._headline())
+
+    def _frame(self) -> Table:
+        return tables.frame(self)

@@ -21,6 +21,7 @@ from spikec.advising.portfolio import PORTFOLIO, one_threshold_per_layer
 from spikec.advising.racing import Race, Tell
 from spikec.advising.subject import Subject, subject_of
 from spikec.advising.trials import PURPOSES, Trial, trials_of
+from spikec.calls import named_arguments
 from spikec.errors import ConversionError
 from spikec.reporting.front import front
 from spikec.sweeping.shape import DONE
@@ -33,6 +34,7 @@ _POINT = 0.01
 _ARRAYS = "images given as arrays"
 
 
+@named_arguments
 def advise(
     model: nn.Module,
     images: Array,
@@ -63,6 +65,9 @@ def advise(
 
     Raises ``UnsupportedOperation`` where the network cannot be converted, ``DataError`` for images and labels that do
     not go together, ``ToolchainError`` for an unknown chip or field, and for numbers that make no sense.
+
+    >>> advice = tc.advise(model, images, labels, budget="5min")                           # doctest: +SKIP
+    >>> advice.export("net.nir")                                                           # doctest: +SKIP
     """
     spent = Budget(seconds_of(budget))
     check_model(model)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from spikec.conversion.neurons import Neuron
+from spikec.display import Column, Shown, Table, count
 from spikec.errors import ConversionError, DataError
 from spikec.frontend import ChannelAffine, Convolution, Dense, LinearMap, MaxPool, output_nodes
 from spikec.ir.coding import InputRange
@@ -49,7 +50,7 @@ class Frames:
         return found
 
 
-class SpikingNetwork(nn.Module):
+class SpikingNetwork(Shown, nn.Module):
     """A network of integrate-and-fire neurons in float, made by :func:`spikec.convert`.
 
     Calling it on images [N, C, H, W], of any floating-point dtype, returns float32 [N, *shape], such as logits
@@ -59,6 +60,9 @@ class SpikingNetwork(nn.Module):
     ``calibrated`` what the calibration images were like; ``frames``: sequences whose mean frames the examples are,
     where it is lowered to take one frame for each step (:func:`spikec.quantization.frames.on_frames`).
     Raises ``DataError`` for anything but images.
+
+    >>> network(images).shape
+    torch.Size([12, 3])
     """
 
     def __init__(
@@ -137,6 +141,29 @@ class SpikingNetwork(nn.Module):
 
     def extra_repr(self) -> str:
         return f"timesteps={self.timesteps}, schedule={self.schedule}, drain={self.drain}, {self.provenance.method}"
+
+    def _headline(self) -> str:
+        drain = f" + {self.drain}" if self.drain else ""
+        shape = " x ".join(map(str, self.example.shape[1:]))
+        return (
+            f"{self.provenance.method}, T {self.timesteps}{drain}, {self.schedule}; {len(self.neurons)} layers of "
+            f"neurons, input {shape}, outputs {', '.join(self.outputs)}"
+        )
+
+    def _table(self) -> Table:
+        columns = (
+            Column("layer", "layer of neurons", left=True),
+            Column("kind", "kind", left=True),
+            Column("threshold_low", "threshold, from", "{:.4g}".format),
+            Column("threshold_high", "to", "{:.4g}".format),
+            Column("levels", "levels", count),
+        )
+        rows = []
+        for name, neuron in self.neurons.items():
+            low, high = float(neuron.threshold.min()), float(neuron.threshold.max())
+            rows.append((name, neuron.spec.kind.name, low, high, neuron.reach))
+        notes = (f"{len(rows)} layers; print(network.graph) shows the operations between them",)
+        return Table(f"SpikingNetwork: {self._headline()}", columns, tuple(rows), notes)
 
 
 def _is_call(node: fx.Node) -> bool:

@@ -20,6 +20,7 @@ from torch import nn
 
 from spikec import defaults
 from spikec.arguments import real_number, whole_number
+from spikec.calls import named_arguments
 from spikec.conversion import Method, SpikingNetwork, convert
 from spikec.conversion.allocation import least_loss
 from spikec.conversion.calibration.choice import Calibration, calibration_of
@@ -74,6 +75,7 @@ class SpikeChoice:
         )
 
 
+@named_arguments
 def choose_spikes(
     model: nn.Module,
     method: Method,
@@ -100,6 +102,10 @@ def choose_spikes(
 
     Raises ``ConversionError`` for a method without ``spikes`` and for a budget below the smallest number of spikes that
     the method reaches, which the message names; and what ``convert`` and ``lower`` raise.
+
+    >>> choice = tc.choose_spikes(model, tc.QCFS(timesteps=4), images, budget=1e6, candidates=[1, 2])
+    >>> set(choice.layers) == {"1", "4"}
+    True
     """
     wanted, numbers = real_number("the spike budget", budget), _candidates(method, candidates)
     data, chosen_with = as_images(images, "images"), calibration_of(calibrate)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from spikec.display import Column, Shown, Table
 from spikec.energy import render
 from spikec.energy.counts import Counts, PopulationCounts, SynapseCounts
 from spikec.energy.profile import Constant
@@ -97,8 +98,8 @@ class Reference:
     curve: tuple[BreakEven, ...] = ()
 
 
-@dataclass(frozen=True)
-class Estimate:
+@dataclass(frozen=True, repr=False)
+class Estimate(Shown):
     """What running one image costs. Intervals are p5, p50, p95 over ``draws`` joint samples of constants and images.
 
     ``evidence``: estimate, or "calibrated on one run"; never a measurement. A non-empty ``unpriced`` makes ``total`` a
@@ -176,3 +177,31 @@ class Estimate:
 
     def __str__(self) -> str:
         return self.text()
+
+    def _headline(self) -> str:
+        least = "at least " if self.lower_bound else ""
+        return f"{least}{render.interval(self.total, 'J')} per image on {self.title}, {self.counts.images:,} images"
+
+    def _table(self) -> Table:
+        columns = (
+            Column("item", "energy per image", left=True),
+            Column("p50_joule", "median", _joules),
+            Column("p5_joule", "5 %", _joules),
+            Column("p95_joule", "95 %", _joules),
+            Column("basis", "weakest evidence", left=True),
+        )
+        items = sorted(self.items, key=lambda item: -item.p50)
+        rows = tuple((item.name, item.p50, item.p5, item.p95, item.basis) for item in items)
+        return Table(f"Energy: {self._headline()}; {self.evidence}", columns, rows, self._remarks())
+
+    def _remarks(self) -> tuple[str, ...]:
+        synops, spikes = (render.amount(n / self.counts.images) for n in (self.synops, self.counts.spikes))
+        counted = f"per image: {synops} SynOps, {spikes} spikes"
+        time = self.inference_seconds
+        timed = f"; one image in {render.interval(time, 's')}, bound by {self.bound_by}" if time else ""
+        unpriced = tuple(f"not priced: {each}" for each in self.unpriced)
+        return (f"{counted}{timed}", *unpriced, *(f"warning: {each}" for each in self.warnings))
+
+
+def _joules(value: float) -> str:
+    return render.si(value, "J")

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from spikec.calls import named_arguments
+from spikec.display import Column, Shown, Table, count, share
 from spikec.errors import DataError, GraphError
 from spikec.ir.graph import IntegerGraph, Node, Population, Readout
 from spikec.ir.kinds import GradedIF, Maximum
@@ -41,8 +43,8 @@ class LayerCertificate:
         return self.differing == 0
 
 
-@dataclass(frozen=True)
-class Certificate:
+@dataclass(frozen=True, repr=False)
+class Certificate(Shown):
     """``lossless``: every count of every layer, and every output, equals the quantised network's on these images.
 
     ``proof`` says why it holds for every image, where theory gives it; empty where it was only measured. ``outputs`` is
@@ -68,7 +70,23 @@ class Certificate:
         where = f"; most in {worst.layer}: {100 * share:.2f} % of the counts" if worst and worst.differing else ""
         return f"not lossless: {self.outputs} of {self.images} images have other outputs{where}"
 
+    def _headline(self) -> str:
+        return str(self)
 
+    def _table(self) -> Table:
+        columns = (
+            Column("layer", "layer", left=True),
+            Column("counts", "spike counts", count),
+            Column("differing", "other than the level", count),
+            Column("differing_share", "share", share),
+            Column("largest", "largest difference", count),
+        )
+        rows = tuple((x.layer, x.neurons, x.differing, x.differing / max(x.neurons, 1), x.largest) for x in self.layers)
+        title = "Spiking network against the quantised network of the same integers"
+        return Table(f"{title}: {self}", columns, rows)
+
+
+@named_arguments
 def certify(graph: nir.NIRGraph | IntegerGraph, images: npt.ArrayLike) -> Certificate:
     """Compare a deployment with the integer quantised network of the same weights, thresholds and initial membranes.
 
@@ -76,6 +94,9 @@ def certify(graph: nir.NIRGraph | IntegerGraph, images: npt.ArrayLike) -> Certif
     all input of T steps, from the levels of the layer before; L is the largest number that T emissions of the kind can
     send. ``images``: float [N, *input shape]. Raises ``DataError`` for an iterator and ``GraphError`` if the quantised
     network cannot be written down.
+
+    >>> isinstance(tc.certify(graph, images).lossless, bool)
+    True
     """
     integer = as_integer(graph)
     if isinstance(images, Iterator):

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from spikec.calls import named_arguments
+from spikec.display import Column, Shown, Table
 from spikec.errors import DataError, TargetUnavailable
 from spikec.evidence.accuracy import Progress, batch_size, parts, taken
 from spikec.ir import IntegerGraph, as_integer
@@ -24,8 +26,8 @@ if TYPE_CHECKING:
     import nir
 
 
-@dataclass(frozen=True)
-class Crosscheck:
+@dataclass(frozen=True, repr=False)
+class Crosscheck(Shown):
     """The first difference or None, and what was compared; unpacks into ``difference, compared``.
 
     ``images``: how many were given; the comparison ends at the first difference. ``layers``: number of populations.
@@ -66,7 +68,18 @@ class Crosscheck:
         what = f"{self.images} images, {self.layers} layers, {self.timesteps} steps"
         return f"{what}: {self.difference or 'identical'}"
 
+    def _headline(self) -> str:
+        return f"{self.target}, {self}"
 
+    def _table(self) -> Table:
+        names = ("target", "images", "layers", "timesteps", "identical", "difference")
+        columns = tuple(Column(name, "T" if name == "timesteps" else name) for name in names)
+        row = tuple(self.to_json()[name] for name in names)
+        title = f"Golden model against {self.target}; compared: {', '.join(self.compared)}"
+        return Table(title, columns, (row,))
+
+
+@named_arguments
 def crosscheck(
     graph: nir.NIRGraph | IntegerGraph,
     target: str | Target,
@@ -85,6 +98,9 @@ def crosscheck(
     ``watch`` with every trace of the target.
 
     Raises ``TargetUnavailable``, ``DoesNotFit``, ``DataError``.
+
+    >>> tc.crosscheck(graph, "golden", images)
+    <Crosscheck: golden, 12 images, 2 layers, 4 steps: identical>
     """
     integer, chosen = as_integer(graph), dict(options or {})
     data: Any = images

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from spikec import defaults
 from spikec.analysis.placement import Placement
+from spikec.calls import named_arguments
 from spikec.energy import Estimate, load_profile, priced
 from spikec.errors import DataError, DoesNotFit, ToolchainError
 from spikec.ir import as_integer
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 Placing = Literal["required", "capacity"]
 
 
+@named_arguments
 def estimate(
     graph: nir.NIRGraph | IntegerGraph,
     trace: Trace,
@@ -49,6 +51,9 @@ def estimate(
     ``step_seconds``: the measured wall clock per step; without it the chip's own bound, which leaves out input and
     output. Raises ``DataError`` when trace, placement and graph do not belong together, ``DoesNotFit`` for a network
     whose placement is required and fails, ``ToolchainError`` for an unknown profile, book or mode.
+
+    >>> tc.estimate(graph, trace, profile="cmos45").total.p50 > 0
+    True
     """
     net = as_integer(graph)
     options: dict[str, Any] = {"book": book, "draws": draws, "seed": seed}

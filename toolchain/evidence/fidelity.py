@@ -11,8 +11,10 @@ import torch
 from torch import Tensor, fx, nn
 
 import spikec.ir as ig
+from spikec.calls import named_arguments
 from spikec.conversion.network import SpikingNetwork
 from spikec.conversion.to_spiking import activations, as_images
+from spikec.display import Column, Shown, Table, share
 from spikec.errors import ConversionError
 from spikec.frontend import canonicalize, measure_lifts, take_lifts
 from spikec.ir import as_integer
@@ -49,8 +51,8 @@ class LayerFidelity:
         return self.clipping + self.quantisation + self.unevenness
 
 
-@dataclass(frozen=True)
-class Fidelity:
+@dataclass(frozen=True, repr=False)
+class Fidelity(Shown):
     """Layers of a network, worst ``own`` error first; ``stage`` says what was compared with what."""
 
     stage: str
@@ -67,6 +69,20 @@ class Fidelity:
             lines.append(f"{layer.layer:<{width}}  {cells}")
         return "\n".join([f"{self.stage}, {self.images} images, worst layer first", *lines])
 
+    def _headline(self) -> str:
+        worst = f"; most in {self.layers[0].layer}, {self.layers[0].own:.1%} of its own" if self.layers else ""
+        return f"{self.stage}, {self.images} images, {len(self.layers)} layers{worst}"
+
+    def _table(self) -> Table:
+        names = ("own", "clipping", "quantisation", "unevenness", "propagation", "total")
+        columns = (Column("layer", "layer", left=True), *(Column(name, name, share) for name in names))
+        rows = tuple((layer.layer, *(getattr(layer, name) for name in names)) for layer in self.layers)
+        title = f"{self.stage}, {self.images} images: mean error as a share of the mean activation, worst layer first"
+        return Table(title, columns, rows)
+
+    def __str__(self) -> str:
+        return self.text()
+
 
 @dataclass(frozen=True)
 class _Coding:
@@ -77,12 +93,16 @@ class _Coding:
     least: int
 
 
+@named_arguments
 def fidelity(ann: nn.Module, converted: Stage, images: Any, *, against: Stage | None = None) -> Fidelity:
     """Error of each spiking layer of ``converted`` against the trained network, on ``images`` [N, C, H, W].
 
     ``converted`` is a float network (``tc.convert``) or an integer graph (``tc.lower``) made from ``ann``. ``against``,
     another of these, replaces the trained network as the reference: an integer graph against the float network it was
     lowered from shows what rounding costs. Raises ``ConversionError`` when their layers do not correspond.
+
+    >>> [layer.clipping for layer in tc.fidelity(model, network, images).layers]
+    [0.0, 0.0]
     """
     data = as_images(images, "images")
     traced = canonicalize(ann, data[:2])

@@ -11,12 +11,14 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from spikec.calls import named_arguments
 from spikec.errors import DataError
 from spikec.evidence.accuracy import parts
-from spikec.evidence.comparison import Comparison, beside, compared
+from spikec.evidence.comparison import beside, compared
 from spikec.evidence.endings import before_the_end
 from spikec.evidence.measures.base import Float64, Measure, Quality, Targets, Whole
 from spikec.evidence.measures.choosing import Metric, Wanted, as_targets, measures_of
+from spikec.evidence.rating import Rated, Rating
 from spikec.frontend.outputs import named_outputs
 from spikec.ir.graph import IntegerGraph
 from spikec.ir.metadata import OUTPUT
@@ -158,31 +160,6 @@ class Tally:
         return [self.wanted.measure.quality(one) for one in each]
 
 
-@dataclass(frozen=True)
-class Rating:
-    """One measure of a deployment, called ``name`` and in words ``title``. ``by_step``: its values when read out after
-    each step; empty where that is not known. ``network``: the trained network beside it; None where that was not
-    measured on these inputs. ``bands``: ``by_step`` with intervals, where they were asked for."""
-
-    name: str
-    title: str
-    quality: Quality
-    by_step: Sequence[float | None] = ()
-    network: Comparison | None = None
-    bands: Sequence[Quality] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """JSON types."""
-        return {
-            **self.quality.to_json(),
-            "measure": self.name,
-            "title": self.title,
-            "by_timestep": list(self.by_step),
-            "intervals_by_timestep": [None if q.interval is None else list(q.interval) for q in self.bands],
-            "network": None if self.network is None else self.network.to_json(),
-        }
-
-
 class Ratings:
     """Several measures of what ``graph`` does, over traces that come one after the other. A warning names those for
     which its outputs do not stand for the trained network's."""
@@ -218,13 +195,14 @@ class Ratings:
         return Rating(wanted.name, wanted.title, tally.quality(), by_step, other, bands)
 
 
+@named_arguments
 def quality(
     outputs: npt.ArrayLike | Mapping[str, npt.ArrayLike],
     targets: npt.ArrayLike | Mapping[str, npt.ArrayLike],
     metric: Metric = None,
     *,
     network: npt.ArrayLike | Mapping[str, npt.ArrayLike] | None = None,
-) -> tuple[Rating, ...]:
+) -> Rated:
     """What outputs are worth, by one or several measures, each with its 95 % interval.
 
     ``outputs``: [N, *shape] or [N], such as ``trace.logits``; ``targets``: classes, integers [N]; masks, integers
@@ -233,6 +211,10 @@ def quality(
     the trained network for the same inputs; then each rating also holds the difference, with its paired interval. Of a
     network with several outputs all three by name, such as ``trace.outputs``; a measure of one is asked for as
     ``NAME=mae``. Raises ``DataError``.
+
+    >>> (rating,) = tc.quality(trace.logits, labels)
+    >>> rating.quality.value == trace.accuracy(labels)
+    True
     """
     found = as_outputs("outputs", outputs)
     given = as_targets(targets, len(next(iter(found.values()))))
@@ -243,7 +225,7 @@ def quality(
         tally.add_of(found, given)
         other = None if own is None else beside(wanted, "", wanted.of(own), wanted.of(found), wanted.target(given))
         rated.append(Rating(wanted.name, wanted.title, tally.quality(), network=other))
-    return tuple(rated)
+    return Rated(rated)
 
 
 def same_outputs(what: str, own: Mapping[str, Float64], found: Mapping[str, Float64]) -> Mapping[str, Float64]:
@@ -278,6 +260,7 @@ def _as_array(name: str, values: npt.ArrayLike) -> Float64:
 
 
 __all__ = [
+    "Rated",
     "Rating",
     "Ratings",
     "Tally",

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from spikec.analysis.ranges import bounds
+from spikec.calls import named_arguments
+from spikec.display import Column, ShownTuple, Table, count
 from spikec.ir import IntegerGraph, as_integer
 from spikec.ir.graph import leak_of
 from spikec.ir.types import MEMBRANE_MAX
@@ -66,13 +68,46 @@ class LayerRange:
                 return f"{name} overflows {self.limit}: {self.detail}"
 
 
+@named_arguments
+class RangeReport(ShownTuple[LayerRange]):
+    """Registers in network order, a tuple that shows itself as a table."""
+
+    __slots__ = ()
+
+    def _headline(self) -> str:
+        return summary(self)
+
+    def _table(self) -> Table:
+        columns = (
+            Column("layer", "layer", left=True),
+            Column("quantity", "register", left=True),
+            Column("status", "state", left=True),
+            Column("low", "worst case, from", count),
+            Column("high", "to", count),
+            Column("measured_low", "measured, from", count),
+            Column("measured_high", "to", count),
+            Column("limit", "limit", count),
+            Column("margin", "times within", count),
+            Column("detail", "where", left=True),
+        )
+        rows = []
+        for each in self:
+            seen = each.measured or (None, None)
+            head = (each.layer, each.quantity, each.status, each.low, each.high)
+            rows.append((*head, *seen, each.limit, each.margin, each.detail))
+        return Table(summary(self), columns, tuple(rows))
+
+
 def check_ranges(
     graph: nir.NIRGraph | IntegerGraph, images: Any = None, *, format: NumberFormat | str | None = None
-) -> tuple[LayerRange, ...]:
+) -> RangeReport:
     """Every accumulator and membrane of a deployment against the registers of a number format, in network order.
 
     ``images``: float [N, *input shape], or an iterator of such batches, to measure what is not proven. ``format``: a
     name, a .toml file or a ``NumberFormat`` (default: the one the graph was lowered for).
+
+    >>> {each.status for each in tc.check_ranges(graph)}
+    {'proven'}
     """
     integer = as_integer(graph)
     form = format_of(integer, format)
@@ -93,7 +128,7 @@ def check_ranges(
         if node.name in ranges.membranes:
             limit = registers.membrane.maximum if leak_of(node) is None else MEMBRANE_MAX
             found.append(_layer("membrane", ranges.membranes[node.name], limit, trace))
-    return tuple(found)
+    return RangeReport(found)
 
 
 def _layer(quantity: Quantity, bound: Bound, limit: int, trace: Trace | None) -> LayerRange:
@@ -118,4 +153,4 @@ def _words(layers: tuple[LayerRange, ...]) -> Iterator[Status]:
     yield from dict.fromkeys(layer.status for layer in layers)
 
 
-__all__ = ["LayerRange", "check_ranges", "summary"]
+__all__ = ["LayerRange", "RangeReport", "check_ranges", "summary"]

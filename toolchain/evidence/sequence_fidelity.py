@@ -9,8 +9,10 @@ import nir
 import numpy as np
 import numpy.typing as npt
 
+from spikec.calls import named_arguments
 from spikec.conversion.from_nir.running import run_float
 from spikec.conversion.from_nir.sequences import SequenceNetwork
+from spikec.display import Column, Shown, Table, count, share
 from spikec.errors import DataError
 from spikec.ir import IntegerGraph, Population, as_integer
 from spikec.ir.graph import leak_of
@@ -48,8 +50,8 @@ class LayerAgreement:
         return self.differ / max(self.spikes, 1)
 
 
-@dataclass(frozen=True)
-class SequenceFidelity:
+@dataclass(frozen=True, repr=False)
+class SequenceFidelity(Shown):
     """All layers that fire, in network order, and the ``output``: mean difference after the last step, as a fraction of
     the mean size of the float network's output, the largest of several outputs. ``classes``: sequences with the same
     largest output; None unless there is one output of shape [classes]."""
@@ -74,7 +76,29 @@ class SequenceFidelity:
             tail += f"; {self.classes} of {self.sequences} have the same largest output"
         return "\n".join([head, *lines, tail])
 
+    def _headline(self) -> str:
+        same = "" if self.classes is None else f", {self.classes} of {self.sequences} with the same class"
+        return f"{self.sequences} sequences, {len(self.layers)} layers; output differs by {self.output:.2%}{same}"
 
+    def _table(self) -> Table:
+        columns = (
+            Column("layer", "layer", left=True),
+            Column("neuron_steps", "neuron-steps", count),
+            Column("spikes", "spikes", count),
+            Column("integer_spikes", "in integers", count),
+            Column("differ", "differ", count),
+            Column("shifted", "of them shifted", count),
+            Column("first", "first at step"),
+            Column("membrane", "membrane", share),
+        )
+        rows = tuple(tuple(getattr(layer, column.name) for column in columns) for layer in self.layers)
+        return Table(f"NIR's equations in float64 against integers: {self._headline()}", columns, rows)
+
+    def __str__(self) -> str:
+        return self.text()
+
+
+@named_arguments
 def sequence_fidelity(
     network: SequenceNetwork, graph: nir.NIRGraph | IntegerGraph, sequences: npt.ArrayLike
 ) -> SequenceFidelity:
@@ -83,6 +107,9 @@ def sequence_fidelity(
     ``sequences``: numbers [N, steps, *input shape]. Both get the input in its 8 bits. A network that amplifies small
     differences, as recurrent ones do, soon has other spikes at other steps; counts and outputs say more of it then.
     Raises ``DataError`` for sequences that the network cannot take.
+
+    >>> tc.sequence_fidelity(network, tc.lower(network), frames).output < 0.05             # doctest: +SKIP
+    True
     """
     integer = as_integer(graph)
     frames, lengths = as_sequences(integer.input, sequences)

@@ -6,6 +6,7 @@ import warnings
 
 from torch import Tensor, nn
 
+from spikec.calls import named_arguments
 from spikec.frontend.averages import PoolError, average_layer, average_of, pools_maxima
 from spikec.frontend.calls import Called, calls_of, unused
 from spikec.frontend.copying import copied, require_network
@@ -17,6 +18,7 @@ from spikec.frontend.twin import Plan, Twin
 from spikec.words import either
 
 
+@named_arguments
 def replace_max_pool(model: nn.Module, *, fine_tuned: bool = False, example: Tensor | None = None) -> nn.Module:
     """A copy of ``model`` in which every max pool is an average pool of the same kernel, stride and padding.
 
@@ -32,6 +34,9 @@ def replace_max_pool(model: nn.Module, *, fine_tuned: bool = False, example: Ten
 
     Raises ``UnsupportedOperation`` for pools with indices or dilation, and :class:`ConversionError` where the copy
     differs from the network.
+
+    >>> tc.replace_max_pool(nn.Sequential(nn.Conv2d(1, 2, 3), nn.MaxPool2d(2)))[1]
+    AvgPool2d(kernel_size=2, stride=2, padding=0)
     """
     if isinstance(model, nn.Module) and pools_maxima(model):
         (average,) = _averages([("model", model)], [])
@@ -99,12 +104,12 @@ def _warn(replaced: list[str], found_all: bool, fine_tuned: bool) -> None:
         warnings.warn(
             "the network runs on no usual size of images: max pools that it calls as functions are replaced when it "
             "runs, but not listed; give example=images",
-            stacklevel=3,
+            stacklevel=4,
         )
     if replaced and not fine_tuned:
         pools = "1 max pool is" if len(replaced) == 1 else f"{len(replaced)} max pools are"
         warnings.warn(
             f"{pools} an average pool now ({', '.join(replaced)}): the network computes something else "
             f"and needs fine-tuning ({either('tc.fit', 'spikec train')}) before it is converted",
-            stacklevel=3,
+            stacklevel=4,
         )

@@ -1,5 +1,6 @@
 """The intermediate representation: integer NIR, its verifier, and the integer graph that everything computes with."""
 
+import spikec.ir.profile.shown  # noqa: F401  (graphs show themselves)
 from spikec.ir.coding import InputNode, InputRange
 from spikec.ir.graph import Delayed, IntegerGraph, Node, Population, Readout
 from spikec.ir.kinds import Kind, Timing

@@ -7,6 +7,7 @@ and whose nodes are in topological order. Simulators, targets, counters and rule
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -16,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spikec.defaults import FORMAT
+from spikec.display import Shown
 from spikec.errors import GraphError
 from spikec.ir.coding import InputNode
 from spikec.ir.delays import Steps, suffix
@@ -127,8 +129,8 @@ def leak_of(node: Node) -> Leak | None:
     return None
 
 
-@dataclass(frozen=True)
-class IntegerGraph:
+@dataclass(frozen=True, repr=False)
+class IntegerGraph(Shown):
     """A verified deployment. ``nodes`` is in topological order and contains input and readouts; the input of a node is
     the sum of the outputs of its ``sources``. Where the input is a sequence, ``timesteps`` is only the length of the
     sequences at hand (:meth:`lasting`). ``format``: name of the number format it was lowered for, empty where none is
@@ -259,3 +261,11 @@ class IntegerGraph:
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self.nodes.values())
+
+    def _headline(self) -> str:
+        neurons = sum(math.prod(population.shape) for population in self.populations)
+        weights = sum(synapse.weight.size for synapse in self.synapses)
+        return (
+            f"{len(self.nodes)} nodes, {len(self.populations)} layers, {neurons:,} neurons, {weights:,} weights, "
+            f"T {self.timesteps}, {self.schedule}"
+        )

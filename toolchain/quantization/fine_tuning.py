@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from spikec import defaults
 from spikec.analysis.formats import load_format
+from spikec.calls import named_arguments
 from spikec.conversion import QCFS, Method, SpikingNetwork, convert
 from spikec.errors import ConversionError
 from spikec.frontend import Convolution, Dense
@@ -43,6 +44,7 @@ class FineTuned:
     fit: FitResult
 
 
+@named_arguments
 def finetune_quantised(
     model: nn.Module,
     train: Images,
@@ -69,6 +71,10 @@ def finetune_quantised(
 
     Afterwards ``tc.lower(tc.convert(model, method, example=...), result.precision)`` gives exactly those integers.
     Raises ``ConversionError`` for a network whose synapses are more than one Conv2d or Linear each.
+
+    >>> tuned = tc.finetune_quantised(                                                     # doctest: +SKIP
+    ...     model, train, validation, FitConfig(epochs=5), tc.Int8(bits=4), example=images)
+    >>> graph = tc.lower(tc.convert(model, method, example=images), tuned.precision)       # doctest: +SKIP
     """
     levels = {m.levels for m in model.modules() if isinstance(m, ClipFloorShift)}
     if not levels or None in levels:

@@ -46,7 +46,7 @@ def on_frames(network: SpikingNetwork, sequences: Any) -> SpikingNetwork:
     ends = np.full(len(every), every.shape[1], np.int64) if lengths is None else lengths
     chosen = choose_range(torch.from_numpy(every), rule=sequence_range, channels=2, what="sequence")
     for sentence in chosen.remarks:
-        warnings.warn(sentence, InputWarning, stacklevel=3)
+        warnings.warn(sentence, InputWarning, stacklevel=4)
     kept = chosen.held(torch.from_numpy(every[-_KEPT:])).numpy()
     made = copy.copy(network)
     made.frames = Frames(kept, ends[-_KEPT:])

@@ -16,6 +16,7 @@ import spikec.ir as ig
 from spikec import defaults
 from spikec.analysis.formats import NumberFormat, load_format, require
 from spikec.analysis.ranges import Ranges, bounds
+from spikec.calls import named_arguments
 from spikec.conversion.from_nir.sequences import SequenceNetwork
 from spikec.conversion.network import SpikingNetwork
 from spikec.conversion.neurons import Neuron
@@ -51,6 +52,7 @@ _ROUNDED_ANEW = (
 )
 
 
+@named_arguments
 def lower(
     network: SpikingNetwork | SequenceNetwork,
     precision: Precision | None = None,
@@ -74,6 +76,9 @@ def lower(
     Raises ``DoesNotFit`` with every number the format cannot hold, ``RangeError`` where a membrane can leave its range
     and does on the network's example images, even with coarser units, which are tried, with a warning; and
     ``ConversionError`` where operations cannot share a synapse.
+
+    >>> tc.lower(network, tc.Int8(per="channel"))
+    <NIRGraph: ... 2 layers, 56 neurons, 435 weights, T 4, pipelined>
     """
     if not isinstance(network, SpikingNetwork | SequenceNetwork):
         raise ConversionError(f"expected a network made by tc.convert, got {type(network).__name__}")
@@ -102,7 +107,7 @@ def lower(
     for error in _misfits(found, form, isinstance(precision, Int8) and bool(precision.units)):
         if not force:
             raise error
-        warnings.warn(f"written all the same: {error}", stacklevel=2)
+        warnings.warn(f"written all the same: {error}", stacklevel=3)
     graph, coarser = found.graph, found.coarser
     del found  # its ranges are numbers for every neuron
     if coarser:
@@ -110,12 +115,12 @@ def lower(
         warnings.warn(
             f"T = {network.timesteps}: numbers would overflow with units as fine as the weights allow, so units are "
             f"coarser ({listed}) and weights there have fewer bits",
-            stacklevel=2,
+            stacklevel=3,
         )
     for name, weights, synapses in _large_matrices(graph):
         warnings.warn(
             f"{name} is no convolution: it is written as a matrix of {weights} weights, {synapses} of them not zero",
-            stacklevel=2,
+            stacklevel=3,
         )
     built = build(graph)
     decode(built)
@@ -140,13 +145,13 @@ def _large_matrices(graph: ig.IntegerGraph) -> list[tuple[str, int, int]]:
 def _lower_sequences(network: SequenceNetwork, precision: Precision, form: NumberFormat, force: bool) -> nir.NIRGraph:
     graph = sequence_graph(network, precision, form)
     for sentence in lost(network, graph):
-        warnings.warn(sentence, stacklevel=3)
+        warnings.warn(sentence, stacklevel=4)
     try:
         require(graph, form, bounds(graph))
     except DoesNotFit as error:
         if not force:
             raise
-        warnings.warn(f"written all the same: {error}", stacklevel=3)
+        warnings.warn(f"written all the same: {error}", stacklevel=4)
     built = build(graph)
     decode(built)
     return built

@@ -17,6 +17,7 @@ import numpy as np
 
 from spikec import defaults
 from spikec.arguments import whole_number
+from spikec.calls import named_fields
 from spikec.errors import ConversionError
 from spikec.ir.types import Int64
 from spikec.quantization.kernels import Float64
@@ -48,6 +49,7 @@ class Precision(Protocol):
     def settings(self) -> dict[str, str]: ...
 
 
+@named_fields
 @dataclass(frozen=True)
 class Int8:
     """8-bit weights, one unit ``per`` layer or per output channel; the readout has one unit always.
@@ -66,6 +68,9 @@ class Int8:
 
     ``units`` gives the units directly: for every population and the readout, one per output channel. They are those
     that :func:`spikec.finetune_quantised` trained the weights with.
+
+    >>> tc.Int8(bits=4, overrides={"features.0": 8}).bits_of("features.0")
+    8
     """
 
     per: Literal["layer", "channel"] = defaults.PER

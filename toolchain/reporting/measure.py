@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spikec.analysis.ranges import bounds
+from spikec.calls import named_arguments
 from spikec.defaults import CERTIFIED_IMAGES, SPREAD_IMAGES
 from spikec.energy import Estimate, count
 from spikec.errors import DataError, GraphError
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from spikec.evidence.crosscheck import Crosscheck
 
 
+@named_arguments
 def report(
     graph: nir.NIRGraph | IntegerGraph,
     *,
@@ -81,6 +83,10 @@ def report(
     ``ann_accuracy`` is only shown beside. ``fidelity``: what ``tc.fidelity`` returned, which needs the trained network.
     ``name`` of the network; with method and T it is the title, unless ``title`` is given. ``date`` is printed as
     given, else ``SOURCE_DATE_EPOCH`` decides. Raises ``DataError`` if images, labels and traces do not belong together.
+
+    >>> made = tc.report(graph, images=images, labels=labels, path=None)   # path="report.html" writes the page
+    >>> made.synops_per_image > 0
+    True
     """
     integer = as_integer(graph)
     pixels = np.asarray(as_sequences(integer.input, images)[0] if integer.sequences else images)

@@ -76,6 +76,12 @@ def scaled(values: tuple[float, ...], unit: str, digits: int = 3) -> tuple[list[
     return [significant(value / 10.0**exponent, digits) for value in values], _PREFIXES[exponent] + unit
 
 
+def prefixed(largest: float, unit: str) -> tuple[float, str]:
+    """What to divide values of up to ``largest`` by, and the unit they then have: ``(1e-06, "µJ")``."""
+    exponent = _exponent(largest, 2)
+    return 10.0**exponent, _PREFIXES[exponent] + unit
+
+
 def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 

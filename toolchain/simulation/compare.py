@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from spikec.calls import named_arguments
 from spikec.errors import DataError
 from spikec.ir.metadata import OUTPUT
 from spikec.simulation.trace import Array, Trace
@@ -41,6 +42,7 @@ class Difference:
         )
 
 
+@named_arguments
 def compare(a: Trace, b: Trace) -> Difference | None:
     """None when both traces hold the same spikes, counts, events and outputs; else the first difference.
 
@@ -48,6 +50,9 @@ def compare(a: Trace, b: Trace) -> Difference | None:
     then events; last the outputs, per step where both have a curve. What only one trace recorded is not compared.
     Raises ``DataError`` where the two cannot be executions of one graph on the same images: other layers, outputs,
     shapes, numbers of images or steps.
+
+    >>> tc.compare(trace, tc.simulate(graph, images)) is None
+    True
     """
     for trace in (a, b):
         if not isinstance(trace, Trace):

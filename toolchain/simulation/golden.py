@@ -21,6 +21,7 @@ import torch
 
 from spikec.analysis.formats import NumberFormat
 from spikec.analysis.ranges import Ranges, bounds
+from spikec.calls import named_arguments
 from spikec.errors import DataError
 from spikec.ir.graph import IntegerGraph, Population
 from spikec.ir.kinds import Kind
@@ -53,6 +54,7 @@ _UNITS = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 _LARGEST_BATCH = 128  # faster than 256: larger intermediate results leave the cache
 
 
+@named_arguments
 def simulate(
     graph: nir.NIRGraph | IntegerGraph,
     images: Images,
@@ -101,6 +103,9 @@ def simulate(
 
     Raises ``DataError`` for images or options it cannot use, ``TargetUnavailable`` for a device that is not there and
     ``GraphError`` for a graph that breaks the profile.
+
+    >>> tc.simulate(graph, images).output.shape
+    (12, 3)
     """
     integer = as_integer(graph)
     lengths = None
@@ -122,6 +127,7 @@ def simulate(
         early_exit=early_exit,
         progress=progress,
         lengths=lengths,
+        stacklevel=4,
     )
 
 
@@ -163,8 +169,10 @@ class GoldenModel:
         early_exit: str | float | None = None,
         progress: Progress | None = None,
         lengths: Int64 | None = None,
+        stacklevel: int = 3,
     ) -> Trace:
-        """Run ``images``; the options and errors of :func:`simulate`. ``lengths`` [N]: where sequences end early."""
+        """Run ``images``; the options and errors of :func:`simulate`. ``lengths`` [N]: where sequences end early;
+        ``stacklevel``: of its warnings."""
         _check_options(record, counts, batch, threads)
         rule = early_exit_of(self._graph, self._ranges, early_exit)
         started = time.perf_counter()
@@ -203,7 +211,7 @@ class GoldenModel:
         if done == 0:
             raise DataError("the iterator of images gave no batch; give at least one image")
         trace = collector.trace(watches, time.perf_counter() - started)
-        told(self._graph, trace.coding, stacklevel=3)
+        told(self._graph, trace.coding, stacklevel=stacklevel)
         return trace
 
     def _keep_membranes(self, watches: dict[str, Watch]) -> None:

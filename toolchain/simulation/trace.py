@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from spikec.display import Column, Shown, Table, count
 from spikec.errors import DataError
 from spikec.ir.input_statistics import CodedInput
 from spikec.simulation.registers import Place
@@ -32,8 +33,8 @@ class TargetSteps:
         return 1000 * self.seconds / self.steps
 
 
-@dataclass(frozen=True)
-class Trace:
+@dataclass(frozen=True, repr=False)
+class Trace(Shown):
     """Result of running N images for T steps.
 
     - ``outputs`` int64 [N, *shape] by the name of the output: each readout after the last step; ``scales``: the real
@@ -62,6 +63,11 @@ class Trace:
     Where ``tc.simulate`` was asked for registers, ``overflows`` counts what did not fit those; accumulators have
     entries ``"node: accumulator"``, and ``accumulator`` holds per node the (lowest, highest) sum of one step.
     ``first_overflow``: the first number that did not fit, for each entry of ``overflows`` that has one.
+
+    >>> trace
+    <Trace: 12 images, T 4, 2 layers on golden; output [3], with spikes>
+    >>> trace.counts["4"].shape
+    (12, 8)
     """
 
     outputs: dict[str, npt.NDArray[np.int64]]
@@ -134,7 +140,29 @@ class Trace:
 
     def accuracy(self, labels: npt.ArrayLike) -> float:
         """Share of the images whose class is the one in ``labels``, integers [N]. Raises ``DataError`` for labels that
-        are not one class of the network for each image, and as :attr:`predictions` does."""
+        are not one class of the network for each image, and as :attr:`predictions` does.
+
+        >>> 0 <= trace.accuracy(labels) <= 1
+        True
+        """
+        return float((self.predictions == self.classes_of(labels)).mean())
+
+    def confusion(self, labels: npt.ArrayLike) -> npt.NDArray[np.int64]:
+        """How many images of each class were taken for each class, int64 [classes, classes]: a row for each class of
+        ``labels``, a column for each class that the network says. Raises ``DataError`` as :meth:`accuracy` does.
+
+        >>> matrix = trace.confusion(labels)
+        >>> bool(matrix.trace() / matrix.sum() == trace.accuracy(labels))
+        True
+        """
+        given, classes = self.classes_of(labels), self.output.shape[1]
+        found = np.zeros((classes, classes), np.int64)
+        np.add.at(found, (given, self.predictions), 1)
+        return found
+
+    def classes_of(self, labels: npt.ArrayLike) -> npt.NDArray[np.int64]:
+        """``labels`` as int64 [N]. Raises ``DataError`` where they are not one class of the network for each image, and
+        as :attr:`predictions` does."""
         predictions, given = self.predictions, np.asarray(labels)
         if given.shape != predictions.shape or given.dtype.kind not in "iu":
             raise DataError(
@@ -145,7 +173,33 @@ class Trace:
         wrong = given[(given < 0) | (given >= classes)]
         if len(wrong):
             raise DataError(f"labels hold {wrong[0]}; the classes of the network are the numbers 0 to {classes - 1}")
-        return float((predictions == given).mean())
+        return given.astype(np.int64)
+
+    def _headline(self) -> str:
+        shapes = ", ".join(f"{name} {list(output.shape[1:])}" for name, output in self.outputs.items())
+        kept = [word for word, held in (("spikes", self.spikes), ("membranes", self.membranes)) if held]
+        recorded = f", with {' and '.join(kept)}" if kept else ""
+        steps = f"T {self.timesteps}" + (f" + {self.extra_steps}" if self.extra_steps else "")
+        layers = len(self.count_totals) or len(self.counts)
+        return f"{self.images:,} images, {steps}, {layers} layers on {self.target}; {shapes}{recorded}"
+
+    def _table(self) -> Table:
+        columns = (
+            Column("layer", "layer", left=True),
+            Column("neurons", "neurons", count),
+            Column("spikes", "spikes", count),
+            Column("spikes_per_image", "per image", count),
+            Column("spikes_per_neuron_step", "per neuron and step", "{:.4f}".format),
+            Column("silent_neurons", "never fired", count),
+        )
+        totals = self.event_totals or {name: each.sum(axis=0, dtype=np.int64) for name, each in self.events.items()}
+        ran = self.images * (self.timesteps + self.extra_steps) if self.steps is None else int(self.steps.sum())
+        rows = []
+        for name, total in totals.items():
+            spikes = int(total.sum())
+            rate = spikes / (total.size * ran) if total.size * ran else 0.0
+            rows.append((name, total.size, spikes, spikes / self.images, rate, int((total == 0).sum())))
+        return Table(f"Trace: {self._headline()}", columns, tuple(rows))
 
     def _only(self) -> str:
         if len(self.outputs) != 1:

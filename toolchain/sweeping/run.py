@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from spikec.calls import named_arguments
 from spikec.deployment.configuration import Configuration
+from spikec.display import Column, Shown, Table
 from spikec.errors import ToolchainError
 from spikec.sweeping import local, page, slurm, summary
 from spikec.sweeping.grid import Plan, read_grid
@@ -21,8 +23,8 @@ MISSING = "missing"
 Progress = Callable[[Configuration, str, int, int], None]
 
 
-@dataclass(frozen=True)
-class Sweep:
+@dataclass(frozen=True, repr=False)
+class Sweep(Shown):
     """The state of a sweep: its plan and whatever results its folder holds."""
 
     folder: Path
@@ -72,7 +74,20 @@ class Sweep:
     def __str__(self) -> str:
         return self.text()
 
+    def _headline(self) -> str:
+        found = ", ".join(f"{number} {state}" for state, number in self.states.items() if number)
+        return f"{len(self.plan.runs)} configurations in {self.folder}: {found}"
 
+    def _table(self) -> Table:
+        return summary.shown(list(self), self._headline())
+
+    def _frame(self) -> Table:
+        rows = self.rows()
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        return Table("", tuple(map(Column, names, names)), tuple(tuple(row.get(n) for n in names) for row in rows))
+
+
+@named_arguments
 def sweep(
     grid: str | Path | Mapping[str, Any] | Plan,
     out: str | Path,
@@ -93,6 +108,10 @@ def sweep(
     interrupted, it keeps what is finished; the same call continues from there.
 
     Raises ``DataError`` with every mistake of the grid, ``TargetUnavailable`` if there is no SLURM.
+
+    >>> grid = {"grid": {"model": "digits-cnn", "data": "digits", "method": "qcfs", "timesteps": [2, 4]}}
+    >>> sweep = tc.sweep(grid, "results")                                                  # doctest: +SKIP
+    >>> sweep.to_pandas()[["timesteps", "accuracy", "spikes_per_image"]]                   # doctest: +SKIP
     """
     if executor not in get_args(Executor):
         raise ToolchainError(f"executor must be one of {', '.join(get_args(Executor))}, not {executor!r}")

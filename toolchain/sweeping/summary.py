@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from spikec.deployment.configuration import DEFAULTS, SETTINGS, own
+from spikec.display import Column, Table
 from spikec.reporting.numbers import engineering, grouped, percent
 from spikec.sweeping.shape import DONE
 from spikec.sweeping.store import Result
@@ -62,9 +63,35 @@ def write_csv(path: Path, results: Sequence[Result]) -> None:
 
 def table(results: Sequence[Result]) -> str:
     """What all runs share in one line, then a line per run with what differs and what came out."""
-    rows = [row(result) for result in results]
-    if not rows:
+    if not results:
         return "no results"
+    shared, lines, words = _laid_out(results)
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    # Numbers are aligned right, so that they can be compared; words left.
+    text = [
+        "  ".join(
+            cell.ljust(width) if n < words or n == len(widths) - 1 else cell.rjust(width)
+            for n, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    ]
+    return "\n".join([f"all: {', '.join(shared)}", "", *text] if shared else text)
+
+
+def shown(results: Sequence[Result], title: str) -> Table:
+    """The same for notebooks."""
+    if not results:
+        return Table(f"{title}; no results", (), ())
+    shared, (heads, *lines), words = _laid_out(results)
+    last = len(heads) - 1
+    columns = tuple(Column(head, head, left=n < words or n == last) for n, head in enumerate(heads))
+    notes = (f"all: {', '.join(shared)}",) if shared else ()
+    return Table(title, columns, tuple(map(tuple, lines)), notes)
+
+
+def _laid_out(results: Sequence[Result]) -> tuple[list[str], list[list[str]], int]:
+    """What all runs share; the head and a line per run; how many columns of words stand first."""
+    rows = [row(result) for result in results]
     for each, result in zip(rows, results, strict=True):
         configuration = result["configuration"]
         each["options"] = flat(own(configuration["method"], configuration["options"]))
@@ -76,16 +103,7 @@ def table(results: Sequence[Result]) -> str:
     for result, each in zip(results, rows, strict=True):
         settings = ["" if each[name] is None else str(each[name]) for name in differing]
         lines.append([*settings, *_numbers(result, profiles)])
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    # Numbers are aligned right, so that they can be compared; words left.
-    text = [
-        "  ".join(
-            cell.ljust(width) if n < len(differing) or n == len(widths) - 1 else cell.rjust(width)
-            for n, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    ]
-    return "\n".join([f"all: {', '.join(shared)}", "", *text] if shared else text)
+    return shared, lines, len(differing)
 
 
 def _numbers(result: Result, profiles: list[str]) -> list[str]:

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from spikec.calls import named_fields
 from spikec.errors import ConversionError
 from spikec.frontend.modules import staircase
 from spikec.frontend.own_operators import one_operator
@@ -94,6 +95,7 @@ def _composed(x: Tensor, threshold: Tensor, levels: int, order: Order) -> Tensor
     return ((k.clamp(0, levels) + straight_through) * (threshold / levels)).to(x.dtype)
 
 
+@named_fields
 class ClipFloorShift(nn.Module):
     """Quantised clipped activation with a learnable threshold (QCFS, Bu et al. 2022).
 
@@ -110,6 +112,9 @@ class ClipFloorShift(nn.Module):
     ``sigma`` (default 0) is the standard deviation, in units of the activation, of zero-mean Gaussian noise
     added to the output in training mode only (residual-error noise, Huang et al., TNNLS 2025, arXiv
     2404.17456).
+
+    >>> tc.ClipFloorShift(levels=4, threshold=1.0)(torch.tensor([-1.0, 0.3, 2.0])).tolist()
+    [0.0, 0.25, 1.0]
     """
 
     threshold: nn.Parameter

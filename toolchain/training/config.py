@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from spikec.arguments import real_number, switch, whole_number
+from spikec.calls import named_fields
 from spikec.errors import ConversionError
 from spikec.ir.kinds import IF
 from spikec.training.spiking import trained_kind
@@ -20,6 +21,7 @@ _WORDS = {"optimizer": Optimizer, "schedule": RateSchedule, "precision": Forward
 _WARM_UP, _FIRST, _LAST = 0.3, 1 / 25, 1 / 250_000
 
 
+@named_fields
 @dataclass(frozen=True)
 class FitConfig:
     """Hyper-parameters of :func:`spikec.training.fit`.

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from spikec.calls import named_arguments
 from spikec.errors import ConversionError, DataError
 from spikec.training.activations import ClipFloorShift
 from spikec.training.augment import augment
@@ -40,6 +41,7 @@ class FitResult:
     history: tuple[EpochRecord, ...]
 
 
+@named_arguments
 def fit(
     model: nn.Module,
     train: Images,
@@ -69,6 +71,10 @@ def fit(
 
     Raises :class:`ConversionError` if the loss stops being finite or the network, configuration or device cannot be
     used, :class:`DataError` for images and labels that do not fit the network and for the checkpoint of another run.
+
+    >>> from spikec.training import FitConfig
+    >>> tc.fit(model, train, validation, FitConfig(epochs=20)).best_epoch                  # doctest: +SKIP
+    17
     """
     if not isinstance(model, nn.Module):
         raise ConversionError(f"expected a torch.nn.Module, got {type(model).__name__}")
@@ -280,7 +286,7 @@ def _warn_of_pools(model: nn.Module, train: Images, device: str) -> None:
         warnings.warn(
             f"max pools {', '.join(pools)}: no activation stands before them; they are trained as they are written, "
             "but deployed with neurons before them. Write each behind its activation to train what is deployed",
-            stacklevel=3,
+            stacklevel=4,
         )
 
 

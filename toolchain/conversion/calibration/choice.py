@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args, get_type_hints
 
 from spikec.arguments import real_number, switch
+from spikec.calls import named_fields
 from spikec.errors import ConversionError
 from spikec.words import option, unknown
 
@@ -13,6 +14,7 @@ Rule = Literal["least-squares", "max", "percentile", "inference-scale", "moments
 Shifts = Literal["none", "channel", "neuron"]
 
 
+@named_fields
 @dataclass(frozen=True)
 class Calibration:
     """Ingredients of calibration; the defaults only choose one threshold per ReLU layer.
@@ -22,6 +24,9 @@ class Calibration:
     ``scales``: the value of an emission, one per channel. ``weights``: weights and biases are fitted again to the
     inputs they really get. The last three go layer after layer from the input
     (:mod:`spikec.conversion.calibration.layers`).
+
+    >>> str(tc.Calibration(per="channel"))
+    'thresholds,per=channel'
     """
 
     thresholds: Rule = "least-squares"

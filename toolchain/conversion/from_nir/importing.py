@@ -17,6 +17,7 @@ import torch
 from torch import fx
 
 from spikec.arguments import whole_number
+from spikec.calls import named_arguments
 from spikec.conversion.from_nir.connections import (
     Connected,
     connected,
@@ -47,6 +48,7 @@ _KEPT_EXAMPLES = 32
 ATTRIBUTES = frozenset(dir(fx.GraphModule(torch.nn.Module(), fx.Graph())))
 
 
+@named_arguments
 def import_nir(
     source: nir.NIRGraph | str | os.PathLike[str],
     *,
@@ -68,6 +70,12 @@ def import_nir(
     IF nodes emit 1 per spike. A network that ends in IF nodes is read out by counting their spikes. Nodes that no
     output depends on are left out, with a warning. Raises ``GraphError``, naming every node that stands in the
     way, ``ConversionError`` and ``DataError``.
+
+    >>> import nir
+    >>> neurons = nir.IF(r=np.ones(2), v_threshold=np.ones(2), v_reset=np.zeros(2))
+    >>> plain = nir.NIRGraph.from_list(nir.Affine(weight=np.eye(2), bias=np.zeros(2)), neurons)
+    >>> tc.import_nir(plain, reset="subtract", v_init="zero", timesteps=4, example=np.eye(2)).timesteps
+    4
     """
     if reset != "subtract":
         raise ConversionError(f"reset must be 'subtract', not {reset!r}: the integer neurons know no other reset")
@@ -83,11 +91,11 @@ def import_nir(
     given = tuple(images.shape[1:])
     translator = _translated(part, given, timesteps=timesteps, half=v_init == "half", dt=dt)
     if part.remark:
-        warnings.warn(part.remark, stacklevel=2)
+        warnings.warn(part.remark, stacklevel=3)
     chosen = choose_range(images)
     if coding is None:
         for sentence in chosen.remarks:
-            warnings.warn(sentence, InputWarning, stacklevel=2)
+            warnings.warn(sentence, InputWarning, stacklevel=3)
         images = chosen.held(images)
     settings = {"method": "nir", "reset": reset, "v_init": v_init, "timesteps": str(timesteps)}
     return SpikingNetwork(

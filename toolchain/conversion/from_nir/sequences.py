@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from spikec.calls import named_arguments
 from spikec.conversion.from_nir import REFUSED
 from spikec.conversion.from_nir.connections import (
     Connected,
@@ -97,6 +98,7 @@ def needs_sequences(graph: nir.NIRGraph) -> bool:
     return any(isinstance(node, timed) for node in part.nodes.values()) or bool(_feedback(part.nodes, part.edges, {}))
 
 
+@named_arguments
 def import_sequences(
     source: nir.NIRGraph | str | os.PathLike[str],
     *,
@@ -119,6 +121,9 @@ def import_sequences(
     Membranes and currents start at 0. In a cycle, what a neuron emits reaches the others one step later. A graph that
     ends in neurons is read out by counting their spikes, one that ends in weights by summing up their output.
     Raises :class:`GraphError`, naming every node that stands in the way, ``ConversionError`` and ``DataError``.
+
+    >>> network = tc.import_sequences("leaky.nir", example=frames, dt=1e-4)                # doctest: +SKIP
+    >>> graph = tc.lower(network)                                                          # doctest: +SKIP
     """
     if integration not in INTEGRATIONS:
         raise ConversionError(f"integration must be one of {', '.join(INTEGRATIONS)}, not {integration!r}")
@@ -130,7 +135,7 @@ def import_sequences(
     part = connected(graph)
     laid = _laid_out(part, dt, integration)
     if part.remark:
-        warnings.warn(part.remark, stacklevel=2)
+        warnings.warn(part.remark, stacklevel=3)
     nodes, shapes = laid.nodes, laid.shapes
     neurons = {
         name: dynamics(node, shapes[name], dt, integration, subtract=subtract)
@@ -141,7 +146,7 @@ def import_sequences(
     chosen = choose_range(torch.from_numpy(sequences), rule=sequence_range, channels=2, what="sequence")
     if coding is None:
         for sentence in chosen.remarks:
-            warnings.warn(sentence, InputWarning, stacklevel=2)
+            warnings.warn(sentence, InputWarning, stacklevel=3)
         sequences = chosen.held(torch.from_numpy(sequences)).numpy()
     settings = {"method": "nir", "integration": integration, "reset": "subtract" if subtract else "as in the file"}
     settings |= {} if dt is None else {"dt": f"{dt:g}"}

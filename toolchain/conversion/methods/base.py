@@ -11,6 +11,7 @@ from importlib.metadata import entry_points
 from typing import Any, ClassVar, Literal, cast, get_args
 
 from spikec.arguments import whole_number
+from spikec.calls import named_fields
 from spikec.conversion.neurons import NeuronSpec
 from spikec.conversion.per_layer import number_for, unmatched
 from spikec.errors import ConversionError
@@ -147,7 +148,7 @@ def register(cls: type[Method]) -> type[Method]:
     if not isinstance(cls, type) or not issubclass(cls, Method) or not cls.name:
         raise ConversionError(f"register decorates subclasses of Method that have a name, not {cls!r}")
     METHODS[cls.name] = cls
-    return cls
+    return named_fields(cls)
 
 
 def default_timesteps(method: type[Method]) -> int:

@@ -31,6 +31,9 @@ class ErrorCompensation(Method):
     worth threshold / K (``spikec.ir.kinds.SignedIF``; a form of ours). This distinguishes K T levels.
     K may differ by layer: a mapping from patterns of layer names to K, or its text
     (:mod:`spikec.conversion.per_layer`); layers that match none have K = 1.
+
+    >>> tc.convert(model, tc.ErrorCompensation(timesteps=4, drain=4), example=images).drain
+    4
     """
 
     negative: float = 0.0

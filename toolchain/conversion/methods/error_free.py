@@ -24,6 +24,9 @@ class ErrorFree(Method):
 
     with the unit u = threshold / (2^T - 1). Lossless where the network was trained with
     2^T - 1 levels. Latency: T steps per layer.
+
+    >>> tc.lower(tc.convert(model, tc.ErrorFree(timesteps=3), example=images)).metadata["spikec"]["schedule"]
+    'layerwise'
     """
 
     schedule: Schedule = "layerwise"

@@ -24,6 +24,9 @@ class Graded(Method):
     """``k = clip(floor(m / unit), 0, L)`` with m = unit / 2 + z, unit = threshold / L: lossless by construction.
 
     ``levels`` L defaults to what the activation was trained with, or 15 for a plain ReLU network.
+
+    >>> tc.convert(model, tc.Graded(), example=images).steps
+    1
     """
 
     timesteps: int = 1

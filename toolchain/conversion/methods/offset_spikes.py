@@ -25,6 +25,9 @@ class OffsetSpikes(Method):
     ``mode="static"``: the shift is chosen per neuron once, from calibration images, and costs nothing at run time; a
     method of our own (``spikec.conversion.offsets.static``), not the paper's. ``mode="tuned"``: as static, then
     improved by gradient descent on the output (``spikec.conversion.offsets.tuned``), also ours.
+
+    >>> tc.OffsetSpikes(timesteps=4).name
+    'offset-spikes'
     """
 
     rho: int = 4

@@ -28,6 +28,9 @@ class QCFS(Method):
     after group neurons (arXiv 2402.19061) and burst spikes (AdaFire, arXiv 2412.16219). This distinguishes K T levels.
     K may differ by layer: a mapping from patterns of layer names to K, or its text
     (:mod:`spikec.conversion.per_layer`); layers that match none have K = 1.
+
+    >>> tc.QCFS(timesteps=4, schedule="layerwise").timesteps
+    4
     """
 
     spikes: PerLayer = 1

@@ -21,6 +21,9 @@ class ResidualError(QCFS):
 
     Training adds ``sigma_l * eps`` to every activation, sigma_l being measured per layer after each epoch on held-out
     training data (``spikec train --method residual-error``). Any other method converts such a network too.
+
+    >>> tc.ResidualError(timesteps=4).name
+    'residual-error'
     """
 
     name: ClassVar[str] = "residual-error"

@@ -23,6 +23,9 @@ class SRP(Method):
 
     True latency is tau + T. The mask is one bit per neuron and image that no neuron kind of the deployment format
     holds, so the method is evaluated in float only and :func:`spikec.lower` refuses it.
+
+    >>> tc.convert(model, tc.SRP(timesteps=4), example=images).warm_up > 0
+    True
     """
 
     tau: int = 4

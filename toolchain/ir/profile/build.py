@@ -21,6 +21,7 @@ from spikec.ir.names import Names, legal
 from spikec.ir.operations import MaxPool, Operation
 from spikec.ir.operations.fields import float32
 from spikec.ir.profile.hashes import content_sha256
+from spikec.ir.profile.nir_graph import NIRGraph
 
 PRODUCER = "spikec"
 
@@ -198,7 +199,7 @@ def build(graph: IntegerGraph) -> nir.NIRGraph:
         metadata[CALIBRATED] = graph.calibrated.text()
     if TYPE_CHECK_OFF not in requires:
         _Checked(nodes=nodes, edges=edges, metadata={}, type_check=True)
-    built = nir.NIRGraph(nodes=nodes, edges=edges, metadata={KEY: metadata}, type_check=False)
+    built = NIRGraph(nodes=nodes, edges=edges, metadata={KEY: metadata}, type_check=False)
     metadata["content_sha256"] = content_sha256(built)
     return built
 
@@ -206,7 +207,7 @@ def build(graph: IntegerGraph) -> nir.NIRGraph:
 def with_measured(graph: nir.NIRGraph, measured: Measured) -> nir.NIRGraph:
     """The same graph, its nodes shared, with what was measured of it."""
     metadata = {**graph.metadata, KEY: {**metadata_of(graph), MEASURED: measured.text()}}
-    return nir.NIRGraph(nodes=graph.nodes, edges=graph.edges, metadata=metadata, type_check=False)
+    return NIRGraph(nodes=graph.nodes, edges=graph.edges, metadata=metadata, type_check=False)
 
 
 def settings_of(graph: IntegerGraph) -> dict[str, str]:

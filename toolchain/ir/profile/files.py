@@ -11,6 +11,7 @@ from typing import Any
 import nir
 import numpy as np
 
+from spikec.calls import named_arguments
 from spikec.errors import GraphError
 from spikec.hdf5.seal import sealed
 from spikec.ir.graph import IntegerGraph
@@ -19,6 +20,7 @@ from spikec.ir.operations import Operation
 from spikec.ir.profile.build import PRODUCER, requirements
 from spikec.ir.profile.decode import decode
 from spikec.ir.profile.hashes import CONTENT_KEY, HASH_KEY, content_sha256, metadata_sha256
+from spikec.ir.profile.nir_graph import NIRGraph
 from spikec.ir.profile.reading import read_nir
 from spikec.whole_files import replacing
 
@@ -45,12 +47,16 @@ def _canonical(graph: nir.NIRGraph) -> nir.NIRGraph:
     return nir.NIRGraph(nodes=nodes, edges=edges, metadata=metadata, type_check=False)
 
 
+@named_arguments
 def save(graph: nir.NIRGraph, path: str | os.PathLike[str]) -> Path:
     """Write a verified graph to ``path`` through a temporary file; returns the path.
 
     The hashes are computed anew, from what is written. Items that an edited graph needs but does not list are added to
     ``requires``, since readers of the file rely on it. ``graph`` itself stays as it is. Raises :class:`GraphError` when
     the graph breaks the profile or the file cannot be written.
+
+    >>> tc.save(graph, folder / "net.nir").name
+    'net.nir'
     """
     needs = requirements(decode(graph))
     target = Path(path)
@@ -82,17 +88,21 @@ def write_nir(graph: nir.NIRGraph, path: str | os.PathLike[str]) -> Path:
     return target
 
 
+@named_arguments
 def load(path: str | os.PathLike[str]) -> nir.NIRGraph:
     """Read and verify a deployment file.
 
     Raises :class:`GraphError`, in one sentence, for a missing, truncated, foreign or edited file.
+
+    >>> tc.load(tc.save(graph, folder / "net.nir"))
+    <NIRGraph: ... 2 layers, 56 neurons, 435 weights, T 4, pipelined>
     """
     graph = read_nir(path)
     try:
         check_deployment(graph)
     except GraphError as error:
         raise GraphError(f"{Path(path)}: {error}") from error
-    return graph
+    return NIRGraph.of(graph)
 
 
 def _typed(graph: IntegerGraph, requires: list[str]) -> None:

@@ -38,16 +38,22 @@ def text(
         if layer not in integer.nodes:
             raise GraphError(f"there is no node {layer!r}; nodes: {', '.join(integer.nodes)}")
         return _detail(integer, integer.nodes[layer])
-    rows: list[tuple[str, ...]] = [("node", "kind", "shape", "from", "numbers")]
-    rows += [(n.name, _kind(n), _shape(n.output_shape), " + ".join(n.sources), _numbers(n)) for n in integer]
+    lines = rows(integer)
     if worst is not None:
         shown = {name: f"[{low}, {high}]" for name, (low, high) in worst.items()}
         extra = ["worst case", *(shown.get(node.name, "") for node in integer)]
-        rows = [(*row, cell) for row, cell in zip(rows, extra, strict=True)]
-    return "\n".join([*_header(integer), "", *_table(rows), "", *_totals(integer)]) + "\n"
+        lines = [(*row, cell) for row, cell in zip(lines, extra, strict=True)]
+    return "\n".join([*header(integer), "", *_table(lines), "", *totals(integer)]) + "\n"
 
 
-def _header(graph: IntegerGraph) -> list[str]:
+def rows(graph: IntegerGraph) -> list[tuple[str, ...]]:
+    """The head of the table, and a line for each node."""
+    found = [(n.name, _kind(n), _shape(n.output_shape), " + ".join(n.sources), _numbers(n)) for n in graph]
+    return [("node", "kind", "shape", "from", "numbers"), *found]
+
+
+def header(graph: IntegerGraph) -> list[str]:
+    """A line each: the profile; T and schedule; what goes in and comes out; how it was made."""
     drain = f", drain {graph.drain}" if graph.drain else ""
     lines = [
         "spikec.nir/1",
@@ -92,7 +98,8 @@ def _input(graph: IntegerGraph) -> str:
     return f"{graph.input.encoding}{limit}"
 
 
-def _totals(graph: IntegerGraph) -> list[str]:
+def totals(graph: IntegerGraph) -> list[str]:
+    """Numbers of layers, neurons and weights, and the memory they take."""
     neurons = sum(int(np.prod(p.shape)) for p in graph.populations)
     weights = sum(int(s.weight.size) for s in graph.synapses)
     biases = sum(int(s.bias.size) for s in graph.synapses)

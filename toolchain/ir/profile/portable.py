@@ -17,6 +17,7 @@ import nir
 import numpy as np
 import numpy.typing as npt
 
+from spikec.calls import named_arguments
 from spikec.errors import GraphError
 from spikec.implementations import Implementations
 from spikec.ir.graph import IntegerGraph
@@ -26,6 +27,7 @@ from spikec.ir.metadata import INPUT, KEY, TYPE_CHECK_OFF
 from spikec.ir.operations import MaxPool, Unflatten
 from spikec.ir.profile.build import build, requirements
 from spikec.ir.profile.decode import as_integer
+from spikec.ir.profile.nir_graph import NIRGraph
 from spikec.ir.types import Shape
 from spikec.words import average_pools
 
@@ -34,6 +36,7 @@ NOTE = "spikec_portable"
 _HALVES = 2**23  # float32 holds every half below
 
 
+@named_arguments
 def portable(graph: nir.NIRGraph | IntegerGraph) -> nir.NIRGraph:
     """Plain NIR with the spikes of ``graph``, for readers that start at zero and subtract the threshold.
 
@@ -41,6 +44,9 @@ def portable(graph: nir.NIRGraph | IntegerGraph) -> nir.NIRGraph:
     sum of the outputs of these steps. (NIR has an integrator, but few readers know it.) The clock is exact for T steps,
     not beyond. Raises :class:`GraphError` for a graph that needs more than ``if`` neurons in the pipelined schedule:
     plain NIR cannot express it.
+
+    >>> type(tc.portable(graph).nodes["output"]).__name__
+    'Output'
     """
     integer = as_integer(graph)
     _check(integer)
@@ -63,7 +69,7 @@ def portable(graph: nir.NIRGraph | IntegerGraph) -> nir.NIRGraph:
     }
     edges = [(str(a), str(b)) for a, b in built.edges] + clock.edges
     typed = TYPE_CHECK_OFF not in requirements(integer)
-    return nir.NIRGraph(nodes=clock.nodes, edges=edges, metadata={NOTE: note}, type_check=typed)
+    return NIRGraph(nodes=clock.nodes, edges=edges, metadata={NOTE: note}, type_check=typed)
 
 
 def passing(shape: Shape) -> nir.NIRNode:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import nir
 
+from spikec.calls import named_arguments
 from spikec.errors import GraphError
 from spikec.ir.profile import rules_graph, rules_keys, rules_leaky, rules_nodes
 
@@ -46,10 +47,14 @@ RULES: tuple[Rule, ...] = (
 )
 
 
+@named_arguments
 def verify(graph: nir.NIRGraph) -> list[Problem]:
     """All violations of the profile in a graph, in the order of :data:`RULES`; empty for a sound graph.
 
     Shapes along the edges are checked by :func:`spikec.ir.profile.decode`, which needs a graph that passes here.
+
+    >>> tc.verify(graph)
+    []
     """
     if not isinstance(graph, nir.NIRGraph):
         raise GraphError(f"expected a nir.NIRGraph, got {type(graph).__name__}")

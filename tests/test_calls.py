@@ -1,0 +1,49 @@
+"""Calls with arguments that a function does not have."""
+
+from __future__ import annotations
+
+import inspect
+import pickle
+
+import pytest
+
+import spikec as tc
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: tc.QCFS(T=4), "QCFS has no argument 'T': did you mean 'timesteps'?"),
+        (lambda: tc.SRP(timestep=4), "did you mean 'timesteps'?"),
+        (lambda: tc.ErrorCompensation(4, negativ=0.5), "did you mean 'negative'?"),
+        (lambda: tc.Graded(L=4), "did you mean 'levels'?"),
+        (lambda: tc.QCFS(), "timesteps"),
+        (lambda: tc.Int8(num_bits=4), "did you mean 'bits'?"),
+        (lambda: tc.lower(None, bits=4), "bits belong to the precision, such as tc.Int8(bits=4)"),
+        (lambda: tc.convert(None, T=4), "timesteps belong to the method, such as tc.QCFS(timesteps=4)"),
+        (lambda: tc.simulate(None, None, n=10), "give fewer images, such as images[:10]"),
+        (lambda: tc.check(None, chip="loihi2"), "did you mean 'target'?"),
+        (lambda: tc.ClipFloorShift(level=4), "did you mean 'levels'?"),
+        (lambda: tc.Calibration(zzz=1), "there is none like it; Calibration takes thresholds"),
+    ],
+)
+def test_a_wrong_argument_is_answered_with_the_right_one(call, said):
+    with pytest.raises(tc.ToolchainError) as caught:
+        call()
+    assert said in str(caught.value)
+    assert isinstance(caught.value, TypeError)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_error_inside_the_function_stays_what_it_is():
+    with pytest.raises(tc.ToolchainError) as caught:
+        tc.QCFS(timesteps=0)
+    assert not isinstance(caught.value, TypeError)
+
+
+def test_signatures_and_pickles_are_those_of_the_functions():
+    assert next(iter(inspect.signature(tc.lower).parameters)) == "network"
+    assert next(iter(inspect.signature(tc.QCFS).parameters)) == "timesteps"
+    assert pickle.loads(pickle.dumps(tc.simulate)) is tc.simulate
+    method = tc.QCFS(timesteps=4)
+    assert pickle.loads(pickle.dumps(method)) == method
