@@ -7,6 +7,7 @@ the HDF5 library itself may crash or never end on a damaged file.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -67,9 +68,15 @@ class FileTree:
     safe: bool = True
 
 
-def read_tree(content: bytes, limit: int) -> FileTree:
-    """Read the bytes of a file; ``limit``: bytes of data that are read at most, all datasets together."""
+def as_it_is(array: Any) -> Any:
+    return array
+
+
+def read_tree(content: bytes, limit: int, *, kept: Callable[[Any], Any] = as_it_is) -> FileTree:
+    """Read the bytes of a file; ``limit``: bytes of data that are read at most, all datasets together. ``kept``: what
+    an array of numbers is kept as."""
     reader = _Reader(Allowance(limit, len(content)))
+    reader.kept = kept
     try:
         with h5py.File(h5py.h5f.open_file_image(content)) as file:
             reader.file(file)
@@ -83,6 +90,8 @@ def read_tree(content: bytes, limit: int) -> FileTree:
 
 
 class _Reader:
+    kept: Callable[[Any], Any]
+
     def __init__(self, allowance: Allowance) -> None:
         self.found = FileTree()
         self.opened = False
@@ -198,7 +207,7 @@ class _Reader:
         try:
             size = self._allowance.granted(data, shape, max(kind.itemsize, 16 if text else 1))
             held = values_of(data, shape)
-            value.data = strings_of(held, self._allowance) if text else held
+            value.data = strings_of(held, self._allowance) if text else self.kept(held)
             self._allowance.spend(size)
         except Refused as refused:
             self.report(refused.rule, shown(where), refused.severity, str(refused), refused.hint)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import nir
 import numpy as np
+import numpy.typing as npt
 
 from spikec.errors import MissingImplementation, RangeError
 from spikec.ir.integers import VALUE_MAX, magnitude
@@ -15,12 +16,14 @@ from spikec.ir.metadata import metadata_of, text_of
 from spikec.ir.operations.boxes import Box
 from spikec.ir.operations.exact import exact_floats
 from spikec.ir.operations.fields import span
+from spikec.ir.operations.weights import KeptNarrow, Narrow
 from spikec.ir.types import Int64, Shape
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
-Mask = Int64
+Mask = npt.NDArray[np.bool_]
 _FLOAT32_EXACT = 2.0**24
 _FLOAT64_EXACT = 2.0**53
 
@@ -149,22 +152,24 @@ class Linear(Operation):
         if not centre.any() and not width.any():
             zero = np.zeros(self.output_shape, np.int64)
             return zero, zero, 0
-        if isinstance(self, Synapse) and magnitude(self.weight) > VALUE_MAX:
-            raise RangeError(f"{self.name}: a weight reaches {magnitude(self.weight)}, beyond 62 bits")
-        weight = torch.from_numpy(self.weight) if isinstance(self, Synapse) else None
-        size = None if weight is None else weight.abs()
+        if isinstance(self, Synapse) and magnitude(self.narrow_weight) > VALUE_MAX:
+            raise RangeError(f"{self.name}: a weight reaches {magnitude(self.narrow_weight)}, beyond 62 bits")
 
-        def apply(x: Int64, by: Tensor | None, dtype: torch.dtype) -> Tensor:
+        def apply(x: Int64, dtype: torch.dtype, *, sizes: bool) -> Tensor:
+            """With the weights, or with their magnitudes; they are widened for this one call."""
+            weight = self.widened(dtype) if isinstance(self, Synapse) else None
+            if weight is not None and sizes:
+                weight = weight.abs_()
             with exact_floats():
-                return self.apply(torch.from_numpy(x)[None].to(dtype), None if by is None else by.to(dtype))[0]
+                return self.apply(torch.from_numpy(x)[None].to(dtype), weight)[0]
 
         # Rounding to float32 makes a sum of n terms >= 0 wrong by a part n / 2**24 at most. Where it stays below 2**23
         # all the same, partial sums are below 2**24, and nothing was rounded.
         largest, narrow = np.abs(centre) + width, torch.float32
-        bound = apply(largest, size, narrow)
+        bound = apply(largest, narrow, sizes=True)
         if bound.max() >= _FLOAT32_EXACT / 2 or largest.max() >= _FLOAT32_EXACT or largest.size >= _FLOAT32_EXACT / 4:
             narrow = torch.float64
-            bound = apply(largest, size, narrow)
+            bound = apply(largest, narrow, sizes=True)
         doubled = float(bound.max())
         if doubled >= 2.0 * VALUE_MAX:
             raise RangeError(
@@ -172,20 +177,23 @@ class Linear(Operation):
             )
         dtype = narrow if doubled < _FLOAT64_EXACT else torch.int64
         if not width.any():
-            fixed = (apply(centre, weight, dtype).to(torch.int64) // 2).numpy()
+            fixed = (apply(centre, dtype, sizes=False).to(torch.int64) // 2).numpy()
             return fixed, fixed, int(doubled / 2)
         # From zero on, or up to zero, the centre is the half-width, and what was computed above is twice the spread.
         one_sided = dtype is narrow and not (low.any() and high.any())
-        middle = apply(centre, weight, dtype)
-        spread = bound / 2 if one_sided else apply(width, size, dtype)
+        middle = apply(centre, dtype, sizes=False)
+        spread = bound / 2 if one_sided else apply(width, dtype, sizes=True)
         lowest, highest = ((x.to(torch.int64) // 2).numpy() for x in (middle - spread, middle + spread))
         return lowest, highest, int(doubled / 2)
 
 
 @dataclass(frozen=True)
 class Synapse(Linear):
-    """A linear operation with weights, int64 with the output channel first, already multiplied by ``2**weight_exp``,
-    and one bias per output channel.
+    """A linear operation with weights, with the output channel first, already multiplied by ``2**weight_exp``, and one
+    bias per output channel.
+
+    ``weight`` is a new int64 array at every access; ``narrow_weight`` is what is kept of it
+    (:mod:`spikec.ir.operations.weights`): numbers of 8 bits that wrap in arithmetic of their own type.
 
     ``op``: its name in the metadata of files. ``shares_weights``: one stored weight serves many connections.
     """
@@ -208,13 +216,39 @@ class Synapse(Linear):
         """Groups of output channels that read inputs of their own."""
         raise self._lacks("groups")
 
+    @property
+    def narrow_weight(self) -> Narrow:
+        """The weights as they are kept, in the narrowest integers that hold them. To be converted, not added up."""
+        kept: Narrow = vars(self)["narrow_weight"]
+        return kept
+
+    @property
+    def narrow_mantissas(self) -> Narrow:
+        """The same without their exponent."""
+        mantissas: Narrow = self.narrow_weight >> self.weight_exp
+        return mantissas
+
+    @property
+    def weight_shape(self) -> Shape:
+        return tuple(self.narrow_weight.shape)
+
+    @property
+    def weight_count(self) -> int:
+        return int(self.narrow_weight.size)
+
+    def widened(self, dtype: torch.dtype) -> Tensor:
+        """A new tensor of the weights in ``dtype``, without a wider one in between."""
+        import torch
+
+        return torch.from_numpy(self.narrow_weight).to(dtype, copy=True)
+
     def structure(self) -> Mask:
-        """1 where a synapse is stored, 0 where a weight is zero by construction; shape of ``weight``."""
+        """True where a synapse is stored, False where a weight is zero by construction; shape of ``weight``."""
         raise self._lacks("structure")
 
     def nonzero(self) -> Mask:
-        """1 where the quantised weight is not zero."""
-        mask: Mask = (self.weight != 0) * self.structure()
+        """True where the quantised weight is not zero."""
+        mask: Mask = (self.narrow_weight != 0) & self.structure()
         return mask
 
     def fan_out(self, mask: Mask) -> Int64:
@@ -258,7 +292,7 @@ class Synapse(Linear):
         column = self.bias.reshape(-1, *[1] * (len(self.output_shape) - 1))
         return np.broadcast_to(column, self.output_shape).astype(np.int64)
 
-    def nir_metadata(self, weight: Int64) -> dict[str, Any]:
+    def nir_metadata(self, weight: Narrow) -> dict[str, Any]:
         """The integers of the profile for a node that holds ``weight``."""
         return {
             "op": self.op,
@@ -270,8 +304,11 @@ class Synapse(Linear):
     @property
     def _weights_shown(self) -> str:
         exponent = f" * 2^{self.weight_exp}" if self.weight_exp else ""
-        return f"w {span(self.mantissas)}{exponent}, bias {span(self.bias)}"
+        return f"w {span(self.narrow_mantissas)}{exponent}, bias {span(self.bias)}"
 
+
+# Behind the class, whose field has no default.
+Synapse.weight = KeptNarrow()  # type: ignore[assignment]
 
 #: Operations by the NIR node that holds them and their variant, filled by :func:`register`.
 OPERATIONS: dict[tuple[type, str], type[Operation]] = {}
