@@ -117,6 +117,7 @@ def lower(
             stacklevel=2,
         )
     built = build(graph)
+    del graph  # it is decoded again to be checked
     decode(built)
     return built
 
