@@ -58,9 +58,10 @@ def test_copies_hold_the_same_weights():
 
 
 def test_writing_into_what_was_read_changes_nothing_kept():
-    node = _affine([1] * 6)
-    node.weight[0] = 5
-    assert (node.weight == 1).all()
+    for value in (1, 2**40):
+        node = _affine([value] * 6)
+        node.weight[0] = 5
+        assert (node.weight == value).all()
 
 
 @settings(max_examples=60, deadline=None)

@@ -31,7 +31,7 @@ class KeptNarrow:
         if node is None:
             raise AttributeError("weight")  # the field has no default
         kept = vars(node)[_KEPT]
-        return kept.astype(np.int64, copy=False) if isinstance(kept, np.ndarray) and kept.dtype.kind == "i" else kept
+        return kept.astype(np.int64) if isinstance(kept, np.ndarray) and kept.dtype.kind == "i" else kept
 
     def __set__(self, node: Any, value: Any) -> None:
         vars(node)[_KEPT] = narrow(value) if isinstance(value, np.ndarray) and value.dtype.kind in "biu" else value
