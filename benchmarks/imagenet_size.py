@@ -206,8 +206,9 @@ def main() -> None:
                     words = ("--networks", name, "--methods", method, "--steps", step, "--images", args.images)
                     command = [sys.executable, "-m", __spec__.name, "--worker", *words, "--folder", folder]
                     done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, check=True)
-                    rows |= json.loads(done.stdout.splitlines()[-1])
-                    print(f"{name} {method} {step}", file=sys.stderr, flush=True)
+                    found = json.loads(done.stdout.splitlines()[-1])
+                    rows |= found
+                    print(name, method, json.dumps(found), file=sys.stderr, flush=True)
                 print(f"\n{table(name, method, rows)}\n", flush=True)
 
 
