@@ -41,8 +41,8 @@ def check_ranges(graph: ig.IntegerGraph, *, image_is_sent: bool) -> None:
         low, high = _sum([sent[s] for s in node.sources], node)
         if not isinstance(node, ig.InputNode):
             _check(node, low, high, _INT32, "the input of this node")
-        if isinstance(node, ig.Synapse) and magnitude(node.weight) > _INT32:
-            raise RangeError(f"{node.name}: a weight of {magnitude(node.weight)}, Lava's hold {_INT32}; {_SAID}")
+        if isinstance(node, ig.Synapse) and magnitude(node.narrow_weight) > _INT32:
+            raise RangeError(f"{node.name}: a weight of {magnitude(node.narrow_weight)}, Lava's hold {_INT32}; {_SAID}")
         match node:
             case ig.InputNode():
                 bounds = (min(node.low, 0), node.high) if image_is_sent else (0, 0)
@@ -64,7 +64,7 @@ def check_ranges(graph: ig.IntegerGraph, *, image_is_sent: bool) -> None:
 
 @LAVA_LIMITS.register(ig.Convolution)
 def _convolution(node: ig.Convolution, low: Array, high: Array) -> Interval:
-    out, channels = node.weight.shape[:2]
+    out, channels = node.weight_shape[:2]
     signs = (np.maximum(node.weight, 0), np.minimum(node.weight, 0))
     positive, negative = (sign.sum(axis=(2, 3)).reshape(node.groups, out // node.groups, channels) for sign in signs)
     low, high = low.reshape(node.groups, channels, 1), high.reshape(node.groups, channels, 1)

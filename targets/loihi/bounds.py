@@ -43,7 +43,7 @@ def _cores(needed: int, limit: int) -> int:
 
 def _stored(demand: Demand, node: Synapse) -> int:
     if demand.shared or not node.shares_weights:
-        return demand.bits[node.name] * node.weight.shape[0]
+        return demand.bits[node.name] * node.weight_shape[0]
     return node.connections(whole(node.output_shape)) * demand.widths[node.name]
 
 
@@ -72,7 +72,7 @@ def cores_reached(
             if not isinstance(node, Synapse) or not (into is None or node.name in into):
                 continue
             if _alone(demand.net, node) and (demand.shared or not node.shares_weights):
-                bits = demand.bits[node.name] * node.weight.shape[0] // node.groups
+                bits = demand.bits[node.name] * node.weight_shape[0] // node.groups
                 entered += node.entered().reshape(layer.shape) * bits
     reached: Int64 = np.maximum(-(-entered // capacity(demand.limits)[SYNAPSES]), least)
     return reached

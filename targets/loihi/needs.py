@@ -211,7 +211,7 @@ def _together(entries: list[tuple[int, Box]]) -> int:
 
 def width(node: Synapse, limits: Limits, most_bits: int | None = None) -> int:
     """Bits of one stored weight: the smallest width of the chip that holds the node's mantissas, or ``most_bits``."""
-    low, high = (int(end(initial=0)) >> node.weight_exp for end in (node.weight.min, node.weight.max))
+    low, high = (int(end(initial=0)) >> node.weight_exp for end in (node.narrow_weight.min, node.narrow_weight.max))
     needed = signed_bits(low, high)
     found = next((bits for bits in limits.weight_widths if bits >= needed), needed)
     return found if most_bits is None else min(found, most_bits)

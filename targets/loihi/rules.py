@@ -117,7 +117,7 @@ def weights(facts: Facts) -> Iterator[Violation]:
     form = facts.limits.form
     narrower = either("lower with tc.Int8", f"export with --bits {form.weight_bits}")
     for node in facts.net.synapses:
-        bits = signed_bits(int(node.mantissas.min(initial=0)), int(node.mantissas.max(initial=0)))
+        bits = signed_bits(int(node.narrow_mantissas.min(initial=0)), int(node.narrow_mantissas.max(initial=0)))
         if bits > form.weight_bits:
             yield Violation("weight bits", node.name, bits, form.weight_bits, "error", narrower)
         if node.weight_exp > form.weight_exponent_max:

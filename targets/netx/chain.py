@@ -192,7 +192,7 @@ def _kernel_enlarged(node: ig.Convolution, pool: ig.SumPool) -> ig.Convolution |
 
 
 def _affine_limits(node: ig.Affine) -> list[str]:
-    lowest, highest = int(node.weight.min()), int(node.weight.max())
+    lowest, highest = int(node.narrow_weight.min()), int(node.narrow_weight.max())
     reasons = _wide_weights(node, lowest, highest)
     if lowest == highest == 0:
         reasons.append(f"{node.name} has only zero weights, on which netx raises OverflowError")
@@ -205,9 +205,9 @@ def _affine_limits(node: ig.Affine) -> list[str]:
 
 
 def _convolution_limits(node: ig.Convolution) -> list[str]:
-    reasons = _wide_weights(node, int(node.weight.min()), int(node.weight.max()))
+    reasons = _wide_weights(node, int(node.narrow_weight.min()), int(node.narrow_weight.max()))
     for what, values in (
-        ("kernel size", node.weight.shape[2:]),
+        ("kernel size", node.weight_shape[2:]),
         ("stride", node.stride),
         ("padding", node.padding),
         ("dilation", node.dilation),

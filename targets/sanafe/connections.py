@@ -45,7 +45,7 @@ CELLS.refuse(lambda name: DoesNotFit(f"{name} keeps sums of what arrived; SANA-F
 
 @PAIRS.register(Affine)
 def _every_pair(node: Affine) -> Int64:
-    outputs, inputs = node.weight.shape
+    outputs, inputs = node.weight_shape
     pairs: Int64 = np.indices((inputs, outputs)).reshape(2, -1).T
     return pairs[node.structure().T.reshape(-1) == 1] if node.sparse else pairs
 
@@ -56,9 +56,9 @@ def _taps(node: Convolution) -> Int64:
     _, height, width = node.input_shape
     o, y, x = np.indices(node.output_shape)
     outputs = np.arange(o.size).reshape(node.output_shape)
-    per_in, per_out = node.weight.shape[1], node.output_shape[0] // node.groups
+    per_in, per_out = node.weight_shape[1], node.output_shape[0] // node.groups
     stored, pairs = node.structure(), []
-    for i, u, v in product(range(per_in), range(node.weight.shape[2]), range(node.weight.shape[3])):
+    for i, u, v in product(range(per_in), range(node.weight_shape[2]), range(node.weight_shape[3])):
         row = y * node.stride[0] - node.padding[0] + u * node.dilation[0]
         column = x * node.stride[1] - node.padding[1] + v * node.dilation[1]
         exists = (row >= 0) & (row < height) & (column >= 0) & (column < width) & (stored[o, i, u, v] == 1)

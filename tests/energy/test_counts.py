@@ -137,14 +137,14 @@ def test_any_convolution_equals_its_list_of_synapses(make, geometry):
         reach = geometry["dilation"][i] * (geometry["kernel"][i] - 1)
         assume(shape[i + 1] + 2 * geometry["padding"][i] - reach >= 1)
     weight = rng.integers(-1, 2, (geometry["outputs"], shape[0] // groups, *geometry["kernel"]))
+    top, bottom, left, right = geometry["margin"]
+    for side in (np.s_[:, :, :top], np.s_[:, :, weight.shape[2] - bottom :],
+                 np.s_[..., :left], np.s_[..., weight.shape[3] - right :]):  # fmt: skip
+        weight[side] = 0
     node = make.convolution(
         "conv", ["if"], shape, weight, stride=geometry["stride"], padding=geometry["padding"],
         dilation=geometry["dilation"], groups=groups, margin=geometry["margin"],
     )  # fmt: skip
-    top, bottom, left, right = geometry["margin"]
-    for side in (np.s_[:, :, :top], np.s_[:, :, weight.shape[2] - bottom :],
-                 np.s_[..., :left], np.s_[..., weight.shape[3] - right :]):  # fmt: skip
-        node.weight[side] = 0
     existing = connections(node)
     for mask, kept in ((node.structure(), existing), (node.nonzero(), [c for c in existing if c[2]])):
         expected = np.zeros(shape, dtype=np.int64)

@@ -39,7 +39,7 @@ def test_the_process_opens_and_starts_nothing(net, tmp_path, reader_code, attemp
         pytest.skip("the number of processes is not limited for root")
     reader_code(
         f"import os, socket, numpy as np\nplace = {str(tmp_path / 'made')!r}\n"
-        f"def tree_of(content, *_):\n"
+        f"def tree_of(content, *_, **__):\n"
         f"    try: {attempt}\n"
         f"    except (OSError, MemoryError) as error: return child.FileTree(extra=[type(error).__name__])\n"
         f"    return child.FileTree(extra=['done'])\n"

@@ -132,6 +132,6 @@ class Bench:
 
 def _bytes(made: Deployment) -> int:
     """Weights as floats of the network, of NIR and as int64, and the neurons' arrays twice."""
-    weights = sum(synapse.weight.size for synapse in made.graph.synapses)
+    weights = sum(synapse.weight_count for synapse in made.graph.synapses)
     neurons = sum(population.theta.size for population in made.graph.populations)
     return 16 * weights + 48 * neurons

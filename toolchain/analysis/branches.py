@@ -37,7 +37,10 @@ def merged_branches(graph: IntegerGraph, node: Node) -> Iterator[tuple[list[str]
 
 
 def _added(members: list[Convolution | Affine]) -> Convolution | Affine | None:
-    if sum(magnitude(m.weight) for m in members) >= ADDABLE or sum(magnitude(m.bias) for m in members) >= ADDABLE:
+    if (
+        sum(magnitude(m.narrow_weight) for m in members) >= ADDABLE
+        or sum(magnitude(m.bias) for m in members) >= ADDABLE
+    ):
         return None  # int64 might not hold their sum
     bias = sum((member.bias for member in members), np.zeros_like(members[0].bias))
     first = members[0]
@@ -62,7 +65,7 @@ def _added(members: list[Convolution | Affine]) -> Convolution | Affine | None:
 
 def _extent(node: Convolution, pads: tuple[int, int]) -> tuple[int, int]:
     """Rows and columns of a kernel with its dilation written out, at its place in one that is padded by ``pads``."""
-    sizes = zip(pads, node.padding, node.weight.shape[2:], node.dilation, strict=True)
+    sizes = zip(pads, node.padding, node.weight_shape[2:], node.dilation, strict=True)
     rows, columns = (pad - own + (taps - 1) * dilation + 1 for pad, own, taps, dilation in sizes)
     return rows, columns
 

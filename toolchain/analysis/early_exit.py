@@ -76,7 +76,7 @@ def _gain(graph: IntegerGraph, ranges: Ranges, *, on: bool) -> Int64:
         if isinstance(node, Affine):
             sources = [_sent(graph, ranges, source, on=on) for source in node.sources]
             most = sum(max(map(magnitude, ends)) for ends in sources)
-            reach += 2 * (magnitude(node.weight) * most * node.weight.shape[1] + magnitude(node.bias))
+            reach += 2 * (magnitude(node.narrow_weight) * most * node.weight_shape[1] + magnitude(node.bias))
             _countable(graph, reach)
             low, high = (np.sum(ends, axis=0).reshape(-1) for ends in zip(*sources, strict=True))
             bias = node.bias if on else np.zeros_like(node.bias)

@@ -136,7 +136,7 @@ def _over(what: str, value: int, limit: int) -> list[str]:
 
 
 def _synapse_misfits(node: Synapse, form: NumberFormat) -> list[str]:
-    mantissa = magnitude(node.mantissas)
+    mantissa = magnitude(node.narrow_mantissas)
     found = _over(f"{node.name}: weight mantissa", mantissa, 2 ** (form.weight_bits - 1) - 1)
     found += _over(f"{node.name}: weight exponent", node.weight_exp, form.weight_exponent_max)
     largest = magnitude(node.bias)

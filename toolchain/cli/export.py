@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
         "schedule": graph.schedule,
         "layers": layers,
         "neurons": neurons,
-        "weights": sum(synapse.weight.size for synapse in graph.synapses),
+        "weights": sum(synapse.weight_count for synapse in graph.synapses),
     }
     text = (
         f"{args.out}: {layers} layers, {neurons} neurons, {document['weights']} weights, "

@@ -19,7 +19,9 @@ from spikec.ir.types import Int64
 Emitted = Mapping[str, npt.NDArray[Any]]
 
 
-def arriving(net: IntegerGraph, emitted: Emitted, name: str, weights: Mapping[str, Int64] | None = None) -> Int64:
+def arriving(
+    net: IntegerGraph, emitted: Emitted, name: str, weights: Mapping[str, npt.NDArray[Any]] | None = None
+) -> Int64:
     """int64 [N, *input shape] that enter node ``name``, given what neurons emit, biases left out. Delayed counts as
     what it repeats.
 
@@ -36,7 +38,7 @@ def passed(node: Operation, entering: npt.NDArray[np.float64]) -> npt.NDArray[np
 
 
 def _through(
-    form: Callable[[Tensor, Tensor | None], Tensor], entering: npt.NDArray[np.float64], weight: Int64 | None
+    form: Callable[[Tensor, Tensor | None], Tensor], entering: npt.NDArray[np.float64], weight: npt.NDArray[Any] | None
 ) -> npt.NDArray[np.float64]:
     x = torch.from_numpy(np.ascontiguousarray(entering))
     mask = None if weight is None else torch.from_numpy(weight.astype(np.float64))
@@ -44,7 +46,9 @@ def _through(
     return output
 
 
-def _output(net: IntegerGraph, emitted: Emitted, name: str, weights: Mapping[str, Int64]) -> npt.NDArray[np.float64]:
+def _output(
+    net: IntegerGraph, emitted: Emitted, name: str, weights: Mapping[str, npt.NDArray[Any]]
+) -> npt.NDArray[np.float64]:
     node = net.nodes[name]
     if isinstance(node, Delayed):
         return _output(net, emitted, node.of, weights)

@@ -44,7 +44,7 @@ Progress = Callable[[str, int, int], None]
 def image_count(graph: IntegerGraph, most: int) -> int:
     """How many images to measure on: ``most``, or as many as a minute or so allows, at least 100."""
     places = {s.name: math.prod(s.output_shape[1:]) for s in graph.synapses}
-    products = sum(int(s.weight.size) * places[s.name] for s in graph.synapses)
+    products = sum(s.weight_count * places[s.name] for s in graph.synapses)
     work = products * (_PASSES + graph.timing.emission_steps)
     return min(most, max(_FEWEST, _WORK // max(work, 1)))
 

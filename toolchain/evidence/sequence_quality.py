@@ -32,7 +32,7 @@ _WORK, _FEWEST = 2 * 10**10, 20
 def sequence_count(graph: IntegerGraph, most: int) -> int:
     """How many sequences to measure on: ``most``, or as many as some seconds allow, at least 20."""
     places = {s.name: math.prod(s.output_shape[1:]) for s in graph.synapses}
-    products = graph.timesteps * sum(int(s.weight.size) * places[s.name] for s in graph.synapses)
+    products = graph.timesteps * sum(s.weight_count * places[s.name] for s in graph.synapses)
     return min(most, max(_FEWEST, _WORK // max(products, 1)))
 
 

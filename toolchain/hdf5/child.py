@@ -18,15 +18,15 @@ import signal
 import socket
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import cache
 from typing import Any, BinaryIO
 
 from spikec.hdf5.question import NIR, Question, Verdict
 from spikec.hdf5.seal import is_whole
-from spikec.hdf5.tree import FileTree, Problem, read_tree
-from spikec.hdf5.wire import send, send_tree
+from spikec.hdf5.tree import FileTree, Problem, as_it_is, read_tree
+from spikec.hdf5.wire import narrowed, send, send_tree
 from spikec.processes import limit, signal_at_end_of
 
 _BASE_MEMORY = 2**30
@@ -106,7 +106,7 @@ def _warm_up() -> None:
         inner["link"] = h5py.SoftLink("/node")
         inner["nowhere"] = h5py.ExternalLink("absent", "/")
     for content in (made.getvalue(), made.getvalue()[:-1], b""):
-        send_tree(io.BytesIO(), tree_of(content, 2**20))
+        send_tree(io.BytesIO(), tree_of(content, 2**20, kept=narrowed))
 
 
 @cache
@@ -123,18 +123,21 @@ def answer(file: int, out: int, question: Question) -> None:
         limit(question.seconds, _BASE_MEMORY + _COPIES * (size + question.limit), fsize=0, nproc=0, nofile=0)
         content = source.read()
         stream: BinaryIO = io.BufferedWriter(pipe, 2**20)
-        tree = tree_of(content, question.limit, question.names)
+        # Narrowed before the next is read: they may not fit as they are.
+        tree = tree_of(content, question.limit, question.names, kept=narrowed)
         send_tree(stream, tree)
         if question.ask_nir:
             send(stream, asdict(verdict(content) if tree.safe else Verdict()))
 
 
-def tree_of(content: bytes, limit: int, names: Sequence[str] = NIR) -> FileTree:
-    """The tree of a file's bytes; the seal is looked at before HDF5 sees them."""
+def tree_of(
+    content: bytes, limit: int, names: Sequence[str] = NIR, *, kept: Callable[[Any], Any] = as_it_is
+) -> FileTree:
+    """The tree of a file's bytes; the seal is looked at before HDF5 sees them. ``kept``: as in :func:`read_tree`."""
     if is_whole(content) is False:
         message = "the file was damaged after it was written: its bytes do not match the SHA-256 at its end"
         return FileTree(problems=[Problem("damaged", "", "error", message, "get it again")], safe=False)
-    return read_tree(content, limit, names)
+    return read_tree(content, limit, names, kept=kept)
 
 
 def verdict(content: bytes) -> Verdict:

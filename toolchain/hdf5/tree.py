@@ -7,7 +7,7 @@ the HDF5 library itself may crash or never end on a damaged file.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -71,10 +71,17 @@ class FileTree:
     asked: Tree = field(default_factory=dict)
 
 
-def read_tree(content: bytes, limit: int, names: Sequence[str] = NIR) -> FileTree:
+def as_it_is(array: Any) -> Any:
+    return array
+
+
+def read_tree(
+    content: bytes, limit: int, names: Sequence[str] = NIR, *, kept: Callable[[Any], Any] = as_it_is
+) -> FileTree:
     """Read the bytes of a file; ``limit``: bytes of data that are read at most, all datasets together. ``names``: what
-    is read at the root; anything else there is only listed."""
+    is read at the root; anything else there is only listed. ``kept``: what an array of numbers is kept as."""
     reader = _Reader(Allowance(limit, len(content)), names)
+    reader.kept = kept
     try:
         with h5py.File(h5py.h5f.open_file_image(content)) as file:
             reader.file(file)
@@ -88,6 +95,8 @@ def read_tree(content: bytes, limit: int, names: Sequence[str] = NIR) -> FileTre
 
 
 class _Reader:
+    kept: Callable[[Any], Any]
+
     def __init__(self, allowance: Allowance, wanted: Sequence[str]) -> None:
         self.found = FileTree()
         self.opened = False
@@ -207,7 +216,7 @@ class _Reader:
         try:
             size = self._allowance.granted(data, shape, max(kind.itemsize, 16 if text else 1))
             held = values_of(data, shape)
-            value.data = strings_of(held, self._allowance) if text else held
+            value.data = strings_of(held, self._allowance) if text else self.kept(held)
             self._allowance.spend(size)
         except Refused as refused:
             self.report(refused.rule, shown(where), refused.severity, str(refused), refused.hint)

@@ -10,16 +10,55 @@ import json
 import math
 import struct
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any, BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 
 from spikec.hdf5.tree import DEPTH_MAX, FileTree, Problem, Tree, Value
 
 _LENGTH = struct.Struct("<Q")
 #: Bytes of the description: names, texts and problems.
 _TEXT_MAX = 2**29
+
+
+#: Numbers of an array from which on it is worth looking at, and how many are looked at together.
+_LARGE, _PIECE = 2**14, 2**16
+
+
+@dataclass(frozen=True)
+class Narrowed:
+    """An array of ``kind`` as ``values``, which may be narrower integers: each is exactly what it was."""
+
+    values: npt.NDArray[Any]
+    kind: np.dtype[Any]
+
+
+def narrowed(array: npt.NDArray[Any]) -> npt.NDArray[Any] | Narrowed:
+    """A large array of whole numbers in 8 or 16 bits, where it comes back the same in every bit; any other one as it
+    is. Weights of a deployment are such numbers, written in 32 bits."""
+    if array.size < _LARGE or array.dtype.kind not in "iuf" or array.dtype.itemsize not in (2, 4, 8):
+        return array
+    flat = array.reshape(-1)
+    for kind in (np.int8, np.int16):
+        if np.dtype(kind).itemsize < array.dtype.itemsize and _survives(flat[:_PIECE], kind):
+            values = np.empty(array.shape, kind)
+            held = values.reshape(-1)
+            for first in range(0, len(flat), _PIECE):
+                piece = flat[first : first + _PIECE]
+                if not _survives(piece, kind):
+                    break
+                held[first : first + _PIECE] = piece
+            else:
+                return Narrowed(values, array.dtype)
+    return array
+
+
+def _survives(piece: npt.NDArray[Any], kind: type[np.integer[Any]]) -> bool:
+    with np.errstate(invalid="ignore"):
+        back = piece.astype(kind).astype(piece.dtype)
+    return bool((back.view(f"u{piece.dtype.itemsize}") == piece.view(f"u{piece.dtype.itemsize}")).all())
 
 
 class Broken(Exception):
@@ -60,9 +99,10 @@ def _described(held: Tree | Value | None, arrays: list[Any]) -> Any:
     elif held.text:
         described["text"] = held.data if isinstance(held.data, str) else held.data.reshape(-1).tolist()
     else:
-        described["as"] = held.data.dtype.str
-        if held.data.size:
-            arrays.append(np.ascontiguousarray(held.data))
+        array = held.data if isinstance(held.data, Narrowed) else Narrowed(held.data, held.data.dtype)
+        described["as"], described["sent"] = array.kind.str, array.values.dtype.str
+        if array.values.size:
+            arrays.append(np.ascontiguousarray(array.values))
     return described
 
 
@@ -85,8 +125,9 @@ def receive_tree(fill: Callable[[memoryview], None], limit: int) -> FileTree:
             raise ValueError("no tree")
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise Broken(str(error)) from error
-    for array in arrays:
+    for value, array in arrays:
         fill(memoryview(array.reshape(-1)).cast("B"))
+        value.data = array.astype(value.data.dtype, copy=False)  # widened one by one
     return tree
 
 
@@ -119,13 +160,16 @@ def _taken(content: Any, arrays: list[Any], left: list[int], depth: int) -> Any:
         value.data = content["text"] if isinstance(content["text"], str) else _texts(content["text"], shape)
     elif "as" in content:
         kind = np.dtype(content["as"])
-        size = math.prod(shape) * kind.itemsize
-        left[0] -= size
-        if kind.kind not in "biufc" or min(shape, default=0) < 0 or left[0] < 0:
+        sent = np.dtype(content["sent"])
+        left[0] -= math.prod(shape) * kind.itemsize
+        same = sent == kind or (sent.kind == "i" and kind.kind in "iuf" and sent.itemsize < kind.itemsize)
+        if kind.kind not in "biufc" or not same or min(shape, default=0) < 0 or left[0] < 0:
             raise ValueError("an array that nobody asked for")
-        value.data = np.empty(shape, kind)
+        value.data = np.broadcast_to(np.zeros((), kind), shape)  # takes no memory until the numbers are here
         if value.data.size:
-            arrays.append(value.data)
+            arrays.append((value, np.empty(shape, sent)))
+        else:
+            value.data = np.empty(shape, kind)
     return value
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from spikec.advising.advice import Advice
-from spikec.advising.pareto import front
 from spikec.calls import named_arguments
 from spikec.errors import DataError
 from spikec.plotting.style import Axes, colour, drawing, level
+from spikec.reporting.front import front
 from spikec.reporting.numbers import prefixed
 from spikec.sweeping.run import Sweep
 from spikec.sweeping.shape import DONE

@@ -42,12 +42,20 @@ def float64(tensor: Tensor) -> Float64:
     return values
 
 
+def _weight(tensor: Tensor, single: bool) -> Float64:
+    """Weights as float64; where nothing else is composed with them (``single``), those of the layer itself, which takes
+    no memory, until they are multiplied by the gain of their source, in float64."""
+    shared = single and tensor.dtype in (torch.float32, torch.float64)
+    return tensor.detach().cpu().numpy() if shared else float64(tensor)
+
+
 def wiring(network: SpikingNetwork) -> Wiring:
     """Compose the linear operations between populations.
 
     Raises ``ConversionError``, naming the user's line, where two operations cannot become one synapse.
     """
     values: dict[fx.Node, Current] = {}
+    readers = {node: len(node.users) for node in network.graph.graph.nodes}
     currents: dict[str, Current] = {}
     pools: dict[str, tuple[str, ig.MaxPool]] = {}
     readouts = readout_names(list(network.outputs), {str(node.target) for node in network.graph.graph.nodes})
@@ -64,6 +72,10 @@ def wiring(network: SpikingNetwork) -> Wiring:
                 values[node] = _apply(network, node, values, currents, pools)
             except NotComposableError as error:
                 raise ConversionError(f"{node.meta['where']}: {error}") from error
+            for source in node.all_input_nodes:
+                readers[source] -= 1
+                if not readers[source]:  # its weights are those of another node now
+                    del values[source]
     return Wiring(currents, shape, pools, readouts)
 
 
@@ -83,6 +95,12 @@ def _apply(
     currents: dict[str, Current],
     pools: dict[str, tuple[str, ig.MaxPool]],
 ) -> Current:
+    name, module = str(node.target), None
+    if node.op != "call_function":
+        module = network.graph.get_submodule(name)
+    if not isinstance(module, Neuron | Lift | Lower):  # weights are composed in float64 alone
+        for source in node.all_input_nodes:
+            values[source] = maps.widened(values[source])
     sources = [values[source] for source in node.all_input_nodes]
     if node.op == "call_function":
         if node.target is operator.add:
@@ -91,8 +109,8 @@ def _apply(
         if node.target is torch.cat:
             return maps.concatenate([values[part] for part in cast(list[fx.Node], node.args[0])])
         raise ConversionError(f"{node.meta['where']}: {node.target} cannot be lowered")
-    name, module = str(node.target), network.graph.get_submodule(str(node.target))
     (current,) = sources
+    single = maps.plain(current)
     match module:
         case Neuron():
             currents[name] = maps.settled(current)
@@ -102,10 +120,10 @@ def _apply(
             pools[name] = term.source, module.window
             return maps.from_source(name, module.window.output_shape)
         case Convolution():
-            kernel = Kernel(float64(module.weight), module.stride, module.pads, module.dilation, module.groups)
+            kernel = Kernel(_weight(module.weight, single), module.stride, module.pads, module.dilation, module.groups)
             return maps.convolve(current, kernel, float64(module.bias), name)
         case Dense():
-            return maps.dense(current, float64(module.weight), float64(module.bias), name)
+            return maps.dense(current, _weight(module.weight, single), float64(module.bias), name)
         case AveragePool():
             return maps.average(current, module.kernel)
         case ChannelAffine():

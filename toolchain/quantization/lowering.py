@@ -123,6 +123,7 @@ def lower(
             stacklevel=3,
         )
     built = build(graph)
+    del graph  # it is decoded again to be checked
     decode(built)
     return built
 
@@ -139,7 +140,7 @@ def _misfits(made: _Ranged, form: NumberFormat, trained: bool) -> Iterator[DoesN
 def _large_matrices(graph: ig.IntegerGraph) -> list[tuple[str, int, int]]:
     """Large matrices that are mostly zero: name, entries, and entries that are not zero."""
     sparse = [node for node in graph.synapses if isinstance(node, ig.Affine) and node.sparse]
-    return [(n.name, n.weight.size, n.padded_macs) for n in sparse if n.weight.size >= _LARGE_MATRIX]
+    return [(n.name, n.weight_count, n.padded_macs) for n in sparse if n.weight_count >= _LARGE_MATRIX]
 
 
 def _lower_sequences(network: SequenceNetwork, precision: Precision, form: NumberFormat, force: bool) -> nir.NIRGraph:

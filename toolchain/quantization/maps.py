@@ -65,6 +65,23 @@ class Current:
     shape: Shape
 
 
+def plain(current: Current) -> bool:
+    """Whether it is what sources emit, pooled perhaps, without weights or biases."""
+    return not current.bias.any() and all(term.kernel is None and term.dense is None for term in current.terms)
+
+
+def widened(current: Current) -> Current:
+    """The current with all weights in float64."""
+    return replace(current, terms=tuple(map(_widened, current.terms)))
+
+
+def _widened(term: Term) -> Term:
+    kernel, dense = term.kernel, term.dense
+    if kernel is not None and kernel.weight.dtype != np.float64:
+        kernel = replace(kernel, weight=kernel.weight.astype(np.float64))
+    return replace(term, kernel=kernel, dense=None if dense is None else dense.astype(np.float64, copy=False))
+
+
 def from_source(source: str, shape: Shape) -> Current:
     """The emissions of a population or the input, unchanged."""
     return Current((Term(source, shape),), np.zeros(shape[0]), shape)
@@ -206,7 +223,8 @@ def dense(current: Current, weight: Float64, bias: Float64, name: str) -> Curren
         else:
             term = replace(term, dense=weight @ unroll(term.kernel, term.pooled_shape), kernel=None, flat=True)
         terms.append(replace(term, name=name or term.name, sparse=False))
-    return Current(tuple(terms), weight @ current.bias + bias, (weight.shape[0],))
+    passed = weight @ current.bias if current.bias.any() else 0.0
+    return Current(tuple(terms), passed + bias, (weight.shape[0],))
 
 
 def linear(current: Current, entries: matrices.Entries, bias: Float64, name: str) -> Current:

@@ -43,7 +43,7 @@ class Rounded:
 
 def to_nearest(choice: Choice) -> Rounded:
     """Every weight to the nearest integer that its bits hold."""
-    weights = [choice.units.weights(branch, output_weights(term)) for branch, term in enumerate(choice.terms)]
+    weights = [choice.units.narrow_weights(branch, output_weights(term)) for branch, term in enumerate(choice.terms)]
     return Rounded(weights, channel_bias(choice.current, len(choice.units.unit)))
 
 

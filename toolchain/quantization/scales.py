@@ -11,14 +11,16 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, Protocol, get_args, runtime_checkable
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
+import numpy.typing as npt
 
 from spikec import defaults
 from spikec.arguments import whole_number
 from spikec.calls import named_fields
 from spikec.errors import ConversionError
+from spikec.ir.operations.weights import narrow, row_blocks
 from spikec.ir.types import Int64
 from spikec.quantization.kernels import Float64
 
@@ -27,6 +29,8 @@ Rounding = Literal["nearest", "gptq"]
 
 #: Largest threshold a choice of unit leads to: leaves a 24-bit membrane room for several thresholds.
 _THRESHOLD_CEILING = 2**21
+#: Weights that are rounded at a time.
+_ROUNDED = 2**16
 #: How far from an integer a trained weight may be, in units: float32 does not hold it exactly.
 _OFF_GRID = 0.01
 #: How many mantissas of an identity skip, from the largest down, are tried for a threshold that rounds well.
@@ -149,10 +153,20 @@ class Units:
 
     def weights(self, branch: int, real: Float64) -> Int64:
         """``clip(round(real / (unit * 2**e))) * 2**e`` of a branch, int64, its rows as in :class:`Request`."""
-        exponent = self.exponents[branch]
-        scaled = real / rows(self.unit * 2.0**exponent, real)
-        mantissa = np.clip(np.rint(scaled), -self.weight_max, self.weight_max).astype(np.int64)
-        return np.asarray(mantissa << exponent)
+        return self.narrow_weights(branch, real).astype(np.int64)
+
+    def narrow_weights(self, branch: int, real: Float64) -> npt.NDArray[Any]:
+        """The same in the narrowest integers that hold them, made some rows at a time."""
+        exponent, largest = self.exponents[branch], float(self.weight_max)
+        steps = rows(self.unit * 2.0**exponent, real)
+        made = np.empty(real.shape, narrow(np.array([self.weight_max << exponent])).dtype)
+        for block in row_blocks(real.shape, _ROUNDED):
+            scaled = real[block] / steps[block]
+            np.rint(scaled, out=scaled)
+            np.minimum(scaled, largest, out=scaled)
+            np.maximum(scaled, -largest, out=scaled)
+            made[block] = scaled.astype(np.int64) << exponent
+        return made
 
 
 def rows(values: Float64, weight: Float64) -> Float64:
@@ -208,7 +222,13 @@ def tighter(units: Units, request: Request) -> Units:
 
 def _peaks(request: Request) -> Float64:
     """Largest weight [branches, O]."""
-    return np.array([np.abs(w.reshape(request.channels, -1)).max(axis=1) for w in request.branches])
+    return np.array([_largest(w.reshape(request.channels, -1)) for w in request.branches])
+
+
+def _largest(weight: Float64) -> Float64:
+    """The largest magnitude of each row."""
+    largest: Float64 = np.maximum(weight.max(axis=1), -weight.min(axis=1))
+    return largest
 
 
 def given_units(request: Request, name: str, given: Mapping[str, Sequence[float]]) -> Units:

@@ -149,8 +149,8 @@ def curve(trace: Trace, labels: Classes) -> tuple[CurvePoint, ...]:
 
 
 def network(graph: IntegerGraph, counts: Counts, trace: Trace) -> Network:
-    lows = [int(node.weight.min()) for node in graph.synapses]
-    highs = [int(node.weight.max()) for node in graph.synapses]
+    lows = [int(node.narrow_weight.min()) for node in graph.synapses]
+    highs = [int(node.narrow_weight.max()) for node in graph.synapses]
     return Network(
         timesteps=graph.timesteps,
         schedule=graph.schedule,
@@ -216,7 +216,7 @@ def _synapse(node: Synapse, counted: SynapseCounts, images: int) -> SynapseRow:
     return SynapseRow(
         name=node.name,
         kind=node.described(TIMES),
-        weight_shape=tuple(int(size) for size in node.weight.shape),
+        weight_shape=tuple(int(size) for size in node.weight_shape),
         synapses=counted.dense_macs,
         weights=counted.weights,
         weights_nonzero=counted.weights_nonzero,

@@ -26,6 +26,7 @@ from spikec.errors import DataError
 from spikec.ir.graph import IntegerGraph, Population
 from spikec.ir.kinds import Kind
 from spikec.ir.leak import Leak
+from spikec.ir.operations import Synapse
 from spikec.ir.profile.decode import as_integer
 from spikec.ir.types import Int64
 from spikec.memory import require_memory, usable_memory
@@ -247,6 +248,9 @@ class GoldenModel:
         return result if rule is None else rule.cut(result, spikes=spikes)
 
 
+#: The field of a synapse that is widened where it is read, and what is kept of it.
+_KEPT_AS = {(True, "weight"): "narrow_weight"}
+
 _last: dict[bool, tuple[bytes, Registers, str, GoldenModel]] = {}
 
 
@@ -267,7 +271,7 @@ def fingerprint(graph: IntegerGraph) -> bytes:
         for part in (node, node.neuron) if isinstance(node, Population) else (node,):
             digest.update(repr(type(part)).encode())
             for item in fields(part):
-                value = getattr(part, item.name)
+                value = getattr(part, _KEPT_AS.get((isinstance(part, Synapse), item.name), item.name))
                 if isinstance(value, np.ndarray):
                     digest.update(repr((item.name, value.shape, value.dtype)).encode())
                     digest.update(np.ascontiguousarray(value).data)

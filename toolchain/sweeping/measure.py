@@ -113,7 +113,7 @@ def figures(run: Configuration, graph: IntegerGraph, images: Dataset, network: P
         "latency_steps": latency_steps(graph),
         "layers": len(graph.populations),
         "neurons": sum(population.theta.size for population in graph.populations),
-        "weights": sum(synapse.weight.size for synapse in graph.synapses),
+        "weights": sum(synapse.weight_count for synapse in graph.synapses),
         "overflows": seen.overflowed,
         "energy": {} if sample is None else {name: _energy(graph, sample, name) for name in run.energy},
     }

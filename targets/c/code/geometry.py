@@ -25,7 +25,7 @@ class Geometry:
 
     @classmethod
     def of(cls, node: Convolution) -> Geometry:
-        kernel = (int(node.weight.shape[2]), int(node.weight.shape[3]))
+        kernel = (int(node.weight_shape[2]), int(node.weight_shape[3]))
         return cls(
             node, node.input_shape, node.output_shape, kernel, node.stride, node.padding, node.dilation, node.groups
         )

@@ -50,8 +50,8 @@ def _convolution(code: Context, node: Operation, view: View, sink: Sink) -> str:
     assert isinstance(node, Convolution)
     geometry = Geometry.of(node)
     # [O, I/G, kH, kW] to [kH, I, kW, O/G]: what one input meets in an output row lies side by side
-    per_input, per_group = node.weight.shape[1], geometry.channels // node.groups
-    split = node.mantissas.reshape(node.groups, per_group, per_input, *node.weight.shape[2:])
+    per_input, per_group = node.weight_shape[1], geometry.channels // node.groups
+    split = node.mantissas.reshape(node.groups, per_group, per_input, *node.weight_shape[2:])
     if geometry.depthwise:
         arranged = node.mantissas.transpose(2, 3, 1, 0)
         return _written(code, node.name, geometry, view, sink, arranged, node.weight_exp)

@@ -224,7 +224,7 @@ def _weight_bytes(source: Source, name: str, node: Synapse) -> float:
     size = source.memory.constants.get(f"w_{name}")
     if size is None or f"starts_{name}" in source.memory.constants:
         return 1.0
-    return min(1.0, size / node.weight.size)
+    return min(1.0, size / node.weight_count)
 
 
 def _reached(graph: IntegerGraph) -> tuple[set[str], set[str]]:

@@ -23,9 +23,9 @@ def neurobench(net: IntegerGraph, trace: Trace, counts: Counts) -> dict[str, flo
     ``connection_sparsity``: share of zero weights; ``activation_sparsity``: share of neuron-steps without a spike.
     """
     values, _ = operations(Seen(net, trace, counts))
-    weights = sum(node.weight.size for node in net.synapses)
-    zeros = sum(int((node.weight == 0).sum()) for node in net.synapses)
-    bits = sum(node.weight.size * _width(node) for node in net.synapses)
+    weights = sum(node.weight_count for node in net.synapses)
+    zeros = sum(int((node.narrow_weight == 0).sum()) for node in net.synapses)
+    bits = sum(node.weight_count * _width(node) for node in net.synapses)
     words = sum(node.bias.size for node in net.synapses) + sum(r.v_init.size for r in net.readouts)
     words += sum(population.theta.size + population.v_init.size for population in net.populations)
     read = {readout.name for readout in net.readouts}
@@ -40,7 +40,7 @@ def neurobench(net: IntegerGraph, trace: Trace, counts: Counts) -> dict[str, flo
 
 def _width(node: Synapse) -> int:
     """Bits of the largest mantissa."""
-    return signed_bits(int(node.mantissas.min(initial=0)), int(node.mantissas.max(initial=0)))
+    return signed_bits(int(node.narrow_mantissas.min(initial=0)), int(node.narrow_mantissas.max(initial=0)))
 
 
 def operations(seen: Seen) -> tuple[dict[str, float], list[str]]:

@@ -16,10 +16,15 @@ from spikec.ir.operations.boxes import Box, volume, whole
 from spikec.ir.operations.fields import float32, int64, misfit
 from spikec.ir.operations.linear_interval import Whole
 from spikec.ir.operations.products import product
+from spikec.ir.operations.weights import narrow, row_blocks
 from spikec.ir.types import Int64, Shape
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+#: Weights that are widened at a time where the caller has not done so.
+_WIDENED = 2**22
 
 
 @register
@@ -49,58 +54,67 @@ class Affine(Synapse):
         import torch
         import torch.nn.functional as F
 
-        return F.linear(x, torch.as_tensor(self.weight).to(x.dtype) if weight is None else weight)
+        if weight is not None:
+            return F.linear(x, weight)
+        kept = torch.as_tensor(self.narrow_weight)
+        blocks = [F.linear(x, kept[rows].to(x.dtype)) for rows in row_blocks(self.weight_shape, _WIDENED)]
+        return blocks[0] if len(blocks) == 1 else torch.cat(blocks, dim=-1)
 
     def passed(self, x: Whole, magnitudes: bool = False) -> Whole:
-        return product(self.weight, x, magnitudes)
+        return product(self.narrow_weight, x, magnitudes)
 
     def structure(self) -> Mask:
-        mask: Mask = (self.weight != 0).astype(np.int64) if self.sparse else np.ones(self.weight.shape, dtype=np.int64)
+        mask: Mask = self.narrow_weight != 0 if self.sparse else np.ones(self.weight_shape, dtype=np.bool_)
         return mask
 
     def fan_out(self, mask: Mask) -> Int64:
-        result: Int64 = mask.sum(axis=0).reshape(self.input_shape)
+        result: Int64 = mask.sum(axis=0, dtype=np.int64).reshape(self.input_shape)
         return result
 
     def entered(self) -> Int64:
         if self.sparse:
-            met: Int64 = (self.weight != 0).any(axis=0).astype(np.int64).reshape(self.input_shape)
+            met: Int64 = (self.narrow_weight != 0).any(axis=0).astype(np.int64).reshape(self.input_shape)
             return met
         return np.ones(self.input_shape, dtype=np.int64)  # needs no mask as large as the weights
 
     def pull_back(self, after: Int64, mask: Mask | None = None) -> Int64:
         assert mask is not None  # the weights, or which of them exist
-        return (after.reshape(-1) @ mask).reshape(self.input_shape)
+        flat, before = after.reshape(-1), np.zeros(mask.shape[1], dtype=np.int64)
+        for rows in row_blocks(mask.shape):  # widened block by block
+            before += flat[rows] @ mask[rows].astype(np.int64)
+        return before.reshape(self.input_shape)
 
     def field(self, box: Box) -> Box:
         return whole(self.input_shape)
 
     def cells(self, box: Box) -> tuple[int, Box]:
         around = self.field(box)
-        return int((self.weight[slice(*box[0])] != 0).any(axis=0).sum()) if self.sparse else volume(around), around
+        return int((self.narrow_weight[slice(*box[0])] != 0).any(axis=0).sum()) if self.sparse else volume(
+            around
+        ), around
 
     def connections(self, box: Box) -> int:
         if self.sparse:
-            return int(np.count_nonzero(self.weight[slice(*box[0])]))
-        return volume(box) * int(self.weight.shape[1])
+            return int(np.count_nonzero(self.narrow_weight[slice(*box[0])]))
+        return volume(box) * self.weight_shape[1]
 
     @property
     def weights_met(self) -> int:
-        return int((self.weight != 0).sum(axis=1).max()) if self.sparse else int(self.weight.shape[1])
+        return int((self.narrow_weight != 0).sum(axis=1).max()) if self.sparse else self.weight_shape[1]
 
     @property
     def padded_macs(self) -> int:
-        return int(np.count_nonzero(self.weight)) if self.sparse else int(self.weight.size)
+        return int(np.count_nonzero(self.narrow_weight)) if self.sparse else self.weight_count
 
     def to_nir(self) -> nir.Affine:
-        metadata = self.nir_metadata(self.weight)
+        metadata = self.nir_metadata(self.narrow_weight)
         if self.sparse:
             metadata["sparse"] = 1
-        return nir.Affine(weight=float32(self.weight), bias=float32(self.bias), metadata={KEY: metadata})
+        return nir.Affine(weight=float32(self.narrow_weight), bias=float32(self.bias), metadata={KEY: metadata})
 
     @classmethod
     def from_nir(cls, name: str, node: Any, sources: tuple[str, ...], shape: Shape) -> Affine:
-        weight = int64(node.weight)
+        weight = narrow(np.asarray(node.weight))
         if shape != (weight.shape[1],):
             raise misfit(name, f"expects {weight.shape[1]} inputs, its source has shape {shape}")
         metadata = metadata_of(node)

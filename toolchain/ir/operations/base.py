@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import nir
 import numpy as np
+import numpy.typing as npt
 
 from spikec.errors import MissingImplementation, RangeError
 from spikec.ir.integers import VALUE_MAX, magnitude
@@ -17,12 +18,14 @@ from spikec.ir.operations.exact import exact_floats
 from spikec.ir.operations.fields import span
 from spikec.ir.operations.linear_interval import Whole, linear_interval
 from spikec.ir.operations.products import weights_as
+from spikec.ir.operations.weights import KeptNarrow, Narrow
 from spikec.ir.types import Int64, Shape
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
-Mask = Int64
+Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -154,21 +157,24 @@ class Linear(Operation):
 
         weight = None
         if isinstance(self, Synapse):
-            weight = torch.from_numpy(weights_as(self.weight, x.dtype, magnitudes))
+            weight = torch.from_numpy(weights_as(self.narrow_weight, x.dtype, magnitudes))
         with exact_floats():
             found: Whole = self.apply(torch.from_numpy(x)[None], weight)[0].numpy()
         return found
 
     def interval(self, low: Int64, high: Int64) -> tuple[Int64, Int64, int]:
-        if isinstance(self, Synapse) and magnitude(self.weight) > VALUE_MAX:
-            raise RangeError(f"{self.name}: a weight reaches {magnitude(self.weight)}, beyond 62 bits")
+        if isinstance(self, Synapse) and magnitude(self.narrow_weight) > VALUE_MAX:
+            raise RangeError(f"{self.name}: a weight reaches {magnitude(self.narrow_weight)}, beyond 62 bits")
         return linear_interval(self, low, high)
 
 
 @dataclass(frozen=True)
 class Synapse(Linear):
-    """A linear operation with weights, int64 with the output channel first, already multiplied by ``2**weight_exp``,
-    and one bias per output channel.
+    """A linear operation with weights, with the output channel first, already multiplied by ``2**weight_exp``, and one
+    bias per output channel.
+
+    ``weight`` is a new int64 array at every access; ``narrow_weight`` is what is kept of it
+    (:mod:`spikec.ir.operations.weights`): numbers of 8 bits that wrap in arithmetic of their own type.
 
     ``op``: its name in the metadata of files. ``shares_weights``: one stored weight serves many connections.
     """
@@ -191,13 +197,39 @@ class Synapse(Linear):
         """Groups of output channels that read inputs of their own."""
         raise self._lacks("groups")
 
+    @property
+    def narrow_weight(self) -> Narrow:
+        """The weights as they are kept, in the narrowest integers that hold them. To be converted, not added up."""
+        kept: Narrow = vars(self)["narrow_weight"]
+        return kept
+
+    @property
+    def narrow_mantissas(self) -> Narrow:
+        """The same without their exponent."""
+        mantissas: Narrow = self.narrow_weight >> self.weight_exp
+        return mantissas
+
+    @property
+    def weight_shape(self) -> Shape:
+        return tuple(self.narrow_weight.shape)
+
+    @property
+    def weight_count(self) -> int:
+        return int(self.narrow_weight.size)
+
+    def widened(self, dtype: torch.dtype) -> Tensor:
+        """A new tensor of the weights in ``dtype``, without a wider one in between."""
+        import torch
+
+        return torch.from_numpy(self.narrow_weight).to(dtype, copy=True)
+
     def structure(self) -> Mask:
-        """1 where a synapse is stored, 0 where a weight is zero by construction; shape of ``weight``."""
+        """True where a synapse is stored, False where a weight is zero by construction; shape of ``weight``."""
         raise self._lacks("structure")
 
     def nonzero(self) -> Mask:
-        """1 where the quantised weight is not zero."""
-        mask: Mask = (self.weight != 0) * self.structure()
+        """True where the quantised weight is not zero."""
+        mask: Mask = (self.narrow_weight != 0) & self.structure()
         return mask
 
     def fan_out(self, mask: Mask) -> Int64:
@@ -241,7 +273,7 @@ class Synapse(Linear):
         column = self.bias.reshape(-1, *[1] * (len(self.output_shape) - 1))
         return np.broadcast_to(column, self.output_shape).astype(np.int64)
 
-    def nir_metadata(self, weight: Int64) -> dict[str, Any]:
+    def nir_metadata(self, weight: Narrow) -> dict[str, Any]:
         """The integers of the profile for a node that holds ``weight``."""
         return {
             "op": self.op,
@@ -253,8 +285,11 @@ class Synapse(Linear):
     @property
     def _weights_shown(self) -> str:
         exponent = f" * 2^{self.weight_exp}" if self.weight_exp else ""
-        return f"w {span(self.mantissas)}{exponent}, bias {span(self.bias)}"
+        return f"w {span(self.narrow_mantissas)}{exponent}, bias {span(self.bias)}"
 
+
+# Behind the class, whose field has no default.
+Synapse.weight = KeptNarrow()  # type: ignore[assignment]
 
 #: Operations by the NIR node that holds them and their variant, filled by :func:`register`.
 OPERATIONS: dict[tuple[type, str], type[Operation]] = {}

@@ -18,6 +18,7 @@ from spikec.ir.operations.fields import float32, int64, misfit, pair, shown_pair
 from spikec.ir.operations.groups import expand_groups, take_groups
 from spikec.ir.operations.linear_interval import Whole
 from spikec.ir.operations.products import convolved
+from spikec.ir.operations.weights import narrow
 from spikec.ir.operations.windows import inputs_met, output_size, positions, taps, taps_met
 from spikec.ir.types import Int64, Shape
 
@@ -57,7 +58,7 @@ class Convolution(Synapse):
         import torch
         import torch.nn.functional as F
 
-        w = torch.as_tensor(self.weight).to(x.dtype) if weight is None else weight
+        w = torch.as_tensor(self.narrow_weight).to(x.dtype) if weight is None else weight
         padding = self.padding
         if not self.is_regular:
             x = F.pad(x, (padding[1], padding[1], padding[0], padding[0]))
@@ -65,7 +66,7 @@ class Convolution(Synapse):
         return F.conv2d(x, w, None, self.stride, padding, self.dilation, self.groups)
 
     def passed(self, x: Whole, magnitudes: bool = False) -> Whole:
-        return convolved(x, self.weight, magnitudes, self.groups, [self._positions(axis) for axis in (0, 1)])
+        return convolved(x, self.narrow_weight, magnitudes, self.groups, [self._positions(axis) for axis in (0, 1)])
 
     def _positions(self, axis: int) -> Int64:
         """int64 [outputs, kernel]: the row (0) or column (1) of the input that each tap meets; outside: padding."""
@@ -79,7 +80,7 @@ class Convolution(Synapse):
         padding, and computes wrong sums where the output is a single column of several rows: the 8-bit kernel always,
         the float32 kernel on one channel in channels-last layout. The taps of a window lie ``dilation`` apart.
         """
-        sizes = zip(self.input_shape[1:], self.weight.shape[2:], self.padding, self.dilation, strict=True)
+        sizes = zip(self.input_shape[1:], self.weight_shape[2:], self.padding, self.dilation, strict=True)
         sees_input = all(padding <= dilation * (k - 1) and size >= dilation for size, k, padding, dilation in sizes)
         _, rows, columns = self.output_shape
         return sees_input and (columns > 1 or rows == 1)
@@ -98,11 +99,11 @@ class Convolution(Synapse):
         return (channels, *(output_size(n, k, s, 2 * p, d) for n, k, s, p, d in sizes))
 
     def structure(self) -> Mask:
-        mask = np.ones(self.weight.shape, dtype=np.int64)
+        mask = np.ones(self.weight_shape, dtype=np.bool_)
         top, bottom, left, right = self.margin
         height, width = mask.shape[2:]
-        mask[:, :, :top], mask[:, :, height - bottom :] = 0, 0
-        mask[..., :left], mask[..., width - right :] = 0, 0
+        mask[:, :, :top], mask[:, :, height - bottom :] = False, False
+        mask[..., :left], mask[..., width - right :] = False, False
         return mask
 
     def _taps(self, axis: int) -> Int64:
@@ -110,14 +111,18 @@ class Convolution(Synapse):
         return taps(*self._window(axis))
 
     def _window(self, axis: int) -> tuple[int, int, int, int, int, int]:
-        sizes = (self.input_shape[axis + 1], self.output_shape[axis + 1], self.weight.shape[axis + 2])
+        sizes = (self.input_shape[axis + 1], self.output_shape[axis + 1], self.weight_shape[axis + 2])
         return *sizes, self.stride[axis], self.padding[axis], self.dilation[axis]
 
     def fan_out(self, mask: Mask) -> Int64:
         """``fan_h(h) * fan_w(w) * O / groups`` for a full kernel: taps on the padding do not exist."""
         channels = self.input_shape[0]
         per_group = mask.shape[0] // self.groups
-        kernels = mask.reshape(self.groups, per_group, *mask.shape[1:]).sum(axis=1).reshape(channels, *mask.shape[2:])
+        kernels = (
+            mask.reshape(self.groups, per_group, *mask.shape[1:])
+            .sum(axis=1, dtype=np.int64)
+            .reshape(channels, *mask.shape[2:])
+        )
         result: Int64 = self._taps(0) @ kernels @ self._taps(1).T
         return result
 
@@ -143,13 +148,13 @@ class Convolution(Synapse):
         return before
 
     def field(self, box: Box) -> Box:
-        outputs, inputs = self.weight.shape[0] // self.groups, self.weight.shape[1]
+        outputs, inputs = self.weight_shape[0] // self.groups, self.weight_shape[1]
         first, last = box[0][0] // outputs, (box[0][1] - 1) // outputs
         top, bottom, left, right = self.margin
         ranges = []
         for axis, (before, after) in enumerate(((top, bottom), (left, right))):
             low, high = box[axis + 1]
-            kernel, stride = self.weight.shape[axis + 2], self.stride[axis]
+            kernel, stride = self.weight_shape[axis + 2], self.stride[axis]
             padding, dilation = self.padding[axis], self.dilation[axis]
             start = low * stride - padding + before * dilation
             stop = (high - 1) * stride - padding + (kernel - 1 - after) * dilation + 1
@@ -183,12 +188,12 @@ class Convolution(Synapse):
     def kernel_size(self) -> tuple[int, int]:
         """Rows and columns without the margin."""
         top, bottom, left, right = self.margin
-        return self.weight.shape[2] - top - bottom, self.weight.shape[3] - left - right
+        return self.weight_shape[2] - top - bottom, self.weight_shape[3] - left - right
 
     @property
     def padded_macs(self) -> int:
         outputs = int(np.prod(self.output_shape))
-        return outputs * self.weight.shape[1] * self.kernel_size[0] * self.kernel_size[1]
+        return outputs * self.weight_shape[1] * self.kernel_size[0] * self.kernel_size[1]
 
     def squared(self) -> Convolution:
         """The same convolution with a square kernel where zero rows or columns make it one.
@@ -196,7 +201,7 @@ class Convolution(Synapse):
         NIR 1.0.8 infers the output shape from ``weight.shape[2]`` alone. Growing an axis by n zeros on each side grows
         its padding by n times the dilation; this needs an even difference, else the node is returned unchanged.
         """
-        rows, cols = self.weight.shape[2:]
+        rows, cols = self.weight_shape[2:]
         size = max(rows, cols)
         if rows == cols or (size - rows) % 2 or (size - cols) % 2:
             return self
@@ -204,7 +209,7 @@ class Convolution(Synapse):
         top, bottom, left, right = self.margin
         return replace(
             self,
-            weight=np.pad(self.weight, ((0, 0), (0, 0), (grow_h, grow_h), (grow_w, grow_w))),
+            weight=np.pad(self.narrow_weight, ((0, 0), (0, 0), (grow_h, grow_h), (grow_w, grow_w))),
             padding=(self.padding[0] + grow_h * self.dilation[0], self.padding[1] + grow_w * self.dilation[1]),
             margin=(top + grow_h, bottom + grow_h, left + grow_w, right + grow_w),
         )
@@ -222,12 +227,12 @@ class Convolution(Synapse):
     @property
     def passes_type_check(self) -> bool:
         """Whether NIR's own type check understands the node."""
-        rows, cols = self.squared().weight.shape[2:]
+        rows, cols = self.squared().weight_shape[2:]
         return bool(rows == cols)
 
     def to_nir(self) -> nir.Conv2d:
         node = self.squared()
-        dense = expand_groups(node.weight, node.groups)
+        dense = expand_groups(node.narrow_weight, node.groups)
         metadata = node.nir_metadata(dense)
         if node.groups > 1:
             metadata["groups"] = node.groups
@@ -247,7 +252,7 @@ class Convolution(Synapse):
     @classmethod
     def from_nir(cls, name: str, node: Any, sources: tuple[str, ...], shape: Shape) -> Convolution:
         metadata = metadata_of(node)
-        dense = int64(node.weight)
+        dense = narrow(np.asarray(node.weight))
         groups = int_of(metadata, "groups", 1)
         stride, padding, dilation = pair(node.stride), pair(node.padding), pair(node.dilation)
         declared = (dense.shape[1], *(int(n) for n in np.asarray(node.input_shape).reshape(-1)))
@@ -278,7 +283,7 @@ class Convolution(Synapse):
 
     @property
     def title(self) -> str:
-        return f"conv {self.weight.shape[2]}x{self.weight.shape[3]}"
+        return f"conv {self.weight_shape[2]}x{self.weight_shape[3]}"
 
     @property
     def numbers(self) -> str:

@@ -43,7 +43,7 @@ def misfits(node: Any, limits: dict[str, Limit], *names: str) -> Iterator[str]:
             yield f"{name} must be one or two integers {limits[name]}, not {shown(getattr(node, name))}"
 
 
-def span(values: Int64) -> str:
+def span(values: npt.NDArray[np.integer[Any]]) -> str:
     """``7``, or ``[-3, 7]`` for values that differ."""
     low, high = int(values.min()), int(values.max())
     return f"{low}" if low == high else f"[{low}, {high}]"

@@ -26,7 +26,7 @@ def weights_as(weight: Whole, dtype: np.dtype[Any], magnitudes: bool) -> Whole:
     return np.abs(wide, out=wide) if magnitudes else wide
 
 
-def product(weight: Int64, x: Whole, magnitudes: bool) -> Whole:
+def product(weight: Whole, x: Whole, magnitudes: bool) -> Whole:
     """``weight`` [O, I] @ ``x`` [I] or [I, N], in the dtype of ``x``."""
     found = np.empty((len(weight), *x.shape[1:]), x.dtype)
     for low, high in _parts(len(weight), weight.shape[1]):
@@ -34,7 +34,7 @@ def product(weight: Int64, x: Whole, magnitudes: bool) -> Whole:
     return found
 
 
-def convolved(x: Whole, weight: Int64, magnitudes: bool, groups: int, positions: Sequence[Int64]) -> Whole:
+def convolved(x: Whole, weight: Whole, magnitudes: bool, groups: int, positions: Sequence[Int64]) -> Whole:
     """The convolution of ``x`` [C, H, W] with ``weight`` [O, C / groups, kH, kW], [O, *outputs] in the dtype of ``x``.
 
     ``positions``: for rows and for columns, int64 [outputs, kernel]: the input that each tap meets; outside: padding.
@@ -56,7 +56,7 @@ def convolved(x: Whole, weight: Int64, magnitudes: bool, groups: int, positions:
     return _spread(_spread(whole, 2, column_of), 1, row_of)
 
 
-def _products(weight: Int64, x: Whole, magnitudes: bool) -> Whole:
+def _products(weight: Whole, x: Whole, magnitudes: bool) -> Whole:
     """[G, O, I] @ [G, I, N]."""
     if len(weight) == 1:
         return product(weight[0], x[0], magnitudes)[None]

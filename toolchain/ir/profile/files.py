@@ -14,6 +14,7 @@ import numpy as np
 from spikec.calls import named_arguments
 from spikec.errors import GraphError
 from spikec.hdf5.seal import sealed
+from spikec.hdf5.writing import fields_of, write_graph
 from spikec.ir.graph import IntegerGraph
 from spikec.ir.metadata import KEY, TYPE_CHECK_OFF, list_of, metadata_of, text_of
 from spikec.ir.operations import Operation
@@ -33,7 +34,7 @@ def _canonical(graph: nir.NIRGraph) -> nir.NIRGraph:
     """The same graph with sorted nodes, edges and metadata: HDF5's byte layout follows the order of writing."""
     nodes = {}
     for name in sorted(graph.nodes):
-        fields = graph.nodes[name].to_dict()
+        fields = fields_of(graph.nodes[name])
         fields["metadata"] = _sorted(fields.get("metadata") or {})
         for field in ("stride", "padding", "dilation", "input_shape", "kernel_size"):
             if fields.get(field) is not None and not isinstance(fields[field], str):
@@ -51,7 +52,7 @@ def _canonical(graph: nir.NIRGraph) -> nir.NIRGraph:
 def save(graph: nir.NIRGraph, path: str | os.PathLike[str]) -> Path:
     """Write a verified graph to ``path`` through a temporary file; returns the path.
 
-    The hashes are computed anew, from what is written. Items that an edited graph needs but does not list are added to
+    The hashes are those of what is written. Items that an edited graph needs but does not list are added to
     ``requires``, since readers of the file rely on it. ``graph`` itself stays as it is. Raises :class:`GraphError` when
     the graph breaks the profile or the file cannot be written.
 
@@ -66,7 +67,8 @@ def save(graph: nir.NIRGraph, path: str | os.PathLike[str]) -> Path:
     if not set(needs) <= set(listed):
         profile["requires"] = json.dumps(sorted({*listed, *needs}))
     canonical.metadata = {**canonical.metadata, KEY: profile}
-    profile[CONTENT_KEY] = content_sha256(canonical)
+    if not text_of(profile, CONTENT_KEY):  # otherwise decode has compared it with what the nodes hold
+        profile[CONTENT_KEY] = content_sha256(canonical)
     profile[HASH_KEY] = metadata_sha256(canonical)
     return write_nir(canonical, target)
 
@@ -79,7 +81,7 @@ def write_nir(graph: nir.NIRGraph, path: str | os.PathLike[str]) -> Path:
     """
     target = Path(path)
     content = io.BytesIO()  # HDF5 does not survive a full disk: it ends the process
-    nir.write(content, graph)
+    write_graph(content, graph)
     try:
         with replacing(target) as temporary:
             temporary.write_bytes(sealed(content.getbuffer()))

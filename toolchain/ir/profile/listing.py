@@ -101,7 +101,7 @@ def _input(graph: IntegerGraph) -> str:
 def totals(graph: IntegerGraph) -> list[str]:
     """Numbers of layers, neurons and weights, and the memory they take."""
     neurons = sum(int(np.prod(p.shape)) for p in graph.populations)
-    weights = sum(int(s.weight.size) for s in graph.synapses)
+    weights = sum(s.weight_count for s in graph.synapses)
     biases = sum(int(s.bias.size) for s in graph.synapses)
     return [
         f"{len(graph.populations)} layers, {neurons} neurons, {weights} weights (int8), {biases} biases (int32)",
@@ -162,8 +162,8 @@ def _detail(graph: IntegerGraph, node: Node) -> str:
     arrays: dict[str, Int64] = {}
     if isinstance(node, Synapse):
         arrays = {"weight": node.weight, "bias": node.bias}
-        zero = float((node.weight == 0).mean())
-        lines.append(f"zero weights {zero:.1%}, fan-in {int(np.prod(node.weight.shape[1:]))}")
+        zero = float((node.narrow_weight == 0).mean())
+        lines.append(f"zero weights {zero:.1%}, fan-in {int(np.prod(node.weight_shape[1:]))}")
     elif isinstance(node, Population):
         arrays = {"theta": node.theta, "v_init": node.v_init}
     for name, values in arrays.items():

@@ -19,6 +19,7 @@ from spikec.ir.limits import FLOAT32_EXACT, LIMITS
 from spikec.ir.metadata import INPUT, TYPE_CHECK_OFF, float_of, int_of, list_of, metadata_of, shown, text_of
 from spikec.ir.operations import Synapse, operation_of
 from spikec.ir.operations.fields import whole_numbers
+from spikec.ir.operations.weights import BLOCK, row_blocks
 from spikec.ir.types import Shape
 
 
@@ -42,7 +43,7 @@ def exact_integers(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
             elif not (
                 math.isfinite(low := array.min())  # neither end is finite where some value is not a number
                 and math.isfinite(high := array.max())
-                and (array == np.rint(array)).all()
+                and _whole(array)
             ):
                 yield name, f"{field} holds values that are not integers"
             elif (largest := max(int(high), -int(low))) > FLOAT32_EXACT:
@@ -68,12 +69,25 @@ def redundant(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
             yield from _equal(name, "v_threshold", node.v_threshold, metadata, "v_threshold_int", np.int32, 1)
 
 
+def _blocks(array: Any) -> Iterator[Any]:
+    """An array in pieces, so that what is computed of it takes little memory."""
+    if array.ndim == 0 or array.size <= BLOCK:
+        yield array
+        return
+    for rows in row_blocks(array.shape):
+        yield array[rows]
+
+
+def _whole(array: Any) -> bool:
+    return array.dtype.kind != "f" or all((block == np.rint(block)).all() for block in _blocks(array))
+
+
 def _off_grid(weight: Any, exponent: int) -> int:
     """Weights that are no multiples of 2^exponent; 0 for what are no whole numbers, which another rule reports."""
     values = np.asarray(weight)
     if not exponent or values.dtype.kind not in "iuf" or not np.isfinite(values).all():
         return 0
-    return int(np.count_nonzero(np.fmod(values, 2**exponent)))
+    return sum(int(np.count_nonzero(np.fmod(block, 2**exponent))) for block in _blocks(values))
 
 
 def _equal(
@@ -91,14 +105,16 @@ def _equal(
     if not _holds(stored, dtype):
         yield name, f"metadata {key!r} must hold integers of {np.dtype(dtype)}, it is {stored.dtype}"
         return
+    held = np.asarray(value)
     try:
-        wide = np.broadcast_to(stored.astype(np.float64) * factor, np.shape(value))
+        narrow = np.broadcast_to(stored, held.shape)
     except ValueError:
-        yield name, f"metadata {key!r} has shape {stored.shape}, which does not fit {field} {np.shape(value)}"
+        yield name, f"metadata {key!r} has shape {stored.shape}, which does not fit {field} {held.shape}"
         return
-    differing = int((wide != np.asarray(value)).sum())
+    pairs = zip(_blocks(narrow), _blocks(held), strict=True)
+    differing = sum(int(np.count_nonzero(ours.astype(np.float64) * factor != theirs)) for ours, theirs in pairs)
     if differing:
-        yield name, f"{field} differs from {key} in {differing} of {wide.size} values: the node was edited"
+        yield name, f"{field} differs from {key} in {differing} of {held.size} values: the node was edited"
 
 
 def _holds(values: Any, dtype: type[np.integer[Any]]) -> bool:

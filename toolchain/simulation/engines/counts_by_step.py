@@ -39,6 +39,7 @@ from spikec.simulation.emission import Result, separate_events
 from spikec.simulation.engines.biases import bias_currents
 from spikec.simulation.engines.codes import LevelRecord, from_value
 from spikec.simulation.engines.counting import COUNTING, ON_COUNTS
+from spikec.simulation.engines.widening import widened
 from spikec.simulation.kernels.int8 import U8_MAX, Int8Synapse, channels_last, clipped, exact_synapse
 from spikec.simulation.kernels.stages import Stage, stage_of
 from spikec.simulation.registers import Watch
@@ -112,7 +113,7 @@ class CountsByStep:
         self._stages: dict[str, Stage] = {}
         self._postponed: set[str] = set()  # synapses that run in the stage of the population behind them
         self._pixels: set[str] = set()  # those of them that read the image
-        self._weight = {n.name: torch.as_tensor(n.weight).to(torch.float32) for n in graph.synapses}
+        self._weight = widened(graph.synapses, dict.fromkeys(graph.nodes, torch.float32))
         self._highest = {p.name: top_level(graph, p) for p in graph.populations}
         self._shift = {
             p.name: [channels_last(torch.as_tensor(s).float()[None]) for s in COUNTING(p.neuron).shifts(p)]

@@ -23,6 +23,7 @@ from spikec.simulation.engines.biases import bias_currents
 from spikec.simulation.engines.codes import from_raster, from_value, raster_of
 from spikec.simulation.engines.delaying import late_at, later
 from spikec.simulation.engines.neurons import BEGIN, EMIT_ALL, FIRE, Currents, Neurons, Parameters, integrate
+from spikec.simulation.engines.widening import widened
 from spikec.simulation.registers import EXACT, Registers, Watch, accumulator
 
 
@@ -58,7 +59,7 @@ class Network:
         self._once = graph.weighted or (graph.constant_steps == 1 and graph.timesteps > 1)
         self._radix = _radix(graph)
         self._dtype = {n.name: _dtype(n, ranges) for n in graph}
-        self._weight = {n.name: torch.as_tensor(n.weight).to(self._dtype[n.name]) for n in graph.synapses}
+        self._weight = widened(graph.synapses, self._dtype)
         self.parameters = {p.name: Parameters.of(p, self._dtype[p.name]) for p in graph.populations}
         self._bias = bias_currents(graph, self._dtype)
 

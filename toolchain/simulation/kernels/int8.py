@@ -25,7 +25,7 @@ class Int8Synapse:
     """A synapse with a float32 ``scale`` [O] per output channel, per unit of 2**weight_exp, packed into its weights."""
 
     def __init__(self, node: Synapse, scale: Tensor) -> None:
-        weight = torch.from_numpy(node.mantissas).to(torch.int8)
+        weight = torch.from_numpy(node.narrow_mantissas).to(torch.int8)
         shape = list(node.input_shape)
         self._geometry = ([1, 1], [0, 0], [1, 1], 1)
         self._map: tuple[int, int] | None = None  # (H', W') of a convolution that runs as one affine map
@@ -95,7 +95,7 @@ def _mostly_padding(node: Convolution) -> bool:
     """Whether the input has fewer pixels than the kernel has taps (without groups, and with a matrix that is not too
     large). One affine map of all pixels then takes fewer multiplications than the kernels, which multiply padding too.
     """
-    pixels, taps = (array[-2] * array[-1] for array in (node.input_shape, node.weight.shape))
+    pixels, taps = (array[-2] * array[-1] for array in (node.input_shape, node.weight_shape))
     weights = node.output_shape[0] * node.output_shape[1] * node.output_shape[2] * node.input_shape[0] * pixels
     return node.groups == 1 and pixels < taps and weights <= _LARGEST_UNROLLED
 
@@ -104,7 +104,7 @@ def unrolled(node: Convolution, weight: Tensor) -> Tensor:
     """The s8 matrix [H' * W' * O, H * W * C] of a convolution, for maps in channels-last memory."""
     (outputs, rows, columns), (inputs, height, width) = node.output_shape, node.input_shape
     matrix = weight.new_zeros(rows, columns, outputs, height, width, inputs)
-    for i, j, u, v in product(range(rows), range(columns), *map(range, node.weight.shape[2:])):
+    for i, j, u, v in product(range(rows), range(columns), *map(range, node.weight_shape[2:])):
         y = i * node.stride[0] - node.padding[0] + u * node.dilation[0]
         x = j * node.stride[1] - node.padding[1] + v * node.dilation[1]
         if 0 <= y < height and 0 <= x < width:
@@ -121,7 +121,7 @@ def exact_synapse(node: Synapse, top: int) -> Int8Synapse | None:
         return None
     if not isinstance(node, Convolution | Affine):
         return None  # no 8-bit kernel is known for it
-    weight = torch.from_numpy(node.mantissas)
+    weight = torch.from_numpy(node.narrow_mantissas)
     if top > U8_MAX or int(weight.min()) < -128 or int(weight.max()) > 127:
         return None
     if isinstance(node, Convolution) and not (_mostly_padding(node) or node.is_regular):
