@@ -46,9 +46,13 @@ def open_dataset(name: str, root: str | PathLike[str] | None = None, split: str 
         return load_fashion_mnist(folder, split)
     if name in ("cifar10", "cifar100"):
         return load_cifar(name, folder, split)
-    if Path(name).suffix in (".npz",) and Path(name).is_file():
+    try:
+        is_archive, is_folder = name.endswith(".npz") and Path(name).is_file(), Path(name).is_dir()
+    except OSError:  # too long for a path
+        is_archive = is_folder = False
+    if is_archive:
         raise DataError(f"{name} is a file: write npz:{name}")
-    if Path(name).is_dir():
+    if is_folder:
         raise DataError(f"{name} is a folder: write folder:{name}, or events:{name} for recordings of event cameras")
     hint = did_you_mean(name, NAMES, "known: {}, folder:PATH, npz:PATH, events:PATH")
     raise DataError(f"unknown data set {name!r}; {hint}")

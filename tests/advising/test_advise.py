@@ -169,7 +169,7 @@ def test_a_short_budget_still_gives_an_answer(mlp, digits_as_vectors, monkeypatc
         ({"labels": np.zeros(7, dtype=int)}, "600 images but labels"),
         ({"labels": np.full(600, 11)}, "knows 10 classes"),
         ({"images": np.array(["a"] * 600)}, "images must be numbers"),
-        ({"chip": "loihi3"}, "loihi1 or loihi2"),
+        ({"chip": "loihi3"}, "unknown chip 'loihi3', did you mean 'loihi2'"),
         ({"budget": "soon"}, "is not a time"),
         ({"budget": 1e-6}, "no time: the budget"),
         ({"first": 60}, "too few"),

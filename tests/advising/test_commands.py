@@ -7,7 +7,7 @@ import pytest
 from spikec.advising.commands import export_command, train_command
 from spikec.advising.portfolio import PORTFOLIO
 from spikec.advising.trials import PURPOSES, trials_of
-from spikec.cli import _parser
+from spikec.cli import build_parser
 from spikec.cli.parser import parse
 from spikec.cli.settings import given
 from spikec.deployment.configuration import DEFAULTS, SETTINGS
@@ -30,7 +30,7 @@ def _sample(name):
 def _read(command):
     program, *words = shlex.split(command)
     assert program == "spikec"
-    return parse(_parser(), words)
+    return parse(build_parser(), words)
 
 
 @pytest.mark.parametrize("name", _FIELDS)

@@ -61,10 +61,10 @@ def test_run_stops_wraps_or_saturates(spikec, large):
     [
         (("run", "NET", "--overflow", "clip"), "--overflow: unknown 'clip'"),
         (("run", "NET", "--overflow", "wrapp"), "did you mean 'wrap'?"),
-        (("run", "NET", "--format", "loihi"), "--format: unknown 'loihi', did you mean 'loihi"),
+        (("run", "NET", "--format", "loihi"), "--format: unknown number format 'loihi', did you mean 'loihi"),
         (("run", "NET", "--target", "lava", "--overflow", "wrap"), "--overflow is for the golden model"),
-        (("ranges", "NET", "--format", "none.toml"), "no number format is called 'none.toml'"),
-        (("export", "digits-cnn", "--format", "loihi", "-o", "x.nir"), "--format: unknown 'loihi'"),
+        (("ranges", "NET", "--format", "none.toml"), "--format: no file none.toml"),
+        (("export", "digits-cnn", "--format", "loihi", "-o", "x.nir"), "--format: unknown number format 'loihi'"),
         (("export", "digits-cnn", "--override", "head=6", "-o", "x.nir"), "override 'head' is the name of no layer"),
         (("export", "digits-cnn", "--override", "14=9", "-o", "x.nir"), "override 14: bits must be a whole number"),
     ],

@@ -150,10 +150,10 @@ def test_defaults_of_commands_are_those_of_the_functions():
     """What both sides have by the same name, written once."""
     from inspect import signature
 
-    from spikec.cli import _parser
+    from spikec.cli import build_parser
     from spikec.deployment import fill
 
-    commands = _parser()
+    commands = build_parser()
     for command, function, names in (
         ("advise", tc.advise, ("chip", "budget", "tolerance", "calibration", "seed")),
         ("check", tc.check, ("target",)),

@@ -194,7 +194,7 @@ def test_reduced_precision_trains_and_is_recorded_in_the_recipe(place: Path) -> 
         (["net.py:relu", "--seed", str(2**64)], "seed must be a whole number between 0 and"),
         (["net.py:relu", "--data", "npz:shapes.npz"], r"fails on images of test, shape \(2, 36\)"),
         (["net.py:relu", "--data", "npz:classes.npz"], "labels of test run from 0 to 2"),
-        (["net.py:relu", "-o", "w.pt"], "call the file w.pt.safetensors"),
+        (["net.py:relu", "-o", "w.pt"], "call the file w.safetensors"),
         (["net.py:relu", "-o", "out/"], "call the file out.safetensors"),
         (["net.py:relu", "-o", ".safetensors"], "weights are written as safetensors"),
     ],
@@ -255,7 +255,7 @@ def test_weight_bits_are_trained_and_exported(place: Path, capsys: pytest.Captur
         (("--weight-bits", "4", "--through-spikes", "2"), "give one of them"),
         (("--through-spikes", "2"), "--through-spikes fine-tunes: give the trained weights"),
         (("--through-spikes", "2", "--method", "srp", "--weights", "w.safetensors"), "qcfs or error-compensation"),
-        (("--weight-bits", "4", "--format", "loihi"), "--format: unknown 'loihi'"),
+        (("--weight-bits", "4", "--format", "loihi"), "--format: unknown number format 'loihi'"),
     ],
 )
 def test_wrong_fine_tuning_is_refused(

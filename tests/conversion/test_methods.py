@@ -39,7 +39,7 @@ _SENSELESS: dict[str, tuple[Callable[[], Method], str]] = {
         "spikes must be a whole number between 1 and 32767, not 32768",
     ),
     "many bits": (lambda: tc.ErrorFree(16), "timesteps must be a whole number between 1 and 15, not 16"),
-    "graded steps": (lambda: tc.Graded(timesteps=2), "Graded runs in one step; timesteps=2 has no meaning"),
+    "graded steps": (lambda: tc.Graded(timesteps=2), "graded runs in one step; timesteps=2 has no meaning"),
     "graded levels": (lambda: tc.Graded(levels=0), "levels must be a whole number between 1 and 32767, not 0"),
     "rho": (lambda: tc.OffsetSpikes(4, rho=0), "rho must be a whole number between 1 and 32767, not 0"),
     "mode": (lambda: tc.OffsetSpikes(4, mode="late"), "mode must be 'online', 'static' or 'tuned', not 'late'"),

@@ -314,7 +314,7 @@ def test_scale_by_spikes_changes_no_more_of_them():
 @pytest.mark.parametrize(
     ("precision", "words"),
     [
-        (tc.Int8(rounding="gptq"), "leave out --rounding"),
+        (tc.Int8(rounding="gptq"), "leave out rounding"),
         (tc.Int8(overrides={"nothing": 4}), "is the name of no layer"),
     ],
 )

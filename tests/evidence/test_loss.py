@@ -179,6 +179,6 @@ def test_every_kind_has_remedies(made, method) -> None:
 
 def test_remedies_name_options_that_apply(made) -> None:
     _, _, graph, *_ = made
-    assert "--schedule layerwise" in remedies(graph)["unevenness"]
+    assert "schedule='layerwise'" in remedies(graph)["unevenness"]
     assert "unevenness" not in remedies(replace(graph, schedule="layerwise"))
-    assert "--per channel" in remedies(graph)["weights"]
+    assert "per='channel'" in remedies(graph)["weights"]

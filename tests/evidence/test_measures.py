@@ -172,7 +172,7 @@ def test_a_measure_of_one_head():
     )
     assert (one.head, one.name, one.title) == ("steer", "steer=mae", "steer: mean absolute error")
     assert two.of({"steer": 1, "class": 2}) == 2
-    with pytest.raises(DataError, match="say which one, as --metric NAME=mae"):
+    with pytest.raises(DataError, match="say which one, as metric='NAME=mae'"):
         measures_of("mae", shapes, np.zeros(3, np.float32))
     with pytest.raises(DataError, match="no output 'brake', but steer, class"):
         measures_of("brake=mae", shapes, np.zeros(3, np.float32))

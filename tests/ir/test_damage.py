@@ -200,7 +200,7 @@ def test_truncated_files_are_refused(deployment, tmp_path):
         with pytest.raises(tc.GraphError) as error:
             tc.load(path)
         assert str(error.value) in (
-            f"{path} is damaged or holds no NIR graph: export it again, or ask spikec nir doctor",
+            f"{path} is damaged or holds no NIR graph: export it again, or ask tc.nir.diagnose",
             f"{path} cannot be read: {_BROKEN}; get it again",
         )
 
@@ -217,7 +217,7 @@ def test_files_that_are_no_nir_are_refused(name, tmp_path):
     path = tmp_path / "net.nir"
     _FOREIGN[name](path)
     with pytest.raises(
-        tc.GraphError, match=r"is damaged or holds no NIR graph: export it again, or ask spikec nir doctor$"
+        tc.GraphError, match=r"is damaged or holds no NIR graph: export it again, or ask tc.nir.diagnose$"
     ):
         tc.load(path)
 
@@ -232,11 +232,11 @@ def test_plain_nir_is_refused(tmp_path):
     }
     graph = nir.NIRGraph(nodes, [("input", "linear"), ("linear", "spikes"), ("spikes", "output")])
     nir.write(tmp_path / "plain.nir", graph)
-    with pytest.raises(tc.GraphError, match=r"no spikec metadata: .* needs an explicit import \(spikec export"):
+    with pytest.raises(tc.GraphError, match=r"no spikec metadata: .* needs an explicit import \(tc.import_nir"):
         tc.load(tmp_path / "plain.nir")
     nir.write(tmp_path / "node.nir", nodes["linear"])
     with pytest.raises(
-        tc.GraphError, match=r"node\.nir is damaged or holds no NIR graph: export it again, or ask spikec nir doctor$"
+        tc.GraphError, match=r"node\.nir is damaged or holds no NIR graph: export it again, or ask tc.nir.diagnose$"
     ):
         tc.load(tmp_path / "node.nir")
 

@@ -126,7 +126,8 @@ def _other(value, rng):
 def _made(value, name, changed):
     """``replace`` without checks: what is wrong in a file still is another file."""
     copy = object.__new__(type(value))
-    vars(copy).update({each.name: getattr(value, each.name) for each in fields(value)} | {name: changed})
+    for each in fields(value):
+        object.__setattr__(copy, each.name, changed if each.name == name else getattr(value, each.name))
     return copy
 
 

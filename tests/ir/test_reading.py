@@ -101,7 +101,7 @@ def test_a_stored_argument_of_the_reader_means_nothing(tmp_path):
 )
 def test_what_nir_does_not_take_is_named(change, words, tmp_path):
     path = _edit(_write(tmp_path / "net.nir"), change)
-    with pytest.raises(GraphError, match=rf"net\.nir cannot be read: {words}.*ask spikec nir doctor$"):
+    with pytest.raises(GraphError, match=rf"net\.nir cannot be read: {words}.*ask tc.nir.diagnose$"):
         _import(path)
 
 

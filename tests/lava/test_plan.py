@@ -147,7 +147,7 @@ def test_one_source_read_twice_gets_a_relay():
     nodes = dict(base.nodes)
     nodes["flat2"] = Flatten("flat2", ("p1",), (2, 3, 4), (24,))
     nodes["fc"] = affine("fc", "flat", np.ones((3, 24), np.int64))
-    nodes["fc"] = Affine(**{**vars(nodes.pop("fc")), "sources": ("flat", "flat2")})
+    nodes["fc"] = dataclasses.replace(nodes.pop("fc"), sources=("flat", "flat2"))
     nodes["readout"] = nodes.pop("readout")
     plan = make_plan(IntegerGraph(nodes, 4, "pipelined"), "current")
     into = [c.source for c in plan.connections if c.target == "fc"]

@@ -176,7 +176,7 @@ def test_an_entry_of_no_file_is_refused() -> None:
         lambda: trained("digits-cnn", None, data, "ema"),
         lambda: prepare("digits-cnn", recipe, data, entry="ema"),
     ):
-        with pytest.raises(ConversionError, match="--weights-entry ema chooses among the sets of weights"):
+        with pytest.raises(ConversionError, match="entry='ema' chooses among the sets of weights"):
             make()
 
 

@@ -153,7 +153,7 @@ CASES = {
     "first has neurons of kind if": lambda g: changed(g, "first", neuron=IF()),
     "dense has a bias that enters the current": lambda g: changed(g, "dense", bias=np.ones_like(g.nodes["dense"].bias)),
     "readout starts at another value": lambda g: changed(g, "readout", v_init=np.ones(3, np.int64)),
-    "export with --format netx": lambda g: changed(g, "dense", weight=g.nodes["dense"].weight * 4, weight_exp=2),
+    "export with format='netx'": lambda g: changed(g, "dense", weight=g.nodes["dense"].weight * 4, weight_exp=2),
 }
 
 

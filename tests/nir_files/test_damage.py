@@ -58,9 +58,9 @@ def test_cut_off(sound, tmp_path, share):
 @pytest.mark.parametrize(
     ("code", "said"),
     [
-        ("import os; child.tree_of = lambda *_: os.abort()", "crashes"),
-        ("def endless(*_):\n    while True: pass\nchild.tree_of = endless", "does not end"),
-        ("def full(*_): raise MemoryError\nchild.tree_of = full", "fails"),
+        ("import os; child.tree_of = lambda *_, **__: os.abort()", "crashes"),
+        ("def endless(*_, **__):\n    while True: pass\nchild.tree_of = endless", "does not end"),
+        ("def full(*_, **__): raise MemoryError\nchild.tree_of = full", "fails"),
     ],
 )
 def test_a_reader_that_dies_is_a_finding(sound, reader_code, code, said):
@@ -80,7 +80,7 @@ def test_a_reader_that_does_not_start_is_told(sound, reader_code):
 
 def test_nir_that_dies_leaves_the_findings(sound, reader_code):
     """The tree is sent before nir is asked."""
-    reader_code("import os; child.verdict = lambda content: os.abort()")
+    reader_code("import os; child.verdict = lambda content: content and os.abort()")
     found = tc.nir.diagnose(sound[1])
     assert "crashes" in found.nir_says
     assert [finding.rule for finding in found.errors] == ["nir_read"]

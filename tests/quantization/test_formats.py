@@ -104,13 +104,13 @@ def test_all_misfits_are_listed_at_once():
     headline, *lines = str(error.value).splitlines()
     assert headline == f"{len(lines)} numbers do not fit generic 24-bit:"
     for pattern in (
-        r"  0: weight mantissa \d+, limit 7",
-        r"  0: bias \d+, limit 1",
-        r"  1: 4 thresholds; one per layer \(use per='layer'\)",
-        r"  1: threshold \d+, limit 10",
-        r"  1: input of one step may reach \d+, limit 100",
-        r"  3: weight mantissa \d+, limit 7",
-        r"  readout: input of one step may reach \d+, limit 100",
+        r"  0: +weight mantissa \d+, limit 7",
+        r"  0: +bias \d+, limit 1",
+        r"  1: +4 thresholds; one per layer \(use per='layer'\)",
+        r"  1: +threshold \d+, limit 10",
+        r"  1: +input of one step may reach \d+, limit 100",
+        r"  3: +weight mantissa \d+, limit 7",
+        r"  readout: +input of one step may reach \d+, limit 100",
     ):
         assert any(re.fullmatch(pattern, line) for line in lines), pattern
 

@@ -44,10 +44,10 @@ def _value(current: Current, sources: dict[str, torch.Tensor]) -> torch.Tensor:
         if term.kernel is not None:
             k = term.kernel
             top, bottom, left, right = k.pads
-            weight = torch.from_numpy(np.ascontiguousarray(k.weight))
+            weight = torch.from_numpy(np.ascontiguousarray(k.weight)).double()
             x = F.conv2d(F.pad(x, (left, right, top, bottom)), weight, None, k.stride, 0, k.dilation, k.groups)
         if term.dense is not None:
-            x = x.flatten(1) @ torch.from_numpy(term.dense).T
+            x = x.flatten(1) @ torch.from_numpy(term.dense).double().T
         total = total + x.reshape(len(x), *current.shape)
     return total
 

@@ -65,5 +65,5 @@ def test_no_gpu(case):
 
 @pytest.mark.parametrize("name", ["tpu", "mps", "cuda:x", None])
 def test_unknown_device(case, name):
-    with pytest.raises(DataError, match="use 'cpu' or 'cuda'"):
+    with pytest.raises(DataError, match="use cpu or cuda"):
         simulate(*case("if", "pipelined", 0), device=name)

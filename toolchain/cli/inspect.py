@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from dataclasses import fields
 from typing import Any
 
 from spikec.cli import parser
@@ -51,20 +52,21 @@ def run(args: argparse.Namespace) -> int:
 
 def _node(node: Any, full: bool) -> dict[str, Any]:
     """A node's fields. Arrays are given as shape, minimum and maximum, or with ``full`` as all their values."""
-    fields: dict[str, Any] = {"type": type(node).__name__, "output_shape": node.output_shape}
+    found: dict[str, Any] = {"type": type(node).__name__, "output_shape": node.output_shape}
     for name, value in _values(node):
         if full or not hasattr(value, "dtype"):
-            fields[name] = value
+            found[name] = value
         else:
-            fields[name] = {"shape": value.shape, "min": value.min(), "max": value.max()}
-    return fields
+            found[name] = {"shape": value.shape, "min": value.min(), "max": value.max()}
+    return found
 
 
 def _values(node: Any) -> Iterator[tuple[str, Any]]:
     """Fields and values. A neuron kind is given by its name and the fields of all kinds, None for those it lacks."""
     from spikec.ir.kinds import Kind, kinds
 
-    for name, value in vars(node).items():
+    for each in fields(node):
+        name, value = each.name, getattr(node, each.name)
         if not isinstance(value, Kind):
             yield name, value
             continue

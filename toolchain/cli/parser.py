@@ -37,13 +37,13 @@ class Parser(argparse.ArgumentParser):
         super().__init__(*args, **{"allow_abbrev": False, **options})
         self._later: list[Callable[[], None]] = []
         self._instead: dict[str, Callable[[], Parser]] = {}
+        #: Command lines that its help shows.
+        self.examples: tuple[str, ...] = ()
 
     def instead(self, word: str, parser: Callable[[], Parser]) -> None:
         """Where ``word`` comes first, the words after it belong to ``parser``: ``report diff A B`` beside
         ``report FILE``. A file of that name is written ``./word``."""
         self._instead[word] = parser
-        #: Command lines that its help shows.
-        self.examples: tuple[str, ...] = ()
 
     def later(self, add: Callable[[], None]) -> None:
         """Call ``add``, which adds arguments, once this command is the one that is used: what it has to import would

@@ -21,6 +21,7 @@ def add_parser(commands: Any) -> Parser:
         "everything about a NIR file on one page, and as JSON",
         "spikec report net.nir -o report.html",
         "spikec report net.nir --data digits --limit 200 --verify 0",
+        "spikec report diff a.json b.json",
     )
     parser.add_graph(command)
     parser.add_data(command)
@@ -42,7 +43,6 @@ def add_parser(commands: Any) -> Parser:
         help="the page to write; the same as data goes beside it, with the suffix .json",
     )
     add_golden(command)
-    command.epilog = "spikec report diff A.json B.json: what changed between two reports"
     command.instead("diff", report_diff.parser)
     return command
 

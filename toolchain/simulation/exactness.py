@@ -27,10 +27,12 @@ def checked_device(name: str, ranges: Ranges) -> torch.device:
     except (RuntimeError, TypeError):
         device = None
     if device is None or device.type not in ("cpu", "cuda"):
-        raise DataError(f"{option('device', name)} is not known; use cpu or cuda")
+        raise DataError(f"{option('device', str(name))} is not known; use cpu or cuda")
     if device.type == "cuda":
         if not torch.cuda.is_available():
-            raise TargetUnavailable(f"{option('device', name)}: torch sees no GPU here; leave it out to run on the CPU")
+            raise TargetUnavailable(
+                f"{option('device', str(name))}: torch sees no GPU here; leave it out to run on the CPU"
+            )
         largest = max(ranges.magnitudes.values())
         if largest >= _FLOAT64_EXACT:
             raise RangeError(f"a sum may reach {largest}, beyond float64: run on the CPU, or use smaller weights")
