@@ -5,9 +5,11 @@ from __future__ import annotations
 import inspect
 import pickle
 
+import numpy as np
 import pytest
 
 import spikec as tc
+from spikec.errors import InputWarning
 
 
 @pytest.mark.parametrize(
@@ -47,3 +49,18 @@ def test_signatures_and_pickles_are_those_of_the_functions():
     assert pickle.loads(pickle.dumps(tc.simulate)) is tc.simulate
     method = tc.QCFS(timesteps=4)
     assert pickle.loads(pickle.dumps(method)) == method
+
+
+def test_warnings_point_at_the_line_that_called_the_package(random_graph):
+    graph = random_graph(np.random.default_rng(0), timesteps=2)
+    far = np.full((2, *graph.input.output_shape), 1e9, np.float32)
+    ways = {
+        "simulate": lambda: tc.simulate(graph, far),
+        "compile": lambda: tc.compile(graph, target="golden").run(far),
+        "certify": lambda: tc.certify(graph, far),
+        "crosscheck": lambda: tc.crosscheck(graph, "golden", far),
+    }
+    for name, way in ways.items():
+        with pytest.warns(InputWarning) as seen:
+            way()
+        assert {each.filename for each in seen} == {__file__}, name

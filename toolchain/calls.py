@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Collection
 from functools import wraps
 from typing import Any, TypeVar
@@ -12,6 +13,9 @@ from spikec.words import nearest
 
 Called = TypeVar("Called", bound=Callable[..., Any])
 Class = TypeVar("Class", bound=type)
+
+#: Frames of these are not where a warning belongs: the package, and what wraps its functions.
+_INSIDE = frozenset({__name__.partition(".")[0], "torch", "contextlib"})
 
 #: What the field and other packages call an argument of ours.
 _ALSO = {
@@ -67,6 +71,15 @@ def named_fields(cls: Class) -> Class:
 
     setattr(cls, "__init__", checked)  # noqa: B010
     return cls
+
+
+def outside() -> int:
+    """The ``stacklevel`` of a warning for the line that called the package, however deep it is given: the number of the
+    nearest frame that is not of this package nor of a decorator of torch, from the function that asks on."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _INSIDE:
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def _check(name: str, signature: inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

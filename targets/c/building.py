@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from spikec.calls import outside
 from spikec.errors import ToolchainError
 from spikec.targets.c.cache import cache_folder, kept_as, trim, trusted, unusable, used
 from spikec.targets.c.compilers import Compiler, cpu_features
@@ -50,7 +51,7 @@ def load(sources: Mapping[str, str], main: str, compiler: Compiler) -> ctypes.CD
         return _opened(library)
     warnings.warn(
         f"built C libraries are not kept: {reason}; set SPIKEC_CACHE to a folder that only you can write to",
-        stacklevel=3,
+        stacklevel=outside(),
     )
     with tempfile.TemporaryDirectory(prefix="spikec-") as private:
         library = kept_as(Path(private), "library")

@@ -25,6 +25,7 @@ from spikec.ir.graph import Delayed, Population
 from spikec.ir.input_statistics import InputStatistics
 from spikec.ir.kinds import IF, CubaLIF, Kind, Maximum
 from spikec.ir.measured import Measured
+from spikec.ir.operations import Synapse
 
 _SETTINGS = settings(max_examples=8, deadline=None)
 _FILES = Path(__file__).parent / "files"
@@ -129,6 +130,18 @@ def _made(value, name, changed):
     for each in fields(value):
         object.__setattr__(copy, each.name, changed if each.name == name else getattr(value, each.name))
     return copy
+
+
+def test_numbers_of_numpy_are_those_of_python():
+    """A default that NumPy holds is a default: the file that holds the graph has the identity of the graph."""
+    graph = small_network(np.random.default_rng(0))
+    changed = {}
+    for node in graph:
+        plain = {each.name: value for each in fields(node) if type(value := getattr(node, each.name)) in (int, bool)}
+        changed[node.name] = replace(node, **{name: np.asarray(value)[()] for name, value in plain.items()})
+    assert any(type(node.weight_exp) is np.int64 for node in changed.values() if isinstance(node, Synapse))
+    other = replace(graph, nodes=changed)
+    assert other.deployment_sha256 == graph.deployment_sha256 == decode(build(other)).deployment_sha256
 
 
 @_SETTINGS

@@ -80,8 +80,9 @@ def _gain(graph: IntegerGraph, ranges: Ranges, *, on: bool) -> Int64:
             _countable(graph, reach)
             low, high = (np.sum(ends, axis=0).reshape(-1) for ends in zip(*sources, strict=True))
             bias = node.bias if on else np.zeros_like(node.bias)
+            weight = node.weight.reshape(size, -1)  # widened once
             for p in range(size):
-                difference = node.weight.reshape(size, -1) - node.weight.reshape(size, -1)[p]
+                difference = weight - weight[p]
                 gain[p] += np.maximum(difference * low, difference * high).sum(axis=1) + bias - bias[p]
         else:
             low, high = (end.reshape(-1) for end in _sent(graph, ranges, name, on=on))

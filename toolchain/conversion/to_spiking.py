@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, fx, nn
 
-from spikec.calls import named_arguments
+from spikec.calls import named_arguments, outside
 from spikec.conversion.calibration.choice import Calibration, calibration_of
 from spikec.conversion.calibration.layers import calibrate_layers
 from spikec.conversion.input_scale import choose_range
@@ -88,25 +88,25 @@ def convert(
     seen = images if calibration is None else torch.cat([images, training[:CALIBRATION_IMAGES_MAX]])
     chosen = choose_range(seen, examples=len(images))
     for sentence in chosen.remarks:
-        warnings.warn(sentence, InputWarning, stacklevel=4)
+        warnings.warn(sentence, InputWarning, stacklevel=outside())
     if chosen.cut:  # what the network will be given
         images, training, seen = (chosen.held(each) for each in (images, training, seen))
     require_module(ann)
     trained, unrounded = without_quantisation(ann)
     for note in unrounded:
-        warnings.warn(note, stacklevel=4)
+        warnings.warn(note, stacklevel=outside())
     graph = canonicalize(trained, images[:2])
     check_structure(graph)
     measure_lifts(graph, training[:CALIBRATION_IMAGES_MAX])
     unlike = normalisation_warning(ann, training[:CALIBRATION_IMAGES_MAX])
     if unlike is not None:
-        warnings.warn(unlike, InputWarning, stacklevel=4)
+        warnings.warn(unlike, InputWarning, stacklevel=outside())
     left_out = dropped(graph)
     if left_out:
         warnings.warn(
             f"left out at the end of the network: {', '.join(left_out)}; it changes no order over the classes, and the "
             "spiking network gives logits",
-            stacklevel=4,
+            stacklevel=outside(),
         )
     offsets = method.calibrated_offsets()
     data, tuning = training[:CALIBRATION_IMAGES_MAX], training[:LARGEST_SET]
@@ -261,7 +261,7 @@ def _warn_of_examples(graph: fx.GraphModule, offsets: bool, images: int) -> None
         warnings.warn(
             f"{' and '.join(what)} come from the {images} example images; "
             + either("pass calibration=images from the training set", "give the training set with --data"),
-            stacklevel=5,  # the caller of convert, which is wrapped
+            stacklevel=outside(),
         )
 
 

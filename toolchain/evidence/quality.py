@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from spikec.calls import named_arguments
+from spikec.calls import named_arguments, outside
 from spikec.errors import DataError
 from spikec.evidence.accuracy import parts
 from spikec.evidence.comparison import beside, compared
@@ -169,7 +169,7 @@ class Ratings:
             warnings.warn(
                 f"{one.name} is measured on the outputs before {last}, which ends the trained network and is left out "
                 "of the deployment",
-                stacklevel=2,
+                stacklevel=outside(),
             )
         self._graph, self._bands = graph, bands
         self._tallies = [Tally(each, bands=bands) for each in wanted]

@@ -12,6 +12,7 @@ from torch import Tensor, fx, nn
 from torch.utils._pytree import tree_flatten, tree_map
 
 import spikec.frontend.operators  # noqa: F401  (importing registers the handlers)
+from spikec.calls import outside
 from spikec.errors import ConversionError
 from spikec.frontend.builder import HANDLERS, Builder, Call
 from spikec.frontend.concatenations import activate_parts
@@ -62,7 +63,7 @@ def canonicalize(model: nn.Module, example: Tensor) -> fx.GraphModule:
         graph.meta[RECOGNISED] = builder.recognised
         warnings.warn(
             f"{', '.join(builder.recognised)}: floor and clip were recognised as the activation of QCFS, "
-            "tc.ClipFloorShift", stacklevel=2,
+            "tc.ClipFloorShift", stacklevel=outside(),
         )  # fmt: skip
     graph.graph.eliminate_dead_code()
     settle_max_pools(graph, example)

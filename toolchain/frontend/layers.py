@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from spikec.calls import outside
 from spikec.errors import ConversionError
 from spikec.frontend.calls import Called, calls_of, constants, is_layer, tensors_in, unused
 from spikec.frontend.copying import Copied, copied, require_network
@@ -62,12 +63,15 @@ def with_layers(model: nn.Module, example: Tensor) -> nn.Module:
             require_same(whole, twin, images, "the network with each activation as a layer", watched, wanted)
     if left_out:
         warnings.warn(
-            f"left out at the end of the network: {', '.join(left_out)}; training and spikes take logits", stacklevel=2
+            f"left out at the end of the network: {', '.join(left_out)}; training and spikes take logits",
+            stacklevel=outside(),
         )
     if _trains(twin, example):
         twin.own_layers(model.training)
     else:
-        warnings.warn("the network computes something else in training: its evaluation form is trained", stacklevel=2)
+        warnings.warn(
+            "the network computes something else in training: its evaluation form is trained", stacklevel=outside()
+        )
         twin.evaluation = True
         twin.train(model.training)
     return twin

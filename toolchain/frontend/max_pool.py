@@ -6,7 +6,7 @@ import warnings
 
 from torch import Tensor, nn
 
-from spikec.calls import named_arguments
+from spikec.calls import named_arguments, outside
 from spikec.frontend.averages import PoolError, average_layer, average_of, pools_maxima
 from spikec.frontend.calls import Called, calls_of, unused
 from spikec.frontend.copying import copied, require_network
@@ -104,12 +104,12 @@ def _warn(replaced: list[str], found_all: bool, fine_tuned: bool) -> None:
         warnings.warn(
             "the network runs on no usual size of images: max pools that it calls as functions are replaced when it "
             "runs, but not listed; give example=images",
-            stacklevel=4,
+            stacklevel=outside(),
         )
     if replaced and not fine_tuned:
         pools = "1 max pool is" if len(replaced) == 1 else f"{len(replaced)} max pools are"
         warnings.warn(
             f"{pools} an average pool now ({', '.join(replaced)}): the network computes something else "
             f"and needs fine-tuning ({either('tc.fit', 'spikec train')}) before it is converted",
-            stacklevel=4,
+            stacklevel=outside(),
         )

@@ -264,7 +264,7 @@ class IntegerGraph(Shown):
 
     def _headline(self) -> str:
         neurons = sum(math.prod(population.shape) for population in self.populations)
-        weights = sum(synapse.weight.size for synapse in self.synapses)
+        weights = sum(synapse.weight_count for synapse in self.synapses)
         return (
             f"{len(self.nodes)} nodes, {len(self.populations)} layers, {neurons:,} neurons, {weights:,} weights, "
             f"T {self.timesteps}, {self.schedule}"

@@ -89,6 +89,7 @@ def _field_parts(holder: Any, shape: tuple[int, ...] | None) -> Iterator[bytes]:
 
 def _is_default(each: Field[Any], value: Any) -> bool:
     default = each.default
+    value = value.item() if isinstance(value, np.generic) else value
     return default is not MISSING and type(value) is type(default) and bool(value == default)
 
 

@@ -147,7 +147,7 @@ def _operation(node: Operation) -> Iterator[str]:
         and not (all(map(_whole, np.ravel(value).tolist())) and limit.holds(value))
     ]
     if isinstance(node, Synapse):
-        wrong += _integers("weight", node.weight, None, _NUMBER)
+        wrong += _integers("weight", node.narrow_weight, None, _NUMBER)
         wrong += _integers("bias", node.bias, node.output_shape[:1], _NUMBER)
     yield from wrong
     if not wrong and (found := _applied(node)) != node.output_shape:
@@ -158,7 +158,7 @@ def _applied(node: Operation) -> tuple[int, ...] | None:
     """The shape that the operation makes, found without numbers; None where it does not fit its input."""
     import torch
 
-    weight = torch.empty(node.weight.shape, device="meta") if isinstance(node, Synapse) else None
+    weight = torch.empty(node.weight_shape, device="meta") if isinstance(node, Synapse) else None
     try:
         return tuple(node.apply(torch.empty((1, *node.input_shape), device="meta"), weight).shape[1:])
     except (RuntimeError, ValueError, IndexError):  # what torch raises for shapes that do not fit

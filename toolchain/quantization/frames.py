@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from spikec.calls import outside
 from spikec.conversion.from_nir.sequences import sequence_range
 from spikec.conversion.input_scale import choose_range
 from spikec.conversion.network import Frames, SpikingNetwork
@@ -46,7 +47,7 @@ def on_frames(network: SpikingNetwork, sequences: Any) -> SpikingNetwork:
     ends = np.full(len(every), every.shape[1], np.int64) if lengths is None else lengths
     chosen = choose_range(torch.from_numpy(every), rule=sequence_range, channels=2, what="sequence")
     for sentence in chosen.remarks:
-        warnings.warn(sentence, InputWarning, stacklevel=4)
+        warnings.warn(sentence, InputWarning, stacklevel=outside())
     kept = chosen.held(torch.from_numpy(every[-_KEPT:])).numpy()
     made = copy.copy(network)
     made.frames = Frames(kept, ends[-_KEPT:])

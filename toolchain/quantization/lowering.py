@@ -16,7 +16,7 @@ import spikec.ir as ig
 from spikec import defaults
 from spikec.analysis.formats import NumberFormat, load_format, require
 from spikec.analysis.ranges import Ranges, bounds
-from spikec.calls import named_arguments
+from spikec.calls import named_arguments, outside
 from spikec.conversion.from_nir.sequences import SequenceNetwork
 from spikec.conversion.network import SpikingNetwork
 from spikec.conversion.neurons import Neuron
@@ -107,7 +107,7 @@ def lower(
     for error in _misfits(found, form, isinstance(precision, Int8) and bool(precision.units)):
         if not force:
             raise error
-        warnings.warn(f"written all the same: {error}", stacklevel=3)
+        warnings.warn(f"written all the same: {error}", stacklevel=outside())
     graph, coarser = found.graph, found.coarser
     del found  # its ranges are numbers for every neuron
     if coarser:
@@ -115,12 +115,12 @@ def lower(
         warnings.warn(
             f"T = {network.timesteps}: numbers would overflow with units as fine as the weights allow, so units are "
             f"coarser ({listed}) and weights there have fewer bits",
-            stacklevel=3,
+            stacklevel=outside(),
         )
     for name, weights, synapses in _large_matrices(graph):
         warnings.warn(
             f"{name} is no convolution: it is written as a matrix of {weights} weights, {synapses} of them not zero",
-            stacklevel=3,
+            stacklevel=outside(),
         )
     built = build(graph)
     del graph  # it is decoded again to be checked
@@ -146,13 +146,13 @@ def _large_matrices(graph: ig.IntegerGraph) -> list[tuple[str, int, int]]:
 def _lower_sequences(network: SequenceNetwork, precision: Precision, form: NumberFormat, force: bool) -> nir.NIRGraph:
     graph = sequence_graph(network, precision, form)
     for sentence in lost(network, graph):
-        warnings.warn(sentence, stacklevel=4)
+        warnings.warn(sentence, stacklevel=outside())
     try:
         require(graph, form, bounds(graph))
     except DoesNotFit as error:
         if not force:
             raise
-        warnings.warn(f"written all the same: {error}", stacklevel=4)
+        warnings.warn(f"written all the same: {error}", stacklevel=outside())
     built = build(graph)
     decode(built)
     return built

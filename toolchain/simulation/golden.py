@@ -128,7 +128,6 @@ def simulate(
         early_exit=early_exit,
         progress=progress,
         lengths=lengths,
-        stacklevel=4,
     )
 
 
@@ -170,10 +169,8 @@ class GoldenModel:
         early_exit: str | float | None = None,
         progress: Progress | None = None,
         lengths: Int64 | None = None,
-        stacklevel: int = 3,
     ) -> Trace:
-        """Run ``images``; the options and errors of :func:`simulate`. ``lengths`` [N]: where sequences end early;
-        ``stacklevel``: of its warnings."""
+        """Run ``images``; the options and errors of :func:`simulate`. ``lengths`` [N]: where sequences end early."""
         _check_options(record, counts, batch, threads)
         rule = early_exit_of(self._graph, self._ranges, early_exit)
         started = time.perf_counter()
@@ -212,7 +209,7 @@ class GoldenModel:
         if done == 0:
             raise DataError("the iterator of images gave no batch; give at least one image")
         trace = collector.trace(watches, time.perf_counter() - started)
-        told(self._graph, trace.coding, stacklevel=stacklevel)
+        told(self._graph, trace.coding)
         return trace
 
     def _keep_membranes(self, watches: dict[str, Watch]) -> None:

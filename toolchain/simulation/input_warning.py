@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+from spikec.calls import outside
 from spikec.errors import InputWarning
 from spikec.ir.coding import InputNode
 from spikec.ir.graph import IntegerGraph
@@ -65,11 +66,11 @@ def unsaid() -> Iterator[None]:
         _silent.reset(token)
 
 
-def told(graph: IntegerGraph, coding: CodedInput | None, *, stacklevel: int = 2) -> None:
+def told(graph: IntegerGraph, coding: CodedInput | None) -> None:
     """Warn with an :class:`InputWarning` where :func:`warning` has something to say."""
     sentence = None if coding is None or _silent.get() else warning(graph, coding)
     if sentence is not None:
-        warnings.warn(sentence, InputWarning, stacklevel=stacklevel + 1)
+        warnings.warn(sentence, InputWarning, stacklevel=outside())
 
 
 def warning(graph: IntegerGraph, coding: CodedInput) -> str | None:

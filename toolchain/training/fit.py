@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from spikec.calls import named_arguments
+from spikec.calls import named_arguments, outside
 from spikec.errors import ConversionError, DataError
 from spikec.training.activations import ClipFloorShift
 from spikec.training.augment import augment
@@ -286,7 +286,7 @@ def _warn_of_pools(model: nn.Module, train: Images, device: str) -> None:
         warnings.warn(
             f"max pools {', '.join(pools)}: no activation stands before them; they are trained as they are written, "
             "but deployed with neurons before them. Write each behind its activation to train what is deployed",
-            stacklevel=4,
+            stacklevel=outside(),
         )
 
 

@@ -17,7 +17,7 @@ import torch
 from torch import fx
 
 from spikec.arguments import whole_number
-from spikec.calls import named_arguments
+from spikec.calls import named_arguments, outside
 from spikec.conversion.from_nir.connections import (
     Connected,
     connected,
@@ -91,11 +91,11 @@ def import_nir(
     given = tuple(images.shape[1:])
     translator = _translated(part, given, timesteps=timesteps, half=v_init == "half", dt=dt)
     if part.remark:
-        warnings.warn(part.remark, stacklevel=3)
+        warnings.warn(part.remark, stacklevel=outside())
     chosen = choose_range(images)
     if coding is None:
         for sentence in chosen.remarks:
-            warnings.warn(sentence, InputWarning, stacklevel=3)
+            warnings.warn(sentence, InputWarning, stacklevel=outside())
         images = chosen.held(images)
     settings = {"method": "nir", "reset": reset, "v_init": v_init, "timesteps": str(timesteps)}
     return SpikingNetwork(

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from spikec.calls import named_arguments
+from spikec.calls import named_arguments, outside
 from spikec.conversion.from_nir import REFUSED
 from spikec.conversion.from_nir.connections import (
     Connected,
@@ -135,7 +135,7 @@ def import_sequences(
     part = connected(graph)
     laid = _laid_out(part, dt, integration)
     if part.remark:
-        warnings.warn(part.remark, stacklevel=3)
+        warnings.warn(part.remark, stacklevel=outside())
     nodes, shapes = laid.nodes, laid.shapes
     neurons = {
         name: dynamics(node, shapes[name], dt, integration, subtract=subtract)
@@ -146,7 +146,7 @@ def import_sequences(
     chosen = choose_range(torch.from_numpy(sequences), rule=sequence_range, channels=2, what="sequence")
     if coding is None:
         for sentence in chosen.remarks:
-            warnings.warn(sentence, InputWarning, stacklevel=3)
+            warnings.warn(sentence, InputWarning, stacklevel=outside())
         sequences = chosen.held(torch.from_numpy(sequences)).numpy()
     settings = {"method": "nir", "integration": integration, "reset": "subtract" if subtract else "as in the file"}
     settings |= {} if dt is None else {"dt": f"{dt:g}"}
