@@ -26,6 +26,7 @@ from benchmarks.golden_peers import PEERS, PeerNetwork
 from spikec.ir import IntegerGraph, as_integer, load
 from spikec.simulation import GoldenModel, encode
 from spikec.simulation.kernels.int8 import Int8Synapse
+from spikec.simulation.paths import Reason
 from spikec.simulation.registers import EXACT
 from spikec.targets.c import CTarget
 from spikec.targets.c.library import Library
@@ -117,7 +118,7 @@ def build(row: str, folder: Path, case: str) -> Run:
         peer = PeerNetwork(graph, PEERS[row])
         return lambda images, _: run_peer(peer, images)
     if row == "golden-float32":  # 8-bit kernels refused, as on a processor that has none
-        with patch("spikec.simulation.engines.counts_by_step.exact_synapse", return_value=None):
+        with patch("spikec.simulation.engines.counts_by_step.exact_synapse", return_value=Reason("refused")):
             model_ = GoldenModel(graph)
     else:
         model_ = GoldenModel(graph, measure=row == "golden-measured")

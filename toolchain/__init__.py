@@ -43,6 +43,7 @@ _EXPORTS = {
     "Trace": "spikec.simulation",
     "certify": "spikec.evidence.certificate",
     "check_ranges": "spikec.evidence.range_report",
+    "explain": "spikec.simulation.explain",
     "crosscheck": "spikec.evidence.crosscheck",
     "compare": "spikec.simulation",
     "simulate": "spikec.simulation",
@@ -111,6 +112,7 @@ if TYPE_CHECKING:
     from spikec.simulation import Trace as Trace
     from spikec.simulation import simulate as simulate
     from spikec.simulation.compare import compare as compare
+    from spikec.simulation.explain import explain as explain
     from spikec.sweeping import sweep as sweep
     from spikec.targets.chips import check as check
     from spikec.targets.chips import place as place

@@ -9,7 +9,8 @@ from spikec.analysis.ranges import bounds
 from spikec.errors import DataError, TargetUnavailable
 from spikec.simulation import compare, simulate
 from spikec.simulation.engines import counts_by_layer as layers
-from spikec.simulation.engines.counts_by_step import CountsByStep, supports
+from spikec.simulation.engines.choosing import supports
+from spikec.simulation.engines.counts_by_step import CountsByStep
 from spikec.simulation.engines.general import Network
 from spikec.simulation.registers import EXACT, Watch
 

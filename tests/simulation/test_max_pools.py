@@ -47,4 +47,4 @@ def test_the_fast_path_runs_them(random_graph, case):
     graph = random_graph(
         np.random.default_rng(0), kind=kind, schedule=schedule, timesteps=steps, drain=drain, maxima=True
     )
-    assert isinstance(GoldenModel(graph)._engine, CountsByStep)
+    assert isinstance(GoldenModel(graph).engine, CountsByStep)

@@ -171,9 +171,9 @@ def test_accuracy_against_steps_from_one_run(case):
 def test_fast_path_serves_proven_graphs_only(case, overflowing):
     graph, _ = case
     plain = {n.name: replace(n, neuron=SignedIF()) if isinstance(n, Population) else n for n in graph}
-    assert isinstance(GoldenModel(replace(graph, nodes=plain))._engine, CountsByStep)
-    assert isinstance(GoldenModel(graph, measure=True)._engine, Network)
-    assert isinstance(GoldenModel(overflowing)._engine, Network)
+    assert isinstance(GoldenModel(replace(graph, nodes=plain)).engine, CountsByStep)
+    assert isinstance(GoldenModel(graph, measure=True).engine, Network)
+    assert isinstance(GoldenModel(overflowing).engine, Network)
 
 
 def test_target(case):

@@ -185,11 +185,11 @@ def test_wide_registers_change_nothing(random_graph, random_images, kind, overfl
 def test_what_is_proven_to_fit_takes_the_fast_path(one_layer):
     graph = one_layer(weight=[[100]], bias=[0], theta=50)
     assert isinstance(
-        GoldenModel(graph, registers=Registers(Register(), Register(beyond="wrap"), True))._engine, CountsByStep
+        GoldenModel(graph, registers=Registers(Register(), Register(beyond="wrap"), True)).engine, CountsByStep
     )
     narrow = Register(25499, "wrap")  # 100 * 255 is one more
-    assert isinstance(GoldenModel(graph, registers=Registers(narrow, Register(beyond="wrap"), True))._engine, Network)
-    assert isinstance(GoldenModel(graph, registers=Registers(Register(), Register(100)))._engine, Network)
+    assert isinstance(GoldenModel(graph, registers=Registers(narrow, Register(beyond="wrap"), True)).engine, Network)
+    assert isinstance(GoldenModel(graph, registers=Registers(Register(), Register(100))).engine, Network)
 
 
 def test_strict_looks_at_accumulators_too(one_layer):

@@ -71,7 +71,7 @@ def test_both_engines_are_plain_loops(random_graph, random_images, oracle, case,
         with mock.patch.object(layers, "_FEW", few):
             model = GoldenModel(graph)
         assert (
-            isinstance(model._engine, CountsByStep)
+            isinstance(model.engine, CountsByStep)
             or not bounds(graph).fits
             or np.max(most) * timesteps > 200
             or not small
@@ -85,7 +85,7 @@ def test_both_engines_are_plain_loops(random_graph, random_images, oracle, case,
 def test_the_fast_path_runs_them(random_graph, case, most):
     kind, schedule, drain = case
     graph = random_graph(np.random.default_rng(0), kind=kind, schedule=schedule, timesteps=3, drain=drain, spikes=most)
-    assert isinstance(GoldenModel(graph)._engine, CountsByStep)
+    assert isinstance(GoldenModel(graph).engine, CountsByStep)
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from spikec.evidence.measures import Wanted
     from spikec.evidence.quality import Rating
     from spikec.ir import IntegerGraph
+    from spikec.simulation.explain import Explanation
     from spikec.simulation.input_warning import InputLoss
 
 #: Steps whose accuracy is printed; a JSON document has all of them.
@@ -36,6 +37,7 @@ def add_parser(commands: Any) -> Parser:
         "spikec run net.nir",
         "spikec run net.nir --data digits --limit 100 -o trace.npz --record spikes",
         "spikec run net.nir --target lava --limit 20",
+        "spikec run net.nir --explain",
     )
     parser.add_graph(command)
     command.add_argument("--target", default="golden", metavar="TARGET", help="golden (default), c, lava")
@@ -51,6 +53,12 @@ def add_parser(commands: Any) -> Parser:
     add_format(command)
     command.add_argument("--record", choices=["spikes"], help="also keep every spike in the trace (with -o)")
     command.add_argument("-o", "--out", type=file_like(".npz"), metavar="trace.npz", help="write the trace")
+    command.add_argument(
+        "--explain",
+        action="store_true",
+        help="golden only: which kernel and numbers each layer takes, and the bound that keeps it from faster ones; "
+        "runs nothing unless --data, --limit or -o is given",
+    )
     command.add_argument("--device", metavar="D", help="golden only: cpu (default), cuda or cuda:N; same integers")
     add_targets(command, running=True)
     return command
@@ -75,12 +83,19 @@ def run(args: argparse.Namespace) -> int:
     keep_inputs(args, args.out)
     nir_graph, graph = read_graph(args.graph)
     target = find_target(args.target)
+    if args.explain and args.target != "golden":
+        raise UsageError(f"--explain is for the golden model; leave out --target {args.target}")
+    if args.explain and args.data is None and args.limit is None and not args.out:
+        how = _explained(args, graph, None, options | running)
+        emit(args, _identity(args, graph) | {"explanation": how.to_json()}, "\n".join(how.lines))
+        return 0
     if args.limit is None and args.target == "lava":
         note(f"lava: the first {defaults.LAVA_IMAGES} test images (--limit chooses)")
         args.limit = defaults.LAVA_IMAGES
     dataset = open_images(args, graph)
     graph = lasting(graph, dataset)
     wanted = wanted_measures(args, graph, dataset)
+    explanation = _explained(args, graph, len(dataset), options | running) if args.explain else None
     if (options | running).get("early_exit") is not None:
         _check_early_exit(graph, wanted)
     classify = any(one.name == "top-1" for one in wanted)
@@ -107,8 +122,23 @@ def run(args: argparse.Namespace) -> int:
     document = _document(args, graph, result, classify) | {"loss": loss_document(cost)} | speed.document
     document |= {"quality": [rating.to_json() for rating in found], "coding": coding}
     reason = lacks_classes(graph, "accuracy is left out: it") if labelled(dataset) else _UNLABELLED
-    emit(args, document, _text(args, graph, result, speed, cost, found, coding, reason))
+    text = _text(args, graph, result, speed, cost, found, coding, reason)
+    if explanation is not None:
+        document |= {"explanation": explanation.to_json()}
+        text = "\n".join([text, *explanation.lines])
+    emit(args, document, text)
     return 0
+
+
+def _explained(args: argparse.Namespace, graph: IntegerGraph, images: int | None, given: dict[str, Any]) -> Explanation:
+    """How the golden model runs ``images`` with the options of a run; with a trace they come in batches."""
+    from spikec.evidence.accuracy import batch_size
+    from spikec.simulation.explain import explain
+
+    if args.out and images is not None and not graph.sequences:
+        images = min(images, batch_size(graph, args.target))
+    names = ("overflow", "format", "device", "memory", "early_exit")
+    return explain(graph, images=images, record=args.record, **{name: given[name] for name in names if name in given})
 
 
 def _check_early_exit(graph: IntegerGraph, wanted: tuple[Wanted, ...]) -> None:
@@ -134,12 +164,17 @@ def _registers(args: argparse.Namespace) -> dict[str, Any]:
     return given
 
 
-def _document(args: argparse.Namespace, graph: IntegerGraph, result: Evaluation, classify: bool) -> dict[str, Any]:
+def _identity(args: argparse.Namespace, graph: IntegerGraph) -> dict[str, Any]:
     return {
         "file": args.graph,
         "deployment_sha256": graph.deployment_sha256,
         "content_sha256": graph.content_sha256,
         "target": args.target,
+    }
+
+
+def _document(args: argparse.Namespace, graph: IntegerGraph, result: Evaluation, classify: bool) -> dict[str, Any]:
+    return _identity(args, graph) | {
         "data": args.data,
         "images": result.images,
         "correct": result.correct if classify else None,

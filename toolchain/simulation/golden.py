@@ -35,8 +35,9 @@ from spikec.simulation.collect import Collector, check_counts
 from spikec.simulation.early_exit import EarlyExit, early_exit_of
 from spikec.simulation.emission import Result
 from spikec.simulation.encode import as_images, as_sequences, encoded
+from spikec.simulation.engines.choosing import kept_general
 from spikec.simulation.engines.counts_by_layer import CountsByLayer
-from spikec.simulation.engines.counts_by_step import CountsByStep, supports
+from spikec.simulation.engines.counts_by_step import CountsByStep
 from spikec.simulation.engines.general import Network
 from spikec.simulation.exactness import checked_device, exact_arithmetic, keep_freed_memory
 from spikec.simulation.input_warning import told
@@ -133,7 +134,8 @@ def simulate(
 
 class GoldenModel:
     """A graph prepared once, to be run many times; see :func:`simulate` for the options. ``ranges``: those of
-    the graph, where they are known. Making one lets the process keep up to 64 MB of freed memory."""
+    the graph, where they are known. Making one lets the process keep up to 64 MB of freed memory. ``kept_general``:
+    why the general path runs the graph; empty where it does not."""
 
     def __init__(
         self,
@@ -144,18 +146,18 @@ class GoldenModel:
         device: str = "cpu",
         ranges: Ranges | None = None,
     ) -> None:
-        self._graph, self._registers = graph, registers
+        self.graph, self._registers = graph, registers
         check_counts(graph)
         ranges = self._ranges = bounds(graph) if ranges is None else ranges
         self._device = checked_device(device, ranges)
         keep_freed_memory()
-        fast = not measure and supports(graph, ranges) and registers.proven(ranges)
+        self.kept_general = kept_general(graph, ranges, registers, measure)
         with exact_arithmetic(None, self._device):
-            self._engine: Network | CountsByStep
-            if fast:
-                self._engine = (CountsByLayer if graph.schedule == "pipelined" else CountsByStep)(graph, ranges)
+            self.engine: Network | CountsByStep
+            if not self.kept_general:
+                self.engine = (CountsByLayer if graph.schedule == "pipelined" else CountsByStep)(graph, ranges)
             else:
-                self._engine = Network(graph, ranges, registers)
+                self.engine = Network(graph, ranges, registers)
 
     def run(
         self,
@@ -172,22 +174,19 @@ class GoldenModel:
     ) -> Trace:
         """Run ``images``; the options and errors of :func:`simulate`. ``lengths`` [N]: where sequences end early."""
         _check_options(record, counts, batch, threads)
-        rule = early_exit_of(self._graph, self._ranges, early_exit)
+        rule = early_exit_of(self.graph, self._ranges, early_exit)
         started = time.perf_counter()
         threads = None if threads is None else int(threads)  # numbers of numpy may be too narrow to count in
         cut = rule is not None or lengths is not None
-        per_image = self._bytes_per_image(cut or record is not None)
-        require_memory("one image", per_image, "use fewer steps, or smaller maps")
-        affordable = parse_memory(memory) // per_image
-        size = int(batch or 0) or max(1, min(_LARGEST_BATCH, affordable))
-        stream, total = _batches(self._graph, images)
-        collector = Collector(self._graph, total, spikes=record is not None, counts=counts)
-        if rule is not None and not isinstance(self._engine, CountsByStep) and not self._registers.keep:
+        size = self.chunk(cut or record is not None, batch, memory)
+        stream, total = _batches(self.graph, images)
+        collector = Collector(self.graph, total, spikes=record is not None, counts=counts)
+        if rule is not None and not isinstance(self.engine, CountsByStep) and not self._registers.keep:
             raise DataError(
                 f"{option('early_exit')} is not proven for registers that wrap or saturate; use "
                 f"{option('overflow', 'exact')} or {option('overflow', 'strict')}"
             )
-        watches = self._registers.watches(self._graph)
+        watches = self._registers.watches(self.graph)
         if record == "membranes":
             self._keep_membranes(watches)
         done = 0
@@ -196,7 +195,7 @@ class GoldenModel:
                 for first in range(0, len(part), size):
                     chunk = part[first : first + size]
                     own = None if lengths is None else lengths[done : done + len(chunk)]
-                    found, coding = encoded(self._graph.input, chunk, first=done, lengths=own)
+                    found, coding = encoded(self.graph.input, chunk, first=done, lengths=own)
                     integers, ends = torch.as_tensor(found), None if own is None else torch.as_tensor(own)
                     result = self._run(integers, watches, rule, ends, events=bool(counts), spikes=record is not None)
                     collector.add(result, integers, coding)
@@ -209,11 +208,11 @@ class GoldenModel:
         if done == 0:
             raise DataError("the iterator of images gave no batch; give at least one image")
         trace = collector.trace(watches, time.perf_counter() - started)
-        told(self._graph, trace.coding)
+        told(self.graph, trace.coding)
         return trace
 
     def _keep_membranes(self, watches: dict[str, Watch]) -> None:
-        if self._graph.schedule != "pipelined" or self._graph.timing.rehearsal or not isinstance(self._engine, Network):
+        if self.graph.schedule != "pipelined" or self.graph.timing.rehearsal or not isinstance(self.engine, Network):
             raise DataError(
                 "record='membranes' follows membranes step by step: it needs the schedule 'pipelined', no calibration "
                 "pass, and a model made with measure=True"
@@ -222,9 +221,16 @@ class GoldenModel:
             if watch.what == "membrane":
                 watch.kept = []
 
+    def chunk(self, rasters: bool, batch: int | None, memory: str | int) -> int:
+        """How many images run at once; ``rasters``: whether those of all neurons are kept."""
+        per_image = self._bytes_per_image(rasters)
+        require_memory("one image", per_image, "use fewer steps, or smaller maps")
+        affordable = parse_memory(memory) // per_image
+        return int(batch or 0) or max(1, min(_LARGEST_BATCH, affordable))
+
     def _bytes_per_image(self, rasters: bool) -> int:
-        neurons = sum(p.theta.size for p in self._graph.populations)
-        return self._engine.bytes_per_image + rasters * 8 * self._graph.emission_steps * neurons
+        neurons = sum(p.theta.size for p in self.graph.populations)
+        return self.engine.bytes_per_image + rasters * 8 * self.graph.emission_steps * neurons
 
     def _run(
         self,
@@ -236,10 +242,10 @@ class GoldenModel:
         events: bool,
         spikes: bool,
     ) -> Result:
-        if isinstance(self._engine, CountsByStep):
-            return self._engine.run(integers, watches, events=events, spikes=spikes, early_exit=rule)
+        if isinstance(self.engine, CountsByStep):
+            return self.engine.run(integers, watches, events=events, spikes=spikes, early_exit=rule)
         cut = rule is not None or ends is not None
-        result = self._engine.run(integers, watches, events=events, spikes=spikes or cut)
+        result = self.engine.run(integers, watches, events=events, spikes=spikes or cut)
         if ends is not None:
             return result.until(ends, spikes=spikes)
         return result if rule is None else rule.cut(result, spikes=spikes)

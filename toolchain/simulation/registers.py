@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -15,6 +16,7 @@ from spikec.errors import DataError, RangeError, ToolchainError
 from spikec.ir.graph import IntegerGraph, Population, Readout, leak_of
 from spikec.ir.operations import Operation
 from spikec.ir.types import MEMBRANE_MAX
+from spikec.simulation.paths import Reason
 
 if TYPE_CHECKING:
     from spikec.analysis.ranges import Bound, Ranges
@@ -138,9 +140,21 @@ class Registers:
 
     def proven(self, ranges: Ranges) -> bool:
         """Whether nothing can leave a register, whatever the image: then every mode computes the same."""
-        return all(self.membrane.holds(b) for b in ranges.membranes.values()) and (
-            not self.accumulators or all(self.accumulator.holds(b) for b in ranges.sums.values())
-        )
+        return next(self.unproven(ranges), None) is None
+
+    def unproven(self, ranges: Ranges) -> Iterator[Reason]:
+        """Every register that a number may leave."""
+        checked: list[tuple[str, Register, Mapping[str, Bound]]] = [("membrane", self.membrane, ranges.membranes)]
+        if self.accumulators:
+            checked.append(("accumulator", self.accumulator, ranges.sums))
+        for what, register, found in checked:
+            for bound in found.values():
+                if not register.holds(bound):
+                    kept = f"its {what} holds [{register.minimum}, {register.maximum}]"
+                    largest = max(abs(bound.low), abs(bound.high))
+                    yield Reason(
+                        f"{bound.node}: [{bound.low}, {bound.high}] where {kept}", largest, register.maximum + 1
+                    )
 
 
 def adders(graph: IntegerGraph) -> list[str]:

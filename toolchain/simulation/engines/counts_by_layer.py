@@ -13,21 +13,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from spikec.analysis.ranges import Ranges
-from spikec.ir.graph import IntegerGraph, Population, Readout
+from spikec.ir.graph import IntegerGraph, Node, Population, Readout
 from spikec.ir.operations import Operation
 from spikec.simulation.early_exit import EarlyExit
 from spikec.simulation.emission import Emission, Result, separate_events
+from spikec.simulation.engines.choosing import restarts
 from spikec.simulation.engines.codes import fall, raster_dtype, rise
 from spikec.simulation.engines.counting import COUNTING
-from spikec.simulation.engines.counts_by_step import CountsByStep, divided, restarts
+from spikec.simulation.engines.counts_by_step import CountsByStep, divided
 from spikec.simulation.kernels.int8 import U8_MAX, clipped
 from spikec.simulation.kernels.stages import Stage, flat
+from spikec.simulation.paths import Kernel, Path
 from spikec.simulation.registers import Watch
 
 _CACHED = 2**23  # bytes of the largest float32 array that all steps of a batch should take: it is read several times
@@ -78,7 +81,7 @@ class CountsByLayer(CountsByStep):
         early_exit: EarlyExit | None = None,
     ) -> Result:
         """As :meth:`Network.run`; nothing can stop early where layers run one after the other."""
-        if not self._restarts and (early_exit is not None or len(integers) > self._few):
+        if self._stepwise(len(integers), early_exit is not None):
             return super().run(integers, watches, events=events, spikes=spikes, early_exit=early_exit)
         assert early_exit is None  # refused by EarlyExit
         emissions = {p.name: self._empty(p, len(integers), events, spikes) for p in self.graph.populations}
@@ -88,6 +91,22 @@ class CountsByLayer(CountsByStep):
             for name, curve in self._run(integers[rows], emissions, rows).items():
                 parts[name].append(curve)
         return Result(emissions, {name: torch.cat(curves, dim=1) for name, curves in parts.items()})
+
+    def _stepwise(self, images: int, may_stop: bool) -> bool:
+        """Whether a chunk of ``images`` runs step after step."""
+        return not self._restarts and (may_stop or images > self._few)
+
+    def order(self, images: int, may_stop: bool) -> str:
+        return "step after step" if self._stepwise(images, may_stop) else "layer after layer"
+
+    def path(self, node: Node, images: int, may_stop: bool) -> Path:
+        found = super().path(node, images, may_stop)
+        if self._stepwise(images, may_stop) or found.kernel not in (Kernel.ROUNDS, Kernel.SCALES):
+            return found
+        stage = self._stages[self._stage_of[node.name]]
+        if stage.whole is None:  # all steps in one call, which is rounded afterwards
+            return replace(found, kernel=Kernel.SCALES, dtype="float32", why=stage.behind)
+        return replace(found, why=stage.whole)
 
     @property
     def _counted(self) -> int:
@@ -115,10 +134,10 @@ class CountsByLayer(CountsByStep):
                 membranes = self._membranes(node, len(integers), arriving, image)[: self._counted]
                 readouts[node.name] = unflat(membranes, node.shape)
             elif isinstance(node, Population):
-                if node.name in self._stages:
+                if self.kernels[node.name] is Kernel.IN_KERNEL:
                     inputs = arriving or [clipped(image[self.graph.input.name], U8_MAX, keep=True)]
                     counts = self._staged(node, len(integers), inputs)
-                elif COUNTING(node.neuron).passes:
+                elif self.kernels[node.name] is Kernel.PASSES:
                     arrived = flat(self._sum(node, arriving)).view(self._steps, len(integers), -1)
                     counts = self._count(node, [arrived], _no_membranes)
                 else:
@@ -126,7 +145,7 @@ class CountsByLayer(CountsByStep):
                 sent[node.name] = self._send(node, counts, emissions[node.name], rows)
             elif arriving and isinstance(node, Operation):
                 total = self._sum(node, arriving)
-                sent[node.name] = total if node.name in self._postponed else self._linear(node, total)
+                sent[node.name] = total if node.name in self._stage_of else self._linear(node, total)
             for source in node.sources:
                 if self._last_use[source] == node.name:
                     sent.pop(source, None)
@@ -147,7 +166,7 @@ class CountsByLayer(CountsByStep):
     def _staged(self, node: Population, images: int, inputs: Sequence[Tensor]) -> list[Tensor]:
         """What :meth:`_count` gives for a population whose synapses divide, from the input of each."""
         stage = self._stages[node.name]
-        if not stage.whole:
+        if stage.whole is not None:
             parts = [x.view(-1, images, *x.shape[1:]).expand(self._steps, *[-1] * x.dim()) for x in inputs]
             each = zip(*(stage(step, [x[step] for x in parts]) for step in range(self._steps)), strict=True)
             return self._count(node, [torch.stack([flat(x) for x in steps]) for steps in each], _no_membranes)

@@ -37,54 +37,14 @@ from spikec.ir.operations import Operation, Synapse
 from spikec.simulation.early_exit import EarlyExit
 from spikec.simulation.emission import Result, separate_events
 from spikec.simulation.engines.biases import bias_currents
+from spikec.simulation.engines.choosing import accumulated, top_level
 from spikec.simulation.engines.codes import LevelRecord, from_value
 from spikec.simulation.engines.counting import COUNTING, ON_COUNTS
 from spikec.simulation.engines.widening import widened
 from spikec.simulation.kernels.int8 import U8_MAX, Int8Synapse, channels_last, clipped, exact_synapse
 from spikec.simulation.kernels.stages import Stage, stage_of
+from spikec.simulation.paths import Kernel, Path, Reason
 from spikec.simulation.registers import Watch
-
-_FLOAT32_EXACT = 2**24
-
-
-def supports(graph: IntegerGraph, ranges: Ranges) -> bool:
-    """Whether this path is exact for ``graph``: its neuron kinds, the 24-bit proof, and every sum below 2**24."""
-    if graph.sequences or graph.delayed or any(node.neuron not in COUNTING for node in graph.populations):
-        return False
-    if any(readout.leak is not None or readout.decode != "membrane" for readout in graph.readouts):
-        return False
-    restarted = restarts(graph)
-    if restarted and (graph.schedule != "pipelined" or graph.drain):
-        return False
-    for node in graph.populations:
-        counting = COUNTING(node.neuron)
-        top, shift, theta = top_level(graph, node), int(counting.shifts(node)[-1].max()), int(node.theta.max())
-        largest = accumulated(graph, ranges, node.name)
-        if restarted:  # a start moves by what membranes say; see CountsByLayer
-            shift = largest + 3 * theta
-            if not counting.beside_restarts:
-                return False
-        if top > U8_MAX or theta * (top + 1) >= _FLOAT32_EXACT or largest + shift >= _FLOAT32_EXACT:
-            return False
-    return ranges.fits and all(
-        accumulated(graph, ranges, name) < _FLOAT32_EXACT for name in graph.nodes if name != graph.input.name
-    )
-
-
-def restarts(graph: IntegerGraph) -> bool:
-    """Whether some neurons start over after a rehearsal: layers then run one after the other."""
-    return graph.timing.rehearsal > 0
-
-
-def top_level(graph: IntegerGraph, node: Population) -> int:
-    """Largest accumulated count, payload or binary number that a population can send."""
-    return COUNTING(node.neuron).top(node.neuron, graph.timing)
-
-
-def accumulated(graph: IntegerGraph, ranges: Ranges, name: str) -> int:
-    """Bound on any partial sum of a node when its input is accumulated over all steps."""
-    pipelined_linear = graph.schedule == "pipelined" and not isinstance(graph.nodes[name], Population | Readout)
-    return ranges.magnitudes[name] * (graph.emission_steps if pipelined_linear else 1)
 
 
 class CountsByStep:
@@ -109,10 +69,12 @@ class CountsByStep:
         )
         self._arriving: dict[str, int | None] = {}  # largest accumulated count at the input of a node; None: not u8
         self._top: dict[str, int | None] = {}  # the same at its output
-        self._int8: dict[str, Int8Synapse] = {}
+        self._int8: dict[str, Int8Synapse | Reason] = {}
         self._stages: dict[str, Stage] = {}
-        self._postponed: set[str] = set()  # synapses that run in the stage of the population behind them
-        self._pixels: set[str] = set()  # those of them that read the image
+        self._unstaged: dict[str, Reason] = {}  # why a population has no stage
+        self._stage_of: dict[str, str] = {}  # the population in whose stage a synapse runs
+        self._pixels: set[str] = set()  # synapses in a stage that read the image
+        self._too_large: dict[str, Reason] = {}  # what the largest count of a node would be a reason for
         self._weight = widened(graph.synapses, dict.fromkeys(graph.nodes, torch.float32))
         self._highest = {p.name: top_level(graph, p) for p in graph.populations}
         self._shift = {
@@ -121,6 +83,11 @@ class CountsByStep:
         }
         for node in graph:
             self._prepare(node)
+        self._driven = {p.name for p in graph.populations}  # and linear nodes that spikes reach
+        for node in graph:
+            if isinstance(node, Operation) and not self._driven.isdisjoint(node.sources):
+                self._driven.add(node.name)
+        self.kernels = {node.name: self._kernel(node) for node in graph if node is not graph.input}
 
     @property
     def bytes_per_image(self) -> int:
@@ -133,22 +100,75 @@ class CountsByStep:
         total = sum(t or 0 for t in tops)
         arriving = self._arriving[node.name] = None if not tops or None in tops or total > U8_MAX else total
         self._top[node.name] = None
-        if isinstance(node, Synapse) and arriving is not None:
-            synapse = exact_synapse(node, arriving)
-            if synapse is not None:
-                self._int8[node.name] = synapse
+        if isinstance(node, Synapse):
+            self._int8[node.name] = self._not_u8(node) if arriving is None else exact_synapse(node, arriving)
         elif isinstance(node, Population):
             top = self._top[node.name] = self._highest[node.name]
             shifts, restarted = COUNTING(node.neuron).shifts(node), node.neuron.rehearsal > 0
             stage = stage_of(self.graph, node, self._int8, self._bounds, top, self._times, shifts, membranes=restarted)
-            if stage is not None:
+            if isinstance(stage, Reason):
+                self._unstaged[node.name] = stage
+            else:
                 self._stages[node.name] = stage
-                self._postponed.update(node.sources)
+                self._stage_of |= dict.fromkeys((node.name, *node.sources), node.name)
                 self._pixels.update(s for s in node.sources if self.graph.input.name in self.graph.nodes[s].sources)
         elif isinstance(node, Operation) and node in ON_COUNTS and arriving is not None:
             zero = np.zeros(node.input_shape, np.int64)
             top = int(node.interval(zero, zero + arriving)[1].max())
             self._top[node.name] = top if top <= U8_MAX else None
+            self._too_large[node.name] = Reason.beyond("the counts it sends", top, U8_MAX + 1, "u8")
+
+    def _not_u8(self, node: Node) -> Reason:
+        """Why what arrives at a node is not u8."""
+        for source in node.sources:
+            if self._top[source] is None:
+                return Reason(f"{source} sends it other numbers than counts of 8 bits")
+        return Reason.beyond("the counts it reads together", sum(self._top[s] or 0 for s in node.sources), 256, "u8")
+
+    def _kernel(self, node: Node) -> Kernel:
+        """How a node is computed; what runs looks here."""
+        name = node.name
+        if name in self._stage_of:
+            if isinstance(node, Population):
+                return Kernel.IN_KERNEL
+            return Kernel.ROUNDS if self._stages[self._stage_of[name]].rounds else Kernel.SCALES
+        if isinstance(node, Readout):
+            return Kernel.READS
+        if isinstance(node, Population):
+            return Kernel.PASSES if COUNTING(node.neuron).passes else Kernel.DIVIDES
+        if name not in self._driven:
+            return Kernel.ONCE
+        if isinstance(self._int8.get(name), Int8Synapse):
+            return Kernel.SUMS
+        return Kernel.FLOAT if self._top[name] is None else Kernel.COUNTS
+
+    def order(self, images: int, may_stop: bool) -> str:
+        """In which order a chunk of ``images`` is computed, some of which ``may_stop`` early."""
+        return "step after step"
+
+    def path(self, node: Node, images: int, may_stop: bool) -> Path:
+        """How a node is computed in such a chunk, and why."""
+        name, kernel = node.name, self.kernels[node.name]
+        u8 = kernel in (Kernel.ROUNDS, Kernel.COUNTS, Kernel.IN_KERNEL, Kernel.DIVIDES, Kernel.PASSES)
+        why: Reason | None = None
+        if kernel is Kernel.SCALES:
+            why = self._stages[self._stage_of[name]].behind
+        elif kernel is Kernel.DIVIDES:
+            why = self._unstaged[name]
+        elif kernel in (Kernel.SUMS, Kernel.ONCE):
+            why = next((self._unstaged[n.name] for n in self.graph.consumers(name) if n.name in self._unstaged), None)
+        elif kernel is Kernel.FLOAT:
+            why = self._wide(node)
+        return Path(name, kernel, "uint8" if u8 else "float32", why)
+
+    def _wide(self, node: Node) -> Reason:
+        """Why a linear node that spikes reach computes in float32."""
+        refused = self._int8.get(node.name)
+        if isinstance(refused, Reason):
+            return refused
+        if node not in ON_COUNTS:
+            return Reason(str(ON_COUNTS.refusal(node)))
+        return self._not_u8(node) if self._arriving[node.name] is None else self._too_large[node.name]
 
     def run(
         self,
@@ -225,7 +245,7 @@ class CountsByStep:
                 sent[node.name] = pixels
             elif arriving and isinstance(node, Operation):
                 total = self._sum(node, arriving)
-                sent[node.name] = total if node.name in self._postponed else self._linear(node, total)
+                sent[node.name] = total if node.name in self._stage_of else self._linear(node, total)
             for source in node.sources:
                 if self._last_use[source] == node.name:
                     sent.pop(source, None)
@@ -264,9 +284,10 @@ class CountsByStep:
         return reduce(torch.add, (part.to(dtype) for part in parts))
 
     def _linear(self, node: Operation, x: Tensor) -> Tensor:
-        if node.name in self._int8:
-            return self._int8[node.name].current(x)
-        if self._top[node.name] is not None:
+        synapse = self._int8.get(node.name)
+        if isinstance(synapse, Int8Synapse):
+            return synapse.current(x)
+        if self.kernels[node.name] is Kernel.COUNTS:
             return ON_COUNTS(node)(node, x)
         return node.apply(x.float(), self._weight.get(node.name))
 
@@ -283,9 +304,10 @@ class CountsByStep:
         self, node: Population, step: int, arriving: Sequence[Tensor], steady: Tensor | None
     ) -> list[Tensor]:
         """q, and r where that is another number, u8 [N or 1, *shape], clipped at 255 or lower."""
-        if node.name in self._stages:
+        kernel = self.kernels[node.name]
+        if kernel is Kernel.IN_KERNEL:
             return self._stages[node.name](step, arriving)
-        if COUNTING(node.neuron).passes:
+        if kernel is Kernel.PASSES:
             return [self._sum(node, arriving)]
         theta = channels_last(torch.as_tensor(node.theta).float()[None])
         u = self._accumulated(node, step, arriving, steady)

@@ -24,6 +24,7 @@ from spikec.simulation.engines.codes import from_raster, from_value, raster_of
 from spikec.simulation.engines.delaying import late_at, later
 from spikec.simulation.engines.neurons import BEGIN, EMIT_ALL, FIRE, Currents, Neurons, Parameters, integrate
 from spikec.simulation.engines.widening import widened
+from spikec.simulation.paths import Kernel, Path, Reason
 from spikec.simulation.registers import EXACT, Registers, Watch, accumulator
 
 
@@ -58,7 +59,10 @@ class Network:
         # what is summed in one register must not depend on T.
         self._once = graph.weighted or (graph.constant_steps == 1 and graph.timesteps > 1)
         self._radix = _radix(graph)
-        self._dtype = {n.name: _dtype(n, ranges) for n in graph}
+        chosen = {n.name: _dtype(n, ranges) for n in graph}
+        self._dtype = {name: dtype for name, (dtype, _) in chosen.items()}
+        self._widened = {name: why for name, (_, why) in chosen.items()}
+        self._cycles = {node.name for group in self._groups if len(group) > 1 for node in group}
         self._weight = widened(graph.synapses, self._dtype)
         self.parameters = {p.name: Parameters.of(p, self._dtype[p.name]) for p in graph.populations}
         self._bias = bias_currents(graph, self._dtype)
@@ -75,6 +79,18 @@ class Network:
             peak = max(peak, sum(alive.values()))
             alive = {name: b for name, b in alive.items() if self._last_use.get(name) != node.name}
         return 2 * peak
+
+    def order(self, images: int, may_stop: bool) -> str:
+        """In which order a chunk is computed."""
+        return "layer after layer, cycles step after step" if self._cycles else "layer after layer"
+
+    def path(self, node: Node, images: int, may_stop: bool) -> Path:
+        """How a node is computed, and why in that dtype."""
+        if node.name in self._cycles:
+            kernel = Kernel.CYCLE
+        else:
+            kernel = Kernel.EVERY_STEP if self._pipelined or not self._superposed else Kernel.AT_ONCE
+        return Path(node.name, kernel, str(self._dtype[node.name]).removeprefix("torch."), self._widened[node.name])
 
     def run(self, integers: Tensor, watches: Mapping[str, Watch], *, events: bool, spikes: bool) -> Result:
         """Execute ``integers`` int64 [N, *input shape], with a watch per population and readout; ``events`` and
@@ -225,15 +241,15 @@ def _radix(graph: IntegerGraph) -> int:
     return ratios.pop()
 
 
-def _dtype(node: Node, ranges: Ranges) -> torch.dtype:
-    """The cheapest dtype in which no partial sum of the node can be rounded."""
+def _dtype(node: Node, ranges: Ranges) -> tuple[torch.dtype, Reason | None]:
+    """The cheapest dtype in which no partial sum of the node can be rounded, and why no cheaper one."""
     magnitude = 255 if isinstance(node, InputNode) else ranges.magnitudes[node.name]
     if magnitude < 2**24:
-        return torch.float32
+        return torch.float32, None
     if magnitude < 2**53:
-        return torch.float64
+        return torch.float64, Reason.beyond("its sum", magnitude, 2**24, "float32")
     if magnitude <= VALUE_MAX:
-        return torch.int64
+        return torch.int64, Reason.beyond("its sum", magnitude, 2**53, "float64")
     raise RangeError(f"{node.name}: a value may reach {magnitude}, beyond 62 bits; use fewer steps or smaller weights")
 
 

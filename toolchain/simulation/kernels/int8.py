@@ -15,6 +15,7 @@ from torch import Tensor
 from torch._ops import ops
 
 from spikec.ir.operations import Affine, Convolution, Synapse
+from spikec.simulation.paths import Reason
 
 U8_MAX = 255
 _ROW = 64  # from this many images on, affine maps take them as the pixels of one row
@@ -112,27 +113,31 @@ def unrolled(node: Convolution, weight: Tensor) -> Tensor:
     return matrix.reshape(rows * columns * outputs, -1)
 
 
-def exact_synapse(node: Synapse, top: int) -> Int8Synapse | None:
-    """An 8-bit synapse for the plain sums of ``node`` on inputs 0..``top``; None where it fails here or is not exact.
+def exact_synapse(node: Synapse, top: int) -> Int8Synapse | Reason:
+    """An 8-bit synapse for the plain sums of ``node`` on inputs 0..``top``; the reason where it fails here or is not
+    exact.
 
     A synapse that passes may also be built with other scales: its output stage has been compared too.
     """
     if torch.get_default_device().type != "cpu":
-        return None
+        return Reason("8-bit kernels run on the CPU")
     if not isinstance(node, Convolution | Affine):
-        return None  # no 8-bit kernel is known for it
+        return Reason(f"no 8-bit kernel is known for {type(node).__name__}")
     weight = torch.from_numpy(node.narrow_mantissas)
-    if top > U8_MAX or int(weight.min()) < -128 or int(weight.max()) > 127:
-        return None
+    if top > U8_MAX:
+        return Reason.beyond("its input", top, U8_MAX + 1, "u8")
+    low, high = int(weight.min()), int(weight.max())
+    if low < -128 or high > 127:
+        return Reason.beyond("its weights", max(~low, high), 128, "an 8-bit kernel")
     if isinstance(node, Convolution) and not (_mostly_padding(node) or node.is_regular):
-        return None
+        return Reason("8-bit kernels take no convolution of this geometry")
     try:
         return _proven(node, top)
-    except (AttributeError, NotImplementedError, RuntimeError):
-        return None
+    except (AttributeError, NotImplementedError, RuntimeError) as error:
+        return Reason(f"the 8-bit kernel of this torch and processor refuses it ({type(error).__name__})")
 
 
-def _proven(node: Synapse, top: int) -> Int8Synapse | None:
+def _proven(node: Synapse, top: int) -> Int8Synapse | Reason:
     """Compare sums, and the staircase at and just below its edges, with float64 on extreme and random inputs."""
     generator = torch.Generator().manual_seed(0)
     random = torch.randint(0, top + 1, (2, *node.input_shape), generator=generator)
@@ -143,14 +148,14 @@ def _proven(node: Synapse, top: int) -> Int8Synapse | None:
         batches.append((levels.repeat(_ROW, *[1] * (x.dim() - 1)), sums.repeat(_ROW, *[1] * (sums.dim() - 1))))
     plain = Int8Synapse(node, torch.full(node.output_shape[:1], 2.0**node.weight_exp))
     if not all(torch.equal(plain.current(levels).double(), sums) for levels, sums in batches):
-        return None
+        return Reason("the 8-bit kernel of this torch and processor gives other sums than float64")
     largest = max(1, int(sums.abs().max()))
     for divisor in {max(1, largest // n) for n in (2, 200, 20000)}:  # few levels, many, and beyond u8
         stage = Int8Synapse(node, torch.full(node.output_shape[:1], 2.0**node.weight_exp / divisor))
         bias = torch.full(node.output_shape[:1], 0.5 / divisor - 0.5)
         for levels, sums in batches:
             if not torch.equal(stage.quantised(levels, bias).double(), torch.floor(sums / divisor).clamp(0, U8_MAX)):
-                return None
+                return Reason("the 8-bit kernel of this torch and processor rounds otherwise than float64")
     return plain
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
 
@@ -17,6 +17,9 @@ from spikec.ir.integers import magnitude
 from spikec.ir.operations import Synapse
 from spikec.ir.types import Int64
 from spikec.simulation.kernels.int8 import U8_MAX, Int8Synapse, channels_last, clipped, exact_synapse
+from spikec.simulation.paths import Reason
+
+_EXACT = 2**23  # see stage_of
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,8 @@ class Stage:
     step, [S, 1, 1].
 
     Step by step, one synapse without a start rounds and clips in its own output stage. Otherwise the sum of all
-    synapses, which is the same for all shifts, is truncated. ``whole``: whether that is exact for all steps at once.
+    synapses, which is the same for all shifts, is truncated. ``whole``: why that is not exact for all steps at once,
+    None where it is. ``behind``: why starts are added behind the kernel, None where none are.
     """
 
     synapses: Sequence[Sequence[Int8Synapse]]
@@ -39,11 +43,17 @@ class Stage:
     offsets: Sequence[Sequence[Tensor]]
     times: Tensor
     top: int
-    whole: bool
+    whole: Reason | None
+    behind: Reason | None
+
+    @property
+    def rounds(self) -> bool:
+        """Whether the kernel itself rounds and clips, step by step."""
+        return not self.starts
 
     def __call__(self, step: int, inputs: Sequence[Tensor]) -> list[Tensor]:
         """Quotients u8 [N, *shape] by shift after ``step``, from the input of each synapse."""
-        if not self.starts:
+        if self.rounds:
             return [self.synapses[step][0].quantised(inputs[0], bias[step]) for bias in self.biases]
         total = _added(self.synapses[step], inputs, self.biases[0][step])
         return [clipped(x, self.top) for x in _shifted(total, [[start] for start in self.starts])]
@@ -83,19 +93,19 @@ def _shifted(total: Tensor, offsets: Sequence[Sequence[Tensor]]) -> list[Tensor]
 def stage_of(
     graph: IntegerGraph,
     node: Population,
-    proven: Mapping[str, Int8Synapse],
+    proven: Mapping[str, Int8Synapse | Reason],
     bounds: Mapping[str, int],
     top: int,
     times: Sequence[int],
     shifts: Sequence[Int64],
     *,
     membranes: bool,
-) -> Stage | None:
-    """The stage of ``node`` for ``shifts`` (each *shape). None where the synapses before it cannot compute its
+) -> Stage | Reason:
+    """The stage of ``node`` for ``shifts`` (each *shape). The reason where the synapses before it cannot compute its
     quotients exactly, or, with ``membranes``, where the membranes could not be recovered from the scaled sums.
 
-    ``proven``: exact 8-bit synapses by name. ``bounds``: on any accumulated sum, by node. ``top``: the largest count.
-    ``times``: how often image and bias have been added after each step.
+    ``proven``: exact 8-bit synapses by name, or why there is none. ``bounds``: on any accumulated sum, by node.
+    ``top``: the largest count. ``times``: how often image and bias have been added after each step.
 
     floor(U / theta) = floor((U + 1/2) / theta) for integers, and the argument is at least 1 / (2*theta) away from
     an integer. In float32, with unit roundoff u = 2**-24, scales, products, biases and sums of k terms err
@@ -105,13 +115,17 @@ def stage_of(
     beyond that its result is 0 or at least ``top``. A membrane is rounded from theta * x - 1/2, whatever its size.
     """
     synapses, theta = _private_synapses(graph, node), _per_channel(node.theta)
-    if synapses is None or theta is None:
-        return None
+    if isinstance(synapses, Reason):
+        return synapses
+    if theta is None:
+        return Reason("thresholds differ within a channel")
     from_image = synapses[0].sources == (graph.input.name,) and graph.input.dtype == "uint8"
-    if from_image:
-        usable = len(synapses) == 1 and exact_synapse(synapses[0], U8_MAX) is not None
-    else:
-        usable = all(s.name in proven for s in synapses)
+    if from_image and len(synapses) > 1:
+        return Reason(f"{synapses[0].name} reads the image and meets {synapses[1].name}")
+    for s in synapses:
+        kernel = exact_synapse(s, U8_MAX) if from_image else proven[s.name]
+        if isinstance(kernel, Reason):
+            return replace(kernel, text=f"{s.name}: {kernel}")
     starts = [node.v_init + shift for shift in shifts]
     channels = [channel for channel in map(_per_channel, starts) if channel is not None]
     bias = np.sum([s.bias for s in synapses], axis=0)
@@ -120,12 +134,20 @@ def stage_of(
     monotone = len(synapses) == 1 and not membranes
     sums = int(theta.max()) * (top + 1) + largest if monotone else sum(bounds[s.name] for s in synapses)
 
-    def exact(terms: int) -> bool:
-        return (terms + 1) * (sums + largest) + int(theta.max()) * (top + 3) < 2**23
+    def inexact(terms: int) -> Reason | None:
+        errors = (terms + 1) * (sums + largest) + int(theta.max()) * (top + 3)
+        what = f"with {sums + largest:,} in its sums, rounding of {terms} terms"
+        return None if errors < _EXACT else Reason.beyond(what, errors, _EXACT, "the staircase")
 
-    whole = exact(len(synapses) + (1 if in_kernel else 2) + from_image)
-    if not usable or not (whole if membranes else exact(len(synapses) + (not in_kernel))):
-        return None
+    whole = inexact(len(synapses) + (1 if in_kernel else 2) + from_image)
+    refused = whole if membranes else inexact(len(synapses) + (not in_kernel))
+    if refused is not None:
+        return refused
+    behind = None
+    if len(synapses) > 1:
+        behind = Reason(f"{len(synapses)} synapses meet: {', '.join(s.name for s in synapses)}")
+    elif not in_kernel:
+        behind = Reason("neurons of a channel start at different membranes")
 
     def scaled(factor: int) -> list[Int8Synapse]:
         return [Int8Synapse(s, torch.as_tensor(factor * 2.0**s.weight_exp / theta).float()) for s in synapses]
@@ -149,6 +171,7 @@ def stage_of(
         _float32(np.array(times)).reshape(-1, 1, 1),
         top,
         whole,
+        behind,
     )
 
 
@@ -161,11 +184,16 @@ def _float32(array: npt.NDArray[Any]) -> Tensor:
     return torch.as_tensor(array).float().contiguous()
 
 
-def _private_synapses(graph: IntegerGraph, node: Population) -> list[Synapse] | None:
+def _private_synapses(graph: IntegerGraph, node: Population) -> list[Synapse] | Reason:
     """The sources of ``node``, where all are synapses that nothing else reads."""
-    sources = [graph.nodes[name] for name in node.sources]
-    found = [s for s in sources if isinstance(s, Synapse) and len(graph.consumers(s.name)) == 1]
-    return found if len(found) == len(sources) else None
+    found: list[Synapse] = []
+    for source in (graph.nodes[name] for name in node.sources):
+        if not isinstance(source, Synapse):
+            return Reason(f"it reads {source.name}, a {type(source).__name__}, which has no 8-bit kernel that divides")
+        if len(graph.consumers(source.name)) > 1:
+            return Reason(f"{source.name} is read by {len(graph.consumers(source.name))} nodes, each with thresholds")
+        found.append(source)
+    return found
 
 
 def _per_channel(array: Int64) -> Int64 | None:
