@@ -98,8 +98,10 @@ def explain(
     Raises what :func:`simulate` raises for its options and graph.
 
     >>> how = tc.explain(graph)
-    >>> how.engine, how[0].kernel.value
-    ('counts', '8-bit, divides and rounds')
+    >>> how.engine, how.images
+    ('counts', 128)
+    >>> how[-1].kernel.value
+    'float32 readout'
     """
     if images is not None and images < 1:
         raise DataError(f"images={images!r} is not possible; use a whole number, at least 1")
