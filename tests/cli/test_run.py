@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+import spikec as tc
 from spikec.cli.trace_file import TraceFile
 from spikec.errors import DataError
 from spikec.evidence import accuracy
 from spikec.ir import as_integer, load
 from spikec.models.data import open_dataset
-from spikec.simulation import simulate
+from spikec.simulation import GoldenModel, simulate
 
 
 @pytest.fixture(scope="module")
@@ -190,3 +191,32 @@ def test_images_as_they_should_be_are_counted_too(spikec, net):
     result = spikec("run", net, "--limit", 30)
     assert "input coding: of 1,920 values 0 % clipped, 0 % rounded to 0" in result.out
     assert "warning" not in result.err
+
+
+def test_explain_alone_runs_nothing(spikec, net, monkeypatch):
+    """The document of the command is what Python says; every node has a line."""
+    monkeypatch.setattr(GoldenModel, "run", None)
+    how = tc.explain(load(net))
+    found = spikec("run", net, "--explain", "--json").json
+    assert found["explanation"] == how.to_json()
+    assert "images" not in found
+    assert spikec("run", net, "--explain").out.splitlines() == how.lines
+    assert [line.split()[0] for line in how.lines[1:]] == [path.node for path in how]
+
+
+def test_explain_beside_a_run_speaks_of_its_images_and_options(spikec, net):
+    plain, both = (spikec("run", net, "--limit", 3, *more, "--json").json for more in ([], ["--explain"]))
+    assert both["explanation"] == tc.explain(load(net), images=3).to_json()
+    assert {key: both[key] for key in ("images", "accuracy")} == {key: plain[key] for key in ("images", "accuracy")}
+    stopped = spikec("run", net, "--explain", "--early-exit", "margin", "--json").json["explanation"]
+    assert stopped["order"] == "step after step"
+    for form in ("generic24", "loihi1"):
+        narrow = spikec("run", net, "--explain", "--overflow", "wrap", "--format", form).out
+        assert narrow.splitlines() == tc.explain(load(net), overflow="wrap", format=form).lines
+    assert "accuracy" in spikec("run", net, "--limit", 3, "--explain").out
+
+
+def test_explain_is_of_the_golden_model(spikec, net):
+    result = spikec("run", net, "--explain", "--target", "c")
+    assert result.code == 1
+    assert "--explain is for the golden model; leave out --target c" in result.err

@@ -13,6 +13,7 @@ import torch
 from helpers import networks
 from helpers.cases import CASES, steps_of
 from helpers.graphs import random_graph, random_images
+from helpers.sequences import random_sequence_graph
 
 import spikec as tc
 from spikec.analysis.ranges import bounds
@@ -141,7 +142,8 @@ def check(graph, integers, *, early_exit=None, few=None, **options):
     images = integers * graph.input.scale
     seen = watched(model, lambda: model.run(images, early_exit=early_exit))
     assert how.images == len(integers)
-    assert [path.node for path in how] == [node.name for node in graph if node is not graph.input]
+    computed = [node.name for node in graph if isinstance(node, Population | Readout | Operation)]
+    assert [path.node for path in how] == computed
     assert (how.engine == "general") == isinstance(model.engine, Network) == bool(how.why)
     for path in how:
         node, ran = graph.nodes[path.node], seen[path.node]
@@ -194,6 +196,15 @@ def test_random_networks(case):
         if seed == 0:
             check(graph, integers, measure=True)
             check(graph, integers, registers=registers("wrap", "loihi1", graph))
+
+
+def test_sequences_with_feedback():
+    kernels = set()
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        graph = random_sequence_graph(rng).lasting(5)
+        kernels |= check(graph, rng.integers(0, 9, (2, 5, *graph.input.shape)))
+    assert kernels == {Kernel.CYCLE, Kernel.EVERY_STEP}
 
 
 @pytest.mark.parametrize("weight", [1, 2**16, 2**38])

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from spikec.calls import named_arguments
 from spikec.display import Column, ShownTuple, Table, count
 from spikec.errors import DataError
-from spikec.ir.graph import IntegerGraph
+from spikec.ir.coding import InputNode
+from spikec.ir.graph import Delayed, IntegerGraph
 from spikec.ir.profile.decode import as_integer
 from spikec.simulation.golden import GoldenModel
 from spikec.simulation.paths import Path, Reason
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 
 class Explanation(ShownTuple[Path]):
-    """The :class:`~spikec.simulation.paths.Path` of every node in network order, a tuple that shows itself as a table.
+    """The :class:`~spikec.simulation.paths.Path` of every node that computes, in network order, a tuple that
+    shows itself as a table.
 
     ``engine``: ``counts`` (the fast path) or ``general``. ``why``: all that keeps the graph from the fast path, each
     with the bound and its limit where numbers decided. ``order``: in which the nodes are computed. ``images``: how many
@@ -98,8 +100,10 @@ def explain(
     Raises what :func:`simulate` raises for its options and graph.
 
     >>> how = tc.explain(graph)
-    >>> how.engine, how[0].kernel.value
-    ('counts', '8-bit, divides and rounds')
+    >>> how.engine, how.images
+    ('counts', 128)
+    >>> how[-1].kernel.value
+    'float32 readout'
     """
     if images is not None and images < 1:
         raise DataError(f"images={images!r} is not possible; use a whole number, at least 1")
@@ -123,7 +127,8 @@ def explained(
     size = model.chunk(record is not None or may_stop, batch, memory)
     at_once = size if images is None else min(images, size)
     engine, graph = model.engine, model.graph
-    found = Explanation(engine.path(node, at_once, may_stop) for node in graph if node is not graph.input)
+    computed = (node for node in graph if not isinstance(node, InputNode | Delayed))
+    found = Explanation(engine.path(node, at_once, may_stop) for node in computed)
     found.engine, found.why = "general" if model.kept_general else "counts", model.kept_general
     found.order, found.images = engine.order(at_once, may_stop), at_once
     return found

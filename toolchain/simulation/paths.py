@@ -40,8 +40,8 @@ class Reason:
 
     @classmethod
     def beyond(cls, what: str, bound: int, limit: int, holder: str) -> Reason:
-        """``what`` may reach ``bound``, which ``holder`` does not hold."""
-        return cls(f"{what} may reach {bound:,}; {holder} needs less than {limit:,}", bound, limit)
+        """``what`` may reach ``bound``, too much for ``holder``."""
+        return cls(f"{what} may reach {bound:,}; for {holder} it must stay below {limit:,}", bound, limit)
 
 
 @dataclass(frozen=True)

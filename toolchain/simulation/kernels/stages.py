@@ -137,7 +137,7 @@ def stage_of(
     def inexact(terms: int) -> Reason | None:
         errors = (terms + 1) * (sums + largest) + int(theta.max()) * (top + 3)
         what = f"with {sums + largest:,} in its sums, rounding of {terms} terms"
-        return None if errors < _EXACT else Reason.beyond(what, errors, _EXACT, "the staircase")
+        return None if errors < _EXACT else Reason.beyond(what, errors, _EXACT, "exact quotients")
 
     whole = inexact(len(synapses) + (1 if in_kernel else 2) + from_image)
     refused = whole if membranes else inexact(len(synapses) + (not in_kernel))
