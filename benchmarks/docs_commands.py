@@ -25,7 +25,7 @@ from spikec.whole_files import replacing
 
 ROOT = Path(__file__).resolve().parent.parent
 #: Longest first: pages run side by side.
-PAGES = ("docs/faq.md", "docs/tutorial.md")
+PAGES = ("docs/faq.md", "docs/tutorial.md", "README.md")
 SECONDS = 600
 
 
