@@ -9,7 +9,7 @@
 # make counts  counts of neurobench, sinabs, syops and keras-spiking against what `--as` says of them
 # make embedded  the generated C on emulated microcontrollers: results, flash, RAM, instructions
 # make docs    the documentation as a site in build/site, strict; search needs: python -m http.server -d build/site
-# make docs-run  every command and script that tutorial, questions and README print, run and compared
+# make docs-run  every command and script that tutorial, questions and README print, run and compared; notebooks and examples
 # make pictures  the pictures of docs/how-methods-work.md, drawn from runs; that of a report in README.md (Chromium)
 # make sanafe  events, energy and time of a placed network against the simulator SANA-FE
 # make release-check  sdist and wheel of the last commit, built twice, equal bytes; version and files; PYTHONS="3.12 3.13"
@@ -60,6 +60,8 @@ docs: .venv-docs/.installed
 
 docs-run: .venv/.installed
 	$(PYTHON) -m benchmarks.docs_commands
+	$(PYTHON) -m benchmarks.notebooks
+	$(PYTHON) -m benchmarks.example_scripts
 
 pictures: .venv/.installed
 	$(PYTHON) -m benchmarks.docs_pictures
