@@ -9,8 +9,8 @@
 # make counts  counts of neurobench, sinabs, syops and keras-spiking against what `--as` says of them
 # make embedded  the generated C on emulated microcontrollers: results, flash, RAM, instructions
 # make docs    the documentation as a site in build/site, strict; search needs: python -m http.server -d build/site
-# make docs-run  every command and script that tutorial and questions print, run and compared
-# make pictures  the pictures of docs/how-methods-work.md, drawn from runs
+# make docs-run  every command and script that tutorial, questions and README print, run and compared; notebooks and examples
+# make pictures  the pictures of docs/how-methods-work.md, drawn from runs; that of a report in README.md (Chromium)
 # make sanafe  events, energy and time of a placed network against the simulator SANA-FE
 # make release-check  sdist and wheel of the last commit, built twice, equal bytes; version and files; PYTHONS="3.12 3.13"
 #              installs the wheel in a clean environment of each and runs the demo there
@@ -60,9 +60,12 @@ docs: .venv-docs/.installed
 
 docs-run: .venv/.installed
 	$(PYTHON) -m benchmarks.docs_commands
+	$(PYTHON) -m benchmarks.notebooks
+	$(PYTHON) -m benchmarks.example_scripts
 
 pictures: .venv/.installed
 	$(PYTHON) -m benchmarks.docs_pictures
+	$(PYTHON) -m benchmarks.docs_screenshot
 
 release-check: .venv/.installed
 	$(PYTHON) -m benchmarks.release --install $(PYTHONS)

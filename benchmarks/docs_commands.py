@@ -25,7 +25,7 @@ from spikec.whole_files import replacing
 
 ROOT = Path(__file__).resolve().parent.parent
 #: Longest first: pages run side by side.
-PAGES = ("docs/faq.md", "docs/tutorial.md")
+PAGES = ("docs/faq.md", "docs/tutorial.md", "README.md")
 SECONDS = 600
 
 
@@ -40,7 +40,7 @@ def main() -> int:
     return 1 if any(results) else 0
 
 
-def _environment(folder: Path) -> dict[str, str]:
+def environment(folder: Path) -> dict[str, str]:
     """``spikec`` and ``python`` on the path; one thread, since networks are small and pages run side by side."""
     tools = folder / "bin"
     tools.mkdir()
@@ -63,7 +63,7 @@ def _page(page: Path, write: bool) -> int:
     lines, wrong, count, start = text.split("\n"), 0, 0, time.monotonic()
     new: list[tuple[Command, list[str]]] = []
     with tempfile.TemporaryDirectory(prefix="spikec_docs_") as folder:
-        environment = _environment(Path(folder))
+        around = environment(Path(folder))
         here = Path(folder) / "here"
         here.mkdir()
         for block in blocks(text):
@@ -71,11 +71,11 @@ def _page(page: Path, write: bool) -> int:
                 continue
             if block.language == "python":
                 count += 1
-                wrong += _script(page, block, here, environment)
+                wrong += _script(page, block, here, around)
             for command in block.commands:
                 count += 1
                 code = block.exit_code if command is block.commands[-1] else 0
-                printed = _run(page, block, command, code, here, environment)
+                printed = _run(page, block, command, code, here, around)
                 if printed is None:
                     wrong += 1
                 elif not same(command.printed, printed, block.numbers_may_differ and not write):
