@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 import spikec as tc
+from spikec import models
 from spikec.targets import netx
 
 #: Registers a file with the name of its reader in ``fuzz_worker.READERS``, and returns its path.
@@ -117,7 +118,7 @@ def add_data(add: Add, rng: Rng) -> None:
 
 def add_tables(add: Add, weights: dict[str, Any]) -> None:
     """Recipes, and the index of weights in several files."""
-    recipe = Path(tc.__file__).parent / "models/recipes/digits-cnn.toml"
+    recipe = Path(models.__file__).parent / "recipes/digits-cnn.toml"
     add("recipe", "recipe.toml").write_bytes(recipe.read_bytes())
     index = {"metadata": {"total_size": 9}, "weight_map": dict.fromkeys(weights, "weights.safetensors")}
     add("weights", "model.safetensors.index.json").write_text(json.dumps(index))
