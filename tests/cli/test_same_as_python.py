@@ -56,6 +56,7 @@ def test_deployments_of_methods_differ_where_their_weights_do_not(made):
     assert len({graph.deployment_sha256 for graph in graphs}) == 3
 
 
+@pytest.mark.thorough
 def test_run_and_verify(spikec, made, file, data):
     said = spikec("run", file, "--data", "digits", "--json").json
     trace = tc.simulate(made[2], data.images())
@@ -115,6 +116,7 @@ def test_check_map_and_ranges(spikec, made, file):
     assert same(told, [{**asdict(layer), "margin": layer.margin} for layer in tc.check_ranges(graph)])
 
 
+@pytest.mark.thorough
 def test_report_sweep_and_certificate(spikec, made, file, data):
     """A page says what ``energy`` and ``certify`` say, and a sweep what ``export`` and ``energy`` say."""
     _, _, graph = made

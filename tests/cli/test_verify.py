@@ -96,6 +96,7 @@ def test_lava(spikec, net, monkeypatch):
 
 
 @pytest.mark.lava
+@pytest.mark.thorough
 @pytest.mark.skipif(LavaTarget.available() is not None, reason="Lava is not installed")
 def test_lava_options(spikec, net, monkeypatch, tmp_path):
     """All that changes how Lava runs; the spikes stay, and the speed is told."""

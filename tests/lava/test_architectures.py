@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from helpers.thorough import every_second
 from torch import nn
 
 import spikec as tc
@@ -21,7 +22,9 @@ def _with_statistics(network: nn.Module, seed: int) -> nn.Module:
 
 
 @pytest.mark.lava
-@pytest.mark.parametrize(("name", "images", "shape"), [("resnet20", 4, (3, 32, 32)), ("mobilenetv1", 2, (3, 16, 16))])
+@pytest.mark.parametrize(
+    ("name", "images", "shape"), every_second([("resnet20", 4, (3, 32, 32)), ("mobilenetv1", 2, (3, 16, 16))])
+)
 def test_lava_equals_the_golden_model(name, images, shape, lava):
     torch.manual_seed(3)
     network = _with_statistics(REGISTRY[name].build(10, 3, nn.ReLU), seed=4)

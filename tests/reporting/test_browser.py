@@ -41,6 +41,7 @@ def test_a_report_with_hostile_names_stands(browser, page):
     _stands(browser, page)
 
 
+@pytest.mark.thorough
 def test_reports_of_other_tasks_stand(browser, tmp_path):
     rng = np.random.default_rng(5)
     graph = small_network(rng)
