@@ -7,13 +7,14 @@ long for any size of map.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from spikec.ir.operations.linear_interval import Whole
+from spikec.ir.operations.weights import row_blocks
 from spikec.ir.types import Int64
 
 #: Numbers of a part of the weights, and of the windows that are computed at once.
@@ -29,8 +30,8 @@ def weights_as(weight: Whole, dtype: np.dtype[Any], magnitudes: bool) -> Whole:
 def product(weight: Whole, x: Whole, magnitudes: bool) -> Whole:
     """``weight`` [O, I] @ ``x`` [I] or [I, N], in the dtype of ``x``."""
     found = np.empty((len(weight), *x.shape[1:]), x.dtype)
-    for low, high in _parts(len(weight), weight.shape[1]):
-        found[low:high] = weights_as(weight[low:high], x.dtype, magnitudes) @ x
+    for rows in row_blocks(weight.shape, _PART):
+        found[rows] = weights_as(weight[rows], x.dtype, magnitudes) @ x
     return found
 
 
@@ -47,11 +48,11 @@ def convolved(x: Whole, weight: Whole, magnitudes: bool, groups: int, positions:
     outputs, kernel = len(weight), weight[0].size
     flat = weight.reshape(groups, outputs // groups, kernel)
     found = np.empty((groups, outputs // groups, len(rows), len(columns)), x.dtype)
-    for low, high in _parts(len(rows), groups * kernel * len(columns)):
-        windows = _windows(x, rows[low:high], columns).reshape(groups, kernel, -1)
-        for first, end in _parts(groups, flat[0].size):
-            part = _products(flat[first:end], windows[first:end], magnitudes)
-            found[first:end, :, low:high] = part.reshape(*part.shape[:2], high - low, len(columns))
+    for lines in row_blocks((len(rows), groups * kernel * len(columns)), _PART):
+        windows = _windows(x, rows[lines], columns).reshape(groups, kernel, -1)
+        for some in row_blocks(flat.shape, _PART):
+            part = _products(flat[some], windows[some], magnitudes)
+            found[some, :, lines] = part.reshape(*part.shape[:2], -1, len(columns))
     whole = found.reshape(outputs, len(rows), len(columns))
     return _spread(_spread(whole, 2, column_of), 1, row_of)
 
@@ -92,9 +93,3 @@ def _windows(x: Whole, rows: Int64, columns: Int64) -> Whole:
 
 def _spread(x: Whole, axis: int, index: Int64) -> Whole:
     return x if len(index) == x.shape[axis] and (np.diff(index) == 1).all() else x.take(index, axis)
-
-
-def _parts(number: int, each: int) -> Iterator[tuple[int, int]]:
-    """Ranges that cover ``number`` items of ``each`` numbers, at most ``_PART`` numbers in one where possible."""
-    step = max(1, _PART // max(1, each))
-    return ((low, min(low + step, number)) for low in range(0, number, step))
