@@ -3,15 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from spikec.display import Column, Shown, Table, count, share
+from spikec.words import plural
 
 if TYPE_CHECKING:
     from spikec.ir.types import Int64
     from spikec.targets.chips import Core
+
+
+class Placed(Protocol):
+    """What :func:`by_layer` reads of a placement."""
+
+    @property
+    def cores(self) -> Sequence[Core]: ...
+
+    @property
+    def core_of(self) -> Mapping[str, Int64]: ...
+
+
+@dataclass(frozen=True)
+class LayerCores:
+    """``most``: neurons on one core, at most; ``load``: largest share of any resource on the fullest of its ``cores``,
+    which is that of ``resource``."""
+
+    layer: str
+    neurons: int
+    cores: int
+    most: int
+    load: float
+    resource: str
+
+
+def by_layer(placement: Placed) -> list[LayerCores]:
+    """What each layer takes."""
+    fullest = [max((used / limit, key) for key, (used, limit) in core.usage.items()) for core in placement.cores]
+    found = []
+    for layer, home in placement.core_of.items():
+        held, number = np.unique(home, return_counts=True)
+        load, resource = max(fullest[core] for core in held)
+        found.append(LayerCores(layer, home.size, len(held), int(number.max()), load, resource))
+    return found
 
 
 class ShownPlacement(Shown):
@@ -40,7 +76,7 @@ class ShownPlacement(Shown):
     def _headline(self) -> str:
         fullest = max((core.load for core in self.cores), default=0.0)
         return (
-            f"{_several(len(self.cores), 'core')} on {_several(self.chips, 'chip')} of {self.target}, the fullest "
+            f"{plural(len(self.cores), 'core')} on {plural(self.chips, 'chip')} of {self.target}, the fullest "
             f"{share(fullest)} full; no placement takes fewer than {self.lower_bound}"
         )
 
@@ -53,12 +89,7 @@ class ShownPlacement(Shown):
             Column("load", "fullest core", share),
             Column("resource", "filled by", left=True),
         )
-        rows = []
-        for layer, home in self.core_of.items():
-            held, number = np.unique(home, return_counts=True)
-            full = max((self.cores[int(core)] for core in held), key=lambda core: core.load)
-            by = max(full.usage, key=lambda resource: full.usage[resource][0] / full.usage[resource][1])
-            rows.append((layer, int(home.size), len(held), int(number.max()), full.load, by))
+        rows = [(x.layer, x.neurons, x.cores, x.most, x.load, x.resource) for x in by_layer(self)]
         notes = tuple(f"assumed: {each}" for each in self.assumptions)
         return Table(self._headline(), columns, tuple(rows), notes)
 
@@ -72,7 +103,3 @@ class ShownPlacement(Shown):
             usage = (number for resource in resources for number in core.usage.get(resource, (None, None)))
             rows.append((core.index, core.chip, layers, core.load, *usage))
         return Table(self._headline(), tuple(Column(name, name) for name in named), tuple(rows))
-
-
-def _several(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'s' if number != 1 else ''}"

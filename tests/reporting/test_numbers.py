@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from spikec.energy import Quantiles
 from spikec.reporting import numbers
 from spikec.reporting.proportion import Proportion
+from spikec.words import plural
 
 FACTORS = {"f": 1e-15, "p": 1e-12, "n": 1e-9, "µ": 1e-6, "m": 1e-3, "": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 
@@ -62,4 +63,4 @@ def test_constants_share_the_prefix_of_their_value():
 def test_spans_and_plurals():
     assert numbers.span((-1234, 5)) == "\N{MINUS SIGN}1,234 to 5"
     assert numbers.span((7, 7)) == "7"
-    assert (numbers.plural(1, "chip"), numbers.plural(1152, "chip")) == ("1 chip", "1,152 chips")
+    assert (plural(1, "chip"), plural(1152, "chip")) == ("1 chip", "1,152 chips")

@@ -16,7 +16,7 @@ from spikec.reporting.page.chart import figure
 from spikec.reporting.page.curve import Scale, numbers
 from spikec.reporting.page.html import Column, Html, prose, table, tag
 from spikec.reporting.page.pareto import Mark, legend, pareto
-from spikec.reporting.page.shell import contents, section, shell
+from spikec.reporting.page.shell import SIMULATED, header, whole
 from spikec.sweeping.store import Result
 
 if TYPE_CHECKING:
@@ -38,16 +38,8 @@ def page(advice: Advice) -> str:
         ("Deployments", [_table(advice)]),
         *([("Not measured", [_others(others)])] if others else []),
     ]
-    header = tag(
-        "header",
-        tag("p", "spikec advise", class_="eyebrow"),
-        tag("h1", title),
-        tag("p", "Integer models simulated on CPU; never run on a chip.", class_="simulated"),
-        tag("p", prose(_verdict(advice)), class_="verdict"),
-        tag("p", prose(f"{advice.data}; {advice.precision}. {provenance(advice)}"), class_="note"),
-    )
-    sections = [section(name, *children) for name, children in parts]
-    return shell(title, contents([name for name, _ in parts]), tag("main", header, *sections, id="content"))
+    note = tag("p", prose(f"{advice.data}; {advice.precision}. {provenance(advice)}"), class_="note")
+    return whole(title, [header("spikec advise", title, SIMULATED, prose(_verdict(advice)), note)], parts)
 
 
 def _verdict(advice: Advice) -> str:

@@ -11,13 +11,13 @@ from spikec.advising.numbers import accuracy, cores_in_words, distance, energy, 
 from spikec.advising.trials import PURPOSES
 from spikec.reporting.numbers import grouped
 from spikec.sweeping.store import Result
-from spikec.words import option
+from spikec.words import columns, option
 
 if TYPE_CHECKING:
     from spikec.advising.advice import Advice, Recommendation, Row
 
 _HEADER = ("", "deployment", *COLUMNS, "")
-_LEFT = (0, 1, 2, len(_HEADER) - 1)
+_RIGHT = range(3, len(_HEADER) - 1)
 _REASON = 100
 _WIDTH, _HEIGHT = 56, 10
 #: Losses beyond this many points are drawn at the bottom.
@@ -53,14 +53,7 @@ def _head(advice: Advice) -> str:
 
 def _table(advice: Advice) -> str:
     lines: list[tuple[str, ...]] = [_HEADER, *(_cells(row, result) for row, result in measured(advice.rows))]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    text = [
-        "  ".join(
-            cell.ljust(width) if n in _LEFT else cell.rjust(width)
-            for n, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    ]
+    text = columns(lines, _RIGHT)
     notes = [
         "On held-out images. minus network: points, with a 95 % interval from pairs of answers to the same images.",
         "latency: steps from image to answer. *: no other for its purpose is better in accuracy, latency and energy.",

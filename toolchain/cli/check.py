@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from spikec import defaults
 from spikec.cli import parser
 from spikec.cli.names import known
-from spikec.cli.output import columns, emit
+from spikec.cli.output import emit
 from spikec.cli.parser import Parser
+from spikec.words import columns
 
 if TYPE_CHECKING:
     from spikec.analysis.violations import Violation
@@ -51,14 +52,17 @@ def run(args: argparse.Namespace) -> int:
     violations = check(graph, chip)
     fits = not any(v.severity == "error" for v in violations)
     lines = [*listed(violations), f"fits {chip}" if fits else f"does not fit {chip}"]
-    document = {
-        "file": args.graph,
-        "deployment_sha256": graph.deployment_sha256,
-        "target": chip,
-        "fits": fits,
-        "violations": [asdict(violation) for violation in violations],
-    }
-    emit(args, document, "\n".join(lines))
+    emit(
+        args,
+        lambda: {
+            "file": args.graph,
+            "deployment_sha256": graph.deployment_sha256,
+            "target": chip,
+            "fits": fits,
+            "violations": [asdict(violation) for violation in violations],
+        },
+        "\n".join(lines),
+    )
     return 0 if fits else 2
 
 

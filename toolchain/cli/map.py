@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import math
 from typing import TYPE_CHECKING, Any
 
 from spikec.cli import parser
 from spikec.cli.check import add_chip, known_chip
-from spikec.cli.output import columns, emit, note, written
+from spikec.cli.output import emit, note, written
 from spikec.cli.parser import Parser, file_like, keep_inputs
+from spikec.words import columns
 
 if TYPE_CHECKING:
     from spikec.targets.chips import Placement
@@ -47,21 +47,24 @@ def run(args: argparse.Namespace) -> int:
             temporary.write_text(placement.svg(), encoding="utf-8")
     if any(violation.severity == "error" for violation in check(graph, chip)):
         note(f"warning: the network does not fit {chip} (spikec check says why); the cores are those it would take")
-    document = {
-        "file": args.graph,
-        "deployment_sha256": graph.deployment_sha256,
-        "target": placement.target,
-        "chips": placement.chips,
-        "lower_bound": placement.lower_bound,
-        "shared_kernels": placement.shared,
-        "population_axons": placement.population_axons,
-        "cores_of": placement.cores_of,
-        "assumed": placement.assumptions,
-        "cores": placement.cores,
-        "svg": args.svg,
-    }
     files = written(args.svg) if args.svg is not None else []
-    emit(args, document, "\n".join([text(placement, args.cores), *files]))
+    emit(
+        args,
+        lambda: {
+            "file": args.graph,
+            "deployment_sha256": graph.deployment_sha256,
+            "target": placement.target,
+            "chips": placement.chips,
+            "lower_bound": placement.lower_bound,
+            "shared_kernels": placement.shared,
+            "population_axons": placement.population_axons,
+            "cores_of": placement.cores_of,
+            "assumed": placement.assumptions,
+            "cores": placement.cores,
+            "svg": args.svg,
+        },
+        "\n".join([text(placement, args.cores), *files]),
+    )
     return 0
 
 
@@ -85,17 +88,11 @@ def text(placement: Placement, cores: bool = False) -> str:
 
 def _layers(placement: Placement) -> list[str]:
     """A line for each layer: its cores, its neurons, and what is scarcest on the fullest of these cores."""
-    neurons: dict[str, int] = dict.fromkeys(placement.cores_of, 0)
-    fullest: dict[str, tuple[float, str]] = {}
-    for core in placement.cores:
-        share, resource = max((used / limit, key) for key, (used, limit) in core.usage.items())
-        for part in core.slices:
-            neurons[part.layer] += math.prod(high - low for low, high in part.box)
-            fullest[part.layer] = max(fullest.get(part.layer, (0.0, "")), (share, resource))
+    from spikec.targets.placed import by_layer
+
     rows = [("layer", "cores", "neurons", "fullest core")]
-    for layer, number in placement.cores_of.items():
-        share, resource = fullest[layer]
-        rows.append((layer, f"{number:,}", f"{neurons[layer]:,}", f"{100 * share:.0f} % of {resource}"))
+    for x in by_layer(placement):
+        rows.append((x.layer, f"{x.cores:,}", f"{x.neurons:,}", f"{100 * x.load:.0f} % of {x.resource}"))
     return columns(rows, right=(1, 2))
 
 

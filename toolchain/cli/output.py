@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import asdict, is_dataclass
 from pathlib import PurePath
 from typing import Any, TextIO
 
 
-def emit(args: argparse.Namespace, document: dict[str, Any], text: str) -> None:
-    """Print the result of a command: ``document`` as JSON with ``--json``, else ``text``."""
-    print(as_json({"command": args.command, **document}) if args.json else text, file=args.stdout)
+def emit(args: argparse.Namespace, document: dict[str, Any] | Callable[[], dict[str, Any]], text: str) -> None:
+    """Print the result of a command: ``document`` as JSON with ``--json``, else ``text``. A function makes the document
+    where it holds what takes long and ``text`` does not, such as the identity of a large network."""
+    if not args.json:
+        print(text, file=args.stdout)
+        return
+    made = document() if callable(document) else document
+    print(as_json({"command": args.command, **made}), file=args.stdout)
 
 
 def emit_error(sentence: str, code: int, stderr: TextIO, json_to: TextIO | None) -> None:
@@ -43,17 +48,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float) and not (float("-inf") < value < float("inf")):
         return None
     return value
-
-
-def columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[str]:
-    """Lines of cells in columns, those of the columns ``right`` to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            f"{cell:>{widths[i]}}" if i in right else f"{cell:<{widths[i]}}" for i, cell in enumerate(row)
-        ).rstrip()
-        for row in rows
-    ]
 
 
 def written(*files: object) -> list[str]:

@@ -65,13 +65,16 @@ def run(args: argparse.Namespace) -> int:
 
             layers = check_ranges(graph, batches(), format=form)
     lines = [*map(str, layers), f"{summary(layers)} ({form.title})"]
-    document = {
-        "file": args.graph,
-        "deployment_sha256": graph.deployment_sha256,
-        "content_sha256": graph.content_sha256,
-        "format": form.name,
-        "data": args.data,
-        "layers": [{**asdict(layer), "margin": layer.margin} for layer in layers],
-    }
-    emit(args, document, "\n".join(lines))
+    emit(
+        args,
+        lambda: {
+            "file": args.graph,
+            "deployment_sha256": graph.deployment_sha256,
+            "content_sha256": graph.content_sha256,
+            "format": form.name,
+            "data": args.data,
+            "layers": [{**asdict(layer), "margin": layer.margin} for layer in layers],
+        },
+        "\n".join(lines),
+    )
     return 2 if any(layer.status == "overflows" for layer in layers) else 0

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from spikec.words import columns
+
 #: Lines of a table that are shown; to_pandas() has all of them.
 MOST = 60
 #: Characters of a cell in a terminal, at most.
@@ -72,14 +74,7 @@ class Table:
             return "\n".join([self.title, *self.below])
         kept, shown = self.shown()
         lines = [[column.head for column in kept], *([_short(cell) for cell in cells] for cells in shown)]
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        told = [
-            "  ".join(
-                cell.ljust(width) if column.left else cell.rjust(width)
-                for cell, width, column in zip(line, widths, kept, strict=True)
-            ).rstrip()
-            for line in lines
-        ]
+        told = columns(lines, [n for n, column in enumerate(kept) if not column.left])
         return "\n".join([self.title, *told, *self.below])
 
 

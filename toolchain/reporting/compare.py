@@ -11,6 +11,7 @@ from typing import Any
 from spikec.errors import DataError
 from spikec.reporting.document import SCHEMA
 from spikec.reporting.numbers import engineering, grouped, percent
+from spikec.words import columns
 
 _MOST_BYTES = 256 * 2**20
 _ABSENT = "-"
@@ -166,10 +167,7 @@ def table(changes: list[Change], a: str, b: str) -> str:
     for change in changes:
         lines.append((change.part if change.part != part else "", change.name, *change.text, change.note))
         part = change.part
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
-    )
+    return "\n".join(columns(lines))
 
 
 def _by(rows: list[dict[str, Any]], key: str) -> dict[Any, dict[str, Any]]:

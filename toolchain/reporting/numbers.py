@@ -82,10 +82,6 @@ def prefixed(largest: float, unit: str) -> tuple[float, str]:
     return 10.0**exponent, _PREFIXES[exponent] + unit
 
 
-def plural(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
 def span(pair: tuple[int, int]) -> str:
     """``"12"`` or ``"12 to 40"``."""
     low, high = (f"{bound:,}".replace("-", "\N{MINUS SIGN}") for bound in pair)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spikec.reporting.numbers import engineering, grouped, interval, percent, plural, proportion, quantiles
+from spikec.reporting.numbers import engineering, grouped, interval, percent, proportion, quantiles
+from spikec.words import plural
 
 if TYPE_CHECKING:
     from spikec.energy import Estimate

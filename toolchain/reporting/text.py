@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from spikec.reporting import sentences
 from spikec.reporting.numbers import engineering_range, grouped, percent, significant
+from spikec.words import columns
 
 if TYPE_CHECKING:
     from spikec.reporting.value import Report
@@ -79,8 +80,4 @@ def _layers(report: Report) -> list[str]:
 
 
 def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return [
-        "  " + "  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
-        for row in rows
-    ]
+    return [f"  {line}" for line in columns(rows, right=range(1, len(rows[0])))]

@@ -14,6 +14,7 @@ from spikec.ir.profile.decode import as_integer
 from spikec.simulation.golden import GoldenModel
 from spikec.simulation.paths import Path, Reason
 from spikec.simulation.registers import Overflow, registers
+from spikec.words import columns, plural
 
 if TYPE_CHECKING:
     import nir
@@ -36,7 +37,7 @@ class Explanation(ShownTuple[Path]):
     images: int
 
     def _headline(self) -> str:
-        return f"{self.engine} path, {self.order}, {self.images:,} image{'s' * (self.images != 1)} at once"
+        return f"{self.engine} path, {self.order}, {plural(self.images, 'image')} at once"
 
     def _table(self) -> Table:
         columns = (
@@ -57,11 +58,7 @@ class Explanation(ShownTuple[Path]):
     def lines(self) -> list[str]:
         """All of it in words, nothing left out."""
         found = [self._headline(), *(f"not the fast path: {reason}" for reason in self.why)]
-        wide = [max(len(cell) for cell in column) for column in zip(*map(_cells, self), strict=True)]
-        for path in self:
-            cells = "  ".join(f"{cell:<{width}}" for cell, width in zip(_cells(path), wide, strict=True))
-            found.append(f"{cells}  {'' if path.why is None else path.why}".rstrip())
-        return found
+        return [*found, *columns([_cells(path) for path in self])]
 
     def to_json(self) -> dict[str, Any]:
         """``engine``, ``order``, ``images``, ``why`` and ``nodes``."""
@@ -74,8 +71,8 @@ class Explanation(ShownTuple[Path]):
         }
 
 
-def _cells(path: Path) -> tuple[str, str, str]:
-    return path.node, path.kernel.value, path.dtype
+def _cells(path: Path) -> tuple[str, ...]:
+    return path.node, path.kernel.value, path.dtype, "" if path.why is None else str(path.why)
 
 
 @named_arguments

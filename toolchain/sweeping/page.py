@@ -8,15 +8,16 @@ from typing import Any
 
 from spikec.deployment.configuration import DEFAULTS, SETTINGS
 from spikec.reporting.front import front
-from spikec.reporting.numbers import UNKNOWN, engineering, grouped, percent, plural
+from spikec.reporting.numbers import UNKNOWN, engineering, grouped, percent
 from spikec.reporting.page.chart import figure
 from spikec.reporting.page.curve import shares
 from spikec.reporting.page.html import Column, Html, table, tag
 from spikec.reporting.page.pareto import Mark, legend, pareto
-from spikec.reporting.page.shell import contents, section, shell
+from spikec.reporting.page.shell import SIMULATED, header, whole
 from spikec.sweeping.shape import DONE
 from spikec.sweeping.store import Result
 from spikec.sweeping.summary import flat, stem
+from spikec.words import plural
 
 _SETTINGS = [name for name, about in SETTINGS.items() if about.column]
 #: Accuracies further below the best one of a chart are drawn at its lower edge.
@@ -42,15 +43,7 @@ def page(results: Sequence[Result]) -> str:
         parts.append(("Refused and failed", [_others(others)]))
     title = f"Sweep of {next(iter(subjects))}" if len(subjects) == 1 else "Sweep"
     count = f"{plural(len(results), 'run')}: {len(done)} done, {len(others)} refused or failed."
-    header = tag(
-        "header",
-        tag("p", "spikec sweep", class_="eyebrow"),
-        tag("h1", title),
-        tag("p", "Integer models simulated on CPU; never run on a chip.", class_="simulated"),
-        tag("p", f"{count} {_best(done)}", class_="verdict"),
-    )
-    sections = [section(name, *children) for name, children in parts]
-    return shell(title, contents([name for name, _ in parts]), tag("main", header, *sections, id="content"))
+    return whole(title, [header("spikec sweep", title, SIMULATED, f"{count} {_best(done)}")], parts)
 
 
 def _best(done: Sequence[Result]) -> str:

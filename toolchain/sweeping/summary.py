@@ -14,6 +14,7 @@ from spikec.reporting.numbers import engineering, grouped, percent
 from spikec.sweeping.shape import DONE
 from spikec.sweeping.store import Result
 from spikec.whole_files import write_text
+from spikec.words import columns
 
 _SETTINGS = [name for name, about in SETTINGS.items() if about.column]
 _SHORT = {"timesteps": "T"}
@@ -66,15 +67,8 @@ def table(results: Sequence[Result]) -> str:
     if not results:
         return "no results"
     shared, lines, words = _laid_out(results)
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     # Numbers are aligned right, so that they can be compared; words left.
-    text = [
-        "  ".join(
-            cell.ljust(width) if n < words or n == len(widths) - 1 else cell.rjust(width)
-            for n, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    ]
+    text = columns(lines, range(words, len(lines[0]) - 1))
     return "\n".join([f"all: {', '.join(shared)}", "", *text] if shared else text)
 
 

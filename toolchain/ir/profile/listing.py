@@ -18,6 +18,7 @@ from spikec.ir.operations.fields import span
 from spikec.ir.profile.build import settings_of
 from spikec.ir.profile.decode import as_integer
 from spikec.ir.types import Int64, Shape
+from spikec.words import columns
 
 #: The output, by the way a readout is decoded.
 _DECODED = {"membrane": "output", "sum": "sum over steps", "maximum": "maximum over steps"}
@@ -43,7 +44,7 @@ def text(
         shown = {name: f"[{low}, {high}]" for name, (low, high) in worst.items()}
         extra = ["worst case", *(shown.get(node.name, "") for node in integer)]
         lines = [(*row, cell) for row, cell in zip(lines, extra, strict=True)]
-    return "\n".join([*header(integer), "", *_table(lines), "", *totals(integer)]) + "\n"
+    return "\n".join([*header(integer), "", *columns(lines), "", *totals(integer)]) + "\n"
 
 
 def rows(graph: IntegerGraph) -> list[tuple[str, ...]]:
@@ -174,8 +175,3 @@ def _detail(graph: IntegerGraph, node: Node) -> str:
 
 def _shape(shape: Shape) -> str:
     return "x".join(map(str, shape))
-
-
-def _table(rows: list[tuple[str, ...]]) -> list[str]:
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -10,7 +10,6 @@ from spikec.reporting.numbers import (
     engineering,
     engineering_range,
     percent,
-    plural,
     quantiles,
     ratio,
     scaled,
@@ -20,6 +19,7 @@ from spikec.reporting.page.break_even import break_even_chart
 from spikec.reporting.page.chart import figure
 from spikec.reporting.page.charts import range_strip, stacked_bar, tornado_strip
 from spikec.reporting.page.html import Column, Html, join, prose, table, tag
+from spikec.words import plural
 
 SLOTS = 10  # colours in the style sheet
 

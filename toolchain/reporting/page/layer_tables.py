@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spikec.energy.render import SPIKES_PER_SYNAPSE_BAND
-from spikec.reporting.numbers import UNKNOWN, grouped, percent, plural, shape, significant, span
+from spikec.reporting.numbers import UNKNOWN, grouped, percent, shape, significant, span
 from spikec.reporting.page.charts import band_strip, fraction_bar
 from spikec.reporting.page.html import Column, Html, join, table, tag
+from spikec.words import plural
 
 if TYPE_CHECKING:
     from spikec.reporting.value import PopulationRow, Report, SynapseRow

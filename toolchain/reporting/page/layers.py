@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from spikec.energy.render import SPIKES_PER_SYNAPSE_BAND
 from spikec.reporting.details import Rates
-from spikec.reporting.numbers import grouped, percent, plural, shape, significant, span
+from spikec.reporting.numbers import grouped, percent, shape, significant, span
 from spikec.reporting.page.chart import figure
 from spikec.reporting.page.diagram import diagram
 from spikec.reporting.page.histogram import histogram
 from spikec.reporting.page.html import Html, tag
 from spikec.reporting.page.layer_tables import layer_tables
+from spikec.words import plural
 
 if TYPE_CHECKING:
     from spikec.reporting.value import PopulationRow, Report

@@ -18,7 +18,7 @@ from spikec.reporting.page.html import Column, Html, join, prose, table, tag
 from spikec.reporting.page.looked_at import cards
 from spikec.reporting.page.origin import provenance, reproduction
 from spikec.reporting.page.ranges import ranges
-from spikec.reporting.page.shell import contents, section, shell
+from spikec.reporting.page.shell import header, whole
 
 if TYPE_CHECKING:
     from spikec.reporting.value import Report
@@ -44,26 +44,10 @@ def page(report: Report) -> str:
         ("Provenance", provenance(report)),
         ("Reproduce", reproduction(report)),
     ]
-    shown = [(title, children) for title, children in parts if children]
-    main = tag(
-        "main",
-        _header(report),
-        _key_figures(report),
-        _surprises(report),
-        *(section(title, *children) for title, children in shown),
-        id="content",
-    )
-    return shell(report.title, contents([title for title, _ in shown]), main)
-
-
-def _header(report: Report) -> Html:
-    return tag(
-        "header",
-        tag("p", "spikec deployment report", class_="eyebrow"),
-        tag("h1", prose(report.title)),
-        tag("p", report.simulated, class_="simulated"),
-        tag("p", prose(sentences.verdict(report)), class_="verdict"),
-    )
+    verdict = prose(sentences.verdict(report))
+    top = header("spikec deployment report", prose(report.title), report.simulated, verdict)
+    opening = [top, _key_figures(report), _surprises(report)]
+    return whole(report.title, opening, [(title, children) for title, children in parts if children])
 
 
 def _figure(name: str, value: str, note: str, class_: str = "") -> Html:

@@ -6,9 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 
 from spikec.reporting.details import PlacedCore
-from spikec.reporting.numbers import percent, plural
+from spikec.reporting.numbers import percent
 from spikec.reporting.page.chart import chart, label, mark, slot
 from spikec.reporting.page.html import Html, join, tag
+from spikec.words import plural
 
 _SIDE, _GAP, _MARGIN, _LINE = 26.0, 2.0, 5.0, 22.0
 

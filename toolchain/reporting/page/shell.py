@@ -15,6 +15,8 @@ from pathlib import Path
 from spikec.reporting.page.html import Html, tag
 
 _HERE = Path(__file__).parent
+#: Under the title of a page about several integer models.
+SIMULATED = "Integer models simulated on CPU; never run on a chip."
 _STYLES = ("style.css", "charts.css")
 
 
@@ -38,6 +40,25 @@ def shell(title: str, *children: object) -> str:
     skip = tag("a", "Skip to the content", href="#content", class_="skip")
     body = tag("body", skip, *children, Html(f"<script>{script}</script>"))
     return f"<!DOCTYPE html>\n{tag('html', head, body, lang='en')}\n"
+
+
+def header(eyebrow: str, title: object, simulated: str, verdict: object, *below: Html) -> Html:
+    """The first lines of a page: what it is, of what, that nothing ran on a chip, and what came out."""
+    return tag(
+        "header",
+        tag("p", eyebrow, class_="eyebrow"),
+        tag("h1", title),
+        tag("p", simulated, class_="simulated"),
+        tag("p", verdict, class_="verdict"),
+        *below,
+    )
+
+
+def whole(title: str, opening: Sequence[Html], parts: Sequence[tuple[str, Sequence[object]]]) -> str:
+    """The page: ``opening``, then a section for each of ``parts``, (title, children), with links to them above all."""
+    sections = [section(name, *children) for name, children in parts]
+    main = tag("main", *opening, *sections, id="content")
+    return shell(title, contents([name for name, _ in parts]), main)
 
 
 def section(title: str, *children: object, lead: object = None) -> Html:
