@@ -6,18 +6,16 @@ import argparse
 from pathlib import Path
 
 from spikec.cli.output import emit
-from spikec.cli.parser import Parser
+from spikec.cli.parser import HelpFormatter, Parser, add_common
 
 
 def parser() -> Parser:
     """The parser of ``spikec report diff A.json B.json``."""
     about = "what changed between two reports, from the JSON documents beside the pages"
-    found = Parser(prog="spikec report diff", description=about)
+    found = Parser(prog="spikec report diff", description=about, formatter_class=HelpFormatter)
     for name in ("a", "b"):
         found.add_argument(name, metavar=f"{name.upper()}.json", type=Path, help="written by spikec report")
-    found.add_argument(
-        "--json", action="store_true", help="print one JSON document on stdout, everything else on stderr"
-    )
+    add_common(found)
     found.set_defaults(run=run, parser=found, command="report diff")
     return found
 

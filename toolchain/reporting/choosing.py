@@ -11,6 +11,11 @@ import numpy.typing as npt
 Chosen = tuple[int, str]
 
 
+def spread(number: int, most: int) -> npt.NDArray[np.int64]:
+    """At most ``most`` of ``number`` places, evenly from all of them, first and last included."""
+    return np.unique(np.linspace(0, number - 1, min(number, most)).round().astype(np.int64))
+
+
 def by_margin(output: npt.NDArray[np.int64], labels: npt.NDArray[np.int64]) -> list[Chosen]:
     """Of ``output`` [N, classes]: up to three that are right and up to three that are not, by how far the first class
     leads the second."""

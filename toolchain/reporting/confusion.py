@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from spikec.reporting.choosing import spread
 from spikec.reporting.details import ClassRow, Confusion, Mistake, Predicted
 from spikec.reporting.proportion import Proportion
 
@@ -61,6 +62,6 @@ def predicted_masks(outputs: npt.NDArray[np.float64]) -> Ints:
 def of_numbers(outputs: npt.NDArray[np.float64], targets: npt.NDArray[np.float64], head: str) -> Predicted:
     """``outputs`` and ``targets``: [N, ...] with as many numbers."""
     wanted, found = targets.reshape(-1).astype(np.float64), outputs.reshape(-1)
-    chosen = np.unique(np.linspace(0, len(wanted) - 1, min(_POINTS, len(wanted))).round().astype(np.int64))
+    chosen = spread(len(wanted), _POINTS)
     points = tuple((float(wanted[i]), float(found[i])) for i in chosen)
     return Predicted(head, len(wanted), len(points), points)

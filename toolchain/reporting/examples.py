@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from spikec.evidence.quality import outputs_by_step, outputs_of
 from spikec.ir.graph import IntegerGraph
 from spikec.ir.kinds import Maximum
 from spikec.reporting import choosing
+from spikec.reporting.choosing import spread
 from spikec.reporting.confusion import predicted_masks
 from spikec.reporting.details import Example, Picture, Raster
 from spikec.reporting.numbers import significant
@@ -141,12 +141,12 @@ def _rasters(graph: IntegerGraph, run: Trace) -> list[tuple[Raster, ...]]:
     neurons, evenly spread over those that emit something."""
     populations = [p for p in graph.populations if p.name in run.spikes and not isinstance(p.neuron, Maximum)]
     found = []
-    for at in _spread(len(populations), _LAYERS):
+    for at in spread(len(populations), _LAYERS):
         name = populations[at].name
         spikes = run.spikes[name].reshape(run.images, len(run.spikes[name][0]), -1)
         firing = np.flatnonzero((spikes != 0).any(axis=(0, 1)))
         among = firing if len(firing) else np.arange(spikes.shape[2])
-        neurons = among[_spread(len(among), _NEURONS)]
+        neurons = among[spread(len(among), _NEURONS)]
         ends = [spikes.shape[1]] * run.images if run.steps is None else [int(end) for end in run.steps]
         found.append(
             tuple(
@@ -160,7 +160,3 @@ def _rasters(graph: IntegerGraph, run: Trace) -> list[tuple[Raster, ...]]:
 def _rows(emitted: npt.NDArray[Any]) -> tuple[str, ...]:
     """``emitted`` [steps, neurons]."""
     return tuple(" ".join(str(int(value)) for value in row) for row in emitted.T)
-
-
-def _spread(number: int, most: int) -> Sequence[int]:
-    return sorted({round(x) for x in np.linspace(0, number - 1, min(number, most))}) if number else []

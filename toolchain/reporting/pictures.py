@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-import struct
-import zlib
+import io
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from spikec.reporting.choosing import spread
 from spikec.reporting.details import Picture
 
 _MOST, _MOST_STEPS = 64, 256
@@ -28,19 +28,19 @@ def of_input(values: Array, sequence: bool) -> Picture | None:
         return None
     if sequence:
         rows = values.reshape(len(values), -1).T
-        return _picture(rows[_spread(len(rows), _MOST), :_MOST_STEPS], rows.shape, "inputs from top to bottom, steps")
+        return _picture(rows[spread(len(rows), _MOST), :_MOST_STEPS], rows.shape, "inputs from top to bottom, steps")
     if values.ndim == 3 and values.shape[0] == 3:
         return _picture(_smaller(values).transpose(1, 2, 0), values.shape[1:], "red, green and blue")
     if values.ndim == 3:
         about = "" if values.shape[0] == 1 else f"mean of {values.shape[0]} channels"
         return _picture(_smaller(values).mean(axis=0), values.shape[1:], about)
     rows = values.reshape(1, -1) if values.ndim < 2 else values.reshape(-1, values.shape[-1])
-    return _picture(rows[_spread(len(rows), _MOST), :_MOST_STEPS], rows.shape, "numbers")
+    return _picture(rows[spread(len(rows), _MOST), :_MOST_STEPS], rows.shape, "numbers")
 
 
 def of_mask(mask: Array, about: str) -> Picture:
     """Of the classes of pixels [H, W]; labels that are no class are drawn as class 0."""
-    small = mask[_spread(mask.shape[0], _MOST)][:, _spread(mask.shape[1], _MOST)]
+    small = mask[spread(mask.shape[0], _MOST)][:, spread(mask.shape[1], _MOST)]
     colours = _PALETTE[np.where((small >= 0) & (small < 255), small, 0).astype(np.int64) % len(_PALETTE)]
     return Picture(_png(colours), colours.shape[1], colours.shape[0], about)
 
@@ -55,23 +55,13 @@ def _picture(values: Array, whole: tuple[int, ...], about: str) -> Picture:
 
 
 def _smaller(values: Array) -> Array:
-    return values[:, _spread(values.shape[1], _MOST)][:, :, _spread(values.shape[2], _MOST)]
-
-
-def _spread(number: int, most: int) -> npt.NDArray[np.int64]:
-    return np.unique(np.linspace(0, number - 1, min(number, most)).round().astype(np.int64))
+    return values[:, spread(values.shape[1], _MOST)][:, :, spread(values.shape[2], _MOST)]
 
 
 def _png(pixels: npt.NDArray[np.uint8]) -> str:
     """uint8 [H, W], or [H, W, 3]."""
-    height, width = pixels.shape[:2]
-    rows = pixels.reshape(height, -1)
-    raw = b"".join(b"\0" + row.tobytes() for row in rows)
-    head = struct.pack(">IIBBBBB", width, height, 8, 2 if pixels.ndim == 3 else 0, 0, 0, 0)
-    parts = ((b"IHDR", head), (b"IDAT", zlib.compress(raw, 9)), (b"IEND", b""))
-    data = b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(*part) for part in parts)
-    return base64.b64encode(data).decode("ascii")
+    from PIL import Image
 
-
-def _chunk(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG", optimize=True)
+    return base64.b64encode(file.getvalue()).decode("ascii")

@@ -39,6 +39,6 @@ class EarlyExit(Rule):
         return result.until(steps, spikes=spikes)
 
 
-def early_exit_of(graph: IntegerGraph, ranges: Ranges, option: str | float | None) -> EarlyExit | None:
+def early_exit_of(graph: IntegerGraph, ranges: Ranges, value: str | float | None) -> EarlyExit | None:
     """The rule that ``early_exit=value`` of :func:`spikec.simulation.simulate` asks for."""
-    return None if option is None else EarlyExit(graph, ranges, confidence_of(option))
+    return None if value is None else EarlyExit(graph, ranges, confidence_of(value))
