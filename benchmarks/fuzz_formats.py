@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 import pickle
 import struct
+import zlib
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,6 +24,17 @@ from spikec.targets import netx
 #: Registers a file with the name of its reader in ``fuzz_worker.READERS``, and returns its path.
 Add = Callable[[str, str], Path]
 Rng = np.random.Generator
+#: A file of 12 events that dv-processing 2.0.4 wrote, compressed.
+AEDAT4 = zlib.decompress(
+    base64.b85decode(
+        "c-oCr-%G<V5Wa0?$e2GKL<Wk~=%cPhhoEf3sS^jf!5sboU&@-zpi4@c4(8wLgRlM<CT+IWT5$(g^7Zb%uXjnhyVGcP4=x+MO4(j6"
+        "Y~=t-0MP1OHzBkFtb+kXSdy#AiqbcXX#JH1sJdfwjJZ!3t)auRjp_wcT9q;vo75TM8e)NH(E&rI=ZKdYvNX1IYBJsam1xIP!*oXo"
+        "ZocA44fWZ`<JedF$P^P#68M4>Iz;t$r`@btD)rB5#>tRS=k1oc!5eN%{UpgPqwGSy=gtEs0`mn4JAv>5kw%Eem<s<N8dY+M{XQq2"
+        "Na^e%@C6&0t|Oc<VzN-KyZ~#<mGWdjFi(;;?|XNt1hKs#Y5QnfB(a?-+CF*5k5frP1*%ul#8RrBepDSTQpEz^|26o2YIBzAE_M)O"
+        "c)G4y?zlcZ|DV!7q_0U=69dT0+hNEjfT8b4=4`vPSI9#aGGR?_hO;5gYn;>Z)mc2UQX+pdfy)VeGUJQvRO5`styw(!qMMkW!d;CO"
+        "QutZ-chzg0C;L<J^^kQ1_GPz*L|d>Y(R@C~x%s~WV)K~ld;`U@^UV"
+    )
+)
 
 
 def add_networks(add: Add, rng: Rng, deployed: Path) -> None:
@@ -105,6 +118,8 @@ def add_data(add: Add, rng: Rng) -> None:
             columns[name] = values
         for encoding, name in (("dat", "four.dat"), ("evt2", "five.raw"), ("evt3", "six.raw")):
             Wizard(encoding=encoding).save(fpath=str(add("decoded", name)), arr=columns)
+    if find_spec("aedat") is not None:
+        add("decoded", "seven.aedat4").write_bytes(AEDAT4)
     pixels = rng.integers(0, 256, (9, 9, 3), np.uint8)
     for kind in ("bmp", "gif", "ppm", "tiff", "webp"):
         Image.fromarray(pixels).save(add("one picture", f"one.{kind}"))

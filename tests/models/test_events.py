@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import re
 import struct
-import zlib
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.fuzz_formats import AEDAT4
 from spikec.errors import DataError
 from spikec.models.data import open_dataset, open_sequences
 from spikec.models.data.events import Binning
@@ -208,15 +207,7 @@ def test_recordings_in_which_the_reader_finds_nothing_are_refused(tmp_path, name
         open_sequences(f"events:{tmp_path}", None, "train")
 
 
-#: A file of 12 events that dv-processing 2.0.4 wrote, compressed: its times from the first, columns, rows, polarities.
-AEDAT4 = (
-    "c-oCr-%G<V5Wa0?$e2GKL<Wk~=%cPhhoEf3sS^jf!5sboU&@-zpi4@c4(8wLgRlM<CT+IWT5$(g^7Zb%uXjnhyVGcP4=x+MO4(j6"
-    "Y~=t-0MP1OHzBkFtb+kXSdy#AiqbcXX#JH1sJdfwjJZ!3t)auRjp_wcT9q;vo75TM8e)NH(E&rI=ZKdYvNX1IYBJsam1xIP!*oXo"
-    "ZocA44fWZ`<JedF$P^P#68M4>Iz;t$r`@btD)rB5#>tRS=k1oc!5eN%{UpgPqwGSy=gtEs0`mn4JAv>5kw%Eem<s<N8dY+M{XQq2"
-    "Na^e%@C6&0t|Oc<VzN-KyZ~#<mGWdjFi(;;?|XNt1hKs#Y5QnfB(a?-+CF*5k5frP1*%ul#8RrBepDSTQpEz^|26o2YIBzAE_M)O"
-    "c)G4y?zlcZ|DV!7q_0U=69dT0+hNEjfT8b4=4`vPSI9#aGGR?_hO;5gYn;>Z)mc2UQX+pdfy)VeGUJQvRO5`styw(!qMMkW!d;CO"
-    "QutZ-chzg0C;L<J^^kQ1_GPz*L|d>Y(R@C~x%s~WV)K~ld;`U@^UV"
-)
+#: What `AEDAT4` holds: its times from the first, columns, rows, polarities.
 AEDAT4_EVENTS = (
     [0, 2, 5, 14, 23, 26, 45, 56, 57, 72, 75, 81],
     [2, 2, 3, 2, 2, 2, 2, 3, 1, 3, 2, 0],
@@ -227,7 +218,7 @@ AEDAT4_EVENTS = (
 
 def test_aedat4(tmp_path):
     pytest.importorskip("aedat")
-    (tmp_path / "x.aedat4").write_bytes(zlib.decompress(base64.b85decode(AEDAT4)))
+    (tmp_path / "x.aedat4").write_bytes(AEDAT4)
     t, x, y, p = read_events(tmp_path / "x.aedat4")
     for found, expected in zip((t - t[0], x, y, p), AEDAT4_EVENTS, strict=True):
         assert found.tolist() == expected
