@@ -3,8 +3,10 @@
 The commit is exported. A source distribution and a wheel are built from it twice, in other folders, and must be equal
 byte for byte; so must the wheel of the unpacked source distribution. Version, changelog, CITATION.cff and metadata
 must agree. With ``--install 3.10 3.11 ...`` the wheel is installed in a clean environment of each Python, and ``spikec
-demo`` runs in an empty folder; ``--extra lava`` names extras, ``--with torch==2.13.0+cpu`` further requirements. An
-environment takes several GB, and is deleted before the next one is made. The files are left in ``--out``.
+demo`` runs in an empty folder; ``--extra lava`` names extras, ``--with torch==2.13.0+cpu`` further requirements.
+``--docs``, with ``--extra lava,dev``: the commands of tutorial, questions and README, the notebooks and the examples
+run there too, with the wheel instead of the checkout. An environment takes several GB, and is deleted before the next
+one is made. The files are left in ``--out``.
 """
 
 from __future__ import annotations
@@ -117,8 +119,12 @@ def check_texts(source: Path, wheel: Path, sdist: Path) -> None:
     )
 
 
-def install(python: str, wheel: Path, extra: str, more: list[str], folder: Path) -> None:
-    """A clean environment with the wheel, and the demo in an empty folder."""
+#: What runs the documentation, from the folder of a commit; the package is the one that is installed.
+DOCS = ("docs_commands", "notebooks", "example_scripts")
+
+
+def install(python: str, wheel: Path, extra: str, more: list[str], folder: Path, docs: Path | None) -> None:
+    """A clean environment with the wheel, and the demo in an empty folder; what the commit ``docs`` prints."""
     place, empty = folder / "venv", folder / "empty"
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     try:
@@ -134,6 +140,9 @@ def install(python: str, wheel: Path, extra: str, more: list[str], folder: Path)
             sys.exit(f"Python {python}: the demo wrote {', '.join(sorted(made))}")
         print(f"Python {python}{f' [{extra}]' if extra else ''}: {', '.join(shown)}")
         print("\n".join(f"  {line}" for line in said if line.startswith(("golden", "lava"))))
+        for module in DOCS if docs else ():
+            said = run(place / "bin/python", "-m", f"benchmarks.{module}", cwd=docs, env=environment).splitlines()
+            print("\n".join(f"  {line}" for line in said))
     finally:
         shutil.rmtree(place, ignore_errors=True)
         shutil.rmtree(empty, ignore_errors=True)
@@ -144,6 +153,7 @@ def main() -> None:
     parser.add_argument("--install", nargs="*", default=[], metavar="VERSION", help="versions of Python, such as 3.12")
     parser.add_argument("--extra", default="", help="extras to install, such as lava")
     parser.add_argument("--with", dest="more", nargs="*", default=[], metavar="REQUIREMENT", help="install these too")
+    parser.add_argument("--docs", action="store_true", help="run what the documentation prints, with the wheel")
     parser.add_argument("--out", type=Path, default=ROOT / "dist", metavar="DIR", help="where the files go (dist)")
     args = parser.parse_args()
     if run("git", "-C", ROOT, "status", "--porcelain").strip():
@@ -162,7 +172,8 @@ def main() -> None:
         equal("wheel of the sdist", first["wheel"], built(unpacked, folder / "again", when, "wheel")["wheel"])
         check_texts(exported(folder / "clean"), first["wheel"], first["sdist"])
         for python in args.install:
-            install(python, first["wheel"], args.extra, args.more, folder)
+            docs = exported(folder / f"docs-{python}") if args.docs else None
+            install(python, first["wheel"], args.extra, args.more, folder, docs)
         args.out.mkdir(exist_ok=True)
         for path in first.values():
             shutil.copy(path, args.out)
