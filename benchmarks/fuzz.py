@@ -3,7 +3,8 @@ error or be accepted with other integers than the file holds.
 
 ``python -m benchmarks.fuzz`` runs 100,000 changed NIR files, 20,000 of other formats and 10,000 single bits of three
 exports, and prints a table; ``make fuzz`` a short round. ``--jobs``: so many processes share the files, which are the
-same whatever their number. What was found is kept in ``--keep``.
+same whatever their number. ``--start N`` leaves out the first N of each kind, so that a long round can be run in parts.
+What was found is kept in ``--keep``.
 """
 
 from __future__ import annotations
@@ -194,6 +195,7 @@ def main() -> int:
     parser.add_argument("--others", type=int, default=20_000, help="changed files of other formats")
     parser.add_argument("--flips", type=int, default=10_000, help="exports with one other bit")
     parser.add_argument("--patience", type=float, default=PATIENCE, help="seconds for a file (default 5)")
+    parser.add_argument("--start", type=int, default=0, metavar="N", help="leave out the first N files of each kind")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=1, help="processes that share the files (default 1)")
     parser.add_argument("--keep", type=Path, default=Path("fuzz-findings"), help="folder for what was found")
@@ -201,7 +203,7 @@ def main() -> int:
     tallies: dict[str, Tally] = {}
     with tempfile.TemporaryDirectory() as name:
         for kind in _ROUNDS:
-            if count := getattr(args, kind):
+            if (count := getattr(args, kind)) > args.start:
                 shares = _shares(Path(name) / kind, kind, count, args)
                 context = multiprocessing.get_context("spawn")
                 with ProcessPoolExecutor(len(shares), context) as pool:  # which raises where one of them dies
@@ -226,12 +228,13 @@ def _shares(folder: Path, kind: str, count: int, args: argparse.Namespace) -> li
         (sound / "list").write_text("".join(f"{reader}\t{path.relative_to(sound)}\n" for reader, path in made))
     else:
         deployments(sound)
-    jobs = max(1, min(args.jobs, count))
+    jobs = max(1, min(args.jobs, count - args.start))
     for number in range(jobs):
         shutil.copytree(sound, folder / str(number))
     keep = args.keep.absolute()
     return [
-        Share(kind, folder / str(number), keep, count, args.seed, number, jobs, args.patience) for number in range(jobs)
+        Share(kind, folder / str(number), keep, count, args.seed, args.start + number, jobs, args.patience)
+        for number in range(jobs)
     ]
 
 

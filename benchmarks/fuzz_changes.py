@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import warnings
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -80,10 +82,16 @@ def changed_text(rng: Rng, text: str) -> str:
     return text
 
 
+@lru_cache(maxsize=16)
+def _read(source: Path, changed: int) -> Any:
+    """The graph of a file, read once while it stays as it is."""
+    return nir.read(source)
+
+
 def changed_tree(rng: Rng, source: Path, target: Path) -> None:
     """A NIR file with a changed node, edge or entry of its metadata, written by ``nir``; in half of them the hashes are
     made right again, as somebody would who means harm."""
-    graph = nir.read(source)
+    graph = copy.deepcopy(_read(source, source.stat().st_mtime_ns))
     for _ in range(int(rng.choice([1, 1, 2, 3]))):
         _TREE[int(rng.integers(len(_TREE)))](rng, graph)
     about = graph.metadata.get(KEY, {})

@@ -29,7 +29,7 @@ def share(folder, first, of, count):
 @pytest.mark.thorough
 def test_shares_make_the_files_of_one_process(tmp_path):
     """Also: every file of the corpus is accepted before it is changed, else _shares raises."""
-    args = SimpleNamespace(jobs=3, keep=tmp_path, seed=3, patience=5.0)
+    args = SimpleNamespace(jobs=3, keep=tmp_path, seed=3, patience=5.0, start=0)
     parts = fuzz._shares(tmp_path / "others", "others", 200, args)
     recorders = [Recorder() for _ in parts]
     for recorder, part in zip(recorders, parts, strict=True):
@@ -39,6 +39,11 @@ def test_shares_make_the_files_of_one_process(tmp_path):
     together = [item for number in range(67) for r in recorders for item in r.asked[number : number + 1]]
     assert len({reader for reader, _, _ in alone.asked}) > 15
     assert sorted(together) == sorted(alone.asked)
+    rest = SimpleNamespace(**{**vars(args), "start": 150})
+    recorders = [Recorder() for _ in parts]
+    for recorder, part in zip(recorders, fuzz._shares(tmp_path / "rest", "others", 200, rest), strict=True):
+        fuzz.others_round(recorder, part)
+    assert sorted(item for r in recorders for item in r.asked) == sorted(alone.asked[150:])
 
 
 def test_what_is_inside_an_archive_is_changed_and_whole_outside(tmp_path):
