@@ -6,8 +6,8 @@
     ```text, ```toml, ...        only to be read
 
 A comment on a line of its own before a block changes how it is taken: ``<!-- numbers may differ -->`` where another
-machine rounds another way, ``<!-- not run: REASON -->``, ``<!-- exit code: N -->`` of the block's last command.
-In what is printed, ``...`` stands for any text, and alone on a line for any lines.
+machine rounds another way, ``<!-- not run: REASON -->``, ``<!-- exit code: N -->`` of the block's last command; any
+other is an error. In what is printed, ``...`` stands for any text, and alone on a line for any lines.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ from dataclasses import dataclass, field
 
 FENCE = re.compile(r"^```(\w+)?[ ]*(.*)$")
 COMMENT = re.compile(r"^<!--\s*(.*?)\s*-->$")
-NUMBER = re.compile(r"[+-]?\d[\d,]*(?:\.\d+)?")
+#: A number that stands for itself: ``8`` of ``int8`` or of ``layer8`` is part of a name.
+NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.(\d+))?")
+#: What a comment before a block may say.
+SAID = ("numbers may differ", "not run", "exit code")
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,10 @@ def blocks(page: str) -> list[Block]:
         if comment:
             said[comment[1].split(":")[0]] = comment[1].partition(":")[2].strip()
         elif fence:
+            if "```" not in lines[at + 1 :]:
+                raise ValueError(f"line {at + 1}: the block has no end, a line ```")
+            for word in set(said) - set(SAID):
+                raise ValueError(f"line {at + 1}: <!-- {word} --> before a block; known: {', '.join(SAID)}")
             end = lines.index("```", at + 1)
             found.append(_block(fence, lines[at + 1 : end], at + 1, said))
             at, said = end, {}
@@ -95,12 +102,15 @@ def _commands(lines: list[str], start: int) -> list[Command]:
 
 
 def same(expected: tuple[str, ...], printed: list[str], numbers_may_differ: bool = False) -> bool:
-    """Whether a command printed what the page says. Space between words counts only as space."""
+    """Whether a command printed what the page says. Space between words counts only as space.
+
+    Where ``numbers_may_differ``, only their digits may: sign, decimals, unit, names and words are those of the page.
+    """
 
     def plain(line: str) -> str:
         line = re.sub(r"\b[0-9a-f]{64}\b", "HASH", line)
         if numbers_may_differ:
-            line = NUMBER.sub("0", line)
+            line = NUMBER.sub(lambda number: "0" + "." * bool(number[1]) + "0" * len(number[1] or ""), line)
         return " ".join(line.split())
 
     def pattern(line: str) -> str:

@@ -6,8 +6,10 @@ interface. Chips, on which nothing runs here, are in ``chips.py``.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
+from spikec.calls import check_call
 from spikec.errors import ToolchainError
 from spikec.targets import told_apart
 from spikec.targets.registry import Registry
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     import nir
     import numpy.typing as npt
 
+    from spikec.ir import IntegerGraph
     from spikec.simulation.trace import Trace
 
 
@@ -42,7 +45,7 @@ class Target(Protocol):
         """None if the target can run here. Otherwise one sentence: what is missing, and how to get it."""
         ...
 
-    def compile(self, graph: nir.NIRGraph, **options: Any) -> Program:
+    def compile(self, graph: nir.NIRGraph | IntegerGraph, **options: Any) -> Program:
         """Prepare a graph to run on this target. Raises ``TargetUnavailable`` or ``DoesNotFit``."""
         ...
 
@@ -54,6 +57,13 @@ TARGETS: Registry[Target] = Registry("spikec.targets")
 def target_names() -> list[str]:
     """Names of all registered targets, sorted."""
     return TARGETS.names()
+
+
+def compiled(target: Target, graph: nir.NIRGraph | IntegerGraph, options: Mapping[str, Any]) -> Program:
+    """``graph`` on ``target``. Raises ``ArgumentError`` for options that the target does not have, and what its
+    ``compile`` raises."""
+    check_call(f"compile for {target.name}", target.compile, graph, **options)
+    return target.compile(graph, **options)
 
 
 def get_target(name: str) -> Target:

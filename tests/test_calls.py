@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import pickle
+from functools import partial
 
 import numpy as np
 import pytest
@@ -64,3 +65,27 @@ def test_warnings_point_at_the_line_that_called_the_package(random_graph):
         with pytest.warns(InputWarning) as seen:
             way()
         assert {each.filename for each in seen} == {__file__}, name
+
+
+def test_a_wrong_option_of_a_target_is_answered_likewise(random_graph):
+    """``compile`` and ``crosscheck`` take what the target takes; ``compile`` says so also where it cannot run here."""
+    graph = random_graph(np.random.default_rng(0), timesteps=2)
+    images = np.zeros((1, *graph.input.output_shape), np.float32)
+    calls = [(name, partial(tc.compile, graph, target=name, T=4)) for name in ("golden", "c", "lava")]
+    calls.append(("golden", partial(tc.crosscheck, graph, "golden", images, options={"T": 4})))
+    for target, call in calls:
+        with pytest.raises(tc.ToolchainError) as caught:
+            call()
+        assert str(caught.value).startswith(
+            f"compile for {target} has no argument 'T': timesteps belong to the method, such as tc.QCFS(timesteps=4); "
+        )
+        assert isinstance(caught.value, TypeError)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_wrong_option_of_a_target_has_its_nearest_name(random_graph):
+    graph = random_graph(np.random.default_rng(0), timesteps=2)
+    wrong = {"golden": ("overflw", "overflow"), "c": ("thread", "threads"), "lava": ("worker", "workers")}
+    for target, (given, meant) in wrong.items():
+        with pytest.raises(tc.ToolchainError, match=f"did you mean {meant!r}"):
+            tc.compile(graph, target=target, **{given: 1})

@@ -126,15 +126,16 @@ def compile(graph: Any, target: str = "golden", **options: Any) -> Any:
     """Prepare ``graph`` to run on a target. ``tc.compile(graph, target="lava").run(images)`` returns a Trace.
 
     Raises ``TargetUnavailable`` where the target's software is missing, and ``DoesNotFit`` where the graph exceeds a
-    limit of the target.
+    limit of the target. ``options``: those of the target's ``compile``; one that it does not have is an
+    ``ArgumentError``.
 
     >>> program = tc.compile(graph, target="golden")
     >>> tc.compare(program.run(images), tc.simulate(graph, images)) is None
     True
     """
-    from spikec.targets.base import get_target
+    from spikec.targets.base import compiled, get_target
 
-    return get_target(target).compile(graph, **options)
+    return compiled(get_target(target), graph, options)
 
 
 def __getattr__(name: str) -> Any:

@@ -37,7 +37,7 @@ _ALSO = {
     "inputs": "images",
     "examples": "example",
 }
-#: Where it belongs, for functions that have no such argument.
+#: Where it belongs, for functions that have no such argument. Targets get a network whose method is settled.
 _ELSEWHERE = {
     "timesteps": "timesteps belong to the method, such as tc.QCFS(timesteps=4)",
     "schedule": "the schedule belongs to the method, such as tc.QCFS(timesteps=4, schedule='layerwise')",
@@ -71,6 +71,11 @@ def named_fields(cls: Class) -> Class:
 
     setattr(cls, "__init__", checked)  # noqa: B010
     return cls
+
+
+def check_call(name: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+    """Raise :class:`ArgumentError` where ``function``, which users know as ``name``, does not take these arguments."""
+    _check(name, inspect.signature(function), args, kwargs)
 
 
 def outside() -> int:

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from spikec.errors import TargetUnavailable, ToolchainError
+from spikec.calls import check_call
+from spikec.errors import TargetUnavailable
 from spikec.targets.lava.options import LavaOptions
 from spikec.targets.options import Options, options_of
 
@@ -41,17 +42,14 @@ class LavaTarget:
     def compile(self, graph: nir.NIRGraph | IntegerGraph, **options: Any) -> LavaProgram:
         """Map a graph to Lava processes; ``options`` are the fields of :class:`LavaOptions`.
 
-        Raises ``TargetUnavailable``, ``DoesNotFit`` (Lava has no process for it) or ``RangeError`` (a sum could leave
-        the integers of a Lava process).
+        Raises ``ArgumentError`` for an option that there is not, ``TargetUnavailable``, ``DoesNotFit`` (Lava has no
+        process for it) or ``RangeError`` (a sum could leave the integers of a Lava process).
         """
+        check_call("compile for lava", LavaOptions, **options)
         missing = self.available()
         if missing is not None:
             raise TargetUnavailable(missing)
-        try:
-            chosen = LavaOptions(**options)
-        except TypeError as error:
-            known = ", ".join(LavaOptions.__dataclass_fields__)
-            raise ToolchainError(f"the Lava target takes the options {known} ({error})") from error
+        chosen = LavaOptions(**options)
         # A command line lists the options of this target; it can do without all that the rest imports.
         from spikec.ir import as_integer
         from spikec.targets.lava.program import mapped

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from xml.etree import ElementTree
@@ -231,3 +232,40 @@ def test_a_chip_with_one_threshold_per_layer_gets_calibration_that_it_can_hold(m
     found = tc.advise(mlp, *training, portfolio=portfolio, chip="loihi1", bits=3, budget="1h", limit=20)
     assert [row.why for row in found.rows] == ["", ""]
     assert [row.trial.given["calibrate"] for row in found.rows] == ["full,per=layer", "thresholds,shifts=channel"]
+
+
+def test_it_shows_itself_in_a_line_a_table_and_a_frame(advice):
+    """The table has a line for each deployment that was measured, the frame one for each of the portfolio."""
+    best = advice.best
+    assert repr(advice) == f"<Advice: {advice.model} on {advice.data}, for {advice.title}: take {best.trial.label}>"
+    shown = ElementTree.fromstring(f"<div>{advice._repr_html_()}</div>")
+    lines = [["".join(cell.itertext()) for cell in row.iter("td")] for row in shown.iter("tr")]
+    lines = [line for line in lines if line]
+    measured = [row for row in advice.rows if row.result is not None and row.result["state"] == "done"]
+    assert {line[1] for line in lines} == {row.trial.label for row in measured}
+    assert len(lines) == len(measured)
+    for line in lines:
+        (row,) = (row for row in measured if row.trial.label == line[1])
+        assert line[0] == ("*" if row.best else "")
+        purposes = {p for p, found in advice.recommendations.items() if found.trial.id == row.trial.id}
+        assert line[-1] in (purposes or {""})
+    pytest.importorskip("pandas")
+    frame = advice.to_pandas()
+    assert list(frame["deployment"]) == [row.trial.label for row in advice.rows]
+    for (_, line), row in zip(frame.iterrows(), advice.rows, strict=True):
+        result = row.result
+        assert line["state"] == ("untried" if result is None else result["state"])
+        assert line["timesteps"] == row.trial.configuration.timesteps
+        if result is not None and result["state"] == "done":
+            assert line["accuracy"] == result["correct"] / result["images"]
+            assert line["energy_p5_joule"] <= line["energy_p50_joule"] <= line["energy_p95_joule"]
+            assert line["latency_steps"] == result["latency_steps"]
+    assert frame["recommended"].notna().sum() == len({r.trial.id for r in advice.recommendations.values()})
+
+
+def test_advice_without_a_recommendation_says_so(advice):
+    nothing = replace(advice, recommendations={}, rows=tuple(replace(row, result=None) for row in advice.rows))
+    assert repr(nothing).endswith("nothing could be measured>")
+    assert f"{len(advice.rows)} more without a result" in nothing._repr_html_()
+    with pytest.raises(tc.ToolchainError, match="nothing to recommend"):
+        nothing.recommendation()

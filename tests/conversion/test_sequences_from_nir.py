@@ -775,3 +775,33 @@ def test_currents_beyond_the_exports_are_cut_with_a_warning(value):
         tc.simulate(graph, x)
     with pytest.warns(UserWarning, match=r"made for values from 0 to 0\.5; sequences hold others, which are cut"):
         tc.simulate(graph, np.full((1, 4, 3), value))
+
+
+def test_fidelity_shows_itself_in_a_line_a_table_and_a_frame():
+    """Its figures are counted again here, from the rasters of both."""
+    rng = np.random.default_rng(9)
+    example = rng.integers(0, 4, (6, 30, 3)).astype(float)
+    nodes = chain(dense(rng, 5, 3), lif((5,), r=8.0), dense(rng, 4, 5), lif((4,), r=8.0))
+    network = import_sequences(nodes, example=example, dt=DT)
+    graph = tc.lower(network, tc.Int8(bits=3))
+    found = tc.sequence_fidelity(network, graph, example)
+    integer, exact = tc.simulate(graph, example, record="spikes"), run_float(network, example)
+    (last,) = (output[:, -1] for output in exact.outputs.values())
+    same = int((integer.logits.argmax(1) == last.argmax(1)).sum())
+    assert found.classes == same
+    line = f"6 sequences, 2 layers; output differs by {found.output:.2%}, {same} of 6 with the same class"
+    assert repr(found) == f"<SequenceFidelity: {line}>"
+    assert str(found).splitlines()[-1] == (
+        f"output differs by {found.output:.2%}; {same} of 6 have the same largest output"
+    )
+    assert found.output > 0  # 3 bits are coarse: there is something to show
+    pytest.importorskip("pandas")
+    frame = found.to_pandas().set_index("layer")
+    assert list(frame.index) == ["n1", "n3"]
+    for name, line in frame.iterrows():
+        a, b = exact.spikes[name].astype(bool), integer.spikes[name].astype(bool)
+        assert line["neuron_steps"] == a.size
+        assert (line["spikes"], line["integer_spikes"]) == (a.sum(), b.sum())
+        assert line["differ"] == (a != b).sum()
+        assert name in found._repr_html_()
+        assert f"{a.sum():,}" in found._repr_html_()

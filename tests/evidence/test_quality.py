@@ -290,3 +290,23 @@ def test_scores_need_one_row_for_each_image() -> None:
         Measured("x", (b"123456",) * 3, {}, "", 4, {"mae": scores})
     with pytest.raises(GraphError, match="must hold images"):
         Measured("x", (b"123456",) * 3, {}, "", 4)
+
+
+def test_a_metric_that_is_none_is_refused_in_one_sentence(made) -> None:
+    """Also in a report, whose command has to name the measure; the sentence says how a function is named."""
+    _, _, graph, data, _, _ = made
+    y = data.labels
+
+    def error(outputs, targets):
+        return abs(outputs - targets).mean(axis=1)
+
+    for wrong, said in ((error, "not the callable error"), (["mae", error], "not the callable error"), (3, "not 3")):
+        with pytest.raises(DataError, match=said) as caught:
+            tc.report(graph, images=data.images(), labels=y, metric=wrong, path=None)
+        assert "file.py:callable" in str(caught.value)
+        assert "\n" not in str(caught.value)
+    outputs = np.zeros_like(y)
+    with pytest.raises(DataError, match="not the callable error"):
+        tc.quality(outputs, y, metric=error)
+    (rated,) = tc.quality(outputs, y, metric=UserFunction("error", error))
+    assert rated.quality.value == pytest.approx(float(np.abs(y).mean()))

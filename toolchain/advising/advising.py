@@ -66,8 +66,8 @@ def advise(
     Raises ``UnsupportedOperation`` where the network cannot be converted, ``DataError`` for images and labels that do
     not go together, ``ToolchainError`` for an unknown chip or field, and for numbers that make no sense.
 
-    >>> advice = tc.advise(model, images, labels, budget="5min")                           # doctest: +SKIP
-    >>> advice.export("net.nir")                                                           # doctest: +SKIP
+    >>> advice = tc.advise(model, images, labels, budget="5min")
+    >>> graph = tc.load(advice.export("net.nir"))
     """
     spent = Budget(seconds_of(budget))
     check_model(model)

@@ -19,7 +19,7 @@ from spikec.simulation import Trace, compare
 from spikec.simulation.compare import Difference
 from spikec.simulation.encode import as_sequences
 from spikec.simulation.input_warning import told, unsaid
-from spikec.targets.base import Target, get_target
+from spikec.targets.base import Target, compiled, get_target
 from spikec.training.images import Images
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def crosscheck(
     if integer.sequences:
         integer = integer.lasting(data.steps)
     reference, where = get_target("golden").compile(graph), _ready(target)
-    program = where.compile(graph, **chosen)
+    program = compiled(where, graph, chosen)
     difference: Difference | None = None
     compared: tuple[str, ...] = ()
     codings: list[CodedInput] = []

@@ -108,7 +108,8 @@ def sequence_fidelity(
     differences, as recurrent ones do, soon has other spikes at other steps; counts and outputs say more of it then.
     Raises ``DataError`` for sequences that the network cannot take.
 
-    >>> tc.sequence_fidelity(network, tc.lower(network), frames).output < 0.05             # doctest: +SKIP
+    >>> network = tc.import_sequences("leaky.nir", example=frames, dt=1e-4)
+    >>> tc.sequence_fidelity(network, tc.lower(network), frames).output < 0.05
     True
     """
     integer = as_integer(graph)

@@ -72,9 +72,10 @@ def finetune_quantised(
     Afterwards ``tc.lower(tc.convert(model, method, example=...), result.precision)`` gives exactly those integers.
     Raises ``ConversionError`` for a network whose synapses are more than one Conv2d or Linear each.
 
-    >>> tuned = tc.finetune_quantised(                                                     # doctest: +SKIP
-    ...     model, train, validation, FitConfig(epochs=5), tc.Int8(bits=4), example=images)
-    >>> graph = tc.lower(tc.convert(model, method, example=images), tuned.precision)       # doctest: +SKIP
+    >>> from spikec.training import FitConfig
+    >>> tuned = tc.finetune_quantised(
+    ...     model, train, validation, FitConfig(epochs=2), tc.Int8(bits=4), example=images)
+    >>> graph = tc.lower(tc.convert(model, tc.QCFS(timesteps=4), example=images), tuned.precision)
     """
     levels = {m.levels for m in model.modules() if isinstance(m, ClipFloorShift)}
     if not levels or None in levels:

@@ -110,8 +110,11 @@ def sweep(
     Raises ``DataError`` with every mistake of the grid, ``TargetUnavailable`` if there is no SLURM.
 
     >>> grid = {"grid": {"model": "digits-cnn", "data": "digits", "method": "qcfs", "timesteps": [2, 4]}}
-    >>> sweep = tc.sweep(grid, "results")                                                  # doctest: +SKIP
-    >>> sweep.to_pandas()[["timesteps", "accuracy", "spikes_per_image"]]                   # doctest: +SKIP
+    >>> sweep = tc.sweep(grid, "results")
+    >>> sweep.to_pandas()[["timesteps", "accuracy", "spikes_per_image"]]
+       timesteps  accuracy  spikes_per_image
+    0          2  ...
+    1          4  ...
     """
     if executor not in get_args(Executor):
         raise ToolchainError(f"executor must be one of {', '.join(get_args(Executor))}, not {executor!r}")

@@ -122,8 +122,8 @@ def import_sequences(
     ends in neurons is read out by counting their spikes, one that ends in weights by summing up their output.
     Raises :class:`GraphError`, naming every node that stands in the way, ``ConversionError`` and ``DataError``.
 
-    >>> network = tc.import_sequences("leaky.nir", example=frames, dt=1e-4)                # doctest: +SKIP
-    >>> graph = tc.lower(network)                                                          # doctest: +SKIP
+    >>> network = tc.import_sequences("leaky.nir", example=frames, dt=1e-4)   # frames [N, steps, *input shape]
+    >>> graph = tc.lower(network)
     """
     if integration not in INTEGRATIONS:
         raise ConversionError(f"integration must be one of {', '.join(INTEGRATIONS)}, not {integration!r}")

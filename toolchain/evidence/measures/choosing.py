@@ -125,8 +125,7 @@ def measures_of(given: Metric, shapes: Mapping[str, tuple[int, ...]], targets: T
     """
     if not given:
         _check_heads(shapes, targets)
-    each = (given,) if isinstance(given, str | Measure | Wanted) else tuple(given or ())
-    wanted = tuple(dict.fromkeys(map(wanted_of, each or default_measures(targets))))
+    wanted = tuple(dict.fromkeys(map(wanted_of, _each(given) or default_measures(targets))))
     for one in wanted:
         shape, own = tuple(one.of(shapes)), one.target(targets)
         try:
@@ -134,6 +133,25 @@ def measures_of(given: Metric, shapes: Mapping[str, tuple[int, ...]], targets: T
         except DataError as error:
             raise error if one.head is None else DataError(f"output {one.head}: {error}") from error
     return wanted
+
+
+def _each(given: Metric) -> tuple[str | Measure | Wanted, ...]:
+    """The measures that were asked for, one by one. Raises :class:`DataError` for what is none, such as a function:
+    a report repeats its command, and a function alone has no name that a command could take."""
+    each: tuple[Any, ...] = (given,)
+    if not given:
+        return ()
+    if isinstance(given, Iterable) and not isinstance(given, str):
+        each = tuple(given)
+    for one in each:
+        if not isinstance(one, str | Measure | Wanted):
+            called = getattr(one, "__name__", type(one).__name__)
+            kind = f"the callable {called}" if callable(one) else f"{one!r}"
+            raise DataError(
+                f"metric takes names such as 'mae', or measures, not {kind}; a function of yours is "
+                "'file.py:callable', or UserFunction('name', function) of spikec.evidence.measures"
+            )
+    return each
 
 
 def _check_heads(shapes: Mapping[str, tuple[int, ...]], targets: Targets) -> None:
