@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 FENCE = re.compile(r"^```(\w+)?[ ]*(.*)$")
 COMMENT = re.compile(r"^<!--\s*(.*?)\s*-->$")
 #: A number that stands for itself: ``8`` of ``int8`` or of ``layer8`` is part of a name.
-NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.(\d+))?")
+NUMBER = re.compile(r"(?<![\w.])([+-]?)\d[\d,]*(?:\.(\d+))?")
 #: What a comment before a block may say.
 SAID = ("numbers may differ", "not run", "exit code")
 
@@ -101,16 +101,23 @@ def _commands(lines: list[str], start: int) -> list[Command]:
     return found
 
 
+def _kind(number: re.Match[str]) -> str:
+    """The same for numbers that may stand for each other."""
+    sign, decimals = number[1], number[2] or ""
+    return "+" * bool(sign) + "0" + "." * bool(decimals) + "0" * len(decimals)
+
+
 def same(expected: tuple[str, ...], printed: list[str], numbers_may_differ: bool = False) -> bool:
     """Whether a command printed what the page says. Space between words counts only as space.
 
-    Where ``numbers_may_differ``, only their digits may: sign, decimals, unit, names and words are those of the page.
+    Where ``numbers_may_differ``, only their digits may, and + and -: whether there is a sign, decimals, units, names
+    and words are those of the page.
     """
 
     def plain(line: str) -> str:
         line = re.sub(r"\b[0-9a-f]{64}\b", "HASH", line)
         if numbers_may_differ:
-            line = NUMBER.sub(lambda number: "0" + "." * bool(number[1]) + "0" * len(number[1] or ""), line)
+            line = NUMBER.sub(_kind, line)
         return " ".join(line.split())
 
     def pattern(line: str) -> str:
