@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -171,3 +172,23 @@ def test_a_page_that_is_called_like_its_document_is_refused_before_the_work(spik
     result = spikec("report", "absent.nir", "-o", "report.json")
     assert result.code == 1
     assert "report.html" in result.err
+
+
+@pytest.mark.parametrize(
+    ("words", "better"),
+    [
+        (("export", "digits-cnn", "-o", "net.txt"), "net.nir"),
+        (("nir", "repair", "net.nir", "-o", "net.h5"), "net.nir"),
+        (("run", "net.nir", "-o", "trace.csv"), "trace.npz"),
+        (("map", "net.nir", "--target", "loihi2", "--svg", "map.png"), "map.svg"),
+        (("train", "digits-cnn", "-o", "w.pt"), "w.safetensors"),
+        (("report", "net.nir", "-o", "report.pdf"), "report.html"),
+        (("netx", "net.nir", "-o", "net"), "net.hdf5"),
+        (("advise", "digits-cnn", "--svg", "advice.png"), "advice.svg"),
+    ],
+)
+def test_a_file_of_another_suffix_is_refused_with_the_name_it_should_have(spikec, words, better):
+    done = spikec(*words)
+    assert done.code == 1
+    assert better in done.err
+    assert not list(Path().iterdir())
