@@ -17,29 +17,16 @@ Whoever changes a sentence changes it there too, and looks whether what holds it
 from __future__ import annotations
 
 import ast
-import difflib
 import shlex
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import pytest
-from helpers.claims import claims, has_figures
 
+from benchmarks.docs_claims import LISTS, PAGES, ROOT, claims, compared, has_figures, main, written
 from spikec.cli import build_parser
 from spikec.cli.parser import parse
-from spikec.guarded.documents import read_toml_file
-
-ROOT = Path(__file__).resolve().parent.parent
-FOLDER = ROOT / "tests" / "claims"
-PAGES = sorted([*(ROOT / "docs").glob("*.md"), *(ROOT / f"{name}.md" for name in ("README", "SECURITY", "CONTRIBUTING"))])
-
-
-@cache
-def listed(page: Path) -> dict[str, Any]:
-    """``complete`` and ``claims``, a list of ``held_by`` and ``sentences``."""
-    return read_toml_file(FOLDER / f"{page.stem}.toml", "the list of claims")
 
 
 def names(text: str) -> set[str]:
@@ -48,10 +35,11 @@ def names(text: str) -> set[str]:
 
 
 @cache
-def tests_of(path: Path) -> set[str]:
+def defined_in(path: Path) -> set[str]:
     return names(path.read_text(encoding="utf-8"))
 
 
+@cache
 def problem(holder: str) -> str | None:
     """Why ``holder`` holds nothing."""
     if holder in ("opinion", "text") or (holder.startswith("source: ") and len(holder) > len("source: ")):
@@ -60,10 +48,10 @@ def problem(holder: str) -> str | None:
         path, _, name = holder.partition("::")
         if not (ROOT / path).is_file():
             return f"there is no {path}"
-        return None if name.startswith("test_") and name in tests_of(ROOT / path) else f"{path} has no test {name!r}"
+        return None if name.startswith("test_") and name in defined_in(ROOT / path) else f"{path} has no test {name!r}"
     if holder.startswith("benchmarks."):
         path = ROOT / f"{holder.split()[0].replace('.', '/')}.py"
-        return None if path.is_file() and "main" in tests_of(path) else f"{path.name} is no benchmark with a main()"
+        return None if path.is_file() and "main" in defined_in(path) else f"{path.name} is no benchmark with a main()"
     if holder.startswith("spikec "):
         try:
             parse(build_parser(), shlex.split(holder)[1:])
@@ -78,26 +66,17 @@ def problem(holder: str) -> str | None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_every_figure_is_held_by_something(page):
-    found = claims(page.read_text(encoding="utf-8"))
-    there = {claim.text for claim in found}
-    document = listed(page)
-    known = [sentence for entry in document["claims"] for sentence in entry["sentences"]]
-    assert len(known) == len(set(known)), f"listed twice: {[each for each in set(known) if known.count(each) > 1]}"
-    gone = [sentence for sentence in known if sentence not in there]
-    wanted = [claim for claim in found if claim.figures or document["complete"]]
-    new = [claim for claim in wanted if claim.text not in set(known)]
-    told = [f"{page.name}:{claim.line}: {claim.text}\n    nearest: {nearest(claim.text, gone)}" for claim in new]
-    assert not told, f"no entry in tests/claims/{page.stem}.toml:\n" + "\n".join(told)
-    assert not gone, f"no longer in {page.name}:\n" + "\n".join(gone)
-
-
-def nearest(text: str, others: list[str]) -> str:
-    return (difflib.get_close_matches(text, others, 1, 0.3) or ["none"])[0]
+    found = compared(page)
+    told = [f"{page.name}:{each.line}: {each.text}\n    was: {found.nearest(each)}" for each in found.new]
+    assert not told, f"not in tests/claims/{page.stem}.toml (see benchmarks/docs_claims.py):\n" + "\n".join(told)
+    assert not found.gone, f"no longer in {page.name} (see benchmarks/docs_claims.py):\n" + "\n".join(found.gone)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_what_holds_it_is_there(page):
-    entries = listed(page)["claims"]
+    entries = compared(page).document["claims"]
+    sentences = [sentence for entry in entries for sentence in entry["sentences"]]
+    assert len(sentences) == len(set(sentences))
     assert all(set(entry) == {"held_by", "sentences"} and entry["held_by"] and entry["sentences"] for entry in entries)
     wrong = {holder: problem(holder) for entry in entries for holder in entry["held_by"]}
     assert not {holder: why for holder, why in wrong.items() if why}
@@ -106,13 +85,13 @@ def test_what_holds_it_is_there(page):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_a_figure_is_never_mere_text(page):
     """What has a figure claims something, unless an opinion is all it is."""
-    for entry in listed(page)["claims"]:
+    for entry in compared(page).document["claims"]:
         if entry["held_by"] == ["text"]:
             assert not [each for each in entry["sentences"] if has_figures(each)]
 
 
 def test_each_list_has_its_page():
-    assert {path.stem for path in FOLDER.iterdir()} == {page.stem for page in PAGES}
+    assert {path.stem for path in LISTS.iterdir()} == {page.stem for page in PAGES}
 
 
 @pytest.mark.parametrize(
@@ -193,3 +172,25 @@ The end <!-- 7 --> is here.
         ("<!-- peers: written -->", True, 19),
         ("The end is here.", False, 23),
     ]
+
+
+def test_a_sentence_that_changed_stays_where_it_was(tmp_path, monkeypatch, capsys):
+    page, folder = tmp_path / "page.md", tmp_path / "claims"
+    folder.mkdir()
+    monkeypatch.setattr("benchmarks.docs_claims.ROOT", tmp_path)
+    monkeypatch.setattr("benchmarks.docs_claims.LISTS", folder)
+    monkeypatch.setattr("benchmarks.docs_claims.PAGES", [page])
+    monkeypatch.setattr("sys.argv", ["docs_claims"])
+    entry = {"held_by": ["opinion"], "sentences": ['It takes 3 "steps".', "It has 4 layers.", "No figure."]}
+    (folder / "page.toml").write_text(written(page, {"complete": False, "claims": [entry]}))
+    page.write_text('It takes 3 "steps".  It has 4\nlayers. No figure. Another.')
+    assert main() == 0
+    page.write_text('It takes 5 "steps". It is about 6 apples, pears and more. No figure.')
+    assert main() == 1
+    assert "was: It takes 3" in capsys.readouterr().out
+    monkeypatch.setattr("sys.argv", ["docs_claims", "--write"])
+    assert main() == 1  # nobody holds the other sentence
+    ((kept,), new) = compared(page).document["claims"], compared(page).new
+    assert kept == {"held_by": ["opinion"], "sentences": ['It takes 5 "steps".', "No figure."]}
+    assert [each.text for each in new] == ["It is about 6 apples, pears and more."]
+    assert not compared(page).gone
