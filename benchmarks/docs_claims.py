@@ -32,7 +32,7 @@ _NAMED = re.compile(
     r"\b(?:Loihi|Cortex|SpikingJelly|HDF5|AEDAT|IEEE|CVE|BSD|issue)(?: \d+(?:\.\d+)*(?: and \d+)?\b|-[\w-]+)"
     r"|\b(?:Python|PyTorch|[Tt]orch|NumPy|numpy|Lava|lava-dl|lava-nc|nir|NIR|h5py|snnTorch|Norse|sinabs|onnx|GCC|gcc) "
     r"\d+\.\d+(?:\.\d+)*(?:(?: to | and |, | or )\d+\.\d+(?:\.\d+)*)*(?![\d.]*\s*%)(?=[\s,;:.)\]]|$)"
-    r"|\b\d+\.\d+\.\d+\b|\barXiv[ :]\d{4}\.\d{4,5}|\b(?:19|20)\d\d\b(?!,)|https?://\S+"
+    r"|\b\d+\.\d+\.\d+\b|\barXiv[ :]\d{4}\.\d{4,5}|\b(?:19[5-9]\d|20(?:0[1-9]|[12]\d))\b(?!,)|https?://\S+"
 )
 _FIGURE = re.compile(r"(?<![\w.])[+±-]?\d")
 _FENCE = re.compile(r"^[ ]*```.*?^[ ]*```[ ]*$", re.MULTILINE | re.DOTALL)
