@@ -17,6 +17,7 @@ from types import FrameType
 from typing import Any
 
 from spikec.processes import forks_end_with_this, signal_at_end_of
+from spikec.targets.lava import startup
 from spikec.targets.lava.status import write_failure
 from spikec.targets.lava.system import remove_shared_memory
 
@@ -49,6 +50,7 @@ def install(folder: Path, tag: str) -> None:
 
     def run(self: Any) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        startup.in_fork()
         try:
             multiprocessing.Process.run(self)
             self._cconn.send(None)

@@ -26,8 +26,6 @@ _POLL = 0.05
 _WORDS = 2.0
 #: A worker may take at least so many seconds to import and to build, even if ``stall_seconds`` is shorter.
 _START = 60.0
-#: Seconds a worker may take to exit after it has said that it is done.
-_EXIT = 10.0
 
 Progress = Callable[[int], None]
 
@@ -109,7 +107,7 @@ def _watch(
     while True:
         code = worker.poll()
         dead = _dead_actors(folder)
-        state = read_state(folder)  # after the dead were counted: processes end by themselves once it is "stopping"
+        state = read_state(folder)  # after the dead were counted: processes end with the worker once it is "done"
         failure = read_failure(folder)
         if failure is not None:
             raise LavaError(f"Lava process {failure[0]} failed: {failure[1]}")
@@ -117,7 +115,7 @@ def _watch(
         if images > finished:
             finished = images
             progress(finished)
-        if state == "done" and (code is not None or time.monotonic() - since > _EXIT):
+        if state == "done":
             return
         if code is not None:
             raise LavaError(f"the Lava worker ended with code {code} while {state or 'starting'}")

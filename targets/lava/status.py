@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def write_state(folder: Path, state: str) -> None:
-    """Say what the worker is doing: importing, building, running, stopping, done."""
+    """Say what the worker is doing: importing, building, running, done."""
     temporary = folder / "state.new"
     temporary.write_text(state)
     os.replace(temporary, folder / "state")

@@ -6,8 +6,10 @@ torch in a forked process hangs.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
+import os
 import sys
 import time
 import traceback
@@ -19,6 +21,7 @@ import numpy as np
 
 from spikec.targets.lava.paths import ATRLIF, CONV, DENSE, LIF_RESET
 from spikec.targets.lava.status import write_failure, write_state
+from spikec.targets.lava.system import SHARED_MEMORY
 
 #: Graded messages: with 0 bits Lava's synapses take every non-zero input as 1.
 MESSAGE_BITS = 24
@@ -33,17 +36,21 @@ Observe = Callable[[Path, dict[str, Any], list[Any], int], None]
 
 
 def main(folder: Path, parent: int, tag: str, build: Build, observe: Observe | None = None) -> int:
-    """Run the job in ``folder``; 0 when its results are complete.
+    """Run the job in ``folder``; 0 when its results are complete. Lava's processes may then still live: whoever
+    started this one ends the process group.
 
     ``build`` returns the processes; ``observe`` is called after each of the ``windows`` into which the job may divide
     its steps, with the number of the window.
     """
-    from spikec.targets.lava import guard
+    from spikec.targets.lava import guard, startup
 
+    gc.disable()  # what is imported and built stays
     guard.die_with(parent, tag, folder)
     document = json.loads((folder / "job.json").read_text())
     try:
         write_state(folder, "importing")
+        if "Conv" in document["models"]:  # Lava's own model is the only one that needs it
+            startup.import_when_used("scipy.signal")
         guard.install(folder, tag)
         processes = build(folder, document)
         write_state(folder, "building")
@@ -143,34 +150,44 @@ def _in(process: Any) -> Any:
 
 
 def run(folder: Path, document: dict[str, Any], processes: list[Any], observe: Observe | None) -> None:
-    """Compile, run all steps, stop."""
+    """Compile, run all steps. The processes are left waiting: to end each in Lava's way takes as long as to start it."""
+    from spikec.targets.lava import startup
+
     from lava.magma.core.run_conditions import RunSteps
     from lava.magma.core.run_configs import Loihi2SimCfg
 
     by_class = {type(process).__name__: type(process) for process in processes}
-    models = {by_class[name]: load(path) for name, path in document["models"].items() if name in by_class}
-    config = Loihi2SimCfg(select_tag=document["precision"], exception_proc_model_map=models)
+    chosen = {by_class[name]: load(path) for name, path in document["models"].items() if name in by_class}
+    config = Loihi2SimCfg(select_tag=document["precision"], exception_proc_model_map=chosen)
+    config.exception_proc_model_map |= startup.models_of(processes, config, chosen)
     root = processes[-1]
     if sys.modules.get("torch") is not None:
         raise RuntimeError("torch was imported into the Lava worker, where it would hang")
-    executable = root.compile(config)
+    with startup.without_pandas():
+        executable = root.compile(config, startup.COMPILE_SETTINGS)
     missing = {p.name for p in processes} - {p.name for p in executable.proc_builders}
     if missing:
         raise RuntimeError(f"not connected to the readout: {', '.join(sorted(missing))}")
-    try:
-        root.create_runtime(executable=executable)
-        write_state(folder, "running")
-        seconds = 0.0
-        for window, steps in enumerate(document["windows"]):
-            started = time.monotonic()
-            root.run(RunSteps(num_steps=steps))
-            seconds += time.monotonic() - started
-            if observe is not None:
-                observe(folder, document, processes, window)
-        (folder / "seconds").write_text(str(seconds))
-        write_state(folder, "stopping")
-    finally:
+    startup.before_forks()
+    root.create_runtime(executable=executable)
+    write_state(folder, "running")
+    seconds = 0.0
+    for window, steps in enumerate(document["windows"]):
+        started = time.monotonic()
+        root.run(RunSteps(num_steps=steps))
+        seconds += time.monotonic() - started
+        if observe is not None:
+            observe(folder, document, processes, window)
+    (folder / "seconds").write_text(str(seconds))
+    if not SHARED_MEMORY.is_dir():  # only Lava knows what it shared
         root.stop()
+
+
+def end(code: int) -> None:
+    """Exit at once: Python would wait for Lava's processes."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def load(path: str) -> Any:
@@ -180,4 +197,4 @@ def load(path: str) -> Any:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], build, reset_stock_neurons))
+    end(main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], build, reset_stock_neurons))

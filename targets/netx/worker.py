@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from spikec.targets.lava.worker import MESSAGE_BITS, load, main
+from spikec.targets.lava.worker import MESSAGE_BITS, end, load, main
 
 _NEED_TORCH = ("lava.lib.dl.slayer.neuron.rf", "lava.lib.dl.netx.sequential_modules")
 
@@ -115,4 +115,4 @@ def observe(folder: Path, document: dict[str, Any], processes: list[Any], window
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], build, observe))
+    end(main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], build, observe))
