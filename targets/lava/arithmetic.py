@@ -1,4 +1,4 @@
-"""Exact linear arithmetic on single (W, H, C) maps in numpy, the layout of Lava."""
+"""Exact linear arithmetic on (W, H, C) maps in numpy, the layout of Lava."""
 
 from __future__ import annotations
 
@@ -32,20 +32,21 @@ def lava_layout(array: Array, leading: int = 0) -> Array:
 
 
 def sum_pool(x: Array, kernel: tuple[int, int], stride: tuple[int, int]) -> Array:
-    """Sums over windows of a (W, H, C) map, without padding; windows beyond the edge are dropped."""
-    columns = (x.shape[0] - kernel[0]) // stride[0] + 1
-    rows = (x.shape[1] - kernel[1]) // stride[1] + 1
-    sums = np.zeros((columns, rows, x.shape[2]), x.dtype)
+    """Sums over windows of [..., W, H, C] maps, without padding; windows beyond the edge are dropped."""
+    *leading, width, height, channels = x.shape
+    columns = (width - kernel[0]) // stride[0] + 1
+    rows = (height - kernel[1]) // stride[1] + 1
+    sums = np.zeros((*leading, columns, rows, channels), x.dtype)
     for u in range(kernel[0]):
         for v in range(kernel[1]):
-            sums += x[u :: stride[0], v :: stride[1]][:columns, :rows]
+            sums += x[..., u :: stride[0], v :: stride[1], :][..., :columns, :rows, :]
     return sums
 
 
 def max_pool(x: Array, columns: Array, rows: Array) -> Array:
-    """The largest value of every window of a (W, H, C) map. ``columns``, ``rows``: places of each window along an axis,
-    int64 [windows, taps]; negative ones do not exist."""
-    for axis, places in enumerate((columns, rows)):
+    """The largest value of every window of [..., W, H, C] maps. ``columns``, ``rows``: places of each window along an
+    axis, int64 [windows, taps]; negative ones do not exist."""
+    for axis, places in ((-3, columns), (-2, rows)):
         first = places.max(axis=1)  # a place that exists: it stands in for those that do not
         taps = (np.where(tap < 0, first, tap) for tap in places.T)
         x = np.maximum.reduce([x.take(tap, axis=axis) for tap in taps])

@@ -26,8 +26,8 @@ Array = npt.NDArray[Any]
 class Job:
     """A plan with the data of some images. ``models`` maps Process classes to drop-in models, ``module:class``.
 
-    ``precision``: the tag of the process models. ``worker``: the module that builds and runs the job. ``settings``:
-    what that module needs besides the plan.
+    ``precision``: the tag of the process models. ``abreast``: images that go side by side, in one window. ``worker``:
+    the module that builds and runs the job. ``settings``: what that module needs besides the plan.
     """
 
     plan: Plan
@@ -39,6 +39,17 @@ class Job:
     worker: str = "spikec.targets.lava.worker"
     settings: Mapping[str, Any] = field(default_factory=dict)
     precision: str = "fixed_pt"
+    abreast: int = 1
+
+    @property
+    def windows(self) -> int:
+        """Windows that the images take."""
+        return -(-self.images // self.abreast)
+
+    @property
+    def lava_steps(self) -> int:
+        """Lava steps that the images take."""
+        return self.plan.lava_steps(self.windows)
 
 
 @dataclass(frozen=True)
@@ -57,7 +68,7 @@ def write_job(folder: Path, job: Job) -> None:
         settings: dict[str, Any] = dict(spec.parameters)
         if spec.windowed:
             settings |= {"index": index, "images": job.images, "offset": spec.arrival}
-            settings |= {"steps": plan.steps, "stride": plan.stride, "pace": plan.pace}
+            settings |= {"steps": plan.steps, "stride": plan.stride, "pace": plan.pace, "abreast": job.abreast}
         for key, array in spec.arrays.items():
             np.save(folder / f"{index}.{key}.npy", array)
         driven = spec.name.removesuffix(CURRENT)
@@ -77,7 +88,8 @@ def write_job(folder: Path, job: Job) -> None:
         "connections": [[c.source, c.target, c.views] for c in plan.connections],
         "models": dict(job.models),
         "precision": job.precision,
-        "windows": list(plan.pieces) * job.images if plan.one_by_one else [plan.lava_steps(job.images)],
+        "abreast": job.abreast,
+        "windows": list(plan.pieces) * job.images if plan.one_by_one else [job.lava_steps],
         **job.settings,
     }
     (folder / "job.json").write_text(json.dumps(document))

@@ -111,7 +111,8 @@ def _watch(
         failure = read_failure(folder)
         if failure is not None:
             raise LavaError(f"Lava process {failure[0]} failed: {failure[1]}")
-        images = max(0, int(beats[last]) - arrival) // job.plan.stride
+        windows = max(0, int(beats[last]) - arrival) // job.plan.stride
+        images = min(windows * job.abreast, job.images)
         if images > finished:
             finished = images
             progress(finished)
@@ -151,4 +152,4 @@ def _where(job: Job, beats: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> 
     """The population furthest behind: what holds the others up, or the first to miss its input."""
     steps = {spec.name: int(beats[i]) for i, spec in enumerate(job.plan.processes) if spec.windowed}
     name = min(steps, key=lambda n: steps[n])
-    return f", {name} at step {steps[name]} of {job.plan.lava_steps(job.images)}"
+    return f", {name} at step {steps[name]} of {job.lava_steps}"

@@ -10,6 +10,7 @@ from typing import Literal, get_args
 from spikec.errors import ToolchainError
 from spikec.targets.lava.paths import InputCoding
 from spikec.targets.options import option
+from spikec.words import option as said
 
 #: Which neurons are Lava's own.
 Neuron = Literal["lif", "soft_reset", "atrlif"]
@@ -27,7 +28,9 @@ class LavaOptions:
     ``Conv`` and ``Dense``. ``input``: "current" (the host computes the first layer's integer current; its neurons add
     it) or "graded" (the image is sent as graded spikes, as sequences always are). ``stock``: Lava's own models of
     ``Conv`` and ``Dense`` instead of the fast ones. ``models``: drop-in models by Process class,
-    ``{"SoftResetIF": "module:class"}``. ``workers``: interpreters that share the images. ``chunk``: images per
+    ``{"SoftResetIF": "module:class"}``. ``abreast``: images that go through the processes side by side, at most; by
+    default as many as memory holds, and one where Lava's own ``Conv`` and ``Dense``, ``ATRLIF`` or ``models`` take no
+    more. ``workers``: interpreters that share the images. ``chunk``: images per
     interpreter start; by default, as many as 256 MiB of files hold.
     ``stall_seconds``: give up if no process advances for so long (at least a minute while starting).
     ``resume_dir``: a folder for the results of finished chunks (50 images by default); those already there are reused.
@@ -48,6 +51,7 @@ class LavaOptions:
     )
     stock: bool = option(False, "Lava's own models of Conv and Dense", switch=True)
     models: Mapping[str, str] = field(default_factory=dict)
+    abreast: int | None = option(None, "images side by side in each process", least=1, metavar="N")
     workers: int = option(1, "interpreters that share the images", least=1, metavar="N")
     chunk: int | None = option(None, "images per start of an interpreter", least=1, metavar="N")
     stall_seconds: float = 120.0
@@ -65,9 +69,22 @@ class LavaOptions:
             raise ToolchainError(f"precision is {self.precision!r}; give 'fixed_pt' or 'floating_pt'")
         if self.neuron == "atrlif" and self.precision == "floating_pt":
             raise ToolchainError(
-                f"{option('neuron', 'atrlif')} is a check of the integers: it needs {option('precision', 'fixed_pt')}"
+                f"{said('neuron', 'atrlif')} is a check of the integers: it needs {said('precision', 'fixed_pt')}"
             )
-        for name in ("workers", "chunk", "stall_seconds"):
+        if (self.abreast or 1) > 1 and (alone := self.one_image_at_a_time):
+            raise ToolchainError(
+                f"{said('abreast', self.abreast)} does not go with {alone}: there, a process carries one image"
+            )
+        for name in ("abreast", "workers", "chunk", "stall_seconds"):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ToolchainError(f"{name} is {value}; give a positive number")
+
+    @property
+    def one_image_at_a_time(self) -> str:
+        """The options by which processes carry one image; empty where they can carry several."""
+        if self.neuron == "atrlif":
+            return said("neuron", self.neuron)
+        if self.precision == "floating_pt":
+            return said("precision", self.precision)
+        return said("stock", True) if self.stock else ""

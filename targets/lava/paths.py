@@ -11,7 +11,8 @@ from typing import Literal
 #: How the image enters: as the current of the first layer, or sent as graded spikes. Sequences are always sent.
 InputCoding = Literal["current", "graded"]
 
-_OURS = "spikec.targets.lava.processes"
+#: The folder of our processes.
+OURS = "spikec.targets.lava.processes"
 
 #: Lava's own synapses and neurons.
 CONV = "lava.proc.conv.process:Conv"
@@ -20,17 +21,21 @@ ATRLIF = "lava.proc.atrlif.process:ATRLIF"
 LIF = "lava.proc.lif.process:LIF"
 LIF_RESET = "lava.proc.lif.process:LIFReset"
 
+#: The same synapses for images side by side.
+CONV_ABREAST = f"{OURS}.abreast:ConvAbreast"
+DENSE_ABREAST = f"{OURS}.abreast:DenseAbreast"
+
 #: Connections that are not synapses.
-SUM_POOL = f"{_OURS}.wiring:SumPool"
-MAX_POOL = f"{_OURS}.maxima:MaxPool"
-RELAY = f"{_OURS}.wiring:Relay"
-DELAYED = f"{_OURS}.delayed:Delayed"
+SUM_POOL = f"{OURS}.wiring:SumPool"
+MAX_POOL = f"{OURS}.maxima:MaxPool"
+RELAY = f"{OURS}.wiring:Relay"
+DELAYED = f"{OURS}.delayed:Delayed"
 
 #: Where numbers enter and leave.
-IMAGE_SOURCE = f"{_OURS}.source:ImageSource"
-FRAME_SOURCE = f"{_OURS}.source:FrameSource"
-CURRENT_SOURCE = f"{_OURS}.beside:CurrentSource"
-SPIKE_RECORDER = f"{_OURS}.beside:SpikeRecorder"
-INTEGRATOR = f"{_OURS}.readout:Integrator"
-LEAKY_INTEGRATOR = f"{_OURS}.leaky:LeakyIntegrator"
+IMAGE_SOURCE = f"{OURS}.source:ImageSource"
+FRAME_SOURCE = f"{OURS}.source:FrameSource"
+CURRENT_SOURCE = f"{OURS}.beside:CurrentSource"
+SPIKE_RECORDER = f"{OURS}.beside:SpikeRecorder"
+INTEGRATOR = f"{OURS}.readout:Integrator"
+LEAKY_INTEGRATOR = f"{OURS}.leaky:LeakyIntegrator"
 READOUTS = frozenset({INTEGRATOR, LEAKY_INTEGRATOR})

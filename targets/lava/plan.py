@@ -88,8 +88,8 @@ class Connection:
 @dataclass(frozen=True)
 class Plan:
     """All processes in topological order, all connections, and ``tail``: the Lava steps that the last window, once it
-    has entered, needs to leave. N images take ``N * steps * pace + tail`` Lava steps, where a logical step takes
-    ``pace`` of them.
+    has entered, needs to leave. N windows take ``N * steps * pace + tail`` Lava steps, where a logical step takes
+    ``pace`` of them. A window is for one image, or for several that go side by side.
 
     ``ATRLIF`` does not reset itself. With such neurons, an image enters only when the one before has left and
     ``tail + 1`` steps without any spike have passed, so that no synapse holds a sum any more.
@@ -105,7 +105,7 @@ class Plan:
 
     @property
     def stride(self) -> int:
-        """Lava steps from the start of one image to the start of the next."""
+        """Lava steps from the start of one window to the start of the next."""
         return sum(self.pieces) if self.one_by_one else self.steps * self.pace
 
     @property
@@ -119,9 +119,9 @@ class Plan:
         readouts = [p for p in self.processes if p.path in READOUTS]
         return max(int(p.arrival + self.pace * (p.parameters["count_steps"] - 1) + 1) for p in readouts)
 
-    def lava_steps(self, images: int) -> int:
-        """Lava steps for a number of images."""
-        return images * self.stride + (0 if self.one_by_one else self.tail)
+    def lava_steps(self, windows: int) -> int:
+        """Lava steps for a number of windows."""
+        return windows * self.stride + (0 if self.one_by_one else self.tail)
 
 
 def make_plan(

@@ -19,6 +19,7 @@ from spikec.simulation.encode import as_sequences, encoded
 from spikec.simulation.input_warning import told
 from spikec.simulation.trace import TargetSteps, Trace
 from spikec.targets.lava import atrlif, lif
+from spikec.targets.lava.abreast import abreast
 from spikec.targets.lava.alignment import align
 from spikec.targets.lava.arithmetic import lava_layout
 from spikec.targets.lava.assembling import assemble
@@ -109,15 +110,17 @@ class LavaProgram:
         started = time.monotonic()
         raster = spikes or lengths is not None  # what comes after the end of a sequence is cut off its raster
         chunks = self._chunks(len(integers), raster=raster)
-        results = self._run_chunks([integers[c] for c in chunks], raster=raster)
+        side_by_side = abreast(self.graph, self.plan, self.options, max(c.stop - c.start for c in chunks))
+        results = self._run_chunks([integers[c] for c in chunks], raster=raster, side_by_side=side_by_side)
         seconds = time.monotonic() - started
-        steps = sum(self.plan.lava_steps(c.stop - c.start) for c in chunks)
+        steps = sum(self.plan.lava_steps(-(-(c.stop - c.start) // side_by_side)) for c in chunks)
         lava_seconds = sum(r.seconds for r in results)
         target_steps = TargetSteps(len(self.plan.processes), steps, lava_seconds, self.plan.latency)
         info = {
             "models": "fast" if "Conv" in self.models else "stock",
             "precision": self.options.precision,
             "input": self.plan.input_coding,
+            "abreast": str(side_by_side),
         }
         if self.stock or self.not_stock:
             named = self.options.neuron
@@ -140,7 +143,7 @@ class LavaProgram:
         size = self.options.chunk or min(fitting, -(-images // self.options.workers))
         return [slice(start, min(start + size, images)) for start in range(0, images, size)]
 
-    def _run_chunks(self, parts: list[Int64], *, raster: bool) -> list[Results]:
+    def _run_chunks(self, parts: list[Int64], *, raster: bool, side_by_side: int) -> list[Results]:
         """Results in the order of ``parts``; the first failure ends all."""
         cancel, lock = threading.Event(), threading.Lock()
         done = [0] * len(parts)
@@ -157,7 +160,7 @@ class LavaProgram:
                     if self.options.progress is not None:
                         self.options.progress(sum(done), total)
 
-            job = self._job(parts[number], raster=raster)
+            job = self._job(parts[number], raster=raster, side_by_side=side_by_side)
             kept = load_chunk(resume, job) if resume else None
             if kept is not None:
                 advance(job.images)
@@ -180,8 +183,17 @@ class LavaProgram:
                 raise failure
         return [f.result() for f in futures]
 
-    def _job(self, integers: Int64, *, raster: bool) -> Job:
+    def _job(self, integers: Int64, *, raster: bool, side_by_side: int = 1) -> Job:
         graded = self.plan.input_coding == "graded"
         currents = constant_currents(self.graph, None if graded else integers)
         sent = lava_layout(integers, leading=1 + self.graph.sequences) if graded else None
-        return Job(self.plan, len(integers), currents, sent, raster, self.models, precision=self.options.precision)
+        return Job(
+            self.plan,
+            len(integers),
+            currents,
+            sent,
+            raster,
+            self.models,
+            precision=self.options.precision,
+            abreast=side_by_side,
+        )

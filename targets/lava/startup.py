@@ -14,9 +14,10 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from spikec.targets.lava.paths import OURS
+
 #: Where our processes have their models for ``floating_pt``.
-_FLOATING = "spikec.targets.lava.processes.floating"
-_OURS = "spikec.targets.lava.processes."
+_FLOATING = f"{OURS}.floating"
 
 #: Messages that a channel between two processes holds. All processes of a step have received before the next begins, so
 #: there is one at a time; the second place lets the sender go on while the first is given back. Lava takes 64.
@@ -78,7 +79,7 @@ def _model(process: Any, config: Any) -> type | None:
 
     home = type(process).__module__
     places = [home]
-    if home.startswith(_OURS) and config.select_tag == "floating_pt":
+    if home.startswith(f"{OURS}.") and config.select_tag == "floating_pt":
         places.append(_FLOATING)
     elif home.startswith("lava.") and home.endswith(".process"):
         places.append(home.removesuffix("process") + "models")

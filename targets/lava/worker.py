@@ -14,12 +14,13 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from spikec.targets.lava.paths import ATRLIF, CONV, DENSE, LIF_RESET
+from spikec.targets.lava.paths import ATRLIF, CONV, CONV_ABREAST, DENSE, DENSE_ABREAST, LIF_RESET
 from spikec.targets.lava.status import write_failure, write_state
 from spikec.targets.lava.system import SHARED_MEMORY
 
@@ -66,40 +67,45 @@ def main(folder: Path, parent: int, tag: str, build: Build, observe: Observe | N
 
 def build(folder: Path, document: dict[str, Any]) -> list[Any]:
     """Lava processes of a job, connected."""
-    precision = document["precision"]
+    precision, abreast = document["precision"], document["abreast"]
     entries = enumerate(document["processes"])
-    processes = {entry["name"]: _process(folder, index, entry, precision) for index, entry in entries}
+    processes = {entry["name"]: _process(folder, index, entry, precision, abreast) for index, entry in entries}
+    lanes = int(abreast > 1)
     for source, target, views in document["connections"]:
         port = _out(processes[source])
         for shape in views:
-            port = _reversed(_reversed(port).reshape(tuple(shape)))
+            port = _reversed(_reversed(port, lanes).reshape((*port.shape[:lanes], *shape)), lanes)
         port.connect(_in(processes[target]))
     return list(processes.values())
 
 
-def _reversed(port: Any) -> Any:
-    """The port with its axes in the other order."""
-    return port.transpose(tuple(reversed(range(len(port.shape))))) if len(port.shape) > 1 else port
+def _reversed(port: Any, lanes: int) -> Any:
+    """The port with its axes in the other order, but for the first ``lanes``."""
+    axes = (*range(lanes), *reversed(range(lanes, len(port.shape))))
+    return port if axes == tuple(range(len(axes))) else port.transpose(axes)
 
 
-def _process(folder: Path, index: int, entry: dict[str, Any], precision: str) -> Any:
+def _process(folder: Path, index: int, entry: dict[str, Any], precision: str, abreast: int) -> Any:
     arrays = {key: np.load(folder / f"{index}.{key}.npy") for key in entry["arrays"]}
     settings = {k: tuple(v) if isinstance(v, list) else v for k, v in entry["settings"].items()}
     if entry["path"] in _STOCK:
-        return _STOCK[entry["path"]](entry["name"], arrays, settings, precision)
+        return _STOCK[entry["path"]](entry["name"], arrays, settings, precision, abreast)
     if entry["windowed"]:
         settings["job"] = str(folder)
+    elif abreast > 1:
+        settings["abreast"] = abreast
     return load(entry["path"])(**arrays, **settings, name=entry["name"])
 
 
-def _conv(name: str, arrays: dict[str, Any], settings: dict[str, Any], precision: str) -> Any:
-    return load(CONV)(**arrays, **settings, name=name, num_message_bits=MESSAGE_BITS)
+def _conv(name: str, arrays: dict[str, Any], settings: dict[str, Any], precision: str, abreast: int) -> Any:
+    conv = partial(load(CONV_ABREAST), abreast=abreast) if abreast > 1 else load(CONV)
+    return conv(**arrays, **settings, name=name, num_message_bits=MESSAGE_BITS)
 
 
-def _dense(name: str, arrays: dict[str, Any], settings: dict[str, Any], precision: str) -> Any:
+def _dense(name: str, arrays: dict[str, Any], settings: dict[str, Any], precision: str, abreast: int) -> Any:
     from lava.utils.weightutils import SignMode
 
-    dense = load(DENSE)
+    dense = partial(load(DENSE_ABREAST), abreast=abreast) if abreast > 1 else load(DENSE)
     if precision == "floating_pt":  # this model has no exponent
         weights = arrays["weights"] * 2.0 ** settings["weight_exp"]
         return dense(weights=weights, name=name, num_message_bits=MESSAGE_BITS)
@@ -107,7 +113,7 @@ def _dense(name: str, arrays: dict[str, Any], settings: dict[str, Any], precisio
     return dense(**arrays, **settings, name=name, num_message_bits=MESSAGE_BITS, num_weight_bits=8, sign_mode=sign_mode)
 
 
-def _atrlif(name: str, arrays: dict[str, Any], settings: dict[str, Any], precision: str) -> Any:
+def _atrlif(name: str, arrays: dict[str, Any], settings: dict[str, Any], precision: str, abreast: int) -> Any:
     """Lava's own neuron without decays, as a soft reset: see ``spikec.targets.lava.atrlif``."""
     v, half_theta = arrays["v"], settings["half_theta"]
     no_decay = {"delta_v": 0, "delta_theta": 0, "delta_r": 0, "theta_step": 0}
@@ -117,13 +123,16 @@ def _atrlif(name: str, arrays: dict[str, Any], settings: dict[str, Any], precisi
     )
 
 
-def _lif_reset(name: str, arrays: dict[str, Any], settings: dict[str, Any], precision: str) -> Any:
-    """Lava's own leaky neuron: see ``spikec.targets.lava.lif``."""
+def _lif_reset(name: str, arrays: dict[str, Any], settings: dict[str, Any], precision: str, abreast: int) -> Any:
+    """Lava's own leaky neuron: see ``spikec.targets.lava.lif``. Each lane is one more row of the same neurons."""
+    if abreast > 1:
+        shape = (abreast, *settings["shape"])
+        settings, arrays = settings | {"shape": shape}, {k: np.broadcast_to(a, shape) for k, a in arrays.items()}
     return load(LIF_RESET)(**arrays, **settings, name=name)
 
 
 #: Lava's own processes, which take their settings in their own way.
-_STOCK: dict[str, Callable[[str, dict[str, Any], dict[str, Any], str], Any]] = {
+_STOCK: dict[str, Callable[[str, dict[str, Any], dict[str, Any], str, int], Any]] = {
     CONV: _conv,
     DENSE: _dense,
     ATRLIF: _atrlif,
@@ -150,11 +159,11 @@ def _in(process: Any) -> Any:
 
 
 def run(folder: Path, document: dict[str, Any], processes: list[Any], observe: Observe | None) -> None:
-    """Compile, run all steps. The processes are left waiting: to end each in Lava's way takes as long as to start it."""
-    from spikec.targets.lava import startup
-
+    """Compile, run all steps. The processes are left waiting: to end each in Lava's way takes as long as its start."""
     from lava.magma.core.run_conditions import RunSteps
     from lava.magma.core.run_configs import Loihi2SimCfg
+
+    from spikec.targets.lava import startup
 
     by_class = {type(process).__name__: type(process) for process in processes}
     chosen = {by_class[name]: load(path) for name, path in document["models"].items() if name in by_class}

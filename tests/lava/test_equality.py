@@ -79,7 +79,10 @@ def test_equals_plain_loops(lava, random_graph, random_images, oracle, seed, kwa
     rng = np.random.default_rng(seed)
     graph = random_graph(rng, **kwargs)
     integers = random_images(rng, graph, 3)
-    trace = lava.compile(graph, **options).run(integers * graph.input.scale, record="spikes")
+    # All three side by side; two, then one beside an empty lane; one by one.
+    abreast = 1 if options.get("stock") else (None, 2, 1)[seed % 3]
+    trace = lava.compile(graph, abreast=abreast, **options).run(integers * graph.input.scale, record="spikes")
+    assert trace.info["abreast"] == str(abreast or 3)
     equal_to_oracle(trace, oracle(graph, integers), [p.name for p in graph.populations])
 
 

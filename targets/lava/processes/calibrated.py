@@ -32,7 +32,7 @@ class PyCalibratedIF(PopulationModel):
         self._rho: int = proc_params.get("rho")
         self._inputs: list[Int64] = []
         self._trial = np.zeros_like(self._current)
-        self._trial_membrane = Membrane()
+        self._trial_membrane = Membrane(proc_params.get("abreast"))
 
     def receive(self, step: int, synaptic: Int64) -> None:
         z = self.driven(step, synaptic)
@@ -41,7 +41,7 @@ class PyCalibratedIF(PopulationModel):
             return
         if step == 0:
             self._trial_membrane.clear()
-            self._trial = self.v_init.copy()
+            self._trial = np.broadcast_to(self.v_init, z.shape).copy()
             self._fired = np.zeros_like(self._trial)
             self._lowest_fired = np.full_like(self._trial, _FAR)
             self._highest_silent = np.full_like(self._trial, -_FAR)
@@ -59,7 +59,7 @@ class PyCalibratedIF(PopulationModel):
         """Initial membranes of pass 2, which give one spike less, or one more, where pass 1 was off by one."""
         too_many = (self._trial < 0) & (self._fired > 0)
         too_few = (self._trial >= self.theta) & (self._fired < self._rho)
-        start = self.v_init.copy()
+        start = np.broadcast_to(self.v_init, self._trial.shape).copy()
         down = np.maximum(self.theta, self._lowest_fired - self.theta + 1)
         up = np.maximum(self.theta, self.theta - self._highest_silent)
         start[too_many] -= down[too_many]

@@ -16,6 +16,7 @@ from lava.magma.core.process.variable import Var
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
+from spikec.targets.lava.processes.lanes import with_lanes
 from spikec.targets.lava.processes.recording import Heartbeat
 from spikec.targets.lava.processes.window import Window
 
@@ -24,8 +25,11 @@ class Delayed(AbstractProcess):  # type: ignore[misc]
     """Passes on what it listens to sends within a window, at once, or as many logical steps later as ``more`` has for
     each place; except at the last ``late`` steps: what would leave then must not reach the next window."""
 
-    def __init__(self, *, name: str, shape: tuple[int, ...], more: npt.NDArray[np.int64], **settings: Any) -> None:
-        super().__init__(name=name, shape=shape, **settings)
+    def __init__(
+        self, *, name: str, shape: tuple[int, ...], more: npt.NDArray[np.int64], abreast: int = 1, **settings: Any
+    ) -> None:
+        shape = with_lanes(shape, abreast)
+        super().__init__(name=name, shape=shape, abreast=abreast, **settings)
         self.s_in, self.a_out = InPort(shape=shape), OutPort(shape=shape)
         self.more = Var(shape=more.shape, init=more)
 
@@ -62,8 +66,7 @@ class PyDelayed(PyLoihiProcessModel):  # type: ignore[misc]
         self._held = [emitted.astype(self.message), *(self._held[: int(self.more.max())] if step else [])]
         if step >= self._window.steps - self._late:
             return self._silence
-        found = self._silence.copy()
+        found = self._silence
         for late, sent in enumerate(self._held):
-            places = self.more == late
-            found[places] = sent[places]
+            found = np.where(self.more == late, sent, found)
         return found

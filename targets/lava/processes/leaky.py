@@ -85,7 +85,7 @@ class PyCubaLIF(Leaking, PopulationModel):
     def emit(self, step: int) -> npt.NDArray[np.int32]:
         if step == 0:
             self.u = np.zeros_like(self.u)
-            self.v = self.v_init.copy()
+            self.v = np.broadcast_to(self.v_init, self._z.shape)
         m = self.charge(self.v, self._z)
         self.membrane.observe(m)
         spikes = (m > _UNIT * self.theta).astype(np.int32)

@@ -17,6 +17,7 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from spikec.targets.lava.arithmetic import max_pool
+from spikec.targets.lava.processes.lanes import with_lanes
 from spikec.targets.lava.processes.population import Int64, Population, PopulationModel
 from spikec.targets.lava.processes.recording import Heartbeat
 from spikec.targets.lava.processes.window import Window
@@ -37,10 +38,12 @@ class MaxPool(AbstractProcess):  # type: ignore[misc]
         output_shape: tuple[int, int, int],
         columns: Int64,
         rows: Int64,
+        abreast: int = 1,
         **settings: Any,
     ) -> None:
-        super().__init__(name=name, input_shape=input_shape, output_shape=output_shape, **settings)
-        self.s_in, self.a_out = InPort(shape=input_shape), OutPort(shape=output_shape)
+        shapes = {"input_shape": with_lanes(input_shape, abreast), "output_shape": with_lanes(output_shape, abreast)}
+        super().__init__(name=name, abreast=abreast, **shapes, **settings)
+        self.s_in, self.a_out = InPort(shape=shapes["input_shape"]), OutPort(shape=shapes["output_shape"])
         self.columns, self.rows = Var(shape=columns.shape, init=columns), Var(shape=rows.shape, init=rows)
 
 

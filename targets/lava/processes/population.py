@@ -18,6 +18,7 @@ from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
 
+from spikec.targets.lava.processes.lanes import of_window, put_in_lanes, with_lanes
 from spikec.targets.lava.processes.recording import Emissions, Heartbeat, Membrane
 from spikec.targets.lava.processes.window import Window
 
@@ -28,14 +29,15 @@ class Population(AbstractProcess):  # type: ignore[misc]
     """Neurons with ports ``a_in`` (synaptic input) and ``s_out`` (emissions), and Vars ``v``, ``theta``, ``v_init``.
 
     ``settings`` (ints and strings) reach the model as process parameters: ``job``, ``index``, ``images``, ``steps``,
-    ``stride``, ``pace``, ``offset``, ``emit_delay``, ``timesteps``, ``input_steps``, ``count_steps`` and what a
-    kind adds.
+    ``stride``, ``pace``, ``offset``, ``abreast``, ``emit_delay``, ``timesteps``, ``input_steps``, ``count_steps`` and
+    what a kind adds.
     """
 
-    def __init__(self, *, name: str, theta: Int64, v_init: Int64, **settings: Any) -> None:
-        super().__init__(name=name, **settings)
-        self.a_in, self.s_out = InPort(shape=theta.shape), OutPort(shape=theta.shape)
-        self.v = Var(shape=theta.shape, init=v_init)
+    def __init__(self, *, name: str, theta: Int64, v_init: Int64, abreast: int = 1, **settings: Any) -> None:
+        super().__init__(name=name, abreast=abreast, **settings)
+        shape = with_lanes(theta.shape, abreast)
+        self.a_in, self.s_out = InPort(shape=shape), OutPort(shape=shape)
+        self.v = Var(shape=shape, init=np.broadcast_to(v_init, shape))
         self.v_init = Var(shape=theta.shape, init=v_init)
         self.theta = Var(shape=theta.shape, init=theta)
 
@@ -65,9 +67,9 @@ class PopulationModel(PyLoihiProcessModel):  # type: ignore[misc]
         self._receiving = Window.of(get)
         self._emitting = Window.of(get, get("emit_delay"))
         self._currents = np.load(Path(job) / f"{index}.current.npy", mmap_mode="r")
-        self._current = np.zeros(self._currents.shape[1:], self.number)
-        self._emissions = Emissions(job, index, get("count_steps"))
-        self.membrane = Membrane()
+        self._current = np.zeros(with_lanes(self._currents.shape[1:], get("abreast")), self.number)
+        self._emissions = Emissions(job, index, get("count_steps"), get("abreast"))
+        self.membrane = Membrane(get("abreast"))
         self._beat = Heartbeat(job, index)
 
     def run_spk(self) -> None:
@@ -75,19 +77,20 @@ class PopulationModel(PyLoihiProcessModel):  # type: ignore[misc]
         synaptic = self.a_in.recv()
         receiving = self._receiving.at(self.time_step)
         if receiving:
-            image, step = receiving
+            window, step = receiving
             if step == 0:
-                self._current[...] = self._currents[image % len(self._currents)]
+                put_in_lanes(of_window(self._currents, self._receiving.rows(window)), self._current)
             self.receive(step, synaptic.astype(self.number))
         emitting = self._emitting.at(self.time_step)
         if emitting:
-            image, step = emitting
+            window, step = emitting
+            rows = self._emitting.rows(window)
             if step == 0:
                 self.membrane.clear()
             emitted = self.emit(step)
-            self._emissions.add(image, step, emitted)
+            self._emissions.add(rows, step, emitted)
             if step == self._emitting.steps - 1:
-                self._emissions.finish(image, self.membrane)
+                self._emissions.finish(rows, self.membrane)
         else:
             emitted = np.zeros(self.v.shape, np.int32)
         self.s_out.send(emitted.astype(self.message, copy=False))

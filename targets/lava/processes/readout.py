@@ -18,6 +18,7 @@ from lava.magma.core.process.variable import Var
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
+from spikec.targets.lava.processes.lanes import from_lanes, of_window, put_in_lanes, with_lanes
 from spikec.targets.lava.processes.recording import Heartbeat, Membrane
 from spikec.targets.lava.processes.window import Window
 
@@ -32,10 +33,11 @@ class Integrator(AbstractProcess):  # type: ignore[misc]
     ``s_out`` carries the membrane after every step, for whoever listens.
     """
 
-    def __init__(self, *, name: str, v_init: Int64, **settings: Any) -> None:
-        super().__init__(name=name, **settings)
-        self.a_in, self.s_out = InPort(shape=v_init.shape), OutPort(shape=v_init.shape)
-        self.v = Var(shape=v_init.shape, init=v_init)
+    def __init__(self, *, name: str, v_init: Int64, abreast: int = 1, **settings: Any) -> None:
+        super().__init__(name=name, abreast=abreast, **settings)
+        shape = with_lanes(v_init.shape, abreast)
+        self.a_in, self.s_out = InPort(shape=shape), OutPort(shape=shape)
+        self.v = Var(shape=shape, init=np.broadcast_to(v_init, shape))
         self.v_init = Var(shape=v_init.shape, init=v_init)
 
 
@@ -62,7 +64,8 @@ class ReadoutModel(PyLoihiProcessModel):  # type: ignore[misc]
         self._currents = np.load(job / f"{index}.current.npy", mmap_mode="r")
         self._curve = np.load(job / f"{index}.curve.npy", mmap_mode="r+")
         self._ranges = np.load(job / f"{index}.membrane.npy", mmap_mode="r+")
-        self._membrane = Membrane()
+        self._current = np.zeros(with_lanes(self._currents.shape[1:], get("abreast")), self.number)
+        self._membrane = Membrane(get("abreast"))
         self._beat = Heartbeat(str(job), index)
 
     def run_spk(self) -> None:
@@ -74,9 +77,12 @@ class ReadoutModel(PyLoihiProcessModel):  # type: ignore[misc]
         self.s_out.send(self.v.astype(self.message))
         self._beat(self.time_step)
 
-    def integrate(self, image: int, step: int, synaptic: Int64) -> None:
+    def integrate(self, window: int, step: int, synaptic: Int64) -> None:
         """Add the input of a logical step, and record."""
-        z = synaptic + self._currents[image % len(self._currents)] if step in self._input_steps else synaptic
+        rows = self._window.rows(window)
+        if step == 0:
+            put_in_lanes(of_window(self._currents, rows), self._current)
+        z = synaptic + self._current if step in self._input_steps else synaptic
         self.v = self.charged(step, z)
         if step == 0:
             self._membrane.clear()
@@ -86,10 +92,10 @@ class ReadoutModel(PyLoihiProcessModel):  # type: ignore[misc]
         last = step == self._count_steps - 1
         if self._pipelined or last:  # layerwise, partial sums are no membranes of the model
             self._membrane.observe(self.v)
-        self._curve[image, step] = self._output
+        curve = self._curve[rows, step]
+        curve[...] = from_lanes(self._output, curve)
         if last:
-            m = self._membrane
-            self._ranges[image] = m.lowest, m.highest, m.overflows
+            self._membrane.write(self._ranges[rows])
 
     def charged(self, step: int, z: Int64) -> Int64:
         """The membranes after the input ``z`` of a logical step."""
@@ -113,7 +119,7 @@ class PyIntegrator(ReadoutModel):
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self._radix: int = proc_params.get("radix")
-        self._sum = np.zeros(self._currents.shape[1:], self.number)
+        self._sum = np.zeros_like(self._current)
 
     def charged(self, step: int, z: Int64) -> Int64:
         self._sum = self._radix * self._sum + z if step else z

@@ -16,6 +16,7 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
+from spikec.targets.lava.processes.lanes import put_in_lanes, with_lanes
 from spikec.targets.lava.processes.recording import Heartbeat
 from spikec.targets.lava.processes.window import Window
 
@@ -26,16 +27,18 @@ class ImageSource(AbstractProcess):  # type: ignore[misc]
     ``bit_serial`` networks read the image once, at the last tick, whose weight is 1.
     """
 
-    def __init__(self, *, name: str, shape: tuple[int, ...], **settings: Any) -> None:
-        super().__init__(name=name, shape=shape, **settings)
+    def __init__(self, *, name: str, shape: tuple[int, ...], abreast: int = 1, **settings: Any) -> None:
+        shape = with_lanes(shape, abreast)
+        super().__init__(name=name, shape=shape, abreast=abreast, **settings)
         self.s_out = OutPort(shape=shape)
 
 
 class FrameSource(AbstractProcess):  # type: ignore[misc]
     """Sends frame t of the sequence of a window at its logical step t, else zeros."""
 
-    def __init__(self, *, name: str, shape: tuple[int, ...], **settings: Any) -> None:
-        super().__init__(name=name, shape=shape, **settings)
+    def __init__(self, *, name: str, shape: tuple[int, ...], abreast: int = 1, **settings: Any) -> None:
+        shape = with_lanes(shape, abreast)
+        super().__init__(name=name, shape=shape, abreast=abreast, **settings)
         self.s_out = OutPort(shape=shape)
 
 
@@ -57,12 +60,16 @@ class SourceModel(PyLoihiProcessModel):  # type: ignore[misc]
     def run_spk(self) -> None:
         """One Lava step."""
         at = self._window.at(self.time_step)
-        shown = None if at is None else self.shown(*at)
-        self.s_out.send(self._silence if shown is None else shown.astype(self.message))
+        shown = None if at is None else self.shown(self._window.rows(at[0]), at[1])
+        sent = self._silence
+        if shown is not None:
+            sent = np.zeros_like(self._silence)
+            put_in_lanes(shown, sent)
+        self.s_out.send(sent)
         self._beat(self.time_step)
 
-    def shown(self, image: int, step: int) -> npt.NDArray[np.int16] | None:
-        """What is sent at a logical step of a window; None for nothing."""
+    def shown(self, rows: slice, step: int) -> npt.NDArray[np.int16] | None:
+        """What is sent of the images ``rows`` at a logical step of their window; None for nothing."""
         raise NotImplementedError
 
 
@@ -70,14 +77,14 @@ class SourceModel(PyLoihiProcessModel):  # type: ignore[misc]
 @requires(CPU)
 @tag("fixed_pt")
 class PyImageSource(SourceModel):
-    """One image per window."""
+    """The images of a window."""
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self._steps = range(proc_params.get("first_step"), proc_params.get("input_steps"))
 
-    def shown(self, image: int, step: int) -> npt.NDArray[np.int16] | None:
-        return self.images[image] if step in self._steps else None
+    def shown(self, rows: slice, step: int) -> npt.NDArray[np.int16] | None:
+        return self.images[rows] if step in self._steps else None
 
 
 @implements(proc=FrameSource, protocol=LoihiProtocol)
@@ -86,5 +93,5 @@ class PyImageSource(SourceModel):
 class PyFrameSource(SourceModel):
     """One frame per step."""
 
-    def shown(self, image: int, step: int) -> npt.NDArray[np.int16] | None:
-        return self.images[image, step] if step < self.images.shape[1] else None
+    def shown(self, rows: slice, step: int) -> npt.NDArray[np.int16] | None:
+        return self.images[rows, step] if step < self.images.shape[1] else None

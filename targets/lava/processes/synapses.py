@@ -28,10 +28,7 @@ from spikec.targets.lava.arithmetic import Kernel, exact_dtype
 Int32 = npt.NDArray[np.int32]
 
 
-@implements(proc=Conv, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("fixed_pt")
-class PyConvFast(AbstractPyConvModel):  # type: ignore[misc]
+class ConvFast(AbstractPyConvModel):  # type: ignore[misc]
     """``PyConvModelFixed`` with one matrix product per step."""
 
     s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
@@ -58,14 +55,24 @@ class PyConvFast(AbstractPyConvModel):  # type: ignore[misc]
                 dilation=(w[2], h[2]),
                 groups=int(self.groups[0]),
             )
-        self.a_buf = utils.signed_clamp(self._kernel(spikes).astype(np.int32), bits=24)
+        self.a_buf = self.sums(spikes) if spikes.any() else np.zeros_like(self.a_buf)
+
+    def sums(self, spikes: Int32) -> Int32:
+        """The sums of a step, wrapped at 24 bits."""
+        assert self._kernel is not None
+        found: Int32 = utils.signed_clamp(self._kernel(spikes).astype(np.int32), bits=24)
+        return found
 
 
-@implements(proc=Dense, protocol=LoihiProtocol)
+@implements(proc=Conv, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class PyDenseFast(AbstractPyDenseModelBitAcc):  # type: ignore[misc]
-    """``PyDenseModelBitAcc`` with a float matrix-vector product."""
+class PyConvFast(ConvFast):
+    """The model of ``Conv`` itself."""
+
+
+class DenseFast(AbstractPyDenseModelBitAcc):  # type: ignore[misc]
+    """``PyDenseModelBitAcc`` with a float matrix product; ``spikes`` are [inputs] or [images, inputs]."""
 
     a_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=16)
     a_buff: Int32 = LavaPyType(np.ndarray, np.int32, precision=16)
@@ -91,6 +98,13 @@ class PyDenseFast(AbstractPyDenseModelBitAcc):  # type: ignore[misc]
         dtype = exact_dtype(self._norm * int(np.abs(spikes).max()))
         if dtype not in self._matrices:
             self._matrices[dtype] = self.weights.astype(dtype)
-        sums = (self._matrices[dtype] @ spikes.astype(dtype)).astype(np.int32)
+        sums = (spikes.astype(dtype) @ self._matrices[dtype].T).astype(np.int32)
         shift = self.weight_exp
         self.a_buff = np.left_shift(sums, shift) if shift > 0 else np.right_shift(sums, -shift)
+
+
+@implements(proc=Dense, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class PyDenseFast(DenseFast):
+    """The model of ``Dense`` itself."""

@@ -16,6 +16,7 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from spikec.targets.lava.arithmetic import sum_pool
+from spikec.targets.lava.processes.lanes import with_lanes
 
 
 class SumPool(AbstractProcess):  # type: ignore[misc]
@@ -29,9 +30,11 @@ class SumPool(AbstractProcess):  # type: ignore[misc]
         output_shape: tuple[int, int, int],
         kernel: tuple[int, int],
         stride: tuple[int, int],
+        abreast: int = 1,
     ) -> None:
+        output_shape = with_lanes(output_shape, abreast)
         super().__init__(name=name, kernel=kernel, stride=stride, output_shape=output_shape)
-        self.s_in, self.a_out = InPort(shape=input_shape), OutPort(shape=output_shape)
+        self.s_in, self.a_out = InPort(shape=with_lanes(input_shape, abreast)), OutPort(shape=output_shape)
 
 
 @implements(proc=SumPool, protocol=LoihiProtocol)
@@ -59,7 +62,8 @@ class PySumPool(PyLoihiProcessModel):  # type: ignore[misc]
 class Relay(AbstractProcess):  # type: ignore[misc]
     """Passes its input on, ``delay`` >= 0 steps later."""
 
-    def __init__(self, *, name: str, shape: tuple[int, ...], delay: int) -> None:
+    def __init__(self, *, name: str, shape: tuple[int, ...], delay: int, abreast: int = 1) -> None:
+        shape = with_lanes(shape, abreast)
         super().__init__(name=name, shape=shape, delay=delay)
         self.s_in, self.a_out = InPort(shape=shape), OutPort(shape=shape)
 
