@@ -32,9 +32,9 @@ class SumPool(AbstractProcess):  # type: ignore[misc]
         stride: tuple[int, int],
         abreast: int = 1,
     ) -> None:
-        output_shape = with_lanes(output_shape, abreast)
-        super().__init__(name=name, kernel=kernel, stride=stride, output_shape=output_shape)
-        self.s_in, self.a_out = InPort(shape=with_lanes(input_shape, abreast)), OutPort(shape=output_shape)
+        shape = with_lanes(output_shape, abreast)
+        super().__init__(name=name, kernel=kernel, stride=stride, output_shape=shape)
+        self.s_in, self.a_out = InPort(shape=with_lanes(input_shape, abreast)), OutPort(shape=shape)
 
 
 @implements(proc=SumPool, protocol=LoihiProtocol)
