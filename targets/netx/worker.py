@@ -76,7 +76,7 @@ def _stock(folder: Path, document: dict[str, Any]) -> list[Any]:
     recorders = []
     for entry, layer in zip((e for e in document["processes"][1:] if e["windowed"]), network.layers, strict=False):
         if entry["path"].endswith(":SpikeRecorder"):
-            settings = {key: tuple(v) if isinstance(v, list) else v for key, v in entry["settings"].items()}
+            settings: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in entry["settings"].items()}
             recorder = SpikeRecorder(name=entry["name"], job=str(folder), **settings)
             layer.out.connect(recorder.a_in)
             recorders.append(recorder)

@@ -124,6 +124,9 @@ def test_a_rerun_goes_on_after_the_last_finished_chunk(lava, oracle, tmp_path, m
         again = lava.compile(graph, resume_dir=kept, **other).run(images[:2])
         np.testing.assert_array_equal(again.output, expected.output[:2])
     assert len(list(kept.glob("*.npz"))) == 3 + 2  # other options, other results
+    again = lava.compile(graph, resume_dir=kept, chunk=2, input="graded", abreast=1).run(images[:2])
+    np.testing.assert_array_equal(again.output, expected.output[:2])
+    assert len(list(kept.glob("*.npz"))) == 3 + 2  # side by side or not, the results are the same
 
 
 @pytest.mark.parametrize("where", ["job", "results"])
