@@ -1,7 +1,7 @@
 """How many images go through the processes side by side.
 
-A step of Lava costs as much for one image as for many: each process waits for a word of the runtime service, and says
-when it is done. So processes carry several images, on a first axis of their ports and state.
+Lava's own work in a step is the same for one image and for many: each process waits for a word of the runtime service,
+and says when it is done. So processes carry several images, on a first axis of their ports and state.
 """
 
 from __future__ import annotations
@@ -27,11 +27,21 @@ _KNOWN = frozenset((CONV, DENSE, LIF_RESET))
 
 def abreast(graph: ig.IntegerGraph, plan: Plan, options: LavaOptions, images: int) -> int:
     """Images side by side in a job of ``images``: all windows get as many, but for the last."""
-    most = max(1, min(options.abreast or _holding(graph, options), images))
-    if options.one_image_at_a_time or (options.models and options.abreast is None) or not _known(plan):
-        most = 1
-    windows = -(-images // most)
+    windows = -(-images // _most(graph, plan, options))
     return -(-images // windows)
+
+
+def interpreters(graph: ig.IntegerGraph, plan: Plan, options: LavaOptions, images: int) -> int:
+    """Interpreters that share the images: as many as are allowed and worth their start, which takes about as long as
+    two full windows."""
+    return min(options.workers, -(-images // (2 * _most(graph, plan, options))))
+
+
+def _most(graph: ig.IntegerGraph, plan: Plan, options: LavaOptions) -> int:
+    """Images that can go side by side."""
+    if options.one_image_at_a_time or (options.models and options.abreast is None) or not _known(plan):
+        return 1
+    return max(1, options.abreast or _holding(graph, options))
 
 
 def _known(plan: Plan) -> bool:

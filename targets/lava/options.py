@@ -30,8 +30,8 @@ class LavaOptions:
     ``Conv`` and ``Dense`` instead of the fast ones. ``models``: drop-in models by Process class,
     ``{"SoftResetIF": "module:class"}``. ``abreast``: images that go through the processes side by side, at most; by
     default as many as memory holds, and one where Lava's own ``Conv`` and ``Dense``, ``ATRLIF`` or ``models`` take no
-    more. ``workers``: interpreters that share the images. ``chunk``: images per
-    interpreter start; by default, as many as 256 MiB of files hold.
+    more. ``workers``: interpreters that share the images, at most: none is started for fewer images than fill two
+    windows. ``chunk``: images per interpreter start; by default, as many as 256 MiB of files hold.
     ``stall_seconds``: give up if no process advances for so long (at least a minute while starting).
     ``resume_dir``: a folder for the results of finished chunks (50 images by default); those already there are reused.
     ``progress``: called with (images done, images).
@@ -52,7 +52,7 @@ class LavaOptions:
     stock: bool = option(False, "Lava's own models of Conv and Dense", switch=True)
     models: Mapping[str, str] = field(default_factory=dict)
     abreast: int | None = option(None, "images side by side in each process", least=1, metavar="N")
-    workers: int = option(1, "interpreters that share the images", least=1, metavar="N")
+    workers: int = option(1, "interpreters that share the images, at most", least=1, metavar="N")
     chunk: int | None = option(None, "images per start of an interpreter", least=1, metavar="N")
     stall_seconds: float = 120.0
     resume_dir: str | Path | None = option(
@@ -87,4 +87,6 @@ class LavaOptions:
             return said("neuron", self.neuron)
         if self.precision == "floating_pt":
             return said("precision", self.precision)
+        if self.models.keys() & {"Conv", "Dense"}:
+            return "models of Conv or Dense"
         return said("stock", True) if self.stock else ""

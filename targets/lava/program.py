@@ -19,7 +19,7 @@ from spikec.simulation.encode import as_sequences, encoded
 from spikec.simulation.input_warning import told
 from spikec.simulation.trace import TargetSteps, Trace
 from spikec.targets.lava import atrlif, lif
-from spikec.targets.lava.abreast import abreast
+from spikec.targets.lava.abreast import abreast, interpreters
 from spikec.targets.lava.alignment import align
 from spikec.targets.lava.arithmetic import lava_layout
 from spikec.targets.lava.assembling import assemble
@@ -140,7 +140,9 @@ class LavaProgram:
         neurons = sum(int(np.prod(p.shape)) for p in self.graph.populations)
         fitting = max(1, _CHUNK_BYTES // result_bytes(self.plan, raster=raster, current_neurons=neurons))
         fitting = min(fitting, _RESUMABLE_CHUNK) if self.options.resume_dir else fitting
-        size = self.options.chunk or min(fitting, -(-images // self.options.workers))
+        size = self.options.chunk or min(
+            fitting, -(-images // interpreters(self.graph, self.plan, self.options, images))
+        )
         return [slice(start, min(start + size, images)) for start in range(0, images, size)]
 
     def _run_chunks(self, parts: list[Int64], *, raster: bool, side_by_side: int) -> list[Results]:

@@ -173,7 +173,7 @@ def run(folder: Path, document: dict[str, Any], processes: list[Any], observe: O
     if sys.modules.get("torch") is not None:
         raise RuntimeError("torch was imported into the Lava worker, where it would hang")
     with startup.without_pandas():
-        executable = root.compile(config, startup.COMPILE_SETTINGS)
+        executable = root.compile(config, dict(startup.COMPILE_SETTINGS))
     missing = {p.name for p in processes} - {p.name for p in executable.proc_builders}
     if missing:
         raise RuntimeError(f"not connected to the readout: {', '.join(sorted(missing))}")

@@ -45,11 +45,26 @@ def test_no_more_windows_than_needed_and_no_more_lanes_than_those_need(images, m
 
 @pytest.mark.parametrize(
     "options",
-    [{"stock": True}, {"precision": "floating_pt"}, {"neuron": "atrlif"}, {"models": {"SoftResetIF": "mine:My"}}],
+    [
+        {"stock": True},
+        {"precision": "floating_pt"},
+        {"neuron": "atrlif"},
+        {"models": {"SoftResetIF": "mine:My"}},
+        {"models": {"Conv": "mine:My"}},
+    ],
 )
 def test_what_is_not_ours_carries_one_image(options):
     assert chosen(10) == 10
     assert chosen(10, **options) == 1
+
+
+@given(st.integers(1, 400), st.integers(1, 6), st.integers(1, 40))
+def test_an_interpreter_is_started_for_more_than_two_windows_only(images, workers, most):
+    graph, options = dense(), LavaOptions(workers=workers, abreast=most)
+    found = abreast.interpreters(graph, make_plan(graph, "current"), options, images)
+    assert 1 <= found <= workers
+    assert (found - 1) * 2 * most < images
+    assert found == workers or found * 2 * most >= images
 
 
 def test_ones_own_models_carry_several_on_request():
@@ -62,6 +77,11 @@ def test_a_contradiction_is_refused(options):
     with pytest.raises(ToolchainError, match=f"abreast=2 does not go with {name}={value!r}: there, a process"):
         LavaOptions(abreast=2, **options)
     assert LavaOptions(abreast=1, **options).abreast == 1
+
+
+def test_models_of_synapses_carry_one_image():
+    with pytest.raises(ToolchainError, match="abreast=2 does not go with models of Conv or Dense"):
+        LavaOptions(abreast=2, models={"Dense": "mine:My"})
 
 
 def test_processes_of_an_extension_carry_one_image():
