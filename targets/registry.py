@@ -7,8 +7,9 @@ value is a class that takes no arguments. A program or a test adds one with :met
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar
+
+from spikec.installed import entry_points
 
 T = TypeVar("T")
 Maker = TypeVar("Maker", bound="Callable[[], object]")

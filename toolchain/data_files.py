@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from functools import lru_cache
-from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from spikec.guarded import read_toml_file
+from spikec.installed import entry_points
 
 
 def chip_files(prefix: str, own: Path) -> dict[str, Path]:

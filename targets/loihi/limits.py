@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from spikec.analysis.formats import NumberFormat, load_format
@@ -49,6 +50,12 @@ def load_limits(name: str) -> Limits:
     file = chip_files("limits", _FOLDER).get(name)
     if file is None:
         raise ToolchainError(f"there is no file limits_{name}.toml in the folder of any chip")
+    return _read(file, file.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=8)
+def _read(file: Path, changed: int) -> Limits:
+    """The limits in a file. ``changed``: when it was written, used as cache key only."""
     data = read_toml(file, "limits")
     limits = {
         key: Limit(key, int(table["value"]), table["unit"], table["grade"], table["source"])
@@ -62,6 +69,6 @@ def load_limits(name: str) -> Limits:
         soft_reset=bool(data["soft_reset"]),
         programmable=bool(data["programmable"]),
         weight_widths=tuple(data["weight_widths"]),
-        form=load_format(name),
+        form=load_format(data["name"]),
         limits=limits,
     )

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 from spikec.analysis.widths import signed_bits
 from spikec.ir.graph import IntegerGraph, Population, Readout
@@ -38,24 +38,35 @@ _LIMITS = {
 
 
 @dataclass(frozen=True)
-class Part:
-    """A slice and what it needs.
+class Weights:
+    """What a block stores. ``channels``: which output channels of a synapse node, one bit per channel; the keys are the
+    node and the number of copies (one for each position of a pool that follows the node). ``table_bits``: memory of
+    synapses stored one by one. ``bits``: all of it on a core of its own."""
 
-    ``channels``: which output channels of a synapse node are stored, one bit per channel; the keys are the node and the
-    number of copies (one for each position of a pool that follows the node). ``table_bits``: memory of synapses stored
-    one by one. ``lists``: input axons by synapse node: their number, and the box around what they stand for.
-    ``fed_by``: the neurons it reads over discrete axons, as boxes by origin. ``fed_by_population``: the same over
-    population axons.
-    """
+    channels: Mapping[tuple[str, int], int]
+    table_bits: int
+    bits: int
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a block reads. ``lists``: input axons by synapse node: their number, and the box around what they stand for;
+    empty for chips that do not publish how many a core has. ``fed_by``: the neurons it reads over discrete axons, as
+    boxes by origin. ``fed_by_population``: the same over population axons."""
+
+    lists: Mapping[str, tuple[int, Box]]
+    fed_by: Mapping[str, tuple[Box, ...]]
+    fed_by_population: Mapping[str, tuple[Box, ...]]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A slice and what it needs, but for its inputs (:meth:`Demand.inputs`)."""
 
     slice: Slice
     compartments: int
-    channels: Mapping[tuple[str, int], int]
-    table_bits: int
-    lists: Mapping[str, tuple[int, Box]]
+    weights: Weights
     axons_out: int
-    fed_by: Mapping[str, tuple[Box, ...]]
-    fed_by_population: Mapping[str, tuple[Box, ...]]
 
 
 def capacity(limits: Limits) -> dict[str, int]:
@@ -79,134 +90,204 @@ class Demand:
         self.bits = {node.name: node.weights_met * self.widths[node.name] for node in net.synapses}
         shapes = {node.name: entering(net, node, limits) for node in net.synapses}
         self.entering = {name: shape for name, shape in shapes.items() if shape is not None}
-        self._known: dict[tuple[str, Box], tuple[Part, dict[str, int]]] = {}
-        self._known_kernels: dict[tuple[str, tuple[int, int]], int] = {}
+        self.limited = tuple(capacity(limits))
+        self._known_inputs: dict[tuple[str, Box], Inputs] = {}
+        self._known_weights: dict[tuple[str, Box], Weights] = {}
+        self._known_kernels: dict[tuple[str, tuple[int, int]], tuple[Weights, bool]] = {}
 
     def discrete(self) -> Demand:
         """The same with discrete axons alone."""
         other = copy.copy(self)
         other.entering = {}
-        other._known = {}
+        other._known_inputs = {}
         return other
 
     def part(self, layer: Layer, box: Box, reached: Reach) -> Part:
         """The block ``box`` of ``layer`` and its needs. ``reached``: how many cores each neuron of it sends to."""
-        return replace(self._known_part(layer, box)[0], axons_out=reached.slots(box, self.limits))
+        sent = reached.slots(box, self.limits) if AXONS_OUT in self.limited else 0
+        return Part(Slice(layer.name, box), volume(box) * self.per_neuron, self._weights(layer, box), sent)
 
-    def alone(self, layer: Layer, box: Box, reached: Reach) -> dict[str, int]:
-        """What the block needs on a core of its own: the :meth:`usage` of its part."""
-        return self._known_part(layer, box)[1] | {AXONS_OUT: reached.slots(box, self.limits)}
+    def alone(self, part: Part) -> dict[str, int]:
+        """What the part needs on a core of its own, of limited resources."""
+        needed = {COMPARTMENTS: part.compartments, SYNAPSES: part.weights.bits}
+        if AXONS_IN in self.limited:
+            needed[AXONS_IN] = sum(count for count, _ in self.inputs(part).lists.values())
+        if AXONS_OUT in self.limited:
+            needed[AXONS_OUT] = part.axons_out
+        return needed
 
     def least(self, layer: Layer, box: Box) -> dict[str, int]:
         """Compartments and synapse bits that the block takes at least, fast: the weights of its channels."""
-        return {COMPARTMENTS: volume(box) * self.per_neuron, SYNAPSES: self._kernels(layer, box[0])}
+        return {COMPARTMENTS: volume(box) * self.per_neuron, SYNAPSES: self._kernels(layer, box[0])[0].bits}
 
-    def _kernels(self, layer: Layer, channels: tuple[int, int]) -> int:
-        """Bits of the weights that any neurons of some channels take: those of nodes that keep channels apart from
-        positions on the way to the layer."""
-        key = layer.name, channels
-        if key not in self._known_kernels:
-            masks: dict[tuple[str, int], int] = {}
-            for path in paths(self.net, layer, (channels, *whole(layer.shape)[1:])):
-                synapses = [(place, node) for place, (node, _) in enumerate(path.nodes) if isinstance(node, Synapse)]
-                if path.origin == self.net.input.name or len(synapses) != 1:
-                    continue
-                place, node = synapses[0]
-                turned = any(other.rearranges for other, _ in path.nodes[place + 1 :])
-                if turned or any(isinstance(other, MaxPool) for other, _ in path.nodes):
-                    continue
-                if self.shared or not node.shares_weights:
-                    low, high = path.nodes[place][1][0]
-                    at = node.name, _copies(path, node)
-                    masks[at] = masks.get(at, 0) | (1 << high) - (1 << low)
-            self._known_kernels[key] = self._stored(masks)
-        return self._known_kernels[key]
+    def inputs(self, part: Part) -> Inputs:
+        """What a part reads. Told only when asked: it takes longer than all else."""
+        key = part.slice.layer, part.slice.box
+        if key not in self._known_inputs:
+            self._known_inputs[key] = self._inputs(*key)
+        return self._known_inputs[key]
 
-    def _stored(self, channels: Mapping[tuple[str, int], int]) -> int:
+    def bits_of(self, channels: Mapping[tuple[str, int], int]) -> int:
         """Bits of stored output channels."""
         return sum(mask.bit_count() * self.bits[name] * times for (name, times), mask in channels.items())
 
-    def _known_part(self, layer: Layer, box: Box) -> tuple[Part, dict[str, int]]:
-        """The part that sends nothing, and what it uses: all that does not depend on where its targets are."""
+    def _weights(self, layer: Layer, box: Box) -> Weights:
+        """What a block stores. Blocks that are shifted along rows and columns store the same, where all of it goes by
+        channels."""
+        kernels, everything = self._kernels(layer, box[0])
+        if everything:
+            return kernels
         key = layer.name, box
-        if key not in self._known:
-            part = self._part(layer, box)
-            self._known[key] = part, self.usage([part])
-        return self._known[key]
+        if key not in self._known_weights:
+            self._known_weights[key] = self._stored(layer, box)
+        return self._known_weights[key]
 
-    def _part(self, layer: Layer, box: Box) -> Part:
+    def _kernels(self, layer: Layer, channels: tuple[int, int]) -> tuple[Weights, bool]:
+        """The weights that any neurons of some channels take: those of nodes that keep channels apart from positions on
+        the way to the layer. And whether these are all that its neurons store."""
+        key = layer.name, channels
+        if key not in self._known_kernels:
+            masks: dict[tuple[str, int], int] = {}
+            everything = True
+            for path in paths(self.net, layer, (channels, *whole(layer.shape)[1:])):
+                synapses = [(place, node) for place, (node, _) in enumerate(path.nodes) if isinstance(node, Synapse)]
+                pooled = any(isinstance(other, MaxPool) for other, _ in path.nodes)
+                if path.origin == self.net.input.name or not (synapses or pooled):
+                    continue
+                place, node = synapses[0] if synapses else (0, None)
+                turned = any(other.rearranges for other, _ in path.nodes[place + 1 :])
+                if node is None or len(synapses) > 1 or pooled or turned or not self._by_channel(node):
+                    everything = False
+                    continue
+                low, high = path.nodes[place][1][0]
+                at = node.name, _copies(path, node)
+                masks[at] = masks.get(at, 0) | (1 << high) - (1 << low)
+            self._known_kernels[key] = Weights(masks, 0, self.bits_of(masks)), everything
+        return self._known_kernels[key]
+
+    def _by_channel(self, node: Synapse) -> bool:
+        """Whether a core stores the weights of an output channel once, for all its neurons."""
+        return self.shared or not node.shares_weights
+
+    def _stored(self, layer: Layer, box: Box) -> Weights:
         channels: dict[tuple[str, int], int] = {}
+        table = 0
+        for path in paths(self.net, layer, box):
+            if path.origin == self.net.input.name:
+                continue
+            synapses = [(node, outputs) for node, outputs in path.nodes if isinstance(node, Synapse)]
+            pool = next((node for node, _ in path.nodes if isinstance(node, MaxPool)), None)
+            if pool is not None:  # every source has a bit of its own
+                table += volume(box) * pool.most_in_a_window
+            elif len(synapses) > 1:  # multiplied out
+                table += volume(box) * volume(path.box) * max(self.widths[node.name] for node, _ in synapses)
+            elif synapses:
+                node, outputs = synapses[0]
+                if self._by_channel(node):
+                    low, high = outputs[0]
+                    key = node.name, _copies(path, node)
+                    channels[key] = channels.get(key, 0) | (1 << high) - (1 << low)
+                else:
+                    table += node.connections(outputs) * self.widths[node.name]
+        return Weights(channels, table, table + self.bits_of(channels))
+
+    def _inputs(self, name: str, box: Box) -> Inputs:
+        layer = self.net.nodes[name]
+        assert isinstance(layer, Layer)
         lists: dict[str, tuple[int, Box]] = {}
         fed_by: dict[str, list[Box]] = {}
         fed_by_population: dict[str, list[Box]] = {}
-        table = 0
         for path in paths(self.net, layer, box):
             if path.origin == self.net.input.name:
                 continue
             synapses = [(node, outputs) for node, outputs in path.nodes if isinstance(node, Synapse)]
             together = len(synapses) == 1 and synapses[0][0].name in self.entering
             (fed_by_population if together else fed_by).setdefault(path.origin, []).append(path.box)
-            pool = next((node for node, _ in path.nodes if isinstance(node, MaxPool)), None)
-            if pool is not None:  # every source has an axon and a bit of its own
-                lists[layer.name] = (volume(path.box), path.box)
-                table += volume(box) * pool.most_in_a_window
+            if AXONS_IN not in self.limited:
                 continue
-            if not synapses:  # identities and sum pools: one axon per target neuron, one synapse of one bit
-                lists[layer.name] = (volume(box), box)
-                continue
-            node, outputs = synapses[0]
-            if len(synapses) > 1:  # multiplied out: a table, and an axon for every source
-                lists[f"{path.origin} {node.name}"] = (volume(path.box), path.box)
-                table += volume(box) * volume(path.box) * max(self.widths[n.name] for n, _ in synapses)
-                continue
-            lists[node.name] = node.cells(outputs)
-            if together:
-                lists[node.name] = places(self.entering[node.name], *lists[node.name], self.limits)
-            if self.shared or not node.shares_weights:
-                low, high = outputs[0]
-                key = node.name, _copies(path, node)
-                channels[key] = channels.get(key, 0) | (1 << high) - (1 << low)
+            if any(isinstance(node, MaxPool) for node, _ in path.nodes):  # every source has an axon
+                lists[name] = (volume(path.box), path.box)
+            elif not synapses:  # identities and sum pools: one axon per target neuron, one synapse of one bit
+                lists[name] = (volume(box), box)
+            elif len(synapses) > 1:  # multiplied out: an axon for every source
+                lists[f"{path.origin} {synapses[0][0].name}"] = (volume(path.box), path.box)
             else:
-                table += node.connections(outputs) * self.widths[node.name]
-        return Part(
-            Slice(layer.name, box),
-            volume(box) * self.per_neuron,
-            channels,
-            table,
+                node, outputs = synapses[0]
+                lists[node.name] = node.cells(outputs)
+                if together:
+                    lists[node.name] = places(self.entering[node.name], *lists[node.name], self.limits)
+        return Inputs(
             lists,
-            0,
             {origin: tuple(boxes) for origin, boxes in fed_by.items()},
             {origin: tuple(boxes) for origin, boxes in fed_by_population.items()},
         )
 
-    def usage(self, parts: list[Part]) -> dict[str, int]:
-        """What parts need together on one core: what they share is counted once."""
-        channels: dict[tuple[str, int], int] = {}
-        lists: dict[str, list[tuple[int, Box]]] = {}
+    def usage(self, parts: Iterable[Part]) -> dict[str, int]:
+        """What parts need together on one core, of limited resources: what they share is counted once."""
+        held = Held(self)
         for part in parts:
-            for key, mask in part.channels.items():
-                channels[key] = channels.get(key, 0) | mask
-            for name, entry in part.lists.items():
-                lists.setdefault(name, []).append(entry)
-        return {
-            COMPARTMENTS: sum(part.compartments for part in parts),
-            SYNAPSES: sum(part.table_bits for part in parts) + self._stored(channels),
-            AXONS_IN: sum(_together(entries) for entries in lists.values()),
-            AXONS_OUT: sum(part.axons_out for part in parts),
-        }
+            held.take(part)
+        return held.used
+
+
+class Held:
+    """What the parts on one core take together, part after part."""
+
+    def __init__(self, demand: Demand) -> None:
+        self.demand = demand
+        self.channels: dict[tuple[str, int], int] = {}
+        self.lists: dict[str, tuple[int, Box, int]] = {}  # cells of all blocks, the box around them, axons they take
+        self.used = dict.fromkeys(demand.limited, 0)
+
+    def with_more(self, part: Part) -> dict[str, int]:
+        """What would be used with ``part`` too."""
+        used = dict(self.used)
+        used[COMPARTMENTS] += part.compartments
+        used[SYNAPSES] += self.more_bits(part)
+        if AXONS_IN in used:
+            used[AXONS_IN] += sum(axons - before for _, _, axons, before in self._longer(part))
+        if AXONS_OUT in used:
+            used[AXONS_OUT] += part.axons_out
+        return used
+
+    def more_bits(self, part: Part) -> int:
+        """Synapse bits of a part beyond the output channels already held."""
+        if not self.channels:
+            return part.weights.bits
+        bits = part.weights.table_bits
+        for key, mask in part.weights.channels.items():
+            fresh = mask & ~self.channels.get(key, 0)
+            if fresh:
+                bits += self.demand.bits_of({key: fresh})
+        return bits
+
+    def take(self, part: Part, used: dict[str, int] | None = None) -> None:
+        """Add a part. ``used``: what :meth:`with_more` says to it, if known."""
+        self.used = self.with_more(part) if used is None else used
+        for name, entry, axons, _ in self._longer(part):
+            self.lists[name] = *entry, axons
+        for key, mask in part.weights.channels.items():
+            self.channels[key] = self.channels.get(key, 0) | mask
+
+    def _longer(self, part: Part) -> Iterator[tuple[str, tuple[int, Box], int, int]]:
+        """The lists that a part adds to: node, cells and the box around them with those of the part, the axons these
+        take, and those they took. Blocks of one node take the sum of their cells, or all cells of the box around them
+        where that is less."""
+        if AXONS_IN not in self.used:
+            return
+        for name, (count, box) in self.demand.inputs(part).lists.items():
+            if name not in self.lists:
+                yield name, (count, box), count, 0
+            else:
+                total, around, axons = self.lists[name]
+                total, around = total + count, hull((around, box))
+                yield name, (total, around), min(total, volume(around)), axons
 
 
 def _copies(path: Path, node: Synapse) -> int:
     """How often the weights of ``node`` are stored: once for each position of the pools behind it."""
     behind = path.nodes[[other.name for other, _ in path.nodes].index(node.name) + 1 :]
     return math.prod(operation.window for operation, _ in behind)
-
-
-def _together(entries: list[tuple[int, Box]]) -> int:
-    """Cells of several blocks of one node: their sum, or all cells of the box around them where that is less."""
-    if len(entries) == 1:
-        return entries[0][0]
-    return min(sum(count for count, _ in entries), volume(hull([box for _, box in entries])))
 
 
 def width(node: Synapse, limits: Limits, most_bits: int | None = None) -> int:

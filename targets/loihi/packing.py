@@ -7,34 +7,45 @@ cut. A layer is cut into equal blocks; each goes to the fullest open core that h
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from heapq import heapify, heappop, heappush
 from itertools import product
+from operator import itemgetter
+from typing import TypeAlias, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from spikec.errors import DoesNotFit
 from spikec.ir.operations.boxes import Box, hull, whole
-from spikec.ir.types import Int64
+from spikec.ir.types import Int64, Shape
 from spikec.targets.loihi.axons import Reach
-from spikec.targets.loihi.needs import AXONS_IN, AXONS_OUT, COMPARTMENTS, SYNAPSES, Demand, Layer, Part
+from spikec.targets.loihi.needs import AXONS_IN, AXONS_OUT, COMPARTMENTS, SYNAPSES, Demand, Held, Layer, Part
 
 Capacity = Mapping[str, int]
+#: Sizes of equal blocks, and their number.
+Cut: TypeAlias = tuple[tuple[int, ...], int]
+Listened: TypeAlias = dict[str, dict[int, set[Box]]]
+_Number = TypeVar("_Number", bound=np.generic)
 #: Resources for which a core needs at most the sum over its parts.
 _ADDED = (COMPARTMENTS, SYNAPSES, AXONS_OUT)
 _UNLIMITED = 2**62
+_ROOM = 64
 
 
-@dataclass(eq=False)
-class Bin:
+class Bin(Held):
     """One core while it is being filled."""
 
-    parts: list[Part]
-    used: dict[str, int]
-    channels: dict[tuple[str, int], int]
+    def __init__(self, demand: Demand) -> None:
+        super().__init__(demand)
+        self.parts: list[Part] = []
+
+    def take(self, part: Part, used: dict[str, int] | None = None) -> None:
+        super().take(part, used)
+        self.parts.append(part)
 
 
 class Packing:
@@ -44,106 +55,104 @@ class Packing:
         self.demand = demand
         self.capacity = capacity
         self.bins: list[Bin] = []
-        self.free = np.zeros((64, len(_ADDED)), dtype=np.int64)
-        self.load = np.zeros(64)
-        self.since = np.zeros(64, dtype=np.int64)  # when the core last took something: older ones first among equals
+        self.free = {key: np.zeros(_ROOM, dtype=np.int64) for key in _ADDED}
+        self.load = np.zeros(_ROOM)
+        self.since = np.zeros(_ROOM, dtype=np.int64)  # when the core last took something: older first among equals
         self.taken = 0
-        self.holders: dict[tuple[str, int], list[int]] = {}  # cores that store some of a node's channels
+        # Which cores store some of a node's channels.
+        self.holders: dict[tuple[str, int], npt.NDArray[np.bool_]] = {}
+        # Who listens, where output axons are limited: by layer and core the boxes of neurons, for either kind of axon.
+        self.listened: tuple[Listened, Listened] = ({}, {})
 
     def add(self, part: Part) -> None:
         """Put a part on a core: on that of the block before, whose weights and axons it may share; if that has no room,
         on the fullest core that has; else on a new one."""
+        last = len(self.bins) - 1
+        if last >= 0 and self._takes(last, part):
+            return
         for index in self._candidates(part):
-            one = self.bins[index]
-            if self._stored(part, one.channels) > self.free[index, 1]:
-                continue
-            used = self.demand.usage([*one.parts, part])
-            if fits(used, self.capacity):
-                one.parts.append(part)
-                one.used = used
-                self._keep(index, part)
+            if index != last and self._takes(index, part):
                 return
-        self.bins.append(Bin([part], self.demand.usage([part]), {}))
-        self._keep(len(self.bins) - 1, part)
+        self.bins.append(Bin(self.demand))
+        self._keep(last + 1, part, None)
 
-    def _candidates(self, part: Part) -> Iterator[int]:
-        """Cores that may have room: the last one, then the others from the fullest on.
+    def _takes(self, index: int, part: Part) -> bool:
+        """Put a part on a core, if it has room for it."""
+        used = self.bins[index].with_more(part)
+        if not fits(used, self.capacity):
+            return False
+        self._keep(index, part, used)
+        return True
+
+    def _candidates(self, part: Part) -> list[int]:
+        """Cores that may have room, from the fullest on.
 
         What can be shared is not checked here but counted in full later: input axons, and weights if the core already
         stores some of the same node.
         """
         number = len(self.bins)
-        if not number:
-            return
-        shares = np.zeros(number, dtype=bool)
-        for key in part.channels:
-            shares[self.holders.get(key, [])] = True
-        needed = part.compartments, self._stored(part, {}), part.axons_out
-        enough = self.free[:number] >= needed
-        possible = enough[:, 0] & enough[:, 2] & (enough[:, 1] | shares)
-        if possible[-1]:
-            yield number - 1
-        found = np.flatnonzero(possible & (self.free[:number, 0] >= self.demand.per_neuron))
-        yield from found[np.lexsort((self.since[found], -self.load[found]))].tolist()
+        compartments, synapses, axons_out = (self.free[key][:number] for key in _ADDED)
+        enough = synapses >= part.weights.bits
+        for key in part.weights.channels:
+            if key in self.holders:
+                enough |= self.holders[key][:number]
+        possible = enough & (compartments >= max(part.compartments, self.demand.per_neuron))
+        if part.axons_out:
+            possible &= axons_out >= part.axons_out
+        found = np.flatnonzero(possible)
+        if len(found) > 1:
+            found = found[np.lexsort((self.since[found], -self.load[found]))]
+        indices: list[int] = found.tolist()
+        return indices
 
-    def _stored(self, part: Part, held: Mapping[tuple[str, int], int]) -> int:
-        """Synapse bits of a part beyond the output channels already held."""
-        bits = self.demand.bits
-        return part.table_bits + sum(
-            (mask & ~held.get(key, 0)).bit_count() * bits[key[0]] * key[1] for key, mask in part.channels.items()
-        )
-
-    def _keep(self, index: int, part: Part) -> None:
-        """Note what a core holds now that it has taken ``part``."""
+    def _keep(self, index: int, part: Part, used: dict[str, int] | None) -> None:
+        """Put a part on a core, and note what that holds now."""
         one = self.bins[index]
-        for key, mask in part.channels.items():
-            if key not in one.channels:
-                self.holders.setdefault(key, []).append(index)
-            one.channels[key] = one.channels.get(key, 0) | mask
-        if index == len(self.load):
-            self.free, self.load, self.since = (
-                np.concatenate([x, np.zeros_like(x)]) for x in (self.free, self.load, self.since)
-            )
-        self.free[index] = [self.capacity.get(key, _UNLIMITED) - one.used[key] for key in _ADDED]
+        one.take(part, used)
+        size = len(self.load)
+        if index == size:
+            self.load, self.since = _longer(self.load), _longer(self.since)
+            self.free = {key: _longer(values) for key, values in self.free.items()}
+            self.holders = {key: _longer(values) for key, values in self.holders.items()}
+            size = len(self.load)
+        for key in part.weights.channels:
+            if key not in self.holders:
+                self.holders[key] = np.zeros(size, dtype=np.bool_)
+            self.holders[key][index] = True
+        for resource, values in self.free.items():
+            values[index] = self.capacity.get(resource, _UNLIMITED) - one.used.get(resource, 0)
         self.load[index] = load(one.used, self.capacity)
         self.taken += 1
         self.since[index] = self.taken
+        if AXONS_OUT in self.capacity:
+            inputs = self.demand.inputs(part)
+            for listened, fed_by in zip(self.listened, (inputs.fed_by, inputs.fed_by_population), strict=True):
+                for origin, boxes in fed_by.items():
+                    listened.setdefault(origin, {}).setdefault(index, set()).update(boxes)
+
+    def destinations(self, layer: Layer) -> Reach:
+        """Cores with a part that each neuron of ``layer`` feeds; nowhere where output axons are not limited."""
+        found = Reach.nowhere(layer.shape)
+        for reached, listened in zip((found.own, found.shared), self.listened, strict=True):
+            # Cores that hold other channels of the same places listen to the same.
+            alike = Counter(frozenset(boxes) for boxes in listened.get(layer.name, {}).values())
+            for boxes, times in alike.items():
+                window, mask = covered(tuple(boxes))
+                reached[window] += mask * times
+        return found
+
+
+def _longer(values: npt.NDArray[_Number]) -> npt.NDArray[_Number]:
+    return np.concatenate([values, np.zeros_like(values)])
 
 
 def pack(demand: Demand, layers: Sequence[Layer], capacity: Capacity, grain: int) -> list[list[Part]]:
     """Parts of every core. ``grain``: each layer is cut into at least this many times the blocks that would do."""
     packing = Packing(demand, capacity)
     for layer in reversed(layers):
-        reached = destinations(layer, [one.parts for one in packing.bins])
-        for part in _blocks(demand, layer, reached, capacity, grain):
+        for part in _blocks(demand, layer, packing.destinations(layer), capacity, grain):
             packing.add(part)
     return [one.parts for one in packing.bins]
-
-
-def destinations(layer: Layer, groups: Sequence[Sequence[Part]]) -> Reach:
-    """Groups with a part that each neuron of ``layer`` feeds."""
-    found = Reach.nowhere(layer.shape)
-    own: Counter[frozenset[Box]] = Counter()
-    shared: Counter[frozenset[Box]] = Counter()
-    for group in groups:
-        for count, maps in (
-            (own, [part.fed_by for part in group]),
-            (shared, [part.fed_by_population for part in group]),
-        ):
-            boxes = frozenset(box for listened in maps for box in listened.get(layer.name, ()))
-            if boxes:
-                count[boxes] += 1
-    for reached, count in ((found.own, own), (found.shared, shared)):
-        for boxes, times in count.items():  # cores that hold other channels of the same places listen to the same
-            window, mask = covered(tuple(boxes))
-            reached[window] += mask * times
-    return found
-
-
-def fed(layer: Layer, group: Sequence[Part]) -> tuple[Box, ...]:
-    """Boxes of the neurons of ``layer`` that a group of parts listens to, over either kind of axon."""
-    maps = [listened for part in group for listened in (part.fed_by, part.fed_by_population)]
-    return tuple(dict.fromkeys(box for listened in maps for box in listened.get(layer.name, ())))
 
 
 def covered(boxes: Sequence[Box]) -> tuple[tuple[slice, ...], Int64]:
@@ -158,57 +167,69 @@ def covered(boxes: Sequence[Box]) -> tuple[tuple[slice, ...], Int64]:
 
 
 def fits(used: Mapping[str, int], capacity: Capacity) -> bool:
-    return all(used[key] <= limit for key, limit in capacity.items())
+    for key, limit in capacity.items():  # noqa: SIM110 - asked very often, and a generator takes longer
+        if used[key] > limit:
+            return False
+    return True
 
 
 def load(used: Mapping[str, int], capacity: Capacity) -> float:
     """Largest share of any resource."""
-    return max(used.get(key, 0) / limit for key, limit in capacity.items())
+    return max([used.get(key, 0) / limit for key, limit in capacity.items()])
 
 
 def _blocks(demand: Demand, layer: Layer, reached: Reach, capacity: Capacity, grain: int) -> list[Part]:
     """Equal blocks of ``layer`` that each fit an empty core."""
-    least, wanted = 0, []
-    everything = demand.alone(layer, whole(layer.shape), reached)
+    everything = demand.alone(demand.part(layer, whole(layer.shape), reached))
     fewest = max(everything[key] / limit for key, limit in capacity.items() if key != AXONS_IN)
-    for sizes, count in _cuts(layer.shape):
-        if count < fewest:
-            continue
-        if grain > 1 and least and count > 2 * grain * least:
-            break
-        if least and count < grain * least:
-            continue
-        if grain > 1 and least:
-            wanted.append((count, sizes))
-            continue
-        used = demand.alone(layer, _middle(layer, sizes), reached)
-        if not fits(used, capacity):
-            continue
-        least = least or count
-        if grain == 1:
-            boxes = _cut(layer, sizes)
-            if all(fits(demand.alone(layer, box, reached), capacity) for box in boxes):
-                return [demand.part(layer, box, reached) for box in boxes]
-    for sizes in _by_demand(demand, layer, reached, capacity, wanted):
-        boxes = _cut(layer, sizes)
-        if all(fits(demand.alone(layer, box, reached), capacity) for box in boxes):
-            return [demand.part(layer, box, reached) for box in boxes]
-    if grain > 1 and least:
-        return _blocks(demand, layer, reached, capacity, 1)
-    raise DoesNotFit(_refusal(demand, layer, reached, capacity))
+    cuts = _cuts(layer.shape)
+    fitting = (
+        (sizes, count)
+        for sizes, count in cuts[_first_of(cuts, fewest) :]
+        if fits(demand.alone(demand.part(layer, _middle(layer.shape, sizes), reached)), capacity)
+    )
+    if grain == 1:
+        for sizes, _ in fitting:
+            if found := _fitting(demand, layer, reached, capacity, sizes):
+                return found
+        raise DoesNotFit(_refusal(demand, layer, reached, capacity))
+    least = next((count for _, count in fitting), None)
+    if least is not None:
+        wanted = cuts[_first_of(cuts, grain * least) : _first_of(cuts, 2 * grain * least + 1)]
+        for sizes in _by_demand(demand, layer, reached, capacity, wanted):
+            if found := _fitting(demand, layer, reached, capacity, sizes):
+                return found
+    return _blocks(demand, layer, reached, capacity, 1)
+
+
+def _first_of(cuts: Sequence[Cut], number: float) -> int:
+    """The first of some cuts that has so many blocks."""
+    return bisect_left(cuts, number, key=itemgetter(1))
+
+
+def _fitting(
+    demand: Demand, layer: Layer, reached: Reach, capacity: Capacity, sizes: tuple[int, ...]
+) -> list[Part] | None:
+    """Blocks of ``sizes``, if each fits an empty core."""
+    found = []
+    for box in _cut(layer, sizes):
+        part = demand.part(layer, box, reached)
+        if not fits(demand.alone(part), capacity):
+            return None
+        found.append(part)
+    return found
 
 
 def _by_demand(
-    demand: Demand, layer: Layer, reached: Reach, capacity: Capacity, cuts: Sequence[tuple[int, tuple[int, ...]]]
+    demand: Demand, layer: Layer, reached: Reach, capacity: Capacity, cuts: Sequence[Cut]
 ) -> Iterator[tuple[int, ...]]:
-    """Of (number of blocks, sizes), the sizes whose blocks fit, least demand in all first.
+    """Of (sizes, number of blocks), the sizes whose blocks fit, least demand in all first.
 
     Demand takes a while to tell. So it is bounded first, and told only of cuts whose bound comes up.
     """
     queue = []
-    for count, sizes in cuts:
-        box = _middle(layer, sizes)
-        least = load(demand.least(layer, box), capacity)
+    for sizes, count in cuts:
+        least = load(demand.least(layer, _middle(layer.shape, sizes)), capacity)
         queue.append((count * least, count, sizes, False))
     heapify(queue)
     while queue:
@@ -216,15 +237,16 @@ def _by_demand(
         if told:
             yield sizes
             continue
-        used = demand.alone(layer, _middle(layer, sizes), reached)
+        used = demand.alone(demand.part(layer, _middle(layer.shape, sizes), reached))
         if fits(used, capacity):
             heappush(queue, (count * load(used, capacity), count, sizes, True))
 
 
-def _middle(layer: Layer, sizes: tuple[int, ...]) -> Box:
+@lru_cache(maxsize=2**16)
+def _middle(shape: Shape, sizes: tuple[int, ...]) -> Box:
     """An interior block, which needs the most."""
-    starts = [math.ceil(n / size) // 2 * size for n, size in zip(layer.shape, sizes, strict=True)]
-    return tuple((low, min(low + size, n)) for low, size, n in zip(starts, sizes, layer.shape, strict=True))
+    starts = [-(-n // size) // 2 * size for n, size in zip(shape, sizes, strict=True)]
+    return tuple((low, min(low + size, n)) for low, size, n in zip(starts, sizes, shape, strict=True))
 
 
 def _cut(layer: Layer, sizes: tuple[int, ...]) -> list[Box]:
@@ -235,18 +257,19 @@ def _cut(layer: Layer, sizes: tuple[int, ...]) -> list[Box]:
 
 
 @lru_cache(maxsize=256)
-def _cuts(shape: tuple[int, ...]) -> list[tuple[tuple[int, ...], int]]:
+def _cuts(shape: tuple[int, ...]) -> list[Cut]:
     """(sizes of equal blocks, their number), fewest blocks first, among equals the fewest cuts of the channels."""
-    choices = [sorted({math.ceil(size / n) for n in range(1, size + 1)}, reverse=True) for size in shape]
+    choices = [{-(-size // n) for n in range(1, size + 1)} for size in shape]
+    counted = [[(-(-n // size), size) for size in sizes] for n, sizes in zip(shape, choices, strict=True)]
     found = []
-    for sizes in product(*choices):
-        counts = tuple(math.ceil(n / size) for n, size in zip(shape, sizes, strict=True))
+    for pairs in product(*counted):
+        counts, sizes = zip(*pairs, strict=True)
         found.append((math.prod(counts), counts, sizes))
     return [(sizes, count) for count, _, sizes in sorted(found)]
 
 
 def _refusal(demand: Demand, layer: Layer, reached: Reach, capacity: Capacity) -> str:
-    one = demand.alone(layer, _middle(layer, (1,) * len(layer.shape)), reached)
+    one = demand.alone(demand.part(layer, _middle(layer.shape, (1,) * len(layer.shape)), reached))
     over = ", ".join(f"{one[key]} {key} of {limit}" for key, limit in capacity.items() if one[key] > limit)
     return (
         f"layer {layer.name!r} does not fit {demand.limits.title}: one neuron alone needs {over}; "

@@ -24,7 +24,7 @@ from spikec.targets.loihi.bounds import lower_bound
 from spikec.targets.loihi.limits import Limits, load_limits
 from spikec.targets.loihi.mesh import mesh, positions
 from spikec.targets.loihi.needs import Demand, Layer, Part, capacity
-from spikec.targets.loihi.packing import covered, fed, pack
+from spikec.targets.loihi.packing import covered, pack
 from spikec.targets.placed import ShownPlacement
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def place(graph: nir.NIRGraph | IntegerGraph, target: str = "loihi2", *, shared:
             index,
             index // limits["cores_per_chip"].value,
             tuple(part.slice for part in group),
-            {key: (used, room[key]) for key, used in demand.usage(group).items() if key in room},
+            {key: (used, room[key]) for key, used in demand.usage(group).items()},
         )
         for index, group in enumerate(groups)
     )
@@ -148,7 +148,7 @@ def place(graph: nir.NIRGraph | IntegerGraph, target: str = "loihi2", *, shared:
         population_axons=tuple(demand.entering),
         assumptions=_assumptions(limits, demand),
         mesh=mesh(limits),
-        reached={p.name: _reached(p, groups) for p in net.populations},
+        reached=_reached(demand, net.populations, groups),
         core_of=_core_of(layers, groups),
         places=positions(len(cores), limits),
     )
@@ -215,9 +215,18 @@ def _in_order(groups: list[list[Part]], layers: Sequence[Layer]) -> list[list[Pa
     return sorted(inside, key=lambda group: (rank[group[0].slice.layer], group[0].slice.box))
 
 
-def _reached(layer: Layer, groups: Sequence[Sequence[Part]]) -> dict[int, tuple[Box, ...]]:
-    found = ((index, fed(layer, group)) for index, group in enumerate(groups))
-    return {index: boxes for index, boxes in found if boxes}
+def _reached(
+    demand: Demand, layers: Sequence[Layer], groups: Sequence[Sequence[Part]]
+) -> dict[str, dict[int, tuple[Box, ...]]]:
+    """By layer and core, boxes of the neurons that the core listens to, over either kind of axon."""
+    found: dict[str, dict[int, dict[Box, None]]] = {layer.name: {} for layer in layers}
+    for index, group in enumerate(groups):
+        for part in group:
+            inputs = demand.inputs(part)
+            for fed_by in (inputs.fed_by, inputs.fed_by_population):
+                for origin, boxes in fed_by.items():
+                    found[origin].setdefault(index, {}).update(dict.fromkeys(boxes))
+    return {name: {index: tuple(boxes) for index, boxes in cores.items()} for name, cores in found.items()}
 
 
 def _core_of(layers: Sequence[Layer], groups: Sequence[Sequence[Part]]) -> dict[str, Int64]:

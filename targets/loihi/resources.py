@@ -89,7 +89,7 @@ def _alone(facts: Facts, resource: str) -> Iterator[tuple[str, int]]:
     for layer in facts.layers:
         middle = tuple((n // 2, n // 2 + 1) for n in layer.shape)
         part = facts.demand.part(layer, middle, Reach.nowhere(layer.shape))
-        yield layer.name, facts.demand.usage([part])[resource]
+        yield layer.name, facts.demand.alone(part)[resource]
 
 
 def _beyond(facts: Facts, rule: str, key: str, needed: Iterable[tuple[str, int]], hint: str) -> Iterator[Violation]:

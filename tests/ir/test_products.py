@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spikec.ir.operations import Affine, Convolution, products
+from spikec.ir.operations.repeats import Repeats
 
 _DTYPES = ("float32", "float64", "int64")
 
@@ -72,3 +75,50 @@ def test_windows_that_are_the_same_are_computed_once(monkeypatch):
     found = node.passed(np.ones((1, 50, 60)))
     assert seen == [(9, 9)]  # three rows and three columns differ: at either border, and between
     assert sorted(set(found.reshape(-1).tolist())) == [4, 6, 9]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32), st.booleans())
+def test_bounds_of_maps_that_repeat_are_those_of_whole_maps(seed, signed):
+    rng = np.random.default_rng(seed)
+    kernel, stride, padding = (tuple(int(n) for n in rng.integers(low, 4, 2)) for low in (1, 1, 0))
+    sizes = [max(1, k - 2 * p) + int(rng.integers(0, 9)) for k, p in zip(kernel, padding, strict=True)]
+    low = _map(rng, (2, *sizes), True)
+    if not signed:
+        low = 0 * low
+    high = low + _map(rng, low.shape, True) + 3
+    weight = rng.integers(-128, 128, (3, 2, *kernel))
+    shape = Convolution.convolved(low.shape, 3, kernel, stride, padding, (1, 1))
+    node = Convolution("conv", ("x",), low.shape, shape, weight, np.zeros(3, np.int64), stride, padding, (1, 1))
+    repeats = Repeats.of(low, high)
+    lowest, highest, partial, found = node.interval_once(repeats.once(low), repeats.once(high), repeats)
+    bound = np.abs(low) + np.abs(high)
+    for got, ends in ((found.spread(lowest), (low, high)), (found.spread(highest), (high, low))):
+        want = sum(
+            node.apply(torch.from_numpy(end)[None], torch.from_numpy(half))[0].numpy()
+            for end, half in zip(ends, (np.maximum(weight, 0), np.minimum(weight, 0)), strict=True)
+        )
+        np.testing.assert_array_equal(got, want)
+        assert abs(want).max() <= partial
+    assert partial <= node.apply(torch.from_numpy(bound)[None], torch.from_numpy(abs(weight))).max()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32))
+def test_maps_that_repeat_are_the_same_as_whole_ones(seed):
+    rng = np.random.default_rng(seed)
+    shape = tuple(int(n) for n in rng.integers(1, 7, 3))
+    one, other = _map(rng, shape, True), _map(rng, shape, True)
+    first, second = Repeats.of(one), Repeats.of(other)
+    both = first & second
+    for whole, repeats in ((one, first), (other, second)):
+        once = repeats.once(whole)
+        np.testing.assert_array_equal(repeats.spread(once), whole)
+        np.testing.assert_array_equal(both.spread(repeats.finer(once, both)), whole)
+    for axis, runs in enumerate(first.axes, start=1):
+        rows = [one.take(n, axis).tolist() for n in range(one.shape[axis])]
+        changes = sum(before != after for before, after in pairwise(rows))
+        assert first.once(one).shape[axis] == runs.max() + 1 == changes + 1
+    assert both.once(one + other).size <= Repeats.nowhere(shape).once(one).size == one.size
+    same = Repeats.everywhere(shape)
+    assert same.once(one).shape == (shape[0], 1, 1)

@@ -13,12 +13,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import reduce
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from spikec.analysis.branches import merged_branches
 from spikec.analysis.charging import CHARGING, EMPTYING
+from spikec.analysis.flows import Flow, Repeated, added
 from spikec.analysis.intervals import Interval, constant
 from spikec.analysis.leaking import leaked
 from spikec.analysis.widths import signed_bits
@@ -28,6 +30,7 @@ from spikec.ir.graph import Delayed, IntegerGraph, Node, Population, Readout
 from spikec.ir.integers import VALUE_MAX, magnitude
 from spikec.ir.kinds import CubaLIF, Timing
 from spikec.ir.operations import MaxPool, Operation, Synapse
+from spikec.ir.operations.repeats import Repeats
 from spikec.ir.pools import pool_problems
 from spikec.ir.types import MEMBRANE_MAX, Int64
 from spikec.memory import require_memory
@@ -42,19 +45,24 @@ class Bound:
     ``low`` and ``high``: the smallest and largest value that any neuron can reach.
     """
 
-    def __init__(self, node: str, lowest: Int64, highest: Int64) -> None:
-        self.node, self.low, self.high = node, int(lowest.min()), int(highest.max())
+    def __init__(self, node: str, lowest: Int64, highest: Int64, repeats: Repeats | None = None) -> None:
+        """``repeats``: how neurons repeat, of which ``lowest`` and ``highest`` then hold each different one once."""
+        self.node, self.low, self.high, self._repeats = node, int(lowest.min()), int(highest.max()), repeats
         # Large networks have more of these numbers than weights.
         held = np.int32 if self.low >= -(2**31) and self.high < 2**31 else np.int64
         self._lowest, self._highest = lowest.astype(held), highest.astype(held)
 
     @property
     def lowest(self) -> Int64:
-        return self._lowest.astype(np.int64)
+        return self._whole(self._lowest)
 
     @property
     def highest(self) -> Int64:
-        return self._highest.astype(np.int64)
+        return self._whole(self._highest)
+
+    def _whole(self, held: npt.NDArray[Any]) -> Int64:
+        values: Int64 = held.astype(np.int64)
+        return values if self._repeats is None else self._repeats.spread(values)
 
     @property
     def bits(self) -> int:
@@ -92,35 +100,17 @@ class Ranges:
         return all(b.margin >= 0 for b in (*self.accumulators.values(), *self.membranes.values()))
 
 
-@dataclass(frozen=True)
-class _Flow:
-    """What a node sends in one step: a part that stops with the input (image and bias), a part driven by spikes."""
-
-    steady: Interval
-    driven: Interval
-    bias: Interval  # the constant in ``steady``
-    partial: int  # bound on |partial sum| of steady and driven part together, once per step
-
-    def __add__(self, other: _Flow) -> _Flow:
-        return _Flow(
-            self.steady + other.steady, self.driven + other.driven, self.bias + other.bias, self.partial + other.partial
-        )
-
-    @property
-    def step(self) -> Interval:
-        return self.steady + self.driven
-
-    def bounds(self, node: str) -> tuple[Bound, Bound]:
-        """The input of one step with and without biases."""
-        step = self.step
-        whole = _bound(node, step, "a sum")
-        return whole, _bound(node, step.without(self.bias), "a sum") if self.bias.magnitude else whole
+def _bounds_of(node: str, flow: Flow) -> tuple[Bound, Bound]:
+    """The input of one step with and without biases."""
+    step = flow.step
+    whole = _bound(node, step, "a sum")
+    return whole, _bound(node, step.without(flow.bias), "a sum") if flow.bias.magnitude else whole
 
 
-def _bound(node: str, interval: Interval, what: str) -> Bound:
+def _bound(node: str, interval: Repeated, what: str) -> Bound:
     """The bound of a node. Raises ``RangeError`` where it leaves 62 bits: no part of the toolchain computes beyond."""
     within(node, interval.magnitude, what)
-    return Bound(node, interval.low, interval.high)
+    return Bound(node, interval.once.low, interval.once.high, interval.repeats)
 
 
 def within(node: str, largest: int, what: str) -> None:
@@ -139,7 +129,7 @@ def bounds(graph: IntegerGraph) -> Ranges:
     if problems:
         raise GraphError("; ".join(problems))
     _affordable(graph)
-    flows: dict[str, _Flow] = {}
+    flows: dict[str, Flow] = {}
     accumulators: dict[str, Bound] = {}
     sums: dict[str, Bound] = {}
     membranes: dict[str, Bound] = {}
@@ -148,19 +138,19 @@ def bounds(graph: IntegerGraph) -> Ranges:
     done = _last_readers(graph)
     for node in graph:
         if isinstance(node, InputNode):
-            flows[node.name] = _input_flow(node)
+            flows[node.name] = Flow.of_input(node)
             continue
         if isinstance(node, Delayed):
             sender = graph.nodes[node.of]
             assert isinstance(sender, Population | InputNode)  # the rules of the profile
-            flows[node.name] = _emitted(sender) if isinstance(sender, Population) else _input_flow(sender)
+            flows[node.name] = Flow.emitted(sender) if isinstance(sender, Population) else Flow.of_input(sender)
             magnitudes[node.name] = flows[node.name].step.magnitude
             continue
         arriving = _arriving(graph, node, flows)
         if isinstance(node, Population | Readout):
             within(node.name, magnitude(node.v_init), "an initial membrane")
             within(node.name, magnitude(node.theta) if isinstance(node, Population) else 0, "a threshold")
-            accumulators[node.name], sums[node.name] = arriving.bounds(node.name)
+            accumulators[node.name], sums[node.name] = _bounds_of(node.name, arriving)
             membrane = _membrane(graph, timing, node, arriving)
             membranes[node.name] = _bound(node.name, membrane, "a membrane")
             charge = (max(timing.emission_steps, factor) + 1) * arriving.partial
@@ -173,7 +163,7 @@ def bounds(graph: IntegerGraph) -> Ranges:
                 magnitudes[node.name] *= node.neuron.inflation
                 if node.neuron.multiplied:  # counts are kept in the numbers of membranes
                     magnitudes[node.name] = max(magnitudes[node.name], node.neuron.reach(graph.timesteps))
-                flows[node.name] = _emitted(node)
+                flows[node.name] = Flow.emitted(node)
         else:
             flow = flows[node.name] = _through(node, arriving)
             # Branches are added before the operation: what cancels in their sum does not in its parts.
@@ -184,7 +174,7 @@ def bounds(graph: IntegerGraph) -> Ranges:
                 total = graph.emission_steps * flow.partial if graph.sequences else 0
                 total = sent.neuron.reach(graph.emission_steps) if isinstance(sent, Population) else total
                 magnitudes[node.name] = max(magnitudes[node.name], total)
-            accumulators[node.name], sums[node.name] = flow.bounds(node.name)
+            accumulators[node.name], sums[node.name] = _bounds_of(node.name, flow)
         for source in done.get(node.name, ()):
             del flows[source]  # a large network has more of them than fit in memory
     return Ranges(accumulators, sums, membranes, magnitudes)
@@ -210,14 +200,14 @@ def _last_readers(graph: IntegerGraph) -> dict[str, list[str]]:
     return done
 
 
-def _arriving(graph: IntegerGraph, node: Node, flows: Mapping[str, _Flow]) -> _Flow:
+def _arriving(graph: IntegerGraph, node: Node, flows: Mapping[str, Flow]) -> Flow:
     """The sum of what the sources send; branches from one neuron are bounded as one synapse."""
     parts = {name: flows[name] for name in node.sources}
     for names, synapse in merged_branches(graph, node):
-        together = _through(synapse, reduce(_Flow.__add__, (flows[source] for source in synapse.sources)))
+        together = _through(synapse, added([flows[source] for source in synapse.sources]))
         apart = sum(parts.pop(name).partial for name in names)
         parts[names[0]] = replace(together, partial=apart)
-    return reduce(_Flow.__add__, parts.values())
+    return added(list(parts.values()))
 
 
 def coding_factor(graph: IntegerGraph) -> int:
@@ -225,54 +215,68 @@ def coding_factor(graph: IntegerGraph) -> int:
     return 1 if graph.schedule == "pipelined" else sum(graph.place_values)
 
 
-def _input_flow(node: InputNode) -> _Flow:
-    image = Interval(np.full(node.shape, node.low, np.int64), np.full(node.shape, node.high, np.int64))
-    zero = np.zeros(node.shape, np.int64)
-    return _Flow(image, constant(zero), constant(zero), image.magnitude)
-
-
-def _emitted(node: Population) -> _Flow:
-    low, high = node.neuron.emission
-    zero = np.zeros(node.shape, np.int64)
-    return _Flow(constant(zero), Interval(zero + low, zero + high), constant(zero), max(-low, high))
-
-
-def _through(node: Operation, flow: _Flow) -> _Flow:
+def _through(node: Operation, flow: Flow) -> Flow:
     steady, steady_partial = _image_of(node, flow.steady)
     driven, driven_partial = _image_of(node, flow.driven)
     passed = _image_of(node, flow.bias)[0]
     if not isinstance(node, Synapse):
-        return _Flow(steady, driven, passed, steady_partial + driven_partial)
-    bias = constant(node.spread_bias())
-    return _Flow(steady + bias, driven, passed + bias, steady_partial + driven_partial + bias.magnitude)
+        return Flow(steady, driven, passed, steady_partial + driven_partial)
+    bias = Repeated.constant(node.spread_bias())
+    return Flow(steady + bias, driven, passed + bias, steady_partial + driven_partial + bias.magnitude)
 
 
-def _image_of(node: Operation, interval: Interval) -> tuple[Interval, int]:
+def _image_of(node: Operation, interval: Repeated) -> tuple[Repeated, int]:
     """Range of ``node`` (without bias) over all inputs in ``interval``, and the bound on its partial sums."""
     within(node.name, interval.magnitude, "the sum of its sources")
-    low, high, partial = node.interval(interval.low, interval.high)
-    return Interval(low, high), partial
+    low, high, partial, repeats = node.interval_once(interval.once.low, interval.once.high, interval.repeats)
+    return Repeated(Interval(low, high), repeats), partial
 
 
-def _membrane(graph: IntegerGraph, timing: Timing, node: Population | Readout, flow: _Flow) -> Interval:
+def _membrane(graph: IntegerGraph, timing: Timing, node: Population | Readout, flow: Flow) -> Repeated:
+    """Ranges of membranes are those of each neuron by itself: of neurons that are the same, one is looked at."""
+    repeats = _alike(node, flow)
+    node, steady, driven = _once(node, repeats), flow.steady.at(repeats), flow.driven.at(repeats)
+    return Repeated(_membrane_once(graph, timing, node, steady, driven), repeats)
+
+
+def _alike(node: Population | Readout, flow: Flow) -> Repeats:
+    """Rows and columns of neurons of which the same is known. Kinds and leaks with numbers of their own for each neuron
+    have none."""
+    facts = node.neuron if isinstance(node, Population) else node.leak
+    if facts is not None and any(isinstance(value, np.ndarray) for value in vars(facts).values()):
+        return Repeats.nowhere(node.shape)
+    own = Repeats.of(node.v_init, node.theta) if isinstance(node, Population) else Repeats.of(node.v_init)
+    return own & flow.steady.repeats & flow.driven.repeats
+
+
+def _once(node: Population | Readout, repeats: Repeats) -> Population | Readout:
+    start = repeats.once(node.v_init)
+    if isinstance(node, Population):
+        return replace(node, shape=start.shape, v_init=start, theta=repeats.once(node.theta))
+    return replace(node, shape=start.shape, v_init=start)
+
+
+def _membrane_once(
+    graph: IntegerGraph, timing: Timing, node: Population | Readout, steady: Interval, driven: Interval
+) -> Interval:
     start = constant(node.v_init)
     if graph.schedule == "layerwise":
-        received = _received(graph, start, flow)
+        received = _received(graph, start, steady, driven)
         return received if isinstance(node, Readout) else EMPTYING(node.neuron)(node, received)
-    steps = graph.timesteps if isinstance(node, Readout) else timing.driven_steps
+    steps, step = graph.timesteps if isinstance(node, Readout) else timing.driven_steps, steady + driven
     if isinstance(node, Readout) and node.leak is None:
-        return start + flow.step.with_zero.scaled(steps) + flow.driven.with_zero.scaled(graph.drain)
-    currents = [flow.step] * steps + [flow.driven] * graph.drain
+        return start + step.with_zero.scaled(steps) + driven.with_zero.scaled(graph.drain)
+    currents = [step] * steps + [driven] * graph.drain
     if isinstance(node, Readout) and node.leak is not None:
         return leaked(node.leak, start, currents)
     assert isinstance(node, Population)
     return CHARGING(node.neuron)(node, start, currents, timing)
 
 
-def _received(graph: IntegerGraph, start: Interval, flow: _Flow) -> Interval:
+def _received(graph: IntegerGraph, start: Interval, steady: Interval, driven: Interval) -> Interval:
     """Layerwise: range of the membrane up to the first emission, when everything has arrived. Partial sums, from zero
     on, are included."""
     if graph.weighted:
-        driven = flow.driven.scaled(coding_factor(graph))  # shifted in before v_init and the constant part are added
-        return (start + flow.steady + driven).union(driven).with_zero
-    return (start + flow.step.with_zero.scaled(graph.timesteps)).with_zero
+        driven = driven.scaled(coding_factor(graph))  # shifted in before v_init and the constant part are added
+        return (start + steady + driven).union(driven).with_zero
+    return (start + (steady + driven).with_zero.scaled(graph.timesteps)).with_zero

@@ -8,6 +8,7 @@ available; 130 interrupted, 143 terminated (SIGTERM), 129 the terminal was close
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import os
 import signal
@@ -59,6 +60,9 @@ COMMANDS = (
     "help",
 )
 
+#: Commands that read integers and load no torch: what they take is mostly the start of Python and NumPy.
+LIGHT = ("inspect", "diff", "check", "map", "nir")
+
 BROKEN_PIPE = 141
 _EXIT_CODES: dict[type[ToolchainError], int] = {
     DoesNotFit: 2,
@@ -93,14 +97,14 @@ def _main(words: list[str], common: dict[str, bool], stdout: TextIO, stderr: Tex
             if not words and not json:
                 print(build_parser().format_help(), end="", file=stdout)
                 return 0
-            args = parse(build_parser(), words)
+            with _without_collection():
+                args = parse(build_parser(words[:1] if words and words[0] in COMMANDS else COMMANDS), words)
             vars(args).update(common)
             args.stdout = stdout
-            if getattr(args, "reads_nir", False):
-                from spikec.hdf5.starting import start
-
-                start()
+            light = args.command in LIGHT
             with (
+                _without_collection() if light else contextlib.nullcontext(),
+                _reading(forked=light) if getattr(args, "reads_nir", False) else contextlib.nullcontext(),
                 _plain_warnings(debug, common["verbose"]),
                 contextlib.redirect_stdout(sys.stderr if json else stdout),
                 contextlib.nullcontext() if common["quiet"] else displaying(raw, common["verbose"]),
@@ -143,8 +147,8 @@ def _open_closed_streams() -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - until the process ends
 
 
-def build_parser() -> Parser:
-    """The parser of all commands; ``args.run`` is that of the one that was named."""
+def build_parser(names: Sequence[str] = COMMANDS) -> Parser:
+    """The parser of all commands, or of those called ``names``; ``args.run`` is that of the one that was named."""
     parser = Parser(
         prog="spikec",
         description="Trained PyTorch networks to integer spiking networks: NIR files, Lava simulation, energy reports.",
@@ -159,7 +163,7 @@ def build_parser() -> Parser:
     parser.add_version()
     add_common(parser)
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
-    for name in COMMANDS:
+    for name in names:
         module: ModuleType = import_module(f"spikec.cli.{name}")
         command: Parser = module.add_parser(commands)
         command.set_defaults(run=module.run)
@@ -182,6 +186,27 @@ def _sentence(error: Exception) -> str:
         return "not enough memory: use fewer images (--limit) or a smaller network"
     what = " ".join(f"{type(error).__name__}: {error}".split())
     return f"internal error ({what}); set SPIKEC_DEBUG=1 to see the traceback"
+
+
+@contextlib.contextmanager
+def _reading(*, forked: bool) -> Iterator[None]:
+    """Inside, the process that reads files is there; it starts before any thread of this one."""
+    from spikec.hdf5.starting import start
+
+    start(forked=forked)
+    yield
+
+
+@contextlib.contextmanager
+def _without_collection() -> Iterator[None]:
+    """Inside, Python looks for no cycles of objects: a command that mostly loads code has all of them in use."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 @contextlib.contextmanager

@@ -28,6 +28,11 @@ def add_parser(commands: Any) -> Parser:
         "spikec advise digits-cnn --budget 2min",
         "spikec advise model.py:make --weights w.safetensors --data npz:data.npz --write net.nir",
     )
+    command.later(lambda: _add_arguments(command))
+    return command
+
+
+def _add_arguments(command: Parser) -> None:
     add_settings(command, "model", "weights", "weights_entry", "data", "data_root", "max_pool")
     command.add_argument(
         "--chip",
@@ -64,7 +69,6 @@ def add_parser(commands: Any) -> Parser:
     add_settings(command, "per", help="one weight scale per layer or channel (default: channel where the chip can)")
     add_settings(command, "format", help="number format of the target (default: that of the chip)")
     command.set_defaults(format=None)
-    return command
 
 
 def run(args: argparse.Namespace) -> int:

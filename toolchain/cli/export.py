@@ -29,6 +29,11 @@ def add_parser(commands: Any) -> Parser:
         "spikec export model.py:make --weights w.safetensors --data folder:images -T 8 -o net.nir",
         "spikec export foreign.nir --reset subtract --v-init half -T 8 --data digits -o net.nir",
     )
+    command.later(lambda: _add_arguments(command))
+    return command
+
+
+def _add_arguments(command: Parser) -> None:
     add_settings(command, "model", "weights", "weights_entry", "method", "options", "timesteps", "schedule", "frames")
     add_settings(command, "spike_budget")
     add_settings(command, "bits", "per", "override", "scale", "rounding", "format", "force")
@@ -48,7 +53,6 @@ def add_parser(commands: Any) -> Parser:
     command.add_argument(
         "-o", "--out", type=file_like(".nir"), required=True, metavar="net.nir", help="the file to write"
     )
-    return command
 
 
 def run(args: argparse.Namespace) -> int:

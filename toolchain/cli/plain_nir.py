@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spikec.cli.parser import Parser, UsageError
-from spikec.deployment.configuration import SETTINGS
-from spikec.deployment.settings import flag
 
 if TYPE_CHECKING:
     import nir
@@ -19,7 +17,6 @@ _FOR_SEQUENCES = ("integration", "reading")
 _FOR_NETWORKS = (
     "weights", "weights_entry", "method", "options", "schedule", "frames", "spike_budget", "max_pool", "calibrate",
 )  # fmt: skip
-_FOR_PLAIN = tuple(name for name, about in SETTINGS.items() if about.group)
 
 
 def add_portable(command: Parser) -> None:
@@ -37,7 +34,7 @@ def check(args: argparse.Namespace) -> bool:
         if not Path(args.model).is_file():
             raise UsageError(f"no file {args.model}")
         _check_plain(args)
-    useless = [name for name in (_FOR_NETWORKS if plain else _FOR_PLAIN) if _given(args, name)]
+    useless = [name for name in (_FOR_NETWORKS if plain else _for_plain()) if _given(args, name)]
     if plain and args.measure and _given(args, "measure"):
         useless.append("measure")
     if useless:
@@ -87,4 +84,14 @@ def _given(args: argparse.Namespace, name: str) -> bool:
 
 
 def _flag(name: str) -> str:
+    from spikec.deployment.configuration import SETTINGS
+    from spikec.deployment.settings import flag
+
     return flag(name, SETTINGS[name]) if name in SETTINGS else f"--{name}"
+
+
+def _for_plain() -> tuple[str, ...]:
+    """Options of plain files alone."""
+    from spikec.deployment.configuration import SETTINGS
+
+    return tuple(name for name, about in SETTINGS.items() if about.group)

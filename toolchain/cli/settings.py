@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spikec.cli.parser import Parser, at_least
-from spikec.deployment.configuration import DEFAULTS, SETTINGS
-from spikec.deployment.settings import Setting, flag
+
+if TYPE_CHECKING:
+    from spikec.deployment.settings import Setting
 
 
 def add_settings(command: Parser, *names: str, **other: Any) -> None:
     """Add the options of these fields, in this order. ``other``: arguments of argparse to use instead; also ``flag``,
     and ``default``, which changes only what the help shows."""
+    from spikec.deployment.configuration import SETTINGS
+    from spikec.deployment.settings import flag
+
     for name in names:
         about = SETTINGS[name]
         place = _group(command, about.group) if about.group else command
@@ -27,12 +31,16 @@ def add_settings(command: Parser, *names: str, **other: Any) -> None:
 
 def add_other_settings(command: Parser) -> None:
     """Add the options of ``spikec export`` that the command does not have yet, in the order of the fields."""
+    from spikec.deployment.configuration import SETTINGS
+
     there = {action.dest for action in command._actions}
     add_settings(command, *(name for name, about in SETTINGS.items() if about.command and name not in there))
 
 
 def given(args: argparse.Namespace) -> dict[str, Any]:
     """The fields of a configuration that the arguments state; derived fields are left out unless they were given."""
+    from spikec.deployment.configuration import SETTINGS
+
     found: dict[str, Any] = {}
     for name, about in SETTINGS.items():
         value = getattr(args, name, None)
@@ -56,6 +64,8 @@ def option(text: str) -> tuple[str, int | float | str]:
 
 
 def _argument(name: str, about: Setting, shown: Any) -> dict[str, Any]:
+    from spikec.deployment.configuration import DEFAULTS
+
     default = DEFAULTS.get(name)
     told: dict[str, Any] = {"help": about.help.replace("{default}", str(default if shown is None else shown))}
     if about.switch:

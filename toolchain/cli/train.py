@@ -37,7 +37,7 @@ def add_parser(commands: Any) -> Parser:
 
 def _method_names() -> set[str]:
     """Names of conversion methods, found without importing them: from file names, one per method, and entry points."""
-    from importlib.metadata import entry_points
+    from spikec.installed import entry_points
 
     files = (Path(__file__).parent.parent / "conversion" / "methods").glob("*.py")
     own = {file.stem.replace("_", "-") for file in files} - {"base", "--init--"}

@@ -40,7 +40,8 @@ def serve(control: socket.socket) -> None:
     """Fork for each file that arrives: a message with a question and two descriptors, of the file and of a pipe. The
     answer to the message is how the fork ended: its exit code, or the negative number of a signal."""
     _warm_up()
-    gc.collect()
+    if gc.isenabled():  # a command that forked this process has no cycles to look for yet
+        gc.collect()
     gc.disable()  # forks are short, and share the memory that nobody touches
     gc.freeze()
     server = os.getpid()
@@ -88,13 +89,21 @@ def _awaited(child: int, control: socket.socket) -> int:
             os.close(each)
 
 
-def _warm_up() -> None:
-    """What every fork needs, once: libraries, what they load when it is first used, and HDF5's own start."""
-    import h5py
-    import numpy as np
+def load_libraries() -> None:
+    """Load what reading takes."""
+    import h5py  # noqa: F401
+    import numpy as np  # noqa: F401
 
     with contextlib.suppress(ImportError):
         import resource  # noqa: F401
+
+
+def _warm_up() -> None:
+    """What every fork needs, once: libraries, what they load when it is first used, and HDF5's own start."""
+    load_libraries()
+    import h5py
+    import numpy as np
+
     made = io.BytesIO()
     with h5py.File(made, "w") as file:
         inner = file.create_group("node/metadata")

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
+from spikec.hdf5.forking import Forked, can_fork, fork
 from spikec.hdf5.question import Question
 
 Listen: TypeAlias = Callable[[Any], None]
@@ -50,21 +51,25 @@ def ask(file: int, question: Question, listen: Listen) -> Ended:
         return _running().ask(file, question, listen)
 
 
-def start() -> None:
+def start(*, forked: bool = False) -> None:
     """Start the process now, so that it loads its libraries while this one loads others. Where it cannot start, nothing
-    happens: the first file says so."""
+    happens: the first file says so.
+
+    ``forked``: load its libraries here instead and fork it, where that is safe. For commands that need little else: it
+    halves what they take, and leaves NumPy one thread.
+    """
     if hasattr(os, "fork") and hasattr(socket, "send_fds"):
         with contextlib.suppress(OSError), _lock[0]:
-            _running()
+            _running(forked=forked and can_fork())
 
 
-def _running() -> _Server:
+def _running(*, forked: bool = False) -> _Server:
     for server in _current:
         if server.owner != os.getpid() or server.process.poll() is not None:
             server.close()
             _current.clear()
     if not _current:
-        _current.append(_Server())
+        _current.append(_Server(forked=forked))
     return _current[0]
 
 
@@ -112,18 +117,24 @@ def _widen(pipe: int) -> None:
 class _Server:
     """The process that forks for each file. One question at a time."""
 
-    def __init__(self) -> None:
+    process: subprocess.Popen[bytes] | Forked
+
+    def __init__(self, *, forked: bool = False) -> None:
         self.owner = os.getpid()
         self.control, theirs = socket.socketpair()
         try:
-            self.process = subprocess.Popen(
-                _words("serve", str(theirs.fileno())),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(),),
-                env={**os.environ, **_ALONE},
-                start_new_session=True,  # Ctrl-C is for the command; and all of it can be stopped at once
+            self.process = (
+                fork(theirs, _ALONE)
+                if forked
+                else subprocess.Popen(
+                    _words("serve", str(theirs.fileno())),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    pass_fds=(theirs.fileno(),),
+                    env={**os.environ, **_ALONE},
+                    start_new_session=True,  # Ctrl-C is for the command; and all of it can be stopped at once
+                )
             )
         except OSError:
             self.control.close()

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
-from functools import lru_cache
-from importlib.metadata import entry_points
 from typing import Any, ClassVar, Literal, cast, get_args
 
 from spikec.arguments import whole_number
@@ -15,6 +12,7 @@ from spikec.calls import named_fields
 from spikec.conversion.neurons import NeuronSpec
 from spikec.conversion.per_layer import number_for, unmatched
 from spikec.errors import ConversionError
+from spikec.installed import entry_points
 from spikec.ir.kinds import Kind
 from spikec.ir.types import TIMESTEPS_MAX, Schedule
 
@@ -158,20 +156,13 @@ def default_timesteps(method: type[Method]) -> int:
 
 def methods() -> dict[str, type[Method]]:
     """All methods by name, those of installed packages included; warns of each that cannot be imported."""
-    for entry in _entries(tuple(sys.path), entry_points):
+    for entry in entry_points(group="spikec.methods"):
         try:
             entry.load()  # importing it registers it
         except Exception as error:  # code of another package may raise anything
             reason = f"{type(error).__name__}: {error}"
             warnings.warn(f"the method {entry.name} ({entry.value}) cannot be imported: {reason}", stacklevel=2)
     return METHODS
-
-
-@lru_cache(maxsize=4)
-def _entries(path: tuple[str, ...], find: Callable[..., Iterable[Any]]) -> tuple[Any, ...]:
-    """What ``find`` finds of methods of other packages. ``path``: ``sys.path``, used as cache key only: a grid asks for
-    them once per run, and looking through everything that is installed takes longer than the rest of it."""
-    return tuple(find(group="spikec.methods"))
 
 
 __all__ = [

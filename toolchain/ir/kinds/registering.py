@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from functools import cache
-from importlib.metadata import entry_points
 from typing import TypeVar
 
 from spikec.errors import GraphError
+from spikec.installed import entry_points
 from spikec.ir.kinds.base import FACTS, METHODS, Kind
 
 #: Kinds by name, filled by :func:`register`; see :func:`kinds`.
@@ -68,7 +68,7 @@ def forget(cls: type[Kind]) -> None:
     _KINDS.pop(cls.name, None)
 
 
-@cache  # it looks at every installed package, which takes milliseconds
+@cache
 def _load_packages() -> None:
     for entry in entry_points(group="spikec.kinds"):
         entry.load()  # importing it registers it

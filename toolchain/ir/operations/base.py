@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -16,8 +17,9 @@ from spikec.ir.metadata import metadata_of, text_of
 from spikec.ir.operations.boxes import Box
 from spikec.ir.operations.exact import exact_floats
 from spikec.ir.operations.fields import span
-from spikec.ir.operations.linear_interval import Whole, linear_interval
+from spikec.ir.operations.linear_interval import Passed, Whole, linear_interval
 from spikec.ir.operations.products import weights_as
+from spikec.ir.operations.repeats import Repeats
 from spikec.ir.operations.weights import KeptNarrow, Narrow
 from spikec.ir.types import Int64, Shape
 
@@ -78,6 +80,13 @@ class Operation:
         bound on the magnitude of any partial sum. Inputs are within 62 bits; raises ``RangeError`` for outputs that
         are not."""
         raise self._lacks("interval")
+
+    def interval_once(self, low: Int64, high: Int64, repeats: Repeats) -> tuple[Int64, Int64, int, Repeats]:
+        """:meth:`interval` of maps that repeat: ``low`` and ``high`` hold each different place once, and so do the
+        results, which repeat as the last value says."""
+        lowest, highest, partial = self.interval(repeats.spread(low), repeats.spread(high))
+        found = Repeats.of(lowest, highest)
+        return found.once(lowest), found.once(highest), partial, found
 
     def pull_back(self, after: Int64, mask: Mask | None = None) -> Int64:
         """Carry a map over the outputs to the inputs: each input gets the sum over its connections. ``mask``, like the
@@ -163,9 +172,12 @@ class Linear(Operation):
         return found
 
     def interval(self, low: Int64, high: Int64) -> tuple[Int64, Int64, int]:
+        return self._interval(self.passed, self.output_shape, low, high)
+
+    def _interval(self, passed: Passed, shape: Shape, low: Int64, high: Int64) -> tuple[Int64, Int64, int]:
         if isinstance(self, Synapse) and magnitude(self.narrow_weight) > VALUE_MAX:
             raise RangeError(f"{self.name}: a weight reaches {magnitude(self.narrow_weight)}, beyond 62 bits")
-        return linear_interval(self, low, high)
+        return linear_interval(self.name, math.prod(self.input_shape), passed, shape, low, high)
 
 
 @dataclass(frozen=True)

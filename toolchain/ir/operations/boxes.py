@@ -15,12 +15,13 @@ def whole(shape: Shape) -> Box:
 
 
 def volume(box: Box) -> int:
-    return math.prod(max(0, high - low) for low, high in box)
+    return math.prod([max(0, high - low) for low, high in box])
 
 
 def hull(boxes: Sequence[Box]) -> Box:
     """The smallest box that holds all of ``boxes``."""
-    return tuple((min(low for low, _ in axis), max(high for _, high in axis)) for axis in zip(*boxes, strict=True))
+    axes = zip(*boxes, strict=True)
+    return tuple([(min([low for low, _ in axis]), max([high for _, high in axis])) for axis in axes])
 
 
 def unflattened(shape: Shape, flat: tuple[int, int]) -> Box:

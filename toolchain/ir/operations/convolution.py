@@ -17,7 +17,8 @@ from spikec.ir.operations.convolution_rules import problems
 from spikec.ir.operations.fields import float32, int64, misfit, pair, shown_pair
 from spikec.ir.operations.groups import expand_groups, take_groups
 from spikec.ir.operations.linear_interval import Whole
-from spikec.ir.operations.products import convolved
+from spikec.ir.operations.products import convolved, convolved_once, different_windows
+from spikec.ir.operations.repeats import Repeats
 from spikec.ir.operations.weights import narrow
 from spikec.ir.operations.windows import inputs_met, output_size, positions, taps, taps_met
 from spikec.ir.types import Int64, Shape
@@ -67,6 +68,15 @@ class Convolution(Synapse):
 
     def passed(self, x: Whole, magnitudes: bool = False) -> Whole:
         return convolved(x, self.narrow_weight, magnitudes, self.groups, [self._positions(axis) for axis in (0, 1)])
+
+    def interval_once(self, low: Int64, high: Int64, repeats: Repeats) -> tuple[Int64, Int64, int, Repeats]:
+        met, found = different_windows([self._positions(axis) for axis in (0, 1)], repeats)
+
+        def passed(x: Whole, magnitudes: bool) -> Whole:
+            return convolved_once(x, self.narrow_weight, magnitudes, self.groups, met)
+
+        once = (self.output_shape[0], *(len(windows) for windows in met))
+        return *self._interval(passed, once, low, high), found
 
     def _positions(self, axis: int) -> Int64:
         """int64 [outputs, kernel]: the row (0) or column (1) of the input that each tap meets; outside: padding."""
@@ -148,13 +158,14 @@ class Convolution(Synapse):
         return before
 
     def field(self, box: Box) -> Box:
-        outputs, inputs = self.weight_shape[0] // self.groups, self.weight_shape[1]
+        channels, inputs, *kernels = self.weight_shape
+        outputs = channels // self.groups
         first, last = box[0][0] // outputs, (box[0][1] - 1) // outputs
         top, bottom, left, right = self.margin
         ranges = []
         for axis, (before, after) in enumerate(((top, bottom), (left, right))):
             low, high = box[axis + 1]
-            kernel, stride = self.weight_shape[axis + 2], self.stride[axis]
+            kernel, stride = kernels[axis], self.stride[axis]
             padding, dilation = self.padding[axis], self.dilation[axis]
             start = low * stride - padding + before * dilation
             stop = (high - 1) * stride - padding + (kernel - 1 - after) * dilation + 1

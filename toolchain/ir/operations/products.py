@@ -1,19 +1,17 @@
 """Sums of products of whole numbers with NumPy, weights widened part by part.
 
-Where rows or columns of a map are the same as their neighbours, windows on them are too, and each different window is
-computed once. Bounds of neurons hardly differ within a map but at its border, so the bounds of a convolution take as
-long for any size of map.
+Where rows or columns of a map are the same, windows on them are too, and each different window is computed once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from spikec.ir.operations.linear_interval import Whole
+from spikec.ir.operations.repeats import Repeats
 from spikec.ir.operations.weights import row_blocks
 from spikec.ir.types import Int64
 
@@ -40,11 +38,15 @@ def convolved(x: Whole, weight: Whole, magnitudes: bool, groups: int, positions:
 
     ``positions``: for rows and for columns, int64 [outputs, kernel]: the input that each tap meets; outside: padding.
     """
-    row_run = _runs(x, 1)
-    column_run = _runs(x[:, np.flatnonzero(np.diff(row_run, prepend=-1))], 2)
-    (rows, row_of), (columns, column_of) = (
-        _different(*each) for each in zip(positions, (row_run, column_run), strict=True)
-    )
+    repeats = Repeats.of(x)
+    met, found = different_windows(positions, repeats)
+    return found.spread(convolved_once(repeats.once(x), weight, magnitudes, groups, met))
+
+
+def convolved_once(x: Whole, weight: Whole, magnitudes: bool, groups: int, met: Sequence[Int64]) -> Whole:
+    """:func:`convolved` of a map that repeats: ``x`` holds each different row and column once, and so does the result.
+    ``met``: of :func:`different_windows`."""
+    rows, columns = met
     outputs, kernel = len(weight), weight[0].size
     flat = weight.reshape(groups, outputs // groups, kernel)
     found = np.empty((groups, outputs // groups, len(rows), len(columns)), x.dtype)
@@ -53,8 +55,20 @@ def convolved(x: Whole, weight: Whole, magnitudes: bool, groups: int, positions:
         for some in row_blocks(flat.shape, _PART):
             part = _products(flat[some], windows[some], magnitudes)
             found[some, :, lines] = part.reshape(*part.shape[:2], -1, len(columns))
-    whole = found.reshape(outputs, len(rows), len(columns))
-    return _spread(_spread(whole, 2, column_of), 1, row_of)
+    return found.reshape(outputs, len(rows), len(columns))
+
+
+def different_windows(positions: Sequence[Int64], repeats: Repeats) -> tuple[list[Int64], Repeats]:
+    """The windows along rows and columns that differ on a map that repeats, as int64 [windows, kernel]: which different
+    row or column each tap meets, -1 for padding. And how what is computed from them repeats."""
+    met, same = [], []
+    for each, number in zip(positions, repeats.axes, strict=True):
+        size = len(number)
+        content = np.where((each >= 0) & (each < size), number[each.clip(0, size - 1)], -1)
+        found, inverse = np.unique(content, axis=0, return_inverse=True)
+        met.append(found)
+        same.append(inverse.reshape(-1))
+    return met, Repeats(tuple(same))
 
 
 def _products(weight: Whole, x: Whole, magnitudes: bool) -> Whole:
@@ -63,21 +77,6 @@ def _products(weight: Whole, x: Whole, magnitudes: bool) -> Whole:
         return product(weight[0], x[0], magnitudes)[None]
     found: Whole = weights_as(weight, x.dtype, magnitudes) @ x
     return found
-
-
-def _runs(x: Whole, axis: int) -> Int64:
-    """For each row (``axis`` 1) or column (2) of a map, which run of neighbours that are the same it is in."""
-    changes = [bool((one != other).any()) for one, other in pairwise(np.moveaxis(x, axis, 0))]
-    return np.concatenate([[0], np.cumsum(changes)]).astype(np.int64)
-
-
-def _different(met: Int64, run: Int64) -> tuple[Int64, Int64]:
-    """The windows along an axis that differ, as rows of ``met``, and which of them each window is. ``run``: of each
-    input; inputs of one run hold the same."""
-    size = len(run)
-    content = np.where((met >= 0) & (met < size), run[met.clip(0, size - 1)], -1)
-    _, first, same_as = np.unique(content, axis=0, return_index=True, return_inverse=True)
-    return met[first], same_as.reshape(-1)
 
 
 def _windows(x: Whole, rows: Int64, columns: Int64) -> Whole:
@@ -89,7 +88,3 @@ def _windows(x: Whole, rows: Int64, columns: Int64) -> Whole:
         x[(slice(None),) * axis + (outside,)] = 0
     found = x.reshape(x.shape[0], *rows.shape, *columns.shape)
     return np.ascontiguousarray(found.transpose(0, 2, 4, 1, 3))
-
-
-def _spread(x: Whole, axis: int, index: Int64) -> Whole:
-    return x if len(index) == x.shape[axis] and (np.diff(index) == 1).all() else x.take(index, axis)
