@@ -118,7 +118,7 @@ def build(row: str, folder: Path, case: str) -> Run:
         peer = PeerNetwork(graph, PEERS[row])
         return lambda images, _: run_peer(peer, images)
     if row == "golden-float32":  # 8-bit kernels refused, but for the layer that reads the image
-        with patch("spikec.simulation.engines.counts_by_step.exact_synapse", return_value=Reason("refused")):
+        with patch("spikec.simulation.engines.ways.exact_synapse", return_value=Reason("refused")):
             model_ = GoldenModel(graph)
     else:
         model_ = GoldenModel(graph, measure=row == "golden-measured")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import time
+from functools import lru_cache
 from pathlib import Path
 
 from spikec.errors import RangeError
@@ -13,12 +15,18 @@ _UNKNOWN = 2**36  # where the system does not say
 
 
 def usable_memory() -> int:
-    """Bytes that this process may have: those of the machine, or fewer where its group is limited."""
+    """Bytes that this process may have: those of the machine, or fewer where its group is limited. Asked of the system
+    once a second at most: reading its files takes as long as a small network takes for an image."""
+    return _usable(_GROUPS, int(time.monotonic()))
+
+
+@lru_cache(maxsize=1)
+def _usable(groups: tuple[Path, ...], second: int) -> int:
     try:
         found = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
     except (AttributeError, OSError, ValueError):
         found = [_UNKNOWN]
-    for group in _GROUPS:
+    for group in groups:
         try:
             found.append(int(group.read_text()))
         except (OSError, ValueError):  # no such group, or "max"

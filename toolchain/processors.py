@@ -23,6 +23,8 @@ def cores() -> int:
 
 def check_number(name: str, number: Any) -> None:
     """Raise :class:`DataError` for more threads or processes than help here. ``name``: of the option."""
+    if number is None or number <= _LEAST:
+        return
     most = max(_LEAST, _PER_CORE * cores())
-    if number is not None and number > most:
+    if number > most:
         raise DataError(f"{name}: {number} is more than {most}, and there are {cores()} cores to use; give fewer")

@@ -73,6 +73,23 @@ def test_what_fills_sequences_up_does_not_count():
     assert record.empty.tolist() == [False, True]
 
 
+@given(
+    st.lists(st.floats(-3e38, 3e38) | st.sampled_from([0.0, -1.0, 300.0]), min_size=1, max_size=9), st.integers(2, 6)
+)
+def test_one_image_is_like_the_same_one_several_times(values, times):
+    """One image, and few and many rows, are counted in other ways."""
+    node = InputRange("uint8", 1.0)
+    one = code(node, np.array([values]))[1].total
+    several = code(node, np.array([values] * times))[1].total
+    for key in ("images", "values", "nonzero", "negative", "clipped", "zeroed", "empty"):
+        assert getattr(several, key) == times * getattr(one, key)
+    for key in ("mean", "low", "high"):
+        assert getattr(several, key) == pytest.approx(getattr(one, key), rel=1e-5)
+    spread = max(abs(one.low), abs(one.high))
+    assert several.deviation == pytest.approx(one.deviation, rel=1e-5, abs=1e-5 * spread)
+    assert several.deviations == pytest.approx(one.deviations, rel=1e-5)
+
+
 def test_squares_beyond_float64_are_no_error():
     _, record = code(InputRange("uint8", 1.0), np.array([[1e308, 1.0]]))
     assert record.clipped == 1

@@ -125,6 +125,7 @@ FAST = {
     Kernel.ROUNDS: {("quantised", "uint8")},
     Kernel.SCALES: {("current", "float32")},
     Kernel.SUMS: {("current", "float32")},
+    Kernel.BESIDE: set(),
     Kernel.COUNTS: {("on_counts", "uint8")},
     Kernel.FLOAT: {("apply", "float32")},
     Kernel.ONCE: {("apply", "float32")},

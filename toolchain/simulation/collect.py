@@ -85,10 +85,10 @@ class Collector:
         ``coding``: what was lost on the way to them."""
         self._coding.append(coding)
         frames = integers.flatten(0, 1) if self._graph.sequences else integers
-        self._input_events += torch.count_nonzero(frames, dim=0).cpu().numpy().astype(np.int32)
+        self._input_events += _nonzero(frames)
         for name, sent in pooled_images(self._graph, integers).items():
             pixels = sent.flatten(0, 1) if self._graph.sequences else sent
-            self._pooled_events[name] += torch.count_nonzero(pixels, dim=0).cpu().numpy().astype(np.int32)
+            self._pooled_events[name] += _nonzero(pixels)
         for name, curve in result.readouts.items():
             self._outputs[name].add(curve[-1], np.int64)
             if name in self._curves:
@@ -165,10 +165,17 @@ def _seen(watches: dict[str, Watch], what: str) -> dict[str, tuple[int, int]]:
     }
 
 
+def _nonzero(images: Tensor) -> npt.NDArray[np.int32]:
+    """In how many of the images [N, ...] a number is not zero, int32 [...]."""
+    if len(images) == 1:
+        return np.asarray(images.cpu().numpy()[0] != 0, np.int32)
+    return np.asarray(torch.count_nonzero(images, dim=0).cpu().numpy(), np.int32)
+
+
 def over_images(counts: Tensor) -> npt.NDArray[np.int64]:
     """Sum of counts [N, *shape] over the images, int64 [*shape]."""
     if len(counts) == 1:
-        return np.asarray(counts[0].cpu().numpy(), np.int64)
+        return np.asarray(counts.cpu().numpy()[0], np.int64)
     if counts.dtype != torch.uint8 or counts.dim() != 4:
         total = counts.to(torch.int32).sum(0, dtype=torch.int32)
     else:  # as many images at a time as u8 sums can hold, in memory order: ten times faster than widening first

@@ -14,6 +14,8 @@ from spikec.ir.coding import InputNode, rounded
 from spikec.ir.input_statistics import CodedInput, code
 from spikec.ir.types import Int64, lifted
 
+Images = npt.ArrayLike | torch.Tensor | Iterator[npt.ArrayLike | torch.Tensor]
+
 #: Most frames of a sequence. Files hold networks of fewer steps; how long a sequence is, its data say.
 _STEPS_MAX = 2**20
 
@@ -48,6 +50,14 @@ def as_images(node: InputNode, images: npt.ArrayLike | torch.Tensor) -> npt.NDAr
     if array.shape[0] == 0:
         raise DataError(f"there are no images; give at least one, {wanted}")
     return array
+
+
+def batches(node: InputNode, images: Images) -> tuple[Iterator[npt.NDArray[np.floating[Any]]], int | None]:
+    """Images as batches that :func:`as_images` checked, and how many there are, where that is known."""
+    if isinstance(images, Iterator):
+        return (as_images(node, part) for part in images), None
+    array = as_images(node, images)
+    return iter([array]), len(array)
 
 
 def as_sequences(node: InputNode, sequences: Any) -> tuple[npt.NDArray[np.floating[Any]], Int64 | None]:

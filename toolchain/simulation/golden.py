@@ -9,24 +9,18 @@ holds every partial sum of a node without rounding.
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import fields
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from spikec.analysis.formats import NumberFormat
 from spikec.analysis.ranges import Ranges, bounds
 from spikec.calls import named_arguments
 from spikec.errors import DataError
-from spikec.ir.graph import IntegerGraph, Population
-from spikec.ir.kinds import Kind
-from spikec.ir.leak import Leak
-from spikec.ir.operations import Synapse
+from spikec.ir.graph import IntegerGraph
 from spikec.ir.profile.decode import as_integer
 from spikec.ir.types import Int64
 from spikec.memory import require_memory, usable_memory
@@ -34,12 +28,13 @@ from spikec.processors import check_number
 from spikec.simulation.collect import Collector, check_counts
 from spikec.simulation.early_exit import EarlyExit, early_exit_of
 from spikec.simulation.emission import Result
-from spikec.simulation.encode import as_images, as_sequences, encoded
+from spikec.simulation.encode import Images, as_sequences, batches, encoded
 from spikec.simulation.engines.choosing import kept_general
 from spikec.simulation.engines.counts_by_layer import CountsByLayer
 from spikec.simulation.engines.counts_by_step import CountsByStep
 from spikec.simulation.engines.general import Network
 from spikec.simulation.exactness import checked_device, exact_arithmetic, keep_freed_memory
+from spikec.simulation.fingerprints import fingerprint
 from spikec.simulation.input_warning import told
 from spikec.simulation.registers import EXACT, Overflow, Registers, Watch, registers
 from spikec.simulation.trace import Trace
@@ -48,7 +43,6 @@ from spikec.words import either, option
 if TYPE_CHECKING:
     import nir
 
-Images = npt.ArrayLike | torch.Tensor | Iterator[npt.ArrayLike | torch.Tensor]
 Progress = Callable[[int, int | None], None]
 Counts = bool | Literal["totals"]
 
@@ -147,6 +141,7 @@ class GoldenModel:
         ranges: Ranges | None = None,
     ) -> None:
         self.graph, self._registers = graph, registers
+        self._bytes: dict[bool, int] = {}
         check_counts(graph)
         ranges = self._ranges = bounds(graph) if ranges is None else ranges
         self._device = checked_device(device, ranges)
@@ -179,7 +174,7 @@ class GoldenModel:
         threads = None if threads is None else int(threads)  # numbers of numpy may be too narrow to count in
         cut = rule is not None or lengths is not None
         size = self.chunk(cut or record is not None, batch, memory)
-        stream, total = _batches(self.graph, images)
+        stream, total = batches(self.graph.input, images)
         collector = Collector(self.graph, total, spikes=record is not None, counts=counts)
         if rule is not None and not isinstance(self.engine, CountsByStep) and not self._registers.keep:
             raise DataError(
@@ -229,8 +224,10 @@ class GoldenModel:
         return int(batch or 0) or max(1, min(_LARGEST_BATCH, affordable))
 
     def _bytes_per_image(self, rasters: bool) -> int:
-        neurons = sum(p.theta.size for p in self.graph.populations)
-        return self.engine.bytes_per_image + rasters * 8 * self.graph.emission_steps * neurons
+        if rasters not in self._bytes:  # asked for at every run
+            neurons = sum(p.theta.size for p in self.graph.populations)
+            self._bytes[rasters] = self.engine.bytes_per_image + rasters * 8 * self.graph.emission_steps * neurons
+        return self._bytes[rasters]
 
     def _run(
         self,
@@ -251,9 +248,6 @@ class GoldenModel:
         return result if rule is None else rule.cut(result, spikes=spikes)
 
 
-#: The field of a synapse that is widened where it is read, and what is kept of it.
-_KEPT_AS = {(True, "weight"): "narrow_weight"}
-
 _last: dict[bool, tuple[bytes, Registers, str, GoldenModel]] = {}
 
 
@@ -265,25 +259,6 @@ def _prepared(graph: IntegerGraph, measure: bool, registers: Registers, device: 
         model = GoldenModel(graph, measure=measure, registers=registers, device=device)
         _last[measure] = key, registers, device, model
     return _last[measure][3]
-
-
-def fingerprint(graph: IntegerGraph) -> bytes:
-    """A hash of everything that decides what a graph computes, metadata and node order included."""
-    digest = hashlib.blake2b(repr((graph.timesteps, graph.schedule, graph.drain, graph.calibrated)).encode())
-    for node in graph:
-        for part in (node, node.neuron) if isinstance(node, Population) else (node,):
-            digest.update(repr(type(part)).encode())
-            for item in fields(part):
-                value = getattr(part, _KEPT_AS.get((isinstance(part, Synapse), item.name), item.name))
-                if isinstance(value, np.ndarray):
-                    digest.update(repr((item.name, value.shape, value.dtype)).encode())
-                    digest.update(np.ascontiguousarray(value).data)
-                elif isinstance(value, Leak):
-                    for array in (value.du, value.dv, value.bias):
-                        digest.update(np.ascontiguousarray(array).data)
-                elif not isinstance(value, Kind):
-                    digest.update(repr((type(part), item.name, value)).encode())
-    return digest.digest()
 
 
 def _check_options(record: str | None, counts: Counts, batch: int | None, threads: int | None) -> None:
@@ -316,10 +291,3 @@ def parse_memory(memory: str | int) -> int:
     if value > there:
         raise DataError(f"{_said(memory)} is more than the {there / 1e9:.3g} GB that there are; give less")
     return int(value)
-
-
-def _batches(graph: IntegerGraph, images: Images) -> tuple[Iterator[npt.NDArray[np.floating[Any]]], int | None]:
-    if isinstance(images, Iterator):
-        return (as_images(graph.input, part) for part in images), None
-    array = as_images(graph.input, images)
-    return iter([array]), len(array)

@@ -14,6 +14,7 @@ class Kernel(str, Enum):
 
     ROUNDS = "8-bit, divides and rounds"  # a synapse whose kernel puts out the quotients of the population behind it
     SCALES = "8-bit, divides"  # the same, where starts are added and quotients rounded behind the kernel
+    BESIDE = "8-bit counts, added"  # a multiple of counts, added to what another kernel sums
     SUMS = "8-bit, sums"
     COUNTS = "8-bit counts"
     FLOAT = "float32"

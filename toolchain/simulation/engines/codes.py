@@ -1,4 +1,4 @@
-"""How emissions write numbers, and how counts are followed step by step."""
+"""How emissions write numbers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from spikec.implementations import Implementations
 from spikec.ir.graph import IntegerGraph, Population
 from spikec.ir.kinds import IF, BitSerialIF, CalibratedIF, CubaLIF, GradedIF, Kind, Maximum, SignedIF
 from spikec.simulation.emission import Emission, separate_events
-from spikec.simulation.kernels.int8 import U8_MAX, channels_last
 
 
 @dataclass(frozen=True)
@@ -126,86 +125,3 @@ def fall(upper: Tensor, lower: Tensor, last: Tensor, most: int) -> Tensor:
     """By how much counts u8 ``last`` that are above ``lower`` fall towards ``upper``, ``most`` at most."""
     down = last - torch.minimum(upper, last)
     return down.clamp_(max=most).mul_(last > lower)
-
-
-class LevelRecord:
-    """Follows the net count of a population step by step.
-
-    ``last``: the count so far, u8 [n, *shape], of the images that still run. The caller passes the first one, ``zero``
-    for all images; it may read ``last`` but not keep it. ``most``: the largest change of a count in one step.
-    """
-
-    def __init__(self, zero: Tensor, steps: int, *, events: bool, spikes: bool, most: int = 1) -> None:
-        self.last = self._counts = zero
-        self._most = most
-        self._rows: Tensor | None = None  # images that still run; None: all
-        self._up, self._down = torch.empty_like(zero, dtype=torch.bool), torch.empty(0, dtype=torch.bool)
-        # Booleans add up as u8 where that cannot wrap: several times faster than summing a stack.
-        dtype = torch.uint8 if steps <= U8_MAX else torch.int32
-        self._events = self._all_events = torch.zeros_like(zero, dtype=dtype) if events else None
-        one = raster_dtype(most)
-        self._raster = zero.new_zeros((len(zero), steps, *zero.shape[1:]), dtype=one) if spikes else None
-
-    def see(self, step: int, upper: Tensor, lower: Tensor | None = None) -> None:
-        """Move counts below ``upper`` up towards it, and counts above ``lower`` down towards ``upper``, by at most
-        ``most``. ``lower`` is at least ``upper``."""
-        if self._most > 1:
-            up = rise(upper, self.last, self._most)
-            down = None if lower is None else fall(upper, lower, self.last, self._most)
-            self._change(step, up, down)
-            return
-        up = torch.gt(upper, self.last, out=self._up)
-        down = None
-        if lower is not None:
-            if self._down.shape != up.shape:
-                self._down = torch.empty_like(up)
-            down = torch.lt(lower, self.last, out=self._down)
-            self.last -= down.view(torch.uint8)
-        self.last += up.view(torch.uint8)
-        if self._events is not None:
-            self._events += up.view(torch.uint8)
-            if down is not None:
-                self._events += down.view(torch.uint8)
-        if self._raster is not None:
-            self._write(step, up.view(torch.int8) if down is None else up.view(torch.int8) - down.view(torch.int8))
-
-    def _change(self, step: int, up: Tensor, down: Tensor | None) -> None:
-        """Add ``up`` and take ``down``, both u8, one of them 0 everywhere."""
-        self.last += up
-        change = up.to(torch.int16)
-        if down is not None:
-            self.last -= down
-            change -= down
-        if self._events is not None:
-            self._events += change != 0
-        if self._raster is not None:
-            self._write(step, change.to(self._raster.dtype))
-
-    def _write(self, step: int, spikes: Tensor) -> None:
-        assert self._raster is not None
-        if self._rows is None:
-            self._raster[:, step] = spikes
-        else:
-            self._raster[self._rows, step] = spikes
-
-    def keep(self, running: Tensor) -> None:
-        """Stop the images of ``last`` where ``running`` [n] is false."""
-        self._write_back()
-        rows = torch.arange(len(running)) if self._rows is None else self._rows
-        self._rows = rows[running]
-        self.last = channels_last(self._counts[self._rows])
-        self._up, self._down = torch.empty_like(self.last, dtype=torch.bool), torch.empty(0, dtype=torch.bool)
-        if self._all_events is not None:
-            self._events = channels_last(self._all_events[self._rows])
-
-    def _write_back(self) -> None:
-        if self._rows is not None:
-            self._counts[self._rows] = self.last
-            if self._all_events is not None and self._events is not None:
-                self._all_events[self._rows] = self._events
-
-    @property
-    def emission(self) -> Emission:
-        """Everything seen, of all images."""
-        self._write_back()
-        return Emission(self._counts, self._all_events, self._raster)

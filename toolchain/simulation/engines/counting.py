@@ -24,13 +24,15 @@ class Counting:
     """How a kind counts. ``top``: largest accumulated count, payload or number. ``shifts``: what is added to the
     accumulated input for the quotient q and, where r differs from q, for r. ``takes_back``: counts may fall.
     ``beside_restarts``: counts follow in the same way in a network where other layers start over. ``passes``: the
-    quotient is the count that arrives."""
+    quotient is the count that arrives. ``even``: under the same input at every step, from a start of at least zero and
+    below the threshold, the count after t steps is clip(q, 0, K t), and no start moves."""
 
     top: Callable[[Kind, Timing], int]
     shifts: Callable[[Population], Sequence[Int64]]
     takes_back: bool = False
     beside_restarts: bool = False
     passes: bool = False
+    even: bool = False
 
 
 def _slow(kind: str) -> MissingImplementation:
@@ -63,8 +65,8 @@ def _in_timesteps(kind: Kind, timing: Timing) -> int:
     return kind.reach(timing.timesteps)
 
 
-COUNTING.register(IF, CalibratedIF)(Counting(_in_driven_steps, _none, beside_restarts=True))
-COUNTING.register(SignedIF)(Counting(_in_timesteps, _below_zero, takes_back=True))
+COUNTING.register(IF, CalibratedIF)(Counting(_in_driven_steps, _none, beside_restarts=True, even=True))
+COUNTING.register(SignedIF)(Counting(_in_timesteps, _below_zero, takes_back=True, even=True))
 COUNTING.register(BitSerialIF, GradedIF)(Counting(_in_timesteps, _none))
 
 

@@ -15,7 +15,6 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,8 +23,9 @@ from spikec.ir.graph import IntegerGraph, Node, Population, Readout
 from spikec.ir.operations import Operation
 from spikec.simulation.early_exit import EarlyExit
 from spikec.simulation.emission import Emission, Result, separate_events
+from spikec.simulation.engines.all_steps import accumulated, changes, indices, several, shift, signed
 from spikec.simulation.engines.choosing import restarts
-from spikec.simulation.engines.codes import fall, raster_dtype, rise
+from spikec.simulation.engines.codes import raster_dtype
 from spikec.simulation.engines.counting import COUNTING
 from spikec.simulation.engines.counts_by_step import CountsByStep, divided
 from spikec.simulation.kernels.int8 import U8_MAX, clipped
@@ -34,7 +34,7 @@ from spikec.simulation.paths import Kernel, Path
 from spikec.simulation.registers import Watch
 
 _CACHED = 2**23  # bytes of the largest float32 array that all steps of a batch should take: it is read several times
-_FEW = 2**22  # bytes of that array up to which a layer at a time is faster than a step at a time
+_FEW = 2**23  # bytes of that array up to which a layer at a time is faster than a step at a time
 #: U float32 [S, chosen], from indices of neurons in the flat memory of one step.
 Membranes = Callable[[Tensor], Tensor]
 
@@ -47,7 +47,7 @@ class CountsByLayer(CountsByStep):
         super().__init__(graph, ranges)
         self._restarts = restarts(graph)
         self._steps = len(self._times)
-        self._theta = {p.name: flat(torch.as_tensor(p.theta).float()[None]) for p in graph.populations}
+        self._flat_theta = {p.name: flat(torch.as_tensor(p.theta).float()[None]) for p in graph.populations}
         #: Per step, [S, 1, neurons]: v_init and the biases so far, where no stage adds them.
         self._constant: dict[str, Tensor] = {}
         times = torch.tensor(self._times, dtype=torch.float32)[:, None, None]
@@ -58,6 +58,11 @@ class CountsByLayer(CountsByStep):
                 start = torch.as_tensor(node.v_init).float()[None]
                 each = torch.zeros_like(start) if bias is None else bias[None]
                 self._constant[node.name] = flat(start) + times * flat(each)
+        #: Counts of even populations after each step at most, [S, 1, 1].
+        self._most = {
+            name: torch.arange(1, self._steps + 1).mul(k).to(torch.uint8)[:, None, None]
+            for name, k in self._even.items()
+        }
         layer_bytes = 4 * self._steps * max(math.prod(n.output_shape) for n in graph)
         self._images_at_once = max(1, _CACHED // layer_bytes)
         self._few = _FEW // layer_bytes if self._steps <= U8_MAX else 0  # spikes of a neuron are counted in u8
@@ -84,13 +89,10 @@ class CountsByLayer(CountsByStep):
         if self._stepwise(len(integers), early_exit is not None):
             return super().run(integers, watches, events=events, spikes=spikes, early_exit=early_exit)
         assert early_exit is None  # refused by EarlyExit
-        emissions = {p.name: self._empty(p, len(integers), events, spikes) for p in self.graph.populations}
-        parts: dict[str, list[Tensor]] = {readout.name: [] for readout in self.graph.readouts}
+        parts = []
         for first in range(0, len(integers), self._images_at_once):
-            rows = slice(first, first + self._images_at_once)
-            for name, curve in self._run(integers[rows], emissions, rows).items():
-                parts[name].append(curve)
-        return Result(emissions, {name: torch.cat(curves, dim=1) for name, curves in parts.items()})
+            parts.append(self._run(integers[first : first + self._images_at_once], events=events, spikes=spikes))
+        return parts[0] if len(parts) == 1 else _joined(parts)
 
     def _stepwise(self, images: int, may_stop: bool) -> bool:
         """Whether a chunk of ``images`` runs step after step."""
@@ -101,11 +103,12 @@ class CountsByLayer(CountsByStep):
 
     def path(self, node: Node, images: int, may_stop: bool) -> Path:
         found = super().path(node, images, may_stop)
-        if self._stepwise(images, may_stop) or found.kernel not in (Kernel.ROUNDS, Kernel.SCALES):
+        if self._stepwise(images, may_stop) or found.kernel not in (Kernel.ROUNDS, Kernel.SCALES, Kernel.BESIDE):
             return found
         stage = self._stages[self._stage_of[node.name]]
         if stage.whole is None:  # all steps in one call, which is rounded afterwards
-            return replace(found, kernel=Kernel.SCALES, dtype="float32", why=stage.behind)
+            kernel = Kernel.BESIDE if found.kernel is Kernel.BESIDE else Kernel.SCALES
+            return replace(found, kernel=kernel, dtype="float32", why=stage.behind)
         return replace(found, why=stage.whole)
 
     @property
@@ -113,43 +116,36 @@ class CountsByLayer(CountsByStep):
         """Steps that counts and readout take."""
         return self.graph.timesteps + self.graph.drain
 
-    def _empty(self, node: Population, images: int, events: bool, spikes: bool) -> Emission:
-        layout = torch.channels_last if len(node.shape) == 3 else torch.contiguous_format
-        counts = torch.empty((images, *node.shape), dtype=torch.uint8, memory_format=layout)
-        most = node.neuron.emission[1]
-        return Emission(
-            counts,
-            torch.empty_like(counts) if events and separate_events(self.graph, node) else None,
-            torch.empty((images, self._counted, *node.shape), dtype=raster_dtype(most)) if spikes else None,
-        )
-
-    def _run(self, integers: Tensor, emissions: Mapping[str, Emission], rows: slice) -> dict[str, Tensor]:
-        """The membrane of each readout at the counted steps, [S, N, *shape]; ``emissions`` get their ``rows``."""
+    def _run(self, integers: Tensor, *, events: bool, spikes: bool) -> Result:
+        """What :meth:`run` gives for some of the images."""
+        images, emissions = integers.shape[0], dict[str, Emission]()
         image = self._images(integers)
         sent: dict[str, Tensor] = {}  # accumulated counts of all steps, or what became of them, [S * N, *shape]
         readouts: dict[str, Tensor] = {}
         for node in self.graph:
             arriving = [sent[source] for source in node.sources if source in sent]
             if isinstance(node, Readout):
-                membranes = self._membranes(node, len(integers), arriving, image)[: self._counted]
+                membranes = self._membranes(node, images, arriving, image)[: self._counted]
                 readouts[node.name] = unflat(membranes, node.shape)
             elif isinstance(node, Population):
                 if self.kernels[node.name] is Kernel.IN_KERNEL:
                     inputs = arriving or [clipped(image[self.graph.input.name], U8_MAX, keep=True)]
-                    counts = self._staged(node, len(integers), inputs)
+                    counts = self._staged(node, images, inputs)
                 elif self.kernels[node.name] is Kernel.PASSES:
-                    arrived = flat(self._sum(node, arriving)).view(self._steps, len(integers), -1)
+                    arrived = flat(self._sum(node, arriving)).view(self._steps, images, -1)
                     counts = self._count(node, [arrived], _no_membranes)
                 else:
-                    counts = self._divided(node, self._membranes(node, len(integers), arriving, image))
-                sent[node.name] = self._send(node, counts, emissions[node.name], rows)
+                    counts = self._divided(node, self._membranes(node, images, arriving, image))
+                levels = unflat(counts[0], node.shape)
+                sent[node.name] = levels.flatten(0, 1)
+                emissions[node.name] = self._emitted(node, counts, levels, events=events, spikes=spikes)
             elif arriving and isinstance(node, Operation):
                 total = self._sum(node, arriving)
                 sent[node.name] = total if node.name in self._stage_of else self._linear(node, total)
             for source in node.sources:
                 if self._last_use[source] == node.name:
                     sent.pop(source, None)
-        return readouts
+        return Result(emissions, readouts)
 
     def _membranes(
         self, node: Population | Readout, images: int, arriving: Sequence[Tensor], image: Mapping[str, Tensor]
@@ -182,104 +178,73 @@ class CountsByLayer(CountsByStep):
     def _divided(self, node: Population, u: Tensor) -> list[Tensor]:
         """The same from U float32 [S, N, neurons]."""
         shifts = [flat(shift) for shift in self._shift[node.name]]
-        quotients = divided(u, self._theta[node.name], shifts, self._highest[node.name])
+        quotients = divided(u, self._flat_theta[node.name], shifts, self._highest[node.name])
         return self._count(node, quotients, lambda index: u.reshape(len(u), -1).index_select(1, index))
 
     def _count(self, node: Population, quotients: Sequence[Tensor], membranes: Membranes) -> list[Tensor]:
         """Net spikes so far u8 [S, N, neurons], from q and r (once where they are the same) of that shape; of neurons
         that send other numbers than 0 and 1 how often they send one [N, neurons] as well."""
         q, most = quotients[0], node.neuron.emission[1]
+        if node.name in self._even:
+            counts = torch.minimum(q, self._most[node.name], out=q)
+            return [counts] if most == 1 else [counts, changes(counts)]
         if COUNTING(node.neuron).takes_back:
             clamped = [x.clamp_(max=self._highest[node.name]) for x in quotients]
-            return _signed(clamped) if most == 1 else _several(clamped, most, takes_back=True)
+            return signed(clamped) if most == 1 else several(clamped, most, takes_back=True)
         if most > 1:
-            return _several(quotients, most, takes_back=False)
-        counts = _accumulated(q)
-        if rho := node.neuron.rehearsal:
-            last, fired = q[rho - 1], counts[rho - 1]
+            return several(quotients, most, takes_back=False)
+        rho = node.neuron.rehearsal
+        last = q[rho - 1].clone() if rho else None
+        counts = accumulated(q)
+        if last is not None:
+            fired = counts[rho - 1]
             index = indices(last.clamp(max=rho) != fired)
             if len(index):
                 u, theta = membranes(index), self._thresholds(node, index)
-                moved = clipped((u + _shift(u, theta, rho)) / theta, self._steps)
-                counts.view(self._steps, -1).index_copy_(1, index, _accumulated(moved))
+                moved = clipped((u + shift(u, theta, rho)) / theta, self._steps)
+                counts.view(self._steps, -1).index_copy_(1, index, accumulated(moved))
         return [counts]
 
     def _thresholds(self, node: Population, index: Tensor) -> Tensor:
-        theta = self._theta[node.name][0]
+        theta = self._flat_theta[node.name][0]
         return theta.index_select(0, index % len(theta))
 
-    def _send(self, node: Population, counts: Sequence[Tensor], emission: Emission, rows: slice) -> Tensor:
-        """The net spikes so far, [S * N, *shape], and what is kept of them: events are those of all steps."""
-        levels, events = unflat(counts[0], node.shape), counts[-1] if len(counts) > 1 else counts[0][-1]
+    def _emitted(
+        self, node: Population, counts: Sequence[Tensor], levels: Tensor, *, events: bool, spikes: bool
+    ) -> Emission:
+        """What is kept of the net spikes so far, of ``levels`` [S, N, *shape]; events are those of all steps."""
         counted = levels[: self._counted]
-        emission.counts[rows] = counted[-1]
-        if emission.events is not None:
-            emission.events[rows] = unflat(events[None], node.shape)[0]
-        if emission.raster is not None:
+        found = raster = None
+        if events and separate_events(self.graph, node):
+            every = counts[-1] if len(counts) > 1 else counts[0][-1]
+            found = unflat(every[None], node.shape)[0].clone()
+        if spikes:
             before = torch.cat([torch.zeros_like(counted[:1]), counted[:-1]])
-            changes = counted - before  # u8: one below 0 wraps, and comes back as int8
-            one = emission.raster.dtype
-            spikes = changes.view(torch.int8) if one == torch.int8 else counted.to(one) - before.to(one)
-            emission.raster[rows] = spikes.transpose(0, 1)
-        return levels.flatten(0, 1)
+            one = raster_dtype(node.neuron.emission[1])
+            # u8: one below 0 wraps, and comes back as int8
+            change = (counted - before).view(torch.int8) if one == torch.int8 else counted.to(one) - before.to(one)
+            raster = change.transpose(0, 1)
+        return Emission(counted[-1].clone(), found, raster)  # a view would keep the memory of all steps
+
+
+def _joined(parts: Sequence[Result]) -> Result:
+    """The images of several parts as one."""
+    emissions = {}
+    for name in list(parts[0].emissions):
+        each = [part.emissions.pop(name) for part in parts]
+        events = [e.events for e in each if e.events is not None]
+        rasters = [e.raster for e in each if e.raster is not None]
+        emissions[name] = Emission(
+            torch.cat([e.counts for e in each]),
+            torch.cat(events) if events else None,
+            torch.cat(rasters) if rasters else None,
+        )
+    readouts = {name: torch.cat([part.readouts[name] for part in parts], dim=1) for name in parts[0].readouts}
+    return Result(emissions, readouts)
 
 
 def _no_membranes(index: Tensor) -> Tensor:
     raise AssertionError("these neurons do not start over, or their stages are exact as a whole")
-
-
-def _accumulated(q: Tensor) -> Tensor:
-    """Spikes so far, u8 [S, ...], from the quotients of each step."""
-    counts, last = torch.empty_like(q), torch.zeros_like(q[0])
-    for quotient, count in zip(q, counts, strict=True):
-        last = torch.add(last, torch.gt(quotient, last).view(torch.uint8), out=count)
-    return counts
-
-
-def _signed(quotients: Sequence[Tensor]) -> list[Tensor]:
-    """Net spikes so far u8 [S, ...], and the number of all [...], from q and r of each step."""
-    counts, last = torch.empty_like(quotients[0]), torch.zeros_like(quotients[0][0])
-    events = torch.zeros_like(last)
-    for upper, lower, count in zip(quotients[0], quotients[-1], counts, strict=True):
-        up, down = torch.gt(upper, last).view(torch.uint8), torch.lt(lower, last).view(torch.uint8)
-        last = torch.add(last, up, out=count).sub_(down)
-        events += up
-        events += down
-    return [counts, events]
-
-
-def _several(quotients: Sequence[Tensor], most: int, *, takes_back: bool) -> list[Tensor]:
-    """What :func:`_signed` gives for neurons that send up to ``most`` in a step, also for those that take none back."""
-    counts, last = torch.empty_like(quotients[0]), torch.zeros_like(quotients[0][0])
-    events = torch.zeros_like(last)
-    for upper, lower, count in zip(quotients[0], quotients[-1], counts, strict=True):
-        torch.add(last, rise(upper, last, most), out=count)
-        if takes_back:
-            count -= fall(upper, lower, last, most)
-        events += count != last
-        last = count
-    return [counts, events]
-
-
-def _shift(u: Tensor, theta: Tensor, rho: int) -> Tensor:
-    """What pass 1 adds to the starts [chosen], from U [S, chosen]: all move, down where U(rho) < theta * n, else up."""
-    n = torch.zeros_like(theta)
-    least_fired, most_silent = torch.full_like(n, torch.inf), torch.full_like(n, -torch.inf)
-    for step in range(rho):
-        m = u[step] - theta * n
-        fired = m >= theta
-        least_fired = torch.where(fired, torch.minimum(least_fired, m), least_fired)
-        most_silent = torch.where(fired, most_silent, torch.maximum(most_silent, m))
-        n += fired
-    down = u[rho - 1] < theta * n
-    return torch.where(down, -torch.maximum(theta, least_fired - theta + 1), torch.maximum(theta, theta - most_silent))
-
-
-def indices(mask: Tensor) -> Tensor:
-    """Where ``mask`` is true in flat memory; NumPy finds few of many five times faster than torch."""
-    if mask.device.type == "cpu":
-        return torch.from_numpy(np.flatnonzero(mask.numpy()))
-    return mask.view(-1).nonzero()[:, 0]
 
 
 def unflat(x: Tensor, shape: tuple[int, ...]) -> Tensor:

@@ -16,6 +16,12 @@ ceil(-m / theta) = c(t-1) - floor(U / theta). So both move the count towards q, 
 * ``signed_if``: up by min(q(t) - c(t-1), K) where q(t) > c(t-1), which is at most KT - c(t-1) since q is at most KT;
   down by min(c(t-1) - q(t), K) where r(t) < c(t-1), which is at most c(t-1) since q is at least 0.
 
+Where the input z of every step is the same, as in front of the first layer, and 0 <= v_init < theta, no step needs the
+one before: c(t) = clip(q(t), 0, Kt) for all three kinds that fire step by step. Under z < 0 no neuron ever fires. Under
+0 <= z < K theta, m stays below (K + 1) theta, all of it fires, and 0 <= v < theta again: c(t) = q(t) <= Kt. From
+z = K theta on, K fire in every step, and q(t) >= Kt. v is never below zero after a spike, and never theta or more after
+a silent step, so that no signed spike is negative and no start of ``calibrated_if`` moves.
+
 Counts are small non-negative integers, so layers exchange accumulated counts as u8, synapses run on 8-bit kernels, and
 where a population reads one synapse, the kernel's output stage computes q. Membranes never exist here: this path serves
 graphs whose ranges are proven to fit. Float32 enters only where :func:`supports` and ``stage_of`` show it to be exact.
@@ -27,67 +33,29 @@ import math
 from collections.abc import Mapping, Sequence
 from functools import reduce
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from spikec.analysis.ranges import Ranges
-from spikec.ir.graph import IntegerGraph, Node, Population, Readout
-from spikec.ir.operations import Operation, Synapse
+from spikec.ir.graph import Node, Population, Readout
+from spikec.ir.operations import Operation
 from spikec.simulation.early_exit import EarlyExit
 from spikec.simulation.emission import Result, separate_events
-from spikec.simulation.engines.biases import bias_currents
-from spikec.simulation.engines.choosing import accumulated, top_level
-from spikec.simulation.engines.codes import LevelRecord, from_value
+from spikec.simulation.engines.codes import from_value
 from spikec.simulation.engines.counting import COUNTING, ON_COUNTS
-from spikec.simulation.engines.widening import widened
-from spikec.simulation.kernels.int8 import U8_MAX, Int8Synapse, channels_last, clipped, exact_synapse
-from spikec.simulation.kernels.stages import Stage, stage_of
-from spikec.simulation.paths import Kernel, Path, Reason
+from spikec.simulation.engines.records import LevelRecord
+from spikec.simulation.engines.ways import Ways
+from spikec.simulation.kernels.blocks import in_blocks, u8_like
+from spikec.simulation.kernels.int8 import U8_MAX, Int8Synapse, channels_last, clipped
+from spikec.simulation.paths import Kernel
 from spikec.simulation.registers import Watch
 
 
-class CountsByStep:
+class CountsByStep(Ways):
     """Executes chunks of images of a graph that :func:`supports` accepts; no membrane is ever shown to the watches.
 
     It goes step by step, and within a step node by node: what a layer sends is read again while it is still in cache.
     :class:`~spikec.simulation.engines.counts_by_layer.CountsByLayer` does it the other way round.
     """
-
-    def __init__(self, graph: IntegerGraph, ranges: Ranges) -> None:
-        self.graph = graph
-        self._pipelined = graph.schedule == "pipelined"
-        self._last_use = {source: node.name for node in graph for source in node.sources}
-        self._bounds = {name: accumulated(graph, ranges, name) for name in graph.nodes if name != graph.input.name}
-        self._bias = bias_currents(graph, dict.fromkeys(graph.nodes, torch.float32))
-        pipelined = range(1, graph.emission_steps + 1)
-        #: How often image and bias have been added after each step.
-        self._times = (
-            [min(t, graph.emission_steps - graph.drain) for t in pipelined]
-            if self._pipelined
-            else [graph.constant_steps]
-        )
-        self._arriving: dict[str, int | None] = {}  # largest accumulated count at the input of a node; None: not u8
-        self._top: dict[str, int | None] = {}  # the same at its output
-        self._int8: dict[str, Int8Synapse | Reason] = {}
-        self._stages: dict[str, Stage] = {}
-        self._unstaged: dict[str, Reason] = {}  # why a population has no stage
-        self._stage_of: dict[str, str] = {}  # the population in whose stage a synapse runs
-        self._pixels: set[str] = set()  # synapses in a stage that read the image
-        self._too_large: dict[str, Reason] = {}  # what the largest count of a node would be a reason for
-        self._weight = widened(graph.synapses, dict.fromkeys(graph.nodes, torch.float32))
-        self._highest = {p.name: top_level(graph, p) for p in graph.populations}
-        self._shift = {
-            p.name: [channels_last(torch.as_tensor(s).float()[None]) for s in COUNTING(p.neuron).shifts(p)]
-            for p in graph.populations
-        }
-        for node in graph:
-            self._prepare(node)
-        self._driven = {p.name for p in graph.populations}  # and linear nodes that spikes reach
-        for node in graph:
-            if isinstance(node, Operation) and not self._driven.isdisjoint(node.sources):
-                self._driven.add(node.name)
-        self.kernels = {node.name: self._kernel(node) for node in graph if node is not graph.input}
 
     @property
     def bytes_per_image(self) -> int:
@@ -95,80 +63,9 @@ class CountsByStep:
         sizes = [math.prod(n.output_shape) for n in self.graph]
         return sum(sizes) + 16 * max(sizes)
 
-    def _prepare(self, node: Node) -> None:
-        tops = [self._top[source] for source in node.sources]
-        total = sum(t or 0 for t in tops)
-        arriving = self._arriving[node.name] = None if not tops or None in tops or total > U8_MAX else total
-        self._top[node.name] = None
-        if isinstance(node, Synapse):
-            self._int8[node.name] = self._not_u8(node) if arriving is None else exact_synapse(node, arriving)
-        elif isinstance(node, Population):
-            top = self._top[node.name] = self._highest[node.name]
-            shifts, restarted = COUNTING(node.neuron).shifts(node), node.neuron.rehearsal > 0
-            stage = stage_of(self.graph, node, self._int8, self._bounds, top, self._times, shifts, membranes=restarted)
-            if isinstance(stage, Reason):
-                self._unstaged[node.name] = stage
-            else:
-                self._stages[node.name] = stage
-                self._stage_of |= dict.fromkeys((node.name, *node.sources), node.name)
-                self._pixels.update(s for s in node.sources if self.graph.input.name in self.graph.nodes[s].sources)
-        elif isinstance(node, Operation) and node in ON_COUNTS and arriving is not None:
-            zero = np.zeros(node.input_shape, np.int64)
-            top = int(node.interval(zero, zero + arriving)[1].max())
-            self._top[node.name] = top if top <= U8_MAX else None
-            self._too_large[node.name] = Reason.beyond("the counts it sends", top, U8_MAX + 1, "u8")
-
-    def _not_u8(self, node: Node) -> Reason:
-        """Why what arrives at a node is not u8."""
-        for source in node.sources:
-            if self._top[source] is None:
-                return Reason(f"{source} sends it other numbers than counts of 8 bits")
-        return Reason.beyond("the counts it reads together", sum(self._top[s] or 0 for s in node.sources), 256, "u8")
-
-    def _kernel(self, node: Node) -> Kernel:
-        """How a node is computed; what runs looks here."""
-        name = node.name
-        if name in self._stage_of:
-            if isinstance(node, Population):
-                return Kernel.IN_KERNEL
-            return Kernel.ROUNDS if self._stages[self._stage_of[name]].rounds else Kernel.SCALES
-        if isinstance(node, Readout):
-            return Kernel.READS
-        if isinstance(node, Population):
-            return Kernel.PASSES if COUNTING(node.neuron).passes else Kernel.DIVIDES
-        if name not in self._driven:
-            return Kernel.ONCE
-        if isinstance(self._int8.get(name), Int8Synapse):
-            return Kernel.SUMS
-        return Kernel.FLOAT if self._top[name] is None else Kernel.COUNTS
-
     def order(self, images: int, may_stop: bool) -> str:
         """In which order a chunk of ``images`` is computed, some of which ``may_stop`` early."""
         return "step after step"
-
-    def path(self, node: Node, images: int, may_stop: bool) -> Path:
-        """How a node is computed in such a chunk, and why."""
-        name, kernel = node.name, self.kernels[node.name]
-        u8 = kernel in (Kernel.ROUNDS, Kernel.COUNTS, Kernel.IN_KERNEL, Kernel.DIVIDES, Kernel.PASSES)
-        why: Reason | None = None
-        if kernel is Kernel.SCALES:
-            why = self._stages[self._stage_of[name]].behind
-        elif kernel is Kernel.DIVIDES:
-            why = self._unstaged[name]
-        elif kernel in (Kernel.SUMS, Kernel.ONCE):
-            why = next((self._unstaged[n.name] for n in self.graph.consumers(name) if n.name in self._unstaged), None)
-        elif kernel is Kernel.FLOAT:
-            why = self._wide(node)
-        return Path(name, kernel, "uint8" if u8 else "float32", why)
-
-    def _wide(self, node: Node) -> Reason:
-        """Why a linear node that spikes reach computes in float32."""
-        refused = self._int8.get(node.name)
-        if isinstance(refused, Reason):
-            return refused
-        if node not in ON_COUNTS:
-            return Reason(str(ON_COUNTS.refusal(node)))
-        return self._not_u8(node) if self._arriving[node.name] is None else self._too_large[node.name]
 
     def run(
         self,
@@ -230,13 +127,14 @@ class CountsByStep:
                 record = records[node.name]
                 quotients = self._quotients(node, step, arriving, steady[node.name])
                 takes_back = COUNTING(node.neuron).takes_back
-                if takes_back or not self._pipelined:
+                most = self._even.get(node.name, 0) * (step + 1) or self._highest[node.name]
+                if takes_back or not self._pipelined or node.name in self._even:
                     for quotient in quotients:
-                        quotient.clamp_(max=self._highest[node.name])
-                if self._pipelined:
-                    record.see(step, quotients[0], quotients[-1] if takes_back else None)
+                        quotient.clamp_(max=most)
+                if node.name in self._even or not self._pipelined:
+                    record.take(step, quotients[0])
                 else:
-                    record.last.copy_(quotients[0])
+                    record.see(step, quotients[0], quotients[-1] if takes_back else None)
                 sent[node.name] = record.last
             elif isinstance(node, Readout):
                 u = self._accumulated(node, step, arriving, steady[node.name])
@@ -270,12 +168,12 @@ class CountsByStep:
         return reduce(torch.add, parts) if parts else None
 
     def _record(self, node: Population, images: int, events: bool, spikes: bool) -> LevelRecord:
-        layout = torch.channels_last if len(node.shape) == 3 else torch.contiguous_format
-        zero = torch.empty((images, *node.shape), dtype=torch.uint8, memory_format=layout).zero_()
         stepwise = self._pipelined
         events = events and stepwise and separate_events(self.graph, node)
         most = node.neuron.emission[1]
-        return LevelRecord(zero, len(self._times), events=events, spikes=spikes and stepwise, most=most)
+        return LevelRecord(
+            (images, *node.shape), len(self._times), events=events, spikes=spikes and stepwise, most=most
+        )
 
     def _sum(self, node: Node, parts: Sequence[Tensor]) -> Tensor:
         if len(parts) == 1:
@@ -294,8 +192,8 @@ class CountsByStep:
     def _accumulated(
         self, node: Population | Readout, step: int, arriving: Sequence[Tensor], steady: Tensor | None
     ) -> Tensor:
-        """U after ``step``, float32 [N or 1, *shape], the caller's to change."""
-        u = channels_last(torch.as_tensor(node.v_init).float()[None])
+        """U after ``step``, float32 [N or 1, *shape], not to be changed."""
+        u = self._start[node.name]
         if steady is not None:
             u = torch.add(u, steady, alpha=self._times[step])
         return u + self._sum(node, arriving) if arriving else u
@@ -308,10 +206,18 @@ class CountsByStep:
         if kernel is Kernel.IN_KERNEL:
             return self._stages[node.name](step, arriving)
         if kernel is Kernel.PASSES:
-            return [self._sum(node, arriving)]
-        theta = channels_last(torch.as_tensor(node.theta).float()[None])
-        u = self._accumulated(node, step, arriving, steady)
-        return divided(u, theta, self._shift[node.name], self._highest[node.name])
+            counts = self._sum(node, arriving)
+            return [counts if step else counts.clone()]  # the record keeps the first ones, which others may send
+        theta = self._theta[node.name]
+        top, shifts = self._highest[node.name], self._shift[node.name]
+        images = max([len(x) for x in (*arriving, *([] if steady is None else [steady]))], default=1)
+        found = [u8_like((images, *node.shape)) for _ in shifts]
+        for rows in in_blocks(images, 4 * math.prod(node.shape)):
+            part = steady if steady is None or len(steady) == 1 else steady[rows]
+            u = self._accumulated(node, step, [x[rows] for x in arriving], part)
+            for out, quotients in zip(found, divided(u, theta, shifts, top), strict=True):
+                out[rows] = quotients
+        return found
 
 
 def divided(u: Tensor, theta: Tensor, shifts: Sequence[Tensor], top: int) -> list[Tensor]:

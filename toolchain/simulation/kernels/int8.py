@@ -8,6 +8,7 @@ the caller stays with float32.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import product
 
 import torch
@@ -55,18 +56,24 @@ class Int8Synapse:
         """float32 [N, *output shape]: ``sum * scale + bias`` (bias [O], or 0), for u8 ``x`` [N, *input shape]."""
         return self._run(x, None if bias is None else self._per_pixel(bias), torch.float32)
 
-    def quantised(self, x: Tensor, bias: Tensor) -> Tensor:
-        """u8 [N, *output shape]: ``clip(round(sum * scale + bias), 0, 255)``."""
-        return self._run(x, self._per_pixel(bias), torch.uint8)
+    def quantised(self, x: Tensor, bias: Tensor, beside: Tensor | None = None, factor: float = 0.0) -> Tensor:
+        """u8 [N, *output shape]: ``clip(round(sum * scale + bias), 0, 255)``. With ``beside``, u8 of that shape,
+        ``factor * beside`` is added before it rounds; only where :func:`adds_beside` found that exact."""
+        return self._run(x, self._per_pixel(bias), torch.uint8, beside, factor)
 
     def _per_pixel(self, channels: Tensor) -> Tensor:
         """From one value per channel [O] to one per output of the kernel."""
         return channels if self._map is None else channels.repeat(self._map[0] * self._map[1])
 
-    def _run(self, x: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Tensor:
+    def _run(
+        self, x: Tensor, bias: Tensor | None, dtype: torch.dtype, beside: Tensor | None = None, factor: float = 0.0
+    ) -> Tensor:
+        if beside is not None:
+            assert bias is not None
+            return self._added(x, bias, beside, factor)
         if self._map is not None:
             x = x.permute(0, 2, 3, 1)
-        images = len(x)
+        images = x.shape[0]
         # Many images of an affine map are the pixels of one row. Few would make oneDNN pack the weights at every call.
         row = self._affine and images >= _ROW
         if self._affine:
@@ -90,6 +97,43 @@ class Int8Synapse:
         if self._affine:
             out = out.permute(0, 2, 3, 1).reshape(images, -1)
         return out if self._map is None else out.reshape(images, *self._map, -1).permute(0, 3, 1, 2)
+
+    def _added(self, x: Tensor, bias: Tensor, beside: Tensor, factor: float) -> Tensor:
+        """The sum of the kernel and ``factor * beside``, rounded in its output stage."""
+        written = channels_last(beside).clone(memory_format=torch.preserve_format)  # the kernel writes its result there
+        stride, padding, dilation, groups = self._geometry
+        out: Tensor = ops.onednn.qconv2d_pointwise.binary(
+            qx=channels_last(x),
+            x_scale=1.0,
+            x_zero_point=0,
+            qw=self._packed,
+            w_scale=self._scale,
+            w_zero_point=self._zero,
+            qaccum=written,
+            bias=bias,
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            groups=groups,
+            **{_output_scale(): 1.0},
+            output_zero_point=0,
+            output_dtype=torch.uint8,
+            accum_scale=factor,
+            accum_zero_point=0,
+            binary_attr="sum",
+            alpha=1.0,
+            unary_attr="none",
+            unary_scalars=[],
+            unary_algorithm="",
+        )
+        return out
+
+
+@lru_cache(maxsize=1)
+def _output_scale() -> str:
+    """What the operator that adds calls the scale of its output: torch 2.3 has the inverse. Both are 1 here."""
+    names: list[str] = [argument.name for argument in ops.onednn.qconv2d_pointwise.binary._schema.arguments]
+    return next(name for name in names if name.endswith("output_scale"))
 
 
 def _mostly_padding(node: Convolution) -> bool:
@@ -157,6 +201,29 @@ def _proven(node: Synapse, top: int) -> Int8Synapse | Reason:
             if not torch.equal(stage.quantised(levels, bias).double(), torch.floor(sums / divisor).clamp(0, U8_MAX)):
                 return Reason("the 8-bit kernel of this torch and processor rounds otherwise than float64")
     return plain
+
+
+def adds_beside(node: Synapse, top: int, weight: int, beside_top: int) -> bool:
+    """Whether the 8-bit kernel of ``node``, exact on inputs 0..``top``, also adds ``weight`` times counts
+    0..``beside_top`` before it rounds; compared like the kernel itself."""
+    if not isinstance(node, Convolution) or _mostly_padding(node):
+        return False  # their outputs have another layout in the kernel
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randint(0, top + 1, (3, *node.input_shape), generator=generator)
+    beside = torch.randint(0, beside_top + 1, (3, *node.output_shape), generator=generator)
+    x[0], beside[1] = top, beside_top
+    sums = node.apply(x.double()) + weight * beside
+    largest = max(1, int(sums.abs().max()))
+    for divisor in {max(1, largest // n) for n in (2, 200, 20000)}:
+        stage = Int8Synapse(node, torch.full(node.output_shape[:1], 2.0**node.weight_exp / divisor))
+        bias = torch.full(node.output_shape[:1], 0.5 / divisor - 0.5)
+        try:
+            found = stage.quantised(x.to(torch.uint8), bias, beside.to(torch.uint8), weight / divisor)
+        except (AttributeError, NotImplementedError, RuntimeError, StopIteration):
+            return False  # this torch has no such kernel, or calls its arguments otherwise
+        if not torch.equal(found.double(), torch.floor(sums / divisor).clamp(0, U8_MAX)):
+            return False
+    return True
 
 
 def clipped(x: Tensor, top: int, *, keep: bool = False) -> Tensor:
