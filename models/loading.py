@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from spikec.arguments import file_path
 from spikec.errors import DataError
 from spikec.models.checkpoints import Fit, fit, holds, read_checkpoint
 from spikec.models.checkpoints.fitting import dense
@@ -29,7 +30,7 @@ def save_weights(module: nn.Module, path: str | Path, info: dict[str, Any]) -> N
     """Write the state of ``module`` as safetensors with ``info`` (JSON) in the header. Never leaves half a file."""
     # Copies, since safetensors refuses two names of one tensor.
     state = {name: dense(value.detach().cpu()).clone().contiguous() for name, value in module.state_dict().items()}
-    with replacing(Path(path)) as temporary:
+    with replacing(file_path(path, "a file of weights")) as temporary:
         # Not save_file: its files can be read by their owner only.
         temporary.write_bytes(save(state, {METADATA_KEY: json.dumps(info, sort_keys=True)}))
 
@@ -45,7 +46,7 @@ def load_weights(module: nn.Module, path: str | Path, *, levels: int | None = No
     ``spikec train`` recorded. Raises a single :class:`DataError` that lists what is missing, unexpected or of another
     shape; ``module`` is then unchanged.
     """
-    path = Path(path)
+    path = file_path(path, "a file of weights")
     checkpoint = read_checkpoint(path)
     found = fit(module, checkpoint, entry)
     _fill(module, found, path)
@@ -86,7 +87,7 @@ def _versioned(module: nn.Module, state: dict[str, Any]) -> OrderedDict[str, Any
 
 def fits(module: nn.Module, path: str | Path, entry: str | None = None) -> bool:
     """Whether :func:`load_weights` would take the file. Raises :class:`DataError` for a file that holds no weights."""
-    checkpoint = read_checkpoint(Path(path))
+    checkpoint = read_checkpoint(file_path(path, "a file of weights"))
     try:
         fit(module, checkpoint, entry)
     except DataError:

@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 
 from torch import nn
 
+from spikec.arguments import file_path
 from spikec.errors import DataError, ToolchainError
 from spikec.guarded import read_toml_file
 from spikec.training import BitCountPenalty, ClipFloorShift, FitConfig, FitResult, ResidualNoise
@@ -101,7 +102,7 @@ class Recipe:
 
 def load_recipe(path: str | Path) -> Recipe:
     """Read a recipe. Raises :class:`DataError`, which names the file and a key that is unknown or of the wrong type."""
-    path = Path(path)
+    path = file_path(path, "a recipe")
     table = read_toml_file(path, "the recipe")
     fit = table.pop("fit", {})
     if not isinstance(fit, dict):
