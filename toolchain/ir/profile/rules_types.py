@@ -34,7 +34,7 @@ def types(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
             if field in _TABLES:
                 if not isinstance(value, dict) or not all(each is None or _real(each) for each in value.values()):
                     yield name, f"{field} must be a dictionary of shapes, not {shown(value)}"
-                elif _TABLES[field] not in value:
+                elif _TABLES[field] not in value and not isinstance(node, nir.NIRGraph):
                     yield name, f"{field} must be a dictionary of shapes with the key {_TABLES[field]!r}"
             elif field in _OTHER or (field in _WORDS and isinstance(value, str)) or (field in _OPEN and value is None):
                 continue
