@@ -23,7 +23,7 @@ from spikec.training import ClipFloorShift
 from spikec.whole_files import replacing
 
 #: Levels that float32 tells apart.
-_LEVELS_MOST = 2**24
+LEVELS_MOST = 2**24
 
 
 def save_weights(module: nn.Module, path: str | Path, info: dict[str, Any]) -> None:
@@ -53,7 +53,7 @@ def load_weights(module: nn.Module, path: str | Path, *, levels: int | None = No
     if found.left_out:
         warnings.warn(f"{path}: left out, as no part of the network: {some(found.left_out)}", stacklevel=2)
     chosen = checkpoint.info.get("levels") if levels is None else levels
-    if chosen is not None and (type(chosen) is not int or not 0 <= chosen <= _LEVELS_MOST):
+    if chosen is not None and (type(chosen) is not int or not 0 <= chosen <= LEVELS_MOST):
         raise DataError(f"{path}: its header says {chosen!r} levels: give the number with levels=, or train again")
     for activation in module.modules():
         if isinstance(activation, ClipFloorShift) and chosen is not None:
