@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from spikec.arguments import file_path
 from spikec.errors import DataError
 from spikec.models.checkpoints import Fit, fit, holds, read_checkpoint
 from spikec.models.checkpoints.fitting import dense
@@ -22,14 +23,14 @@ from spikec.training import ClipFloorShift
 from spikec.whole_files import replacing
 
 #: Levels that float32 tells apart.
-_LEVELS_MOST = 2**24
+LEVELS_MOST = 2**24
 
 
 def save_weights(module: nn.Module, path: str | Path, info: dict[str, Any]) -> None:
     """Write the state of ``module`` as safetensors with ``info`` (JSON) in the header. Never leaves half a file."""
     # Copies, since safetensors refuses two names of one tensor.
     state = {name: dense(value.detach().cpu()).clone().contiguous() for name, value in module.state_dict().items()}
-    with replacing(Path(path)) as temporary:
+    with replacing(file_path(path, "a file of weights")) as temporary:
         # Not save_file: its files can be read by their owner only.
         temporary.write_bytes(save(state, {METADATA_KEY: json.dumps(info, sort_keys=True)}))
 
@@ -45,14 +46,14 @@ def load_weights(module: nn.Module, path: str | Path, *, levels: int | None = No
     ``spikec train`` recorded. Raises a single :class:`DataError` that lists what is missing, unexpected or of another
     shape; ``module`` is then unchanged.
     """
-    path = Path(path)
+    path = file_path(path, "a file of weights")
     checkpoint = read_checkpoint(path)
     found = fit(module, checkpoint, entry)
     _fill(module, found, path)
     if found.left_out:
         warnings.warn(f"{path}: left out, as no part of the network: {some(found.left_out)}", stacklevel=2)
     chosen = checkpoint.info.get("levels") if levels is None else levels
-    if chosen is not None and (type(chosen) is not int or not 0 <= chosen <= _LEVELS_MOST):
+    if chosen is not None and (type(chosen) is not int or not 0 <= chosen <= LEVELS_MOST):
         raise DataError(f"{path}: its header says {chosen!r} levels: give the number with levels=, or train again")
     for activation in module.modules():
         if isinstance(activation, ClipFloorShift) and chosen is not None:
@@ -86,7 +87,7 @@ def _versioned(module: nn.Module, state: dict[str, Any]) -> OrderedDict[str, Any
 
 def fits(module: nn.Module, path: str | Path, entry: str | None = None) -> bool:
     """Whether :func:`load_weights` would take the file. Raises :class:`DataError` for a file that holds no weights."""
-    checkpoint = read_checkpoint(Path(path))
+    checkpoint = read_checkpoint(file_path(path, "a file of weights"))
     try:
         fit(module, checkpoint, entry)
     except DataError:

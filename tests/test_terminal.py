@@ -1,14 +1,17 @@
 """What a terminal would obey is shown escaped, all else as it is."""
 
+import html
 import io
+import json
 import unicodedata
+import xml.dom.minidom
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from spikec.cli import main
-from spikec.terminal import Shown, restart_line, shown
+from spikec.terminal import Shown, in_json, in_markup, restart_line, shown
 
 _OBEYED = ("Cc", "Cs", "Zl", "Zp")
 _BIDIRECTIONAL = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI", "BN")
@@ -30,6 +33,20 @@ def test_all_else_is_left_as_it_is(text):
 def test_escapes_are_those_of_python():
     assert shown("\x1b[31m\r\x9b\u202e\U000e0041") == r"\x1b[31m\x0d\x9b\u202e\U000e0041"
     assert shown(b"n\xff.pt".decode(errors="surrogateescape")) == r"n\xff.pt"
+
+
+@given(st.text(st.characters()))
+def test_markup_has_the_same_escapes_and_is_xml(text):
+    made = in_markup(text)
+    assert html.unescape(made) == shown(text)
+    assert xml.dom.minidom.parseString(f'<a b="{made}">{made}</a>'.encode())
+
+
+@given(st.recursive(st.text(st.characters()), lambda inner: st.dictionaries(st.text(), inner) | st.lists(inner)))
+def test_documents_say_the_same_in_escapes_of_json(value):
+    made = in_json(json.dumps(value, ensure_ascii=False))
+    assert json.loads(made) == value
+    assert shown(made) == made
 
 
 def test_a_stream_escapes_what_is_written_and_is_the_other_in_all_else():

@@ -1,14 +1,16 @@
-"""Checks numbers and switches that users pass, from Python or numpy, and returns them as plain Python values."""
+"""Checks numbers, switches and paths that users pass, from Python or numpy, and returns them as plain Python values."""
 
 from __future__ import annotations
 
 import math
+import os
 from numbers import Real
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from spikec.errors import ConversionError
+from spikec.errors import ArgumentError, ConversionError
 
 
 def whole_number(name: str, value: Any, low: int, high: int | None = None) -> int:
@@ -39,3 +41,17 @@ def switch(name: str, value: Any) -> bool:
     if not isinstance(value, int | np.integer | np.bool_) or value not in (0, 1):
         raise ConversionError(f"{name} is True or False, not {value!r}")
     return bool(value)
+
+
+def file_path(value: Any, what: str) -> Path:
+    """The path that ``value`` names: text, or what :func:`os.fspath` takes for text. Raises :class:`ArgumentError`, in
+    which ``what`` is named so, for bytes, numbers, open files, and text that can be no path."""
+    try:
+        path = Path(value)
+        os.fsencode(path)
+    except (TypeError, ValueError) as error:
+        kind = type(value).__name__
+        raise ArgumentError(f"{what} is named by its path, text or a pathlib.Path, not by {kind}") from error
+    if "\0" in str(path):
+        raise ArgumentError(f"{what} cannot be {str(path)!a:.80}: a path holds no zero bytes")
+    return path

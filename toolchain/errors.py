@@ -61,7 +61,8 @@ class VerificationMismatch(ToolchainError):
 
 
 class ArgumentError(ToolchainError, TypeError):
-    """A function was called with an argument that it does not have, or without one that it needs."""
+    """A function was called with an argument that it does not have, without one that it needs, or with what is no
+    path."""
 
 
 class PackageMissing(ToolchainError, ImportError):

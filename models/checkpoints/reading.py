@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -64,7 +65,7 @@ def read_info(path: Path) -> dict[str, Any]:
 
 
 def _check(path: Path) -> None:
-    if path.is_dir():
+    if os.path.isdir(path):  # which does not raise for names that are too long
         inside = sorted(p.name for p in path.glob("*.index.json")) or sorted(
             p.name for p in path.iterdir() if p.suffix in (".safetensors", ".bin", ".pt", ".pth", ".ckpt")
         )

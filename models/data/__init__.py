@@ -8,6 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from spikec.arguments import file_path
 from spikec.errors import DataError
 from spikec.models.data.archive import load_archive
 from spikec.models.data.cifar import load_cifar
@@ -30,7 +31,7 @@ def open_dataset(name: str, root: str | PathLike[str] | None = None, split: str 
     if split not in ("train", "test"):
         raise DataError(f"split is 'train' or 'test', not {split!r}")
     kind, path = _parts(name)
-    folder = Path(root) if root is not None else None
+    folder = file_path(root, "the data root") if root is not None else None
     if folder is not None and not folder.is_dir():
         raise DataError(f"the data root {folder} is not a folder")
     if kind in ("folder", "npz", "events"):
@@ -68,7 +69,7 @@ def open_sequences(name: str, root: str | PathLike[str] | None = None, split: st
         raise DataError(
             f"the network takes sequences, and {name!r} are images: give npz:PATH with x [N, steps, ...] or events:PATH"
         )
-    folder = Path(root) if root is not None else None
+    folder = file_path(root, "the data root") if root is not None else None
     if kind == "events":
         return load_events(*_recordings(path, folder), split)
     return load_sequences(Path(path) if folder is None else folder / path, split)

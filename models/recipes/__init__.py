@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from numbers import Real
@@ -10,8 +11,11 @@ from typing import Any, Literal, get_args
 
 from torch import nn
 
+from spikec.arguments import file_path
 from spikec.errors import DataError, ToolchainError
 from spikec.guarded import read_toml_file
+from spikec.ir.types import TIMESTEPS_MAX
+from spikec.models.loading import LEVELS_MOST
 from spikec.training import BitCountPenalty, ClipFloorShift, FitConfig, FitResult, ResidualNoise
 from spikec.training.activations import Order
 from spikec.training.images import Images
@@ -57,9 +61,15 @@ class Recipe:
             raise DataError(f"error-free conversion sends levels bit by bit: levels is 1, 3, 7, ..., not {self.levels}")
         if self.fit.through_spikes and self.method != "qcfs":
             raise DataError(f"through_spikes trains the neurons that the method qcfs prepares, not {self.method!r}")
-        for name, low in (("levels", 0), ("noise_timesteps", 1), ("bit_decay", 0)):
+        for name, low, high in (
+            ("levels", 0, LEVELS_MOST),
+            ("noise_timesteps", 1, TIMESTEPS_MAX),
+            ("bit_decay", 0, math.inf),
+        ):
             if not getattr(self, name) >= low:
                 raise DataError(f"{name} must be at least {low}, it is {getattr(self, name)}")
+            if getattr(self, name) > high:
+                raise DataError(f"{name} must be at most {high}, it is {getattr(self, name)}")
         ClipFloorShift(self.levels or None, self.threshold, self.order)  # raises for values that no training could use
         numbers = all(isinstance(value, Real) for value in (*self.mean, *self.deviation))
         if not numbers or len(self.mean) != len(self.deviation) or not all(d > 0 for d in self.deviation):
@@ -101,7 +111,7 @@ class Recipe:
 
 def load_recipe(path: str | Path) -> Recipe:
     """Read a recipe. Raises :class:`DataError`, which names the file and a key that is unknown or of the wrong type."""
-    path = Path(path)
+    path = file_path(path, "a recipe")
     table = read_toml_file(path, "the recipe")
     fit = table.pop("fit", {})
     if not isinstance(fit, dict):

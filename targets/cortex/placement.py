@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from html import escape
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from spikec.targets.cores import Core, Hops, Slice, Usage
 from spikec.targets.cortex.limits import Limits
 from spikec.targets.cortex.needs import least_flash, needs_of
 from spikec.targets.placed import ShownPlacement
+from spikec.terminal import in_markup
 
 _WORDS = {"flash": "flash", "ram": "RAM"}
 
@@ -98,5 +98,5 @@ def _drawn(title: str, usage: Usage) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width + 40} {height}" width="{width + 40}" '
         f'height="{height}" font-family="sans-serif" font-size="13"><rect width="100%" height="100%" fill="#fff"/>'
-        f'<text x="20" y="20" font-weight="bold">{escape(title)}</text>{"".join(rows)}</svg>\n'
+        f'<text x="20" y="20" font-weight="bold">{in_markup(title)}</text>{"".join(rows)}</svg>\n'
     )

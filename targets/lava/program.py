@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +29,7 @@ from spikec.targets.lava.launch import CancelledError, naming_a_full_disk, run_j
 from spikec.targets.lava.options import LavaOptions
 from spikec.targets.lava.paths import ATRLIF, LIF_RESET, InputCoding
 from spikec.targets.lava.plan import Plan, make_plan
-from spikec.targets.lava.resume import load_chunk, save_chunk
+from spikec.targets.lava.resume import load_chunk, results_folder, save_chunk
 
 FAST_MODELS = {
     "Conv": "spikec.targets.lava.processes.synapses:PyConvFast",
@@ -150,7 +149,7 @@ class LavaProgram:
         cancel, lock = threading.Event(), threading.Lock()
         done = [0] * len(parts)
         total = sum(map(len, parts))
-        resume = Path(self.options.resume_dir) if self.options.resume_dir else None
+        resume = results_folder(self.options.resume_dir) if self.options.resume_dir else None
 
         def run(number: int) -> Results:
             if cancel.is_set():

@@ -9,10 +9,25 @@ from pathlib import Path
 
 import numpy as np
 
+from spikec.arguments import file_path
 from spikec.errors import DataError
 from spikec.guarded.arrays import read_arrays
 from spikec.targets.lava.job import Job, Results, expected
-from spikec.whole_files import replacing, tidy
+from spikec.whole_files import replacing, temporary_folder, tidy
+
+
+def results_folder(place: str | Path) -> Path:
+    """The folder for finished chunks, made where it is missing, before hours of work end in a place that takes none.
+    Raises :class:`DataError` where nothing can be written there."""
+    folder = file_path(place, "the folder of finished chunks")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with temporary_folder(folder):
+            pass
+    except OSError as error:
+        reason = "it is no folder" if isinstance(error, FileExistsError) else error.strerror
+        raise DataError(f"{folder} cannot take finished chunks: {reason}; give another folder") from error
+    return folder
 
 
 def load_chunk(folder: Path, job: Job) -> Results | None:
@@ -32,7 +47,6 @@ def load_chunk(folder: Path, job: Job) -> Results | None:
 
 def save_chunk(folder: Path, job: Job, results: Results) -> None:
     """Keep results; the file appears whole or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
     members = {f"{key}:{n}": a for n, arrays in results.arrays.items() for key, a in arrays.items()}
     with replacing(_path(folder, job)) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, **members, **{"seconds:": np.array(results.seconds)})

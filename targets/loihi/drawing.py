@@ -3,12 +3,12 @@ resource is used. Pointing at a core shows where its messages go and what it hol
 
 from __future__ import annotations
 
-from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from spikec.ir.types import Int64
+from spikec.terminal import in_markup
 
 if TYPE_CHECKING:
     from spikec.targets.cores import Core
@@ -79,7 +79,7 @@ def _colour(index: int) -> str:
 
 def _text(x: float, y: float, text: str, bold: bool = False) -> str:
     weight = ' font-weight="600"' if bold else ""
-    return f'<text x="{x}" y="{y}"{weight}>{escape(text)}</text>'
+    return f'<text x="{x}" y="{y}"{weight}>{in_markup(text)}</text>'
 
 
 def _square(core: Core, x: float, y: float, colour: dict[str, str]) -> str:
@@ -122,6 +122,6 @@ def _hover(core: Core, where: dict[int, tuple[float, float]], sent: Int64) -> st
                 f'stroke-width="{thick:.1f}"/>'
             )
     return (
-        f'<g class="core"><title>{escape(f"core {core.index}: {slices}; {usage}; {traffic}")}</title>'
+        f'<g class="core"><title>{in_markup(f"core {core.index}: {slices}; {usage}; {traffic}")}</title>'
         f'<rect class="hit" x="{x}" y="{y}" width="{_SIDE}" height="{_SIDE}"/>' + "".join(flows) + "</g>"
     )

@@ -20,6 +20,7 @@ import h5py
 import numpy as np
 
 import spikec.ir as ig
+from spikec.arguments import file_path
 from spikec.errors import DoesNotFit, MissingImplementation
 from spikec.implementations import Implementations
 from spikec.ir import as_integer
@@ -55,7 +56,7 @@ def write(graph: nir.NIRGraph | ig.IntegerGraph, path: str | os.PathLike[str]) -
     if network.sequences:
         raise DoesNotFit("the network runs on sequences: write_stock writes it, with neurons that stock netx has")
     chain = as_chain(network)
-    write_layers(chain, network.deployment_sha256, Path(path), SOFT, _write_neurons)
+    write_layers(chain, network.deployment_sha256, file_path(path, "a netx file"), SOFT, _write_neurons)
     return chain
 
 

@@ -11,13 +11,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 import spikec.ir as ig
+from spikec.arguments import file_path
 from spikec.errors import DoesNotFit, MissingImplementation
 from spikec.implementations import Implementations
 from spikec.ir import as_integer
@@ -65,7 +65,7 @@ def write_hard_reset(graph: nir.NIRGraph | ig.IntegerGraph, path: str | os.PathL
         raise DoesNotFit("its neurons are those that stock netx has: no approximation is needed")
     chain = as_chain(network)
     refuse(_limits(chain))
-    write_layers(chain, network.deployment_sha256, Path(path), HARD, _write_neurons)
+    write_layers(chain, network.deployment_sha256, file_path(path, "a netx file"), HARD, _write_neurons)
     return chain
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +17,7 @@ import torch
 
 import spikec.ir as ig
 from spikec.analysis.ranges import bounds
+from spikec.arguments import file_path
 from spikec.ir import as_integer
 from spikec.ir.graph import leak_of
 from spikec.ir.integers import magnitude
@@ -55,7 +55,9 @@ def write_stock(graph: nir.NIRGraph | ig.IntegerGraph, path: str | os.PathLike[s
     network = as_integer(graph)
     chain = as_chain(network)
     refuse(_limits(chain))
-    write_layers(chain, network.deployment_sha256, Path(path), STOCK, _write_neurons, _counting(chain))
+    write_layers(
+        chain, network.deployment_sha256, file_path(path, "a netx file"), STOCK, _write_neurons, _counting(chain)
+    )
     return chain
 
 
@@ -99,7 +101,7 @@ def run_stock(
     steps = plan.lava_steps(len(integers))
     settings = {
         "reset": STOCK,
-        "file": str(Path(path).resolve()),
+        "file": str(file_path(path, "a netx file").resolve()),
         "window": graph.timesteps,
         "readout": readout,
         "windows": [steps] if readout is None else [1] * steps,
@@ -108,7 +110,7 @@ def run_stock(
     job = Job(plan, len(integers), {}, lava_layout(integers, leading=2), True, models, WORKER, settings)
     started = time.monotonic()
     results = run_netx(job, stall_seconds)
-    seconds, info = time.monotonic() - started, {"file": Path(path).name}
+    seconds, info = time.monotonic() - started, {"file": file_path(path, "a netx file").name}
     results.arrays[graph.readout.name] = {"curve": _curve(graph, results.arrays)}
     target_steps = TargetSteps(len(complete.processes), steps, results.seconds, complete.latency)
     unseen = frozenset((*(p.name for p in graph.populations), graph.readout.name))

@@ -17,6 +17,11 @@ from spikec.whole_files import write_text
     [
         (["export", "digits-cnn", "-T", "2000000", "-o", "o.nir"], "must be at most [0-9]+, not 2000000"),
         (["export", "digits-cnn", "--bits", "9", "-o", "o.nir"], "must be at most 8, not 9"),
+        (
+            ["train", "digits-cnn", "--through-spikes", "40000", "-o", "w.safetensors"],
+            "must be at most 32768, not 40000",
+        ),
+        (["train", "digits-cnn", "--levels", "9" * 12, "-o", "w.safetensors"], "levels must be at most 16777216"),
         (["advise", "digits-cnn", "--threads", "1000000"], "--threads: 1000000 is more than"),
         (["run", "o.nir", "--limit", "9" * 40], "must be at most 18446744073709551616"),
         (["c", "o.nir", "-o", "x\0"], "'x.{1,3}x00' holds a zero byte; leave it out"),

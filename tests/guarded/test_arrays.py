@@ -1,6 +1,7 @@
 """NumPy archives that are damaged, lie about sizes, or hold objects."""
 
 import io
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -48,6 +49,10 @@ def test_arrays_are_those_that_numpy_wrote(tmp_path_factory, array):
         (header((3,)) + b"12", "promises 3 of uint8, 3 bytes, and holds 2"),
         (header((1,), "|O") + b"12345678", "holds Python objects"),
         (header((1,), [("a", "|O")]) + b"12345678", "holds Python objects"),
+        (header((2,), [("a", "<i4")]) + b"12345678", "no numbers"),
+        (header((1,), "<M8[s]") + b"12345678", "no numbers"),
+        (header((9_999_999_999,), "<U0"), "no numbers"),
+        (header((2,), "|V4") + b"12345678", "no numbers"),
         (b"\x93NUMPY\x01\x00\xff\xff" + b"(" * 65535, "header|deep|nested"),
         (b"\x93NUMPY\x09\x00", "cannot read|version"),
         (b"", "cannot read"),
@@ -77,6 +82,19 @@ def test_archives_that_unpack_to_more_than_the_memory_are_refused(tmp_path, monk
     with pytest.raises(DataError, match=r"unpacks to 0\.002 GB, and there are 0\.001 GB"):
         read_arrays(path, ("x",))
     assert read_arrays(path, ("y",))["y"].shape == (1,)
+
+
+def test_an_array_is_in_memory_once(tmp_path):
+    size = 2**25
+    np.savez_compressed(tmp_path / "a.npz", x=np.zeros(size, np.uint8))
+    tracemalloc.start()
+    try:
+        found = read_arrays(tmp_path / "a.npz")
+        highest = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert found["x"].nbytes == size
+    assert size < highest < 1.3 * size
 
 
 def test_directories_beyond_their_bound_and_double_names_are_refused(tmp_path, monkeypatch):

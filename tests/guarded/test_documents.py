@@ -31,6 +31,8 @@ def test_json_is_read_as_it_was_written(value):
         "",
         "{",
         b"\xff",
+        '{"a": 1, "a": 1}',
+        '[{"b": {"a": 1, "b": 2, "a": 3}}]',
     ],
 )
 def test_json_beyond_its_bounds_is_one_sentence(text):

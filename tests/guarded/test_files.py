@@ -7,6 +7,7 @@ import pytest
 
 from spikec.errors import DataError
 from spikec.guarded import file_digest, open_regular, read_bytes, read_text, reading, regular_file
+from spikec.guarded.files import reason
 
 
 def test_what_is_no_regular_file_is_refused_at_once(tmp_path):
@@ -64,6 +65,14 @@ def test_whatever_a_reader_raises_is_one_short_sentence(error):
         raise error
     assert "\n" not in str(raised.value)
     assert len(str(raised.value)) < 400
+
+
+def test_an_error_that_cannot_say_what_it_is_has_its_name():
+    class Mute(Exception):
+        def __str__(self):
+            raise RuntimeError("no words")
+
+    assert reason(Mute()) == "Mute"
 
 
 def test_our_own_errors_and_interrupts_pass():

@@ -11,6 +11,7 @@ import pytest
 
 import spikec as tc
 from spikec.analysis.ranges import bounds
+from spikec.errors import GraphError
 from spikec.ir import decode, verify
 from spikec.ir.kinds import IF, Maximum
 from spikec.ir.profile import rules_nodes
@@ -382,3 +383,35 @@ def test_what_a_maximum_is_of_must_be_what_the_pool_reads(deployment):
     ):
         with pytest.raises(tc.GraphError, match=message):
             bounds(replace(graph, nodes={**graph.nodes, "pool": changed}))
+
+
+@pytest.mark.parametrize(
+    "value", [None, "x", b"1", {}, {"a": 1}, 1j, [[1], [1, 2]], np.zeros(1, [("a", "i4")]), object()]
+)
+def test_fields_that_are_no_numbers_are_refused_by_name(deployment, value):
+    for name, fields in {
+        "stem": ("weight", "bias", "stride", "dilation", "groups"),
+        "spikes": ("r", "v_threshold", "v_reset"),
+        "readout": ("r",),
+        "hidden.flatten": ("start_dim", "end_dim"),
+        "input": ("input_type",),
+        "output": ("output_type",),
+    }.items():
+        for field in fields:
+            graph = deployment("qcfs")
+            setattr(graph.nodes[name], field, value)
+            with pytest.raises(
+                GraphError, match=rf"{name}: {field} must (hold (one number|numbers)|be a dictionary of shapes)"
+            ):
+                tc.decode(graph)
+            assert tc.verify(graph)
+
+
+def test_nodes_that_are_none_are_refused_by_name(deployment):
+    graph = deployment("qcfs")
+    graph.nodes["spikes"] = "IF"
+    with pytest.raises(GraphError, match="spikes: a node must be one of nir"):
+        tc.decode(graph)
+    graph.nodes = []
+    with pytest.raises(GraphError, match="nodes must be a dictionary"):
+        tc.decode(graph)

@@ -1,11 +1,15 @@
 """Chunks on disk that are not what the job would give are computed again."""
 
+import os
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from helpers.networks import digits_network
 
-from spikec.targets.lava import resume
+import spikec as tc
+from spikec.errors import ToolchainError
+from spikec.targets.lava import program, resume
 from spikec.targets.lava.job import Results
 
 EXPECTED = {"a": {"counts": ((2, 3), np.dtype(np.int8))}}
@@ -52,3 +56,20 @@ def test_damage_anywhere_is_no_result_or_the_same(kept):
         assert found is None or (found.arrays["a"]["counts"] == 1).all()
         (kept / "chunk.npz").write_bytes(whole[:at])
         assert resume.load_chunk(kept, SimpleNamespace()) is None
+
+
+@pytest.mark.parametrize("place", ["pipe", "file", "file/x", "/dev/full", "x" * 300, "loop", b"a", "\0"])
+def test_a_place_that_takes_no_chunks_is_told_before_the_work(tmp_path, monkeypatch, place):
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")
+    (tmp_path / "file").touch()
+    os.symlink("loop", "loop")
+    monkeypatch.setattr(program, "run_job", lambda *_, **__: pytest.fail("the work began"))
+    images = np.zeros((1, 1, 8, 8), np.float32)
+    with pytest.raises(ToolchainError, match="finished chunks"):
+        tc.compile(tc.ir.build(digits_network()), "lava", resume_dir=place).run(images)
+
+
+def test_a_missing_folder_is_made_and_is_empty(tmp_path):
+    assert resume.results_folder(tmp_path / "a" / "b") == tmp_path / "a" / "b"
+    assert not list((tmp_path / "a" / "b").iterdir())

@@ -80,3 +80,17 @@ def test_unknown_networks_get_general_defaults() -> None:
     assert default_recipe("my.module:net") == Recipe()
     with pytest.raises(ToolchainError, match="cannot be read"):
         load_recipe("/nonexistent/recipe.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("noise_timesteps = 32769", "noise_timesteps must be at most 32768, it is 32769"),
+        ("levels = 16777217", "levels must be at most 16777216"),
+        ("[fit]\ntimesteps = 9223372036854775808", "timesteps must be a whole number between 0 and 32768"),
+    ],
+)
+def test_numbers_that_no_training_ends_with_are_refused(tmp_path, text, said):
+    (tmp_path / "r.toml").write_text(text)
+    with pytest.raises(ToolchainError, match=said):
+        load_recipe(tmp_path / "r.toml")

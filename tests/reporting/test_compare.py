@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 
 import pytest
 
@@ -54,8 +55,15 @@ def test_every_part_is_compared(documents):
 def test_other_files_are_refused(tmp_path, text):
     path = tmp_path / "x.json"
     path.write_text(text)
-    with pytest.raises(DataError, match=r"no report|no JSON"):
+    with pytest.raises(DataError, match=r"no report|no sound JSON"):
         read_report(path)
+
+
+def test_what_is_no_regular_file_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "fifo.json")
+    for path in (tmp_path / "fifo.json", "/dev/zero", tmp_path):
+        with pytest.raises(DataError, match=r"is a (pipe|folder)"):
+            read_report(path)
 
 
 def test_a_document_that_lacks_a_part_is_refused(documents):

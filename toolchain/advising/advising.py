@@ -21,6 +21,7 @@ from spikec.advising.portfolio import PORTFOLIO, one_threshold_per_layer
 from spikec.advising.racing import Race, Tell
 from spikec.advising.subject import Subject, subject_of
 from spikec.advising.trials import PURPOSES, Trial, trials_of
+from spikec.arguments import file_path
 from spikec.calls import named_arguments
 from spikec.errors import ConversionError
 from spikec.reporting.front import front
@@ -145,7 +146,7 @@ def _advise(
         tolerance=tolerance / 100,
         budget=budget.seconds,
         spent=budget.spent,
-        folder=None if out is None else Path(out),
+        folder=None if out is None else file_path(out, "the folder of the results"),
         rows=_rows(race),
         recommendations={
             purpose: _recommended(race, purpose, trial, named) for purpose, trial in race.chosen().items()
@@ -167,7 +168,7 @@ def _for_chip(given: Mapping[str, Any], chip: Chip) -> dict[str, Any]:
 @contextlib.contextmanager
 def _folder(out: str | Path | None) -> Iterator[Path]:
     if out is not None:
-        yield Path(out)
+        yield file_path(out, "the folder of the results")
         return
     with temporary_folder() as folder:
         yield folder

@@ -87,7 +87,7 @@ def _add_arguments(parser: Parser) -> None:
     parser.add_argument("--format", default=defaults.FORMAT, metavar="F", help="number format, with --weight-bits")
     parser.add_argument(
         "--through-spikes",
-        type=at_least(1),
+        type=at_least(1, defaults.TIMESTEPS_MAX),
         metavar="T",
         help="fine-tune --weights (or the shipped ones) as a spiking network of T steps, with the neurons of --method",
     )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
+from spikec.arguments import file_path
 from spikec.errors import DataError
 from spikec.guarded import file_digest
 from spikec.ir.types import TIMESTEPS_MAX
@@ -116,8 +118,8 @@ class WeightsFile:
 
 def weights_file(path: str | Path) -> WeightsFile:
     """The file with its header. Raises :class:`DataError` if it cannot be read."""
-    path = Path(path)
-    if not path.is_file():
+    path = file_path(path, "a file of weights")
+    if not os.path.isfile(path):
         return WeightsFile(path, read_header(path))  # which says so
     return _read(path, tuple((file.stat().st_mtime_ns, file.stat().st_size) for file in files_of(path)))
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from html import escape
-
 from spikec.display.table import Table
+from spikec.terminal import in_markup
 
 _LINE = "1px solid rgba(128,128,128,.45)"
 _CELL = "padding:.15em .7em .15em 0;vertical-align:top"
@@ -15,11 +14,11 @@ _WRAPPED = 40
 def html(table: Table) -> str:
     """The table; every text in it is escaped."""
     if not table.rows:
-        return f"<div>{escape(table.title)}{_notes(table)}</div>"
+        return f"<div>{in_markup(table.title)}{_notes(table)}</div>"
     columns, shown = table.shown()
     heads = "".join(
         f'<th scope="col" style="{_CELL};text-align:{_side(column.left)};border-bottom:{_LINE}">'
-        f"{escape(column.head)}</th>"
+        f"{in_markup(column.head)}</th>"
         for column in columns
     )
     lines = "".join(
@@ -27,7 +26,7 @@ def html(table: Table) -> str:
         for cells in shown
     )
     # Not a caption, which would be as narrow as the table.
-    title = escape(table.title)
+    title = in_markup(table.title)
     return (
         f'<div style="overflow-x:auto"><div style="padding:0 0 .3em">{title}</div>'
         f'<table aria-label="{title}" style="border-collapse:collapse;margin:0;font-size:90%;width:auto">'
@@ -37,7 +36,7 @@ def html(table: Table) -> str:
 
 def _cell(cell: str, left: bool) -> str:
     wrap = "normal;min-width:16em;max-width:36em" if len(cell) > _WRAPPED else "nowrap"
-    return f'<td style="{_CELL};text-align:{_side(left)};white-space:{wrap}">{escape(cell)}</td>'
+    return f'<td style="{_CELL};text-align:{_side(left)};white-space:{wrap}">{in_markup(cell)}</td>'
 
 
 def _side(left: bool) -> str:
@@ -45,4 +44,4 @@ def _side(left: bool) -> str:
 
 
 def _notes(table: Table) -> str:
-    return "".join(f'<div style="font-size:85%;opacity:.75">{escape(note)}</div>' for note in table.below)
+    return "".join(f'<div style="font-size:85%;opacity:.75">{in_markup(note)}</div>' for note in table.below)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import zipfile
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,10 @@ from spikec.guarded.archives import check_sizes, open_zip
 from spikec.guarded.files import open_regular
 
 _SUFFIX = ".npy"
+#: Kinds of numpy's types that are numbers, and text, which whoever asked for numbers refuses in its own words.
+_PLAIN = "biufcSU"
+#: Bytes that are unpacked at a time: an array in memory is enough, and nobody needs its bytes beside it.
+_PIECE = 2**20
 _FORMAT: Any = np.lib.format  # which has no types
 
 
@@ -55,6 +59,8 @@ def _array(path: str | os.PathLike[str], archive: zipfile.ZipFile, info: zipfile
             raise DataError(
                 f"{path}: {info.filename} holds Python objects, whose loading could run code; save an array of numbers"
             )
+        if dtype.kind not in _PLAIN or not dtype.itemsize:  # of no bytes each there may be any number
+            raise DataError(f"{path}: {info.filename} holds {dtype}, which are no numbers; save an array of numbers")
         count = math.prod(shape)  # of Python integers, which do not wrap
         left = info.file_size - member.tell()
         if min(shape, default=0) < 0 or count * dtype.itemsize != left:
@@ -62,5 +68,17 @@ def _array(path: str | os.PathLike[str], archive: zipfile.ZipFile, info: zipfile
                 f"{path}: {info.filename} promises {' x '.join(map(str, shape)) or 1} of {dtype}, "
                 f"{count * dtype.itemsize:,} bytes, and holds {left:,}"
             )
-        found = np.frombuffer(bytearray(member.read()), dtype)  # reads to the end, where its checksum is checked
+        found = np.empty(count, dtype)
+        _fill(member, found.view(np.uint8) if count else found)
         return found.reshape(shape[::-1]).T if by_column else found.reshape(shape)
+
+
+def _fill(member: IO[bytes], into: npt.NDArray[Any]) -> None:
+    """The bytes that ``member`` still has, as many as ``into`` takes. Reads to the end, where its checksum is
+    checked."""
+    at = 0
+    while part := member.read(_PIECE):
+        into[at : at + len(part)] = np.frombuffer(part, np.uint8)
+        at += len(part)
+    if at != into.nbytes:
+        raise ValueError(f"it ends after {at:,} of {into.nbytes:,} bytes")

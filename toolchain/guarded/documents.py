@@ -6,6 +6,7 @@ import json
 import os
 import re
 import sys
+from collections import Counter
 from typing import Any
 
 from spikec.errors import DataError
@@ -35,9 +36,9 @@ def read_json(path: str | os.PathLike[str], what: str, *, most: int = JSON_MOST)
 
 def parse_json(text: str | bytes, where: str) -> Any:
     """The value of a JSON text. Raises :class:`DataError`, which begins with ``where``, for what is no JSON, is nested
-    deeper than 64 levels, or holds a whole number of more than 40 digits."""
+    deeper than 64 levels, holds a whole number of more than 40 digits, or gives one key twice, where readers differ."""
     try:
-        value = json.loads(text, parse_int=_whole)
+        value = json.loads(text, parse_int=_whole, object_pairs_hook=_unique)
         _check(value)
     except (ValueError, RecursionError, MemoryError) as error:  # also UnicodeDecodeError
         raise DataError(f"{where} is no sound JSON: {reason(error)}") from error
@@ -69,6 +70,14 @@ def _whole(digits: str) -> int:
     if len(digits) > _DIGITS:
         raise ValueError(f"a number of {len(digits)} digits")
     return int(digits)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
+        raise ValueError(f"the key {twice!r:.60} stands twice in one object")
+    return found
 
 
 def _check(document: Any) -> None:

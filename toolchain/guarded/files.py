@@ -95,7 +95,10 @@ def reason(error: BaseException) -> str:
         return "it asks for more memory than there is"
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
-    said = " ".join(str(error).split())
+    try:
+        said = " ".join(str(error).split())
+    except Exception:  # the error's own words are code of others too
+        said = ""
     said = said if len(said) <= _REASON else f"{said[: _REASON - 3]}..."
     if said and isinstance(error, ValueError | OSError):  # these mostly say it in words
         return said

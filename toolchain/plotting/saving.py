@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from spikec.arguments import file_path
 from spikec.errors import DataError
 from spikec.packages import needed
 from spikec.plotting.style import Axes
@@ -24,7 +25,7 @@ def save(ax: Axes, path: str | os.PathLike[str]) -> Path:
     'energy.svg'
     """
     matplotlib = needed("matplotlib", "tc.plot", "pip install 'spikec[plot]'")
-    target = Path(path)
+    target = file_path(path, "a figure")
     if target.suffix not in _NO_DATE:
         raise DataError(f"{target}: figures are written as {', '.join(_NO_DATE)}; name the file like that")
     figure = getattr(ax, "figure", None) or ax

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from spikec.arguments import file_path
 from spikec.errors import DataError
+from spikec.guarded import parse_json, read_text
 from spikec.reporting.document import SCHEMA
 from spikec.reporting.numbers import engineering, grouped, percent
 from spikec.words import columns
@@ -34,16 +35,13 @@ class Change:
 
 def read_report(path: str | Path) -> dict[str, Any]:
     """The document in ``path``. Raises ``DataError`` for a file that is none."""
-    file = Path(path)
+    file = file_path(path, "a report")
+    text = read_text(file, most=_MOST_BYTES)
     try:
-        if file.stat().st_size > _MOST_BYTES:
-            raise DataError(f"{file} is larger than {_MOST_BYTES >> 20} MB: it is no report")
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f"{file}: {error.strerror or error}") from error
-    except (ValueError, RecursionError) as error:
+        found = parse_json(text, str(file))
+    except DataError as error:
         hint = " (give the .json that lies beside the page)" if file.suffix == ".html" else ""
-        raise DataError(f"{file} is no JSON document{hint}") from error
+        raise DataError(f"{error}{hint}") from error
     if not isinstance(found, dict) or found.get("schema") != SCHEMA:
         raise DataError(f"{file} is no report: its schema is not {SCHEMA!r}")
     return found

@@ -34,6 +34,7 @@ def as_images(node: InputNode, images: npt.ArrayLike | torch.Tensor) -> npt.NDAr
         raise DataError("images: not a rectangular array; give one float array [N, ...]") from error
     except (TypeError, RuntimeError) as error:  # sparse, quantised, nested and meta tensors
         raise DataError("images: not a dense tensor of numbers; give one float array [N, ...]") from error
+    _unmasked(images)
     if node.encoding == "sequence":
         return as_sequences(node, images)[0]
     if len(node.shape) == 3 and node.shape[1] == 1 and array.shape[1:] == (node.shape[0], node.shape[2]):
@@ -92,11 +93,18 @@ def as_sequences(node: InputNode, sequences: Any) -> tuple[npt.NDArray[np.floati
     return whole, None if (lengths == lengths[0]).all() else lengths
 
 
+def _unmasked(values: Any) -> None:
+    """Raises ``DataError`` for a masked array with masked values: what stands behind a mask is no value."""
+    if isinstance(values, np.ma.MaskedArray) and bool(np.any(values.mask)):
+        raise DataError("images: some values are masked; give them values, such as images.filled(0)")
+
+
 def _numbers(values: npt.ArrayLike | torch.Tensor) -> npt.NDArray[Any]:
     """An array of numbers. Raises ``TypeError`` for anything else."""
     if isinstance(values, torch.Tensor):
         dtype = torch.float32 if values.dtype is torch.bfloat16 else values.dtype
         values = values.detach().to("cpu", dtype).numpy()
+    _unmasked(values)
     array = np.asarray(values)
     if array.dtype.kind not in "biuf":
         raise TypeError

@@ -17,6 +17,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from spikec.arguments import file_path
 from spikec.deployment.configuration import Configuration, identity, sha256
 from spikec.errors import DataError
 from spikec.guarded import read_json
@@ -36,7 +37,7 @@ class Store:
     """Results below ``folder``."""
 
     def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
+        self.folder = file_path(folder, "a folder of results")
         self.runs = self.folder / "runs"
 
     def prepare(self) -> None:

@@ -10,6 +10,7 @@ from spikec.arguments import real_number, switch, whole_number
 from spikec.calls import named_fields
 from spikec.errors import ConversionError
 from spikec.ir.kinds import IF
+from spikec.ir.types import TIMESTEPS_MAX
 from spikec.training.spiking import trained_kind
 
 Optimizer = Literal["sgd", "adamw"]
@@ -61,8 +62,9 @@ class FitConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, low in {"epochs": 1, "batch": 1, "shift": 0, "cutout": 0, "timesteps": 0}.items():
+        for name, low in {"epochs": 1, "batch": 1, "shift": 0, "cutout": 0}.items():
             object.__setattr__(self, name, whole_number(name, getattr(self, name), low))
+        object.__setattr__(self, "timesteps", whole_number("timesteps", self.timesteps, 0, TIMESTEPS_MAX))
         object.__setattr__(self, "seed", whole_number("seed", self.seed, 0, 2**64 - 1))  # what a generator takes
         for name in ("lr", "momentum", "weight_decay", "label_smoothing", "ema"):
             object.__setattr__(self, name, real_number(name, getattr(self, name)))

@@ -13,6 +13,7 @@ import numpy as np
 
 from spikec.calls import named_arguments
 from spikec.errors import GraphError
+from spikec.hdf5.opening import named
 from spikec.hdf5.seal import sealed
 from spikec.hdf5.writing import fields_of, write_graph
 from spikec.ir.graph import IntegerGraph
@@ -59,8 +60,8 @@ def save(graph: nir.NIRGraph, path: str | os.PathLike[str]) -> Path:
     >>> tc.save(graph, folder / "net.nir").name
     'net.nir'
     """
+    target = named(path)
     needs = requirements(decode(graph))
-    target = Path(path)
     canonical = _canonical(graph)
     profile = {k: v for k, v in metadata_of(canonical).items() if k != HASH_KEY}
     listed = list_of(profile, "requires")
@@ -79,7 +80,7 @@ def write_nir(graph: nir.NIRGraph, path: str | os.PathLike[str]) -> Path:
     The SHA-256 of its bytes follows them (:mod:`spikec.hdf5.seal`), where every reader of HDF5 ignores it. Raises
     :class:`GraphError` when the file cannot be written.
     """
-    target = Path(path)
+    target = named(path)
     content = io.BytesIO()  # HDF5 does not survive a full disk: it ends the process
     write_graph(content, graph)
     try:

@@ -9,7 +9,7 @@ import nir
 
 from spikec.calls import named_arguments
 from spikec.errors import GraphError
-from spikec.ir.profile import rules_graph, rules_keys, rules_leaky, rules_nodes
+from spikec.ir.profile import rules_graph, rules_keys, rules_leaky, rules_nodes, rules_types
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ Rule = Callable[[nir.NIRGraph], Iterator[tuple[str, str]]]
 
 RULES: tuple[Rule, ...] = (
     rules_graph.schema,
+    rules_types.types,
     rules_keys.known_keys,
     rules_graph.graph_fields,
     rules_graph.names,
@@ -64,6 +65,6 @@ def verify(graph: nir.NIRGraph) -> list[Problem]:
             problems += [Problem(rule.__name__, node, message) for node, message in rule(graph)]
         except GraphError as error:
             problems.append(Problem(rule.__name__, "", str(error)))
-        if rule is rules_graph.schema and problems:
-            break  # a foreign graph would fail every other rule too
+        if problems and rule in (rules_graph.schema, rules_types.types):
+            break  # a foreign graph would fail every other rule too, and nobody can compute with what is no number
     return problems

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from html import escape
+
+from spikec.terminal import in_markup
 
 _UNIT = re.compile(r"(\d) (%|[fpnµmkMG]?[Js]\b)")
 _VOID = frozenset({"meta", "br", "rect", "line", "circle", "path", "img"})
@@ -20,7 +21,7 @@ class Html(str):
 
 def text(value: object) -> Html:
     """``value`` ready to stand in HTML or in an attribute."""
-    return value if isinstance(value, Html) else Html(escape(str(value), quote=True))
+    return value if isinstance(value, Html) else Html(in_markup(str(value)))
 
 
 def prose(value: object) -> Html:
