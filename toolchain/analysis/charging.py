@@ -19,8 +19,8 @@ from spikec.ir.graph import Population
 from spikec.ir.kinds import IF, BitSerialIF, CalibratedIF, CubaLIF, GradedIF, Kind, Maximum, SignedIF, Timing
 from spikec.ir.types import Int64
 
-#: Range of all membranes before reset, from their start values and the current of every step. Neuron by neuron: of neurons that
-#: are the same in all this it gets one, so shapes may be smaller than those of the layer.
+#: Range of all membranes before reset, from their start values and the current of every step. Neuron by neuron: of
+#: neurons that are the same in all this it gets one, so shapes may be smaller than those of the layer.
 Charge = Callable[[Population, Interval, Sequence[Interval], Timing], Interval]
 
 CHARGING: Implementations[Charge] = Implementations(
