@@ -125,7 +125,8 @@ def run(args: argparse.Namespace) -> int:
             "energy": {energy.profile: energy.total for energy in made.energies},
             "report": folder / "report.html",
         },
-        f"report   {folder / 'report.html'} and {folder / 'report.json'}",
+        f"deployment sha256 {graph.deployment_sha256}",
+        files=[path, folder / "report.html", folder / "report.json"],
     )
     return 0 if checked is None or checked.identical else 3
 

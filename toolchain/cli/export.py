@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from spikec import defaults
 from spikec.cli import parser, plain_nir
-from spikec.cli.output import emit, note, written
+from spikec.cli.output import emit, note
 from spikec.cli.parser import Parser, UsageError, at_least, file_like, keep_inputs
 from spikec.cli.precision import overrides
 from spikec.cli.progress import Progress
@@ -115,7 +115,7 @@ def run(args: argparse.Namespace) -> int:
         errors = tc.fidelity(made.model, made.nir, made.images)
         document["fidelity"] = asdict(errors)
         text = f"{text}\n{errors.text()}"
-    emit(args, document, "\n".join([text, *written(args.out)]))
+    emit(args, document, text, files=[args.out])
     return 0
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spikec.cli import parser
-from spikec.cli.output import emit, note, written
+from spikec.cli.output import emit, note
 from spikec.cli.parser import Parser, UsageError, at_least
 from spikec.cli.progress import Progress
 
@@ -100,7 +100,6 @@ def _end(args: argparse.Namespace, plan: Plan, result: Sweep) -> int:
         result.text(),
         "",
         f"{len(plan.runs)} runs: {counts}; {result.made} of them now",
-        *written(result.summary, result.page, f"{args.out}/runs/"),
     ]
     if states["failed"]:
         lines.append("failed runs: --retry-failed computes them again; runs/ID.json holds the error")
@@ -115,7 +114,7 @@ def _end(args: argparse.Namespace, plan: Plan, result: Sweep) -> int:
         "page": result.page,
         "runs": list(result),
     }
-    emit(args, document, "\n".join(lines))
+    emit(args, document, "\n".join(lines), files=[result.summary, result.page, f"{args.out}/runs/"])
     return 1 if states["failed"] else 0
 
 
