@@ -95,7 +95,7 @@ def reason(error: BaseException) -> str:
         return "it asks for more memory than there is"
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
-    said = " ".join(str(error).split())
+    said = " ".join(str(getattr(error, "strerror", None) or error).split())  # not [Errno 5]
     said = said if len(said) <= _REASON else f"{said[: _REASON - 3]}..."
     if said and isinstance(error, ValueError | OSError):  # these mostly say it in words
         return said
