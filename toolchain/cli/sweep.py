@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from spikec.sweeping import Configuration, Plan, Sweep
 
 #: Stated here too, since the command line starts without torch; a test holds it to ``spikec.sweeping``.
-_PLACES = ("local", "slurm")
+PLACES = ("local", "slurm")
 _AGAIN = "finished runs are kept, the same command goes on"
 
 
@@ -60,10 +60,10 @@ def add_parser(commands: Any) -> Parser:
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.executor not in _PLACES:
+    if args.executor not in PLACES:
         from spikec.targets.told_apart import wrong
 
-        raise UsageError(f"--executor: {wrong(args.executor, 'executor of sweeps', list(_PLACES))}")
+        raise UsageError(f"--executor: {wrong(args.executor, 'executor of sweeps', list(PLACES))}")
     if args.executor != "slurm" and (args.slurm_option or args.no_wait):
         raise UsageError("--slurm-option and --no-wait belong to --executor slurm")
     from spikec.sweeping import look, read_grid, sweep

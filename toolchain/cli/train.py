@@ -35,7 +35,7 @@ def add_parser(commands: Any) -> Parser:
     return parser
 
 
-def _method_names() -> set[str]:
+def method_names() -> set[str]:
     """Names of conversion methods, found without importing them: from file names, one per method, and entry points."""
     from spikec.installed import entry_points
 
@@ -45,7 +45,7 @@ def _method_names() -> set[str]:
 
 
 def _add_arguments(parser: Parser) -> None:
-    names = sorted(_method_names(), key=lambda name: (name != defaults.METHOD, name))
+    names = sorted(method_names(), key=lambda name: (name != defaults.METHOD, name))
     add_settings(
         parser,
         "model",
