@@ -65,12 +65,13 @@ def test_a_file_says_the_command_that_makes_it_again(spikec, options):
         ("spikec export my.py:make --weights w.pt -T 2", "spikec export my.py:make --weights w.pt -T 2 -o a.nir", True),
         ("spikec export x; rm -r y", "spikec export 'x;' rm -r y -o a.nir", True),
         ("rm -r spikec export", "spikec export MODEL --weights WEIGHTS --method qcfs -o a.nir", False),
+        (None, "spikec export MODEL --weights WEIGHTS --method qcfs -o a.nir", False),
         ("spikec export 'x", "spikec export MODEL --weights WEIGHTS --method qcfs -o a.nir", False),
     ],
 )
 def test_a_report_says_how_the_file_was_made(stated, shown, complete):
     """A file may say anything: what is shown runs ``spikec export`` and nothing else."""
-    info = {"method": "qcfs", "export": stated}
+    info = {"method": "qcfs"} if stated is None else {"method": "qcfs", "export": stated}
     _, made, report = reproduction(info, "spikec report a.nir --data digits", "0.2.0", None, "digits")
     assert (made.command, made.complete) == (shown, complete)
     assert report.command == "spikec report a.nir --data digits"

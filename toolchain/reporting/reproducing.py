@@ -18,7 +18,8 @@ def reproduction(
     found = [Reproduction("the same version", f"pip install spikec=={version}", True)]
     words = shlex.split(command, comments=False) if command and _splits(command) else []
     file = next((word for word in words if word.endswith(".nir")), None)
-    exported = shlex.split(info[EXPORT], comments=False) if _splits(info.get(EXPORT, "")) else []
+    stated = info.get(EXPORT, "")
+    exported = shlex.split(stated, comments=False) if _splits(stated) else []
     if exported[:2] == ["spikec", "export"]:  # what a file says may be anything: quoted below, it is this command alone
         found.append(Reproduction("the deployment", shlex.join([*exported, "-o", file or "net.nir"]), True))
     elif "method" in info and (file is not None or command is None):
