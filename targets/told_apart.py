@@ -46,7 +46,7 @@ def _formats() -> list[str]:
 
 
 #: In the order in which a name that belongs to several is explained.
-_SORTS: dict[Sort, _About] = {
+_SORTS: dict[str, _About] = {
     "executor": _About(
         _executors, "tc.compile(graph, target='{}')", "spikec run --target {}", "runs the network on it"
     ),
@@ -71,10 +71,11 @@ def is_one(name: str, sort: Sort) -> bool:
     return name in names_of(sort)
 
 
-def wrong(name: str, sort: Sort, known: list[str] | None = None) -> str:
+def wrong(name: str, sort: Sort | str, known: list[str] | None = None) -> str:
     """What to say of a ``name`` that is none of ``sort``: which other sort it is of and what takes that one, or which
-    name was probably meant. ``known``: the names that are possible here, if not all of them."""
-    names = names_of(sort) if known is None else known
+    name was probably meant. ``known``: the names that are possible here, if not all of them, or if ``sort`` is none of
+    these four, such as an executor of sweeps."""
+    names = _SORTS[sort].names() if known is None else known
     for other, about in _SORTS.items():
         if other != sort and name in about.names():
             a = "an" if sort[0] in "aeiou" else "a"

@@ -33,7 +33,9 @@ def weights_path(name: str) -> Path:
     try:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
-        raise DataError(f"the shipped weights {path.name} cannot be read: {error}; reinstall spikec") from error
+        raise DataError(
+            f"the shipped weights {path.name} cannot be read: {error.strerror}; reinstall spikec"
+        ) from error
     if digest != table[name]["sha256"]:
         raise DataError(f"the shipped weights {path.name} are damaged (SHA-256 {digest[:12]}...); reinstall spikec")
     return path

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spikec.errors import TargetUnavailable, ToolchainError
+from spikec.words import reason
 
 _SECONDS = 600.0
 #: What code for a microcontroller is compiled with. Undefined behaviour is not trapped: that costs instructions, and
@@ -80,8 +81,11 @@ def compile_for(
     command = [*compiler, *FLAGS, *words, *sources, "-o", out]
     try:
         said = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=_SECONDS, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise TargetUnavailable(f"the compiler for {processor.title} does not run: {error}") from error
+    except subprocess.TimeoutExpired as error:
+        message = f"the compiler for {processor.title} does not end within {_SECONDS:g} s: try another, {WAY_OUT}"
+        raise TargetUnavailable(message) from error
+    except OSError as error:
+        raise TargetUnavailable(f"the compiler for {processor.title} does not start: {reason(error)}") from error
     if said.returncode:
         lines = [line for line in said.stderr.splitlines() if "error" in line] or said.stderr.splitlines()
         first = lines[0].strip() if lines else f"it ended with status {said.returncode}"

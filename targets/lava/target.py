@@ -19,6 +19,17 @@ if TYPE_CHECKING:
     from spikec.targets.lava.program import LavaProgram
 
 
+def not_here(package: str) -> str:
+    """One sentence on Lava, or lava-dl, that is missing; its advice is for the Python that runs here."""
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    if version == "3.10":
+        return f"{package} is not installed: run pip install 'spikec[lava]'"
+    return (
+        f"{package} needs Python 3.10 and this is {version}: run python3.10 -m venv lava && lava/bin/pip install "
+        "'spikec[lava]' and use lava/bin/spikec; golden and c need no Lava"
+    )
+
+
 class LavaTarget:
     """Intel's Lava on the CPU, every process in its own system process."""
 
@@ -31,13 +42,7 @@ class LavaTarget:
         spec = importlib.util.find_spec("lava")
         if spec is not None and any((Path(p) / "magma").is_dir() for p in spec.submodule_search_locations or ()):
             return None
-        version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-        if version != "3.10":
-            return (
-                f"Lava needs Python 3.10 and this is {version}: make a Python 3.10 environment and there run "
-                "pip install 'spikec[lava]'"
-            )
-        return "Lava is not installed; on Python 3.10, run pip install 'spikec[lava]'"
+        return not_here("Lava")
 
     def compile(self, graph: nir.NIRGraph | IntegerGraph, **options: Any) -> LavaProgram:
         """Map a graph to Lava processes; ``options`` are the fields of :class:`LavaOptions`.

@@ -22,6 +22,7 @@ import numpy.typing as npt
 from spikec.errors import DoesNotFit
 from spikec.ir.operations.boxes import Box, hull, whole
 from spikec.ir.types import Int64, Shape
+from spikec.stages import Done
 from spikec.targets.loihi.axons import Reach
 from spikec.targets.loihi.needs import AXONS_IN, AXONS_OUT, COMPARTMENTS, SYNAPSES, Demand, Held, Layer, Part
 
@@ -146,10 +147,14 @@ def _longer(values: npt.NDArray[_Number]) -> npt.NDArray[_Number]:
     return np.concatenate([values, np.zeros_like(values)])
 
 
-def pack(demand: Demand, layers: Sequence[Layer], capacity: Capacity, grain: int) -> list[list[Part]]:
-    """Parts of every core. ``grain``: each layer is cut into at least this many times the blocks that would do."""
+def pack(
+    demand: Demand, layers: Sequence[Layer], capacity: Capacity, grain: int, placed: Done = lambda _: None
+) -> list[list[Part]]:
+    """Parts of every core. ``grain``: each layer is cut into at least this many times the blocks that would do.
+    ``placed``: called with the number of layers that are placed."""
     packing = Packing(demand, capacity)
-    for layer in reversed(layers):
+    for number, layer in enumerate(reversed(layers)):
+        placed(number)
         for part in _blocks(demand, layer, packing.destinations(layer), capacity, grain):
             packing.add(part)
     return [one.parts for one in packing.bins]

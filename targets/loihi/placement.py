@@ -8,6 +8,7 @@ placement under the same limits and the same storage can go below.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from spikec.ir import as_integer
 from spikec.ir.graph import IntegerGraph
 from spikec.ir.operations.boxes import Box
 from spikec.ir.types import Int64
+from spikec.stages import Done, stage
 from spikec.targets.cores import Core, Hops
 from spikec.targets.loihi.bounds import lower_bound
 from spikec.targets.loihi.limits import Limits, load_limits
@@ -128,7 +130,8 @@ def place(graph: nir.NIRGraph | IntegerGraph, target: str = "loihi2", *, shared:
     layers = net.layers
     options = demands(net, limits, shared=shared)
     room, bound = capacity(limits), lower_bound(options[-1], layers)
-    packed, demand = _pack(options, layers, room, bound)
+    with stage("placing", _tries(options) * len(layers)) as placed:
+        packed, demand = _pack(options, layers, room, bound, _Tries(placed, len(layers)))
     groups = _in_order(packed, layers)
     cores = tuple(
         Core(
@@ -154,6 +157,29 @@ def place(graph: nir.NIRGraph | IntegerGraph, target: str = "loihi2", *, shared:
     )
 
 
+def _tries(options: Sequence[Demand]) -> int:
+    """How often layers are packed at most: each kind of axons at each grain, then halving the span of capacities."""
+    return len(options) * len(_GRAINS) + math.ceil(math.log2(1 / _PRECISION))
+
+
+class _Tries:
+    """Context manager around one packing; says of all packings how many layers are placed, ``layers`` in each."""
+
+    def __init__(self, placed: Done, layers: int) -> None:
+        self._placed, self._layers, self._tried = placed, layers, 0
+
+    def skip_to(self, tried: int) -> None:
+        """The packings before are done with, or were not needed."""
+        self._tried = tried
+
+    def __enter__(self) -> Done:
+        before = self._tried * self._layers
+        return lambda placed: self._placed(before + placed)
+
+    def __exit__(self, *_: object) -> None:
+        self._tried += 1
+
+
 def demands(
     net: IntegerGraph, limits: Limits, *, shared: bool = True, most_bits: int | None = None
 ) -> tuple[Demand, ...]:
@@ -169,16 +195,18 @@ def cores_needed(net: IntegerGraph, limits: Limits, *, most_bits: int) -> int:
 
 
 def _fewest(
-    options: Sequence[Demand], layers: Sequence[Layer], room: Mapping[str, int], bound: int
+    options: Sequence[Demand], layers: Sequence[Layer], room: Mapping[str, int], bound: int, tries: _Tries | None = None
 ) -> tuple[list[list[Part]], Demand, int]:
     """Fewest cores over the kinds of axons and the grains, and the kind and grain that take them."""
+    tries = tries or _Tries(lambda _: None, len(layers))
     best: tuple[list[list[Part]], Demand, int] | None = None
     for demand in options:
         for grain in _GRAINS:
             if best and (len(best[0]) == bound or (grain > 1 and len(best[0]) * grain > _MOST_BLOCKS)):
                 break
             try:
-                found = pack(demand, layers, room, grain)
+                with tries as placed:
+                    found = pack(demand, layers, room, grain, placed)
             except DoesNotFit:
                 if demand is options[-1] and best is None:
                     raise
@@ -190,15 +218,17 @@ def _fewest(
 
 
 def _pack(
-    options: Sequence[Demand], layers: Sequence[Layer], room: Mapping[str, int], bound: int
+    options: Sequence[Demand], layers: Sequence[Layer], room: Mapping[str, int], bound: int, tries: _Tries
 ) -> tuple[list[list[Part]], Demand]:
     """Fewest cores; then the lowest capacity at which as many cores do."""
-    best, demand, chosen = _fewest(options, layers, room, bound)
+    best, demand, chosen = _fewest(options, layers, room, bound, tries)
+    tries.skip_to(len(options) * len(_GRAINS))
     low, high = bound / len(best), 1.0
     while high - low > _PRECISION:
         middle = (low + high) / 2
         try:
-            found = pack(demand, layers, {key: int(limit * middle) for key, limit in room.items()}, chosen)
+            with tries as placed:
+                found = pack(demand, layers, {key: int(limit * middle) for key, limit in room.items()}, chosen, placed)
         except DoesNotFit:
             found = []
         if found and len(found) <= len(best):

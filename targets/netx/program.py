@@ -27,7 +27,7 @@ from spikec.targets.lava.launch import run_job
 from spikec.targets.lava.paths import CONV, DENSE, INTEGRATOR, LIF
 from spikec.targets.lava.plan import Plan, ProcessSpec, make_plan
 from spikec.targets.lava.program import FAST_MODELS
-from spikec.targets.lava.target import LavaTarget
+from spikec.targets.lava.target import LavaTarget, not_here
 from spikec.targets.netx.file import HARD, SOFT, field_keys
 from spikec.targets.netx.hard_reset import HardReset
 from spikec.targets.netx.reading import read, sound_tree
@@ -138,6 +138,6 @@ def run_netx(job: Job, stall_seconds: float) -> Results:
 def require_lava_dl() -> None:
     missing = LavaTarget.available()
     if missing is None and importlib.util.find_spec("lava.lib") is None:
-        missing = "lava-dl is not installed; on Python 3.10, run pip install 'spikec[lava]'"
+        missing = not_here("lava-dl")
     if missing is not None:
         raise TargetUnavailable(missing)

@@ -1,12 +1,18 @@
 """Help, examples and completion."""
 
+import contextlib
+import io
+import os
+import re
 import shlex
 import shutil
 import subprocess
+import time
+from functools import cache
 
 import pytest
 
-from spikec.cli import COMMANDS, build_parser
+from spikec.cli import COMMANDS, build_parser, main
 from spikec.cli.completion import SHELLS
 from spikec.cli.parser import parse, subcommands
 
@@ -49,9 +55,22 @@ def test_every_help_has_examples_that_parse(name, tmp_path, monkeypatch, capsys)
         parse(build_parser(), words[1:])
 
 
+@pytest.fixture(scope="module")
+def script_for():
+    """``script_for(shell) -> str``, made once for each: it takes the options of all commands together."""
+
+    @cache
+    def made(shell):
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            assert main(["completion", shell]) == 0
+        return out.getvalue()
+
+    return made
+
+
 @pytest.mark.parametrize("shell", SHELLS)
-def test_a_script_for_each_shell(spikec, shell):
-    script = spikec("completion", shell).out
+def test_a_script_for_each_shell(script_for, shell):
+    script = script_for(shell)
     for word in ("export", "repair", "--timesteps", "--early-exit", "--json"):
         assert word.lstrip("-") in script
     if shutil.which(shell):
@@ -67,12 +86,22 @@ def test_a_script_for_each_shell(spikec, shell):
         ("spikec export --schedule l", {"layerwise"}),
         ("spikec inspect ne", {"net.nir"}),
         ("spikec map net.nir --sv", {"--svg"}),
+        ("spikec run net.nir --target g", {"golden"}),
+        ("spikec check net.nir --target l", {"loihi1", "loihi2"}),
+        ("spikec map net.nir --chip c", {"cortex-m4"}),
+        ("spikec energy net.nir --profile c", {"cmos45"}),
+        ("spikec ranges net.nir --format g", {"generic24"}),
+        ("spikec run net.nir --data fa", {"fashion-mnist"}),
+        ("spikec export digits-cnn --method q", {"qcfs"}),
+        ("spikec sweep grid.toml --executor s", {"slurm"}),
+        ("spikec help insp", {"inspect"}),
+        ("spikec report net.nir -o ne", {"net.nir"}),
     ],
 )
 @pytest.mark.skipif(not shutil.which("bash"), reason="bash is not here")
-def test_bash_completes(spikec, tmp_path, line, offered):
+def test_bash_completes(script_for, tmp_path, line, offered):
     (tmp_path / "net.nir").touch()
-    (tmp_path / "completion").write_text(spikec("completion", "bash").out)
+    (tmp_path / "completion").write_text(script_for("bash"))
     words = line.split()
     code = (
         f"source ./completion; COMP_WORDS=({line}); COMP_CWORD={len(words) - 1}; COMP_LINE='{line}'; "
@@ -80,3 +109,41 @@ def test_bash_completes(spikec, tmp_path, line, offered):
     )
     done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert set(done.stdout.split()) == offered, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "becomes"),
+    [
+        ("spikec insp", "inspect"),
+        ("spikec check net.nir --target loihi2", "loihi2"),
+        ("spikec run net.nir --target gol", "golden"),
+        ("spikec inspect net", "net.nir"),
+    ],
+)
+@pytest.mark.skipif(not shutil.which("tcsh"), reason="tcsh is not here")
+def test_tcsh_completes(script_for, tmp_path, line, becomes):
+    """In a real one, on a pseudo-terminal, after a tabulator. Options of tcsh are the same in all commands."""
+    (tmp_path / "net.nir").touch()
+    (tmp_path / "completion").write_text(script_for("tcsh"))
+    ours, theirs = os.openpty()
+    said, end = b"", time.monotonic() + 20
+
+    def read_until(pattern):
+        nonlocal said
+        while not (found := re.search(pattern, said)):
+            assert time.monotonic() < end, said
+            said += os.read(ours, 4096)
+        said = said[found.end() :]
+        return found
+
+    with subprocess.Popen(
+        ["tcsh", "-f"], stdin=theirs, stdout=theirs, stderr=theirs, cwd=tmp_path, env={**os.environ, "TERM": "vt100"}
+    ) as shell:
+        os.close(theirs)
+        os.write(ours, b"set prompt='ready> '; source completion; alias spikec echo '=\\!*='\n")
+        read_until(rb"\nready> |\rready> ")  # what is typed before is not edited
+        os.write(ours, f"{line}\t\n".encode())
+        found = read_until(rb"\n=([^=]*)=\r")
+        shell.kill()
+    os.close(ours)
+    assert found[1].split()[-1].decode() == becomes

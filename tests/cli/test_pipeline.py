@@ -1,7 +1,9 @@
 """The commands that make something: export, energy, report and demo, on the shipped digits network."""
 
 import json
+import shlex
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from spikec.cli import main
 from spikec.ir import as_integer, load
 from spikec.models import pretrained
 from spikec.models.data import open_dataset
+from spikec.reporting.reproducing import reproduction
 from spikec.simulation import simulate
 from spikec.targets.lava import LavaTarget
 
@@ -44,6 +47,34 @@ def test_export_is_reproducible(spikec, digits):
     spikec("export", "digits-cnn", "-o", "again.nir")
     with open("again.nir", "rb") as again:
         assert again.read() == digits.read_bytes()
+
+
+@pytest.mark.parametrize("options", ["-T 2 --per channel --measure 30", "--method error-compensation --option drain=2"])
+def test_a_file_says_the_command_that_makes_it_again(spikec, options):
+    assert spikec("export", "digits-cnn", *options.split(), "-o", "net.nir").code == 0
+    stated = as_integer(load("net.nir")).info["export"]
+    assert "-o" not in stated.split()
+    measured = ("--measure", "30") if "--measure" in options else ()
+    assert spikec(*shlex.split(stated)[1:], *measured, "-o", "again.nir").code == 0
+    assert Path("again.nir").read_bytes() == Path("net.nir").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("stated", "shown", "complete"),
+    [
+        ("spikec export my.py:make --weights w.pt -T 2", "spikec export my.py:make --weights w.pt -T 2 -o a.nir", True),
+        ("spikec export x; rm -r y", "spikec export 'x;' rm -r y -o a.nir", True),
+        ("rm -r spikec export", "spikec export MODEL --weights WEIGHTS --method qcfs -o a.nir", False),
+        (None, "spikec export MODEL --weights WEIGHTS --method qcfs -o a.nir", False),
+        ("spikec export 'x", "spikec export MODEL --weights WEIGHTS --method qcfs -o a.nir", False),
+    ],
+)
+def test_a_report_says_how_the_file_was_made(stated, shown, complete):
+    """A file may say anything: what is shown runs ``spikec export`` and nothing else."""
+    info = {"method": "qcfs"} if stated is None else {"method": "qcfs", "export": stated}
+    _, made, report = reproduction(info, "spikec report a.nir --data digits", "0.2.0", None, "digits")
+    assert (made.command, made.complete) == (shown, complete)
+    assert report.command == "spikec report a.nir --data digits"
 
 
 def test_export_takes_a_file_of_python_and_weights(spikec, digits, tmp_path):

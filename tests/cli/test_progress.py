@@ -1,15 +1,23 @@
 """Progress: share, rate and time left; a moving line on a terminal, plain lines in a log, never on stdout."""
 
+import contextlib
+import fcntl
 import io
 import json
+import os
 import re
+import struct
+import termios
 import time
 
 import pytest
+import torch
+from torch import nn
 
+import spikec as tc
 from spikec.cli import doctor, progress
 from spikec.cli.progress import Progress, displaying
-from spikec.stages import stage
+from spikec.stages import stage, watching
 
 
 class _Terminal(io.StringIO):
@@ -42,7 +50,17 @@ def test_share_rate_and_time_left(monkeypatch):
     wide = work.line(100)
     assert re.fullmatch(r"golden \|#+\d? +\| 25 %, 25/100 images, 0.83 images/s, 01:30 left", wide)
     assert len(wide) <= 100
-    assert work.line(20) == "golden 25 %, 25/100 "
+    assert work.line(60) == "golden 25 %, 25/100 images, 0.83 images/s, 01:30 left"
+    assert work.line(39) == "golden 25 %, 25/100, 01:30 left"  # nothing is cut off, that would be another number
+    assert work.line(25) == "golden 25 %, 01:30 left"
+    assert work.line(20) == "golden 25 %"
+    work.detail = "last: qcfs"
+    assert work.line(65).endswith("01:30 left, last: qcfs")
+    assert work.line(60).endswith("01:30 left")
+    begun = Progress("golden", 100)
+    begun.started = -5.0
+    assert begun.line() == "golden 0 %, 0/100 images, 00:35"
+    assert begun.line(20) == "golden 0 %, 00:35"
     work.begin("sweep", 100, done=75)  # what was there took no time
     now = 40.0
     work.reach(80, 100)
@@ -59,6 +77,62 @@ def test_a_terminal_gets_one_line_that_moves(at_once):
     assert "\n" not in stream.getvalue()
     assert "\x1b[31m" not in stream.getvalue()
     assert stream.getvalue().endswith("\r\x1b[K")
+
+
+@pytest.mark.parametrize("columns", [40, 25, 120])
+def test_a_real_terminal_is_never_overrun_and_is_left_clean(at_once, columns, monkeypatch):
+    """A line as wide as the terminal would wrap, and what wraps cannot be taken away. Its width is that of stderr."""
+    monkeypatch.setenv("COLUMNS", "200")
+    ours, theirs = os.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    drawn = b""
+    end = time.monotonic() + 10
+    with open(theirs, "w") as stream, open(ours, "rb", buffering=0) as screen:
+        with displaying(stream, verbose=False), Progress("measuring, weights", 40000) as work:
+            work.advance(12345)
+            work.detail = "last: error-compensation T=4 bits=6"
+            while drawn.count(b" 31 %") < 2:
+                assert time.monotonic() < end, drawn
+                drawn += screen.read(4096)
+        drawn += screen.read(4096)
+    lines = drawn.decode().split("\r\x1b[K")
+    assert lines[-1] == ""
+    assert "\x1b" not in "".join(lines)  # no colour, so NO_COLOR has nothing to do
+    assert all(len(line) < columns and "\n" not in line for line in lines)
+    assert any("31 %" in line for line in lines)
+    assert any(line.endswith("left") for line in lines) == (columns == 40)
+
+
+def test_a_dumb_terminal_gets_plain_lines(at_once, monkeypatch):
+    monkeypatch.setenv("TERM", "dumb")
+    stream = _Terminal()
+    with displaying(stream, verbose=False), Progress("golden", 4) as work:
+        work.advance(1)
+        _shown_in(stream, "golden 25 %, 1/4 images")
+    assert "\x1b" not in stream.getvalue()
+
+
+def test_lowering_placing_and_proving_say_how_much_is_done():
+    seen = {}
+
+    @contextlib.contextmanager
+    def watcher(label, total, unit):
+        seen.setdefault(label, []).append((total, []))
+        yield seen[label][-1][1].append
+
+    model = nn.Sequential(nn.Flatten(), nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
+    with watching(watcher):
+        graph = tc.lower(
+            tc.convert(model, tc.QCFS(timesteps=2), example=torch.rand(4, 1, 2, 2), calibration=torch.rand(8, 1, 2, 2))
+        )
+        tc.place(graph, target="loihi1")
+    for label, units in (("lowering to integers", 2), ("proving ranges", None), ("placing", None)):
+        for total, done in seen[label]:
+            assert units in (None, total)
+            assert done == sorted(done), label
+            assert done[0] <= 1, label
+            assert total // 2 < done[-1] <= total or label == "placing"  # which is often done after a few tries
+            assert done[-1] <= total
 
 
 def test_a_log_gets_plain_lines(at_once):

@@ -267,7 +267,7 @@ def test_wrong_fine_tuning_is_refused(
 
 def test_every_method_is_offered_without_importing_it():
     """``spikec train --help`` lists the methods by their files, since importing them takes seconds."""
-    from spikec.cli.train import _method_names
+    from spikec.cli.train import method_names
     from spikec.conversion import methods
 
-    assert _method_names() == set(methods())
+    assert method_names() == set(methods())

@@ -1,11 +1,17 @@
 """One word for one thing: executors, chips, profiles and formats; advice in the tongue of the reader; lists."""
 
+from typing import get_args
+
+import numpy as np
 import pytest
 from helpers.networks import digits_network
 
 import spikec as tc
 from spikec.cli import _sentence
+from spikec.cli.sweep import PLACES
 from spikec.ir import build
+from spikec.sweeping.run import Executor
+from spikec.targets.lava import target
 from spikec.words import aligned, either, option, speaking
 
 
@@ -30,8 +36,46 @@ def test_a_name_of_another_sort_names_the_command_that_takes_it(spikec, net, wor
     assert way in result.err
 
 
-def test_python_is_answered_in_python():
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (
+            "demo --target loihi2",
+            "--target: loihi2 is a chip, not an executor (golden, c, lava): spikec check --target",
+        ),
+        ("demo --target c", "the demo compares with lava alone; spikec verify --target c compares the file it writes"),
+        ("demo --target golden", "the demo runs the golden model anyway and compares it with lava: leave it out"),
+        (
+            "sweep g.toml -o x --executor lava",
+            "--executor: lava is an executor, not an executor of sweeps (local, slurm)",
+        ),
+        ("sweep g.toml -o x --executor slrum", "unknown executor of sweeps 'slrum', did you mean 'slurm'?"),
+        ("sweep g.toml -o x", "format: golden is an executor, not a number format"),
+        ("sweep g.toml -o x", "energy: generic24 is a number format, not an energy profile"),
+        ("advise digits-cnn --chip generic24", "--chip: generic24 is a number format, not a chip"),
+        ("doctor --target loihi1", "--target: loihi1 is a chip, not an executor"),
+    ],
+)
+def test_every_command_tells_them_apart(spikec, tmp_path, words, says):
+    (tmp_path / "g.toml").write_text(
+        '[defaults]\nformat = "golden"\nenergy = ["generic24"]\n[grid]\nmodel = "digits-cnn"\n'
+    )
+    result = spikec(*words.split())
+    assert result.code == 1
+    assert says in result.err
+
+
+def test_a_sweep_names_the_places_that_there_are():
+    assert get_args(Executor) == PLACES
+
+
+def test_python_is_answered_in_python(tmp_path):
     graph = build(digits_network())
+    trace = tc.simulate(graph, np.zeros((1, 1, 8, 8), np.float32))
+    with pytest.raises(tc.ToolchainError, match=r"lava is an executor, not an energy profile .*target='lava'"):
+        tc.estimate(graph, trace, profile="lava")
+    with pytest.raises(tc.ToolchainError, match=r"golden is an executor, not an executor of sweeps \(local, slurm\)"):
+        tc.sweep({"grid": {"model": "digits-cnn"}}, tmp_path, executor="golden")
     with pytest.raises(tc.ToolchainError, match=r"loihi2 is a chip, .*tc\.check\(graph, target='loihi2'\)"):
         tc.compile(graph, target="loihi2")
     with pytest.raises(tc.ToolchainError, match=r"tc\.compile\(graph, target='lava'\)"):
@@ -58,3 +102,13 @@ def test_errors_that_list_things_show_one_a_line():
 def test_rows_are_aligned_but_for_very_long_cells():
     assert aligned([("a", "b", "c"), ("long", "b2", "d")]) == ["a:    b:  c", "long: b2: d"]
     assert aligned([("x" * 60, "y"), ("a", "z")])[1] == "a:" + " " * 48 + "z"
+
+
+@pytest.mark.parametrize(
+    ("version", "follows"), [((3, 10), "run pip install"), ((3, 13), "this is 3.13: run python3.10")]
+)
+def test_advice_on_lava_can_be_followed_with_the_python_that_runs(monkeypatch, version, follows):
+    """Lava runs on Python 3.10 alone, so that pip of another Python finds nothing to install."""
+    monkeypatch.setattr(target.sys, "version_info", (*version, 0))
+    assert follows in target.not_here("Lava")
+    assert ("run pip install" in target.not_here("lava-dl")) == (version == (3, 10))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import re
 import shutil
 
 import h5py
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.same import same
+from safetensors.torch import save_file
 from torch import nn
 
 import spikec as tc
@@ -202,24 +205,77 @@ def test_truncated_files_are_refused(deployment, tmp_path):
         assert str(error.value) in (
             f"{path} is damaged or holds no NIR graph: export it again, or ask tc.nir.diagnose",
             f"{path} cannot be read: {_BROKEN}; get it again",
+            f"{path} cannot be read: the file is empty; get it again",
         )
 
 
+_WAY_OUT = "spikec export MODEL --weights FILE makes a NIR file of a network and its weights"
+#: Every format is written by the library whose it is.
 _FOREIGN = {
-    "empty": lambda path: path.write_bytes(b""),
-    "text": lambda path: path.write_text("a NIR file, honestly\n" * 100),
-    "other HDF5": lambda path: h5py.File(path, "w").close(),
+    "empty": (lambda path: path.write_bytes(b""), "the file is empty; get it again"),
+    "text": (
+        lambda path: path.write_text("a NIR file,\n  honestly\n" * 2000),
+        "it is no HDF5 file but text that begins with 'a NIR file, honestly a NIR fil'; spikec export and nir.write "
+        "write NIR files",
+    ),
+    "text in UTF-8": (lambda path: path.write_text("zéro " * 2000, encoding="utf-8"), "begins with 'z\\xe9ro z"),
+    "bytes": (lambda path: path.write_bytes(bytes(range(1, 256))), "of a format that is not known here"),
+    "torch.save": (lambda path: torch.save({"a": torch.ones(3)}, path), f"but what torch.save writes; {_WAY_OUT}"),
+    "old torch.save": (
+        lambda path: torch.save({"a": torch.ones(3)}, path, _use_new_zipfile_serialization=False),
+        f"but a pickle of Python, as old PyTorch weights are; {_WAY_OUT}",
+    ),
+    "safetensors": (lambda path: save_file({"a": torch.ones(3)}, path), f"but weights in safetensors; {_WAY_OUT}"),
+    "npy": (lambda path: np.save(path.open("wb"), np.ones(3)), "but a NumPy array; "),
+    "npz": (lambda path: np.savez(path.open("wb"), x=np.ones(3)), "but an archive of NumPy arrays; it may be data"),
+    "zip": (lambda path: shutil.make_archive(str(path.with_suffix("")), "zip", path.parent / "in"), "a zip archive; "),
+    "gzip": (lambda path: path.write_bytes(gzip.compress(b"x" * 100)), "but compressed with gzip; unpack it first"),
+    "page": (lambda path: path.write_text("<html>404</html>"), "what a server answered instead of the file; get it"),
+    "Git LFS": (
+        lambda path: path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 1\n"),
+        "but a pointer of Git LFS, not the file itself; fetch the file with git lfs pull",
+    ),
+    "other HDF5": (
+        lambda path: h5py.File(path, "w").close(),
+        "is damaged or holds no NIR graph: export it again, or ask tc.nir.diagnose",
+    ),
 }
 
 
 @pytest.mark.parametrize("name", _FOREIGN)
-def test_files_that_are_no_nir_are_refused(name, tmp_path):
-    path = tmp_path / "net.nir"
-    _FOREIGN[name](path)
-    with pytest.raises(
-        tc.GraphError, match=r"is damaged or holds no NIR graph: export it again, or ask tc.nir.diagnose$"
-    ):
+def test_files_that_are_no_nir_are_refused_by_what_they_are(name, tmp_path):
+    make, says = _FOREIGN[name]
+    path = tmp_path / ("net.zip" if name == "zip" else "net.nir")
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.txt").write_text("a")
+    make(path)
+    with pytest.raises(tc.GraphError, match=re.escape(says)) as error:
         tc.load(path)
+    assert "\n" not in str(error.value)
+    assert "file id" not in str(error.value) + str(tc.nir.diagnose(path))
+
+
+def test_an_onnx_file_is_told(tmp_path):
+    onnx = pytest.importorskip("onnx")
+    value = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1])
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Identity", ["x"], ["x2"])], "g", [value], [value])
+    onnx.save(onnx.helper.make_model(graph, producer_name="test"), tmp_path / "n.onnx")
+    with pytest.raises(tc.GraphError, match="but an ONNX file, by its first bytes; give it to spikec export as MODEL"):
+        tc.load(tmp_path / "n.onnx")
+
+
+@pytest.mark.parametrize("block", [512, 4096])
+def test_a_block_before_hdf5_is_no_other_format(deployment, tmp_path, block):
+    """HDF5 may begin behind a block of the user's own."""
+    with (
+        h5py.File(tmp_path / "net.nir", "w", userblock_size=block) as file,
+        h5py.File(tc.save(deployment("qcfs"), tmp_path / "own.nir")) as own,
+    ):
+        for name in own:
+            own.copy(own[name], file, name)
+    with (tmp_path / "net.nir").open("r+b") as file:
+        file.write(b"these are my own words")
+    tc.load(tmp_path / "net.nir")
 
 
 def test_plain_nir_is_refused(tmp_path):

@@ -92,7 +92,7 @@ add("sound recurrent LIF", lif_net(), others={*SPIKING, "dt_unknown", "cycle"}, 
 add("of nir 0.2.0", in_lif("lif", v_reset=None), others={"missing_field"}, means=lif_net(), version="0.2.0")
 
 # --- the file ------------------------------------------------------------------------------------------------------
-add("no HDF5", content(b"hello"), {"damaged"})
+add("no HDF5", content(b"hello"), {"not_hdf5"})
 add("empty", content(b""), {"damaged"})
 add("cut off", truncated, {"damaged"})
 add("HDF5 of something else", hdf5(lambda file: file.create_group("layer")), {"not_nir"})

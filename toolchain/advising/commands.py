@@ -16,8 +16,8 @@ from spikec.deployment.settings import flag
 _MOST_LEVELS = 15
 
 
-def export_command(given: Mapping[str, Any], out: str) -> str:
-    """``spikec export`` with the fields ``given``, in the order of its help."""
+def export_command(given: Mapping[str, Any], out: str | None) -> str:
+    """``spikec export`` with the fields ``given``, in the order of its help; ``out`` None: without the file."""
     words: list[str] = []
     for name, about in SETTINGS.items():
         value = given.get(name)
@@ -30,7 +30,7 @@ def export_command(given: Mapping[str, Any], out: str) -> str:
             words += [word for key, item in value.items() for word in (option, f"{key}={item}")]
         else:
             words += [option] if about.switch else [option, str(value)]
-    return shlex.join(["spikec", "export", *words, "-o", out])
+    return shlex.join(["spikec", "export", *words, *([] if out is None else ["-o", out])])
 
 
 def train_command(trial: Trial, out: str) -> str:

@@ -34,6 +34,7 @@ from spikec.ir.operations.repeats import Repeats
 from spikec.ir.pools import pool_problems
 from spikec.ir.types import MEMBRANE_MAX, Int64
 from spikec.memory import require_memory
+from spikec.stages import Done, stage
 
 #: Bytes that the bounds of one output of a node take while they are computed, working space included.
 _BYTES_PER_OUTPUT = 128
@@ -129,6 +130,12 @@ def bounds(graph: IntegerGraph) -> Ranges:
     if problems:
         raise GraphError("; ".join(problems))
     _affordable(graph)
+    with stage("proving ranges", len(graph.nodes), "nodes") as passed:
+        return _bounds(graph, passed)
+
+
+def _bounds(graph: IntegerGraph, passed: Done) -> Ranges:
+    """:func:`bounds` of a graph that is sound and fits in memory."""
     flows: dict[str, Flow] = {}
     accumulators: dict[str, Bound] = {}
     sums: dict[str, Bound] = {}
@@ -136,7 +143,8 @@ def bounds(graph: IntegerGraph) -> Ranges:
     magnitudes: dict[str, int] = {}
     factor, timing = coding_factor(graph), graph.timing
     done = _last_readers(graph)
-    for node in graph:
+    for number, node in enumerate(graph):
+        passed(number)
         if isinstance(node, InputNode):
             flows[node.name] = Flow.of_input(node)
             continue

@@ -113,7 +113,7 @@ def run(args: argparse.Namespace) -> int:
     page = args.html or (args.out / "advice.html" if args.out is not None else None)
     if page is not None:
         write_text(page, advice.html())
-    lines = [advice.text()] + [f"{what}: {file}" for what, file in (("drawing", drawing), ("page", page)) if file]
+    lines = [advice.text()]
     document = {**advice.to_json(), "svg": drawing, "html": page, "written": None}
     if args.write is not None:
         from spikec.cli.evaluate import measuring
@@ -121,10 +121,12 @@ def run(args: argparse.Namespace) -> int:
         with measuring() as measured:
             document["written"] = str(advice.export(args.write, args.purpose, measured))
         chosen = advice.recommendation(args.purpose)
-        lines.append(f"{args.write}: {chosen.trial.label}")
+        lines.append(f"exported: {chosen.trial.label}")
         if sha256 := chosen.final.get("deployment_sha256"):  # results of older versions do not say
             lines.append(f"deployment sha256 {sha256}")
-    emit(args, document, "\n".join(lines))
+    runs = None if args.out is None else f"{args.out}/runs/"
+    files = [file for file in (args.write, drawing, page, runs) if file is not None]
+    emit(args, document, "\n".join(lines), files)
     return 0
 
 

@@ -94,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
     document, lines = _document(args, graph, source, header, body, measured), _text(args, source, header, body)
     if args.cost:
         document, lines = _with_cost(args, graph, source, document, lines)
-    emit(args, document, lines)
+    emit(args, document, lines, files=[header, body])
     return 0
 
 
@@ -168,7 +168,7 @@ def _text(args: argparse.Namespace, source: Source, header: Path, body: Path) ->
     extension = ", and the vectors of gcc and clang" if args.vectors else ""
     return "\n".join(
         [
-            f"{header} and {body}: C99 that needs <stdint.h> and nothing else{extension}",
+            f"{source.name}: C99 that needs <stdint.h> and nothing else{extension}",
             f"constants {memory.flash:,} bytes, state {memory.ram:,} bytes ({source.name}_state)",
             f"compile it with: cc -std=c99 -O2 -fno-tree-vectorize -c {quote(str(body))}",
             f"check it with: spikec verify {quote(str(args.graph))} --target c",

@@ -10,6 +10,7 @@ from spikec.cli import parser
 from spikec.cli.names import known
 from spikec.cli.output import emit
 from spikec.cli.parser import Parser
+from spikec.words import reason
 
 if TYPE_CHECKING:
     from spikec.ir import IntegerGraph
@@ -81,7 +82,7 @@ def _state(name: str, run_it: bool) -> str:
         difference = compare(simulate(graph, images), target.compile(graph).run(images))
         return WORKS if difference is None else f"differs from the golden model, {difference}"
     except Exception as error:  # whatever a broken installation raises is the finding
-        return " ".join(f"{type(error).__name__}: {error}".split())
+        return reason(error)
 
 
 def _one_neuron() -> IntegerGraph:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from spikec import defaults
 from spikec.cli import parser, plain_nir
-from spikec.cli.output import emit, note, written
+from spikec.cli.output import emit, note
 from spikec.cli.parser import Parser, UsageError, at_least, file_like, keep_inputs
 from spikec.cli.precision import overrides
 from spikec.cli.progress import Progress
@@ -59,9 +59,10 @@ def run(args: argparse.Namespace) -> int:
     from dataclasses import asdict
 
     import spikec as tc
+    from spikec.advising.commands import export_command
     from spikec.conversion.from_nir.sequences import SequenceNetwork
     from spikec.deployment import deploy
-    from spikec.ir.profile.build import with_measured
+    from spikec.ir.profile.build import with_export, with_measured
 
     keep_inputs(args, args.out)
     plain = plain_nir.check(args)
@@ -76,7 +77,8 @@ def run(args: argparse.Namespace) -> int:
     for remark in made.remarks:
         note(remark)
     graph, found = made.graph, _measured(args, made)
-    plain_nir.save(made.nir if found is None else with_measured(made.nir, found), args)
+    written = made.nir if found is None else with_measured(made.nir, found)
+    plain_nir.save(with_export(written, export_command(_stated(args), None)), args)
     layers, method = len(graph.populations), "import of plain NIR" if plain else args.method
     neurons = sum(population.theta.size for population in graph.populations)
     document = {
@@ -115,7 +117,7 @@ def run(args: argparse.Namespace) -> int:
         errors = tc.fidelity(made.model, made.nir, made.images)
         document["fidelity"] = asdict(errors)
         text = f"{text}\n{errors.text()}"
-    emit(args, document, "\n".join([text, *written(args.out)]))
+    emit(args, document, text, files=[args.out])
     return 0
 
 
@@ -154,15 +156,19 @@ def _measured(args: argparse.Namespace, made: Deployment) -> Measured | None:
     return found
 
 
+def _stated(args: argparse.Namespace) -> dict[str, Any]:
+    """The fields of a configuration that the arguments state."""
+    values = given(args)
+    return {**values, "override": overrides(args.override)} if args.override else values
+
+
 def _configuration(args: argparse.Namespace, plain: bool) -> Configuration:
     """The configuration the arguments ask for, filled in. Raises if the method refuses its settings, or if the header
     of the weights names another use."""
     from spikec.deployment import fill
     from spikec.deployment.filling import OtherUse
 
-    values = given(args)
-    if args.override:
-        values["override"] = overrides(args.override)
+    values = _stated(args)
     if not plain:
         _check_method(args.method, values["options"])
         schedule = values["options"].pop("schedule", None)  # a field of the method too

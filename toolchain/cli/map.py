@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from spikec.cli import parser
 from spikec.cli.check import add_chip, known_chip
-from spikec.cli.output import emit, note, written
+from spikec.cli.output import emit, note
 from spikec.cli.parser import Parser, file_like, keep_inputs
 from spikec.words import columns
 
@@ -47,7 +47,6 @@ def run(args: argparse.Namespace) -> int:
             temporary.write_text(placement.svg(), encoding="utf-8")
     if any(violation.severity == "error" for violation in check(graph, chip)):
         note(f"warning: the network does not fit {chip} (spikec check says why); the cores are those it would take")
-    files = written(args.svg) if args.svg is not None else []
     emit(
         args,
         lambda: {
@@ -63,7 +62,8 @@ def run(args: argparse.Namespace) -> int:
             "cores": placement.cores,
             "svg": args.svg,
         },
-        "\n".join([text(placement, args.cores), *files]),
+        text(placement, args.cores),
+        files=[args.svg] if args.svg is not None else [],
     )
     return 0
 

@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
         f"made of deployment sha256 {graph.deployment_sha256}",
     ]
     measured, said = _hard(args, graph, chain, data) if args.hard_reset and data else _soft(args, graph, data)
-    emit(args, document | measured, "\n".join(lines + said))
+    emit(args, document | measured, "\n".join(lines + said), files=[args.out])
     return 3 if measured.get("difference") else 0
 
 
@@ -116,7 +116,7 @@ def _stock(args: argparse.Namespace, graph: IntegerGraph) -> int:
         difference = None if found is None else str(found)
         document |= {"verified_sequences": len(dataset), "difference": difference}
         lines.append(f"{len(dataset)} sequences in stock netx: {difference or 'identical to the golden model'}")
-    emit(args, document, "\n".join(lines))
+    emit(args, document, "\n".join(lines), files=[args.out])
     return 3 if difference else 0
 
 

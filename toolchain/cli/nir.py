@@ -112,7 +112,7 @@ def _repair(args: argparse.Namespace) -> int:
         "reads": done.after.reads,
         "nir_says": done.after.nir_says,
     }
-    emit(args, document, str(done))
+    emit(args, document, str(done), files=[done.out])
     return 1 if done.left else 0
 
 

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, is_dataclass
 from pathlib import PurePath
 from typing import Any, TextIO
 
 
-def emit(args: argparse.Namespace, document: dict[str, Any] | Callable[[], dict[str, Any]], text: str) -> None:
-    """Print the result of a command: ``document`` as JSON with ``--json``, else ``text``. A function makes the document
-    where it holds what takes long and ``text`` does not, such as the identity of a large network."""
+def emit(
+    args: argparse.Namespace,
+    document: dict[str, Any] | Callable[[], dict[str, Any]],
+    text: str,
+    files: Iterable[object] = (),
+) -> None:
+    """Print the result of a command: ``document`` as JSON with ``--json``, else ``text`` and then the ``files`` that
+    the command wrote. A function makes the document where it holds what takes long and ``text`` does not, such as the
+    identity of a large network."""
     if not args.json:
-        print(text, file=args.stdout)
+        print("\n".join([text, *_written([str(file) for file in files])]), file=args.stdout)
         return
     made = document() if callable(document) else document
     print(as_json({"command": args.command, **made}), file=args.stdout)
@@ -50,10 +56,10 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def written(*files: object) -> list[str]:
-    """The line that says which files a command wrote."""
-    names = [str(file) for file in files]
-    return [f"written: {' and '.join([', '.join(names[:-1]), names[-1]] if len(names) > 1 else names)}"]
+def _written(files: list[str]) -> list[str]:
+    """The last line of every command that wrote ``files``; none without any."""
+    first, last = files[:-1], files[-1:]
+    return [f"written: {' and '.join([', '.join(first), *last] if first else last)}"] if files else []
 
 
 def note(text: str) -> None:

@@ -8,10 +8,11 @@ is imported when the first one is shown.
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import TextIO
 
@@ -24,6 +25,8 @@ LOG_SECONDS = (15.0, 15.0)
 
 _SHARE = "{percentage:.0f} %, {n_fmt}/{total_fmt}{unit}, {rate_noinv_fmt}, {remaining} left"
 _BAR = "|{bar}| " + _SHARE
+#: For narrow terminals, the longest that has room: a number that is cut off would be another number.
+_SHORTER = ("{percentage:.0f} %, {n_fmt}/{total_fmt}, {remaining} left", "{percentage:.0f} %, {remaining} left")
 #: A bar shorter than this says nothing.
 _LEAST_BAR = 10
 
@@ -63,9 +66,11 @@ class Progress:
             text = f"{self.label}, {tqdm.format_interval(seconds)}{detail}"
             return text if width is None else text[:width]
 
+        percent = f"{self.label} {100 * min(self.done, self.total) / self.total:.0f} %"
         if self.done <= self._before:
-            text = f"{self.label} {100 * self.done // self.total} %, {self.done}/{self.total} {self.unit}{detail}"
-            return text if width is None else text[:width]
+            took = tqdm.format_interval(seconds)
+            texts = [f"{percent}, {self.done}/{self.total} {self.unit}, {took}"]
+            return _fitting([f"{texts[0]}{detail}", *texts, f"{percent}, {took}", percent], width)
 
         def share(form: str, columns: int | None = None) -> str:
             text: str = tqdm.format_meter(
@@ -80,12 +85,12 @@ class Progress:
             )
             return text.replace(",  ", ", ")  # rates are padded
 
-        text = f"{self.label} {share(_SHARE)}{detail}"
-        if width is None:
-            return text.replace(",  ", ", ")  # rates are padded
-        if width - len(text) - len("|| ") >= _LEAST_BAR:
-            text = f"{self.label} {share(_BAR, width - len(self.label) - len(detail) - 1)}{detail}"
-        return text[:width]
+        text = f"{self.label} {share(_SHARE)}"
+        if width is not None and width - len(text) - len(detail) - len("|| ") >= _LEAST_BAR:
+            return f"{self.label} {share(_BAR, width - len(self.label) - len(detail) - 1)}{detail}"[:width]
+        return _fitting(
+            [f"{text}{detail}", text, *(f"{self.label} {share(form)}" for form in _SHORTER), percent], width
+        )
 
     def _finish(self) -> None:
         if _display is not None and _display.verbose:
@@ -106,13 +111,20 @@ class Progress:
             _display.clear()
 
 
+def _fitting(texts: Sequence[str], width: int | None) -> str:
+    """The first text of at most ``width`` columns, else what of the last one has room."""
+    if width is None:
+        return texts[0]
+    return next((text for text in texts if len(text) <= width), texts[-1][:width])
+
+
 class Display:
     """Shows the innermost :class:`Progress` on ``stream``. ``verbose``: a line for each one that has ended, too."""
 
     def __init__(self, stream: TextIO, verbose: bool = False) -> None:
         self.stream, self.verbose = stream, verbose
         self.stack: list[Progress] = []
-        self.terminal = stream.isatty()
+        self.terminal = stream.isatty() and os.environ.get("TERM") != "dumb"  # which knows no empty line
         self.muted = False
         self._open = False
         self._lock = threading.RLock()
@@ -136,13 +148,21 @@ class Display:
         with self._lock:
             if self.muted or not self.stack or self._stop.is_set():
                 return
-            width = shutil.get_terminal_size().columns - 1 if self.terminal else None
+            width = self._columns() - 1 if self.terminal else None
             line = shown(self.stack[-1].line(width)).replace("\n", " ")
             if self.terminal:
                 restart_line(self.stream)
             self.stream.write(line if self.terminal else f"{line}\n")
             self.stream.flush()
             self._open = self.terminal
+
+    def _columns(self) -> int:
+        """Of this terminal: standard output, which ``shutil`` asks, may be a file or a pipe."""
+        try:
+            columns = os.get_terminal_size(self.stream.fileno()).columns
+        except (OSError, ValueError):  # no terminal of the system's
+            columns = 0
+        return columns or shutil.get_terminal_size().columns
 
     def said(self, progress: Progress) -> None:
         """One line for work that has ended."""

@@ -102,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
         command=_command(args),
     )
     files = {"report": args.out, "json": args.out.with_suffix(".json")}
-    emit(args, {**files, **made.to_json()}, f"{made.text()}\n\nwritten: {files['report']} and {files['json']}")
+    emit(args, {**files, **made.to_json()}, f"{made.text()}\n", files=files.values())
     return 0 if made.verification is None or made.verification.identical else 3
 
 

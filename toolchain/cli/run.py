@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from spikec import defaults
 from spikec.cli import parser
-from spikec.cli.output import emit, note, percent, written
+from spikec.cli.output import emit, note, percent
 from spikec.cli.parser import Parser, UsageError, file_like, keep_inputs
 from spikec.cli.ranges import add_format, check_format
 from spikec.cli.speed import Speed
@@ -126,7 +126,7 @@ def run(args: argparse.Namespace) -> int:
     if explanation is not None:
         document |= {"explanation": explanation.to_json()}
         text = "\n".join([text, *explanation.lines])
-    emit(args, document, text)
+    emit(args, document, text, files=[args.out] if args.out else [])
     return 0
 
 
@@ -227,8 +227,6 @@ def _text(
     lines += [] if coding is None else [str(coding)]
     lines += speed.lines
     lines.append(f"deployment sha256 {graph.deployment_sha256}")
-    if args.out:
-        lines += written(args.out)
     return "\n".join(lines)
 
 

@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spikec.cli import parser
-from spikec.cli.output import emit, note, written
+from spikec.cli.output import emit, note
 from spikec.cli.parser import Parser, UsageError, at_least
 from spikec.cli.progress import Progress
 
 if TYPE_CHECKING:
     from spikec.sweeping import Configuration, Plan, Sweep
 
+#: Stated here too, since the command line starts without torch; a test holds it to ``spikec.sweeping``.
+PLACES = ("local", "slurm")
 _AGAIN = "finished runs are kept, the same command goes on"
 
 
@@ -29,7 +31,7 @@ def add_parser(commands: Any) -> Parser:
     )
     command.add_argument("grid", type=Path, metavar="GRID.toml", help="which configurations; see docs/sweep.md")
     command.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="folder of the results")
-    command.add_argument("--executor", choices=("local", "slurm"), default="local", help="local (default) or slurm")
+    command.add_argument("--executor", metavar="WHERE", default="local", help="local (default) or slurm")
     command.add_argument(
         "--jobs",
         type=at_least(1),
@@ -58,6 +60,10 @@ def add_parser(commands: Any) -> Parser:
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.executor not in PLACES:
+        from spikec.targets.told_apart import wrong
+
+        raise UsageError(f"--executor: {wrong(args.executor, 'executor of sweeps', list(PLACES))}")
     if args.executor != "slurm" and (args.slurm_option or args.no_wait):
         raise UsageError("--slurm-option and --no-wait belong to --executor slurm")
     from spikec.sweeping import look, read_grid, sweep
@@ -100,7 +106,6 @@ def _end(args: argparse.Namespace, plan: Plan, result: Sweep) -> int:
         result.text(),
         "",
         f"{len(plan.runs)} runs: {counts}; {result.made} of them now",
-        *written(result.summary, result.page, f"{args.out}/runs/"),
     ]
     if states["failed"]:
         lines.append("failed runs: --retry-failed computes them again; runs/ID.json holds the error")
@@ -115,7 +120,7 @@ def _end(args: argparse.Namespace, plan: Plan, result: Sweep) -> int:
         "page": result.page,
         "runs": list(result),
     }
-    emit(args, document, "\n".join(lines))
+    emit(args, document, "\n".join(lines), files=[result.summary, result.page, f"{args.out}/runs/"])
     return 1 if states["failed"] else 0
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from spikec import defaults
 from spikec.cli.fine_tune import fine_tune, shorter, spiking, start
-from spikec.cli.output import emit, note, percent, written
+from spikec.cli.output import emit, note, percent
 from spikec.cli.parser import Parser, UsageError, at_least, command, output_path
 from spikec.cli.progress import muted
 from spikec.cli.ranges import check_format
@@ -35,7 +35,7 @@ def add_parser(commands: Any) -> Parser:
     return parser
 
 
-def _method_names() -> set[str]:
+def method_names() -> set[str]:
     """Names of conversion methods, found without importing them: from file names, one per method, and entry points."""
     from spikec.installed import entry_points
 
@@ -45,7 +45,7 @@ def _method_names() -> set[str]:
 
 
 def _add_arguments(parser: Parser) -> None:
-    names = sorted(_method_names(), key=lambda name: (name != defaults.METHOD, name))
+    names = sorted(method_names(), key=lambda name: (name != defaults.METHOD, name))
     add_settings(
         parser,
         "model",
@@ -182,8 +182,8 @@ def run(args: argparse.Namespace) -> int:
         {**summary, "output": output},
         f"{output}: {percent(accuracy)} of {len(test)} {what} (95 % interval {percent(low)} to {percent(high)}), "
         f"{f'run for {steps} steps, ' if steps else ''}"
-        f"epoch {result.best_epoch + 1} of {recipe.fit.epochs} was best on {len(validation)} held-out training images\n"
-        + "\n".join(written(output, checkpoint, log)),
+        f"epoch {result.best_epoch + 1} of {recipe.fit.epochs} was best on {len(validation)} held-out training images",
+        files=[output, checkpoint, log],
     )
     return 0
 

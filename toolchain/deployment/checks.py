@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spikec.errors import ToolchainError
 from spikec.words import unknown
+
+if TYPE_CHECKING:
+    from spikec.targets.told_apart import Sort
 
 #: A check returns what is wrong with a value, or None.
 Check = Callable[[Any], "str | None"]
@@ -35,18 +38,26 @@ def whole(low: int, high: int | None = None) -> Check:
     return check
 
 
-def choice(names: Callable[[], Iterable[str]], or_toml: bool = False) -> Check:
-    """One of ``names()``, or with ``or_toml`` the path of a .toml file."""
+def choice(names: Callable[[], Iterable[str]], sort: Sort | None = None) -> Check:
+    """One of ``names()``; where they are of a ``sort`` that has others beside it, the path of a .toml file as well."""
 
     def check(value: Any) -> str | None:
-        if or_toml and isinstance(value, str) and value.endswith(".toml"):
+        if sort and isinstance(value, str) and value.endswith(".toml"):
             return None if Path(value).is_file() else f"no file {value}"
         known = list(names())
         if isinstance(value, str):
-            return None if value in known else unknown(value, known)
+            return None if value in known else _wrong(value, known, sort)
         return f"must be one of {', '.join(known)}, not {value!r}"
 
     return check
+
+
+def _wrong(name: str, known: list[str], sort: Sort | None) -> str:
+    if sort is None:
+        return unknown(name, known)
+    from spikec.targets.told_apart import wrong
+
+    return wrong(name, sort)
 
 
 def number(value: Any) -> str | None:
@@ -124,7 +135,7 @@ def calibration(value: Any) -> str | None:
 def format(value: Any) -> str | None:
     from spikec.analysis.formats import format_names
 
-    return choice(format_names, or_toml=True)(value)
+    return choice(format_names, "number format")(value)
 
 
 def energy(value: Any) -> str | None:
@@ -132,7 +143,7 @@ def energy(value: Any) -> str | None:
 
     if not isinstance(value, list):
         return f"must be a list of profiles, not {value!r}"
-    found = [mistake for profile in value if (mistake := choice(profile_names, or_toml=True)(profile))]
+    found = [mistake for profile in value if (mistake := choice(profile_names, "energy profile")(profile))]
     return "; ".join(found) or None
 
 

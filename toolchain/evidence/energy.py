@@ -17,6 +17,7 @@ from spikec.errors import DataError, DoesNotFit, ToolchainError
 from spikec.ir import as_integer
 from spikec.ir.graph import IntegerGraph
 from spikec.simulation.trace import Trace
+from spikec.targets import told_apart
 from spikec.targets.chips import CHIPS, Chip, chip_names, chip_of
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ def estimate(
     True
     """
     net = as_integer(graph)
+    if not str(profile).endswith(".toml") and not told_apart.is_one(str(profile), "energy profile"):
+        raise ToolchainError(told_apart.wrong(str(profile), "energy profile"))
     options: dict[str, Any] = {"book": book, "draws": draws, "seed": seed}
     options |= {"first_layer": first_layer, "step_seconds": step_seconds}
     if isinstance(placement, str) and placement not in ("required", "capacity"):

@@ -68,6 +68,7 @@ def measure(
     found: dict[str, list[Tally]] = {}
     stages = _float_stages(model, network, data.images(slice(0, 2)))
     for stage, run in stages.items():
+        progress(stage, 0, len(data))
         found[stage] = [Tally(each) for each in wanted]
         for part in parts(len(data), _BATCH):
             with torch.no_grad():
@@ -78,12 +79,10 @@ def measure(
     try:
         integers = _without_offsets(quantised_network(graph))
         with unsaid():  # the run below speaks of the images
-            found["weights"] = _integer_stage(
-                integers, data, targets, wanted, lambda done: progress("weights", done, len(data))
-            )
+            found["weights"] = _integer_stage("weights", integers, data, targets, wanted, progress)
     except GraphError:
         found = {"network": found["network"]}
-    found["spiking"] = _integer_stage(graph, data, targets, wanted, lambda done: progress("spiking", done, len(data)))
+    found["spiking"] = _integer_stage("spiking", graph, data, targets, wanted, progress)
     images = [digest for part in parts(len(data), _BATCH) for digest in digests(data.images(part), targets[part])]
     correct, quality = measured_by(wanted, found)
     if not correct and not quality:
@@ -112,13 +111,11 @@ def measured_by(
 
 
 def _integer_stage(
-    graph: IntegerGraph,
-    data: Images,
-    targets: Targets,
-    wanted: Sequence[Wanted],
-    progress: Callable[[int], None],
+    stage: str, graph: IntegerGraph, data: Images, targets: Targets, wanted: Sequence[Wanted], progress: Progress
 ) -> list[Tally]:
-    outputs = outputs_of(graph, golden_trace(data, graph, counts=False, progress=progress))
+    progress(stage, 0, len(data))
+    trace = golden_trace(data, graph, counts=False, progress=lambda done: progress(stage, done, len(data)))
+    outputs = outputs_of(graph, trace)
     tallies = [Tally(each) for each in wanted]
     for tally in tallies:
         tally.add_of(outputs, targets)

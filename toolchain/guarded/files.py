@@ -96,7 +96,7 @@ def reason(error: BaseException) -> str:
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
     try:
-        said = " ".join(str(error).split())
+        said = " ".join(str(getattr(error, "strerror", None) or error).split())  # not [Errno 5]
     except Exception:  # the error's own words are code of others too
         said = ""
     said = said if len(said) <= _REASON else f"{said[: _REASON - 3]}..."

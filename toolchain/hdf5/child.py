@@ -23,6 +23,7 @@ from dataclasses import asdict
 from functools import cache
 from typing import Any, BinaryIO
 
+from spikec.hdf5.foreign import foreign
 from spikec.hdf5.question import NIR, Question, Verdict
 from spikec.hdf5.seal import is_whole
 from spikec.hdf5.tree import FileTree, Problem, as_it_is, read_tree
@@ -146,6 +147,9 @@ def tree_of(
     if is_whole(content) is False:
         message = "the file was damaged after it was written: its bytes do not match the SHA-256 at its end"
         return FileTree(problems=[Problem("damaged", "", "error", message, "get it again")], safe=False)
+    other = foreign(content)
+    if other is not None:
+        return FileTree(problems=[other], safe=False)
     return read_tree(content, limit, names, kept=kept)
 
 

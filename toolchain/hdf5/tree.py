@@ -71,6 +71,10 @@ class FileTree:
     asked: Tree = field(default_factory=dict)
 
 
+#: What the HDF5 library says then, ``Not a file id``, says nothing.
+UNOPENED = "the file begins as HDF5 does, and cannot be opened"
+
+
 def as_it_is(array: Any) -> Any:
     return array
 
@@ -88,7 +92,7 @@ def read_tree(
     except Exception as error:  # h5py raises many kinds for damaged files
         why = " ".join(str(error).split())
         if not reader.opened:
-            reader.report("damaged", "", "error", f"the file cannot be opened as HDF5: {why}", "get it again")
+            reader.report("damaged", "", "error", f"{UNOPENED}: it is cut off or damaged", "get it again")
         else:
             reader.report("damaged", "", "error", f"the file breaks off while it is read: {why}", "get it again")
     return reader.found

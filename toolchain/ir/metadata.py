@@ -19,6 +19,8 @@ INPUT, OUTPUT = "input", "output"
 #: Of the graph: what was measured at export, what the calibration images were like, and the edges that carry
 #: what was sent some steps before.
 MEASURED, CALIBRATED, DELAYS = "measured", "calibrated", "delays"
+#: In ``info``: the command line that exported the file.
+EXPORT = "export"
 SCHEDULES = get_args(Schedule)
 #: The item of ``requires`` for a file that NIR's own type check would refuse.
 TYPE_CHECK_OFF = "nir_type_check=off"

@@ -9,7 +9,8 @@ from spikec.hdf5.tree import Problem, Severity
 #: Every rule and what a finding of it says; ``docs/nir-files.md`` lists them from here.
 RULES = {
     # the file
-    "damaged": "the file is no HDF5 file, is cut off, or the HDF5 library fails on it",
+    "damaged": "the file is cut off or was changed, or the HDF5 library fails on it",
+    "not_hdf5": "the file is no HDF5 file, which NIR files are; what it is instead",
     "not_nir": "an HDF5 file without a NIR graph",
     "unreadable_object": "one part of the file cannot be read",
     "external_link": "data lie in another file, which is never followed",

@@ -22,6 +22,7 @@ from spikec.words import listed, printable
 #: Findings after which the file is not known well enough to be written anew.
 _LOSING = (
     "damaged",
+    "not_hdf5",
     "unreadable_object",
     "external_link",
     "soft_link",

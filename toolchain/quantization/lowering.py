@@ -39,6 +39,7 @@ from spikec.quantization.sequences import sequence_graph
 from spikec.quantization.synapses import synapse_nodes
 from spikec.simulation.golden import GoldenModel
 from spikec.simulation.input_warning import unsaid
+from spikec.stages import stage
 from spikec.words import option
 
 #: Units are made coarser at most this often, and this many times: beyond, weights would have no bits left.
@@ -213,17 +214,19 @@ def integer_graph(
         gains[population.name] = np.ones(1)
     on_images = getattr(precision, "rounding", "nearest") == "gptq"  # a precision of another package may lack it
     seen = activity(network, wires) if on_images else None
-    for choice in choose(network, wires, gains, precision, form, coarser):
-        current, units, neuron = choice.current, choice.units, choice.neuron
-        rounded = to_nearest(choice) if seen is None else on_data(choice, seen)
-        sources, made = synapse_nodes(choice.name, choice.terms, rounded.weights, rounded.bias, units, form, names)
-        nodes += made
-        if neuron is None:
-            output = wires.readouts[choice.name]
-            nodes.append(_readout(network, choice.name, output, current, units, sources))
-            continue
-        population = _population(choice.name, neuron, current, units, sources)
-        nodes += [population, *pool_nodes(wires, population, names)]
+    with stage("lowering to integers", len(wires.currents)) as done:
+        for number, choice in enumerate(choose(network, wires, gains, precision, form, coarser), 1):
+            current, units, neuron = choice.current, choice.units, choice.neuron
+            rounded = to_nearest(choice) if seen is None else on_data(choice, seen)
+            sources, made = synapse_nodes(choice.name, choice.terms, rounded.weights, rounded.bias, units, form, names)
+            nodes += made
+            if neuron is None:
+                output = wires.readouts[choice.name]
+                nodes.append(_readout(network, choice.name, output, current, units, sources))
+            else:
+                population = _population(choice.name, neuron, current, units, sources)
+                nodes += [population, *pool_nodes(wires, population, names)]
+            done(number)
     return ig.IntegerGraph(
         nodes={node.name: node for node in nodes},
         timesteps=network.timesteps,

@@ -6,17 +6,23 @@ import shlex
 from collections.abc import Mapping
 
 from spikec.evidence.crosscheck import Crosscheck
+from spikec.ir.metadata import EXPORT
 from spikec.reporting.details import Reproduction
 
 
 def reproduction(
     info: Mapping[str, str], command: str | None, version: str, verified: Crosscheck | None, data: str
 ) -> tuple[Reproduction, ...]:
-    """``info``: the settings in the file; ``command``: what made the report; ``version``: of spikec."""
+    """``info``: the settings in the file, among them the command that exported it, where it was one; ``command``: what
+    made the report; ``version``: of spikec."""
     found = [Reproduction("the same version", f"pip install spikec=={version}", True)]
     words = shlex.split(command, comments=False) if command and _splits(command) else []
     file = next((word for word in words if word.endswith(".nir")), None)
-    if "method" in info and (file is not None or command is None):
+    stated = info.get(EXPORT, "")
+    exported = shlex.split(stated, comments=False) if _splits(stated) else []
+    if exported[:2] == ["spikec", "export"]:  # what a file says may be anything: quoted below, it is this command alone
+        found.append(Reproduction("the deployment", shlex.join([*exported, "-o", file or "net.nir"]), True))
+    elif "method" in info and (file is not None or command is None):
         made = ["spikec", "export", "MODEL", "--weights", "WEIGHTS", "--method", info["method"]]
         for key in ("schedule", "timesteps"):
             made += [f"--{key}", info[key]] if key in info else []

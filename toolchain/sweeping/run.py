@@ -15,6 +15,7 @@ from spikec.sweeping import local, page, slurm, summary
 from spikec.sweeping.grid import Plan, read_grid
 from spikec.sweeping.shape import DONE, FAILED, REFUSED
 from spikec.sweeping.store import Result, Store, failure
+from spikec.targets.told_apart import wrong
 from spikec.whole_files import write_text
 
 Executor = Literal["local", "slurm"]
@@ -117,7 +118,7 @@ def sweep(
     1          4  ...
     """
     if executor not in get_args(Executor):
-        raise ToolchainError(f"executor must be one of {', '.join(get_args(Executor))}, not {executor!r}")
+        raise ToolchainError(f"executor: {wrong(str(executor), 'executor of sweeps', list(get_args(Executor)))}")
     plan = grid if isinstance(grid, Plan) else read_grid(grid)
     if executor == "slurm":
         slurm.check(slurm_options or {})

@@ -16,7 +16,18 @@ from spikec.ir.graph import Delayed, IntegerGraph, Node, Population, Readout
 from spikec.ir.kinds import MAX_SPIKES, CubaLIF, Maximum
 from spikec.ir.leak import UNIT, Leak
 from spikec.ir.measured import Measured
-from spikec.ir.metadata import CALIBRATED, DELAYS, KEY, MEASURED, OUTPUT, SCHEMA, TYPE_CHECK_OFF, metadata_of
+from spikec.ir.metadata import (
+    CALIBRATED,
+    DELAYS,
+    EXPORT,
+    KEY,
+    MEASURED,
+    OUTPUT,
+    SCHEMA,
+    TYPE_CHECK_OFF,
+    metadata_of,
+    text_of,
+)
 from spikec.ir.names import Names, legal
 from spikec.ir.operations import MaxPool, Operation
 from spikec.ir.operations.fields import float32
@@ -207,6 +218,15 @@ def build(graph: IntegerGraph) -> nir.NIRGraph:
 def with_measured(graph: nir.NIRGraph, measured: Measured) -> nir.NIRGraph:
     """The same graph, its nodes shared, with what was measured of it."""
     metadata = {**graph.metadata, KEY: {**metadata_of(graph), MEASURED: measured.text()}}
+    return NIRGraph(nodes=graph.nodes, edges=graph.edges, metadata=metadata, type_check=False)
+
+
+def with_export(graph: nir.NIRGraph, command: str) -> nir.NIRGraph:
+    """The same graph, its nodes shared, with the command line that made it, but for the name of the file: equal
+    deployments are equal bytes whatever they are called."""
+    held = metadata_of(graph)
+    info = {**json.loads(text_of(held, "info", "{}")), EXPORT: command}
+    metadata = {**graph.metadata, KEY: {**held, "info": json.dumps(info, sort_keys=True)}}
     return NIRGraph(nodes=graph.nodes, edges=graph.edges, metadata=metadata, type_check=False)
 
 

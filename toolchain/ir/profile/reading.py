@@ -13,7 +13,7 @@ import nir
 from spikec.errors import GraphError
 from spikec.hdf5.opening import named
 from spikec.hdf5.process import LIMIT, read
-from spikec.hdf5.tree import FileTree, Tree
+from spikec.hdf5.tree import UNOPENED, FileTree, Tree
 from spikec.words import either, printable, shown
 
 _SHOWN = 5
@@ -21,7 +21,6 @@ _SHOWN = 5
 _UNPACKED = 100
 #: Seconds of work that reading may take, and bytes of the file for which it may take one more.
 _SECONDS, _PER_SECOND = 2.0, 1e6
-_NO_HDF5 = "the file cannot be opened as HDF5"
 
 
 def read_nir(path: str | os.PathLike[str], *, seconds: float | None = None) -> nir.NIRGraph:
@@ -54,7 +53,7 @@ def _graph_of_tree(source: Path, tree: FileTree) -> nir.NIRGraph:
     serious = [problem for problem in tree.problems if problem.severity != "note"]
     foreign = f"{source} is damaged or holds no NIR graph: export it again, or ask {_doctor()}"
     for problem in serious:
-        if problem.message.startswith(_NO_HDF5):
+        if problem.message.startswith(UNOPENED):
             raise GraphError(foreign)
         where = f"{problem.where}: " if problem.where else ""
         hint = f"; {problem.hint}" if problem.hint else ""
