@@ -55,13 +55,19 @@ def megabytes(field: str) -> float:
 def measured(rows: dict[str, Row], name: str) -> Iterator[Row]:
     """Add a row of CPU seconds and MB of what runs inside."""
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # starts the peak anew
-    held, started = megabytes("VmRSS"), _seconds()
+    held, started, before = megabytes("VmRSS"), _seconds(), _largest_child()
     rows[name] = row = {}
     yield row
     starting.close()  # the process that reads files has its time counted once it has ended
     row["cpu"] = _seconds() - started
-    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e6
-    row["megabytes"] = megabytes("VmHWM") - held + children
+    after = _largest_child()
+    row["megabytes"] = megabytes("VmHWM") - held + (after if after > before else 0.0)
+
+
+def _largest_child() -> float:
+    """MB of the largest process that this one ever started. One that ``uname`` runs in is, until it does, a copy of
+    this one: what was largest before a step is no part of it."""
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e6
 
 
 def _seconds() -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import time
 from functools import lru_cache
@@ -40,3 +42,10 @@ def require_memory(what: str, needed: int, remedy: str) -> None:
     if needed > there:
         sizes = f"{needed / 1e9:.3g} GB of memory, there are {there / 1e9:.3g} GB"
         raise RangeError(f"{what} would need about {sizes}; {remedy}")
+
+
+def give_back() -> None:
+    """Return memory to the system that was freed and lies between blocks that are in use, where the C library can:
+    glibc keeps it else (malloc_trim(3)), beside the large blocks that come next and do not fit into its pieces."""
+    with contextlib.suppress(OSError, AttributeError, TypeError):  # no glibc; no way to look for it
+        ctypes.CDLL(None).malloc_trim(0)

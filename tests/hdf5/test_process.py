@@ -143,7 +143,7 @@ class _Sink:
 
 def _sent(tree):
     sink = _Sink()
-    wire.send_tree(sink, tree)
+    wire.Sender(sink).tree(tree)
     return sink.content
 
 

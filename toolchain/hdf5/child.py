@@ -18,7 +18,7 @@ import signal
 import socket
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cache
 from typing import Any, BinaryIO
@@ -26,8 +26,8 @@ from typing import Any, BinaryIO
 from spikec.hdf5.foreign import foreign
 from spikec.hdf5.question import NIR, Question, Verdict
 from spikec.hdf5.seal import is_whole
-from spikec.hdf5.tree import FileTree, Problem, as_it_is, read_tree
-from spikec.hdf5.wire import narrowed, send, send_tree
+from spikec.hdf5.tree import FileTree, Keep, Problem, read_tree, whole
+from spikec.hdf5.wire import Sender, send
 from spikec.processes import limit, signal_at_end_of
 
 _BASE_MEMORY = 2**30
@@ -116,7 +116,8 @@ def _warm_up() -> None:
         inner["link"] = h5py.SoftLink("/node")
         inner["nowhere"] = h5py.ExternalLink("absent", "/")
     for content in (made.getvalue(), made.getvalue()[:-1], b""):
-        send_tree(io.BytesIO(), tree_of(content, 2**20, kept=narrowed))
+        sender = Sender(io.BytesIO())
+        sender.tree(tree_of(content, 2**20, keep=sender.array))
 
 
 @cache
@@ -133,24 +134,22 @@ def answer(file: int, out: int, question: Question) -> None:
         limit(question.seconds, _BASE_MEMORY + _COPIES * (size + question.limit), fsize=0, nproc=0, nofile=0)
         content = source.read()
         stream: BinaryIO = io.BufferedWriter(pipe, 2**20)
-        # Narrowed before the next is read: they may not fit as they are.
-        tree = tree_of(content, question.limit, question.names, kept=narrowed)
-        send_tree(stream, tree)
+        sender = Sender(stream)  # sends arrays while they are read: they may not fit beside each other
+        tree = tree_of(content, question.limit, question.names, keep=sender.array)
+        sender.tree(tree)
         if question.ask_nir:
             send(stream, asdict(verdict(content) if tree.safe else Verdict()))
 
 
-def tree_of(
-    content: bytes, limit: int, names: Sequence[str] = NIR, *, kept: Callable[[Any], Any] = as_it_is
-) -> FileTree:
-    """The tree of a file's bytes; the seal is looked at before HDF5 sees them. ``kept``: as in :func:`read_tree`."""
+def tree_of(content: bytes, limit: int, names: Sequence[str] = NIR, *, keep: Keep = whole) -> FileTree:
+    """The tree of a file's bytes; the seal is looked at before HDF5 sees them. ``keep``: as in :func:`read_tree`."""
     if is_whole(content) is False:
         message = "the file was damaged after it was written: its bytes do not match the SHA-256 at its end"
         return FileTree(problems=[Problem("damaged", "", "error", message, "get it again")], safe=False)
     other = foreign(content)
     if other is not None:
         return FileTree(problems=[other], safe=False)
-    return read_tree(content, limit, names, kept=kept)
+    return read_tree(content, limit, names, keep=keep)
 
 
 def verdict(content: bytes) -> Verdict:

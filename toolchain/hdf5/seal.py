@@ -14,9 +14,9 @@ _MARK = b"\nspikec sha256 "
 LENGTH = len(_MARK) + 64 + 1
 
 
-def sealed(content: bytes | memoryview) -> bytes:
-    """``content`` with its seal."""
-    return b"".join((content, _MARK, hashlib.sha256(content).hexdigest().encode(), b"\n"))
+def seal_of(content: bytes | memoryview) -> bytes:
+    """What follows ``content`` in a sealed file."""
+    return _MARK + hashlib.sha256(content).hexdigest().encode() + b"\n"
 
 
 def is_whole(content: bytes | memoryview) -> bool | None:
@@ -27,4 +27,4 @@ def is_whole(content: bytes | memoryview) -> bool | None:
     if place < 0:
         return None
     body = memoryview(content)[: len(content) - len(end) + place]
-    return end[place:] == _MARK + hashlib.sha256(body).hexdigest().encode() + b"\n"
+    return end[place:] == seal_of(body)

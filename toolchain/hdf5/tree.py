@@ -7,15 +7,17 @@ the HDF5 library itself may crash or never end on a damaged file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 import h5py
 import numpy as np
+import numpy.typing as npt
 
 from spikec.hdf5.datasets import Allowance, Refused, strings_of, values_of
 from spikec.hdf5.question import NIR
+from spikec.hdf5.unpacking import parts_of
 from spikec.words import shown
 
 OBJECTS_MAX = 50_000
@@ -74,20 +76,30 @@ class FileTree:
 #: What the HDF5 library says then, ``Not a file id``, says nothing.
 UNOPENED = "the file begins as HDF5 does, and cannot be opened"
 
+#: What becomes of an array of numbers, from its shape, its type and its parts: each as many numbers as come next in C
+#: order, in any shape.
+Keep: TypeAlias = Callable[[tuple[int, ...], np.dtype[Any], Iterable[npt.NDArray[Any]]], Any]
+#: HDF5 reads the bytes where they are and does not free them (H5LTpublic.h); it would copy them otherwise.
+_DONT_COPY, _DONT_RELEASE = 2, 4
 
-def as_it_is(array: Any) -> Any:
+
+def whole(shape: tuple[int, ...], kind: np.dtype[Any], parts: Iterable[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    """An array of its parts."""
+    array, done = np.zeros(shape, kind), 0
+    flat = array.reshape(-1)
+    for part in parts:
+        flat[done : done + part.size] = part.reshape(-1)
+        done += part.size
     return array
 
 
-def read_tree(
-    content: bytes, limit: int, names: Sequence[str] = NIR, *, kept: Callable[[Any], Any] = as_it_is
-) -> FileTree:
+def read_tree(content: bytes, limit: int, names: Sequence[str] = NIR, *, keep: Keep = whole) -> FileTree:
     """Read the bytes of a file; ``limit``: bytes of data that are read at most, all datasets together. ``names``: what
-    is read at the root; anything else there is only listed. ``kept``: what an array of numbers is kept as."""
+    is read at the root; anything else there is only listed. ``keep``: what becomes the data of an array of numbers."""
     reader = _Reader(Allowance(limit, len(content)), names)
-    reader.kept = kept
+    reader.keep = keep
     try:
-        with h5py.File(h5py.h5f.open_file_image(content)) as file:
+        with h5py.File(h5py.h5f.open_file_image(content, _DONT_COPY | _DONT_RELEASE)) as file:
             reader.file(file)
     except Exception as error:  # h5py raises many kinds for damaged files
         why = " ".join(str(error).split())
@@ -99,7 +111,7 @@ def read_tree(
 
 
 class _Reader:
-    kept: Callable[[Any], Any]
+    keep: Keep
 
     def __init__(self, allowance: Allowance, wanted: Sequence[str]) -> None:
         self.found = FileTree()
@@ -219,8 +231,10 @@ class _Reader:
             return value
         try:
             size = self._allowance.granted(data, shape, max(kind.itemsize, 16 if text else 1))
-            held = values_of(data, shape)
-            value.data = strings_of(held, self._allowance) if text else self.kept(held)
+            if text:
+                value.data = strings_of(values_of(data, shape), self._allowance)
+            else:
+                value.data = self.keep(shape, kind, parts_of(data, shape))
             self._allowance.spend(size)
         except Refused as refused:
             self.report(refused.rule, shown(where), refused.severity, str(refused), refused.hint)

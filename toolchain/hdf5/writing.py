@@ -3,8 +3,8 @@
 NIR holds whole numbers of 8 bits as float32: of the four bytes of each, two are zero, one is nearly random and one has
 few values. HDF5's filter ``shuffle`` puts first bytes, second bytes and so on together, and ``gzip`` packs the rest;
 searching it for repetitions takes most of the time and finds nothing. So each of these planes becomes a piece of its
-own in a stream that every reader of ``gzip`` takes: coded by how often each byte occurs, or, where that gains little,
-as it is.
+own in a stream that every reader of ``gzip`` takes: coded by how often each byte occurs, or as it is where that leaves
+more than a quarter, since unpacking it would take most of the time that reading takes.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ _LARGE = 2**18
 #: Numbers in a chunk, about.
 _CHUNK = 2**18
 #: Every so many bytes of a plane are looked at, and from how many bits of entropy on it is not packed.
-_LOOK, _RANDOM = 64, 4.5
-_HEADER = b"\x78\x01"
+_LOOK, _RANDOM = 64, 2.0
+#: The first bytes of a stream.
+HEADER = b"\x78\x01"
 
 
 def write_graph(out: BinaryIO, graph: nir.NIRNode) -> None:
@@ -95,14 +96,22 @@ def _write_large(group: h5py.Group, key: str, array: npt.NDArray[Any]) -> None:
         part = array[tuple(slice(s, s + c) for s, c in zip(start, chunk, strict=True))]
         if part.shape != chunk:  # chunks reach beyond the end
             part = np.pad(part, [(0, c - n) for n, c in zip(part.shape, chunk, strict=True)])
-        data.id.write_direct_chunk(start, packed(part))
+        bits = np.ascontiguousarray(part).reshape(-1).view(f"u{part.dtype.itemsize}")
+        same = bool((bits == bits[0]).all())  # as thresholds of a layer mostly are
+        data.id.write_direct_chunk(start, _repeated(bits[:1].tobytes(), bits.size) if same else packed(part))
+
+
+@lru_cache(maxsize=8)
+def _repeated(number: bytes, count: int) -> bytes:
+    return packed(np.full(count, np.frombuffer(number, f"u{len(number)}")[0]))
 
 
 def _chunk(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The last axes as a whole, as far as they fit."""
+    """The last axes as a whole, as far as they fit, and as few parts of the one before as hold all of it."""
     left, sizes = _CHUNK, []
     for size in reversed(shape):
-        sizes.append(min(size, max(1, left)))
+        fitting = min(size, max(1, left))
+        sizes.append(-(-size // -(-size // fitting)))  # chunks reach beyond the end by as little as may be
         left //= size
     return tuple(reversed(sizes))
 
@@ -111,10 +120,10 @@ def packed(part: npt.NDArray[Any]) -> bytes:
     """The bytes of an array, shuffled and as a stream of ``gzip`` of HDF5 (zlib, RFC 1950)."""
     rows = np.ascontiguousarray(part).view(np.uint8).reshape(-1, part.dtype.itemsize)
     planes = np.ascontiguousarray(rows.T)
-    pieces = [_HEADER]
+    pieces = [HEADER]
     for number, plane in enumerate(planes):
         last = number + 1 == len(planes)
-        pieces.append(_stream(plane, last) if plane.any() else _zeros(len(plane), last))
+        pieces.append(_stream(plane, last) if plane.any() else zeros(len(plane), last))
     return b"".join((*pieces, zlib.adler32(planes.data).to_bytes(4, "big")))
 
 
@@ -125,7 +134,8 @@ def _stream(plane: npt.NDArray[np.uint8], last: bool) -> bytes:
 
 
 @lru_cache(maxsize=4)
-def _zeros(count: int, last: bool) -> bytes:
+def zeros(count: int, last: bool) -> bytes:
+    """What a plane of ``count`` zeros becomes."""
     return _stream(np.zeros(count, np.uint8), last)
 
 

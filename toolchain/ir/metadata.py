@@ -15,6 +15,8 @@ from spikec.ir.types import Schedule
 
 KEY = "spikec"
 SCHEMA = "spikec.nir/1"
+#: The version that is written: its hashes go over numbers as narrow as they are (:mod:`spikec.ir.profile.hashes`).
+WRITTEN = f"{SCHEMA}.1"
 INPUT, OUTPUT = "input", "output"
 #: Of the graph: what was measured at export, what the calibration images were like, and the edges that carry
 #: what was sent some steps before.

@@ -11,6 +11,7 @@ from typing import Any
 
 import nir
 import numpy as np
+import numpy.typing as npt
 
 import spikec.ir as ig
 from spikec import defaults
@@ -21,9 +22,12 @@ from spikec.conversion.from_nir.sequences import SequenceNetwork
 from spikec.conversion.network import SpikingNetwork
 from spikec.conversion.neurons import Neuron
 from spikec.errors import ConversionError, DoesNotFit, RangeError
-from spikec.ir import build, decode
+from spikec.ir import build
 from spikec.ir.coding import Encoding
+from spikec.ir.integers import held_once
 from spikec.ir.names import Names
+from spikec.ir.profile.decode import decoded
+from spikec.memory import give_back
 from spikec.quantization.changes import lost
 from spikec.quantization.choices import choose, source_gains
 from spikec.quantization.currents import READOUT, float64, wiring
@@ -44,6 +48,8 @@ from spikec.words import option
 
 #: Units are made coarser at most this often, and this many times: beyond, weights would have no bits left.
 _ATTEMPTS, _COARSEST = 6, 64.0
+#: Bytes that the integer graph may take while it runs on example images, beside what is as large as the network.
+_WORKING_SET = 2**26
 #: Entries of a matrix from which on the user is told of it.
 _LARGE_MATRIX = 2**20
 _FEWER = "use fewer timesteps: coarser weights would have no bits left"
@@ -123,9 +129,10 @@ def lower(
             f"{name} is no convolution: it is written as a matrix of {weights} weights, {synapses} of them not zero",
             stacklevel=outside(),
         )
+    give_back()
     built = build(graph)
     del graph  # it is decoded again to be checked
-    decode(built)
+    decoded(built, copied=False)
     return built
 
 
@@ -155,7 +162,7 @@ def _lower_sequences(network: SequenceNetwork, precision: Precision, form: Numbe
             raise
         warnings.warn(f"written all the same: {error}", stacklevel=outside())
     built = build(graph)
-    decode(built)
+    decoded(built, copied=False)
     return built
 
 
@@ -239,24 +246,27 @@ def integer_graph(
     )
 
 
-def _spread(values: Float64 | ig.Int64, shape: ig.Shape) -> ig.Int64:
-    """One value per output channel (or element) over the neurons of a population of ``shape``."""
-    repeats = int(np.prod(shape)) // len(values)
-    return np.repeat(np.asarray(values), repeats).reshape(shape).astype(np.int64)
+def _by_channel(values: Float64 | ig.Int64, shape: ig.Shape) -> npt.NDArray[Any]:
+    """One value per output channel (or element), shaped to meet the neurons of a population of ``shape``."""
+    if len(values) == shape[0]:
+        return np.asarray(values).reshape(-1, *[1] * (len(shape) - 1))
+    return np.repeat(np.asarray(values), math.prod(shape) // len(values)).reshape(shape)  # channels that were flattened
 
 
 def _population(name: str, neuron: Neuron, current: Current, units: Units, sources: tuple[str, ...]) -> ig.Population:
     assert units.theta is not None
-    theta = _spread(units.theta, current.shape)
-    unit = np.repeat(units.unit, theta.size // len(units.unit)).reshape(theta.shape)
-    offset = np.rint(np.broadcast_to(float64(neuron.offset), theta.shape) / unit).astype(np.int64)
+    shape = current.shape
+    theta, unit = _by_channel(units.theta, shape).astype(np.int64), _by_channel(units.unit, shape)
+    offset = np.rint(float64(neuron.offset) / unit).astype(np.int64)
+    spread = np.broadcast_to(theta, shape)
+    kind = neuron.spec.kind.lowered(spread, neuron.spec.negative)
     return ig.Population(
         name=name,
         sources=sources,
-        shape=current.shape,
-        neuron=neuron.spec.kind.lowered(theta, neuron.spec.negative),
-        theta=theta,
-        v_init=theta // 2 + offset,
+        shape=shape,
+        neuron=kind,
+        theta=held_once(spread),
+        v_init=held_once(np.broadcast_to(theta // 2 + offset, shape)),
         scale=np.atleast_1d(float64(neuron.value)),
     )
 
@@ -306,7 +316,7 @@ def _overflows(
         return {}
     seen = network.example if network.frames is None else network.frames.listed
     with unsaid():  # the conversion has spoken of its images
-        trace = GoldenModel(graph, measure=True, ranges=ranges).run(seen, counts=False)
+        trace = GoldenModel(graph, measure=True, ranges=ranges).run(seen, counts=False, memory=_WORKING_SET)
     return {
         name: trace.membrane[name] for name in loose if max(trace.membrane[name][1], -trace.membrane[name][0]) > limit
     }

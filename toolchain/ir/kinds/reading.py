@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from spikec.errors import GraphError
+from spikec.ir.integers import held_once
 from spikec.ir.kinds.base import Kind
 from spikec.ir.kinds.registering import kind_named
 from spikec.ir.metadata import int_of, shown, text_of
@@ -14,12 +15,14 @@ from spikec.ir.types import Int64, Shape
 
 
 def full(value: Any, shape: Shape) -> Int64:
-    """Whole numbers as int64 of ``shape``, from one number or from one for every neuron. Raises ``GraphError`` for
-    others."""
-    found = np.asarray(value)
-    if found.dtype.kind not in "biu" and not (np.isfinite(found).all() and (found == np.rint(found)).all()):
-        raise GraphError(f"numbers of neurons must be whole, not {shown(found)}")
-    return np.broadcast_to(found.astype(np.int64), shape).copy()
+    """Whole numbers as int64 of ``shape``, from one number or from one for every neuron; not to be written to, since
+    numbers that repeat are held once (:func:`spikec.ir.integers.held_once`). Raises ``GraphError`` for others."""
+    given = np.asarray(value)
+    found = held_once(np.broadcast_to(given, shape))
+    few = found[tuple(slice(None) if stride else slice(1) for stride in found.strides)]
+    if few.dtype.kind not in "biu" and not (np.isfinite(few).all() and (few == np.rint(few)).all()):
+        raise GraphError(f"numbers of neurons must be whole, not {shown(given)}")
+    return np.broadcast_to(few.astype(np.int64), shape)
 
 
 def kind_of(metadata: dict[str, Any], shape: Shape) -> Kind:

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from spikec.ir.integers import held_once
 from spikec.ir.kinds.base import Kind
 from spikec.ir.kinds.plain_if import LAYERWISE, SINGLE_STEP, spikes_per_step
 from spikec.ir.kinds.registering import register
@@ -75,4 +76,4 @@ class SignedIF(Kind):
         return replace(self, spikes=1)
 
     def lowered(self, theta: Int64, negative: float) -> SignedIF:
-        return replace(self, theta_neg=np.maximum(np.rint(negative * theta), 1).astype(np.int64))
+        return replace(self, theta_neg=held_once(np.maximum(np.rint(negative * theta), 1).astype(np.int64)))

@@ -17,7 +17,7 @@ from spikec.ir.types import Int64, Shape
 
 def float32(values: npt.ArrayLike) -> npt.NDArray[np.float32]:
     """Integers as NIR stores them."""
-    return np.asarray(values, dtype=np.float32)
+    return np.asarray(values, dtype=np.float32, order="C")
 
 
 def int64(values: Any) -> Int64:

@@ -23,8 +23,8 @@ from spikec.ir.metadata import (
     KEY,
     MEASURED,
     OUTPUT,
-    SCHEMA,
     TYPE_CHECK_OFF,
+    WRITTEN,
     metadata_of,
     text_of,
 )
@@ -38,7 +38,7 @@ PRODUCER = "spikec"
 
 
 def int32(values: npt.ArrayLike) -> npt.NDArray[np.int32]:
-    array: npt.NDArray[np.int32] = np.atleast_1d(np.asarray(values)).astype(np.int32)
+    array: npt.NDArray[np.int32] = np.atleast_1d(np.asarray(values)).astype(np.int32, order="C")
     return array
 
 
@@ -157,7 +157,7 @@ def requirements(graph: IntegerGraph) -> list[str]:
         needs.add("schedule=layerwise")
     for population in graph.populations:
         needs |= population.neuron.requirements()
-        if np.unique(population.theta).size > 1:
+        if population.theta.min() != population.theta.max():
             needs.add("per_neuron_threshold")
     if graph.drain:
         needs.add("drain")
@@ -188,7 +188,7 @@ def build(graph: IntegerGraph) -> nir.NIRGraph:
     delays = sorted((before[s].of, node.name, before[s].steps) for node in graph for s in node.sources if s in before)
     requires = requirements(graph)
     metadata: dict[str, Any] = {
-        "schema": SCHEMA,
+        "schema": WRITTEN,
         "producer": graph.producer or PRODUCER,
         "timesteps": graph.timesteps,
         "schedule": graph.schedule,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 from typing import Any, cast
@@ -47,6 +48,11 @@ def decode(graph: nir.NIRGraph) -> IntegerGraph:
     >>> [population.name for population in tc.decode(graph).populations]
     ['1', '4']
     """
+    return decoded(graph, copied=True)
+
+
+def decoded(graph: nir.NIRGraph, *, copied: bool) -> IntegerGraph:
+    """As :func:`decode`; where not ``copied``, weights are those of ``graph``, which then must not change."""
     problems = [str(problem) for problem in verify(graph)]
     if problems:
         raise _unsound(problems)
@@ -81,7 +87,7 @@ def decode(graph: nir.NIRGraph) -> IntegerGraph:
         elif isinstance(node, nir.I | nir.CubaLI):
             nodes[name] = _decode_readout(name, node, ordered, shape, graph, outputs[name])
         else:
-            nodes[name] = _decode_node(name, node, ordered, shape)
+            nodes[name] = _decode_node(name, _narrow(node, copied), ordered, shape)
         sent = math.prod(nodes[name].output_shape)
         if sent > VALUES_MAX:
             raise GraphError(f"{name}: {nodes[name].output_shape} are {sent} values; the most is {VALUES_MAX}")
@@ -105,6 +111,20 @@ def decode(graph: nir.NIRGraph) -> IntegerGraph:
     if problems:
         raise _unsound(problems)
     return checked(found)
+
+
+def _narrow(node: nir.NIRNode, copied: bool) -> nir.NIRNode:
+    """The node with the integers of the metadata as its weights: a rule has found that they are the same numbers, and
+    they are a fourth to read."""
+    metadata = metadata_of(node)
+    stored = metadata.get("weight_int")
+    if not isinstance(stored, np.ndarray) or stored.dtype != np.int8 or int_of(metadata, "weight_exp", 0):
+        return node
+    if np.shape(node.weight) != stored.shape:
+        return node
+    narrow = copy.copy(node)
+    narrow.weight = stored.copy() if copied else stored
+    return narrow
 
 
 def _unsound(problems: list[str]) -> GraphError:

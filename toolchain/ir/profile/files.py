@@ -14,13 +14,13 @@ import numpy as np
 from spikec.calls import named_arguments
 from spikec.errors import GraphError
 from spikec.hdf5.opening import named
-from spikec.hdf5.seal import sealed
+from spikec.hdf5.seal import seal_of
 from spikec.hdf5.writing import fields_of, write_graph
 from spikec.ir.graph import IntegerGraph
 from spikec.ir.metadata import KEY, TYPE_CHECK_OFF, list_of, metadata_of, text_of
 from spikec.ir.operations import Operation
 from spikec.ir.profile.build import PRODUCER, requirements
-from spikec.ir.profile.decode import decode
+from spikec.ir.profile.decode import decoded
 from spikec.ir.profile.hashes import CONTENT_KEY, HASH_KEY, content_sha256, metadata_sha256
 from spikec.ir.profile.nir_graph import NIRGraph
 from spikec.ir.profile.reading import read_nir
@@ -61,7 +61,7 @@ def save(graph: nir.NIRGraph, path: str | os.PathLike[str]) -> Path:
     'net.nir'
     """
     target = named(path)
-    needs = requirements(decode(graph))
+    needs = requirements(decoded(graph, copied=False))
     canonical = _canonical(graph)
     profile = {k: v for k, v in metadata_of(canonical).items() if k != HASH_KEY}
     listed = list_of(profile, "requires")
@@ -84,8 +84,9 @@ def write_nir(graph: nir.NIRGraph, path: str | os.PathLike[str]) -> Path:
     content = io.BytesIO()  # HDF5 does not survive a full disk: it ends the process
     write_graph(content, graph)
     try:
-        with replacing(target) as temporary:
-            temporary.write_bytes(sealed(content.getbuffer()))
+        with replacing(target) as temporary, temporary.open("wb") as file:
+            file.write(content.getbuffer())
+            file.write(seal_of(content.getbuffer()))
     except OSError as error:
         raise GraphError(f"cannot write {target}: {error.strerror or error}") from error
     return target
@@ -122,7 +123,7 @@ def check_deployment(graph: nir.NIRGraph) -> None:
     metadata = metadata_of(graph)
     stored = text_of(metadata, HASH_KEY)
     try:
-        _typed(decode(graph), list_of(metadata, "requires"))
+        _typed(decoded(graph, copied=False), list_of(metadata, "requires"))
         missing = [key for key in (CONTENT_KEY, HASH_KEY) if not text_of(metadata, key)]
         if missing and text_of(metadata, "producer") == PRODUCER:
             lacks = f"it names {PRODUCER} as its producer and has no {' and no '.join(missing)}"

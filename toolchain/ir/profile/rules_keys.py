@@ -8,7 +8,7 @@ from difflib import get_close_matches
 import nir
 
 from spikec.ir.kinds import MAX_SPIKES, CubaLIF, kinds
-from spikec.ir.metadata import CALIBRATED, DELAYS, MEASURED, SCHEMA, metadata_of, shown, text_of
+from spikec.ir.metadata import CALIBRATED, DELAYS, MEASURED, SCHEMA, WRITTEN, metadata_of, shown, text_of
 from spikec.ir.operations import operation_of
 from spikec.ir.profile.hashes import CONTENT_KEY, HASH_KEY
 
@@ -44,7 +44,7 @@ def keys_of(node: nir.NIRNode) -> set[str]:
 
 def known_keys(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
     """Every key is one that the profile has. A later minor version of it may have more."""
-    if text_of(metadata_of(graph), "schema") != SCHEMA:
+    if text_of(metadata_of(graph), "schema") not in (SCHEMA, WRITTEN):
         return
     yield from _unknown("", metadata_of(graph), set(_GRAPH))
     known: dict[tuple[type, str], set[str]] = {}

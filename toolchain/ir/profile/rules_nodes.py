@@ -5,7 +5,6 @@ A rule yields (node, message) per violation, as in ``rules_graph``.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,8 +18,11 @@ from spikec.ir.limits import FLOAT32_EXACT, LIMITS
 from spikec.ir.metadata import INPUT, TYPE_CHECK_OFF, float_of, int_of, list_of, metadata_of, shown, text_of
 from spikec.ir.operations import Synapse, operation_of
 from spikec.ir.operations.fields import whole_numbers
-from spikec.ir.operations.weights import BLOCK, row_blocks
+from spikec.ir.operations.weights import row_blocks
 from spikec.ir.types import Shape
+
+#: Numbers of an array that are looked at together.
+_PIECE = 2**16
 
 
 def _arrays(node: nir.NIRNode) -> Iterator[tuple[str, Any]]:
@@ -40,13 +42,9 @@ def exact_integers(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
                 yield name, f"{field} holds {array.dtype}, not numbers"
             elif not array.size:
                 continue
-            elif not (
-                math.isfinite(low := array.min())  # neither end is finite where some value is not a number
-                and math.isfinite(high := array.max())
-                and _whole(array)
-            ):
+            elif (ends := _whole(array)) is None:
                 yield name, f"{field} holds values that are not integers"
-            elif (largest := max(int(high), -int(low))) > FLOAT32_EXACT:
+            elif (largest := max(ends[1], -ends[0])) > FLOAT32_EXACT:
                 yield name, f"{field} reaches {largest}, beyond the exact range of float32 (2^24)"
 
 
@@ -70,16 +68,28 @@ def redundant(graph: nir.NIRGraph) -> Iterator[tuple[str, str]]:
 
 
 def _blocks(array: Any) -> Iterator[Any]:
-    """An array in pieces, so that what is computed of it takes little memory."""
-    if array.ndim == 0 or array.size <= BLOCK:
+    """An array in pieces, so that what is computed of it takes little memory and stays in the cache."""
+    if array.ndim == 0 or array.size <= _PIECE:
         yield array
         return
-    for rows in row_blocks(array.shape):
+    for rows in row_blocks(array.shape, _PIECE):
         yield array[rows]
 
 
-def _whole(array: Any) -> bool:
-    return array.dtype.kind != "f" or all((block == np.rint(block)).all() for block in _blocks(array))
+def _whole(array: Any) -> tuple[int, int] | None:
+    """The lowest and the highest number of an array, or 0 where that lies beyond; None where some is not whole."""
+    low, high = 0, 0
+    for block in _blocks(array):
+        found = block
+        if array.dtype.kind == "f":
+            with np.errstate(invalid="ignore"):
+                narrow = block.astype(np.int8)
+            if (narrow.astype(block.dtype) == block).all():
+                found = narrow  # so are weights
+            elif not (np.isfinite(block).all() and (block == np.rint(block)).all()):
+                return None
+        low, high = min(low, int(found.min())), max(high, int(found.max()))
+    return low, high
 
 
 def _off_grid(weight: Any, exponent: int) -> int:
@@ -112,7 +122,8 @@ def _equal(
         yield name, f"metadata {key!r} has shape {stored.shape}, which does not fit {field} {held.shape}"
         return
     pairs = zip(_blocks(narrow), _blocks(held), strict=True)
-    differing = sum(int(np.count_nonzero(ours.astype(np.float64) * factor != theirs)) for ours, theirs in pairs)
+    exact = np.float32 if stored.dtype.itemsize == 1 and held.dtype == np.float32 else np.float64  # times 2^16 at most
+    differing = sum(int(np.count_nonzero(ours.astype(exact) * exact(factor) != theirs)) for ours, theirs in pairs)
     if differing:
         yield name, f"{field} differs from {key} in {differing} of {held.size} values: the node was edited"
 

@@ -28,6 +28,7 @@ from spikec.simulation.engines.choosing import restarts
 from spikec.simulation.engines.codes import raster_dtype
 from spikec.simulation.engines.counting import COUNTING
 from spikec.simulation.engines.counts_by_step import CountsByStep, divided
+from spikec.simulation.engines.widening import neurons_as
 from spikec.simulation.kernels.int8 import U8_MAX, clipped
 from spikec.simulation.kernels.stages import Stage, flat
 from spikec.simulation.paths import Kernel, Path
@@ -47,7 +48,7 @@ class CountsByLayer(CountsByStep):
         super().__init__(graph, ranges)
         self._restarts = restarts(graph)
         self._steps = len(self._times)
-        self._flat_theta = {p.name: flat(torch.as_tensor(p.theta).float()[None]) for p in graph.populations}
+        self._flat_theta = {p.name: flat(neurons_as(p.theta, torch.float32)[None]) for p in graph.populations}
         #: Per step, [S, 1, neurons]: v_init and the biases so far, where no stage adds them.
         self._constant: dict[str, Tensor] = {}
         times = torch.tensor(self._times, dtype=torch.float32)[:, None, None]
@@ -55,7 +56,7 @@ class CountsByLayer(CountsByStep):
         for node in neurons:
             if node.name not in self._stages:
                 bias = self._bias[node.name]
-                start = torch.as_tensor(node.v_init).float()[None]
+                start = neurons_as(node.v_init, torch.float32)[None]
                 each = torch.zeros_like(start) if bias is None else bias[None]
                 self._constant[node.name] = flat(start) + times * flat(each)
         #: Counts of even populations after each step at most, [S, 1, 1].

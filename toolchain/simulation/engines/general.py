@@ -23,7 +23,7 @@ from spikec.simulation.engines.biases import bias_currents
 from spikec.simulation.engines.codes import from_raster, from_value, raster_of
 from spikec.simulation.engines.delaying import late_at, later
 from spikec.simulation.engines.neurons import BEGIN, EMIT_ALL, FIRE, Currents, Neurons, Parameters, integrate
-from spikec.simulation.engines.widening import widened
+from spikec.simulation.engines.widening import neurons_as, widened
 from spikec.simulation.paths import Kernel, Path, Reason
 from spikec.simulation.registers import EXACT, Registers, Watch, accumulator
 
@@ -182,13 +182,13 @@ class Network:
         if not self._superposed:
             return self._received_stepwise(node, x, images, watch)
         constant = self.graph.constant_steps * self.steady(node, x)
-        v = torch.as_tensor(node.v_init).to(self._dtype[node.name]) + constant
+        v = neurons_as(node.v_init, self._dtype[node.name]) + constant
         return (v if x.driven is None else v + x.driven[0]).expand(images, *node.shape).clone()
 
     def _received_stepwise(self, node: Population | Readout, x: Signal, images: int, watch: Watch) -> Tensor:
         """The same, step by step in a register whose watch sees every partial sum. Where steps have place values, each
         step first multiplies what came before, and the constant part enters last."""
-        start = torch.as_tensor(node.v_init).to(self._dtype[node.name]).expand(images, *node.shape)
+        start = neurons_as(node.v_init, self._dtype[node.name]).expand(images, *node.shape)
         steady = self.steady(node, x)
         steps = self.graph.timesteps
         v = torch.zeros_like(start) if self._once else start.clone()

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from spikec.ir.leak import CURRENT_MAX, UNIT, UNITY, Leak
 from spikec.ir.types import MEMBRANE_MAX
+from spikec.simulation.engines.widening import neurons_as
 from spikec.simulation.registers import Watch
 
 
@@ -17,8 +18,8 @@ class Leaking:
 
     def __init__(self, leak: Leak, v: Tensor) -> None:
         self.v, self.u = v, torch.zeros_like(v)
-        self._kept = [torch.as_tensor(kept).to(v.dtype) for kept in leak.kept]
-        self._bias = torch.as_tensor(leak.bias).to(v.dtype)
+        self._kept = [neurons_as(kept, v.dtype) for kept in leak.kept]
+        self._bias = neurons_as(leak.bias, v.dtype)
 
     def charge(self, terms: Sequence[Tensor], watch: Watch) -> None:
         """One step: decay, take in the sum of ``terms``, wrap the current, hold the membrane."""

@@ -20,6 +20,7 @@ from spikec.ir.graph import Population, Readout
 from spikec.ir.kinds import IF, BitSerialIF, CalibratedIF, CubaLIF, GradedIF, Kind, Maximum, SignedIF, Timing
 from spikec.ir.leak import UNIT, Leak
 from spikec.simulation.engines.leaking import Leaking
+from spikec.simulation.engines.widening import neurons_as
 from spikec.simulation.registers import Watch
 
 
@@ -36,13 +37,13 @@ class Parameters:
     @classmethod
     def of(cls, node: Population, dtype: torch.dtype) -> Parameters:
         """Convert the parameters of ``node``; a field that is not set has its default throughout."""
-        theta, v_init = (torch.as_tensor(a).to(dtype) for a in (node.theta, node.v_init))
+        theta, v_init = (neurons_as(a, dtype) for a in (node.theta, node.v_init))
         found = {}
         for name, about in node.neuron.stored_fields().items():
             if about.per == "neuron":
                 value = getattr(node.neuron, name)
-                full = torch.full_like(theta, about.default or 0) if value is None else torch.as_tensor(value).to(dtype)
-                found[name] = full
+                default = theta.new_tensor(about.default or 0).expand(theta.shape)
+                found[name] = default if value is None else neurons_as(value, dtype)
         return cls(node, theta, v_init, found)
 
 
@@ -256,7 +257,7 @@ def _payload(p: Parameters, v: Tensor, timing: Timing, watch: Watch) -> Tensor:
 
 def integrate(node: Readout, currents: Currents, watch: Watch, images: int, dtype: torch.dtype) -> Tensor:
     """What the readout puts out [S, N, *shape] so far, after each step: its membrane, or the sum or maximum of them."""
-    v = torch.as_tensor(node.v_init).to(dtype).expand(images, *node.shape).clone()
+    v = neurons_as(node.v_init, dtype).expand(images, *node.shape).clone()
     leaking = None if node.leak is None else Leaking(node.leak, v)
     curve = v.new_empty((currents.steps, *v.shape))
     for out, terms in zip(curve, currents, strict=True):

@@ -11,7 +11,7 @@ from spikec.ir.operations import Operation, Synapse
 from spikec.simulation.engines.biases import bias_currents
 from spikec.simulation.engines.choosing import accumulated, top_level
 from spikec.simulation.engines.counting import COUNTING, ON_COUNTS
-from spikec.simulation.engines.widening import widened
+from spikec.simulation.engines.widening import neurons_as, widened
 from spikec.simulation.kernels.int8 import U8_MAX, Int8Synapse, channels_last, exact_synapse
 from spikec.simulation.kernels.stages import Stage, stage_of
 from spikec.simulation.paths import Kernel, Path, Reason
@@ -60,9 +60,9 @@ class Ways:
         self._start, self._theta = {}, {}
         neurons: tuple[Population | Readout, ...] = (*graph.populations, *graph.readouts)
         for node in (n for n in neurons if n.name not in self._stages):
-            self._start[node.name] = channels_last(torch.as_tensor(node.v_init).float()[None])
+            self._start[node.name] = channels_last(neurons_as(node.v_init, torch.float32)[None])
             if isinstance(node, Population):
-                self._theta[node.name] = channels_last(torch.as_tensor(node.theta).float()[None])
+                self._theta[node.name] = channels_last(neurons_as(node.theta, torch.float32)[None])
         self.kernels = {node.name: self._kernel(node) for node in graph if node is not graph.input}
 
     def _prepare(self, node: Node) -> None:

@@ -1,0 +1,123 @@
+"""Reads a dataset in parts, so that no more of it is held than a part; the other side of :mod:`spikec.hdf5.writing`.
+
+HDF5 unpacks whatever there is. Two things that our own files are full of are known here before it is asked: a part that
+is packed as the one before is the same, and a stream that begins with the bytes of planes of zeros begins with these
+planes. Everything is unpacked to the same numbers as by HDF5, or is left to it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from spikec.hdf5.writing import HEADER, zeros
+
+#: Bytes from which on a dataset is read in parts, and about how many a part of one that is not packed has.
+_LARGE = 2**20
+#: A chunk packed into fewer bytes than this holds few different numbers, and may well come again.
+_SMALL = 2**14
+_SHUFFLED = [h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE]
+
+
+def parts_of(data: h5py.h5d.DatasetID, shape: tuple[int, ...]) -> Iterator[npt.NDArray[Any]]:
+    """The numbers of a dataset of ``shape`` in C order, in parts of any shape. A part is good until the next is
+    asked for."""
+    kind = data.dtype
+    size = math.prod(shape) * kind.itemsize
+    rows = _rows(data, shape) if size > _LARGE else 0
+    if not rows:
+        yield _read(data, (), shape, kind)
+        return
+    made = data.get_create_plist()
+    chunked = made.get_layout() == h5py.h5d.CHUNKED
+    steps = made.get_chunk() if chunked else (rows, *shape[1:])
+    fast = _Fast(data, steps) if chunked and _filters(made) == _SHUFFLED else None
+    for start in itertools.product(*(range(0, n, step) for n, step in zip(shape, steps, strict=True))):
+        count = tuple(min(step, n - first) for n, step, first in zip(shape, steps, start, strict=True))
+        yield _read(data, start, count, kind) if fast is None else fast.part(start, count)
+
+
+def _rows(data: h5py.h5d.DatasetID, shape: tuple[int, ...]) -> int:
+    """How many rows a part has; 0 where parts, one after the other, are not the numbers in C order."""
+    made = data.get_create_plist()
+    if made.get_layout() == h5py.h5d.CONTIGUOUS:
+        return max(1, _LARGE // max(1, math.prod(shape[1:]) * data.dtype.itemsize))
+    if made.get_layout() != h5py.h5d.CHUNKED:
+        return 0
+    chunk = made.get_chunk()
+    cut = next((axis for axis, (n, step) in enumerate(zip(shape, chunk, strict=True)) if step > 1), 0)
+    whole = all(step == n for n, step in zip(shape[cut + 1 :], chunk[cut + 1 :], strict=True))
+    return int(chunk[0]) if whole else 0
+
+
+def _filters(made: Any) -> list[int]:
+    return [made.get_filter(place)[0] for place in range(made.get_nfilters())]
+
+
+def _read(
+    data: h5py.h5d.DatasetID, start: tuple[int, ...], count: tuple[int, ...], kind: np.dtype[Any]
+) -> npt.NDArray[Any]:
+    values = np.zeros(count, kind)
+    if not values.size:
+        return values
+    if not start:
+        data.read(h5py.h5s.ALL, h5py.h5s.ALL, values)
+        return values
+    space = data.get_space()
+    space.select_hyperslab(start, count)
+    data.read(h5py.h5s.create_simple(count), space, values)
+    return values
+
+
+class _Fast:
+    """Chunks of a dataset that is shuffled and packed with gzip."""
+
+    def __init__(self, data: h5py.h5d.DatasetID, chunk: tuple[int, ...]) -> None:
+        self._data, self._chunk, self._kind = data, chunk, data.dtype
+        self._last: tuple[bytes, npt.NDArray[Any]] | None = None  # a chunk, packed and not
+        count, planes = math.prod(chunk), self._kind.itemsize - 2
+        self._zeros = HEADER + zeros(count, False) * planes if planes > 0 and self._kind.byteorder != ">" else None
+        self._sum = zlib.adler32(bytes(count * planes)) if self._zeros is not None else 1
+
+    def part(self, start: tuple[int, ...], count: tuple[int, ...]) -> npt.NDArray[Any]:
+        """What the chunk at ``start`` holds of the dataset, ``count`` numbers along each axis."""
+        try:
+            mask, packed = self._data.read_direct_chunk(start)
+        except (OSError, RuntimeError, ValueError):  # it was never written, or lies nowhere: HDF5 says what that means
+            mask, packed = 1, b""
+        inside = tuple(map(slice, count))
+        if mask:  # some filter was left out
+            return _read(self._data, start, count, self._kind)
+        if self._last is not None and packed == self._last[0]:
+            return self._last[1][inside]
+        part = self._unpacked(packed)
+        if part is None:
+            part = _read(self._data, start, count, self._kind)
+        if count == self._chunk and len(packed) < _SMALL:
+            self._last = packed, part
+        return part[inside]
+
+    def _unpacked(self, packed: bytes) -> npt.NDArray[Any] | None:
+        """The numbers of a stream whose planes are zero, but for the last two."""
+        if self._zeros is None or not packed.startswith(self._zeros):
+            return None
+        count = math.prod(self._chunk)
+        stream = zlib.decompressobj(-zlib.MAX_WBITS)
+        try:
+            planes = stream.decompress(memoryview(packed)[len(self._zeros) :], 2 * count + 1)
+        except zlib.error:
+            return None
+        total = zlib.adler32(planes, self._sum).to_bytes(4, "big")
+        if len(planes) != 2 * count or not stream.eof or stream.unused_data != total:
+            return None
+        low, high = np.frombuffer(planes, np.uint8).reshape(2, count)
+        numbers = np.zeros((count, self._kind.itemsize // 2), "<u2")
+        numbers[:, -1] = low | high.astype(np.uint16) << 8
+        return numbers.view(self._kind).reshape(self._chunk)
