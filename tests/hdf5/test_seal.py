@@ -11,12 +11,8 @@ from hypothesis import strategies as st
 from nir.serialization import read_version
 
 import spikec as tc
-from spikec.hdf5.seal import LENGTH, is_whole, seal_of
+from spikec.hdf5.seal import LENGTH, is_whole, sealed
 from spikec.ir import decode
-
-
-def sealed(content):
-    return content + seal_of(content)
 
 
 @given(st.binary(max_size=300))

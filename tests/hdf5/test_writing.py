@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spikec.hdf5 import unpacking, writing
+from spikec.hdf5 import packing, unpacking, writing
 from spikec.hdf5.child import tree_of
 from spikec.hdf5.wire import Sender, receive_tree
 
@@ -131,6 +131,7 @@ def test_a_dataset_arrives_as_hdf5_reads_it(shape, dtype, spread, chunk, packing
     packing = {**packing, "chunks": chunks} if packing or seed % 2 else {}
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(unpacking, "_LARGE", 1)
+        patched.setattr(unpacking, "_LEAST", 1)
         found = _travelled(_written(array, **packing))[0].node["x"].data
     assert found.dtype == array.dtype
     np.testing.assert_array_equal(found, array)
@@ -150,6 +151,7 @@ def test_what_is_packed_here_arrives_and_is_unpacked_here(shape, dtype, spread, 
         patched.setattr(writing, "_LARGE", 1)
         patched.setattr(writing, "_CHUNK", 256)
         patched.setattr(unpacking, "_LARGE", 1)
+        patched.setattr(unpacking, "_LEAST", 1)
         writing.write_graph(content, nir.Affine(array[None], np.zeros(1)))
         found, _ = _travelled(content.getvalue())
     np.testing.assert_array_equal(found.node["weight"].data[0], array)
@@ -168,8 +170,8 @@ def _with_chunk(array: np.ndarray, packed: bytes) -> bytes:
 def test_a_damaged_stream_is_refused_as_by_hdf5():
     """Whoever unpacks it: a byte anywhere that HDF5 finds is found here too."""
     array = np.random.default_rng(0).integers(-127, 128, 2**19).astype(np.float32)
-    sound = writing.packed(array)
-    places = [0, 1, 3, len(writing.zeros(array.size, False)) + 1, len(sound) // 2, len(sound) - 70_000, -5, -1]
+    sound = packing.packed(array)
+    places = [0, 1, 3, len(packing.zeros(array.size, False)) + 1, len(sound) // 2, len(sound) - 70_000, -5, -1]
     for place in places:
         damaged = bytearray(sound)
         damaged[place] ^= 1

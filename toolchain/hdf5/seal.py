@@ -19,6 +19,11 @@ def seal_of(content: bytes | memoryview) -> bytes:
     return _MARK + hashlib.sha256(content).hexdigest().encode() + b"\n"
 
 
+def sealed(content: bytes | memoryview) -> bytes:
+    """``content`` with its seal."""
+    return b"".join((content, seal_of(content)))
+
+
 def is_whole(content: bytes | memoryview) -> bool | None:
     """Whether the seal of ``content`` holds; False also for one that is cut off; None where there is none, as in files
     of other writers."""

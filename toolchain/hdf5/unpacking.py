@@ -1,4 +1,4 @@
-"""Reads a dataset in parts, so that no more of it is held than a part; the other side of :mod:`spikec.hdf5.writing`.
+"""Reads a dataset in parts, so that no more of it is held than a part; the other side of :mod:`spikec.hdf5.packing`.
 
 HDF5 unpacks whatever there is. Two things that our own files are full of are known here before it is asked: a part that
 is packed as the one before is the same, and a stream that begins with the bytes of planes of zeros begins with these
@@ -17,10 +17,12 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from spikec.hdf5.writing import HEADER, zeros
+from spikec.hdf5.packing import HEADER, zeros
 
 #: Bytes from which on a dataset is read in parts, and about how many a part of one that is not packed has.
 _LARGE = 2**20
+#: Bytes that a chunk must have to be a part.
+_LEAST = 2**16
 #: A chunk packed into fewer bytes than this holds few different numbers, and may well come again.
 _SMALL = 2**14
 _SHUFFLED = [h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE]
@@ -48,10 +50,12 @@ def _rows(data: h5py.h5d.DatasetID, shape: tuple[int, ...]) -> int:
     """How many rows a part has; 0 where parts, one after the other, are not the numbers in C order."""
     made = data.get_create_plist()
     if made.get_layout() == h5py.h5d.CONTIGUOUS:
-        return max(1, _LARGE // max(1, math.prod(shape[1:]) * data.dtype.itemsize))
+        return max(1, _LARGE // max(1, math.prod(shape[1:]) * int(data.dtype.itemsize)))
     if made.get_layout() != h5py.h5d.CHUNKED:
         return 0
     chunk = made.get_chunk()
+    if math.prod(chunk) * data.dtype.itemsize < _LEAST:  # HDF5 is faster with so many
+        return 0
     cut = next((axis for axis, (n, step) in enumerate(zip(shape, chunk, strict=True)) if step > 1), 0)
     whole = all(step == n for n, step in zip(shape[cut + 1 :], chunk[cut + 1 :], strict=True))
     return int(chunk[0]) if whole else 0
@@ -120,4 +124,5 @@ class _Fast:
         low, high = np.frombuffer(planes, np.uint8).reshape(2, count)
         numbers = np.zeros((count, self._kind.itemsize // 2), "<u2")
         numbers[:, -1] = low | high.astype(np.uint16) << 8
-        return numbers.view(self._kind).reshape(self._chunk)
+        found: npt.NDArray[Any] = numbers.view(self._kind).reshape(self._chunk)
+        return found

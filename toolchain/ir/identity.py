@@ -19,7 +19,7 @@ import numpy.typing as npt
 from spikec.errors import MissingImplementation
 from spikec.ir.delays import Steps
 from spikec.ir.kinds import Kind
-from spikec.ir.operations import Operation
+from spikec.ir.operations import Operation, Synapse
 
 #: Metadata of a field of a node that only reports read.
 FOR_PEOPLE: Mapping[str, Any] = MappingProxyType({"for_people": True})
@@ -81,7 +81,8 @@ def _node_parts(node: Any) -> Iterator[bytes]:
 
 def _field_parts(holder: Any, shape: tuple[int, ...] | None) -> Iterator[bytes]:
     for each in fields(holder):
-        value = getattr(holder, each.name)
+        kept = isinstance(holder, Synapse) and each.name == "weight"
+        value = holder.narrow_weight if kept else getattr(holder, each.name)
         if each.name not in _NAMES and not each.metadata.get("for_people") and not _is_default(each, value):
             yield each.name.encode()
             yield from _value_parts(value, shape)

@@ -227,10 +227,10 @@ class Convolution(Synapse):
 
     def bare(self) -> Convolution:
         """The kernel without its margin. ``padding`` is then that of the top and left edge; it may be negative."""
-        (top, bottom, left, right), (rows, cols) = self.margin, self.weight.shape[2:]
+        (top, bottom, left, right), (rows, cols) = self.margin, self.weight_shape[2:]
         return replace(
             self,
-            weight=self.weight[:, :, top : rows - bottom, left : cols - right],
+            weight=self.narrow_weight[:, :, top : rows - bottom, left : cols - right],
             padding=(self.padding[0] - top * self.dilation[0], self.padding[1] - left * self.dilation[1]),
             margin=(0, 0, 0, 0),
         )
