@@ -189,9 +189,9 @@ def test_a_damaged_stream_is_refused_as_by_hdf5():
 
 def test_little_is_held_while_a_dataset_travels():
     """Bytes at once on the side that sends, by the number of weights."""
-    weight = np.random.default_rng(0).integers(-127, 128, (512, 2**12)).astype(np.float32)
+    weight = np.random.default_rng(0).integers(-127, 128, (2048, 2**12)).astype(np.float32)
     content = io.BytesIO()
-    writing.write_graph(content, nir.Affine(weight, np.zeros(512, np.float32)))
+    writing.write_graph(content, nir.Affine(weight, np.zeros(2048, np.float32)))
 
     class Nothing(io.RawIOBase):
         def writable(self):
@@ -202,7 +202,7 @@ def test_little_is_held_while_a_dataset_travels():
 
     tracemalloc.start()
     sender = Sender(io.BufferedWriter(Nothing(), 2**16))
-    sender.tree(tree_of(content.getvalue(), 2**25, keep=sender.array))
+    sender.tree(tree_of(content.getvalue(), 2**26, keep=sender.array))
     peak = tracemalloc.get_traced_memory()[1] / weight.size
     tracemalloc.stop()
     assert peak < 3.5  # the file itself is 2

@@ -113,16 +113,36 @@ class _Fast:
         if self._zeros is None or not packed.startswith(self._zeros):
             return None
         count = math.prod(self._chunk)
-        stream = zlib.decompressobj(-zlib.MAX_WBITS)
-        try:
-            planes = stream.decompress(memoryview(packed)[len(self._zeros) :], 2 * count + 1)
-        except zlib.error:
-            return None
-        total = zlib.adler32(planes, self._sum).to_bytes(4, "big")
-        if len(planes) != 2 * count or not stream.eof or stream.unused_data != total:
+        rest = memoryview(packed)[len(self._zeros) :]
+        planes, total = _as_stored(rest) or _inflated(rest, 2 * count + 1)
+        if len(planes) != 2 * count or total != zlib.adler32(planes, self._sum).to_bytes(4, "big"):
             return None
         low, high = np.frombuffer(planes, np.uint8).reshape(2, count)
         numbers = np.zeros((count, self._kind.itemsize // 2), "<u2")
         numbers[:, -1] = low | high.astype(np.uint16) << 8
         found: npt.NDArray[Any] = numbers.view(self._kind).reshape(self._chunk)
         return found
+
+
+def _as_stored(stream: memoryview) -> tuple[bytes, bytes] | None:
+    """What a stream of stored blocks (RFC 1951, 3.2.4) holds, and what follows it; None where it has others."""
+    pieces, place, last = [], 0, 0
+    while not last:
+        if len(stream) < place + 5 or (last := stream[place]) > 1:
+            return None
+        size = int.from_bytes(stream[place + 1 : place + 3], "little")
+        if size ^ int.from_bytes(stream[place + 3 : place + 5], "little") != 0xFFFF:
+            return None
+        pieces.append(stream[place + 5 : place + 5 + size])
+        place += 5 + size
+    return b"".join(pieces), bytes(stream[place:])
+
+
+def _inflated(stream: memoryview, most: int) -> tuple[bytes, bytes]:
+    """What a stream holds, ``most`` bytes of it, and what follows it; nothing where it is damaged or goes on."""
+    made = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        content = made.decompress(stream, most)
+    except zlib.error:
+        return b"", b""
+    return (content, made.unused_data) if made.eof else (b"", b"")

@@ -28,7 +28,7 @@ _ARRAY, _TREE = b"A", b"T"
 #: them are; or not at all, since the array could not be read to its end.
 _PART = struct.Struct("<cQ")
 _PLAIN, _SAME, _NONE = b"p", b"s", b"x"
-_NARROW = {b"b": np.dtype(np.int8), b"h": np.dtype("<i2")}
+_NARROW: dict[bytes, np.dtype[Any]] = {b"b": np.dtype(np.int8), b"h": np.dtype("<i2")}
 #: Numbers in a part that comes narrow, at most.
 _PIECE = 2**16
 
@@ -116,8 +116,9 @@ class Sender:
         return described
 
 
-def _bits(numbers: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
-    """The bits of numbers of up to 8 bytes, which compare equal only where they are the same."""
+def _bits(numbers: npt.NDArray[Any]) -> Any:
+    """The bits of numbers of up to 8 bytes as an array, which compare equal only where they are the same; None of
+    larger ones."""
     size = numbers.dtype.itemsize
     return numbers.view(f"u{size}") if size <= 8 else None
 

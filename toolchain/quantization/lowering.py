@@ -11,7 +11,6 @@ from typing import Any
 
 import nir
 import numpy as np
-import numpy.typing as npt
 
 import spikec.ir as ig
 from spikec import defaults
@@ -20,24 +19,21 @@ from spikec.analysis.ranges import Ranges, bounds
 from spikec.calls import named_arguments, outside
 from spikec.conversion.from_nir.sequences import SequenceNetwork
 from spikec.conversion.network import SpikingNetwork
-from spikec.conversion.neurons import Neuron
 from spikec.errors import ConversionError, DoesNotFit, RangeError
 from spikec.ir import build
 from spikec.ir.coding import Encoding
-from spikec.ir.integers import held_once
 from spikec.ir.names import Names
 from spikec.ir.profile.decode import decoded
 from spikec.memory import give_back
 from spikec.quantization.changes import lost
 from spikec.quantization.choices import choose, source_gains
-from spikec.quantization.currents import READOUT, float64, wiring
+from spikec.quantization.currents import READOUT, wiring
 from spikec.quantization.frames import on_frames
-from spikec.quantization.kernels import Float64
-from spikec.quantization.maps import Current
 from spikec.quantization.max_pools import pool_nodes
+from spikec.quantization.neurons import population_of, readout
 from spikec.quantization.ones import ones_needed, ones_population
 from spikec.quantization.rounding import on_data, to_nearest
-from spikec.quantization.scales import Int8, Precision, Units
+from spikec.quantization.scales import Int8, Precision
 from spikec.quantization.search import activity
 from spikec.quantization.sequences import sequence_graph
 from spikec.quantization.synapses import synapse_nodes
@@ -229,9 +225,9 @@ def integer_graph(
             nodes += made
             if neuron is None:
                 output = wires.readouts[choice.name]
-                nodes.append(_readout(network, choice.name, output, current, units, sources))
+                nodes.append(readout(network, choice.name, output, current, units, sources))
             else:
-                population = _population(choice.name, neuron, current, units, sources)
+                population = population_of(choice.name, neuron, current, units, sources)
                 nodes += [population, *pool_nodes(wires, population, names)]
             done(number)
     return ig.IntegerGraph(
@@ -244,41 +240,6 @@ def integer_graph(
         format=form.name,
         calibrated=network.calibrated,
     )
-
-
-def _by_channel(values: Float64 | ig.Int64, shape: ig.Shape) -> npt.NDArray[Any]:
-    """One value per output channel (or element), shaped to meet the neurons of a population of ``shape``."""
-    if len(values) == shape[0]:
-        return np.asarray(values).reshape(-1, *[1] * (len(shape) - 1))
-    return np.repeat(np.asarray(values), math.prod(shape) // len(values)).reshape(shape)  # channels that were flattened
-
-
-def _population(name: str, neuron: Neuron, current: Current, units: Units, sources: tuple[str, ...]) -> ig.Population:
-    assert units.theta is not None
-    shape = current.shape
-    theta, unit = _by_channel(units.theta, shape).astype(np.int64), _by_channel(units.unit, shape)
-    offset = np.rint(float64(neuron.offset) / unit).astype(np.int64)
-    spread = np.broadcast_to(theta, shape)
-    kind = neuron.spec.kind.lowered(spread, neuron.spec.negative)
-    return ig.Population(
-        name=name,
-        sources=sources,
-        shape=shape,
-        neuron=kind,
-        theta=held_once(spread),
-        v_init=held_once(np.broadcast_to(theta // 2 + offset, shape)),
-        scale=np.atleast_1d(float64(neuron.value)),
-    )
-
-
-def _readout(
-    network: SpikingNetwork, name: str, output: str, current: Current, units: Units, sources: tuple[str, ...]
-) -> ig.Readout:
-    steps = max((neuron.averaged for neuron in network.neurons.values()), default=1)
-    steps = steps if network.frames is None else network.timesteps
-    scale = float(units.unit[0]) / steps
-    zero, signal = np.zeros(current.shape, dtype=np.int64), len(network.outputs[output].meta["shape"]) == 2
-    return ig.Readout(name, sources, current.shape, zero, scale, output=output, signal=signal)
 
 
 def _check_range(made: _Ranged, form: NumberFormat, trained: bool) -> None:

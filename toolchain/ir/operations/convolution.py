@@ -228,9 +228,10 @@ class Convolution(Synapse):
     def bare(self) -> Convolution:
         """The kernel without its margin. ``padding`` is then that of the top and left edge; it may be negative."""
         (top, bottom, left, right), (rows, cols) = self.margin, self.weight_shape[2:]
+        inner: Any = self.narrow_weight[:, :, top : rows - bottom, left : cols - right]
         return replace(
             self,
-            weight=self.narrow_weight[:, :, top : rows - bottom, left : cols - right],
+            weight=inner,
             padding=(self.padding[0] - top * self.dilation[0], self.padding[1] - left * self.dilation[1]),
             margin=(0, 0, 0, 0),
         )
