@@ -5,8 +5,9 @@
 A table for each network and method. Every step is a process of its own with one thread: ``convert`` and ``lower``,
 ``save``, ``load``, ``ann`` (one float32 forward of ``--images`` images, batch norm folded), ``golden`` (the same
 images), ``check``, ``place`` and ``estimate``. CPU seconds are those of the process and of the ones it starts. Memory
-is the highest above what the process held when the step began, its input among it, plus the highest of any process it
-started; "of the weights" is that by the size of the network's weights in float32. Linux only.
+is the highest above what the process held when the step began, its input among it, plus the highest of a process that
+it started, where that is larger than any before; "of the weights" is that by the size of the network's weights in
+float32. Linux only.
 
 What steps hand on lies in ``--folder``, so that single steps can be run again.
 """
