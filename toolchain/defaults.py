@@ -6,7 +6,9 @@ from typing import Literal
 
 #: Bundled with scikit-learn, so always there.
 DATA = "digits"
-DATA_SETS = "digits, fashion-mnist, cifar10, cifar100, folder:PATH, npz:PATH or events:PATH"
+DATA_SETS = (
+    "digits, fashion-mnist, cifar10, cifar100, folder:PATH, webdataset:PATH, npz:PATH, events:PATH or file.py:name"
+)
 METHOD = "qcfs"
 #: Steps per image, for methods that run more than one step.
 TIMESTEPS = 4

@@ -1,5 +1,5 @@
-"""Data sets by name: ``digits``, ``fashion-mnist``, ``cifar10``, ``cifar100``, ``folder:PATH``, ``npz:PATH``,
-``events:PATH``."""
+"""Data sets by name: ``digits``, ``fashion-mnist``, ``cifar10``, ``cifar100``, ``folder:PATH``, ``webdataset:PATH``,
+``npz:PATH``, ``events:PATH`` or ``file.py:name``."""
 
 from __future__ import annotations
 
@@ -18,10 +18,13 @@ from spikec.models.data.events import load_event_images, load_events, size_hint
 from spikec.models.data.fashion_mnist import load_fashion_mnist
 from spikec.models.data.folder import load_folder
 from spikec.models.data.frames import mean_frames
+from spikec.models.data.own import is_own, load_own
 from spikec.models.data.sequences import Sequences, load_sequences
+from spikec.models.data.webdataset import load_webdataset
 from spikec.words import did_you_mean
 
 NAMES = ("digits", "fashion-mnist", "cifar10", "cifar100")
+_BY_PATH = ("folder", "webdataset", "npz", "events")
 
 __all__ = ["NAMES", "Dataset", "Sequences", "load", "mean_frames", "open_dataset", "open_sequences", "size_hint"]
 
@@ -34,13 +37,16 @@ def open_dataset(name: str, root: str | PathLike[str] | None = None, split: str 
     folder = file_path(root, "the data root") if root is not None else None
     if folder is not None and not folder.is_dir():
         raise DataError(f"the data root {folder} is not a folder")
-    if kind in ("folder", "npz", "events"):
+    if kind in _BY_PATH:
         if not path:
             raise DataError(f"{name!r} names no path: write {kind}:PATH")
         if kind == "events":
             return load_event_images(*_recordings(path, folder), split)
-        place = Path(path) if folder is None else folder / path
-        return load_folder(place, split) if kind == "folder" else load_archive(place, split)
+        if kind == "npz":
+            return load_archive(Path(path) if folder is None else folder / path, split)
+        return (load_folder if kind == "folder" else load_webdataset)(*_pictures(path, folder), split)
+    if is_own(name):
+        return load_own(name, folder, split)
     if name == "digits":
         return load_digits(split)
     if name == "fashion-mnist":
@@ -55,7 +61,7 @@ def open_dataset(name: str, root: str | PathLike[str] | None = None, split: str 
         raise DataError(f"{name} is a file: write npz:{name}")
     if is_folder:
         raise DataError(f"{name} is a folder: write folder:{name}, or events:{name} for recordings of event cameras")
-    hint = did_you_mean(name, NAMES, "known: {}, folder:PATH, npz:PATH, events:PATH")
+    hint = did_you_mean(name, NAMES, "known: {}, folder:PATH, webdataset:PATH, npz:PATH, events:PATH, file.py:name")
     raise DataError(f"unknown data set {name!r}; {hint}")
 
 
@@ -88,6 +94,15 @@ def _recordings(path: str, folder: Path | None) -> tuple[Path, str]:
     path, _, options = path.partition(",")
     if not path:
         raise DataError("the recordings have no path: write events:PATH, and options behind commas")
+    return Path(path) if folder is None else folder / path, options
+
+
+def _pictures(path: str, folder: Path | None) -> tuple[Path, str]:
+    """The path and the options of ``PATH,option,option``; a path that exists may hold commas itself."""
+    whole = Path(path) if folder is None else folder / path
+    if "," not in path or whole.exists():
+        return whole, ""
+    path, _, options = path.partition(",")
     return Path(path) if folder is None else folder / path, options
 
 

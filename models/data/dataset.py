@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,24 +13,28 @@ import torch
 from torch import Tensor
 
 from spikec.errors import DataError
-from spikec.training.targets import check_targets, kind_of
+from spikec.models.data.shaping import Normalising
+from spikec.models.data.streams import Stored
+from spikec.training.targets import check_targets, each_head, kind_of
 
 
 @dataclass(frozen=True)
 class Dataset:
     """Labelled images. A network is given ``stored * scale``. Raises :class:`DataError` for arrays that do not match.
 
-    ``stored``: uint8 or float32, [N, C, H, W], or [N, F] for vectors. ``labels``: classes int64 [N], masks int64
+    ``stored``: uint8 or float32, [N, C, H, W], or [N, F] for vectors; an array, or images that are read when they are
+    asked for. ``labels``: classes int64 [N], masks int64
     [N, H, W] or numbers to predict, float32 [N] or [N, ...]. ``classes``: the class names in label order. Pixels end up
     in [0, 1] without mean subtraction: zero padding then means "no input", and the scale folds into the integers of the
-    first layer.
+    first layer. ``normalising``: what is done behind the scale all the same, where it was asked for.
     """
 
     name: str
-    stored: npt.NDArray[Any]
+    stored: npt.NDArray[Any] | Stored
     labels: npt.NDArray[Any]
     scale: float
     classes: tuple[str, ...]
+    normalising: Normalising | None = None
 
     def __post_init__(self) -> None:
         if self.stored.ndim not in (2, 4) or len(self.stored) == 0:
@@ -58,7 +63,8 @@ class Dataset:
         """The chosen images, float32 [n, C, H, W] or [n, F]."""
         # Divide rather than multiply by the reciprocal: k / 255 is the float nearest to the pixel's value.
         chosen = np.ascontiguousarray(self.stored[indices]).astype(np.float32)
-        return torch.from_numpy(chosen / np.float32(1 / self.scale) if self.scale != 1 else chosen)
+        scaled = chosen / np.float32(1 / self.scale) if self.scale != 1 else chosen
+        return torch.from_numpy(scaled if self.normalising is None else self.normalising(scaled))
 
     def targets(self, indices: npt.NDArray[np.int64] | slice = slice(None)) -> Any:
         """The labels of the chosen images: int64 [n] for classes; of several outputs an array of records."""
@@ -71,8 +77,23 @@ class Dataset:
             yield self.images(slice(start, start + size)), self.targets(slice(start, start + size))
 
     def subset(self, indices: npt.NDArray[np.int64] | slice) -> Dataset:
-        """The chosen images as a new data set."""
-        return Dataset(self.name, self.stored[indices], self.labels[indices], self.scale, self.classes)
+        """The chosen images as a new data set; images that are read when they are asked for stay where they are."""
+        stored = self.stored[indices] if isinstance(self.stored, np.ndarray) else self.stored.chosen(indices)
+        return replace(self, stored=stored, labels=self.labels[indices])
+
+    def fingerprint(self) -> str:
+        """SHA-256 of everything a network is given, and of the labels; of images that are read when they are asked for,
+        of what tells them from others without reading them (:class:`spikec.models.data.streams.Stored`)."""
+        digest = hashlib.sha256(repr((self.stored.shape, str(self.stored.dtype), self.scale)).encode())
+        digest.update(b"" if self.normalising is None else repr(self.normalising).encode())
+        if isinstance(self.stored, np.ndarray):
+            digest.update(np.ascontiguousarray(self.stored).data)
+        else:
+            digest.update(self.stored.fingerprint().encode())
+        for head, values in each_head(self.labels).items():
+            digest.update(head.encode())
+            digest.update(np.ascontiguousarray(values).data)
+        return digest.hexdigest()
 
     def draw(self, number: int, seed: int) -> Dataset:
         """``number`` images drawn at random with ``seed``, in their stored order; all images if there are no more."""

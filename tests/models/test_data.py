@@ -160,7 +160,7 @@ def test_folder_of_grey_and_of_colour_images(tmp_path: Path) -> None:
     assert dataset.shape == (1, 4, 5)
     assert dataset.classes == ("ant", "bee")
     assert dataset.labels.tolist() == [0, 1, 0, 1]  # classes take turns: the first images are a sample of all
-    assert dataset.stored[:, 0, 0, 0].tolist() == [0, 40, 1, 41]
+    assert dataset.stored[:][:, 0, 0, 0].tolist() == [0, 40, 1, 41]
     write_folder(tmp_path / "colour", "RGB")
     images, _ = load("folder:colour", tmp_path, "train")
     assert images.shape == (4, 3, 4, 5)
