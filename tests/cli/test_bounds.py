@@ -5,10 +5,11 @@ import os
 import pytest
 
 from spikec.cli import main
+from spikec.cluster import local
 from spikec.errors import DataError
 from spikec.processors import check_number, cores
 from spikec.simulation.golden import parse_memory
-from spikec.sweeping import local, read_grid
+from spikec.sweeping import read_grid
 from spikec.whole_files import write_text
 
 

@@ -10,9 +10,9 @@ import time
 import pytest
 
 import spikec as tc
+from spikec.cluster.local import shares
 from spikec.processes import has_ended
 from spikec.sweeping import look, read_grid
-from spikec.sweeping.local import shares
 from spikec.sweeping.measure import measure
 from spikec.sweeping.store import Store
 

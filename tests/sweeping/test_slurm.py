@@ -5,6 +5,7 @@ import json
 import pytest
 
 import spikec as tc
+from spikec.cluster import slurm as cluster
 from spikec.errors import DataError, TargetUnavailable, ToolchainError
 from spikec.processors import cores
 from spikec.sweeping import slurm
@@ -27,7 +28,7 @@ def store(tmp_path):
 
 def test_an_array_computes_what_is_missing(slurm_state, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(slurm, "MAX_TASKS", 1)
+    monkeypatch.setattr(cluster, "MAX_TASKS", 1)
     options = {"partition": "debug", "exclusive": ""}
     result = tc.sweep(GRID, "results", executor="slurm", jobs=1, slurm_options=options)
     assert result.states["done"] == 2
@@ -86,11 +87,11 @@ def test_a_controller_that_does_not_answer_is_no_verdict(slurm_state, store, con
 
     slurm.wait(store, runs, [made], finished.call, sleep=sleep)
     assert finished.arrived == [(runs[0].id, "done")]
-    assert max(looks) <= slurm.LAST_POLL
+    assert max(looks) <= cluster.LAST_POLL
 
 
 def test_more_runs_than_an_array_holds_share_tasks(slurm_state, store, configurations, monkeypatch):
-    monkeypatch.setattr(slurm, "MAX_TASKS", 2)
+    monkeypatch.setattr(cluster, "MAX_TASKS", 2)
     (slurm_state / "queue").write_text("PENDING")
     runs = configurations(timesteps=[1, 2, 3, 4, 5])
     made = slurm.submit(store, runs, threads=3)
@@ -143,7 +144,7 @@ def test_a_task_has_no_more_cores_than_a_node(slurm_state, store, configurations
     assert {"--array=0-0%1", "--cpus-per-task=4"} <= set(calls(slurm_state)[0].split())
     (slurm_state / "sinfo").unlink()  # no answer at all
     monkeypatch.setenv("PATH", str(slurm_state))
-    slurm.check_threads(1024, {})
+    cluster.check_threads(1024, {})
 
 
 @pytest.mark.parametrize(

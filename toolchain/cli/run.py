@@ -12,6 +12,7 @@ from spikec.cli import parser
 from spikec.cli.output import emit, note, percent
 from spikec.cli.parser import Parser, UsageError, file_like, keep_inputs
 from spikec.cli.ranges import add_format, check_format
+from spikec.cli.shards import add_shards, check_shards
 from spikec.cli.speed import Speed
 from spikec.cli.target_options import add_targets, target_options
 
@@ -37,6 +38,7 @@ def add_parser(commands: Any) -> Parser:
         "spikec run net.nir",
         "spikec run net.nir --data digits --limit 100 -o trace.npz --record spikes",
         "spikec run net.nir --target lava --limit 20",
+        "spikec run net.nir --shards 8 --executor slurm",
         "spikec run net.nir --explain",
     )
     parser.add_graph(command)
@@ -61,28 +63,31 @@ def add_parser(commands: Any) -> Parser:
     )
     command.add_argument("--device", metavar="D", help="golden only: cpu (default), cuda or cuda:N; same integers")
     add_targets(command, running=True)
+    add_shards(command)
     return command
 
 
 def run(args: argparse.Namespace) -> int:
     import numpy as np
 
-    from spikec.cli.evaluate import batches, golden_trace
     from spikec.cli.inputs import find_target, labelled, lasting, open_images, read_graph, wanted_measures
+    from spikec.cli.shards import traces
     from spikec.cli.trace_file import TraceFile
     from spikec.evidence.accuracy import Evaluation
     from spikec.evidence.loss import loss, loss_document
     from spikec.evidence.quality import Ratings
     from spikec.ir.outputs import lacks_classes
-    from spikec.simulation.input_warning import input_loss, told, unsaid
+    from spikec.sharding.work import Work
+    from spikec.simulation.input_warning import input_loss, told
 
+    check_shards(args)
     if args.record and not args.out:
         raise UsageError("--record needs -o FILE to keep the spikes in")
     options, running = target_options(args, running=True)
     options |= _registers(args)
     keep_inputs(args, args.out)
     nir_graph, graph = read_graph(args.graph)
-    target = find_target(args.target)
+    find_target(args.target)
     if args.explain and args.target != "golden":
         raise UsageError(f"--explain is for the golden model; leave out --target {args.target}")
     if args.explain and args.data is None and args.limit is None and not args.out:
@@ -100,22 +105,15 @@ def run(args: argparse.Namespace) -> int:
         _check_early_exit(graph, wanted)
     classify = any(one.name == "top-1" for one in wanted)
     result, ratings, speed = Evaluation(), Ratings(graph, wanted), Speed()
-    with unsaid():  # all images are spoken of at once, below
-        if args.target == "golden" and not args.out:
-            trace = golden_trace(dataset, graph, **options, **running)
-            result.add(trace, dataset.labels if classify else None)
-            ratings.add(trace, dataset.labels)
+    work = Work(args.target, options, running, args.record, "all" if args.out else "layers")
+    with TraceFile(args.out, graph, len(dataset)) if args.out else contextlib.nullcontext() as file:
+        for part, trace in traces(args, work, nir_graph, graph, dataset):
+            labels = dataset.labels[part]
+            result.add(trace, labels if classify else None)
+            ratings.add(trace, labels)
             speed.add(trace)
-        else:
-            program = target.compile(nir_graph, **options)
-            with TraceFile(args.out, graph, len(dataset)) if args.out else contextlib.nullcontext() as file:
-                for images, labels in batches(dataset, graph, args.target, options.get("chunk")):
-                    trace = program.run(images, record=args.record, **running)
-                    result.add(trace, labels if classify else None)
-                    ratings.add(trace, labels)
-                    speed.add(trace)
-                    if file is not None:
-                        file.append(trace, labels)
+            if file is not None:
+                file.append(trace, labels)
     told(graph, result.coding)
     cost, found = loss(graph, dataset, np.concatenate(result.hits)) if classify else None, ratings.found(dataset)
     coding = input_loss(graph, result.coding)
@@ -131,12 +129,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _explained(args: argparse.Namespace, graph: IntegerGraph, images: int | None, given: dict[str, Any]) -> Explanation:
-    """How the golden model runs ``images`` with the options of a run; with a trace they come in batches."""
-    from spikec.evidence.accuracy import batch_size
+    """How the golden model runs ``images`` with the options of a run: they come in batches."""
+    from spikec.sharding.work import Work
     from spikec.simulation.explain import explain
 
-    if args.out and images is not None and not graph.sequences:
-        images = min(images, batch_size(graph, args.target))
+    if images is not None and not graph.sequences:
+        images = min(images, Work(keep="all" if args.out else "layers").at_once(graph))
     names = ("overflow", "format", "device", "memory", "early_exit")
     return explain(graph, images=images, record=args.record, **{name: given[name] for name in names if name in given})
 

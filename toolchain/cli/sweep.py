@@ -11,6 +11,7 @@ from spikec.cli import parser
 from spikec.cli.output import emit, note
 from spikec.cli.parser import Parser, UsageError, at_least
 from spikec.cli.progress import Progress
+from spikec.cli.shards import add_slurm_option
 
 if TYPE_CHECKING:
     from spikec.sweeping import Configuration, Plan, Sweep
@@ -47,14 +48,7 @@ def add_parser(commands: Any) -> Parser:
         "--limit", type=at_least(1), metavar="N", help="the first N test images, whatever the grid says"
     )
     group = command.add_argument_group("options of the executor slurm")
-    group.add_argument(
-        "--slurm-option",
-        action="append",
-        type=_option,
-        default=[],
-        metavar="KEY=VALUE",
-        help="passed on to sbatch, such as partition=debug or time=2:00:00; may be repeated",
-    )
+    add_slurm_option(group)
     group.add_argument("--no-wait", action="store_true", help="submit and return; the same command later collects")
     return command
 
@@ -157,10 +151,3 @@ class _Runs(Progress):
         self.failed += state == "failed"
         failed = f"{self.failed} failed; " if self.failed else ""
         self.detail = f"{failed}last: {configuration.label}, {state}"
-
-
-def _option(text: str) -> tuple[str, str]:
-    name, equals, value = text.lstrip("-").partition("=")
-    if not name:
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form KEY=VALUE")
-    return name, value if equals else ""

@@ -195,7 +195,7 @@ def _warnings(net: IntegerGraph, trace: Trace, counts: Counts, profile: Profile)
     lines = list(profile.notes)
     if any(p.neuron.rehearsal for p in net.populations):
         lines.append("the calibration passes are in the time, but their synaptic operations are not counted")
-    if not all(p.name in trace.events for p in net.populations):
+    if not all(p.name in (trace.image_events or trace.events) for p in net.populations):
         lines.append("the trace holds no counts per image: the interval leaves out the spread between images")
     if profile.model == "memory_hierarchy" and any(p.neuron.multiplied for p in net.populations):
         lines.append("payloads are priced as additions of weights; their multiplications cost more")

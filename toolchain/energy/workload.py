@@ -107,10 +107,15 @@ def workload(
 def _per_image(graph: IntegerGraph, trace: Trace, counts: Counts, nonzero_only: bool) -> tuple[list[str], Samples]:
     """Columns: events of every population, then SynOps from spikes of every synapse node; float64 [images, columns].
 
-    Sums stay far below 2**53 per image, so float64 holds them exactly. A trace that kept sums over the images only
+    Sums stay far below 2**53 per image, so float64 holds them exactly. A trace may hold them already
+    (:class:`spikec.energy.by_image.ByImage`). One that kept sums over the images only
     gives one row, their mean, and no spread.
     """
     names = [p.name for p in graph.populations] + [s.name for s in graph.synapses]
+    if trace.image_events:
+        synops = trace.image_synops_nonzero if nonzero_only else trace.image_synops
+        own = [trace.image_events[p.name] for p in graph.populations] + [synops[s.name] for s in graph.synapses]
+        return names, np.stack(own, axis=1).astype(np.float64)
     column = {name: index for index, name in enumerate(names)}
     per_image = all(p.name in trace.events for p in graph.populations)
     rows = trace.images if per_image else 1

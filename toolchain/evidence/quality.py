@@ -99,7 +99,7 @@ class Tally:
         self._numbers: list[Float64] = []
         self._kept: list[tuple[Float64, Targets]] = []
         self._of_whole: list[Float64 | None] = []  # numbers of each input, once they are known
-        self._by_step: list[Float64] = []  # [n, steps, k] with bands, else one sum [steps, k]
+        self._by_step: list[Float64] = []  # [n, steps, k]; added up in one go, so that batches leave no mark
 
     def add(self, found: Float64, targets: Targets, by_step: Steps | None = None) -> None:
         """Outputs float64 [n, *shape] of the next inputs, their targets [n, ...], and the outputs after each step."""
@@ -112,11 +112,7 @@ class Tally:
         if by_step is None:
             return
         each = [_numbers(measure, by_step[step], targets) for step in range(len(by_step))]
-        numbers = np.stack(each, axis=1)
-        if self._bands or not self._by_step:
-            self._by_step.append(numbers if self._bands else numbers.sum(axis=0))
-        else:
-            self._by_step[0] += numbers.sum(axis=0)
+        self._by_step.append(np.stack(each, axis=1))
 
     def add_of(
         self, outputs: Mapping[str, Float64], targets: Targets, curves: Mapping[str, Steps] | None = None
@@ -148,7 +144,8 @@ class Tally:
     def curve(self) -> list[float | None]:
         """The value when read out after each step; empty where that is not known. Without bands."""
         number = sum(map(len, self._numbers))
-        values = self.wanted.measure.of_sums(self._by_step[0], number) if self._by_step else np.empty(0)
+        sums = np.concatenate(self._by_step).sum(axis=0) if self._by_step else None
+        values = np.empty(0) if sums is None else self.wanted.measure.of_sums(sums, number)
         return [float(value) if np.isfinite(value) else None for value in values]
 
     def bands(self) -> list[Quality]:

@@ -41,7 +41,7 @@ def members(path: Path) -> Iterator[Member]:
                 if archive.offset <= last:  # or it would go round for ever
                     raise DataError(f"{path} is damaged: a header points back to byte {archive.offset}")
                 last = archive.offset
-                archive.members.clear()  # it would keep them all
+                archive.members.clear()  # type: ignore[attr-defined]  # it would keep them all
                 if not found.isreg() or found.issparse():
                     continue
                 if found.size < 0 or found.offset_data + found.size > total:

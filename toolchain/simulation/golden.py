@@ -166,8 +166,10 @@ class GoldenModel:
         early_exit: str | float | None = None,
         progress: Progress | None = None,
         lengths: Int64 | None = None,
+        first: int = 0,
     ) -> Trace:
-        """Run ``images``; the options and errors of :func:`simulate`. ``lengths`` [N]: where sequences end early."""
+        """Run ``images``; the options and errors of :func:`simulate`. ``lengths`` [N]: where sequences end early.
+        ``first``: number of the first image, in errors and in ``first_overflow``, where these are part of a set."""
         _check_options(record, counts, batch, threads)
         rule = early_exit_of(self.graph, self._ranges, early_exit)
         started = time.perf_counter()
@@ -182,6 +184,8 @@ class GoldenModel:
                 f"{option('overflow', 'exact')} or {option('overflow', 'strict')}"
             )
         watches = self._registers.watches(self.graph)
+        for watch in watches.values():
+            watch.first_image = first
         if record == "membranes":
             self._keep_membranes(watches)
         done = 0
@@ -190,14 +194,14 @@ class GoldenModel:
                 for first in range(0, len(part), size):
                     chunk = part[first : first + size]
                     own = None if lengths is None else lengths[done : done + len(chunk)]
-                    found, coding = encoded(self.graph.input, chunk, first=done, lengths=own)
+                    found, coding = encoded(self.graph.input, chunk, first=first + done, lengths=own)
                     integers, ends = torch.as_tensor(found), None if own is None else torch.as_tensor(own)
                     result = self._run(integers, watches, rule, ends, events=bool(counts), spikes=record is not None)
                     collector.add(result, integers, coding)
                     collector.add_membranes({w.layer: w.take() for w in watches.values() if w.kept is not None}, ends)
                     done += len(integers)
                     for watch in watches.values():
-                        watch.first_image = done
+                        watch.first_image = first + done
                     if progress is not None:
                         progress(done, total)
         if done == 0:

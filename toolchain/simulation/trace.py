@@ -57,6 +57,10 @@ class Trace(Shown):
       ``info``: what the target says about the run, in words; ``target_steps``: the steps of the target itself, where
       it has its own.
 
+    ``image_events``, ``image_synops``, ``image_synops_nonzero`` int64 [N]: sums over the neurons in the place of the
+    arrays per image, as :class:`spikec.energy.by_image.ByImage` makes them: events of each population, and SynOps that
+    spikes cause in each synapse node.
+
     With drain, ``counts``, ``spikes`` and ``output_curve`` cover the T + drain steps. ``seconds`` of wall clock and
     ``target`` are not compared.
 
@@ -93,6 +97,9 @@ class Trace(Shown):
     steps: npt.NDArray[np.int64] | None = None
     target_steps: TargetSteps | None = None
     coding: CodedInput | None = None
+    image_events: dict[str, npt.NDArray[np.int64]] = field(default_factory=dict)
+    image_synops: dict[str, npt.NDArray[np.int64]] = field(default_factory=dict)
+    image_synops_nonzero: dict[str, npt.NDArray[np.int64]] = field(default_factory=dict)
 
     @property
     def images(self) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from spikec.calls import named_arguments
+from spikec.cluster import slurm as cluster
 from spikec.deployment.configuration import Configuration
 from spikec.display import Column, Shown, Table
 from spikec.errors import ToolchainError
@@ -121,7 +122,7 @@ def sweep(
         raise ToolchainError(f"executor: {wrong(str(executor), 'executor of sweeps', list(get_args(Executor)))}")
     plan = grid if isinstance(grid, Plan) else read_grid(grid)
     if executor == "slurm":
-        slurm.check(slurm_options or {})
+        cluster.check(slurm_options or {})
     store = Store(out)
     store.prepare()
     pending = _pending(store, plan, retry_failed)

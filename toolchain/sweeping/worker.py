@@ -1,7 +1,7 @@
 """The process that computes: ``python -m spikec.sweeping.worker FOLDER``, told what to do
 
-- line by line on standard input by the local executor (``{"run": configuration, "wait": bool}``), to which it answers
-  with a state per line, or
+- line by line on standard input by the local executor (:class:`spikec.cluster.local.Crew`), whose orders are
+  configurations, and to which it answers with a state per line, or
 - as one task of a job array, ``--tasks FILE --index N``.
 """
 
@@ -14,13 +14,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from spikec.cluster.local import BUSY
 from spikec.deployment.configuration import Configuration
 from spikec.guarded import read_json
 from spikec.interrupts import Stopped, stopping
 from spikec.sweeping.store import Store
-
-#: Another process is computing this configuration.
-BUSY = "busy"
 
 
 def compute(store: Store, configuration: Configuration, wait: bool) -> str:
@@ -61,7 +59,7 @@ def _work(args: argparse.Namespace) -> int:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     for line in sys.stdin:
         order = json.loads(line)
-        state = compute(store, Configuration.from_json(order["run"]), order["wait"])
+        state = compute(store, Configuration.from_json(order["order"]), order["wait"])
         print(state, file=answers, flush=True)
     return 0
 

@@ -1,0 +1,95 @@
+"""The process that computes pieces: ``python -m spikec.sharding.worker FOLDER``, told which
+
+- line by line on standard input by the local executor (:class:`spikec.cluster.local.Crew`), or
+- as one task of a job array, ``--tasks FILE --index N``.
+
+An order is the first piece of a shard, and the one behind its last.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spikec.errors import DataError, ToolchainError
+from spikec.guarded import file_digest, read_json
+from spikec.interrupts import Stopped, stopping
+from spikec.sharding.job import Folder
+
+if TYPE_CHECKING:
+    from spikec.sharding.work import Worker
+
+#: Answers: all pieces of the shard are there; the job cannot be done, and ``failed.json`` says why.
+DONE, FAILED = "done", "failed"
+
+
+class _Shards:
+    """The graph and the images are opened with the first order, and once."""
+
+    def __init__(self, place: Path) -> None:
+        self._folder = Folder(place)
+        self._worker: Worker | None = None
+
+    def compute(self, first: int, last: int) -> str:
+        """The pieces from ``first`` to ``last`` - 1 that are not there."""
+        try:
+            for piece in range(first, last):
+                if self._folder.path(piece).exists():
+                    continue
+                self._folder.write(piece, self._opened().trace(self._folder.job.images_of(piece)))
+        except ToolchainError as error:
+            self._folder.fail(error)
+            return FAILED
+        return DONE
+
+    def _opened(self) -> Worker:
+        if self._worker is None:
+            from spikec.ir import as_integer, load
+            from spikec.models.data import open_dataset
+            from spikec.sharding.work import Worker
+
+            job = self._folder.job
+            if file_digest(job.graph) != job.graph_sha256:
+                raise DataError(f"{job.graph} has changed since the shards were cut: start again")
+            graph = load(Path(job.graph))
+            data = open_dataset(job.data, job.data_root, "test").subset(slice(job.images))
+            if data.fingerprint() != job.fingerprint:
+                raise DataError(f"{job.data} is not what the shards were cut from: it has changed, or is another here")
+            self._worker = Worker(job.work, graph, as_integer(graph), data)
+        return self._worker
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m spikec.sharding.worker", description="a worker of --shards")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--tasks", type=Path)
+    parser.add_argument("--index", type=int)
+    args = parser.parse_args(words)
+    try:
+        with stopping():
+            return _work(args)
+    except Stopped as stopped:  # whoever sent the signal knows why
+        return stopped.exit_code
+
+
+def _work(args: argparse.Namespace) -> int:
+    shards = _Shards(args.folder)
+    if args.tasks is not None:
+        for first, last in read_json(args.tasks, "the tasks")[args.index]:
+            shards.compute(first, last)
+        return 0
+    # What libraries and a user's code print must not end up among the answers.
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    for line in sys.stdin:
+        print(shards.compute(*json.loads(line)["order"]), file=answers, flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
