@@ -11,6 +11,7 @@ from spikec.cli import parser
 from spikec.cli.names import known_or_file
 from spikec.cli.output import emit
 from spikec.cli.parser import Parser, UsageError, at_least
+from spikec.cli.shards import add_shards
 from spikec.cli.target_options import add_golden, golden_options
 from spikec.words import unknown
 
@@ -61,17 +62,21 @@ def add_parser(commands: Any) -> Parser:
     )
     command.add_argument("--seed", type=at_least(0), metavar="S", help=f"of the interval's draws ({defaults.SEED})")
     add_golden(command)
+    add_shards(command)
     return command
 
 
 def run(args: argparse.Namespace) -> int:
-    from spikec.cli.evaluate import golden_trace
     from spikec.cli.inputs import open_images, read_graph
+    from spikec.cli.shards import check_shards, trace_of
     from spikec.energy import load_profile
     from spikec.energy.conventions import TOOLS
     from spikec.evidence.energy import estimate
+    from spikec.sharding.work import Work
+    from spikec.simulation.input_warning import told
     from spikec.targets.chips import chip_names
 
+    check_shards(args)
     known_or_file("--profile", "energy profile", args.profile)
     if args.tool is not None and args.tool not in TOOLS:
         raise UsageError(f"--as: {unknown(args.tool, TOOLS)}")
@@ -83,12 +88,16 @@ def run(args: argparse.Namespace) -> int:
     profile = load_profile(args.profile, args.book)
     if args.place and profile.name not in chip_names():
         raise UsageError(f"--place: {profile.title} has no cores to place on; known chips: {', '.join(chip_names())}")
-    _, graph = read_graph(args.graph)
+    nir_graph, graph = read_graph(args.graph)
     if args.tool is not None:
+        if args.shards is not None:
+            raise UsageError(f"--shards: what {args.tool} counts needs rasters of one process; leave it out")
         other = _as_tool(args, graph)
         emit(args, {"file": args.graph, "data_set": args.data, **asdict(other)}, str(other))
         return 0
-    trace = golden_trace(open_images(args, graph), graph, counts=True, **golden_options(args))
+    work = Work(running=golden_options(args), keep="by image")
+    trace = trace_of(args, work, nir_graph, graph, open_images(args, graph))
+    told(graph, trace.coding)
     result = estimate(
         graph,
         trace,

@@ -10,6 +10,7 @@ from typing import Any
 from spikec.cli import parser, report_diff
 from spikec.cli.output import emit, note
 from spikec.cli.parser import Parser, at_least, keep_inputs, output_path
+from spikec.cli.shards import add_shards
 from spikec.cli.target_options import add_golden, golden_options
 from spikec.defaults import COMPARED_IMAGES, SPREAD_IMAGES
 
@@ -43,6 +44,7 @@ def add_parser(commands: Any) -> Parser:
         help="the page to write; the same as data goes beside it, with the suffix .json",
     )
     add_golden(command)
+    add_shards(command)
     command.instead("diff", report_diff.parser)
     return command
 
@@ -61,15 +63,17 @@ def _page(text: str) -> Path:
 
 
 def run(args: argparse.Namespace) -> int:
-    from spikec.cli.evaluate import golden_trace
     from spikec.cli.inputs import open_images, read_graph, wanted_measures
+    from spikec.cli.shards import check_shards, trace_of
     from spikec.cli.verify import crosscheck
-    from spikec.evidence.accuracy import taken
+    from spikec.models.data import Dataset
     from spikec.reporting import report
     from spikec.reporting.fits import estimates_of, fits_of
+    from spikec.sharding.work import Work
     from spikec.simulation.input_warning import told, unsaid
     from spikec.targets.base import get_target
 
+    check_shards(args)
     keep_inputs(args, args.out, args.out.with_suffix(".json"))
     nir_graph, graph = read_graph(args.graph)
     dataset = open_images(args, graph)
@@ -78,18 +82,19 @@ def run(args: argparse.Namespace) -> int:
     if missing:
         note(f"not compared with Lava: {missing}")
     whole = len(dataset) <= SPREAD_IMAGES
+    first, given = dataset.subset(slice(SPREAD_IMAGES)), golden_options(args)
+    work = Work(running=given, keep="by image", measure=whole)
+    sample = trace = trace_of(args, work, nir_graph, graph, first, "sample")
+    if not whole:
+        trace = trace_of(args, Work(running=given, keep="totals", measure=True), nir_graph, graph, dataset, "all")
     with unsaid():  # all images are spoken of at once, below
-        sample = golden_trace(
-            dataset.subset(slice(SPREAD_IMAGES)), graph, counts=True, measure=whole, **golden_options(args)
-        )
-        trace = sample if whole else golden_trace(dataset, graph, measure=True, **golden_options(args))
         verify = args.verify and not missing
         checked = crosscheck("lava", nir_graph, dataset.subset(slice(args.verify))) if verify else None
     told(graph, trace.coding)
     fits, placements = fits_of(graph)
     made = report(
         nir_graph,
-        images=taken(dataset, slice(0, len(dataset))),
+        images=dataset if isinstance(dataset, Dataset) else dataset.images(),
         labels=dataset.labels if wanted else None,
         metric=wanted,
         trace=trace,

@@ -86,13 +86,14 @@ def traces(
     nir_graph: nir.NIRGraph,
     graph: IntegerGraph,
     data: Dataset | Sequences,
-    label: str = "",
+    name: str = "",
 ) -> Iterator[tuple[slice, Trace]]:
-    """The traces of all images of ``data``, part by part in order, with progress on stderr; what is kept of them is
-    that of ``work``. In shards where ``--shards`` asks for them."""
+    """The traces of all images of ``data``, which are the first of ``--data``, part by part in order, with progress on
+    stderr; what is kept of them is that of ``work``. In shards where ``--shards`` asks for them. ``name``: of the
+    folder in ``--shard-dir``, where a command runs several sets."""
     from spikec.cli.evaluate import progressing
 
-    with progressing(label or work.target, len(data)) as progress:
+    with progressing(" ".join(filter(None, (work.target, name))), len(data)) as progress:
         if args.shards is None:
             from spikec.sharding.work import Worker
 
@@ -100,11 +101,25 @@ def traces(
                 yield part, trace
                 progress(part.stop)
         else:
-            yield from _in_shards(args, work, graph, data, progress)
+            yield from _in_shards(args, work, graph, data, progress, name)
+
+
+def trace_of(
+    args: argparse.Namespace,
+    work: Work,
+    nir_graph: nir.NIRGraph,
+    graph: IntegerGraph,
+    data: Dataset | Sequences,
+    name: str = "",
+) -> Trace:
+    """The same as one trace."""
+    from spikec.simulation.joining import joined_all
+
+    return joined_all(trace for _, trace in traces(args, work, nir_graph, graph, data, name))
 
 
 def _in_shards(
-    args: argparse.Namespace, work: Work, graph: IntegerGraph, data: Dataset | Sequences, progress: Any
+    args: argparse.Namespace, work: Work, graph: IntegerGraph, data: Dataset | Sequences, progress: Any, name: str
 ) -> Iterator[tuple[slice, Trace]]:
     from spikec.models.data import Sequences
     from spikec.sharding.job import Folder, Job
@@ -121,14 +136,15 @@ def _in_shards(
     threads = getattr(args, "target_threads", None)
     where = Where(args.executor or "local", args.shards, args.jobs, threads, dict(args.slurm_option))
     with ExitStack() as stack:
-        place = args.shard_dir or stack.enter_context(temporary_folder(Path.cwd(), "shards"))
+        own = args.shard_dir is None
+        place = stack.enter_context(temporary_folder(Path.cwd(), "shards")) if own else args.shard_dir / name
         folder = Folder(place, job)
-        if where.executor == "slurm" and args.shard_dir is None:
+        if where.executor == "slurm" and own:
             stack.callback(cancel, folder)  # its folder goes
         try:
             yield from executed(folder, where, progress)
         except KeyboardInterrupt:
-            if args.shard_dir is not None:
+            if not own:
                 queued = "; jobs in the queue go on (scancel ends them)" if where.executor == "slurm" else ""
                 note(f"\n{args.shard_dir}: finished pieces are kept, the same command goes on{queued}")
             raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,20 +22,23 @@ from spikec.simulation import simulate
 from spikec.simulation.input_warning import unsaid
 from spikec.simulation.trace import Trace
 
+if TYPE_CHECKING:
+    from spikec.training.images import Images
+
 _LAYERS, _NEURONS, _TRACKS = 4, 32, 4
 #: Steps of rasters, and emissions of a run that records them: beyond, examples have none.
 _MOST_STEPS, _MOST_EMISSIONS = 400, 200_000_000
 
 
 def examples(
-    graph: IntegerGraph, inputs: Any, trace: Trace, one: Wanted | None, targets: npt.NDArray[Any]
+    graph: IntegerGraph, inputs: Images, trace: Trace, one: Wanted | None, targets: npt.NDArray[Any]
 ) -> tuple[Example, ...]:
     """Up to six of ``inputs``, run once more with their rasters. ``trace``: of all inputs; ``one``: the first measure,
     which decides how they are chosen; ``targets`` [N, ...]."""
     wanted = None if one is None else one.target(targets)
     chosen = _chosen(graph, trace, one, wanted)
     places = [index for index, _ in chosen]
-    few: Any = [inputs[i] for i in places] if isinstance(inputs, list) else np.asarray(inputs)[places]
+    few: Any = inputs.images(np.array(places, np.int64))
     record = "spikes" if _affordable(graph, len(places)) else None
     with unsaid():
         run = simulate(graph, few, record=record)

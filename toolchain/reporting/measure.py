@@ -15,6 +15,7 @@ from spikec.calls import named_arguments
 from spikec.defaults import CERTIFIED_IMAGES, SPREAD_IMAGES
 from spikec.energy import Estimate, count
 from spikec.errors import DataError, GraphError
+from spikec.evidence.accuracy import parts
 from spikec.evidence.certificate import Certificate, certify
 from spikec.evidence.fidelity import Fidelity
 from spikec.evidence.loss import loss
@@ -40,13 +41,17 @@ if TYPE_CHECKING:
     import nir
 
     from spikec.evidence.crosscheck import Crosscheck
+    from spikec.training.images import Images
+
+#: Images that are run together where no trace is given.
+_AT_ONCE = 256
 
 
 @named_arguments
 def report(
     graph: nir.NIRGraph | IntegerGraph,
     *,
-    images: npt.ArrayLike,
+    images: npt.ArrayLike | Images,
     labels: npt.ArrayLike | Mapping[str, npt.ArrayLike] | None,
     metric: Metric = None,
     trace: Trace | None = None,
@@ -70,7 +75,8 @@ def report(
     page, with the suffix ``.json``). ``path=None`` writes nothing. The files depend on the arguments and the installed
     versions only.
 
-    ``images``: float [N, *input shape], as the ANN takes them, or sequences as ``tc.simulate`` takes them;
+    ``images``: float [N, *input shape], as the ANN takes them, or sequences as ``tc.simulate`` takes them; or a data
+    set of images (:class:`spikec.models.data.Dataset`), which is then read batch by batch;
     ``labels``: classes, integers [N]; masks, integers [N, H, W]; numbers to predict, floats [N, ...]; these by name
     of a network with several outputs; None: there are none, and no quality is measured. ``metric``: measures of
     quality (:func:`spikec.quality`); by default what the labels ask for. ``trace``: the execution of exactly these
@@ -89,12 +95,12 @@ def report(
     True
     """
     integer = as_integer(graph)
-    pixels = np.asarray(as_sequences(integer.input, images)[0] if integer.sequences else images)
+    given = _Given(integer, images)
     if integer.sequences:
         if curve_timesteps is not None:
             raise DataError("curve_timesteps needs an image that stays the same; a sequence ends with its last frame")
-        integer = integer.lasting(pixels.shape[1])
-    number = len(pixels) if pixels.ndim else 0
+        integer = integer.lasting(given.images(slice(1)).shape[1])
+    number = len(given)
     shapes = output_shapes(integer)
     targets = np.zeros(number, np.int64) if labels is None else collect.targets(labels, number, shapes, metric)
     wanted = () if labels is None else measures_of(metric, shapes, targets)
@@ -102,7 +108,7 @@ def report(
     if classes is None and ann_accuracy is not None:
         raise DataError("ann_accuracy is that of a network that classifies; give ann_logits, the network's outputs")
     logits = next(iter(ann_logits.values())) if isinstance(ann_logits, Mapping) else ann_logits
-    made = trace if trace is not None else _run(integer, images)
+    made = trace if trace is not None else _run(integer, given)
     if made.images != number:
         raise DataError(f"the trace holds {made.images} images, {number} were given; pass those it was made with")
     if fits is None or estimates is None:
@@ -110,11 +116,11 @@ def report(
         fits = found if fits is None else fits
         if estimates is None:
             with unsaid():
-                sample = made if made.events else simulate(integer, pixels[:SPREAD_IMAGES])
+                sample = made if made.events else simulate(integer, given.images(slice(SPREAD_IMAGES)))
             estimates = estimates_of(integer, sample, placements)
-    counts, longer = count(integer, made), _longer(integer, pixels, curve_timesteps) or made
-    data = _Labelled(images if isinstance(images, list) else pixels, targets)
-    source = provenance(integer, made, pixels, targets, seed=seed, command=command, date=date)
+    counts, longer = count(integer, made), _longer(integer, given, curve_timesteps) or made
+    data = _Labelled(given, targets)
+    source = provenance(integer, made, given, targets, seed=seed, command=command, date=date)
     method = source.info.get("method", "")
     result = Report(
         title=title or _title(name, method, integer.timesteps),
@@ -130,14 +136,14 @@ def report(
         fits=tuple(fits),
         energies=tuple(estimates),
         verification=verification,
-        certificate=_certificate(integer, pixels[:CERTIFIED_IMAGES]),
+        certificate=_certificate(integer, given.images(slice(CERTIFIED_IMAGES))),
         provenance=source,
         loss=None if classes is None else loss(integer, data, made.predictions == classes),
         quality=collect.quality(integer, wanted, made, longer, data, ann_logits, data_name),
         coding=input_loss(integer, made.coding),
         method=method,
         **tasks(integer, wanted, made, targets),
-        examples=examples(integer, data.images(), made, wanted[0] if wanted else None, targets),
+        examples=examples(integer, data, made, wanted[0] if wanted else None, targets),
         rates=rates(integer, counts),
         diagram=diagram(integer),
         fidelity=fidelity,
@@ -155,25 +161,48 @@ def _title(name: str, method: str, timesteps: int) -> str:
     return f"{name or 'Network'}, {' '.join(words) or 'spiking'} at T = {timesteps}"
 
 
-class _Labelled:
-    """Arrays, or sequences of different lengths, as a labelled set gives them."""
+class _Given:
+    """What was given as images: arrays, sequences, or a data set that is read part by part. ``len``: their number."""
 
-    def __init__(self, images: Any, labels: npt.NDArray[Any]) -> None:
-        self._images, self._labels = images, labels
+    def __init__(self, graph: IntegerGraph, images: Any) -> None:
+        self.own = images
+        self._set = images if not graph.sequences and hasattr(images, "images") else None
+        if self._set is None:
+            self._pixels = np.asarray(as_sequences(graph.input, images)[0] if graph.sequences else images)
 
     def __len__(self) -> int:
-        return len(self._images)
+        if self._set is not None:
+            return len(self._set)
+        return len(self._pixels) if self._pixels.ndim else 0
+
+    def images(self, indices: npt.NDArray[np.int64] | slice = slice(None)) -> npt.NDArray[Any]:
+        """The chosen ones; sequences filled up to the longest."""
+        return self._pixels[indices] if self._set is None else np.asarray(self._set.images(indices))
+
+
+class _Labelled:
+    """The same as a labelled set; a list of sequences keeps their lengths."""
+
+    def __init__(self, given: _Given, labels: npt.NDArray[Any]) -> None:
+        self._given, self._labels = given, labels
+
+    def __len__(self) -> int:
+        return len(self._given)
 
     def images(self, indices: npt.NDArray[np.int64] | slice = slice(None)) -> Any:
-        return self._images[indices]
+        own = self._given.own
+        if not isinstance(own, list):
+            return self._given.images(indices)
+        return own[indices] if isinstance(indices, slice) else [own[i] for i in indices]
 
     def targets(self, indices: npt.NDArray[np.int64] | slice = slice(None)) -> Any:
         return self._labels[indices]
 
 
-def _run(graph: IntegerGraph, images: Any) -> Trace:
+def _run(graph: IntegerGraph, given: _Given) -> Trace:
     """A run with all that the page shows; no counts per image beyond ``SPREAD_IMAGES``: they would fill the memory."""
-    return simulate(graph, images, counts=True if len(images) <= SPREAD_IMAGES else "totals", measure=True)
+    images = given.own if graph.sequences else (given.images(part) for part in parts(len(given), _AT_ONCE))
+    return simulate(graph, images, counts=True if len(given) <= SPREAD_IMAGES else "totals", measure=True)
 
 
 def _certificate(graph: IntegerGraph, images: npt.NDArray[Any]) -> Certificate | None:
@@ -185,11 +214,11 @@ def _certificate(graph: IntegerGraph, images: npt.NDArray[Any]) -> Certificate |
         return None
 
 
-def _longer(graph: IntegerGraph, images: npt.NDArray[Any], timesteps: int | None) -> Trace | None:
+def _longer(graph: IntegerGraph, given: _Given, timesteps: int | None) -> Trace | None:
     """A run of the same network with more steps; None if more are not asked for or its results depend on T."""
     if timesteps is None or timesteps <= graph.timesteps or graph.schedule != "pipelined" or graph.drain:
         return None
     if not all(population.neuron.extends for population in graph.populations):
         return None
     with unsaid():
-        return simulate(replace(graph, timesteps=timesteps, content_sha256=""), images, counts=False)
+        return simulate(replace(graph, timesteps=timesteps, content_sha256=""), given.images(), counts=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from datetime import datetime, timezone
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,11 +18,22 @@ from spikec.simulation.trace import Trace
 from spikec.training.targets import each_head
 from spikec.versions import versions
 
+#: Images that are hashed together.
+_AT_ONCE = 256
+
+
+class Images(Protocol):
+    """Images that are read part by part."""
+
+    def __len__(self) -> int: ...
+
+    def images(self, indices: slice = ...) -> Any: ...
+
 
 def provenance(
     graph: IntegerGraph,
     trace: Trace,
-    images: npt.ArrayLike,
+    images: Images,
     labels: npt.ArrayLike | None,
     *,
     seed: int | None,
@@ -44,14 +56,19 @@ def provenance(
     )
 
 
-def data_sha256(images: npt.ArrayLike, labels: npt.ArrayLike | None) -> str:
+def data_sha256(images: Images, labels: npt.ArrayLike | None) -> str:
     """Hash of both arrays, or of the images alone: type, shape and bytes in C order, images as float32, labels as int64
     or, where they are numbers to predict, as float32; of several targets one after the other."""
     digest = hashlib.sha256()
+    first = np.asarray(images.images(slice(1)))
+    digest.update(f"<f4{(len(images), *first.shape[1:])}".encode())
+    for start in range(0, len(images), _AT_ONCE):
+        part = np.asarray(images.images(slice(start, start + _AT_ONCE)))
+        digest.update(np.ascontiguousarray(part, dtype="<f4").tobytes())
     targets = [] if labels is None else list(each_head(np.asarray(labels)).values())
     kinds = [np.dtype("<f4" if values.dtype.kind == "f" else "<i8") for values in targets]
-    for array, dtype in ((images, np.dtype("<f4")), *zip(targets, kinds, strict=True)):
-        values = np.ascontiguousarray(np.asarray(array), dtype=dtype)
+    for array, dtype in zip(targets, kinds, strict=True):
+        values = np.ascontiguousarray(array, dtype=dtype)
         digest.update(f"{dtype.str}{values.shape}".encode())
         digest.update(values.tobytes())
     return digest.hexdigest()
