@@ -7,8 +7,8 @@
 ``equal``: Fashion-MNIST through one process and through shards: the documents of ``--json``, without speeds, and the
 bytes of ``trace.npz``. ``kills``: the same while workers are killed with SIGKILL at random moments, in as many runs as
 it takes. ``memory``: folders of random pictures of mixed sizes, ResNet-18 with random weights on them: the largest
-resident memory of the process. Each prints a table in Markdown. What is made lies in ``--folder``. Linux only; ``slurm``
-needs a SLURM whose nodes are this machine.
+resident memory of the process. Each prints a table in Markdown. What is made lies in ``--folder``. Linux only;
+``slurm`` needs a SLURM whose nodes are this machine.
 """
 
 from __future__ import annotations
@@ -96,9 +96,9 @@ def workers(place: Path) -> Iterator[int]:
             words = (entry / "cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
-        if b"spikec.sharding.worker" in words and any(word.decode().startswith(str(place)) for word in words):
-            if words[0].decode() != "/bin/sh" and not has_ended(int(entry.name)):
-                yield int(entry.name)
+        ours = b"spikec.sharding.worker" in words and any(word.startswith(os.fsencode(place)) for word in words)
+        if ours and not has_ended(int(entry.name)):
+            yield int(entry.name)
 
 
 def kills(args: argparse.Namespace) -> bool:
