@@ -1,7 +1,7 @@
 """Whether shards say what one process says, whatever their number and whoever dies; and how much memory a set needs.
 
     python -m benchmarks.shards equal [--executors local slurm] [--shards 1 2 5] [--limit N] [--command run energy]
-    python -m benchmarks.shards kills [--executors local slurm] [--number 20]
+    python -m benchmarks.shards kills [--executors local slurm] [--number 20] [--network benchmarks.shards:small]
     python -m benchmarks.shards memory [--images 500 2000]
 
 ``equal``: Fashion-MNIST through one process and through shards: the documents of ``--json``, without speeds, and the
@@ -54,18 +54,25 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def network(folder: Path) -> Path:
+def small() -> nn.Module:
+    """Two convolutions and a linear layer with random weights: integers that differ show as well as in a trained one."""
+    torch.manual_seed(0)
+    first, second = nn.Conv2d(1, 8, 3, stride=2, padding=1), nn.Conv2d(8, 16, 3, stride=2, padding=1)
+    return nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), nn.Flatten(), nn.Linear(16 * 7 * 7, _CLASSES))
+
+
+def network(args: argparse.Namespace) -> Path:
     """The deployment that is run on Fashion-MNIST."""
-    path = folder / "fashion.nir"
+    path: Path = args.folder / f"{args.network.rpartition(':')[2]}.nir"
     if not path.exists():
-        words = ("fashion-resnet", "--method", "qcfs", "--timesteps", "4", "--data", "fashion-mnist", "-o", str(path))
-        subprocess.run(spikec("export", *words, "--quiet"), check=True)
+        words = (args.network, "--method", "qcfs", "--timesteps", "4", "--data", "fashion-mnist", "-o", str(path))
+        subprocess.run(spikec("export", *words, "--measure", "0", "--quiet"), check=True)
     return path
 
 
 def equal(args: argparse.Namespace) -> bool:
     """A line for each command, executor and number of shards."""
-    net, sound = str(network(args.folder)), True
+    net, sound = str(network(args)), True
     print("| command | executor | shards | same document | same trace.npz | seconds |\n|---|---|---|---|---|---|")
     for command in args.command:
         words = (command, net, "--data", "fashion-mnist", "--limit", str(args.limit))
@@ -103,7 +110,7 @@ def workers(place: Path) -> Iterator[int]:
 
 def kills(args: argparse.Namespace) -> bool:
     """Runs with five shards, whose workers are killed, until enough have been."""
-    net, sound, rng = str(network(args.folder)), True, random.Random(args.seed)
+    net, sound, rng = str(network(args)), True, random.Random(args.seed)
     words = ("run", net, "--data", "fashion-mnist", "--limit", str(args.limit), "--shards", "5")
     one = document(*words[:-2])
     print("| executor | kills | runs | same documents |\n|---|---|---|---|")
@@ -190,6 +197,9 @@ def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("equal", "kills", "memory"))
     parser.add_argument("--folder", type=Path, default=Path("shards"), help="for everything that is made")
+    parser.add_argument(
+        "--network", default="fashion-resnet", help="of equal and kills; benchmarks.shards:small is fast"
+    )
     parser.add_argument("--executors", nargs="+", default=["local", "slurm"], choices=("local", "slurm"))
     parser.add_argument("--command", nargs="+", default=["run", "energy"], choices=("run", "energy"))
     parser.add_argument("--shards", nargs="+", type=int, default=[1, 2, 5])
