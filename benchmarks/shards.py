@@ -55,7 +55,7 @@ def digest(path: Path) -> str:
 
 
 def small() -> nn.Module:
-    """Two convolutions and a linear layer with random weights: integers that differ show as well as in a trained one."""
+    """Two convolutions and a linear layer with random weights: what differs shows as well as in a trained network."""
     torch.manual_seed(0)
     first, second = nn.Conv2d(1, 8, 3, stride=2, padding=1), nn.Conv2d(8, 16, 3, stride=2, padding=1)
     return nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), nn.Flatten(), nn.Linear(16 * 7 * 7, _CLASSES))

@@ -1,5 +1,6 @@
 """Traces of parts of a set: joined, and read back from a file, they are the trace of the set in every bit."""
 
+import itertools
 from dataclasses import fields, replace
 
 import numpy as np
@@ -34,7 +35,7 @@ def test_any_cut_gives_the_trace_of_the_whole(
     ends = sorted({0, 7, *data.draw(st.lists(st.integers(1, 6), max_size=5))})
     folder = tmp_path_factory.mktemp("parts")
     parts = []
-    for start, stop in zip(ends, ends[1:], strict=False):
+    for start, stop in itertools.pairwise(ends):
         part = model.run(images[start:stop], record=record, counts=counts, first=start)
         write_trace(folder / f"{start}.npz", part, f"part {start}")
         parts.append(read_trace(folder / f"{start}.npz", f"part {start}"))

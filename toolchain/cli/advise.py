@@ -15,6 +15,7 @@ from spikec.cli.precision import overrides
 from spikec.cli.progress import Progress
 from spikec.cli.ranges import check_format
 from spikec.cli.settings import add_settings, given
+from spikec.cli.shards import check_no_shards, refuse_shards
 
 #: Stated here too, since the command line starts without torch; a test holds it to ``spikec.advising.trials``.
 PURPOSES = ("streaming", "lossless", "graded")
@@ -69,9 +70,11 @@ def _add_arguments(command: Parser) -> None:
     add_settings(command, "per", help="one weight scale per layer or channel (default: channel where the chip can)")
     add_settings(command, "format", help="number format of the target (default: that of the chip)")
     command.set_defaults(format=None)
+    refuse_shards(command)
 
 
 def run(args: argparse.Namespace) -> int:
+    check_no_shards(args, "advice measures one deployment after the other in one process")
     from spikec.advising.budget import Budget, seconds_of
 
     seconds = seconds_of(args.budget)

@@ -65,6 +65,17 @@ def _option(text: str) -> tuple[str, str]:
     return name, value if equals else ""
 
 
+def refuse_shards(command: Parser) -> None:
+    """Know ``--shards`` without offering it, so that :func:`check_no_shards` can say why."""
+    command.add_argument("--shards", help=argparse.SUPPRESS)
+
+
+def check_no_shards(args: argparse.Namespace, why: str) -> None:
+    """Raise where ``--shards`` was given."""
+    if args.shards is not None:
+        raise UsageError(f"--shards cuts the images of run, energy and report; {why}: leave it out")
+
+
 def check_shards(args: argparse.Namespace) -> None:
     """Raise for options that say nothing without others, and where SLURM is missing; before anything is read."""
     from spikec.cluster import slurm

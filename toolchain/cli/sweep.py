@@ -11,7 +11,7 @@ from spikec.cli import parser
 from spikec.cli.output import emit, note
 from spikec.cli.parser import Parser, UsageError, at_least
 from spikec.cli.progress import Progress
-from spikec.cli.shards import add_slurm_option
+from spikec.cli.shards import add_slurm_option, check_no_shards, refuse_shards
 
 if TYPE_CHECKING:
     from spikec.sweeping import Configuration, Plan, Sweep
@@ -47,6 +47,7 @@ def add_parser(commands: Any) -> Parser:
     command.add_argument(
         "--limit", type=at_least(1), metavar="N", help="the first N test images, whatever the grid says"
     )
+    refuse_shards(command)
     group = command.add_argument_group("options of the executor slurm")
     add_slurm_option(group)
     group.add_argument("--no-wait", action="store_true", help="submit and return; the same command later collects")
@@ -54,6 +55,7 @@ def add_parser(commands: Any) -> Parser:
 
 
 def run(args: argparse.Namespace) -> int:
+    check_no_shards(args, "a run of a sweep is one process, and many run at once (--jobs)")
     if args.executor not in PLACES:
         from spikec.targets.told_apart import wrong
 
