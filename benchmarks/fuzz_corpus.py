@@ -6,6 +6,7 @@ import io
 import re
 import warnings
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from torch import nn
 
 import spikec as tc
 from benchmarks.fuzz_formats import add_data, add_networks, add_tables
+from spikec.simulation.kept import write_trace
 from spikec.sweeping.grid import read_grid
 from spikec.sweeping.store import Store, result
 from spikec.training import FitConfig
@@ -91,6 +93,8 @@ def others(folder: Path) -> list[tuple[str, Path]]:
     images = torch.rand(4, 1, 4, 4)
     network = tc.convert(simple, tc.QCFS(timesteps=4), example=images, calibration=images)
     tc.save(tc.lower(network), folder / "base.nir")
+    trace = tc.simulate(tc.load(folder / "base.nir"), images.numpy(), measure=True)
+    write_trace(add("piece", "0.npz"), replace(trace, seconds=0.0), "piece")
     add_networks(add, rng, folder / "base.nir")
     add_data(add, rng)
     add_tables(add, state)

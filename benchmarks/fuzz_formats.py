@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import gzip
+import io
 import json
 import pickle
 import struct
+import tarfile
 import zlib
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -129,6 +131,13 @@ def add_data(add: Add, rng: Rng) -> None:
     image = rng.integers(0, 256, (2, 3072), np.uint8)
     add("cifar", "cifar-pickles/test_batch").write_bytes(pickle.dumps({b"data": image, b"labels": [1, 2]}, protocol=2))
     add("cifar", "cifar-binary/test_batch.bin").write_bytes(b"".join(bytes([1]) + row.tobytes() for row in image))
+    with tarfile.open(add("tar", "set.tar"), "w") as archive:
+        packed = io.BytesIO()
+        Image.fromarray(pixels).save(packed, "PNG")
+        for name, content in (("a.png", packed.getvalue()), ("a.cls", b"1")):
+            about = tarfile.TarInfo(name)
+            about.size = len(content)
+            archive.addfile(about, io.BytesIO(content))
 
 
 def add_tables(add: Add, weights: dict[str, Any]) -> None:

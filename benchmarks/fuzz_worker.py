@@ -23,11 +23,13 @@ from spikec.ir.profile.decode import decode
 from spikec.models.checkpoints.reading import read_checkpoint
 from spikec.models.data import open_dataset, open_sequences
 from spikec.models.data.fashion_mnist import read_idx
-from spikec.models.data.pictures import is_grey, read_picture
 from spikec.models.data.recordings import read_events
+from spikec.models.data.shaping import Shaping
+from spikec.models.data.streams import Files, Pictures
 from spikec.models.from_onnx import read_onnx
 from spikec.models.recipes import load_recipe
 from spikec.nir import diagnose, repair
+from spikec.simulation.kept import read_trace
 from spikec.sweeping.grid import read_grid
 from spikec.sweeping.store import Store
 from spikec.targets import netx
@@ -142,7 +144,9 @@ READERS: dict[str, Callable[[Path], str]] = {
     "sequences": _sequences,
     "events": _of(read_events),
     "decoded": _of(read_events),
-    "one picture": _of(lambda path: read_picture(path, 1 if is_grey(path) else 3)),
+    "one picture": _of(lambda path: Pictures(Files([path]), Shaping())[:]),
+    "tar": _of(lambda path: open_dataset(f"webdataset:{path},resize=9,crop=9").images(slice(None))),
+    "piece": _of(lambda path: read_trace(path, "piece")),
     "idx": _of(read_idx),
     "cifar": _of(lambda path: open_dataset("cifar10", path.parent, "test").images(slice(None))),
     "recipe": _of(load_recipe),

@@ -108,9 +108,7 @@ def traces(
         if args.shards is None:
             from spikec.sharding.work import Worker
 
-            for part, trace in Worker(work, nir_graph, graph, data).traces(slice(0, len(data))):
-                yield part, trace
-                progress(part.stop)
+            yield from Worker(work, nir_graph, graph, data, progress).traces(slice(0, len(data)))
         else:
             yield from _in_shards(args, work, graph, data, progress, name)
 

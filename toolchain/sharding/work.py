@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -56,10 +56,18 @@ class Work:
 
 
 class Worker:
-    """Runs the images of one set. ``graph``: what ``nir_graph`` decodes to, with the steps of sequences."""
+    """Runs the images of one set. ``graph``: what ``nir_graph`` decodes to, with the steps of sequences. ``progress``
+    is called with the number of images that are done."""
 
-    def __init__(self, work: Work, nir_graph: nir.NIRGraph, graph: IntegerGraph, data: Images) -> None:
-        self._work, self._graph, self._data = work, graph, data
+    def __init__(
+        self,
+        work: Work,
+        nir_graph: nir.NIRGraph,
+        graph: IntegerGraph,
+        data: Images,
+        progress: Callable[[int], None] | None = None,
+    ) -> None:
+        self._work, self._graph, self._data, self._progress = work, graph, data, progress
         options = dict(work.compiling)
         if work.target == "golden" and work.measure:
             options["measure"] = True
@@ -77,6 +85,8 @@ class Worker:
             with unsaid():
                 trace = self._run(part)
             yield part, trace
+            if self._progress is not None:
+                self._progress(part.stop)
 
     def trace(self, images: slice) -> Trace:
         """The same, joined."""
@@ -88,6 +98,8 @@ class Worker:
             options["counts"] = True if self._work.keep in ("all", "by image") else "totals"
             if not self._graph.sequences:
                 options["first"] = part.start
+            if (tell := self._progress) is not None:
+                options["progress"] = lambda done, _: tell(part.start + done)
         trace: Trace = self._program.run(taken(self._data, part), record=self._work.record, **options)
         return self._kept(trace)
 
