@@ -172,7 +172,7 @@ def memory(args: argparse.Namespace) -> bool:
         if not net.exists():
             words = ("benchmarks.shards:resnet18", "--method", "graded", "--calibration", "16", "--data", data)
             subprocess.run(spikec("export", *words, "--measure", "0", "-o", str(net), "--quiet"), check=True)
-        words = spikec("run", str(net), "--data", data, "--json", "--quiet")
+        words = spikec("run", str(net), "--data", data, "--memory", args.memory, "--json", "--quiet")
         peaks = args.folder / "peak.json"
         subprocess.run([sys.executable, "-c", _CHILD, peaks, *words], check=True, stdout=subprocess.DEVNULL)
         peak, seconds = json.loads(peaks.read_text())
@@ -206,6 +206,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--limit", type=int, default=10_000)
     parser.add_argument("--number", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--memory", default="500MB", help="of memory: what a batch of the golden model may take")
     parser.add_argument("--images", nargs="+", type=int, default=[500, 2000])
     args = parser.parse_args(words)
     args.folder = args.folder.absolute()
