@@ -108,6 +108,11 @@ def workers(place: Path) -> Iterator[int]:
             yield int(entry.name)
 
 
+def pieces(place: Path) -> int:
+    """How many pieces of a run are finished."""
+    return len(list(place.glob("pieces/*.npz")))
+
+
 def kills(args: argparse.Namespace) -> bool:
     """Runs with five shards, whose workers are killed, until enough have been."""
     net, sound, rng = str(network(args)), True, random.Random(args.seed)
@@ -128,6 +133,9 @@ def kills(args: argparse.Namespace) -> bool:
                     os.kill(rng.choice(there), signal.SIGKILL)
                     killed += 1
                     print(f"{executor}: kill {killed}", file=sys.stderr, flush=True)
+                    before = pieces(place)
+                    while process.poll() is None and pieces(place) == before:
+                        time.sleep(0.2)  # a shard that never gets further is given up, as it should be
             out, _ = process.communicate()
             runs += 1
             found = json.loads(out) if process.returncode == 0 else {}
