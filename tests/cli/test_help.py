@@ -2,12 +2,9 @@
 
 import contextlib
 import io
-import os
-import re
 import shlex
 import shutil
 import subprocess
-import time
 from functools import cache
 
 import pytest
@@ -109,41 +106,3 @@ def test_bash_completes(script_for, tmp_path, line, offered):
     )
     done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert set(done.stdout.split()) == offered, done.stderr
-
-
-@pytest.mark.parametrize(
-    ("line", "becomes"),
-    [
-        ("spikec insp", "inspect"),
-        ("spikec check net.nir --target loihi2", "loihi2"),
-        ("spikec run net.nir --target gol", "golden"),
-        ("spikec inspect net", "net.nir"),
-    ],
-)
-@pytest.mark.skipif(not shutil.which("tcsh"), reason="tcsh is not here")
-def test_tcsh_completes(script_for, tmp_path, line, becomes):
-    """In a real one, on a pseudo-terminal, after a tabulator. Options of tcsh are the same in all commands."""
-    (tmp_path / "net.nir").touch()
-    (tmp_path / "completion").write_text(script_for("tcsh"))
-    ours, theirs = os.openpty()
-    said, end = b"", time.monotonic() + 20
-
-    def read_until(pattern):
-        nonlocal said
-        while not (found := re.search(pattern, said)):
-            assert time.monotonic() < end, said
-            said += os.read(ours, 4096)
-        said = said[found.end() :]
-        return found
-
-    with subprocess.Popen(
-        ["tcsh", "-f"], stdin=theirs, stdout=theirs, stderr=theirs, cwd=tmp_path, env={**os.environ, "TERM": "vt100"}
-    ) as shell:
-        os.close(theirs)
-        os.write(ours, b"set prompt='ready> '; source completion; alias spikec echo '=\\!*='\n")
-        read_until(rb"\nready> |\rready> ")  # what is typed before is not edited
-        os.write(ours, f"{line}\t\n".encode())
-        found = read_until(rb"\n=([^=]*)=\r")
-        shell.kill()
-    os.close(ours)
-    assert found[1].split()[-1].decode() == becomes
