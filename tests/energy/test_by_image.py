@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers.cases import CASES
+from helpers.cases import CASES, steps_of
 from helpers.same import same
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -20,7 +20,7 @@ from spikec.simulation import GoldenModel
 @given(seed=st.integers(0, 2**32))
 def test_sums_are_those_of_the_counts(random_graph, random_images, kind, schedule, drain, seed):
     rng = np.random.default_rng(seed)
-    graph = random_graph(rng, kind=kind, schedule=schedule, drain=drain, maxima=True)
+    graph = random_graph(rng, kind=kind, schedule=schedule, timesteps=steps_of(kind, 4), drain=drain, maxima=True)
     trace = GoldenModel(graph).run(random_images(rng, graph, 4) * graph.input.scale)
     short = ByImage(graph)(trace)
     assert not short.counts
@@ -41,7 +41,7 @@ def test_sums_are_those_of_the_counts(random_graph, random_images, kind, schedul
 
 @pytest.mark.parametrize("profile", ["loihi2", "cmos45"])
 def test_the_estimate_is_the_same(make, profile):
-    graph = make.small_network()
+    graph = make.small_network(np.random.default_rng(1))
     images = np.random.default_rng(0).random((9, *graph.input.shape)).astype(np.float32)
     trace = GoldenModel(graph).run(images)
     whole, short = (tc.estimate(graph, each, profile=profile) for each in (trace, ByImage(graph)(trace)))

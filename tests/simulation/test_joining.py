@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
-from helpers.cases import CASES
+from helpers.cases import CASES, steps_of
 from helpers.same import same
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -26,7 +26,7 @@ def test_any_cut_gives_the_trace_of_the_whole(
     random_graph, random_images, tmp_path_factory, kind, schedule, drain, seed, narrow, record, data
 ):
     rng = np.random.default_rng(seed)
-    graph = random_graph(rng, kind=kind, schedule=schedule, drain=drain, maxima=True)
+    graph = random_graph(rng, kind=kind, schedule=schedule, timesteps=steps_of(kind, 4), drain=drain, maxima=True)
     images = random_images(rng, graph, 7) * graph.input.scale
     registers = Registers(membrane=Register(maximum=7)) if narrow else Registers()
     model = GoldenModel(graph, measure=True, registers=registers)

@@ -111,13 +111,18 @@ class Advice(Shown):
         """Write the deployment recommended for ``purpose`` (default: :attr:`best`) as a NIR file, with what it and the
         network get right of the test images: the file that its command writes. ``progress``: see
         :data:`spikec.evidence.loss.Progress`."""
+        from spikec.advising.commands import written_down
         from spikec.deployment.measuring import measured
         from spikec.ir import save
-        from spikec.ir.profile.build import with_measured
+        from spikec.ir.profile.build import with_export, with_measured
 
-        made = self._deploy(self.recommendation(purpose).trial)
+        recommended = self.recommendation(purpose)
+        made = self._deploy(recommended.trial)
         found, _ = measured(made, defaults.MEASURED_IMAGES, progress or (lambda *_: None), self._test)
-        return save(made.nir if found is None else with_measured(made.nir, found), path)
+        written = made.nir if found is None else with_measured(made.nir, found)
+        if recommended.command is not None:  # as `spikec export` writes it down, without the name of the file
+            written = with_export(written, written_down(recommended.trial.given))
+        return save(written, path)
 
     def text(self) -> str:
         """Table, picture and recommendations for a terminal."""

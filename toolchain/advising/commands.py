@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 from spikec.advising.trials import Trial
 from spikec.conversion import methods
 from spikec.conversion.methods.base import training_of
-from spikec.deployment.configuration import SETTINGS
+from spikec.deployment.configuration import SETTINGS, Configuration
 from spikec.deployment.settings import flag
 
 #: The largest number of levels that training is suggested with; beyond, a level is finer than training can use.
 _MOST_LEVELS = 15
+
+
+def written_down(given: Mapping[str, Any]) -> str:
+    """The command line that a file keeps: without its own name, and without what holds anyway."""
+    anyway = {
+        each.name: each.default
+        for each in fields(Configuration)
+        if each.name in SETTINGS and not (SETTINGS[each.name].derived or SETTINGS[each.name].precision)
+    }
+    return export_command({name: value for name, value in given.items() if anyway.get(name, ...) != value}, None)
 
 
 def export_command(given: Mapping[str, Any], out: str | None) -> str:

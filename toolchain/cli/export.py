@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     from dataclasses import asdict
 
     import spikec as tc
-    from spikec.advising.commands import export_command
+    from spikec.advising.commands import written_down
     from spikec.conversion.from_nir.sequences import SequenceNetwork
     from spikec.deployment import deploy
     from spikec.ir.profile.build import with_export, with_measured
@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
         note(remark)
     graph, found = made.graph, _measured(args, made)
     written = made.nir if found is None else with_measured(made.nir, found)
-    plain_nir.save(with_export(written, export_command(_stated(args), None)), args)
+    plain_nir.save(with_export(written, written_down(_stated(args))), args)
     layers, method = len(graph.populations), "import of plain NIR" if plain else args.method
     neurons = sum(population.theta.size for population in graph.populations)
     document = {

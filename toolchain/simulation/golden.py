@@ -191,8 +191,8 @@ class GoldenModel:
         done = 0
         with exact_arithmetic(threads, self._device):
             for part in stream:
-                for first in range(0, len(part), size):
-                    chunk = part[first : first + size]
+                for start in range(0, len(part), size):
+                    chunk = part[start : start + size]
                     own = None if lengths is None else lengths[done : done + len(chunk)]
                     found, coding = encoded(self.graph.input, chunk, first=first + done, lengths=own)
                     integers, ends = torch.as_tensor(found), None if own is None else torch.as_tensor(own)
