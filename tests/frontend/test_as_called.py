@@ -178,7 +178,9 @@ _TAKEN = {
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", _TAKEN)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.thorough] if name == "compiled part" else []) for name in _TAKEN]
+)
 def test_taken_as_it_is_called(name):
     torch.manual_seed(0)
     network = _TAKEN[name]()

@@ -8,7 +8,7 @@ from spikec.ir import decode
 from spikec.ir.profile.files import check_deployment
 from spikec.ir.profile.reading import read_nir
 
-FLIPS = 300
+FLIPS = 150
 
 
 def test_one_changed_byte_is_refused_or_changes_nothing(net, tmp_path):

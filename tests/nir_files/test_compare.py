@@ -12,7 +12,7 @@ import spikec as tc
 from spikec.errors import GraphError
 from spikec.nir.matching import Labelled, Undecided, match
 
-FAST = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FAST = settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 pytestmark = pytest.mark.usefixtures("here")
 
 

@@ -203,7 +203,7 @@ def _mutate(file, step):
         pass  # what cannot be done is left
 
 
-@settings(FAST, max_examples=60)
+@settings(FAST, max_examples=30)
 @given(steps=st.lists(STEPS, min_size=1, max_size=5), lif=st.booleans())
 def test_mutated_structure(here, tmp_path, steps, lif):
     path = write(tmp_path / "mutated.nir", *(lif_net() if lif else conv_net()))

@@ -101,7 +101,7 @@ def test_synapse_quantises_sums_far_beyond_its_threshold(one_layer, oracle, seed
 
 
 @pytest.mark.parametrize("kind", [kind for kind in PIPELINED if kind not in UNLEVELLED])  # those of the fast path
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32), largest=st.sampled_from([3, 60, 5000]))
 def test_every_neuron_has_its_own_start(oracle, kind, seed, largest):
     """Two convolutions, the second beside a skip: thresholds per channel, initial membranes per neuron."""
