@@ -24,7 +24,12 @@ def written_down(given: Mapping[str, Any]) -> str:
         for each in fields(Configuration)
         if each.name in SETTINGS and not (SETTINGS[each.name].derived or SETTINGS[each.name].precision)
     }
-    return export_command({name: value for name, value in given.items() if anyway.get(name, ...) != value}, None)
+    kept = {name: value for name, value in given.items() if anyway.get(name, ...) != value}
+    method = methods().get(str(given.get("method", Configuration.method)))
+    if kept.get("options") and method is not None:
+        own = {each.name: str(each.default) for each in fields(method)}
+        kept["options"] = {name: value for name, value in kept["options"].items() if own.get(name) != str(value)}
+    return export_command(kept, None)
 
 
 def export_command(given: Mapping[str, Any], out: str | None) -> str:
