@@ -1,24 +1,18 @@
-"""The process that computes pieces: ``python -m spikec.sharding.worker FOLDER``, told which
-
-- line by line on standard input by the local executor (:class:`spikec.cluster.local.Crew`), or
-- as one task of a job array, ``--tasks FILE --index N``.
+"""The process that computes pieces: ``python -m spikec.sharding.worker FOLDER`` (:mod:`spikec.cluster.worker`).
 
 An order is the first piece of a shard, and the one behind its last.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from spikec.cluster.worker import Compute, serve
 from spikec.errors import DataError, ToolchainError
-from spikec.guarded import file_digest, read_json
-from spikec.interrupts import Stopped, stopping
+from spikec.guarded import file_digest
 from spikec.sharding.job import Folder
 
 if TYPE_CHECKING:
@@ -65,30 +59,12 @@ class _Shards:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m spikec.sharding.worker", description="a worker of --shards")
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--tasks", type=Path)
-    parser.add_argument("--index", type=int)
-    args = parser.parse_args(words)
-    try:
-        with stopping():
-            return _work(args)
-    except Stopped as stopped:  # whoever sent the signal knows why
-        return stopped.exit_code
+    return serve(_begin, "spikec.sharding.worker", "a worker of --shards", words)
 
 
-def _work(args: argparse.Namespace) -> int:
-    shards = _Shards(args.folder)
-    if args.tasks is not None:
-        for first, last in read_json(args.tasks, "the tasks")[args.index]:
-            shards.compute(first, last)
-        return 0
-    # What libraries and a user's code print must not end up among the answers.
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    for line in sys.stdin:
-        print(shards.compute(*json.loads(line)["order"]), file=answers, flush=True)
-    return 0
+def _begin(folder: Path) -> Compute:
+    shards = _Shards(folder)
+    return lambda order, _: shards.compute(*order)
 
 
 if __name__ == "__main__":

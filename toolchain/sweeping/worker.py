@@ -1,23 +1,17 @@
-"""The process that computes: ``python -m spikec.sweeping.worker FOLDER``, told what to do
+"""The process that computes: ``python -m spikec.sweeping.worker FOLDER`` (:mod:`spikec.cluster.worker`).
 
-- line by line on standard input by the local executor (:class:`spikec.cluster.local.Crew`), whose orders are
-  configurations, and to which it answers with a state per line, or
-- as one task of a job array, ``--tasks FILE --index N``.
+An order is a configuration; the answer to it is a state.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from spikec.cluster.local import BUSY
+from spikec.cluster.worker import Compute, serve
 from spikec.deployment.configuration import Configuration
-from spikec.guarded import read_json
-from spikec.interrupts import Stopped, stopping
 from spikec.sweeping.store import Store
 
 
@@ -36,32 +30,12 @@ def compute(store: Store, configuration: Configuration, wait: bool) -> str:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m spikec.sweeping.worker", description="a worker of spikec sweep")
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--tasks", type=Path)
-    parser.add_argument("--index", type=int)
-    args = parser.parse_args(words)
-    try:
-        with stopping():
-            return _work(args)
-    except Stopped as stopped:  # whoever sent the signal knows why
-        return stopped.exit_code
+    return serve(_begin, "spikec.sweeping.worker", "a worker of spikec sweep", words)
 
 
-def _work(args: argparse.Namespace) -> int:
-    store = Store(args.folder)
-    if args.tasks is not None:
-        for run in read_json(args.tasks, "the tasks")[args.index]:
-            compute(store, Configuration.from_json(run), wait=True)
-        return 0
-    # What libraries and models print must not end up among the answers.
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    for line in sys.stdin:
-        order = json.loads(line)
-        state = compute(store, Configuration.from_json(order["order"]), order["wait"])
-        print(state, file=answers, flush=True)
-    return 0
+def _begin(folder: Path) -> Compute:
+    store = Store(folder)
+    return lambda order, wait: compute(store, Configuration.from_json(order), wait)
 
 
 if __name__ == "__main__":
