@@ -9,7 +9,7 @@ from helpers.networks import digits_network
 
 import spikec as tc
 from spikec.errors import ToolchainError
-from spikec.targets.lava import program, resume
+from spikec.targets.lava import LavaTarget, program, resume
 from spikec.targets.lava.job import Results
 
 EXPECTED = {"a": {"counts": ((2, 3), np.dtype(np.int8))}}
@@ -58,6 +58,8 @@ def test_damage_anywhere_is_no_result_or_the_same(kept):
         assert resume.load_chunk(kept, SimpleNamespace()) is None
 
 
+@pytest.mark.lava
+@pytest.mark.skipif(LavaTarget.available() is not None, reason="Lava is not installed")
 @pytest.mark.parametrize("place", ["pipe", "file", "file/x", "/dev/full", "x" * 300, "loop", b"a", "\0"])
 def test_a_place_that_takes_no_chunks_is_told_before_the_work(tmp_path, monkeypatch, place):
     monkeypatch.chdir(tmp_path)
