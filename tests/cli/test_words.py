@@ -8,7 +8,7 @@ from helpers.networks import digits_network
 
 import spikec as tc
 from spikec.cli import _sentence
-from spikec.cli.sweep import PLACES
+from spikec.cluster import EXECUTORS
 from spikec.ir import build
 from spikec.sweeping.run import Executor
 from spikec.targets.lava import target
@@ -66,7 +66,7 @@ def test_every_command_tells_them_apart(spikec, tmp_path, words, says):
 
 
 def test_a_sweep_names_the_places_that_there_are():
-    assert get_args(Executor) == PLACES
+    assert get_args(Executor) == EXECUTORS
 
 
 def test_python_is_answered_in_python(tmp_path):

@@ -6,6 +6,7 @@ import gzip
 import pickle
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -347,3 +348,15 @@ def test_draws_are_decided_by_the_seed_and_keep_the_order() -> None:
     assert len(set(first)) == 9
     assert first == sorted(first) == again != other
     assert more == list(range(40))
+
+
+def test_the_same_images_are_known_whatever_their_labels():
+    images = np.random.default_rng(0).integers(0, 256, (4, 1, 3, 3), np.uint8)
+    one, other = (
+        Dataset("x", images.copy(), labels, 1.0, ("a", "b")) for labels in (np.arange(4) % 2, np.ones(4, int))
+    )
+    assert one.same_images(other)
+    changed = images.copy()
+    changed[3, 0, 2, 2] ^= 1
+    assert not one.same_images(replace(other, stored=changed))
+    assert not one.same_images(other.subset(slice(3)))

@@ -82,7 +82,7 @@ def subject_of(
     drawn = int(given.get("calibration", defaults.CALIBRATION_IMAGES))
     rest = training.undrawn(drawn, configuration.seed)
     assert rest is not None
-    apart = test is None or _same(test, training)
+    apart = test is None or test.same_images(training)
     if apart or test is None:
         middle = len(rest) // 2
         rest, test = rest.subset(slice(middle)), rest.subset(slice(middle, None))
@@ -123,10 +123,6 @@ def _check_labels(model: nn.Module, training: Dataset, test: Dataset | None) -> 
     for data in (training, test):
         if data is not None and int(data.labels.max()) >= classes:
             raise DataError(f"the network knows {classes} classes, {data.name} has label {data.labels.max()}")
-
-
-def _same(test: Dataset, training: Dataset) -> bool:
-    return test.stored.shape == training.stored.shape and test.fingerprint() == training.fingerprint()
 
 
 def _hashes(model: nn.Module, training: Dataset, test: Dataset) -> dict[str, str]:

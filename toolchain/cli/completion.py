@@ -78,13 +78,13 @@ def _all(command: Parser) -> Iterator[Parser]:
 def _names() -> dict[str, list[str]]:
     """The names that an argument takes, by its own name or by the word that help shows for it."""
     from spikec.cli import COMMANDS
-    from spikec.cli.sweep import PLACES
     from spikec.cli.train import method_names
+    from spikec.cluster import EXECUTORS
     from spikec.models.data import NAMES
     from spikec.targets.told_apart import names_of
 
     found = {word: names_of(sort) for word, sort in _SORTS.items()}
-    found |= {"lava": ["lava"], "WHERE": list(PLACES), "COMMAND": list(COMMANDS)}
+    found |= {"lava": ["lava"], "WHERE": list(EXECUTORS), "COMMAND": list(COMMANDS)}
     return {**found, "data": list(NAMES), "method": sorted(method_names()), "device": ["cpu", "cuda"]}
 
 

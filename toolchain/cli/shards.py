@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from spikec.cli.output import note
 from spikec.cli.parser import Parser, UsageError, at_least
+from spikec.cluster import EXECUTORS
 
 if TYPE_CHECKING:
     import nir
@@ -32,7 +33,7 @@ def add_shards(command: Parser) -> None:
         metavar="N",
         help="cut the images into N parts, each in a process of its own",
     )
-    group.add_argument("--executor", choices=("local", "slurm"), help="where the parts run: local (default) or slurm")
+    group.add_argument("--executor", choices=EXECUTORS, help="where the parts run: local (default) or slurm")
     group.add_argument(
         "--jobs", type=at_least(1), metavar="N", help="parts at once (default: cores / threads; SLURM: all)"
     )

@@ -12,12 +12,11 @@ from spikec.cli.output import emit, note
 from spikec.cli.parser import Parser, UsageError, at_least
 from spikec.cli.progress import Progress
 from spikec.cli.shards import add_slurm_option, check_no_shards, refuse_shards
+from spikec.cluster import EXECUTORS
 
 if TYPE_CHECKING:
     from spikec.sweeping import Configuration, Plan, Sweep
 
-#: Stated here too, since the command line starts without torch; a test holds it to ``spikec.sweeping``.
-PLACES = ("local", "slurm")
 _AGAIN = "finished runs are kept, the same command goes on"
 
 
@@ -56,10 +55,10 @@ def add_parser(commands: Any) -> Parser:
 
 def run(args: argparse.Namespace) -> int:
     check_no_shards(args, "a run of a sweep is one process, and many run at once (--jobs)")
-    if args.executor not in PLACES:
+    if args.executor not in EXECUTORS:
         from spikec.targets.told_apart import wrong
 
-        raise UsageError(f"--executor: {wrong(args.executor, 'executor of sweeps', list(PLACES))}")
+        raise UsageError(f"--executor: {wrong(args.executor, 'executor of sweeps', list(EXECUTORS))}")
     if args.executor != "slurm" and (args.slurm_option or args.no_wait):
         raise UsageError("--slurm-option and --no-wait belong to --executor slurm")
     from spikec.sweeping import look, read_grid, sweep

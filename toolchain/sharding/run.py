@@ -5,17 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
-from spikec.cluster import slurm
+from spikec.cluster import Executor, slurm
 from spikec.cluster.local import Crew, environment, shares
 from spikec.errors import ToolchainError
 from spikec.processes import worker_command
 from spikec.sharding.job import Folder
 from spikec.simulation.trace import Trace
 
-Executor = Literal["local", "slurm"]
-EXECUTORS: tuple[Executor, ...] = ("local", "slurm")
 #: Called with the number of images that are done.
 Progress = Callable[[int], None]
 
@@ -173,4 +171,4 @@ def cancel(folder: Folder) -> None:
         slurm.cancel(made)
 
 
-__all__ = ["DEATHS_MOST", "EXECUTORS", "Executor", "Progress", "Where", "cancel", "executed"]
+__all__ = ["DEATHS_MOST", "Progress", "Where", "cancel", "executed"]

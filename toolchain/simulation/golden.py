@@ -184,8 +184,6 @@ class GoldenModel:
                 f"{option('overflow', 'exact')} or {option('overflow', 'strict')}"
             )
         watches = self._registers.watches(self.graph)
-        for watch in watches.values():
-            watch.first_image = first
         if record == "membranes":
             self._keep_membranes(watches)
         done = 0
@@ -195,13 +193,13 @@ class GoldenModel:
                     chunk = part[start : start + size]
                     own = None if lengths is None else lengths[done : done + len(chunk)]
                     found, coding = encoded(self.graph.input, chunk, first=first + done, lengths=own)
+                    for watch in watches.values():
+                        watch.first_image = first + done
                     integers, ends = torch.as_tensor(found), None if own is None else torch.as_tensor(own)
                     result = self._run(integers, watches, rule, ends, events=bool(counts), spikes=record is not None)
                     collector.add(result, integers, coding)
                     collector.add_membranes({w.layer: w.take() for w in watches.values() if w.kept is not None}, ends)
                     done += len(integers)
-                    for watch in watches.values():
-                        watch.first_image = first + done
                     if progress is not None:
                         progress(done, total)
         if done == 0:

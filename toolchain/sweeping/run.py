@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 from spikec.calls import named_arguments
+from spikec.cluster import EXECUTORS, Executor
 from spikec.cluster import slurm as cluster
 from spikec.deployment.configuration import Configuration
 from spikec.display import Column, Shown, Table
@@ -19,7 +20,6 @@ from spikec.sweeping.store import Result, Store, failure
 from spikec.targets.told_apart import wrong
 from spikec.whole_files import write_text
 
-Executor = Literal["local", "slurm"]
 MISSING = "missing"
 #: Called after every run with its configuration and state, and how many of how many are finished.
 Progress = Callable[[Configuration, str, int, int], None]
@@ -118,8 +118,8 @@ def sweep(
     0          2  ...
     1          4  ...
     """
-    if executor not in get_args(Executor):
-        raise ToolchainError(f"executor: {wrong(str(executor), 'executor of sweeps', list(get_args(Executor)))}")
+    if executor not in EXECUTORS:
+        raise ToolchainError(f"executor: {wrong(str(executor), 'executor of sweeps', list(EXECUTORS))}")
     plan = grid if isinstance(grid, Plan) else read_grid(grid)
     if executor == "slurm":
         cluster.check(slurm_options or {})
