@@ -61,22 +61,7 @@ def changed_text(rng: Rng, text: str) -> str:
         return text
     for _ in range(int(rng.integers(1, 4))):
         place = places[int(rng.integers(len(places)))]
-        words = [
-            *map(str, _NUMBERS),
-            "nan",
-            "inf",
-            "1e999",
-            "true",
-            "null",
-            '"x"',
-            "[",
-            "]",
-            "{",
-            "}",
-            "\x1b[2J",
-            "\u202e",
-        ]
-        word = str(rng.choice(words)) if rng.random() < 0.8 else place.group() * int(rng.choice([2, 100, 10_000]))
+        word = str(rng.choice(_WORDS)) if rng.random() < 0.8 else place.group() * int(rng.choice([2, 100, 10_000]))
         text = text[: place.start()] + word + text[place.end() :]
         places = [each for each in places if each.end() <= place.start()] or places[:1]
     return text

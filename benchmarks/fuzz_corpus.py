@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import warnings
 import zipfile
@@ -17,6 +18,8 @@ from torch import nn
 
 import spikec as tc
 from benchmarks.fuzz_formats import add_data, add_networks, add_tables
+from spikec.sharding.job import Job
+from spikec.sharding.work import Work
 from spikec.simulation.kept import write_trace
 from spikec.sweeping.grid import read_grid
 from spikec.sweeping.store import Store, result
@@ -95,6 +98,12 @@ def others(folder: Path) -> list[tuple[str, Path]]:
     tc.save(tc.lower(network), folder / "base.nir")
     trace = tc.simulate(tc.load(folder / "base.nir"), images.numpy(), measure=True)
     write_trace(add("piece", "0.npz"), replace(trace, seconds=0.0), "piece")
+    job = Job("base.nir", "0" * 64, "digits", None, 40, "1" * 64, Work(running={"memory": "1GB"}), 10)
+    add("shards", "shards/job.json").write_text(json.dumps(job.document(), indent=2) + "\n")
+    add("job array", "slurm/job.json").write_text(json.dumps({"job": "17", "tasks": [["0-10", "10-20"], ["20-40"]]}))
+    for bits, place in ((8, add("report", "report.json")), (2, folder / "another.json")):
+        graph = tc.lower(network, tc.Int8(bits=bits))
+        tc.report(graph, images=images.numpy(), labels=[0, 1, 2, 0], path=place.with_suffix(".html"), date="2026-01-01")
     add_networks(add, rng, folder / "base.nir")
     add_data(add, rng)
     add_tables(add, state)

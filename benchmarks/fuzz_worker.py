@@ -16,6 +16,7 @@ import numpy as np
 
 import spikec as tc
 from spikec.analysis.formats import load_format
+from spikec.cluster.slurm import Submission
 from spikec.energy.profile import load_profile
 from spikec.errors import ToolchainError
 from spikec.ir.metadata import KEY
@@ -29,6 +30,8 @@ from spikec.models.data.streams import Files, Pictures
 from spikec.models.from_onnx import read_onnx
 from spikec.models.recipes import load_recipe
 from spikec.nir import diagnose, repair
+from spikec.reporting.compare import compare_reports, read_report
+from spikec.sharding.job import Job
 from spikec.simulation.kept import read_trace
 from spikec.sweeping.grid import read_grid
 from spikec.sweeping.store import Store
@@ -147,6 +150,9 @@ READERS: dict[str, Callable[[Path], str]] = {
     "one picture": _of(lambda path: Pictures(Files([path]), Shaping())[:]),
     "tar": _of(lambda path: open_dataset(f"webdataset:{path},resize=9,crop=9").images(slice(None))),
     "piece": _of(lambda path: read_trace(path, "piece")),
+    "shards": _of(Job.read),
+    "job array": _of(Submission.read),
+    "report": _of(lambda path: compare_reports(read_report(path), read_report(path.with_name("another.json")))),
     "idx": _of(read_idx),
     "cifar": _of(lambda path: open_dataset("cifar10", path.parent, "test").images(slice(None))),
     "recipe": _of(load_recipe),

@@ -51,7 +51,7 @@ def resolve(
         raise DataError(other)
     place, colon, name = spec.rpartition(":")
     if not colon or not place or not name:
-        if Path(spec).suffix == ".py" and Path(spec).is_file():
+        if Path(spec).suffix == ".py" and os.path.isfile(spec):
             raise DataError(f"{spec} is a file of Python: say what in it makes the network, {_offered(spec)}")
         hint = did_you_mean(spec, REGISTRY)
         forms = "package.module:callable, file.py:callable or file.onnx"

@@ -28,6 +28,12 @@ from spikec.errors import InputWarning
         (lambda: tc.check(None, chip="loihi2"), "did you mean 'target'?"),
         (lambda: tc.ClipFloorShift(level=4), "did you mean 'levels'?"),
         (lambda: tc.Calibration(zzz=1), "there is none like it; Calibration takes thresholds"),
+        (
+            lambda: tc.simulate(None, None, measure=np.arange(3)),
+            "simulate: measure is True or False, not array([0, 1, 2])",
+        ),
+        (lambda: tc.lower(None, force="yes"), "lower: force is True or False, not 'yes'"),
+        (lambda: tc.sweep(None, None, retry_failed="no"), "sweep: retry_failed is True or False, not 'no'"),
     ],
 )
 def test_a_wrong_argument_is_answered_with_the_right_one(call, said):

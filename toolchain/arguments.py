@@ -39,7 +39,7 @@ def real_number(name: str, value: Any) -> float:
 def switch(name: str, value: Any) -> bool:
     """``value`` as a bool. Raises :class:`ConversionError` unless it is True, False, 1 or 0, of Python or numpy."""
     if not isinstance(value, int | np.integer | np.bool_) or value not in (0, 1):
-        raise ConversionError(f"{name} is True or False, not {value!r}")
+        raise ConversionError(f"{name} is True or False, not {value!r:.80}")
     return bool(value)
 
 

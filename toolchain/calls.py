@@ -8,7 +8,8 @@ from collections.abc import Callable, Collection
 from functools import wraps
 from typing import Any, TypeVar
 
-from spikec.errors import ArgumentError
+from spikec.arguments import switch
+from spikec.errors import ArgumentError, ConversionError
 from spikec.words import nearest
 
 Called = TypeVar("Called", bound=Callable[..., Any])
@@ -48,12 +49,17 @@ _ELSEWHERE = {
 
 
 def named_arguments(function: Called) -> Called:
-    """Decorator: a call that Python would answer with ``TypeError`` raises :class:`ArgumentError`, which is one too."""
+    """Decorator: a call that Python would answer with ``TypeError`` raises :class:`ArgumentError`, which is one too; so
+    does a switch that is neither on nor off."""
     signature, name = inspect.signature(function), function.__name__
+    switches = [each for each, about in signature.parameters.items() if about.annotation in (bool, "bool")]
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        _check(name, signature, args, kwargs)
+        given = _check(name, signature, args, kwargs)
+        for each in switches:
+            if each in given:
+                _on_or_off(name, each, given[each])
         return function(*args, **kwargs)
 
     return call  # type: ignore[return-value]
@@ -87,11 +93,19 @@ def outside() -> int:
     return level
 
 
-def _check(name: str, signature: inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def _check(name: str, signature: inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """What each parameter gets, those left out aside."""
     try:
-        signature.bind(*args, **kwargs)
+        return signature.bind(*args, **kwargs).arguments
     except TypeError as error:
         raise ArgumentError(_sentence(name, signature, kwargs, str(error))) from None
+
+
+def _on_or_off(function: str, name: str, value: Any) -> None:
+    try:
+        switch(name, value)
+    except ConversionError as error:
+        raise ArgumentError(f"{function}: {error}") from None
 
 
 def _sentence(name: str, signature: inspect.Signature, kwargs: dict[str, Any], otherwise: str) -> str:

@@ -61,8 +61,8 @@ class VerificationMismatch(ToolchainError):
 
 
 class ArgumentError(ToolchainError, TypeError):
-    """A function was called with an argument that it does not have, without one that it needs, or with what is no
-    path."""
+    """A function was called with an argument that it does not have, without one that it needs, with what is no path, or
+    with a switch that is neither True nor False."""
 
 
 class PackageMissing(ToolchainError, ImportError):

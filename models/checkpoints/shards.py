@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from spikec.errors import DataError
@@ -25,7 +26,7 @@ def shards(path: Path) -> dict[Path, list[str]]:
     if outside:
         raise DataError(f"{path} names files outside its folder: {', '.join(outside)}")
     files = sorted(set(named.values()))
-    absent = [file for file in files if not (path.parent / file).is_file()]
+    absent = [file for file in files if not os.path.isfile(path.parent / file)]
     if not files:
         raise DataError(f"{path} names no files")
     if absent:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from os import PathLike
 from pathlib import Path
 
@@ -53,13 +54,9 @@ def open_dataset(name: str, root: str | PathLike[str] | None = None, split: str 
         return load_fashion_mnist(folder, split)
     if name in ("cifar10", "cifar100"):
         return load_cifar(name, folder, split)
-    try:
-        is_archive, is_folder = name.endswith(".npz") and Path(name).is_file(), Path(name).is_dir()
-    except OSError:  # too long for a path
-        is_archive = is_folder = False
-    if is_archive:
+    if name.endswith(".npz") and os.path.isfile(name):
         raise DataError(f"{name} is a file: write npz:{name}")
-    if is_folder:
+    if os.path.isdir(name):  # False too for a name that is too long for a path
         raise DataError(f"{name} is a folder: write folder:{name}, or events:{name} for recordings of event cameras")
     hint = did_you_mean(name, NAMES, "known: {}, folder:PATH, webdataset:PATH, npz:PATH, events:PATH, file.py:name")
     raise DataError(f"unknown data set {name!r}; {hint}")
@@ -100,7 +97,7 @@ def _recordings(path: str, folder: Path | None) -> tuple[Path, str]:
 def _pictures(path: str, folder: Path | None) -> tuple[Path, str]:
     """The path and the options of ``PATH,option,option``; a path that exists may hold commas itself."""
     whole = Path(path) if folder is None else folder / path
-    if "," not in path or whole.exists():
+    if "," not in path or os.path.exists(whole):
         return whole, ""
     path, _, options = path.partition(",")
     return Path(path) if folder is None else folder / path, options

@@ -42,7 +42,7 @@ def class_files(
     """
     folder = split_folder(root, split)
     train = root / "train"
-    classes = _class_names(train if folder != root and train.is_dir() else folder)
+    classes = _class_names(train if folder != root and os.path.isdir(train) else folder)
     unknown = set(_class_names(folder)) - set(classes)
     if unknown:
         raise DataError(f"{folder} has classes that {train} has not: {', '.join(sorted(unknown))}")
@@ -55,15 +55,15 @@ def class_files(
 
 def split_folder(root: Path, split: str) -> Path:
     """Where the files of a split are: ``root/train``, ``root/test`` or ``root/val``; ``root`` where there is none."""
-    tests = [root / name for name in _TEST if (root / name).is_dir()]
+    tests = [root / name for name in _TEST if os.path.isdir(root / name)]
     train = root / "train"
-    if not tests and not train.is_dir():
+    if not tests and not os.path.isdir(train):
         return root
     return train if split == "train" else tests[0] if tests else root / _TEST[0]
 
 
 def _class_names(folder: Path) -> tuple[str, ...]:
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise DataError(f"{folder} is not a folder; there must be train/CLASS/ and test/CLASS/, or CLASS/ alone")
     names = tuple(sorted(p.name for p in folder.iterdir() if p.is_dir()))
     if not names:
@@ -73,7 +73,7 @@ def _class_names(folder: Path) -> tuple[str, ...]:
 
 def _files(folder: Path, suffixes: frozenset[str]) -> list[Path]:
     """The files of a class by name, also in folders below; links to folders are not followed there."""
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         return []
     found = (Path(place) / name for place, _, names in os.walk(folder) for name in names)
     return sorted(p for p in found if p.suffix.lower() in suffixes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -93,7 +94,7 @@ def load_webdataset(root: Path, options: str, split: str) -> Dataset:
 
 
 def _archives(root: Path, split: str) -> list[Path]:
-    if root.is_dir():
+    if os.path.isdir(root):
         every = sorted(path for path in root.iterdir() if path.suffix == ".tar")
         named = {part: [p for p in every if p.name.startswith(starts)] for part, starts in _SPLITS.items()}
         if not every:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -116,7 +117,7 @@ def _loaded(onnx: Any, path: Path) -> Any:
         raise DataError(f"{path} holds no ONNX graph")
     _inside(path, outside)
     too_much(path, proto)
-    absent = [name for name in outside if not (path.parent / name).exists()]
+    absent = [name for name in outside if not os.path.exists(path.parent / name)]
     if absent:
         raise DataError(f"{path} keeps its weights in {', '.join(absent)}, which must lie beside it and does not")
     needed, there = sum(regular_file(path.parent / name) for name in outside), usable_memory()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from numbers import Real
@@ -126,7 +127,7 @@ def load_recipe(path: str | Path) -> Recipe:
 def default_recipe(model: str) -> Recipe:
     """The recipe of a zoo network, or general defaults for any other."""
     path = FOLDER / f"{model}.toml"
-    return load_recipe(path) if path.is_file() else Recipe()
+    return load_recipe(path) if os.path.isfile(path) else Recipe()
 
 
 def _checked(path: Path, kind: type, table: dict[str, Any], prefix: str) -> dict[str, Any]:

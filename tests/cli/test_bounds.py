@@ -1,6 +1,9 @@
 """Numbers that nobody means: refused with the number and the way out, before anything is started."""
 
 import os
+import shlex
+import subprocess
+import sys
 
 import pytest
 
@@ -90,6 +93,15 @@ def test_pipes_are_refused_by_every_command_at_once(tmp_path, monkeypatch, capsy
     assert main(["sweep", "a.toml", "-o", "out"]) == 1
     assert "a.toml is a pipe" in capsys.readouterr().err
     assert main(["run", "a.nir"]) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of Linux")
+def test_too_little_address_space_for_torch_is_one_sentence():
+    limited = f"ulimit -v 400000; exec {shlex.quote(sys.executable)} -m spikec train digits-cnn -o w.safetensors"
+    found = subprocess.run(["sh", "-c", limited], capture_output=True, text=True)
+    assert found.returncode == 1
+    assert found.stderr.startswith("spikec: not enough")
+    assert found.stderr.count("\n") == 1
 
 
 def test_names_that_are_no_utf_8_can_be_written(tmp_path):

@@ -10,7 +10,11 @@ from spikec.errors import DataError
 from spikec.guarded import parse_json, parse_toml, read_json, read_toml_file
 
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-(10**30), 10**30) | st.floats(allow_nan=False) | st.text(max_size=5),
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**30), 10**30)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
     max_leaves=10,
 )
@@ -33,6 +37,7 @@ def test_json_is_read_as_it_was_written(value):
         b"\xff",
         '{"a": 1, "a": 1}',
         '[{"b": {"a": 1, "b": 2, "a": 3}}]',
+        *(f'{{"a": [{word}]}}' for word in ("NaN", "Infinity", "-Infinity", "1e999", "-1e400")),
     ],
 )
 def test_json_beyond_its_bounds_is_one_sentence(text):

@@ -261,6 +261,9 @@ def test_shards(tmp_path: Path) -> None:
     (tmp_path / "a-1.safetensors").unlink()
     with pytest.raises(DataError, match=r"not beside it: a-1.safetensors"):
         loaded(index)
+    index.write_text(json.dumps({"weight_map": {"0.weight": "a" * 300, "0.bias": "a\0b"}}))
+    with pytest.raises(DataError, match=r"not beside it: a\0b, aaa"):  # no name that a system takes
+        loaded(index)
     for table in ({"weight_map": {"a": "../a.safetensors"}}, {"weight_map": {}}, {}, []):
         index.write_text(json.dumps(table))
         with pytest.raises(DataError, match=r"outside its folder|names no files|no index"):

@@ -39,6 +39,9 @@ def test_weights_outside_the_folder_are_refused(tmp_path):
     for location in ("../w.bin", str(tmp_path / "w.bin"), "/etc/passwd", "link.bin", "a/../../w.bin", "a\0b", "."):
         with pytest.raises(DataError, match=r"net\.onnx takes weights from .*outside its folder"):
             read_onnx(written(tmp_path / "in", outside(location)), (4,))
+    for location in ("a" * 300, "b/" * 1500 + "w.bin"):  # longer than a path may be
+        with pytest.raises(DataError, match=r"net\.onnx (takes|keeps its) weights"):
+            read_onnx(written(tmp_path / "in", outside(location)), (4,))
     os.mkfifo(tmp_path / "in/w.bin")
     with pytest.raises(DataError, match="is a pipe"):
         read_onnx(written(tmp_path / "in", outside("w.bin")), (4,))

@@ -275,9 +275,22 @@ def test_a_worker_refuses_what_is_not_what_was_cut(folder, net, tmp_path):
         assert worker.main([str(tmp_path / "shards"), "--tasks", str(tmp_path / "tasks.json"), "--index", "0"]) == 0
         with pytest.raises(DataError, match=said):
             Folder(tmp_path / "shards").check()
-    (tmp_path / "shards/job.json").write_text("{}")
+    work = document["work"]
+    for wrong in (
+        {}, [], None, {**document, "images": 0}, {**document, "images": "9"}, {**document, "size": True},
+        {**document, "graph": None}, {**document, "data_root": 1}, {**document, "more": 1}, {**document, "work": []},
+        {**document, "work": {**work, "compiling": []}}, {**document, "work": {**work, "keep": "some"}},
+    ):  # fmt: skip
+        (tmp_path / "shards/job.json").write_text(json.dumps(wrong))
+        with pytest.raises(DataError, match="not what spikec writes"):
+            Folder(tmp_path / "shards")
+
+
+@pytest.mark.parametrize("wrong", [[], {}, None, {"kind": "DataError"}, {"message": "m"}])
+def test_a_damaged_error_of_a_process_is_one_sentence(folder, wrong):
+    (folder.place / "failed.json").write_text(json.dumps(wrong))
     with pytest.raises(DataError, match="not what spikec writes"):
-        Folder(tmp_path / "shards")
+        folder.check()
 
 
 def _slurm_answers():

@@ -59,6 +59,25 @@ def test_what_is_queued_is_waited_for_and_not_submitted_again(slurm_state, store
     assert finished.arrived == [(run.id, "done") for run in runs]
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        [], None, {"job": "17"}, {"job": "--user=all", "tasks": []}, {"job": 17, "tasks": []},
+        {"job": "17", "tasks": "ab"}, {"job": "17", "tasks": [[["a"]]]}, {"job": "17", "tasks": ["ab"]},
+    ],
+)  # fmt: skip
+def test_damaged_files_of_job_arrays_are_passed_over(slurm_state, tmp_path, wrong):
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1/job.json").write_text(json.dumps(wrong))
+    (slurm_state / "queue").write_text("PENDING")
+    assert cluster.queued(tmp_path) == []
+    with pytest.raises(DataError, match="not what spikec writes"):
+        cluster.Submission.read(tmp_path / "1/job.json")
+    (tmp_path / "1/job.json").write_text(json.dumps({"job": "17", "tasks": [["a", "b"], ["c"]]}))
+    (found,) = cluster.queued(tmp_path)
+    assert found.ids == {"a", "b", "c"}
+
+
 def test_a_job_that_ends_without_a_result_has_failed(slurm_state, store, configurations, finished):
     runs = configurations(timesteps=[1, 2])
     (slurm_state / "queue").write_text("RUNNING")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
@@ -69,7 +70,7 @@ def load_format(name: str | Path) -> NumberFormat:
     """The number format called ``name``, or in the TOML file ``name``."""
     name = str(name)
     file = Path(name) if name.endswith(".toml") else chip_files("format", _FOLDER).get(name)
-    if file is None or not file.is_file():
+    if file is None or not os.path.isfile(file):
         raise ToolchainError(f"no number format is called {name!r}; {did_you_mean(name, format_names())}")
     data = read_toml(file, "number format")
     wanted = {field.name for field in fields(NumberFormat)}

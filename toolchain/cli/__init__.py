@@ -184,6 +184,8 @@ def _sentence(error: Exception) -> str:
         return f"{error.strerror}{place}"
     if isinstance(error, MemoryError) or "can't allocate memory" in str(error):  # the second is torch's
         return "not enough memory: use fewer images (--limit) or a smaller network"
+    if isinstance(error, ImportError) and "failed to map segment" in str(error):
+        return f"not enough address space to load a library ({error}): raise the limit (ulimit -v)"
     what = " ".join(f"{type(error).__name__}: {error}".split())
     return f"internal error ({what}); set SPIKEC_DEBUG=1 to see the traceback"
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import re
 import shlex
 import shutil
 import subprocess
@@ -35,6 +36,8 @@ PATIENCE = 3
 _MOST_CORES, _ANSWER_SECONDS = 1024, 60.0
 #: Bytes at the end of a task's log that hold its last words.
 _LAST_BYTES = 2**16
+#: What SLURM calls a job.
+_NUMBER = re.compile("[0-9]{1,20}")
 _OWN = ("array", "chdir", "output", "error", "parsable", "wait", "wrap")
 
 
@@ -45,6 +48,16 @@ class Submission:
     folder: Path
     job: str
     tasks: tuple[tuple[str, ...], ...]
+
+    @classmethod
+    def read(cls, file: Path) -> Submission:
+        """What :func:`submit` left in ``file``. Raises :class:`DataError`."""
+        found = read_json(file, "the job")
+        job, tasks = (found.get("job"), found.get("tasks")) if isinstance(found, dict) else (None, None)
+        numbered = isinstance(job, str) and _NUMBER.fullmatch(job)  # it becomes a word of SLURM's commands
+        if not numbered or not isinstance(tasks, list) or not all(map(_ids, tasks)):
+            raise DataError(f"{file} is not what spikec writes for a job array")
+        return cls(file.parent, str(job), tuple(tuple(task) for task in tasks))
 
     @property
     def ids(self) -> set[str]:
@@ -57,6 +70,10 @@ class Submission:
     def log(self, id: str) -> Path:
         """What the task that has the order ``id`` printed."""
         return self.folder / f"{self.task(id)}.log"
+
+
+def _ids(task: Any) -> bool:
+    return isinstance(task, list) and all(isinstance(id, str) for id in task)
 
 
 def check(options: Mapping[str, str]) -> None:
@@ -141,9 +158,8 @@ def queued(place: Path, ids: set[str] | None = None) -> list[Submission]:
     found = []
     for file in sorted(place.glob("*/job.json"), key=lambda file: (len(file.parent.name), file.parent.name)):
         try:
-            data = read_json(file, "the job")
-            made = Submission(file.parent, str(data["job"]), tuple(tuple(task) for task in data["tasks"]))
-        except (DataError, KeyError, TypeError):
+            made = Submission.read(file)
+        except DataError:
             continue  # not ours, or damaged: at worst an order is submitted again
         if (ids is None or made.ids & ids) and in_queue(made.job) is not False:
             found.append(made)

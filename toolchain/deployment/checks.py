@@ -5,8 +5,8 @@ They import what they need when they are called, since a command line builds its
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spikec.errors import ToolchainError
@@ -43,7 +43,7 @@ def choice(names: Callable[[], Iterable[str]], sort: Sort | None = None) -> Chec
 
     def check(value: Any) -> str | None:
         if sort and isinstance(value, str) and value.endswith(".toml"):
-            return None if Path(value).is_file() else f"no file {value}"
+            return None if os.path.isfile(value) else f"no file {value}"
         known = list(names())
         if isinstance(value, str):
             return None if value in known else _wrong(value, known, sort)
@@ -77,11 +77,11 @@ def file(value: Any) -> str | None:
     """The path of a file that exists."""
     if not isinstance(value, str) or not value:
         return f"must be the path of a file, not {value!r}"
-    return None if Path(value).is_file() else f"no file {value}"
+    return None if os.path.isfile(value) else f"no file {value}"
 
 
 def folder(value: Any) -> str | None:
-    return None if isinstance(value, str) and Path(value).is_dir() else f"{value!r} is not a folder"
+    return None if isinstance(value, str) and os.path.isdir(value) else f"{value!r} is not a folder"
 
 
 def model(value: Any) -> str | None:
@@ -100,7 +100,7 @@ def model(value: Any) -> str | None:
     place, colon, _ = value.rpartition(":")
     if not colon:
         return None if value in REGISTRY else unknown(value, REGISTRY)
-    return None if not place.endswith(".py") or Path(place).is_file() else f"no file {place}"
+    return None if not place.endswith(".py") or os.path.isfile(place) else f"no file {place}"
 
 
 def data(value: Any) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
@@ -120,7 +121,7 @@ def with_files(configuration: Configuration) -> Configuration:
 
 def _about(weights: str | None) -> WeightsFile | None:
     """None where the file says nothing, or cannot be read: the deployment will say what is wrong with it."""
-    if weights is None or not weights.endswith(".safetensors") or not Path(weights).is_file():
+    if weights is None or not weights.endswith(".safetensors") or not os.path.isfile(weights):
         return None  # other files have no header
     try:
         return weights_file(weights)
@@ -149,7 +150,7 @@ def _onnx(model: str) -> Path | None:
 
 
 def _hash(path: Path) -> str:
-    if not path.is_file():
+    if not os.path.isfile(path):
         return "missing"  # the run will say so
     try:
         files = onnx_files(path) if path.suffix == ".onnx" else files_of(path)

@@ -6,6 +6,7 @@ A profile is a TOML file ``energy_<name>.toml``. Those of chips are in the folde
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,7 +106,7 @@ def load_profile(name: str | Path, book: str | None = None) -> Profile:
     """The profile called ``name``, or in the TOML file ``name``, with one of its books (default: the file's choice)."""
     name = str(name)
     file = Path(name) if name.endswith(".toml") else chip_files("energy", _FOLDER).get(name)
-    if file is None or not file.is_file():
+    if file is None or not os.path.isfile(file):
         known = ", ".join(profile_names())
         raise ToolchainError(f"no energy profile is called {name!r}; known: {known}, or the path of a .toml file")
     data = read_toml(file, "energy profile")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import sys
@@ -34,11 +35,14 @@ def read_json(path: str | os.PathLike[str], what: str, *, most: int = JSON_MOST)
     return parse_json(read_text(path, most=most), f"{what} {path}")
 
 
-def parse_json(text: str | bytes, where: str) -> Any:
+def parse_json(text: str | bytes, where: str, *, finite: bool = True) -> Any:
     """The value of a JSON text. Raises :class:`DataError`, which begins with ``where``, for what is no JSON, is nested
-    deeper than 64 levels, holds a whole number of more than 40 digits, or gives one key twice, where readers differ."""
+    deeper than 64 levels, holds a whole number of more than 40 digits, or gives one key twice, where readers differ;
+    and, unless ``finite`` is false, for NaN, infinities and numbers that become one (JSON has none; Python reads them).
+    """
+    constant, real = (_no_number, _finite) if finite else (float, float)
     try:
-        value = json.loads(text, parse_int=_whole, object_pairs_hook=_unique)
+        value = json.loads(text, parse_int=_whole, parse_float=real, parse_constant=constant, object_pairs_hook=_unique)
         _check(value)
     except (ValueError, RecursionError, MemoryError) as error:  # also UnicodeDecodeError
         raise DataError(f"{where} is no sound JSON: {reason(error)}") from error
@@ -70,6 +74,15 @@ def _whole(digits: str) -> int:
     if len(digits) > _DIGITS:
         raise ValueError(f"a number of {len(digits)} digits")
     return int(digits)
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    return value if math.isfinite(value) else _no_number(f"{digits:.60}")
+
+
+def _no_number(word: str) -> float:
+    raise ValueError(f"{word} is no finite number")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

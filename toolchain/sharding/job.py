@@ -18,15 +18,15 @@ import itertools
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from spikec import errors
 from spikec.errors import DataError, ToolchainError
 from spikec.guarded import file_digest, read_json
 from spikec.ir import IntegerGraph
-from spikec.sharding.work import Work
+from spikec.sharding.work import Keep, Work
 from spikec.simulation.kept import read_trace, write_trace
 from spikec.simulation.trace import Trace
 from spikec.version import __version__
@@ -89,10 +89,28 @@ class Job:
     def read(cls, path: Path) -> Job:
         """What :class:`Folder` wrote. Raises :class:`DataError`."""
         found = read_json(path, "the job")
-        try:
-            return cls(**{**found, "work": Work(**found["work"])})
-        except (KeyError, TypeError) as error:
-            raise DataError(f"{path} is not what spikec writes for shards") from error
+        if not _sound(found):
+            raise DataError(f"{path} is not what spikec writes for shards")
+        return cls(**{**found, "work": Work(**found["work"])})
+
+
+def _sound(found: Any) -> bool:
+    """Whether a document has the keys and types of :meth:`Job.document`."""
+    if not isinstance(found, dict) or found.keys() != {each.name for each in fields(Job)}:
+        return False
+    work = found["work"]
+    return (
+        all(isinstance(found[key], str) for key in ("graph", "graph_sha256", "data", "fingerprint", "version"))
+        and isinstance(found["data_root"], str | None)
+        and all(type(found[key]) is int and found[key] > 0 for key in ("images", "size"))
+        and isinstance(work, dict)
+        and work.keys() == {each.name for each in fields(Work)}
+        and isinstance(work["target"], str)
+        and all(isinstance(work[key], dict) for key in ("compiling", "running"))
+        and isinstance(work["record"], str | None)
+        and work["keep"] in get_args(Keep)
+        and isinstance(work["measure"], bool)
+    )
 
 
 def piece_size(work: Work, graph: IntegerGraph, images: int) -> int:
@@ -173,9 +191,11 @@ class Folder:
         if not path.exists():
             return
         found = read_json(path, "the error")
-        kind = getattr(errors, str(found.get("kind")), ToolchainError)
+        if not isinstance(found, dict) or not {"kind", "message"} <= found.keys():
+            raise DataError(f"{path} is not what spikec writes for shards")
+        kind = getattr(errors, str(found["kind"]), ToolchainError)
         known = isinstance(kind, type) and issubclass(kind, ToolchainError)
-        raise (kind if known else ToolchainError)(str(found.get("message")))
+        raise (kind if known else ToolchainError)(str(found["message"]))
 
     def tidy(self) -> None:
         """Remove what processes that were killed left half written."""

@@ -80,7 +80,8 @@ def read_state(path: Path) -> Any:
     if start[8:] != b"{":
         return read_torch_file(path)
     with reading(path, "safetensors"), safe_open(path, framework="pt") as file:
-        document = parse_json((file.metadata() or {}).get(_HEADER, "null"), "its header")
+        # A loss in the history may have been infinite.
+        document = parse_json((file.metadata() or {}).get(_HEADER, "null"), "its header", finite=False)
         # Copies, since the tensors of an open file die with it where somebody overwrites it.
         return _decoded(document, {name: file.get_tensor(name).clone() for name in file.keys()})  # noqa: SIM118
 
