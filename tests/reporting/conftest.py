@@ -34,6 +34,7 @@ def arguments(deployment):
         "trace": deployment.trace,
         "ann_logits": deployment.ann_logits,
         "verification": Crosscheck("lava", 40, 1, 4, Difference(HOSTILE, "counts", 0, None, (0,), 1, 0)),
+        "class_names": [HOSTILE, "cat", "cat"],
         "title": f"Title {HOSTILE}",
         "data_name": HOSTILE,
         "command": f"spikec report '{HOSTILE}'",

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import base64
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from helpers.networks import small_network
 from PIL import Image
 
+from spikec.errors import DataError
+from spikec.models.data import Dataset
 from spikec.reporting import report
 from spikec.reporting.choosing import by_error, by_margin
-from spikec.reporting.confusion import MOST_CLASSES, confusion, of_pixels
+from spikec.reporting.confusion import MOST_CLASSES, confusion, naming, of_pixels
 from spikec.reporting.pictures import of_input
 from spikec.simulation import simulate
 
@@ -33,6 +36,22 @@ def test_confusion_counts_every_pair(made, deployment):
     assert all(each.label != each.predicted for each in found.mistakes)
 
 
+def test_classes_have_names_or_numbers(deployment):
+    given = {"labels": deployment.labels, "trace": deployment.trace, "estimates": (), "fits": (), "path": None}
+    plain = report(deployment.graph, images=deployment.images, **given)
+    assert plain.confusion.names == ()
+    assert [plain.confusion.named(label) for label in range(3)] == ["0", "1", "2"]
+    assert {example.target for example in plain.examples} <= {"class 0", "class 1", "class 2"}
+    images = Dataset("mine", deployment.images.astype(np.float32), deployment.labels, 1.0, ("ant", "bee", "cat", "dog"))
+    assert report(deployment.graph, images=images, **given).confusion.names == ("ant", "bee", "cat")
+    few = Dataset("mine", deployment.images.astype(np.float32), np.minimum(deployment.labels, 1), 1.0, ("ant", "bee"))
+    assert report(deployment.graph, images=few, **given).confusion.names == ()
+    assert naming(["0", "1", "2"], 3) == ()
+    for wrong in ("ant", [1, 2, 3], {"ant": 1}, ["ant"], []):
+        with pytest.raises(DataError, match=r"class_names (is a list of texts|has . entries)"):
+            report(deployment.graph, images=deployment.images, class_names=wrong, **given)
+
+
 def test_many_classes_have_rows_but_no_matrix():
     labels = np.arange(MOST_CLASSES + 1)
     found = confusion(labels, np.roll(labels, 1), MOST_CLASSES + 1)
@@ -49,17 +68,18 @@ def test_pixels_that_are_ignored_count_for_nothing():
     assert [row.iou for row in found.rows] == [0.5, 0.5]
 
 
-def test_examples_are_right_and_wrong_and_what_was_run(made, deployment):
+def test_examples_are_right_and_wrong_and_what_was_run(made, deployment, hostile):
     assert {example.right for example in made.examples} == {True, False}
     graph, trace = deployment.graph, deployment.trace
     for example in made.examples:
         label, answer = int(deployment.labels[example.index]), int(trace.predictions[example.index])
         assert example.right == (label == answer)
-        assert (example.target, example.answer) == (f"class {label}", f"class {answer}")
+        names = [hostile, "cat (1)", "cat (2)"]
+        assert (example.target, example.answer) == (names[label], names[answer])
         assert {example.target, example.answer} <= set(example.tracks)
         curve = trace.output_curve[example.index] * graph.readout.scale
         for name, values in zip(example.tracks, example.values, strict=True):
-            own = curve[:, int(name.split()[1])] * 4 / np.arange(1, 5)
+            own = curve[:, names.index(name)] * 4 / np.arange(1, 5)
             assert values == pytest.approx(own)
         (raster,) = example.rasters
         spikes = trace.spikes[raster.layer][example.index].reshape(4, -1)
@@ -140,6 +160,12 @@ def test_the_title_is_network_and_method(deployment):
     given = {"images": deployment.images, "labels": deployment.labels, "trace": deployment.trace}
     made = report(deployment.graph, estimates=(), fits=(), path=None, name="mine", data_name="theirs", **given)
     assert made.title == "mine, spiking at T = 4"
+    told = {"spikec export a.py:net -T 4": "net", "spikec export nets/b.onnx": "b", "spikec export vgg11": "vgg11"}
+    told |= {"rm -r x": "Network", "spikec export 'a": "Network", "spikec export": "Network", "": "Network"}
+    for command, name in told.items():
+        graph = replace(deployment.graph, info={**deployment.graph.info, "export": command})
+        made = report(graph, estimates=(), fits=(), path=None, data_name="theirs", **given)
+        assert made.title == f"{name}, spiking at T = 4"
 
 
 def test_an_example_run_costs_little(monkeypatch, deployment):

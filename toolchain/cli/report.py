@@ -66,9 +66,9 @@ def run(args: argparse.Namespace) -> int:
     from spikec.cli.inputs import open_images, read_graph, wanted_measures
     from spikec.cli.shards import check_shards, trace_of
     from spikec.cli.verify import crosscheck
-    from spikec.models.data import Dataset
     from spikec.reporting import report
     from spikec.reporting.fits import estimates_of, fits_of
+    from spikec.reporting.reproducing import network_name
     from spikec.sharding.work import Work
     from spikec.simulation.input_warning import told, unsaid
     from spikec.targets.base import get_target
@@ -94,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
     fits, placements = fits_of(graph)
     made = report(
         nir_graph,
-        images=dataset if isinstance(dataset, Dataset) else dataset.images(),
+        images=dataset,
         labels=dataset.labels if wanted else None,
         metric=wanted,
         trace=trace,
@@ -102,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
         fits=fits,
         verification=checked,
         path=args.out,
-        name=args.graph.stem,
+        name=network_name(graph.info) or args.graph.stem,
         data_name=args.data,
         command=_command(args),
     )

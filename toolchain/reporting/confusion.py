@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
+from spikec.errors import DataError
 from spikec.reporting.choosing import spread
 from spikec.reporting.details import ClassRow, Confusion, Mistake, Predicted
 from spikec.reporting.proportion import Proportion
@@ -17,8 +22,25 @@ _POINTS = 400
 Ints = npt.NDArray[np.int64]
 
 
-def confusion(labels: Ints, predicted: Ints, classes: int, unit: str = "images") -> Confusion:
-    """``labels`` and ``predicted``: classes 0 to ``classes`` - 1, integers of one shape."""
+def naming(names: Any, classes: int) -> tuple[str, ...]:
+    """Names of classes, made different where two are equal; empty where they say no more than the numbers. Raises
+    :class:`DataError` for what is no list of texts, or has fewer than ``classes``."""
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        raise DataError(f"class_names is a list of texts, one for each class, not {names!r:.80}")
+    if len(names) < classes:
+        raise DataError(f"class_names has {len(names)} entries, and there are {classes} classes")
+    found = list(names)
+    if found == [str(number) for number in range(len(found))]:
+        return ()
+    times = Counter(found)
+    return tuple(name if times[name] == 1 else f"{name} ({number})" for number, name in enumerate(found))
+
+
+def confusion(
+    labels: Ints, predicted: Ints, classes: int, unit: str = "images", names: Sequence[str] = ()
+) -> Confusion:
+    """``labels`` and ``predicted``: classes 0 to ``classes`` - 1, integers of one shape; ``names`` of them or of more,
+    empty where they have none."""
     pairs = labels.reshape(-1) * classes + predicted.reshape(-1)
     matrix = np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
     wrong = matrix.copy()
@@ -31,6 +53,7 @@ def confusion(labels: Ints, predicted: Ints, classes: int, unit: str = "images")
         matrix=tuple(tuple(map(int, row)) for row in matrix) if classes <= MOST_CLASSES else None,
         rows=tuple(_row(matrix, label) for label in range(classes)),
         mistakes=tuple(mistakes),
+        names=tuple(names[:classes]),
     )
 
 
@@ -46,11 +69,11 @@ def _row(matrix: Ints, label: int) -> ClassRow:
     )
 
 
-def of_pixels(outputs: npt.NDArray[np.float64], masks: Ints, ignore: int) -> Confusion:
+def of_pixels(outputs: npt.NDArray[np.float64], masks: Ints, ignore: int, names: Sequence[str] = ()) -> Confusion:
     """``outputs`` [N, classes, H, W], or [N, 1, H, W] whose pixels above 0 are of class 1; ``masks`` [N, H, W];
     pixels of the mask with the label ``ignore`` are left out."""
     counts = masks != ignore
-    return confusion(masks[counts], predicted_masks(outputs)[counts], max(outputs.shape[1], 2), "pixels")
+    return confusion(masks[counts], predicted_masks(outputs)[counts], max(outputs.shape[1], 2), "pixels", names)
 
 
 def predicted_masks(outputs: npt.NDArray[np.float64]) -> Ints:

@@ -32,13 +32,19 @@ class Mistake:
 @dataclass(frozen=True)
 class Confusion:
     """Labels against predictions, counted in ``unit`` ("images" or "pixels"). ``matrix`` [label][predicted] is None
-    where there are more than ``MOST_CLASSES`` classes; ``mistakes``: the most frequent ones, first the largest."""
+    where there are more than ``MOST_CLASSES`` classes; ``mistakes``: the most frequent ones, first the largest;
+    ``names`` of the classes, all different, empty where they have none."""
 
     unit: str
     classes: int
     matrix: tuple[tuple[int, ...], ...] | None
     rows: tuple[ClassRow, ...]
     mistakes: tuple[Mistake, ...]
+    names: tuple[str, ...] = ()
+
+    def named(self, label: int) -> str:
+        """The name of a class, or its number."""
+        return self.names[label] if self.names else str(label)
 
 
 @dataclass(frozen=True)

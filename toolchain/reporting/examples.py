@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,10 +32,15 @@ _MOST_STEPS, _MOST_EMISSIONS = 400, 200_000_000
 
 
 def examples(
-    graph: IntegerGraph, inputs: Images, trace: Trace, one: Wanted | None, targets: npt.NDArray[Any]
+    graph: IntegerGraph,
+    inputs: Images,
+    trace: Trace,
+    one: Wanted | None,
+    targets: npt.NDArray[Any],
+    names: Sequence[str] = (),
 ) -> tuple[Example, ...]:
     """Up to six of ``inputs``, run once more with their rasters. ``trace``: of all inputs; ``one``: the first measure,
-    which decides how they are chosen; ``targets`` [N, ...]."""
+    which decides how they are chosen; ``targets`` [N, ...]; ``names`` of the classes, empty where they have none."""
     wanted = None if one is None else one.target(targets)
     chosen = _chosen(graph, trace, one, wanted)
     places = [index for index, _ in chosen]
@@ -48,8 +54,8 @@ def examples(
     for i, (index, why) in enumerate(chosen):
         own = None if wanted is None else wanted[index]
         head = next(iter(run.outputs)) if one is None or one.head is None else one.head
-        right, target, answer = _answer(graph, run, i, head, one, own)
-        tracks, values = _tracks(graph, run, i, head, one, own)
+        right, target, answer = _answer(run, i, head, one, own, names)
+        tracks, values = _tracks(graph, run, i, head, one, own, names)
         values_in = np.asarray(few[i])
         pictures = [of_input(values_in, graph.sequences), *_masks(graph, run, i, head, one, own)]
         made.append(
@@ -91,18 +97,22 @@ def _chosen(
 
 
 def _answer(
-    graph: IntegerGraph, run: Trace, i: int, head: str, one: Wanted | None, own: Any
+    run: Trace, i: int, head: str, one: Wanted | None, own: Any, names: Sequence[str]
 ) -> tuple[bool | None, str, str]:
     found = run.outputs[head][i] * run.scales[head]
     if one is None:
         return None, "", _numbers(found.reshape(-1)) if found.size <= _TRACKS else f"{found.size} numbers"
     if one.name == "top-1":
         answer = int(found.argmax())
-        return answer == int(own), f"class {int(own)}", f"class {answer}"
+        return answer == int(own), _class(names, int(own)), _class(names, answer)
     if isinstance(one.measure, MeanIoU):
         wrong = (predicted_masks(found[None])[0] != own) & (own != one.measure.ignore)
         return None, "", f"{100 * float(wrong.mean()):.1f} % of the pixels differ"
     return None, _numbers(np.asarray(own).reshape(-1)), _numbers(found.reshape(-1))
+
+
+def _class(names: Sequence[str], number: int) -> str:
+    return names[number] if number < len(names) else f"class {number}"
 
 
 def _numbers(values: npt.NDArray[Any]) -> str:
@@ -118,7 +128,7 @@ def _masks(graph: IntegerGraph, run: Trace, i: int, head: str, one: Wanted | Non
 
 
 def _tracks(
-    graph: IntegerGraph, run: Trace, i: int, head: str, one: Wanted | None, own: Any
+    graph: IntegerGraph, run: Trace, i: int, head: str, one: Wanted | None, own: Any, classes: Sequence[str]
 ) -> tuple[tuple[str, ...], tuple[tuple[float, ...], ...]]:
     """Of classes: those that lead in the end and the right one. Of numbers: the first ones."""
     last = (run.outputs[head][i] * run.scales[head]).reshape(-1)
@@ -127,7 +137,7 @@ def _tracks(
     if one is not None and one.name == "top-1":
         leading = [int(c) for c in np.argsort(-last, kind="stable")[:_TRACKS]]
         shown = list(dict.fromkeys([*leading, int(own)]))
-        names = tuple(f"class {c}" for c in shown)
+        names = tuple(_class(classes, c) for c in shown)
     else:
         shown = list(range(last.size))
         names = tuple(head if last.size == 1 else f"{head} {c}" for c in shown)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,12 +23,13 @@ from spikec.evidence.measures import Metric, measures_of
 from spikec.evidence.quality import output_shapes
 from spikec.ir import IntegerGraph, as_integer
 from spikec.reporting import collect
+from spikec.reporting.confusion import naming
 from spikec.reporting.diagram import diagram
 from spikec.reporting.examples import examples
 from spikec.reporting.fits import estimates_of, fits_of
 from spikec.reporting.provenance import provenance
 from spikec.reporting.rates import rates
-from spikec.reporting.reproducing import reproduction
+from spikec.reporting.reproducing import network_name, reproduction
 from spikec.reporting.sentences import SIMULATED
 from spikec.reporting.tasks import tasks
 from spikec.reporting.value import Fit, Report
@@ -64,6 +65,7 @@ def report(
     fidelity: Fidelity | None = None,
     path: str | Path | None = "report.html",
     json_path: str | Path | None = None,
+    class_names: Sequence[str] | None = None,
     name: str = "",
     title: str | None = None,
     data_name: str = "",
@@ -76,7 +78,7 @@ def report(
     versions only.
 
     ``images``: float [N, *input shape], as the ANN takes them, or sequences as ``tc.simulate`` takes them; or a data
-    set of images (:class:`spikec.models.data.Dataset`), which is then read batch by batch;
+    set (:class:`spikec.models.data.Dataset`, whose images are read batch by batch, or ``Sequences``);
     ``labels``: classes, integers [N]; masks, integers [N, H, W]; numbers to predict, floats [N, ...]; these by name
     of a network with several outputs; None: there are none, and no quality is measured. ``metric``: measures of
     quality (:func:`spikec.quality`); by default what the labels ask for. ``trace``: the execution of exactly these
@@ -87,8 +89,10 @@ def report(
     placement, without chips that cannot hold the network. ``fits``: by default one for every chip. ``ann_logits``
     [N, *shape], the trained network's outputs for the same images (by name), give the paired comparison;
     ``ann_accuracy`` is only shown beside. ``fidelity``: what ``tc.fidelity`` returned, which needs the trained network.
-    ``name`` of the network; with method and T it is the title, unless ``title`` is given. ``date`` is printed as
-    given, else ``SOURCE_DATE_EPOCH`` decides. Raises ``DataError`` if images, labels and traces do not belong together.
+    ``class_names``: a text for each class, in the order of their numbers; by default those of the data set.
+    ``name`` of the network, by default what the file says it was exported from; with method and T it is the title,
+    unless ``title`` is given. ``date`` is printed as given, else ``SOURCE_DATE_EPOCH`` decides. Raises ``DataError`` if
+    images, labels and traces do not belong together.
 
     >>> made = tc.report(graph, images=images, labels=labels, path=None)   # path="report.html" writes the page
     >>> made.synops_per_image > 0
@@ -118,12 +122,13 @@ def report(
             with unsaid():
                 sample = made if made.events else simulate(integer, given.images(slice(SPREAD_IMAGES)))
             estimates = estimates_of(integer, sample, placements)
+    names = _names(images, class_names, shapes)
     counts, longer = count(integer, made), _longer(integer, given, curve_timesteps) or made
     data = _Labelled(given, targets)
     source = provenance(integer, made, given, targets, seed=seed, command=command, date=date)
     method = source.info.get("method", "")
     result = Report(
-        title=title or _title(name, method, integer.timesteps),
+        title=title or _title(name or network_name(source.info), method, integer.timesteps),
         simulated=SIMULATED,
         data_name=data_name,
         images=number,
@@ -142,8 +147,8 @@ def report(
         quality=collect.quality(integer, wanted, made, longer, data, ann_logits, data_name),
         coding=input_loss(integer, made.coding),
         method=method,
-        **tasks(integer, wanted, made, targets),
-        examples=examples(integer, data, made, wanted[0] if wanted else None, targets),
+        **tasks(integer, wanted, made, targets, names),
+        examples=examples(integer, data, made, wanted[0] if wanted else None, targets, names),
         rates=rates(integer, counts),
         diagram=diagram(integer),
         fidelity=fidelity,
@@ -153,6 +158,16 @@ def report(
     if path is not None:
         result.write(path, json_path)
     return result
+
+
+def _names(images: Any, given: Any, shapes: Mapping[str, tuple[int, ...]]) -> tuple[str, ...]:
+    """Those given, else those of the data set, where it has as many as the network has classes (of two, a map of
+    pixels may have one channel)."""
+    classes = max(shape[0] if shape and shape[0] > 1 else 2 for shape in shapes.values())
+    if given is not None:
+        return naming(given, classes)
+    own = getattr(images, "classes", ())
+    return naming(own, classes) if len(own) >= classes else ()
 
 
 def _title(name: str, method: str, timesteps: int) -> str:
@@ -165,6 +180,8 @@ class _Given:
     """What was given as images: arrays, sequences, or a data set that is read part by part. ``len``: their number."""
 
     def __init__(self, graph: IntegerGraph, images: Any) -> None:
+        if graph.sequences and hasattr(images, "images"):
+            images = images.images()
         self.own = images
         self._set = images if not graph.sequences and hasattr(images, "images") else None
         if self._set is None:

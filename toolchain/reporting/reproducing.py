@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from pathlib import Path
 
 from spikec.evidence.crosscheck import Crosscheck
 from spikec.ir.metadata import EXPORT
@@ -18,9 +19,8 @@ def reproduction(
     found = [Reproduction("the same version", f"pip install spikec=={version}", True)]
     words = shlex.split(command, comments=False) if command and _splits(command) else []
     file = next((word for word in words if word.endswith(".nir")), None)
-    stated = info.get(EXPORT, "")
-    exported = shlex.split(stated, comments=False) if _splits(stated) else []
-    if exported[:2] == ["spikec", "export"]:  # what a file says may be anything: quoted below, it is this command alone
+    exported = _exported(info)
+    if exported:
         found.append(Reproduction("the deployment", shlex.join([*exported, "-o", file or "net.nir"]), True))
     elif "method" in info and (file is not None or command is None):
         made = ["spikec", "export", "MODEL", "--weights", "WEIGHTS", "--method", info["method"]]
@@ -36,6 +36,22 @@ def reproduction(
         check += [*(["--data", data] if data else []), "--limit", str(verified.images)]
         found.append(Reproduction("the comparison with the target", shlex.join(check), True))
     return tuple(found)
+
+
+def network_name(info: Mapping[str, str]) -> str:
+    """What the file says it was exported from: the name of a network, of a callable, or of an ONNX file; empty where it
+    says nothing."""
+    words = _exported(info)
+    model = words[2] if len(words) > 2 else ""
+    return Path(model).stem if model.endswith(".onnx") else model.rpartition(":")[2]
+
+
+def _exported(info: Mapping[str, str]) -> list[str]:
+    """The words of the command that exported the file. What a file says may be anything: it is this command, or
+    nothing."""
+    stated = info.get(EXPORT, "")
+    words = shlex.split(stated, comments=False) if _splits(stated) else []
+    return words if words[:2] == ["spikec", "export"] else []
 
 
 def _splits(command: str) -> bool:

@@ -24,8 +24,10 @@ class Shown(TypedDict):
     predicted: tuple[Predicted, ...]
 
 
-def tasks(graph: IntegerGraph, wanted: Sequence[Wanted], trace: Trace, targets: npt.NDArray[Any]) -> Shown:
-    """Of each output that is measured, once. A network that classifies has one output."""
+def tasks(
+    graph: IntegerGraph, wanted: Sequence[Wanted], trace: Trace, targets: npt.NDArray[Any], names: Sequence[str]
+) -> Shown:
+    """Of each output that is measured, once. A network that classifies has one output. ``names`` of the classes."""
     found: Shown = {"confusion": None, "predicted": ()}
     if not wanted:
         return found
@@ -37,11 +39,12 @@ def tasks(graph: IntegerGraph, wanted: Sequence[Wanted], trace: Trace, targets: 
         values, own = one.of(outputs), one.target(targets)
         if one.measure.name.startswith("top-"):
             if found["confusion"] is None:
-                found["confusion"] = confusion(np.asarray(own, np.int64), values.argmax(axis=1), values.shape[1])
+                labels, answers = np.asarray(own, np.int64), values.argmax(axis=1)
+                found["confusion"] = confusion(labels, answers, values.shape[1], names=names)
             seen.add(head)
         elif isinstance(one.measure, MeanIoU):
             if found["confusion"] is None:
-                found["confusion"] = of_pixels(values, np.asarray(own, np.int64), one.measure.ignore)
+                found["confusion"] = of_pixels(values, np.asarray(own, np.int64), one.measure.ignore, names)
             seen.add(head)
         elif own.dtype.kind == "f" and own.size == values.size:
             found["predicted"] += (of_numbers(values, own, head),)

@@ -25,8 +25,12 @@ def errors(report: Report) -> list[Html]:
 def _confusion(found: Confusion) -> list[Html]:
     tables = [_classes(found)]
     if found.mistakes:
-        columns = [Column("Label", "name"), Column("Taken for"), Column(found.unit.capitalize())]
-        rows = [[each.label, each.predicted, grouped(each.count)] for each in found.mistakes]
+        columns = [
+            Column("Label", "name"),
+            Column("Taken for", "word" if found.names else "number"),
+            Column(found.unit.capitalize()),
+        ]
+        rows = [[found.named(each.label), found.named(each.predicted), grouped(each.count)] for each in found.mistakes]
         tables.append(table("Most frequent mistakes", columns, rows, class_="narrow"))
     parts: list[Html] = []
     if found.matrix is not None:
@@ -34,7 +38,7 @@ def _confusion(found: Confusion) -> list[Html]:
             f"Labels from top to bottom, predictions from left to right, {found.unit}; shaded by the share of the "
             "label, the diagonal is right."
         )
-        parts.append(figure(matrix(found.matrix, found.unit), caption, "confusion"))
+        parts.append(figure(matrix(found.matrix, found.unit, found.named), caption, "confusion"))
     return [tag("div", *parts, tag("div", *tables, class_="grow"), class_="beside")]
 
 
@@ -42,23 +46,27 @@ def _classes(found: Confusion) -> Html:
     pixels = found.unit == "pixels"
     columns = [
         Column("Class", "name"),
+        *([Column("Name", "name")] if found.names else []),
         Column("Right", hint="share of those with this label"),
         Column("95 % interval" if not pixels else "Overlap", hint="intersection over union" if pixels else None),
         Column("", "drawing small"),
         Column("Labelled"),
         Column("Predicted"),
     ]
-    return table("Class by class", columns, [_class(row, pixels) for row in found.rows], class_="narrow")
+    return table("Class by class", columns, [_class(row, found) for row in found.rows], class_="narrow")
 
 
-def _class(row: ClassRow, pixels: bool) -> list[object]:
-    right = row.right
+def _class(row: ClassRow, found: Confusion) -> list[object]:
+    right, pixels = row.right, found.unit == "pixels"
     overlap = UNKNOWN if row.iou is None else percent(row.iou)
     return [
         row.label,
+        *([found.named(row.label)] if found.names else []),
         UNKNOWN if right is None else proportion(right),
         overlap if pixels else UNKNOWN if right is None else interval(right),
-        "" if right is None else fraction_bar(right.value, f"class {row.label}: {proportion(right)} right"),
+        ""
+        if right is None
+        else fraction_bar(right.value, f"class {found.named(row.label)}: {proportion(right)} right"),
         grouped(row.labelled),
         grouped(row.predicted),
     ]

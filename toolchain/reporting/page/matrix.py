@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from spikec.reporting.page.chart import WIDTH, chart, label, mark
 from spikec.reporting.page.html import Html, tag
@@ -13,8 +13,8 @@ _NUMBERED = 20
 _SHADES = (0.08, 0.2, 0.4, 0.65, 1.0)
 
 
-def matrix(counts: Sequence[Sequence[int]], unit: str) -> Html:
-    """``counts`` [label][predicted], of ``unit``."""
+def matrix(counts: Sequence[Sequence[int]], unit: str, named: Callable[[int], str] = str) -> Html:
+    """``counts`` [label][predicted], of ``unit``; ``named``: what a class is called."""
     number = len(counts)
     side = (WIDTH - _LEFT - _RIGHT) / number
     height = _TOP + number * side + _BOTTOM
@@ -29,14 +29,14 @@ def matrix(counts: Sequence[Sequence[int]], unit: str) -> Html:
         parts.append(label(index, _LEFT + (index + 0.5) * side, _TOP - 5, "tick middle"))
         parts.append(label(index, _LEFT - 5, _TOP + (index + 0.5) * side + 4, "tick end"))
     draw = _fields if number <= _NUMBERED else _shaded
-    parts += draw(counts, side, unit)
+    parts += draw(counts, side, unit, named)
     right = sum(counts[i][i] for i in range(number))
     every = sum(map(sum, counts))
     told = f"{right:,} of {every:,} {unit} on the diagonal"
     return chart("Confusion matrix: labels against predictions", told, WIDTH, height, parts)
 
 
-def _fields(counts: Sequence[Sequence[int]], side: float, unit: str) -> list[Html]:
+def _fields(counts: Sequence[Sequence[int]], side: float, unit: str, named: Callable[[int], str]) -> list[Html]:
     parts = []
     for row, numbers in enumerate(counts):
         whole = sum(numbers) or 1
@@ -51,12 +51,13 @@ def _fields(counts: Sequence[Sequence[int]], side: float, unit: str) -> list[Htm
             text = _short(number) if number else ""
             ink = "on-dark" if share > 0.4 else "bold"
             drawn = label(text, x + side / 2, y + side / 2 + 4, f"tick middle {ink}") if text else ""
-            told = f"label {row}, predicted {column}: {number:,} {unit}, {100 * number / whole:.1f} % of the label"
+            what = f"label {named(row)}, predicted {named(column)}"
+            told = f"{what}: {number:,} {unit}, {100 * number / whole:.1f} % of the label"
             parts.append(mark(Html(cell + drawn), told))
     return parts
 
 
-def _shaded(counts: Sequence[Sequence[int]], side: float, _: str) -> list[Html]:
+def _shaded(counts: Sequence[Sequence[int]], side: float, *_: object) -> list[Html]:
     """One path for each shade: of a hundred classes there are ten thousand fields."""
     paths: dict[tuple[str, float], list[str]] = {}
     for row, numbers in enumerate(counts):
