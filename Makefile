@@ -14,6 +14,8 @@
 # make sanafe  events, energy and time of a placed network against the simulator SANA-FE
 # make release-check  sdist and wheel of the last commit, built twice, equal bytes; version and files; PYTHONS="3.12 3.13"
 #              installs the wheel in a clean environment of each and runs the demo there
+# CASES: the share of their random cases that tests draw, here fewer than a test asks for: CASES=1 make test draws all,
+#        CASES=10 make test ten times as many.
 # The first call makes .venv (Python 3.10, everything installed); later calls start at once.
 
 PYTHON := .venv/bin/python
@@ -27,7 +29,7 @@ demo: .venv/.installed
 	$(PYTHON) -m spikec demo
 
 test: .venv/.installed
-	$(PYTHON) -m pytest -q $(PARALLEL)
+	CASES=$${CASES:-0.4} $(PYTHON) -m pytest -q $(PARALLEL)
 
 check: .venv/.installed
 	$(PYTHON) -m ruff check .
@@ -72,11 +74,12 @@ release-check: .venv/.installed
 
 # A short round; python -m benchmarks.fuzz runs the long one.
 fuzz: .venv/.installed
-	$(PYTHON) -m benchmarks.fuzz --nir 1000 --others 1500 --flips 300 --jobs 2 --patience 10
+	$(PYTHON) -m benchmarks.fuzz --nir 600 --others 1200 --flips 200 --jobs 2 --patience 10
 
-# The core must also run on current Python, torch and numpy, where Lava cannot be installed.
+# The core must also run on current Python, torch and numpy, where Lava cannot be installed. It computes the same:
+# few random cases tell.
 test-core: .venv-core/.installed
-	.venv-core/bin/python -m pytest -q $(PARALLEL) -m "not lava and not thorough"
+	CASES=$${CASES:-0.2} .venv-core/bin/python -m pytest -q $(PARALLEL) -m "not lava and not thorough"
 
 # Hundreds of networks in C against plain loops, and under sanitizers; installing beside others; commands that are killed.
 thorough: .venv/.installed

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 from torch import nn
 
 from spikec.ir.graph import IntegerGraph
@@ -19,6 +20,11 @@ pytest.register_assert_rewrite("helpers")
 
 from helpers import graphs, networks  # noqa: E402
 from helpers import oracle as loops  # noqa: E402
+from helpers.drawn import drawn  # noqa: E402
+
+# Of tests that do not say how many cases they draw.
+settings.register_profile("drawn", parent=settings(), max_examples=drawn(100))
+settings.load_profile("drawn")
 
 
 @pytest.fixture(autouse=True, scope="session")

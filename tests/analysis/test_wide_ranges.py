@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers.drawn import drawn
 from helpers.extreme_graphs import MOST, branching
 from helpers.python_integers import outputs_of
 from hypothesis import given, settings
@@ -41,7 +42,7 @@ def _reach(graph, name):
     return int(weight) * below + int(np.abs(np.asarray(getattr(node, "bias", [0]))).max())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=drawn(60), deadline=None)
 @given(
     seed=st.integers(0, 2**32),
     branches=st.sampled_from([1, 2, 3, 32]),

@@ -85,19 +85,19 @@ def _check(folder, compiler, seeds, *flags):
 
 seeds = st.lists(st.integers(0, 2**32 - 1), min_size=18, max_size=18)
 #: No shrinking: it would compile for minutes.
-drawn = settings(
+unshrunk = settings(
     deadline=None, suppress_health_check=list(HealthCheck), database=None, phases=[Phase.explicit, Phase.generate]
 )
 
 
-@settings(drawn, max_examples=2)
+@settings(unshrunk, max_examples=2)
 @given(seeds=seeds)
 def test_equals_plain_loops(compiler, tmp_path_factory, seeds):
     _check(tmp_path_factory.mktemp("networks"), compiler, seeds, "-O0")
 
 
 @pytest.mark.thorough
-@settings(drawn, max_examples=12)
+@settings(unshrunk, max_examples=12)
 @given(seeds=seeds)
 def test_equals_plain_loops_in_hundreds(compiler, tmp_path_factory, seeds):
     _check(tmp_path_factory.mktemp("networks"), compiler, seeds, "-O2", "-fno-tree-vectorize")
@@ -105,7 +105,7 @@ def test_equals_plain_loops_in_hundreds(compiler, tmp_path_factory, seeds):
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("level", ["-O0", "-O3"])
-@settings(drawn, max_examples=2)
+@settings(unshrunk, max_examples=2)
 @given(seeds=seeds)
 def test_has_no_undefined_behaviour(compiler, tmp_path_factory, level, seeds):
     if "zig" in " ".join(compiler.command):

@@ -6,6 +6,7 @@ from itertools import product
 from unittest import mock
 
 import numpy as np
+from helpers.drawn import drawn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -40,7 +41,7 @@ def chosen(losses, costs, budget):
     return least_loss(np.array(losses, dtype=np.float64), np.array(costs, dtype=np.int64), budget)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=drawn(150), deadline=None)
 @given(instances())
 def test_no_combination_is_better(instance):
     losses, costs, _ = instance
@@ -51,7 +52,7 @@ def test_no_combination_is_better(instance):
         assert tuple(map(sum, picked)) == expected
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=drawn(80), deadline=None)
 @given(instances(), st.integers(1, 8))
 def test_a_coarse_grid_never_exceeds_the_budget(instance, resolution):
     """Costs are rounded up: the result is at least as good as what a budget smaller by the rounding allows."""

@@ -11,6 +11,7 @@ import nir
 import numpy as np
 import pytest
 import torch
+from helpers.drawn import drawn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -163,7 +164,7 @@ def random_scale(rng, shape):
 
 
 @given(seed=SEEDS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=drawn(60), deadline=None)
 def test_linear_nodes_are_those_of_nir(seed):
     rng = np.random.default_rng(seed)
     nodes, shape = random_chain(rng)

@@ -6,6 +6,7 @@ import nir
 import numpy as np
 import pytest
 import torch
+from helpers.drawn import drawn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -31,7 +32,7 @@ def made(kind, seed=0):
 
 @pytest.mark.parametrize("kind", _KINDS)
 @given(seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=drawn(20), deadline=None)
 def test_whole_data_keep_the_whole_range(kind, seed):
     images = made(kind, seed)
     chosen = choose_range(images)
@@ -47,7 +48,7 @@ def test_whole_data_keep_the_whole_range(kind, seed):
     sizes=st.lists(st.floats(100, 1e6), min_size=1, max_size=6),
     sign=st.sampled_from([-1, 1]),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=drawn(25), deadline=None)
 def test_broken_pixels_are_cut(kind, seed, sizes, sign):
     """In at most a tenth of the images: the coding is that of the images without them, or nearly so."""
     images, rng = made(kind, seed), np.random.default_rng(seed)
@@ -169,7 +170,7 @@ def test_thresholds_are_chosen_without_the_broken_pixel():
 
 
 @given(seed=st.integers(0, 2**32 - 1), number=st.integers(1, 4))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=drawn(25), deadline=None)
 def test_few_images_of_very_different_sizes_have_a_range(seed, number):
     """One image cannot be an outlier of itself."""
     rng = np.random.default_rng(seed)

@@ -8,13 +8,14 @@ import math
 import numpy as np
 import pytest
 import torch
+from helpers.drawn import drawn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spikec.conversion import Neuron, NeuronSpec
 from spikec.ir.kinds import IF, BitSerialIF, CalibratedIF, GradedIF, SignedIF
 
-_SETTINGS = settings(deadline=None, derandomize=True, max_examples=60)
+_SETTINGS = settings(deadline=None, derandomize=True, max_examples=drawn(60))
 
 
 def _plain(currents, v, theta, most=1):

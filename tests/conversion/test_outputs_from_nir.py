@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers.drawn import drawn
 from helpers.oracle import oracle
 from helpers.sequences import sequence_oracle
 from helpers.traces import equals_loops
@@ -60,7 +61,7 @@ def leaky_graph(rng):
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from(["last", "sum", "maximum"]))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=drawn(8), deadline=None)
 def test_sequences(seed, reading):
     rng = np.random.default_rng(seed)
     graph, example = leaky_graph(rng), rng.integers(0, 3, (2, 6, *SHAPE)).astype(float)
@@ -95,7 +96,7 @@ def test_sequences(seed, reading):
 
 
 @given(st.integers(0, 2**32 - 1))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=drawn(8), deadline=None)
 def test_images(seed):
     rng = np.random.default_rng(seed)
     nodes = {

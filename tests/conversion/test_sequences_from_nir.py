@@ -8,6 +8,7 @@ from functools import partial
 import nir
 import numpy as np
 import pytest
+from helpers.drawn import drawn
 from helpers.sequences import sequence_oracle
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -107,7 +108,7 @@ def random_neurons(rng, shape):
 
 
 @given(st.integers(0, 2**32 - 1))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=drawn(60), deadline=None)
 def test_float_steps_are_nirs_equations(seed):
     rng = np.random.default_rng(seed)
     neurons = random_neurons(rng, (4,))
@@ -122,7 +123,7 @@ def test_float_steps_are_nirs_equations(seed):
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from(["last", "sum", "maximum"]))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=drawn(30), deadline=None)
 def test_integrators_and_their_reading(seed, reading):
     rng = np.random.default_rng(seed)
     last = [nir.I(full(2, 30.0)), nir.LI(full(2, 6e-3), full(2, 2.0), full(2, 0.3)),
@@ -194,7 +195,7 @@ def test_integers_equal_floats_where_nothing_is_rounded():
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from(["layer", "channel"]))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=drawn(25), deadline=None)
 def test_one_layer_differs_little(seed, per):
     rng = np.random.default_rng(seed)
     neurons = [lif((5,), r=8.0), cuba((5,), r=8.0, w_in=2.0)][rng.integers(2)]

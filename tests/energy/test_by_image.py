@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from helpers.cases import CASES, steps_of
+from helpers.drawn import drawn
 from helpers.same import same
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -16,7 +17,7 @@ from spikec.simulation import GoldenModel
 
 
 @pytest.mark.parametrize(("kind", "schedule", "drain"), CASES)
-@settings(max_examples=2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=drawn(2), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32))
 def test_sums_are_those_of_the_counts(random_graph, random_images, kind, schedule, drain, seed):
     rng = np.random.default_rng(seed)

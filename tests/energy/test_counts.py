@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from helpers.drawn import drawn
 from helpers.linear_maps import FUNCTIONS, around
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
@@ -21,7 +22,7 @@ from spikec.ir import decode
 from spikec.ir.operations import Affine, Convolution, Flatten, SumPool, Unflatten
 from spikec.simulation import simulate
 
-SETTINGS = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SETTINGS = settings(max_examples=drawn(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def connections(node):
@@ -377,7 +378,7 @@ def test_sums_over_the_images_are_enough(make):
     assert got.populations == expected.populations
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=drawn(20), deadline=None)
 @given(
     seed=st.integers(0, 10**6),
     kind=st.sampled_from(["if", "signed_if", "graded", "bit_serial"]),

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from helpers.drawn import drawn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -151,7 +152,7 @@ def test_damage_is_one_sentence(made, damage) -> None:
 
 
 @given(st.integers(1, 70), st.integers(0, 2**32 - 1))
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=drawn(20))
 def test_text_and_back(number: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     hits = {stage: rng.random(number) < 0.5 for stage in STAGES}

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from helpers.drawn import drawn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import pearsonr
@@ -34,7 +35,7 @@ def value(measure, outputs, targets):
 
 
 @given(SEEDS, st.integers(1, 12), st.integers(1, 6), st.integers(1, 6))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=drawn(60), deadline=None)
 def test_top_k_is_a_stable_sort_and_top_1_is_argmax(seed, number, classes, k):
     rng = np.random.default_rng(seed)
     outputs = rng.integers(-2, 3, (number, classes)).astype(float)  # ties are common
@@ -48,7 +49,7 @@ def test_top_k_is_a_stable_sort_and_top_1_is_argmax(seed, number, classes, k):
 
 
 @given(SEEDS, st.integers(2, 20), st.sampled_from([(1,), (3,), (2, 3, 4)]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=drawn(60), deadline=None)
 def test_errors_and_correlation_of_numbers(seed, number, shape):
     rng = np.random.default_rng(seed)
     y = rng.normal(3, 2, (number, *shape)).astype(np.float32)
@@ -66,7 +67,7 @@ def test_one_number_for_each_input_may_be_a_vector():
 
 
 @given(SEEDS, st.integers(1, 5), st.integers(1, 4), st.sampled_from([255, -1, 2]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=drawn(60), deadline=None)
 def test_mean_iou_is_that_of_scikit_learn_over_the_classes_that_occur(seed, number, channels, ignore):
     rng = np.random.default_rng(seed)
     outputs = rng.integers(-2, 3, (number, channels, 3, 4)).astype(float)

@@ -9,6 +9,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from helpers.drawn import drawn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -69,7 +70,7 @@ def loops(graph, image):
     return {name: np.array(train) for name, train in trains.items()}, membranes, output
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=drawn(40), deadline=None)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_counts_range_and_energy_are_those_of_plain_loops(burst, seed):
     rng = np.random.default_rng(seed)

@@ -13,6 +13,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 import torch.utils.checkpoint
+from helpers.drawn import drawn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
@@ -494,7 +495,7 @@ def test_recomputed_activations_are_refused() -> None:
         with_layers(Recomputes(), X)
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=drawn(30), deadline=None, derandomize=True)
 @given(
     st.lists(
         st.sampled_from(["function", "method", "layer", "in place", "layer in place", "clamp", "block"]),

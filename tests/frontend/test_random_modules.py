@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from helpers.drawn import drawn
 from helpers.idioms import network, sources
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
@@ -11,7 +12,7 @@ import spikec as tc
 from spikec.frontend import canonicalize
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=drawn(150), deadline=None)
 @given(sources(), st.integers(0, 3))
 def test_converted_equal_or_refused(drawn, seed):
     source, outside = drawn

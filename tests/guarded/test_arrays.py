@@ -6,6 +6,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from helpers.drawn import drawn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -27,7 +28,7 @@ def archive(path, members, compression=zipfile.ZIP_DEFLATED):
     return path
 
 
-@settings(max_examples=30)
+@settings(max_examples=drawn(30))
 @given(arrays.arrays(st.sampled_from(["u1", ">i4", "f8", "?"]), arrays.array_shapes(min_dims=0, min_side=0)))
 def test_arrays_are_those_that_numpy_wrote(tmp_path_factory, array):
     path = tmp_path_factory.mktemp("npz") / "a.npz"

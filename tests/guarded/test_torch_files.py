@@ -9,6 +9,7 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 import torch
+from helpers.drawn import drawn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -46,7 +47,7 @@ def same(a, b):
     return type(a) is type(b) and a == b
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=drawn(60), deadline=None)
 @given(content=CONTENTS, zipped=st.booleans(), protocol=st.sampled_from([2, 4]))
 def test_everything_is_read_as_pytorch_reads_it(tmp_path_factory, content, zipped, protocol):
     path = tmp_path_factory.mktemp("pt") / "w.pt"

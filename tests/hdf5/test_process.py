@@ -8,6 +8,7 @@ import threading
 
 import numpy as np
 import pytest
+from helpers.drawn import drawn
 from helpers.same import same
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -173,7 +174,7 @@ def test_arrays_arrive_as_they_were_sent(array):
 SENT = _sent(FileTree({"x": Value((4,), "f4", np.zeros(4, "f4")), "y": {"z": Value((), "text", "t")}}))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=drawn(200), deadline=None)
 @given(st.one_of(st.binary(max_size=200), st.tuples(st.integers(0, len(SENT) - 1), st.integers(0, 255))))
 def test_anything_else_is_broken_or_small(made):
     """What a process that a file took over may send."""

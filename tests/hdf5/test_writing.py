@@ -10,6 +10,7 @@ import h5py
 import nir
 import numpy as np
 import pytest
+from helpers.drawn import drawn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,7 +26,7 @@ def _read(graph: nir.NIRNode, place: str) -> np.ndarray:
         return file[place][()]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=drawn(25), deadline=None)
 @given(
     shape=st.sampled_from([(7,), (300, 3), (3, 5, 3, 3), (2, 130, 70), (1, 4000)]),
     dtype=st.sampled_from(["f4", "f8", "i1", "i4", "i8", "u2"]),
@@ -112,7 +113,7 @@ def test_what_is_sent_narrow_comes_back_in_every_bit(odd, dtype, packing):
     assert size < 1.2 * array.size
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=drawn(25), deadline=None)
 @given(
     shape=st.sampled_from([(7,), (300, 3), (3, 5, 3, 3), (2, 130, 70), (1, 4000), (4, 1, 9)]),
     dtype=st.sampled_from(["f4", "f8", "i1", "i4", "i8", "u2", ">f4", "c8", "?"]),
@@ -137,7 +138,7 @@ def test_a_dataset_arrives_as_hdf5_reads_it(shape, dtype, spread, chunk, packing
     np.testing.assert_array_equal(found, array)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=drawn(25), deadline=None)
 @given(
     shape=st.sampled_from([(7,), (300, 3), (3, 5, 3, 3), (2, 130, 70), (1, 4000)]),
     dtype=st.sampled_from(["f4", "f8", "i1", "i4", "i2", "u2"]),

@@ -11,6 +11,7 @@ import h5py
 import nir
 import numpy as np
 import pytest
+from helpers.drawn import drawn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -76,7 +77,7 @@ def _narrowest(values):
     return f"<{'f' if letter == 'd' else 'i'}{size}(2, 2)".encode(), packed
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=drawn(60), deadline=None)
 @given(values=_VALUES)
 def test_numbers_are_hashed_as_the_narrowest_that_hold_them(values):
     graph = _graph(WRITTEN, np.reshape(values, (2, 2)))
@@ -91,7 +92,7 @@ def test_numbers_are_hashed_as_the_narrowest_that_hold_them(values):
             assert content_sha256(graph) == found
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=drawn(60), deadline=None)
 @given(
     values=st.lists(st.integers(-(2**62), 2**62), min_size=1, max_size=5),
     place=st.integers(0, 4),

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.cases import CASES, steps_of
+from helpers.drawn import drawn
 from helpers.graphs import random_graph, random_images, random_outputs
 from helpers.networks import one_layer, small_network
 from helpers.nodes import affine, graph_of, population, readout
@@ -28,7 +29,7 @@ from spikec.ir.measured import Measured
 from spikec.ir.operations import Synapse
 from spikec.ir.profile.hashes import content_sha256
 
-_SETTINGS = settings(max_examples=8, deadline=None)
+_SETTINGS = settings(max_examples=drawn(8), deadline=None)
 _FILES = Path(__file__).parent / "files"
 SEEDS = st.integers(0, 2**32)
 

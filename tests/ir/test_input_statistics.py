@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from helpers.drawn import drawn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -41,7 +42,7 @@ def coded_images(draw):
 
 
 @given(coded_images())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=drawn(150), deadline=None)
 def test_equals_plain_loops(given_images):
     coding, images = given_images
     coded, record = code(coding, images)

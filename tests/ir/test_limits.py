@@ -8,6 +8,7 @@ from pathlib import Path
 import nir
 import numpy as np
 import pytest
+from helpers.drawn import drawn
 from helpers.extreme_graphs import convolution, extreme_geometry, image, output, readout, wrapped
 from helpers.python_integers import outputs_of
 from hypothesis import given, settings
@@ -145,7 +146,7 @@ def test_outputs_have_a_largest_size():
     assert 2 * side**2 > VALUES_MAX > side**2
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=drawn(40), deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_extreme_geometry_is_exact(seed):
     rng = np.random.default_rng(seed)

@@ -11,6 +11,7 @@ import nir
 import numpy as np
 import pytest
 import torch
+from helpers.drawn import drawn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -65,7 +66,7 @@ def test_writing_into_what_was_read_changes_nothing_kept():
         assert (node.weight == value).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=drawn(60), deadline=None)
 @given(values=_WEIGHTS, x=st.lists(st.integers(-300, 300), min_size=3, max_size=3), spread=st.integers(0, 300))
 def test_readers_do_not_wrap(values, x, spread):
     for node in (_affine(values), _convolution(values)):
@@ -92,14 +93,14 @@ def test_readers_do_not_wrap(values, x, spread):
         assert f"[{min(values)}, {max(values)}]" in node.numbers or min(values) == max(values)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=drawn(30), deadline=None)
 @given(values=_WEIGHTS, exponent=st.integers(0, 16))
 def test_mantissas_and_exponents(values, exponent):
     node = _affine([value << exponent for value in values], exponent)
     assert node.narrow_mantissas.reshape(-1).tolist() == node.mantissas.reshape(-1).tolist() == values
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=drawn(30), deadline=None)
 @given(first=_WEIGHTS, second=_WEIGHTS)
 def test_branches_are_added_beyond_their_own_bits(first, second):
     nodes = [InputNode("input", (3,), "uint8", 1.0), _affine(first, name="a"), _affine(second, name="b")]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers.drawn import drawn
 from helpers.nodes import affine, windows
 from helpers.operations import ALL, LINEAR, SYNAPSES, around, boxes, connected, inside, matrix, max_pools
 from helpers.oracle import operate, pooled
@@ -34,7 +35,7 @@ from spikec.ir.operations.boxes import hull, volume, whole
 from spikec.ir.operations.max_pool import adaptive_places
 from spikec.ir.operations.windows import output_size, taps, taps_met
 
-_SETTINGS = settings(max_examples=60, deadline=None)
+_SETTINGS = settings(max_examples=drawn(60), deadline=None)
 
 
 def test_every_operation_is_drawn():

@@ -9,6 +9,7 @@ from dataclasses import replace
 import nir
 import numpy as np
 import pytest
+from helpers.drawn import drawn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -128,7 +129,7 @@ def _assert_same(graph, plain, images):
             assert (outputs.sum(0) == trace.output[image]).all()
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=drawn(10), deadline=None)
 @given(
     seed=st.integers(0, 2**20),
     height=st.integers(2, 6),
@@ -195,7 +196,7 @@ def test_refuses_what_plain_nir_cannot_say():
         tc.portable(replace(graph, nodes={**graph.nodes, "if3": far}))
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=drawn(5), deadline=None)
 @given(st.integers(0, 2**32), st.integers(1, 4), st.integers(0, 9))
 def test_an_output_of_maps(seed, steps, start):
     rng = np.random.default_rng(seed)

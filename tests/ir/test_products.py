@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from helpers.drawn import drawn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -77,7 +78,7 @@ def test_windows_that_are_the_same_are_computed_once(monkeypatch):
     assert sorted(set(found.reshape(-1).tolist())) == [4, 6, 9]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=drawn(40), deadline=None)
 @given(st.integers(0, 2**32), st.booleans())
 def test_bounds_of_maps_that_repeat_are_those_of_whole_maps(seed, signed):
     rng = np.random.default_rng(seed)
@@ -103,7 +104,7 @@ def test_bounds_of_maps_that_repeat_are_those_of_whole_maps(seed, signed):
     assert partial <= node.apply(torch.from_numpy(bound)[None], torch.from_numpy(abs(weight))).max()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=drawn(40), deadline=None)
 @given(st.integers(0, 2**32))
 def test_maps_that_repeat_are_the_same_as_whole_ones(seed):
     rng = np.random.default_rng(seed)

@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import pytest
 from helpers.cases import CASES, steps_of
+from helpers.drawn import drawn
 from helpers.same import same
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 import spikec as tc
 from spikec.ir import build, decode, diff
 
-_SETTINGS = settings(max_examples=10, deadline=None)
+_SETTINGS = settings(max_examples=drawn(10), deadline=None)
 
 
 def _graph(random_graph, seed, case):
@@ -132,7 +133,7 @@ _EDITS = ["value", "dtype", "shape", "exchange", "remove", "edge", "add"]
 
 
 @pytest.mark.parametrize("edit", _EDITS)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=drawn(15), deadline=None)
 @given(data=st.data())
 def test_an_edit_is_refused_or_harmless(random_graph, edit, data):
     case = data.draw(st.sampled_from(CASES))

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers.drawn import drawn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
@@ -64,7 +65,7 @@ SEGMENTS = st.lists(st.sampled_from(["module", "_orig_mod", "model", "net", "bac
 
 
 @given(SEGMENTS, st.lists(st.sampled_from(["state_dict", "model", "best", "ema"]), max_size=3), st.booleans())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=drawn(40), deadline=None)
 def test_any_prefix_in_any_dictionary(
     tmp_path_factory: pytest.TempPathFactory, segments: list[str], places: list[str], averaged: bool
 ) -> None:

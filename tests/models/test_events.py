@@ -7,6 +7,7 @@ import struct
 
 import numpy as np
 import pytest
+from helpers.drawn import drawn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -109,7 +110,7 @@ def test_formats(tmp_path, kind):
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(1, 4))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=drawn(40), deadline=None)
 def test_every_event_is_in_one_bin(seed, steps, down):
     rng = np.random.default_rng(seed)
     events = recording(rng, events=int(rng.integers(2, 100)))

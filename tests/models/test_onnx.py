@@ -13,6 +13,7 @@ import onnx
 import onnx.reference
 import pytest
 import torch
+from helpers.drawn import drawn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
@@ -186,7 +187,7 @@ def test_every_operator_is_tried_or_has_a_sentence() -> None:
     groups=st.sampled_from([1, 2]),
     seed=st.integers(0, 2**16),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=drawn(30), deadline=None)
 def test_convolutions_of_any_form(
     tmp_path_factory: pytest.TempPathFactory,
     size: int,
@@ -220,7 +221,7 @@ def test_convolutions_of_any_form(
     up=st.booleans(),
     counted=st.booleans(),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=drawn(60), deadline=None)
 def test_pools_of_any_form(
     tmp_path_factory: pytest.TempPathFactory,
     operator: str,

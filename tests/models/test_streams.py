@@ -6,6 +6,7 @@ import tarfile
 import numpy as np
 import pytest
 import torch
+from helpers.drawn import drawn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -66,7 +67,7 @@ def test_pictures_become_what_torchvision_makes_of_them(folder, options, how):
 
 
 @given(st.integers(1, 90), st.integers(1, 90), st.integers(1, 60), st.integers(1, 60), st.integers(1, 60))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=drawn(60), deadline=None)
 def test_sizes_are_those_of_torchvision(height, width, resize, high, wide):
     transforms = pytest.importorskip("torchvision.transforms")
     image = Image.fromarray(np.arange(height * width, dtype=np.uint32).astype(np.uint8).reshape(height, width), "L")

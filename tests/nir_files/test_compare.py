@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from helpers.drawn import drawn
 from helpers.nir_files import chain, conv_net, convolution, dense, ends, f32, full, lif_net, neurons, write
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -12,7 +13,7 @@ import spikec as tc
 from spikec.errors import GraphError
 from spikec.nir.matching import Labelled, Undecided, match
 
-FAST = settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FAST = settings(deadline=None, max_examples=drawn(20), suppress_health_check=[HealthCheck.function_scoped_fixture])
 pytestmark = pytest.mark.usefixtures("here")
 
 

@@ -5,6 +5,7 @@ import time
 import h5py
 import numpy as np
 import pytest
+from helpers.drawn import drawn
 from helpers.nir_files import attempt, conv_net, lif_net, write
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -33,7 +34,7 @@ def _diagnosed(path, seconds=5):
 # --- bytes: in a process of its own, since the HDF5 library crashes and hangs on some of these -----------------------
 
 
-@settings(FAST, max_examples=20)
+@settings(FAST, max_examples=drawn(20))
 @given(
     flips=st.lists(st.tuples(st.integers(0, 2**30), st.integers(0, 255)), min_size=1, max_size=20), lif=st.booleans()
 )
@@ -46,7 +47,7 @@ def test_changed_bytes(sound, tmp_path, flips, lif):
     _diagnosed(path)
 
 
-@settings(FAST, max_examples=8)
+@settings(FAST, max_examples=drawn(8))
 @given(share=st.floats(0, 0.99))
 def test_cut_off(sound, tmp_path, share):
     content = sound[0].read_bytes()
@@ -203,7 +204,7 @@ def _mutate(file, step):
         pass  # what cannot be done is left
 
 
-@settings(FAST, max_examples=30)
+@settings(FAST, max_examples=drawn(30))
 @given(steps=st.lists(STEPS, min_size=1, max_size=5), lif=st.booleans())
 def test_mutated_structure(here, tmp_path, steps, lif):
     path = write(tmp_path / "mutated.nir", *(lif_net() if lif else conv_net()))

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 import torch.nn.functional as F
+from helpers.drawn import drawn
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -49,7 +50,7 @@ def run(graph, integers, **options):
     return simulate(graph, integers * graph.input.scale, **options)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=drawn(30), deadline=None)
 @given(seed=SEEDS, timesteps=STEPS, small=st.booleans(), spikes=SPIKES)
 def test_p3_signed_neurons_with_memory_and_drain_are_lossless(
     random_graph, random_images, seed, timesteps, small, spikes
@@ -67,7 +68,7 @@ def test_p3_signed_neurons_with_memory_and_drain_are_lossless(
     np.testing.assert_array_equal(trace.output, expected.output)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=drawn(30), deadline=None)
 @given(
     seed=SEEDS,
     timesteps=STEPS,
@@ -86,7 +87,7 @@ def test_p5_layerwise_is_lossless(random_graph, random_images, seed, timesteps, 
     np.testing.assert_array_equal(trace.output, expected.output)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=drawn(30), deadline=None)
 @given(seed=SEEDS, bits=STEPS, small=st.booleans())
 def test_p4_bit_serial_emits_the_binary_number_of_the_level(random_graph, random_images, seed, bits, small):
     rng = np.random.default_rng(seed)
@@ -109,7 +110,7 @@ def test_p4_saturates_below_the_power_of_two(one_layer):
     np.testing.assert_array_equal(trace.spikes["neurons"][:, :, 0], [[1, 1, 1]] * 3)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=drawn(60), deadline=None)
 @given(seed=SEEDS, timesteps=STEPS)
 def test_p1_p2_calibration_removes_one_offset_spike(random_graph, random_images, seed, timesteps):
     """With rho = T and the same input, |count - n*| falls by exactly one where it was not zero.
@@ -128,7 +129,7 @@ def test_p1_p2_calibration_removes_one_offset_spike(random_graph, random_images,
     np.testing.assert_array_equal(abs(after - level), np.maximum(abs(before - level) - 1, 0))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=drawn(40), deadline=None)
 @given(seed=SEEDS, timesteps=STEPS, small=st.booleans())
 def test_p1_p2_residual_and_shift_by_one(random_graph, random_images, seed, timesteps, small):
     """The membranes of the last population, followed step by step, tell its level (P1) and the shift of v_init that
@@ -159,7 +160,7 @@ def test_p1_p2_residual_and_shift_by_one(random_graph, random_images, seed, time
         np.testing.assert_array_equal(counts, n + np.where(moves, change, 0))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=drawn(30), deadline=None)
 @given(seed=SEEDS, timesteps=STEPS)
 def test_p6_shifted_batch_norm(random_graph, random_images, seed, timesteps):
     """Batch norm at every step, with beta / T + (1 - 1/T) gamma mean / sd in place of beta, is batch norm once."""
@@ -185,7 +186,7 @@ def test_p6_shifted_batch_norm(random_graph, random_images, seed, timesteps):
     np.testing.assert_array_equal(trace.output, expected.output)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=drawn(40), deadline=None)
 @given(seed=SEEDS, timesteps=STEPS, small=st.booleans(), kind=st.sampled_from(["if", "signed_if"]))
 def test_p7_equals_a_float32_simulation_bit_for_bit(random_graph, random_images, seed, timesteps, small, kind):
     """The same network as anyone simulates it in PyTorch: float32, step by step, biases in every step."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from helpers.drawn import drawn
 from helpers.sequences import sequence_oracle
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -70,7 +71,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 @given(seeds, st.sampled_from(METHODS), st.booleans())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=drawn(15), deadline=None)
 def test_equal_frames_are_the_image_that_stays_the_same(seed, method, signed):
     rng = np.random.default_rng(seed)
     frames = events(rng, signed=signed)
@@ -88,7 +89,7 @@ def test_equal_frames_are_the_image_that_stays_the_same(seed, method, signed):
 
 
 @given(seeds, st.sampled_from(METHODS), st.booleans())
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=drawn(10), deadline=None)
 def test_frames_of_any_content_and_length_run_as_plain_loops_do(seed, method, signed):
     rng = np.random.default_rng(seed)
     frames = events(rng, signed=signed)

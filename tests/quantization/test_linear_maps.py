@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers.drawn import drawn
 from helpers.linear_maps import FUNCTIONS, around, network, neurons
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -52,7 +53,7 @@ def _value(current: Current, sources: dict[str, torch.Tensor]) -> torch.Tensor:
     return total
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=drawn(60), deadline=None)
 @given(**_DRAWN)
 def test_currents_are_those_of_the_network(name, seed, before, after, beside):
     spiking = around(name, seed=seed, before=before, after=after, beside=beside, example=_IMAGES)
@@ -71,7 +72,7 @@ def test_currents_are_those_of_the_network(name, seed, before, after, beside):
         torch.testing.assert_close(_value(currents[layer], sent), wanted.double(), rtol=1e-4, atol=1e-4)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=drawn(40), deadline=None)
 @given(**_DRAWN, per=st.sampled_from(["layer", "channel"]), scale=st.sampled_from(["max", "max", "spikes"]))
 def test_golden_equals_loops_and_the_file(execute_nir, oracle, name, seed, before, after, beside, per, scale):
     spiking = around(name, seed=seed, before=before, after=after, beside=beside, example=_IMAGES)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers.drawn import drawn
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -214,7 +215,7 @@ _METHODS = st.one_of(
 )
 
 
-@settings(_SETTINGS, max_examples=50)
+@settings(_SETTINGS, max_examples=drawn(50))
 @given(_networks(rectified=False), _METHODS, _PRECISIONS)
 def test_golden_model_equals_plain_loops_over_the_nir_file(execute_nir, example, method, precision):
     network, images = example
@@ -230,7 +231,7 @@ def test_golden_model_equals_plain_loops_over_the_nir_file(execute_nir, example,
     np.testing.assert_array_equal(trace.output, expected.output)
 
 
-@settings(_SETTINGS, max_examples=50)
+@settings(_SETTINGS, max_examples=drawn(50))
 @given(_networks(rectified=True))
 def test_canonical_graph_equals_the_module_and_the_file_computes_it(example):
     """The folded network is exact; the integer network with many levels is off by the rounding of its weights."""

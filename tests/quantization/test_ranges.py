@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from helpers.drawn import drawn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,7 +26,7 @@ KINDS = [
 
 
 @pytest.mark.parametrize(("kind", "schedule", "drain"), KINDS)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=drawn(15), deadline=None)
 @given(seed=st.integers(0, 2**32), small=st.booleans(), steps=st.integers(1, 5))
 def test_no_membrane_leaves_its_bound(random_graph, random_images, oracle, kind, schedule, drain, seed, small, steps):
     rng = np.random.default_rng(seed)

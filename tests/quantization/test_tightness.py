@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers.drawn import drawn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -123,7 +124,7 @@ def test_apart_the_branches_would_be_bounded_too_wide():
 
 
 @pytest.mark.parametrize("kind", ["if", "signed_if", "calibrated_if", "bit_serial", "graded"])
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=drawn(12), deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_no_sum_or_membrane_leaves_its_bound(random_graph, kind, seed):
     """Random images, and a climb towards the bound of the layer whose bound is nearest."""

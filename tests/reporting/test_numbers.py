@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from helpers.drawn import drawn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -32,7 +33,7 @@ def test_engineering(value, printed):
 
 
 @given(st.floats(1e-14, 1e12))
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=drawn(200))
 def test_engineering_keeps_two_digits(value):
     mantissa, prefix = re.fullmatch(r"([\d.]+) ([fpnµmkMGT]?)J", numbers.engineering(value, "J")).groups()
     assert float(mantissa) * FACTORS[prefix] == pytest.approx(value, rel=0.0501)

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from helpers.drawn import drawn
 from helpers.networks import digits_network
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -82,7 +83,7 @@ def here(monkeypatch):
     return given
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=drawn(200), deadline=None)
 @given(st.integers(1, 10**6), st.integers(1, 300), st.integers(1, 10**5))
 def test_every_image_is_in_one_piece_and_every_piece_in_one_shard(images, size, number):
     job = Job("", "", "", None, images, "", Work(), size)

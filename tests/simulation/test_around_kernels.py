@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.cases import random_kind
+from helpers.drawn import drawn
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -74,7 +75,7 @@ def residual(rng, kind, *, channels, size, timesteps, own_starts, weight):
 
 
 @pytest.mark.parametrize("kind", ["if", "signed_if", "calibrated_if"])
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=drawn(5), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     seed=st.integers(0, 2**32),
     channels=st.integers(1, 19),
@@ -143,7 +144,7 @@ def test_a_kernel_that_adds_otherwise_is_refused(weight, arrives):
             assert not adds_beside(conv, 4, arrives, 4)
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=drawn(20), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     seed=st.integers(0, 2**32),
     kind=st.sampled_from(["if", "signed_if", "calibrated_if"]),

@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from helpers.cases import UNLEVELLED, kind_cases, steps_of
+from helpers.drawn import drawn
 from helpers.oracle import LARGEST_LEVELS, REPEATS, level_sent
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -76,7 +77,7 @@ def pushed(rng, graph):
     return replace(graph, nodes=nodes)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=drawn(60), deadline=None)
 @given(seed=st.integers(0, 2**32), which=st.sampled_from(kind_cases(drain=0, without=UNLEVELLED)), small=st.booleans())
 def test_differences_are_those_to_the_levels_and_what_is_proven_holds(random_graph, random_images, seed, which, small):
     rng = np.random.default_rng(seed)

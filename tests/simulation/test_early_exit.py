@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.cases import kind_cases
+from helpers.drawn import drawn
 from helpers.nodes import affine, graph_of, population, readout
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -39,7 +40,7 @@ def assert_stopped(trace, whole, graph):
 
 
 @pytest.mark.parametrize(("kind", "drain"), KINDS)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=drawn(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32), timesteps=st.integers(1, 6), measure=st.booleans(), confident=st.booleans())
 def test_stops_where_nothing_can_change(random_graph, random_images, kind, drain, seed, timesteps, measure, confident):
     rng = np.random.default_rng(seed)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.cases import CASES, PIPELINED, UNLEVELLED, random_kind, steps_of
+from helpers.drawn import drawn
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -36,7 +37,7 @@ def assert_equal(trace, expected, graph, *, measured):
 
 
 @pytest.mark.parametrize(("kind", "schedule", "drain"), CASES)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=drawn(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32), small=st.booleans(), timesteps=st.integers(1, 5), threads=st.sampled_from((1, 2)))
 def test_equals_the_oracle(random_graph, random_images, oracle, kind, schedule, drain, seed, small, timesteps, threads):
     rng = np.random.default_rng(seed)
@@ -76,7 +77,7 @@ def test_calibrated_starts_that_move_far(one_layer, oracle, monkeypatch, rho):
     assert sum(moved) > 0
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=drawn(15), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32), top=st.integers(1, 4000) | st.integers(200_000, 280_000))
 def test_synapse_quantises_sums_far_beyond_its_threshold(one_layer, oracle, seed, top):
     """Sums of millions, thresholds from 1 on, and membranes next to an edge of the staircase."""
@@ -101,7 +102,7 @@ def test_synapse_quantises_sums_far_beyond_its_threshold(one_layer, oracle, seed
 
 
 @pytest.mark.parametrize("kind", [kind for kind in PIPELINED if kind not in UNLEVELLED])  # those of the fast path
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=drawn(8), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32), largest=st.sampled_from([3, 60, 5000]))
 def test_every_neuron_has_its_own_start(oracle, kind, seed, largest):
     """Two convolutions, the second beside a skip: thresholds per channel, initial membranes per neuron."""
@@ -141,7 +142,7 @@ def test_every_neuron_has_its_own_start(oracle, kind, seed, largest):
         assert_equal(trace, oracle(graph, integers), graph, measured=False)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=drawn(25), deadline=None)
 @given(
     channels=st.tuples(st.integers(1, 9), st.integers(1, 9)),
     size=st.tuples(st.integers(1, 4), st.integers(1, 4)),
@@ -189,7 +190,7 @@ def test_eight_bit_kernel_of_a_small_map(shape):
 
 
 @pytest.mark.parametrize("bits", [22, 38])
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=drawn(10), deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_wide_numbers(random_graph, random_images, oracle, bits, seed):
     """Scaled by 2**bits, sums leave float32 or float64; spikes stay."""

@@ -6,6 +6,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 from helpers.cases import CASES, steps_of
+from helpers.drawn import drawn
 from helpers.same import same
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -20,7 +21,7 @@ from spikec.simulation.trace import TargetSteps, Trace
 
 
 @pytest.mark.parametrize(("kind", "schedule", "drain"), CASES)
-@settings(max_examples=2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=drawn(2), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32), narrow=st.booleans(), record=st.sampled_from([None, "spikes"]), data=st.data())
 def test_any_cut_gives_the_trace_of_the_whole(
     random_graph, random_images, tmp_path_factory, kind, schedule, drain, seed, narrow, record, data

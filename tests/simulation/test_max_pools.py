@@ -7,6 +7,7 @@ from unittest import mock
 import numpy as np
 import pytest
 from helpers.cases import CASES, UNLEVELLED, kind_cases, steps_of
+from helpers.drawn import drawn
 from helpers.traces import equals_loops
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -21,7 +22,7 @@ SEEDS = st.integers(0, 2**32)
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=drawn(6), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=SEEDS, timesteps=st.integers(1, 5), small=st.booleans())
 def test_both_engines_are_plain_loops(random_graph, random_images, oracle, case, seed, timesteps, small):
     rng = np.random.default_rng(seed)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.cases import CASES, steps_of
+from helpers.drawn import drawn
 from helpers.graphs import random_images, random_outputs
 from helpers.networks import digits_network, small_network
 from helpers.oracle import oracle
@@ -29,7 +30,7 @@ from spikec.simulation.engines import counts_by_layer as layers
 
 
 @pytest.mark.parametrize(("kind", "schedule", "drain"), CASES)
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=drawn(6), deadline=None)
 @given(seed=st.integers(0, 2**32), timesteps=st.integers(1, 5), maxima=st.booleans())
 def test_equal_the_oracle(kind, schedule, drain, seed, timesteps, maxima):
     rng = np.random.default_rng(seed)
@@ -46,7 +47,7 @@ def test_equal_the_oracle(kind, schedule, drain, seed, timesteps, maxima):
         equals_loops(trace, graph, expected)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=drawn(20), deadline=None)
 @given(seed=st.integers(0, 2**32), maxima=st.booleans())
 def test_files_keep_names_order_and_shapes(tmp_path_factory, seed, maxima):
     rng = np.random.default_rng(seed)

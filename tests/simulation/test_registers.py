@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from helpers.cases import PIPELINED, drain_of, kind_cases, neuron, steps_of
+from helpers.drawn import drawn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -147,7 +148,7 @@ _CASES = kind_cases(drain=2, without=("calibrated_if", "cuba_lif"))
 
 
 @pytest.mark.parametrize(("kind", "schedule", "drain"), _CASES)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=drawn(20), deadline=None)
 @given(
     seed=st.integers(0, 2**32),
     accumulator=st.integers(15, 2000),

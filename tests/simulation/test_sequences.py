@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers.drawn import drawn
 from helpers.sequences import random_sequence_graph, sequence_oracle
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -32,7 +33,7 @@ def frames(rng, graph, lengths, extreme=False):
     st.booleans(),
     st.sampled_from([("cuba_lif",), ("cuba_lif", "if"), ("if", "signed_if", "cuba_lif")]),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=drawn(40), deadline=None)
 def test_equals_the_oracle(seed, extreme, feedback, image, kinds):
     rng = np.random.default_rng(seed)
     graph = random_sequence_graph(rng, feedback=feedback, kinds=kinds, extreme=extreme, image=image)
@@ -55,7 +56,7 @@ def test_equals_the_oracle(seed, extreme, feedback, image, kinds):
 
 
 @given(st.integers(0, 2**32 - 1), st.booleans())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=drawn(40), deadline=None)
 def test_a_file_holds_the_whole_graph(tmp_path_factory, seed, image):
     rng = np.random.default_rng(seed)
     graph = random_sequence_graph(rng, kinds=("cuba_lif", "if"), image=image)

@@ -7,6 +7,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
+from helpers.drawn import drawn
 from helpers.nir_executor import execute_nir
 from helpers.traces import equals_loops
 from hypothesis import HealthCheck, given, settings
@@ -46,7 +47,7 @@ def steps_in(trace, graph, expected):
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=drawn(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     seed=SEEDS,
     timesteps=st.integers(1, 5),
@@ -88,7 +89,7 @@ def test_the_fast_path_runs_them(random_graph, case, most):
     assert isinstance(GoldenModel(graph).engine, CountsByStep)
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=drawn(20), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=SEEDS, most=MOST, timesteps=st.integers(1, 4))
 def test_beside_neurons_that_start_over(random_graph, random_images, oracle, seed, most, timesteps):
     """A calibrated layer among layers of K spikes: all run layer after layer."""
@@ -129,7 +130,7 @@ def test_the_file_is_executed_alike(random_graph, random_images, tmp_path, case,
         np.testing.assert_array_equal(trace.output, found.output)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=drawn(40), deadline=None)
 @given(
     seed=SEEDS, most=MOST, kind=st.sampled_from([IF, SignedIF]), schedule=st.sampled_from(["pipelined", "layerwise"])
 )
@@ -192,7 +193,7 @@ def test_an_emission_is_one_event_that_is_multiplied(one_layer, neuron):
 _ENDS = st.integers(-40, 60)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=drawn(300), deadline=None)
 @given(low=_ENDS, width=st.integers(0, 60), theta=st.integers(1, 9), most=st.integers(1, 5))
 def test_resets_of_an_interval_are_as_tight_as_can_be(low, width, theta, most):
     m = np.arange(low, low + width + 1)
@@ -206,7 +207,7 @@ def test_resets_of_an_interval_are_as_tight_as_can_be(low, width, theta, most):
         assert _taken_back(*ends, np.array([theta]), most)[0] == given_back.max()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=drawn(200), deadline=None)
 @given(low=_ENDS, width=st.integers(0, 60), theta=st.integers(1, 9))
 def test_ranges_of_single_spikes_are_what_they_were(low, width, theta):
     """The formula of one spike per step, written out."""

@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from helpers.drawn import drawn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,7 +29,7 @@ def ids(grid):
     return [run.configuration.id for run in read_grid(grid).runs]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=drawn(20), deadline=None)
 @given(data=st.data())
 def test_the_product_without_what_is_excluded(data):
     """Against plain loops: every combination once, in the order of the file, minus those that match a rule."""

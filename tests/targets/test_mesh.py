@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers.drawn import drawn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -30,7 +31,7 @@ def walk(start, end):
     return tiles
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=drawn(30), deadline=None)
 @given(seed=st.integers(0, 10**6))
 def test_every_tile_passes_on_the_messages_that_cross_it(seed):
     rng = np.random.default_rng(seed)

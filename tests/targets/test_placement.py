@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from helpers.drawn import drawn
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -23,7 +24,7 @@ from spikec.targets.chips import place
 from spikec.targets.loihi import load_limits
 from spikec.targets.loihi.axons import entering
 
-SETTINGS = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SETTINGS = settings(max_examples=drawn(15), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def sources_of(net, name, index):
@@ -212,7 +213,7 @@ def test_every_neuron_once_and_every_resource_covered(random_graph, seed, target
         check_cores(net, place(net, target), load_limits(target))
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=drawn(40), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     seed=st.integers(0, 10**6),
     compartments=st.sampled_from([8, 20, 64]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from helpers.drawn import drawn
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -92,7 +93,7 @@ def narrowest(node, limits):
     return next(bits for bits in sorted(limits.weight_widths) if -(2 ** (bits - 1)) <= low and high < 2 ** (bits - 1))
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=drawn(12), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     seed=st.integers(0, 2**32),
     target=st.sampled_from(["loihi1", "loihi2"]),

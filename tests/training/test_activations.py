@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers.drawn import drawn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,7 +24,7 @@ def staircase(x: float, threshold: float, levels: int) -> int:
     return max(0, min(levels, level))
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=drawn(200))
 @given(
     x=st.integers(-64, 64).map(lambda n: n / 16),
     threshold=st.sampled_from([0.25, 0.5, 1.0, 2.0, 8.0]),
