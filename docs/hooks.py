@@ -104,5 +104,9 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Docstrings name objects as Sphinx does (``:func:`spikec.convert```): only the name is shown."""
+    """Docstrings name objects as Sphinx does (``:func:`spikec.convert```): only the name is shown. In a table, a bar
+    within code has a backslash before it, which GitHub takes away and Python's Markdown keeps."""
+    html = re.sub(r"<td.*?</td>", lambda cell: cell[0].replace("\\|", "|"), html, flags=re.DOTALL)
+    if re.search(r"(?:<blockquote>\s*){3}", html):
+        raise ValueError(f"{page.file.src_uri}: an example of a docstring became a quotation; see docs/docstrings.py")
     return re.sub(r":(?:func|class|data|mod|meth|attr|exc):<code>~?", "<code>", html)

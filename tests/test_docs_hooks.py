@@ -137,3 +137,11 @@ def test_roles_of_sphinx_are_shown_as_names(hooks):
     html = "see :func:<code>spikec.convert</code>, :class:<code>~spikec.Trace</code>, a:<code>b</code>"
     shown = hooks.on_page_content(html, None, None, None)
     assert shown == "see <code>spikec.convert</code>, <code>spikec.Trace</code>, a:<code>b</code>"
+
+
+def test_code_in_tables_keeps_its_bars_and_examples_are_code(hooks):
+    page = SimpleNamespace(file=SimpleNamespace(src_uri="api.md"))
+    html = r"<p>a \| b</p><td><code>a\|b</code></td>"
+    assert hooks.on_page_content(html, page, None, None) == r"<p>a \| b</p><td><code>a|b</code></td>"
+    with pytest.raises(ValueError, match="api.md: an example of a docstring became a quotation"):
+        hooks.on_page_content("<blockquote>\n<blockquote>\n<blockquote>\n<p>x", page, None, None)

@@ -106,7 +106,10 @@ def parse(parser: Parser, words: Sequence[str]) -> argparse.Namespace:
     """The parsed words; an unknown option names the nearest one of its command."""
     args: argparse.Namespace
     if words and words[0].startswith("-") and words[0].split("=")[0] not in parser._option_string_actions:
-        raise UsageError(f"the command comes first: spikec COMMAND {words[0]} (spikec help lists the commands)")
+        close = nearest(words[0], [option for option in parser._option_string_actions if option.startswith("--")])
+        meant = f"unknown option {words[0]!r}, did you mean {close!r}? An option of a command stands behind it"
+        first = f"the command comes first: spikec COMMAND {words[0]}"
+        raise UsageError(f"{meant if close else first} (spikec help lists the commands)")
     for word in words:
         if "\0" in word:  # a shell cannot give one, and no path, name or number holds one
             parser.error(f"{word!r} holds a zero byte; leave it out")

@@ -33,7 +33,7 @@ def add_shards(command: Parser) -> None:
         metavar="N",
         help="cut the images into N parts, each in a process of its own",
     )
-    group.add_argument("--executor", choices=EXECUTORS, help="where the parts run: local (default) or slurm")
+    group.add_argument("--executor", metavar="WHERE", help="where the parts run: local (default) or slurm")
     group.add_argument(
         "--jobs", type=at_least(1), metavar="N", help="parts at once (default: cores / threads; SLURM: all)"
     )
@@ -81,6 +81,10 @@ def check_shards(args: argparse.Namespace) -> None:
     """Raise for options that say nothing without others, and where SLURM is missing; before anything is read."""
     from spikec.cluster import slurm
 
+    if args.executor is not None and args.executor not in EXECUTORS:
+        from spikec.targets.told_apart import wrong
+
+        raise UsageError(f"--executor: {wrong(args.executor, 'executor of shards', list(EXECUTORS))}")
     if args.shards is None:
         given = next((word for name, word in _OTHERS.items() if getattr(args, name)), None)
         if given:

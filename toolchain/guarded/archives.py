@@ -38,7 +38,11 @@ def open_zip(path: str | os.PathLike[str], what: str) -> Iterator[zipfile.ZipFil
     is damaged, has two members of one name, or promises more than the memory holds."""
     with reading(path, what), open_regular(path) as file:
         bounded: Any = _Directory(file)
-        with zipfile.ZipFile(bounded) as archive:
+        try:
+            archive = zipfile.ZipFile(bounded)
+        except zipfile.BadZipFile as error:
+            raise DataError(f"{path} is no {what.removeprefix('a ')}, or is damaged: {error}") from error
+        with archive:
             bounded.most = None
             names = archive.namelist()
             if len(set(names)) != len(names):
