@@ -143,5 +143,5 @@ def test_code_in_tables_keeps_its_bars_and_examples_are_code(hooks):
     page = SimpleNamespace(file=SimpleNamespace(src_uri="api.md"))
     html = r"<p>a \| b</p><td><code>a\|b</code></td>"
     assert hooks.on_page_content(html, page, None, None) == r"<p>a \| b</p><td><code>a|b</code></td>"
-    with pytest.raises(ValueError, match="api.md: an example of a docstring became a quotation"):
+    with pytest.raises(ValueError, match=r"api\.md: an example of a docstring became a quotation"):
         hooks.on_page_content("<blockquote>\n<blockquote>\n<blockquote>\n<p>x", page, None, None)
