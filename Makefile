@@ -29,7 +29,7 @@ demo: .venv/.installed
 	$(PYTHON) -m spikec demo
 
 test: .venv/.installed
-	CASES=$${CASES:-0.4} $(PYTHON) -m pytest -q $(PARALLEL)
+	CASES=$${CASES:-0.3} $(PYTHON) -m pytest -q $(PARALLEL)
 
 check: .venv/.installed
 	$(PYTHON) -m ruff check .

@@ -106,7 +106,7 @@ def test_places_that_cannot_be_written(spikec, net, tmp_path):
     (tmp_path / "file").touch()
     result = spikec("c", net, "-o", "file")
     assert result.code == 1
-    assert "give a folder with -o" in result.err
+    assert "is a file, give a folder" in result.err
     os.makedirs(tmp_path / "out/net.c")
     result = spikec("c", net, "-o", "out")
     assert result.code == 1

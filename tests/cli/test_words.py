@@ -116,3 +116,14 @@ def test_advice_on_lava_can_be_followed_with_the_python_that_runs(monkeypatch, v
     monkeypatch.setattr(target.sys, "version_info", (*version, 0))
     assert follows in target.not_here("Lava")
     assert ("run pip install" in target.not_here("lava-dl")) == (version == (3, 10))
+
+
+@pytest.mark.parametrize("words", ["sweep g.toml -o", "advise digits-cnn -o", "demo -o", "c n.nir -o"])
+def test_a_folder_that_ends_like_a_file_is_a_slip(spikec, tmp_path, words):
+    for name in ("page.html", "a/net.nir", "f.c"):
+        result = spikec(*words.split(), name)
+        assert result.code == 1
+        assert f"{name} would be a folder, and ends like a file: call it {name.rpartition('.')[0]}" in result.err
+    (tmp_path / "file").write_text("")
+    assert "file is a file, give a folder" in spikec(*words.split(), "file").err
+    assert not list(tmp_path.glob("*.*"))

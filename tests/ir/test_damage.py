@@ -88,6 +88,7 @@ def test_every_edit_of_every_dataset_is_refused(deployment, tmp_path):
     assert passed <= _HARMLESS
 
 
+@pytest.mark.thorough
 def test_every_removed_dataset_is_refused(deployment, tmp_path):
     path, copy = tc.save(deployment("signed"), tmp_path / "net.nir"), tmp_path / "edited.nir"
     original = decode(tc.load(path))

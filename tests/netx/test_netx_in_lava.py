@@ -66,6 +66,7 @@ def load_in_stock_netx(path):
     return subprocess.run([sys.executable, "-c", LOAD, str(path)], capture_output=True, text=True, check=False)
 
 
+@pytest.mark.thorough
 def test_stock_netx_refuses_soft_reset(digits, tmp_path):
     write(digits[0], tmp_path / "net.hdf5")
     result = load_in_stock_netx(tmp_path / "net.hdf5")

@@ -99,7 +99,9 @@ def test_every_image_is_in_one_piece_and_every_piece_in_one_shard(images, size, 
     assert max(map(len, shards)) - min(map(len, shards)) <= 1
 
 
-@pytest.mark.parametrize("command", ["run", "energy", "report"])
+@pytest.mark.parametrize(
+    "command", ["run", *(pytest.param(command, marks=pytest.mark.thorough) for command in ("energy", "report"))]
+)
 def test_any_number_of_shards_says_the_same(spikec, here, command, tmp_path):
     words = (command, "net.nir", "--limit", "90", "--json") + (("--verify", "0") if command == "report" else ())
     one = spikec(*words)

@@ -8,6 +8,7 @@ import threading
 import time
 
 import pytest
+from helpers.thorough import every_second
 
 import spikec as tc
 from spikec.cluster.local import shares
@@ -38,6 +39,7 @@ def test_cores_are_shared_out(monkeypatch, runs, jobs, threads, expected):
     assert shares(runs, jobs, threads) == expected
 
 
+@pytest.mark.thorough
 def test_two_sweeps_share_a_folder_and_find_what_one_process_finds(told):
     """Each run is made once, whoever makes it, and a third sweep has nothing left to do."""
     told("")
@@ -79,7 +81,7 @@ def test_a_worker_that_is_killed_fails_its_run_only(told):
     assert (again.made, again.states["failed"]) == (0, 1)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", every_second([signal.SIGTERM, signal.SIGKILL]))
 def test_an_end_from_outside_keeps_what_is_finished_and_ends_the_workers(told, tmp_path, number):
     (tmp_path / "grid.toml").write_text('[grid]\nmodel = ["digits-cnn", "mine.py:net"]\nlimit = 20\ntimesteps = 2\n')
     told("sleep")

@@ -14,7 +14,7 @@ from spikec.reporting.front import front
 from spikec.reporting.numbers import engineering, grouped
 from spikec.reporting.page.chart import figure
 from spikec.reporting.page.curve import Scale, numbers
-from spikec.reporting.page.html import Column, Html, prose, table, tag
+from spikec.reporting.page.html import Column, Html, command, prose, table, tag
 from spikec.reporting.page.pareto import Mark, legend, pareto
 from spikec.reporting.page.shell import SIMULATED, header, whole
 from spikec.sweeping.store import Result
@@ -75,8 +75,8 @@ def _recommended(found: Recommendation, about: str, tolerance: float) -> list[Ht
         lines.append(f"does not fit: {found.chosen['chip']['errors'][0]}")
     if found.gain is not None:
         lines.append(f"training can win back at most {100 * found.gain:.1f} points")
-    commands = [command for command in (found.command, found.train) if command]
-    shown = tag("ul", *(tag("li", tag("pre", tag("code", each))) for each in commands), class_="commands")
+    commands = [each for each in (found.command, found.train) if each]
+    shown = tag("ul", *(tag("li", command(each)) for each in commands), class_="commands")
     return [
         tag("p", about),
         tag("p", tag("strong", found.trial.label)),

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from spikec import defaults
 from spikec.cli import parser
 from spikec.cli.names import known
 from spikec.cli.output import duration, emit, note
-from spikec.cli.parser import Parser, UsageError, at_least, file_like, keep_inputs
+from spikec.cli.parser import Parser, UsageError, at_least, file_like, keep_inputs, output_folder
 from spikec.cli.precision import overrides
 from spikec.cli.progress import Progress
 from spikec.cli.ranges import check_format
@@ -53,7 +52,9 @@ def _add_arguments(command: Parser) -> None:
         metavar="POINTS",
         help=f"loss of accuracy up to which the fastest deployment is chosen (default {defaults.TOLERANCE} points)",
     )
-    command.add_argument("-o", "--out", type=Path, metavar="DIR", help="keep results here; the same command goes on")
+    command.add_argument(
+        "-o", "--out", type=output_folder, metavar="DIR", help="keep results here; the same command goes on"
+    )
     command.add_argument("--html", type=file_like(".html"), metavar="advice.html", help="all of it on one page")
     command.add_argument(
         "--svg", type=file_like(".svg"), metavar="advice.svg", help="draw accuracy, latency and energy"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from spikec.cli import parser
 from spikec.cli.output import emit
-from spikec.cli.parser import Parser, UsageError, keep_inputs, output_path
+from spikec.cli.parser import Parser, UsageError, keep_inputs, output_folder, output_path
 from spikec.errors import ToolchainError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def add_parser(commands: Any) -> Parser:
     )
     parser.add_graph(command)
     command.add_argument(
-        "-o", "--out", type=Path, metavar="DIR", required=True, help="folder to write NAME.h and NAME.c to"
+        "-o", "--out", type=output_folder, metavar="DIR", required=True, help="folder to write NAME.h and NAME.c to"
     )
     command.add_argument("--name", metavar="NAME", help="prefix of all names (default: the name of the file)")
     parser.add_data(
@@ -115,8 +115,6 @@ def _with_cost(
 
 def _places(folder: Path, name: str) -> tuple[Path, Path]:
     """NAME.h and NAME.c, refused before the work where they cannot be written; makes the folder."""
-    if folder.exists() and not folder.is_dir():
-        raise ToolchainError(f"{folder} is a file; give a folder with -o")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from spikec.cli import parser
 from spikec.cli.output import emit
-from spikec.cli.parser import Parser, output_path
+from spikec.cli.parser import Parser, output_folder, output_path
 
 if TYPE_CHECKING:
     from spikec.targets.told_apart import Sort
@@ -97,7 +97,7 @@ def _prepare(command: Parser) -> None:
         taken = names.get(action.dest) or names.get(str(action.metavar))
         if action.choices is None and taken:
             action.choices = taken
-        elif action.type in (Path, output_path) or "." in str(action.metavar):
+        elif action.type in (Path, output_path, output_folder) or "." in str(action.metavar):
             folder = action.metavar == "DIR"
             action.complete = shtab.DIRECTORY if folder else shtab.FILE  # type: ignore[attr-defined]
     for each in parser.subcommands(command).values():

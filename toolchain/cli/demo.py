@@ -10,7 +10,7 @@ from spikec import defaults
 from spikec.cli import parser
 from spikec.cli.names import known
 from spikec.cli.output import emit, percent
-from spikec.cli.parser import Parser, UsageError, at_least
+from spikec.cli.parser import Parser, UsageError, at_least, output_folder
 from spikec.defaults import DATA
 
 if TYPE_CHECKING:
@@ -31,7 +31,9 @@ def add_parser(commands: Any) -> Parser:
         "spikec demo",
         "spikec demo -o first-try -T 8",
     )
-    command.add_argument("-o", "--out", type=Path, default=Path("spikec-demo"), metavar="DIR", help="where to write")
+    command.add_argument(
+        "-o", "--out", type=output_folder, default=Path("spikec-demo"), metavar="DIR", help="where to write"
+    )
     command.add_argument(
         "-T",
         "--timesteps",
@@ -147,8 +149,6 @@ def _check_target(name: str) -> None:
 
 
 def _folder(path: Path) -> Path:
-    if path.exists() and not path.is_dir():
-        raise UsageError(f"{path} is a file; give a directory with -o")
     path.mkdir(parents=True, exist_ok=True)
     return path
 

@@ -145,6 +145,8 @@ def subcommands(command: Parser) -> dict[str, Parser]:
     return found
 
 
+#: How files end that spikec writes or reads.
+_FILES = (".html", ".json", ".csv", ".nir", ".npz", ".toml", ".svg", ".md", ".c", ".h", ".hdf5", ".safetensors")
 #: The largest whole number of an option that has no bound of its own.
 _MOST = 2**64
 
@@ -186,6 +188,18 @@ def output_path(text: str) -> Path:
         raise argparse.ArgumentTypeError(f"the directory {folder} does not exist")
     if not os.access(folder, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
         raise argparse.ArgumentTypeError(f"{text} cannot be written: permission denied")
+    return path
+
+
+def output_folder(text: str) -> Path:
+    """Argument type: a folder to write to, which need not be there yet. A name that ends like a file is a slip: what
+    the command writes would lie in a folder called ``page.html``."""
+    path = Path(text)
+    if path.exists() and not path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is a file, give a folder")
+    if path.suffix in _FILES and not path.exists():
+        better = path.with_suffix("")
+        raise argparse.ArgumentTypeError(f"{text} would be a folder, and ends like a file: call it {better}")
     return path
 
 

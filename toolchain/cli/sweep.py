@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from spikec.cli import parser
 from spikec.cli.output import emit, note
-from spikec.cli.parser import Parser, UsageError, at_least
+from spikec.cli.parser import Parser, UsageError, at_least, output_folder
 from spikec.cli.progress import Progress
 from spikec.cli.shards import add_slurm_option, check_no_shards, refuse_shards
 from spikec.cluster import EXECUTORS
@@ -30,7 +30,7 @@ def add_parser(commands: Any) -> Parser:
         "spikec sweep grid.toml -o results --executor slurm --slurm-option time=2:00:00",
     )
     command.add_argument("grid", type=Path, metavar="GRID.toml", help="which configurations; see docs/sweep.md")
-    command.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="folder of the results")
+    command.add_argument("-o", "--out", type=output_folder, required=True, metavar="DIR", help="folder of the results")
     command.add_argument("--executor", metavar="WHERE", default="local", help="local (default) or slurm")
     command.add_argument(
         "--jobs",

@@ -129,9 +129,9 @@ def _mixed(outer: Float64, inner: Float64) -> Float64:
     if len(row) == len(np.unique(row)):
         mixed[row] = inner[column] * factors[row, column].reshape(-1, *[1] * (inner.ndim - 1))
         return mixed
-    used = np.flatnonzero(inner.reshape(len(inner), -1).any(axis=1))
-    lines = np.unique(row)
-    product = factors[np.ix_(lines, used)] @ inner[used].reshape(len(used), -1)
+    flat = inner.reshape(len(inner), -1)
+    used, lines = np.flatnonzero(flat.any(axis=1)), np.unique(row)
+    product = factors[np.ix_(lines, used)] @ flat[used]
     mixed[lines] = product.reshape(len(lines), *inner.shape[1:])
     return mixed
 

@@ -46,6 +46,12 @@ def tag(name: str, /, *children: object, **attributes: object) -> Html:
     return Html(f"<{name}{pairs}>{join(children)}</{name}>{end}")
 
 
+def command(line: str) -> Html:
+    """A command line to copy. It wraps between words alone; browsers would break an option behind its hyphens."""
+    words = (tag("span", word) for word in line.split(" "))
+    return tag("pre", tag("code", Html(" ".join(words))))
+
+
 @dataclass(frozen=True)
 class Column:
     """``kind``: "name" heads its row, "number" is aligned right, "word" stays on a line, "text" wraps."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spikec.reporting.numbers import grouped
-from spikec.reporting.page.html import Html, tag
+from spikec.reporting.page.html import Html, command, tag
 
 if TYPE_CHECKING:
     from spikec.reporting.value import Report
@@ -46,7 +46,7 @@ def reproduction(report: Report) -> list[Html]:
         tag(
             "li",
             f"{each.purpose[0].upper()}{each.purpose[1:]}{'' if each.complete else ' (words in capitals are yours)'}:",
-            tag("pre", tag("code", each.command)),
+            command(each.command),
         )
         for each in report.reproduction
     ]
