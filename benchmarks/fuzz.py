@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,8 @@ _TEXTS = (".toml", ".json")
 #: Readers that start a process for each file have one file where others have this many.
 _SELDOM, _OF = ("decoded", "doctor", "plain"), 10
 _FINDINGS = ("crash", "hang", "memory", "internal error", "wrong integers", "changed")
+#: Files after which a process notes where it is, and seconds after which that is told: --start goes on from there.
+_OFTEN, _TOLD = 50, 60.0
 _ROUNDS = ("nir", "others", "flips")
 
 
@@ -74,6 +76,8 @@ class Share:
 
     def rounds(self) -> Iterator[tuple[int, np.random.Generator]]:
         for number in range(self.first, self.count, self.of):
+            if number // self.of % _OFTEN == 0:
+                (self.folder / "at").write_text(str(number))
             yield number, np.random.default_rng([self.seed, _ROUNDS.index(self.kind), number])
 
     def run(self) -> list[Tally]:
@@ -207,13 +211,24 @@ def main() -> int:
                 shares = _shares(Path(name) / kind, kind, count, args)
                 context = multiprocessing.get_context("spawn")
                 with ProcessPoolExecutor(len(shares), context) as pool:  # which raises where one of them dies
-                    for tally in (tally for part in pool.map(Share.run, shares) for tally in part):
+                    made = [pool.submit(Share.run, share) for share in shares]
+                    while wait(made, _TOLD, FIRST_EXCEPTION).not_done:
+                        if any(each.done() and each.exception() for each in made):
+                            break
+                        print(f"{kind}: {_reached(shares):,} of {count:,}", file=sys.stderr, flush=True)
+                    for tally in (tally for part in made for tally in part.result()):
                         tallies.setdefault(tally.title, Tally(tally.title)).add(tally)
     print(table(list(tallies.values())))
     examples = [example for tally in tallies.values() for example in tally.examples]
     for example in examples[:20]:
         print(example)
     return 1 if examples else 0
+
+
+def _reached(shares: list[Share]) -> int:
+    """The number below which all files of a kind are done."""
+    notes = [share.folder / "at" for share in shares]
+    return min(int(note.read_text() or 0) if note.exists() else 0 for note in notes)
 
 
 def _shares(folder: Path, kind: str, count: int, args: argparse.Namespace) -> list[Share]:

@@ -79,7 +79,7 @@ def test_dry_run_lists_and_writes_nothing(spikec, grid, tmp_path):
     [
         (("absent.toml", "-o", "r"), 1, "absent.toml"),
         (("grid.toml",), 1, "-o/--out"),
-        (("grid.toml", "-o", "mine.py"), 1, "cannot be a results folder"),
+        (("grid.toml", "-o", "mine.py"), 1, "mine.py is a file, give a folder"),
         (("grid.toml", "-o", "r", "--no-wait"), 1, "belong to --executor slurm"),
         (("grid.toml", "-o", "r", "--executor", "slrm"), 1, "did you mean 'slurm'?"),
         (("grid.toml", "-o", "r", "--executor", "slurm", "--slurm-option", "=3"), 1, "KEY=VALUE"),

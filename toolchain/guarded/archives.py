@@ -41,7 +41,7 @@ def open_zip(path: str | os.PathLike[str], what: str) -> Iterator[zipfile.ZipFil
         try:
             archive = zipfile.ZipFile(bounded)
         except zipfile.BadZipFile as error:
-            raise DataError(f"{path} is no {what.removeprefix('a ')}, or is damaged: {error}") from error
+            raise DataError(f"cannot read {path}: it is no {what.removeprefix('a ')}, or damaged ({error})") from error
         with archive:
             bounded.most = None
             names = archive.namelist()
