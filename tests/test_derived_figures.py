@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+import spikec as tc
 from spikec.guarded.documents import read_toml_file
 from spikec.models.data import open_dataset
+from spikec.targets.cortex.limits import load_limits
 
 ROOT = Path(__file__).resolve().parent.parent
 Rows = dict[str, dict[str, str]]
@@ -106,6 +108,13 @@ def test_a_spike_budget_gains_what_the_table_says():
     gain = number(rows[budget]["accuracy (95 % interval)"]) - number(rows[one]["accuracy (95 % interval)"])
     text = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
     assert f"same budget: {gain:+.2f} points at {number(budget[17:]):,.0f}" in text
+    assert "no proven gain" in text
+    low, high = (float(end) for end in re.findall(r"[\d.]+", rows[one]["accuracy (95 % interval)"])[1:])
+    assert low < number(rows[budget]["accuracy (95 % interval)"]) < high
+    seven, alone = (number(rows[f"{k} for all layers"]["spikes per image, calibration"]) for k in (7, 1))
+    assert "cost half as many messages again" in " ".join(text.split())
+    assert round(seven / alone, 1) == 1.5
+    assert len([name for name in rows if name.endswith("for all layers")]) - 2 == 3  # budgets, one of them measured
 
 
 def test_what_rounding_costs():
@@ -146,6 +155,40 @@ def test_how_large_the_code_of_the_smallest_network_is(optimised, word):
     said = f"{code:.1f} kB of instructions with `-O2`" if optimised == "-O2" else f"{code:.1f} kB with `-Os`"
     assert said in flat
     assert word in flat
+
+
+def embedded() -> dict[tuple[str, str, int], list[list[str]]]:
+    """Cells of docs/microcontrollers.md by network, schedule and bits, of both ways to build."""
+    text = (ROOT / "docs" / "microcontrollers.md").read_text(encoding="utf-8")
+    found: dict[tuple[str, str, int], list[list[str]]] = {}
+    for network, schedule, bits, rest in re.findall(
+        r"^\| (\S+), (pipelined|layerwise), (\d) bits \| -O\w \|(.*)\|$", text, re.MULTILINE
+    ):
+        found.setdefault((network, schedule, int(bits)), []).append(rest.split("|"))
+    return found
+
+
+def test_networks_that_are_too_large_fit_in_the_schedule_layerwise():
+    ram = {kind: max(number(cells[2]) for cells in rows) for kind, rows in embedded().items()}
+    limit = load_limits("cortex-m4").limits["ram"].value
+    too_large = [network for (network, schedule, _), used in ram.items() if schedule == "pipelined" and used > limit]
+    assert len(too_large) >= 3
+    assert all(ram[network, "layerwise", 8] < limit for network in too_large)
+
+
+@pytest.mark.thorough
+def test_the_cycle_model_spans_what_was_emulated():
+    from benchmarks.c_embedded import Case, deployment, images
+    from spikec.targets.c.cost import cost
+
+    for (network, schedule, bits), rows in embedded().items():
+        if network == "digits-cnn":
+            graph = deployment(Case(network, schedule, bits))
+            trace = tc.simulate(graph, images(network, 1, "test"), counts=True)
+            low, high = cost(graph, trace, compile=False).cycles
+            emulated = [float(each) * 1e6 for cells in rows for each in re.findall(r"[\d.]+", cells[6])]
+            assert low <= min(emulated)
+            assert max(emulated) <= high
 
 
 def test_readings_of_the_energy_table():

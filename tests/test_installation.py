@@ -4,6 +4,7 @@ folders are."""
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -123,3 +124,52 @@ def _python(folder: Path, code: str, **environment: str) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
+
+
+def test_links_have_the_layout_of_the_installed_package(tmp_path):
+    """For tools that read files: ``.ci/links``, run in a copy."""
+    (tmp_path / ".ci").mkdir()
+    (tmp_path / ".ci/links").write_bytes((ROOT / ".ci/links").read_bytes())
+    for place in ("toolchain/ir/graph.py", "toolchain/version.py", "targets/lava/job.py", "models/zoo.py"):
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).write_text(f"# {place}\n")
+    for _ in range(2):
+        subprocess.run(["bash", tmp_path / ".ci/links"], check=True)
+    for name in ("ir/graph.py", "version.py", "targets/lava/job.py", "models/zoo.py"):
+        place = f"toolchain/{name}" if name[0] in "iv" else name
+        assert (tmp_path / ".links/spikec" / name).resolve() == tmp_path / place
+    (tmp_path / ".links/spikec/targets/lava/job.py").write_text("edited")
+    assert (tmp_path / "targets/lava/job.py").read_text() == "edited"
+
+
+def test_tools_that_read_files_look_at_the_links():
+    settings = (ROOT / "pyproject.toml").read_text()
+    assert 'mypy_path = ".links"' in settings
+    assert '[tool.pyright]\nextraPaths = [".links"]' in settings
+    recipe = (ROOT / "Makefile").read_text().split("\ncheck:")[1].split("\n\n")[0]
+    assert recipe.index(".ci/links") < recipe.index("mypy") < recipe.index("PYTHONPATH=.links .venv/bin/lint-imports")
+
+
+def test_the_repository_holds_no_links_and_no_folder_of_the_package():
+    command = ["git", "-C", ROOT, "ls-files", "-s"]
+    listed = subprocess.run(command, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("no git checkout")
+    assert not [line for line in listed.stdout.splitlines() if line.startswith("120000")]
+    assert not (ROOT / "src").exists()
+
+
+def test_what_make_and_continuous_integration_run():
+    """As CONTRIBUTING.md says."""
+    recipes = dict(re.findall(r"^([\w-]+):[^\n]*\n((?:\t[^\n]*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert "-m pytest" in recipes["test"]
+    assert "-m thorough" in recipes["thorough"]
+    for tool in ("ruff check .", "ruff format --check .", "-m mypy", "lint-imports"):
+        assert tool in recipes["check"]
+    for benchmark in ("docs_commands", "notebooks", "example_scripts"):
+        assert f"-m benchmarks.{benchmark}\n" in recipes["docs-run"]
+    run = re.findall(r"^make (.*)$", (ROOT / ".ci/run").read_text(), re.MULTILINE)
+    assert {word for words in run for word in words.split()} == {
+        "check", "test", "test-core", "thorough", "fuzz", "docs", "docs-run"
+    }  # fmt: skip
+    assert 'license = "BSD-3-Clause"' in (ROOT / "pyproject.toml").read_text()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+import inspect
+import pydoc
 from importlib import import_module
 from pathlib import Path
 
 import spikec
+import spikec.errors
 
 
 def _for_type_checkers() -> dict[str, str]:
@@ -31,3 +34,17 @@ def test_dir_lists_the_public_names_and_nothing_else():
     import_module("spikec.ir")  # a room that has been imported is no public name
     assert dir(spikec) == sorted({*spikec._EXPORTS, *spikec._PACKAGES, "compile"})
     assert all(hasattr(spikec, name) for name in dir(spikec))
+
+
+def test_errors_derive_from_one():
+    found = [value for value in vars(spikec.errors).values() if isinstance(value, type)]
+    raised = [each for each in found if issubclass(each, Exception) and not issubclass(each, Warning)]
+    assert len(raised) > 8
+    assert all(issubclass(each, spikec.ToolchainError) for each in raised)
+
+
+def test_help_shows_the_docstrings():
+    for name in sorted({*spikec._EXPORTS, "compile"}):
+        value = getattr(spikec, name)
+        shown = "".join(pydoc.plain(pydoc.render_doc(value)).replace("|", "").split())
+        assert "".join(inspect.getdoc(value).split("\n\n")[0].replace("|", "").split()) in shown, name

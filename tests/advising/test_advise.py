@@ -14,7 +14,9 @@ from helpers.json_schema import errors
 from torch import nn
 
 import spikec as tc
+from spikec.advising.advising import _recommended
 from spikec.advising.portfolio import _line
+from spikec.advising.trials import trials_of
 from spikec.sweeping import measure as measuring
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "advice.schema.json").read_text())
@@ -269,3 +271,21 @@ def test_advice_without_a_recommendation_says_so(advice):
     assert f"{len(advice.rows)} more without a result" in nothing._repr_html_()
     with pytest.raises(tc.ToolchainError, match="nothing to recommend"):
         nothing.recommendation()
+
+
+def test_the_network_stays_as_it_is(mlp, digits_as_vectors):
+    before = {name: value.clone() for name, value in mlp.state_dict().items()}
+    tc.advise(mlp, *digits_as_vectors[0], portfolio=PORTFOLIO[:1], budget="1h", calibration=64, limit=20)
+    assert all(torch.equal(value, before[name]) for name, value in mlp.state_dict().items())
+    assert not mlp.training
+
+
+@pytest.mark.parametrize(("lost", "suggested"), [(0.010, False), (0.011, True), (-0.02, False)])
+def test_training_is_suggested_where_more_than_a_point_is_missing(made, lost, suggested):
+    trial = trials_of(PORTFOLIO[:1], {"model": "m.py:net", "data": "npz:x.npz"})[0]
+    result = made("m.py:net", "lossless", lost=0).result
+    result["paired"].update(lost=round(1000 * max(lost, 0)), gained=round(1000 * max(-lost, 0)))
+    race = SimpleNamespace(standing={trial.id: result}, tested={trial.id: result})
+    found = _recommended(race, "lossless", trial, named=True)
+    assert (found.train is not None) == (found.gain is not None) == suggested
+    assert found.train is None or found.train.startswith("spikec train m.py:net ")

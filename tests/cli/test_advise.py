@@ -1,6 +1,8 @@
 """``spikec advise``: the commands it prints make what it measured, and it goes on where it stopped."""
 
+import html
 import json
+import re
 import shlex
 from pathlib import Path
 
@@ -45,6 +47,8 @@ def test_the_printed_command_writes_the_recommended_file(spikec):
     assert first.json["written"] == "best.nir"
     assert Path("best.nir").read_bytes() == exports[best]
     assert Path("results/advice.svg").read_text().startswith("<svg")
+    page = html.unescape(re.sub(r"</?span>", "", Path("results/advice.html").read_text()))
+    assert all(f"<code>{found['export']}</code>" in page for found in first.json["recommendations"].values())
 
 
 @pytest.mark.usefixtures("three")
@@ -56,12 +60,13 @@ def test_vectors_from_an_archive_without_a_test_set(spikec):
         "    return nn.Sequential(nn.Linear(64, 24), nn.ReLU(), nn.Linear(24, 10))\n"
     )
     words = ["advise", "mine.py:net", "--data", "npz:digits.npz", "--budget", "1h", "--svg", "a.svg", "--limit", 50]
-    found = spikec(*words)
+    found = spikec(*words, "--html", "b.html")
     assert found.code == 0, found.err
     assert "kept apart, since the data have no test set" in found.out
     assert "--data npz:digits.npz" in found.out
-    assert found.out.endswith("written: a.svg\n")
+    assert found.out.endswith("written: a.svg and b.html\n")
     assert Path("a.svg").is_file()
+    assert Path("b.html").read_text().startswith("<!DOCTYPE html>")
 
 
 @pytest.mark.parametrize(

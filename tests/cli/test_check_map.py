@@ -5,6 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import spikec as tc
+from spikec.data_files import chip_files
 from spikec.ir import build, save
 
 
@@ -103,3 +105,15 @@ def test_energy_as_another_tool_counts(spikec, net):
     assert refused.code == 1
     assert "--first-layer is for the estimate; leave out --as sinabs" in refused.err
     assert "--seed is for the estimate" in spikec("energy", net, "--as", "sinabs", "--seed", "0").err
+
+
+def test_a_profile_may_be_a_file(spikec, net, tmp_path):
+    file = tmp_path / "own.toml"
+    file.write_text(chip_files("energy", tmp_path)["loihi1"].read_text())
+    by_name, by_path = (spikec("energy", net, "--profile", each, "--limit", "5", "--json") for each in ("loihi1", file))
+    assert by_path.code == 0, by_path.err
+    assert by_path.json == by_name.json
+    graph = tc.load(net)
+    trace = tc.simulate(graph, np.ones((2, *tc.decode(graph).input.shape)))
+    one, two = (tc.estimate(graph, trace, profile=each, draws=10).total for each in (file, "loihi1"))
+    assert one == two

@@ -4,6 +4,8 @@ import nir
 import pytest
 from helpers.nir_files import conv_net, f32, lif_net, write
 
+import spikec as tc
+
 
 @pytest.fixture
 def sound(tmp_path):
@@ -131,3 +133,10 @@ def test_a_file_that_is_no_graph(spikec, tmp_path):
     assert result.code == 1
     assert "cannot be repaired" in result.err
     assert spikec("nir", "compare", "text.nir", "text.nir").code == 1
+
+
+def test_python_returns_what_the_commands_print(spikec, sound, wrong, twice, tmp_path):
+    assert spikec("nir", "doctor", wrong).out == f"{tc.nir.diagnose(wrong)}\n"
+    said = spikec("nir", "repair", twice, "-o", tmp_path / "out.nir").out
+    assert said.startswith(f"{tc.nir.repair(twice, tmp_path / 'out.nir')}\n")
+    assert spikec("nir", "compare", sound, wrong).out == f"{tc.nir.compare(sound, wrong)}\n"

@@ -9,8 +9,10 @@ import pytest
 from helpers.networks import digits_network
 from helpers.nir_files import lif_net, write
 
+import spikec as tc
 from spikec.cli.output import as_json
 from spikec.ir import build, save
+from spikec.models.data import open_dataset
 
 
 @dataclass
@@ -83,3 +85,11 @@ def test_what_writes_files_ends_with_their_names(spikec, tmp_path, words):
 def test_what_writes_no_file_says_nothing_of_files(spikec, words):
     save(build(digits_network()), "net.nir")
     assert "written" not in spikec(*words).out
+
+
+def test_an_estimate_prints_the_text_of_the_command(spikec):
+    graph = build(digits_network())
+    save(graph, "net.nir")
+    images = open_dataset("digits").images()[:3]
+    estimate = tc.estimate(graph, tc.simulate(graph, images))
+    assert str(estimate) in spikec("energy", "net.nir", "--limit", 3).out

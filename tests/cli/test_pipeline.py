@@ -195,11 +195,15 @@ def test_energy_with_an_unknown_profile(spikec, digits):
 
 
 def test_report_without_lava(spikec, digits, tmp_path, without_lava):
-    result = spikec("report", digits, "--limit", 20, "-o", "r.html")
+    result = spikec("report", digits, "--limit", 20, "-o", "r.html", "--json")
     assert result.code == 0, result.err
     assert ABSENT in result.err
     assert (tmp_path / "r.html").read_text().startswith("<!")
-    assert json.loads((tmp_path / "r.json").read_text())["images"] == 20
+    written = json.loads((tmp_path / "r.json").read_text())
+    assert written["images"] == 20
+    beside = {name: result.json.pop(name) for name in set(result.json) - set(written)}
+    assert beside == {"report": "r.html", "json": "r.json", "command": "report"}
+    assert result.json == written
 
 
 def test_report_states_all_images_beyond_the_energy_sample(spikec, digits, monkeypatch):

@@ -79,3 +79,22 @@ def test_options_of_plain_files_are_refused_for_networks(tmp_path, capsys):
     code, said = _export(capsys, "digits-cnn", "--v-init", "half", "-o", tmp_path / "net.nir")
     assert code == 1
     assert "--v-init: only for a plain NIR file" in said.err
+
+
+def test_vectors_are_taken_and_signals_are_not(tmp_path, capsys):
+    rng, ones = np.random.default_rng(0), np.ones(5, np.float32)
+    for shape, code in (((6,), 0), ((2, 6), 1)):
+        nodes = {
+            "input": nir.Input({"input": np.array(shape)}),
+            "flatten": nir.Flatten({"input": np.array(shape)}, 0, -1),
+            "hidden": nir.Linear(rng.normal(size=(5, int(np.prod(shape)))).astype(np.float32)),
+            "spikes": nir.IF(r=ones, v_threshold=ones, v_reset=0 * ones),
+            "output": nir.Output({"output": np.array([5])}),
+        }
+        path, data = tmp_path / "plain.nir", tmp_path / "data.npz"
+        nir.write(path, nir.NIRGraph(nodes, list(itertools.pairwise(nodes)), metadata={}))
+        np.savez(data, x=rng.random((20, *shape)), y=np.arange(20) % 5)
+        options = ["--reset", "subtract", "--v-init", "zero", "-T", 3, "--data", f"npz:{data}", "--measure", 0]
+        found, said = _export(capsys, path, *options, "-o", tmp_path / "net.nir")
+        assert found == code, said.err
+    assert "the NIR graph takes (2, 6)" in said.err

@@ -193,3 +193,9 @@ def test_what_an_archive_holds_after_the_end_of_a_sequence_is_not_read(recurrent
         said[name] = spikec("export", "net.nir", *options).json
     assert said["zeros"]["fidelity"] == said["rest"]["fidelity"]
     assert said["zeros"]["content_sha256"] == said["rest"]["content_sha256"]
+
+
+def test_sequences_are_not_cut_into_shards(deployed, spikec):
+    said = spikec("run", deployed, "--shards", "2")
+    assert said.code == 1
+    assert "sequences run together, as long as the longest" in said.err

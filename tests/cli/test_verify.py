@@ -55,6 +55,8 @@ def test_identical(spikec, net):
     first, identity = result.out.splitlines()
     assert first == "12 images, 1 layers, 3 steps: identical"
     assert identity.startswith("deployment sha256 ")
+    coding = spikec("verify", net, "--target", "golden", "--limit", 12, "--json").json["coding"]
+    assert (coding["values"], coding["clipped"]) == (12 * 64, 0)
 
 
 def test_first_difference(spikec, net, monkeypatch):

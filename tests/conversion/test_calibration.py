@@ -193,6 +193,45 @@ def test_weights_that_cannot_be_bettered_stay():
     torch.testing.assert_close(layer.weight, before, atol=1e-4, rtol=1e-4)
 
 
+def test_every_fifth_image_decides_whether_weights_change():
+    """The other images ask for other weights; those that decide are met by the trained ones already."""
+    generator = torch.Generator().manual_seed(0)
+    layer = Dense(torch.randn(3, 5, generator=generator), torch.zeros(3))
+    other = Dense(torch.randn(3, 5, generator=generator), torch.ones(3))
+    before, x = layer.weight.clone(), torch.rand(50, 5, generator=generator)
+    fifth = torch.arange(50) % 5 == 4
+    with torch.no_grad():
+        y = torch.where(fifth[:, None], layer(x), other(x))
+        assert not fit_again(layer, lambda: iter([(x, y)]), 50, 1)
+        assert torch.equal(layer.weight, before)
+        assert fit_again(layer, lambda: iter([(x, other(x))]), 50, 1)
+
+
+def test_layers_of_many_inputs_keep_their_weights_and_each_use_of_a_layer_has_its_own(monkeypatch):
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            torch.manual_seed(0)
+            self.first, self.again = nn.Conv2d(2, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)
+            self.middle, self.last = nn.Conv2d(4, 3, 1), nn.Linear(108, 3)
+
+        def forward(self, x):
+            x = torch.relu(self.again(torch.relu(self.again(torch.relu(self.first(x))))))
+            return self.last(torch.relu(self.middle(x)).flatten(1))
+
+    monkeypatch.setattr(fitting, "LARGEST_FAN_IN", 107)
+    ann = Twice().eval()
+    network = tc.convert(ann, tc.Graded(levels=3), example=_IMAGES, calibration=_IMAGES, calibrate="full")
+    again, once_more, middle, last = (
+        network.graph.get_submodule(name).weight for name in ("again", "again_1", "middle", "last")
+    )
+    assert torch.equal(last, ann.last.weight)
+    assert not torch.equal(middle, ann.middle.weight)
+    assert not torch.equal(again, ann.again.weight)
+    assert not torch.equal(once_more, ann.again.weight)
+    assert not torch.equal(once_more, again)
+
+
 def _mean_errors(network, ann, images):
     """Mean over channels of the difference of mean activations, trained against sent, per layer."""
     exact, means = canonicalize(ann, images[:2]), {}
@@ -325,3 +364,73 @@ def test_batches_of_a_node_that_several_read_change_nothing(method, monkeypatch)
         network = tc.convert(model, method, example=_IMAGES[:1], calibration=_IMAGES, calibrate="full")
         found.append(network(_OTHERS))
     torch.testing.assert_close(*found, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("per", ["layer", "channel"])
+def test_moments_are_those_of_the_pre_activations(per):
+    found, values = _thresholds("moments", per)
+    np.testing.assert_allclose(
+        found, np.minimum(normal_clip(values.mean(1), values.std(1), 4), values.max(1)), rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize("method", [tc.QCFS(2), tc.QCFS(3, schedule="layerwise"), tc.Graded(levels=5)], ids=str)
+def test_a_channel_moves_by_one_level_at_most_twice(method):
+    """The trained network is out of reach of the first layer: each pass goes as far as it may."""
+    ann = _network()
+    network = tc.convert(ann, method, example=_IMAGES, calibration=_IMAGES)
+    with torch.no_grad():
+        ann.first.bias += 1000
+    layers.calibrate_layers(network, canonicalize(ann, _IMAGES[:2]), _IMAGES, Calibration(shifts="channel"))
+    first = next(iter(network.neurons.values()))
+    level = float(first.threshold) * (1 / 5 if method.name == "graded" else 1)
+    torch.testing.assert_close(first.offset, torch.full((6, 6, 6), 2 * level))
+
+
+def test_static_offsets_make_shifts_those_of_neurons():
+    def made(method, calibrate):
+        return tc.convert(_network(), method, example=_IMAGES, calibration=_IMAGES, calibrate=calibrate)
+
+    static = made(tc.ErrorCompensation(2, offsets="static"), "light")
+    neurons = made(tc.ErrorCompensation(2), "light,shifts=neuron")
+    channels = made(tc.ErrorCompensation(2), "light")
+    for name, neuron in static.neurons.items():
+        torch.testing.assert_close(neuron.offset, neurons.neurons[name].offset)
+        assert not torch.equal(neuron.offset, channels.neurons[name].offset)
+
+
+def test_trained_thresholds_stay_and_what_follows_applies_to_them():
+    """The first layer, which no neurons come before, keeps its weights."""
+    torch.manual_seed(0)
+    parts = [nn.Conv2d(2, 6, 3), tc.ClipFloorShift(8, 0.7), nn.Conv2d(6, 6, 3), tc.ClipFloorShift(8, 0.3)]
+    ann = nn.Sequential(*parts, nn.Flatten(), nn.Linear(24, 3)).eval()
+    plain, full = (
+        tc.convert(ann, tc.QCFS(2), example=_IMAGES, calibration=_IMAGES, calibrate=c)
+        for c in (None, "full,scales=yes")
+    )
+    for neuron, threshold in zip(full.neurons.values(), (0.7, 0.3), strict=True):
+        assert float(neuron.threshold) == pytest.approx(threshold)
+        assert neuron.offset.any()
+        assert (neuron.gain != 1).any()
+    weights = [[n.graph.get_submodule(name).weight for name in ("0", "2", "5")] for n in (plain, full)]
+    assert [torch.equal(one, other) for one, other in zip(*weights, strict=True)] == [True, False, False]
+
+
+def test_no_gradients_are_computed_and_nothing_changes_at_run_time(monkeypatch):
+    """The same neurons, steps and synapses; only their numbers differ."""
+
+    def refused(*args, **options):
+        raise AssertionError("a gradient was computed")
+
+    monkeypatch.setattr(torch.autograd, "backward", refused)
+    monkeypatch.setattr(torch.autograd, "grad", refused)
+    plain, full = (
+        tc.decode(tc.lower(tc.convert(_network(), tc.QCFS(3), example=_IMAGES, calibration=_IMAGES, calibrate=c)))
+        for c in (None, "full,scales=yes")
+    )
+    assert (plain.timesteps, plain.schedule, plain.drain) == (full.timesteps, full.schedule, full.drain)
+    assert [(type(n), n.name, n.sources, n.shape) for n in plain.populations] == [
+        (type(n), n.name, n.sources, n.shape) for n in full.populations
+    ]
+    assert [n.neuron for n in plain.populations] == [n.neuron for n in full.populations]
+    assert [s.weight_count for s in plain.synapses] == [s.weight_count for s in full.synapses]

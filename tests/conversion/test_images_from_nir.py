@@ -20,6 +20,7 @@ from spikec.conversion.from_nir.connections import connected
 from spikec.conversion.from_nir.obstacles import obstacles
 from spikec.conversion.from_nir.sequences import needs_sequences
 from spikec.errors import DataError, GraphError
+from spikec.ir import decode
 from spikec.ir.profile.files import write_nir
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -188,6 +189,20 @@ def test_signals_and_scales_run_as_integers():
     np.testing.assert_array_equal(tc.simulate(graph, x).logits, network(torch.from_numpy(x)).numpy())
 
 
+def test_factors_within_a_channel_become_a_matrix_without_its_zeros():
+    """Those of a whole channel go into the convolution before them."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 5, (3, 2, 2, 2)).astype(np.float32)
+    mixed = np.array([[[0.5, 1], [0, 2]], [[0, -1], [1, 0]]], np.float32)
+    conv = nir.Conv2d((2, 2), eighths(rng, 2, 2, 1, 1), 1, 0, 1, 1, eighths(rng, 2))
+    last = [flatten(2, 2, 2), affine(rng, 5, 8), fire(5)]
+    graph = chain(conv, fire(2, 2, 2), nir.Scale(mixed), fire(2, 2, 2), *last, shape=(2, 2, 2))
+    matrix = decode(tc.lower(imported(graph, x))).nodes["n2"].weight
+    assert (matrix.shape, np.count_nonzero(matrix)) == ((8, 8), 5)
+    graph = chain(conv, nir.Scale(mixed[:, :1, :1] + 1), fire(2, 2, 2), *last, shape=(2, 2, 2))
+    assert [each.name for each in decode(tc.lower(imported(graph, x))).synapses][:2] == ["n0", "n4"]
+
+
 def test_examples_of_another_shape_are_told_that_of_the_file():
     with pytest.raises(DataError, match=r"shape \(2, 11\), the NIR graph takes \(2, 12\)"):
         imported(signal_net(np.random.default_rng(0)), np.ones((1, 2, 11), np.float32))
@@ -246,6 +261,17 @@ def test_an_axis_of_one_that_is_a_channel_stays():
     graph = chain(conv, fire(2, 8), flatten(2, 8), affine(rng, 5, 16), fire(5), shape=(1, 8))
     x = rng.integers(0, 5, (2, 1, 8)).astype(np.float32)
     assert imported(graph, x)(torch.from_numpy(x)).shape == (2, 5)
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (3, 1, 1)])
+def test_one_number_for_all_neurons_is_spread(shape):
+    graphs = images(np.random.default_rng(4))[0], images(np.random.default_rng(4))[0]
+    ones = np.ones(shape, np.float32)
+    graphs[1].nodes["n1"] = nir.IF(r=ones, v_threshold=ones, v_reset=0 * ones)
+    x = np.random.default_rng(5).integers(0, 5, (3, 2, 4, 4)).astype(np.float32)
+    first, second = (imported(graph, x)(torch.from_numpy(x)) for graph in graphs)
+    assert torch.equal(first, second)
+    assert first.any()
 
 
 def test_an_axis_of_two_is_no_batch():
@@ -398,6 +424,7 @@ def test_graphs_inside_are_written_flat():
     x = rng.integers(0, 5, (3, 4)).astype(np.float32)
     network = imported(nested, x)
     assert list(network.neurons) == ["block.a", "z"]
+    assert needs_sequences(nested)  # on the command line
     assert torch.equal(network(torch.from_numpy(x)), imported(graph_of(nodes, EDGES, (4,)), x)(torch.from_numpy(x)))
 
 

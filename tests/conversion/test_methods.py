@@ -17,6 +17,7 @@ from spikec.conversion import METHODS, Method, NeuronSpec, methods, register
 from spikec.conversion.methods import base as method
 from spikec.conversion.methods.base import training_of
 from spikec.ir.kinds import IF, BitSerialIF, CalibratedIF, GradedIF, SignedIF
+from spikec.ir.walks import latency_steps
 
 _SENSELESS: dict[str, tuple[Callable[[], Method], str]] = {
     "no steps": (lambda: tc.QCFS(timesteps=0), "timesteps must be a whole number between 1 and 32768, not 0"),
@@ -218,3 +219,37 @@ def test_methods_for_a_number_of_levels() -> None:
     assert Halved.for_levels(3) == Halved(timesteps=3)
     assert tc.ErrorFree.for_levels(7) == tc.ErrorFree(timesteps=3)
     assert tc.Graded.for_levels(7) == tc.Graded()
+
+
+def _vectors() -> tuple[nn.Sequential, torch.Tensor]:
+    """A network of two activations, and images for it."""
+    torch.manual_seed(0)
+    layers = [nn.Linear(4, 6), tc.ClipFloorShift(4, 1.0), nn.Linear(6, 5), tc.ClipFloorShift(4, 1.0), nn.Linear(5, 2)]
+    return nn.Sequential(*layers).eval(), torch.rand(8, 4)
+
+
+def test_an_instance_of_a_method_that_is_not_registered_converts() -> None:
+    assert "given" not in METHODS
+    network, images = _vectors()
+    graph = tc.decode(tc.lower(tc.convert(network, Given(2, spec=NeuronSpec(SignedIF())), example=images)))
+    assert {type(population.neuron) for population in graph.populations} == {SignedIF}
+
+
+@pytest.mark.parametrize(
+    ("made", "steps"),
+    [
+        (tc.QCFS(4), 4 + 3),
+        (tc.QCFS(4, "layerwise"), 3 * 4),
+        (tc.ErrorCompensation(4, drain=5), 4 + 5 + 3),
+        (tc.ErrorFree(5), 3 * 5),
+        (tc.Graded(), 3),
+        (tc.OffsetSpikes(4, rho=2), 4 + 3 + 2 * 2),
+        (tc.OffsetSpikes(4, mode="static"), 4 + 3),
+    ],
+    ids=str,
+)
+def test_steps_from_image_to_answer(made: Method, steps: int) -> None:
+    """Two layers of neurons and a readout: three that run one step after the other, or one when the other is done."""
+    network, images = _vectors()
+    graph = tc.decode(tc.lower(tc.convert(network, made, example=images, calibration=images)))
+    assert latency_steps(graph) == steps

@@ -1,6 +1,6 @@
 """The tables of the benchmark of methods."""
 
-from benchmarks.methods_tables import cell, merged
+from benchmarks.methods_tables import cell, merged, network
 
 
 def _result(seed, curve, **correct):
@@ -15,3 +15,13 @@ def test_a_seed_counts_once_where_an_older_curve_lies_in_the_folder_too():
     assert {t: len(pairs) for t, pairs in row["activity"].items()} == {1: 1, 2: 1, 4: 2}
     assert cell(row["correct"][1], 100, 2).endswith("1 seed")
     assert cell(row["correct"][4], 100, 2) == "94.00 (94.00 to 94.00)"
+
+
+def test_what_was_not_run_is_an_empty_cell():
+    more = {"images": 100, "levels": 4}
+    other = _result(0, "4") | more | {"label": "Graded"}
+    text = network("toy", [_result(0, "124") | more, other], ["QCFS", "Graded"])
+    accuracy, _ = (line.split("|") for line in text.splitlines() if line.startswith("| Graded"))
+    cells = [cell.strip() for cell in accuracy[1:-1]]
+    assert cells[3:5] == ["", ""]
+    assert cells[5].startswith("94.00")

@@ -14,6 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import spikec as tc
+from spikec import defaults
+from spikec.analysis.formats import load_format
 from spikec.analysis.ranges import bounds
 from spikec.conversion.from_nir.feedback import feedback_edges
 from spikec.conversion.from_nir.flattening import flattened
@@ -23,6 +25,7 @@ from spikec.errors import ConversionError, DataError, GraphError
 from spikec.ir import Delayed, Population, decode
 from spikec.ir.leak import Leak
 from spikec.ir.profile import listing
+from spikec.quantization.sequences import rounded_graph
 
 DT = 1e-3
 
@@ -806,3 +809,49 @@ def test_fidelity_shows_itself_in_a_line_a_table_and_a_frame():
         assert line["differ"] == (a != b).sum()
         assert name in found._repr_html_()
         assert f"{a.sum():,}" in found._repr_html_()
+
+
+def test_leak_and_reset_become_other_numbers():
+    """Counted from a reset of -0.5, a threshold of 1 is 1.5, and a membrane, in 64ths, starts at a third of it."""
+    rng = np.random.default_rng(11)
+    example = rng.integers(0, 4, (4, 60, 3)).astype(float)
+    neurons = lif((5,), r=8.0, v_leak=0.4, reset=-0.5)
+    network = import_sequences(chain(dense(rng, 5, 3), neurons), example=example, dt=DT)
+    graph = decode(tc.lower(network))
+    (population,) = graph.populations
+    np.testing.assert_allclose(population.v_init / (64 * population.theta), 1 / 3, rtol=1e-3)
+    assert population.neuron.bias.any()
+    (layer,) = tc.sequence_fidelity(network, graph, example).layers
+    assert layer.spikes > 100
+    assert layer.differ < 0.06 * layer.neuron_steps
+
+
+def test_units_are_finer_than_a_weight():
+    """A spike of weight 1 adds 127 units in the coarsest unit that holds it; here it adds many times as much."""
+    network = import_sequences(chain(nir.Linear(np.eye(3)), lif((3,))), example=np.ones((1, 9, 3)), dt=DT)
+    graph = decode(tc.lower(network))
+    (synapse, *_), (population,) = graph.synapses, graph.populations
+    assert synapse.weight_exp > 0
+    assert synapse.weight.max() > 8 * 127
+    np.testing.assert_allclose(population.theta / synapse.weight.max(), 8, rtol=0.01)  # threshold 1, dt / tau = 1 / 8
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_decays_are_rounded_the_way_that_changes_fewer_spikes(seed):
+    rng = np.random.default_rng(seed)
+    example = rng.integers(0, 3, (4, 60, 3)).astype(float)
+    neurons = lif((5,), tau=rng.uniform(0.3, 0.9, 5), r=500.0)
+    network = import_sequences(chain(dense(rng, 5, 3), neurons), example=example, dt=DT)
+    seen, form = run_float(network, network.example), load_format(defaults.FORMAT)
+    ways = [rounded_graph(network, tc.Int8(), form, seen, steady=steady) for steady in (True, False)]
+    differ = [tc.sequence_fidelity(network, graph, example).layers[0].differ for graph in (*ways, tc.lower(network))]
+    assert differ[0] != differ[1]
+    assert differ[2] == min(differ)
+
+
+def test_a_second_input_is_refused_by_name():
+    more, weights = nir.Input({"input": np.array([3])}), nir.Linear(np.ones((2, 3)))
+    nodes = {"more": more, "v": weights, "w": weights, "lif": lif((2,))}
+    edges = [("in", "w"), ("more", "v"), ("w", "lif"), ("v", "lif"), ("lif", "out")]
+    with pytest.raises(GraphError, match=r"it has 2 Input nodes \(in, more\), it must have one"):
+        import_sequences(graph_of(nodes, edges), example=np.ones((1, 4, 3)), dt=DT)

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import spikec as tc
+from spikec.conversion.offsets import tuned
 
 _IMAGES = torch.rand(200, 2, 6, 6, generator=torch.Generator().manual_seed(1))
 _OTHERS = torch.rand(200, 2, 6, 6, generator=torch.Generator().manual_seed(2))
@@ -47,6 +48,9 @@ def test_tuning_brings_the_outputs_closer_on_other_images_and_is_repeatable(stat
     for a, b in zip(first.neurons.values(), second.neurons.values(), strict=True):
         assert torch.equal(a.offset, b.offset)
         assert not a.offset.requires_grad
+    unlike = {n for n, value in matched.state_dict().items() if not torch.equal(value, first.state_dict()[n])}
+    assert len(unlike) == 3
+    assert all(name.endswith("offset") for name in unlike)
     graph = tc.decode(tc.lower(first))
     assert all(p.v_init.std() > 0 for p in graph.populations)
 
@@ -82,3 +86,22 @@ def test_the_surrogate_is_a_triangle_of_one_threshold():
     threshold = float(neuron.threshold)
     distance = (x.detach() + threshold / 2) / threshold - 1
     torch.testing.assert_close(x.grad, (1 - distance.abs()).clamp(min=0))
+
+
+def test_a_tenth_of_the_images_decides_and_the_rest_stays_as_trained(monkeypatch):
+    """Steps far too large make it worse on the images held out: then the static offsets stay, where tuning starts."""
+    seen = []
+    evaluate = tuned._evaluate
+    monkeypatch.setattr(tuned, "_evaluate", lambda n, x, s: (seen.append(x), evaluate(n, x, s))[1])
+    monkeypatch.setattr(tuned, "_RATE", 50.0)
+    monkeypatch.setattr(tuned, "_STEPS", 2)
+    ann = _network()
+    static, found = (
+        tc.convert(ann, tc.OffsetSpikes(2, mode=mode), example=_IMAGES[:2], calibration=_IMAGES[:50])
+        for mode in ("static", "tuned")
+    )
+    assert [len(images) for images in seen] == [5, 5]
+    assert torch.equal(seen[0], _IMAGES[45:50])
+    for name, value in static.state_dict().items():
+        assert torch.equal(value, found.state_dict()[name]), name
+    assert any(neuron.offset.any() for neuron in found.neurons.values())

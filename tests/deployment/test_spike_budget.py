@@ -7,6 +7,8 @@ import pytest
 import torch
 
 import spikec as tc
+from spikec.conversion.calibration.choice import Calibration
+from spikec.conversion.sensitivity import sensitivity
 from spikec.deployment import Configuration, deploy, fill
 from spikec.deployment.spike_budget import CANDIDATES, _candidates, choose_spikes
 from spikec.ir import as_integer
@@ -128,3 +130,13 @@ def test_a_budget_holds_with_calibration_layer_after_layer(calibrate):
     )
     assert as_integer(tc.lower(again)).content_sha256 == made.graph.content_sha256
     assert made.spikes.layers != plain.spikes.layers
+
+
+def test_layers_are_measured_with_the_thresholds_of_a_calibration_alone(images):
+    """Shifts and weights of ``full`` have no part in it."""
+    model, method = pretrained("digits-cnn"), tc.QCFS(2)
+    few = images[:8]
+    found = choose_spikes(model, method, few, 1e6, candidates=(1, 3), calibrate="full").seen
+    expected = sensitivity(model, method, few, (1, 3), few, calibrate=Calibration(per="channel"))
+    np.testing.assert_array_equal(found.divergence, expected.divergence)
+    np.testing.assert_array_equal(found.spikes, expected.spikes)

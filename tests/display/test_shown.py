@@ -5,13 +5,16 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+import re
 import sys
 
 import nir
 import numpy as np
 import pytest
+import torch
 from helpers.networks import small_network
 from helpers.sweeps import a_sweep
+from torch import nn
 
 import spikec as tc
 from spikec.analysis.violations import Violation, Violations
@@ -40,6 +43,9 @@ def trace(graph, images):
 
 @pytest.fixture(scope="module")
 def values(graph, images, trace, tmp_path_factory):
+    torch.manual_seed(0)
+    model, pixels = nn.Sequential(nn.Flatten(), nn.Linear(98, 5), nn.ReLU(), nn.Linear(5, 3)), torch.rand(6, 2, 7, 7)
+    network = tc.convert(model.eval(), tc.QCFS(timesteps=4), example=pixels, calibration=pixels)
     return {
         "graph": graph,
         "integers": tc.decode(graph),
@@ -53,6 +59,9 @@ def values(graph, images, trace, tmp_path_factory):
         "ranges": tc.check_ranges(graph),
         "quality": tc.quality(trace.logits, np.arange(6) % 3),
         "sweep": a_sweep(tmp_path_factory.mktemp("sweep")),
+        "network": network,
+        "fidelity": tc.fidelity(model, network, pixels),
+        "explanation": tc.explain(graph),
     }
 
 
@@ -63,6 +72,8 @@ def test_every_value_is_short_and_has_a_table(values):
         assert lists or "\n" not in repr(value), name
         shown = value._repr_html_()
         assert not any(tag in shown for tag in ("<script", "<style", "http")), name
+        assert not re.search(r"[\";](color|background)", shown), name  # those of the notebook are kept
+        assert "<table" in shown, name
 
 
 def test_frames_hold_numbers(values, trace):
@@ -74,6 +85,34 @@ def test_frames_hold_numbers(values, trace):
     assert len(values["placement"].to_pandas()) == len(values["placement"].cores)
     assert list(values["sweep"].to_pandas()["accuracy"]) == [0.80, 0.90, 0.85]
     assert len(values["ranges"].to_pandas()) == len(values["ranges"])
+
+
+def test_tables_have_what_people_look_for(values):
+    """Heads of the tables, and frames that have the same or more."""
+    pytest.importorskip("pandas")
+    wanted = {
+        "network": {"layer", "kind", "threshold_low", "threshold_high", "levels"},
+        "graph": {"node", "kind", "shape", "from", "numbers"},
+        "integers": {"node", "kind", "shape", "from", "numbers"},
+        "trace": {"layer", "spikes", "spikes_per_image", "spikes_per_neuron_step", "silent_neurons"},
+        "estimate": {"item", "p5_joule", "p50_joule", "p95_joule"},
+        "check": {"layer", "rule", "actual", "limit", "hint"},
+        "ranges": {"layer", "quantity", "status", "low", "high", "measured_low", "measured_high"},
+        "explanation": {"node", "kernel", "why", "bound", "limit"},
+        "certificate": {"layer", "differing"},
+        "fidelity": {"layer", "clipping", "quantisation", "unevenness", "propagation", "total"},
+        "quality": {"measure", "value", "low", "high"},
+        "crosscheck": {"target", "identical"},
+    }
+    for name, columns in wanted.items():
+        frame = values[name].to_pandas()
+        assert columns <= set(frame.columns), name
+        assert len(frame) == values[name]._repr_html_().count("<tr>") - 1, name
+    placement = values["placement"]
+    assert len(re.findall("<tr>", placement._repr_html_())) == 1 + len(placement.cores_of)
+    used = [name for name in placement.to_pandas().columns if name.endswith("_used")]
+    assert used
+    assert {name.replace("_used", "_limit") for name in used} <= set(placement.to_pandas().columns)
 
 
 def test_a_graph_is_a_nir_graph_for_everybody(graph, tmp_path):
@@ -133,6 +172,7 @@ def test_without_pandas_one_sentence_says_what_to_do(trace, monkeypatch):
 def test_the_confusion_matrix_counts_every_image(trace):
     labels = np.array([0, 1, 2, 2, 1, 0])
     found = trace.confusion(labels)
+    assert trace.accuracy(labels) == sum(a == b for a, b in zip(labels, trace.predictions, strict=True)) / 6
     assert found.dtype == np.int64
     assert found.shape == (3, 3)
     expected = np.zeros((3, 3), int)

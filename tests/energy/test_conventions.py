@@ -102,6 +102,30 @@ def test_notes_and_unknown_tools(case):
         convention(net, trace, "nengo")
 
 
+def test_a_note_for_each_difference_that_applies(case):
+    cases = {"signs": ([-1, 0, 1], "signed_if", {}), "payloads": ([0, 3, 7], "graded", {"levels": 7})}
+    cases["plain"] = ([0, 1], "if", {})
+    said = {}
+    for name, (values, kind, options) in cases.items():
+        net, trace, _ = case(values, kind, **options)
+        found = convention(net, trace, "sinabs")
+        said[name] = (" cancel in " in str(found), "payload" in str(found))
+        assert f"here SynOps: {found.ours['SynOps']:.6g}" in str(found)
+        assert "padding count" in str(convention(net, trace, "syops"))
+    assert said == {"signs": (True, False), "payloads": (False, True), "plain": (False, False)}
+    assert "taken as rates" in str(convention(net, trace, "keras-spiking", np.ones((5, 2, 7, 6))))
+
+
+def test_without_rasters_it_says_what_it_uses_instead(make):
+    net = make.small_network(np.random.default_rng(0))
+    images = np.random.default_rng(1).random((3, 2, 7, 7))
+    for record, says in ((None, True), ("spikes", False)):
+        trace = simulate(net, images, record=record)
+        for tool, instead in (("neurobench", "stand in for its non-zero pooled"), ("syops", "are taken for dense")):
+            assert ("without rasters (record='spikes')" in str(convention(net, trace, tool))) == says
+            assert (instead in str(convention(net, trace, tool))) == says
+
+
 @pytest.mark.parametrize("tool", ["neurobench", "sinabs", "syops", "keras-spiking"])
 def test_calibrated_neurons_that_run_on_after_the_raster(make, tool):
     """T = 2 and rho = 5: rasters hold two of five steps, so the tools are given what the events alone tell."""

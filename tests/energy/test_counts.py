@@ -303,6 +303,11 @@ def test_every_neuron_firing_every_step_costs_dense_macs_times_steps(make):
     assert pooled.synops == pooled.dense_macs * 4 * 4 * 2
     assert counts.populations["if1"].saturated == 4 * 7 * 7
     assert counts.populations["if1"].rate == 1.0
+    trace.events["if1"][:, 1:, 2:] = 0
+    trace.events["if1"][0, 0] = 1
+    found = count(net, trace).populations["if1"]
+    assert (found.dead, found.saturated) == (3 * 5 * 7, 3 * 2 * 7)
+    assert found.spikes_out == 7 * 7 * (1 + 4) + 3 * 2 * 7 * 4 * 2
 
 
 @SETTINGS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from spikec.energy.render import per_second
 from spikec.energy.sampling import Quantiles, bootstrap_means, draw_constants, nominal
 from spikec.energy.workload import workload
 from spikec.errors import ToolchainError
+from spikec.targets.chips import place
 
 DRAWS = 200
 
@@ -208,3 +210,78 @@ def test_a_chip_without_memory_of_its_own_fetches_everything_from_outside(run, t
     file = tmp_path / "own.toml"
     file.write_text(re.sub("on_chip_bytes = .*", "on_chip_bytes = 0", text))
     assert priced(*run, file, draws=DRAWS).total.p50 > 10 * priced(*run, "cmos45", draws=DRAWS).total.p50
+
+
+@pytest.mark.parametrize("book", ["sanafe_silicon", "davies_presilicon"])
+def test_a_measured_wall_clock_takes_the_place_of_the_bound(run, book):
+    """The floor is power times time, in either book: 60 mW of one chip and 70 mW of its embedded processors."""
+    own, found = (priced(*run, "loihi1", book=book, draws=DRAWS, step_seconds=s) for s in (None, 2e-3))
+    assert (found.step_seconds.p5, found.step_seconds.p95, found.bound_by) == (2e-3, 2e-3, "the measured wall clock")
+    assert own.step_seconds.p95 < 1e-4
+    for name, watts in (("static", 60e-3), ("host on chip", 70e-3)):
+        assert found.item(name).p50 == pytest.approx(watts * 4 * 2e-3, rel=0.2)
+        assert own.item(name).p50 < found.item(name).p50 / 20
+    floor = {"static", "host on chip"}
+    for item in own.items:
+        assert item.name in floor or item.joules == found.item(item.name).joules
+
+
+def test_what_each_first_layer_mode_charges(run):
+    """24 pJ for each synaptic operation of a convolution: none, one pass, a pass at each of 4 steps, the events."""
+    net, trace = run
+    modes = ("bias_current", "direct_mac", "direct_mac_every_step", "host_encoded", "event_camera")
+    found = {mode: priced(net, trace, "loihi1", draws=2, first_layer=mode, step_seconds=1e-3) for mode in modes}
+    conv = found["bias_current"].synapses["conv1"]
+    charged = (0, conv.dense_macs, 4 * conv.dense_macs, conv.synops / 12, conv.synops / 12)
+    for mode, synops in zip(modes, charged, strict=True):
+        more = found[mode].nominal - found["bias_current"].nominal
+        assert more == pytest.approx(synops * 24e-12, abs=1e-18), mode
+    assert not any("encoding" in line for line in found["event_camera"].unpriced)
+
+
+def test_the_supply_is_one_factor_for_all_that_switches(run):
+    net, trace = run
+    profile = load_profile("loihi1")
+    counts = priced(net, trace, "loihi1", draws=2).counts
+    mean, _ = workload(net, trace, counts, first_layer="bias_current", nonzero_only=False, draws=2,
+                       rng=np.random.default_rng(0))  # fmt: skip
+    where = cores_by_capacity(mean, profile)
+    one, more = (price(mean, nominal(profile, supply=volts), where).items for volts in (1.0, 1.5))
+    fixed = {"static", "host on chip", "reset"}
+    for name, joules in one.items():
+        assert more[name] == pytest.approx(joules * (1 if name in fixed else 1.5**2)), name
+
+
+def test_the_tornado_moves_one_constant_and_medians_do_not_add_up(run):
+    found = priced(*run, "loihi1", draws=DRAWS)
+    by_name = {each.constant: each for each in found.sensitivities}
+    spikes = found.counts.spikes / 12
+    assert by_name["e_message"].high - by_name["e_message"].low == pytest.approx(spikes * (124.3e-12 - 1.7e-12))
+    assert by_name["e_spike"].high - found.nominal == pytest.approx(spikes * (77.6e-12 - 69.3e-12))
+    assert abs(sum(item.p50 for item in found.items) / found.total.p50 - 1) > 1e-3
+
+
+def test_several_chips_wait_for_a_slower_barrier_and_their_messages_have_no_price(run, tmp_path):
+    text = chip_files("energy", _FOLDER)["loihi1"].read_text()
+    file = tmp_path / "own.toml"
+    file.write_text(text.replace("cores_per_chip = 128", "cores_per_chip = 1"))
+    one, three = (priced(*run, profile, draws=DRAWS) for profile in ("loihi1", file))
+    assert (one.chips, three.chips) == (1, 3)
+    assert three.step_seconds.p50 == pytest.approx(15.2e-6, rel=0.05)
+    assert three.bound_by == "the barrier"
+    assert ["messages between chips" in " ".join(found.unpriced) for found in (one, three)] == [False, True]
+
+
+def test_one_full_core_is_slower_than_several(run):
+    """The placement puts the whole network on one core, which does the work of all; by capacity it has three."""
+    net, trace = run
+    busy = {name: counts * 0 + 4 for name, counts in trace.events.items()}
+    trace = replace(trace, events=busy)
+    alone, spread = (
+        priced(net, trace, "loihi1", draws=DRAWS, placement=place(net, "loihi1")),
+        priced(net, trace, "loihi1", draws=DRAWS),
+    )
+    assert (alone.total_cores, spread.total_cores) == (1, 3)
+    assert alone.bound_by.startswith("core 0")
+    assert alone.step_seconds.p50 > 1.05 * spread.step_seconds.p50
+    assert alone.item("static").p50 > 1.05 * spread.item("static").p50

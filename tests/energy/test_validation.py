@@ -36,6 +36,9 @@ def test_counts_agree_with_hardware_and_the_misses_are_shown(validation):
     by_id = {case.id: case for case in cases}
     total = next(c for c in cases if c.quantity == "SynOps per step, non-zero weights")
     assert abs(total.error) < 0.01
+    layers = [c for c in cases if c.quantity.startswith("SynOps per step of conv")]
+    assert len(layers) == 4
+    assert max(abs(c.error) for c in layers) < 0.05
     assert by_id["V7"].inside is False
     assert abs(by_id["V1"].error) < 0.05
     assert by_id["V8"].inside is True

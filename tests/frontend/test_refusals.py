@@ -88,6 +88,19 @@ def test_every_obstacle_is_listed_at_once_with_its_own_line(network, images):
     ]
 
 
+def test_obstacles_of_one_kind_stand_together(network, images):
+    def run(n, x):
+        x = torch.tanh(n.conv(x))
+        x = F.gelu(n.other(x))
+        return n.head(torch.tanh(x * 2))
+
+    with pytest.raises(tc.UnsupportedOperation) as error:
+        tc.convert(network(run), tc.QCFS(timesteps=4), example=images)
+    first = run.__code__.co_firstlineno
+    places = [line.split(": ")[0].strip() for line in str(error.value).splitlines()[1:]]
+    assert [int(place.rsplit(":", 1)[1].split()[0]) - first for place in places] == [1, 3, 2]
+
+
 class Volumes(nn.Module):
     """A 3-d convolution, from volumes or from images that are reshaped, to volumes or to vectors."""
 

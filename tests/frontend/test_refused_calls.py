@@ -167,6 +167,7 @@ _REFUSED = {
             "selecting by a mask that is computed",
             lambda n, x: (lambda y: n.head(y * (2 if len(y[y > 0]) < 5 else 1)))(n.relu(n.conv(x)) - 0.1),
         ),
+        "how many are unique": ("unique", lambda n, x: n.head(n.conv(x) * len(torch.unique(x)))),
         "how many bins": (
             "bincount, which follows from values",
             lambda n, x: n.head(n.conv(x) * len(torch.bincount(x.abs().long().flatten()))),

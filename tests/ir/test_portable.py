@@ -164,6 +164,7 @@ def test_survives_the_file(tmp_path):
     _assert_same(graph, plain, rng.integers(0, 6, (2, 1, 4, 5)).astype(np.float32))
     assert float(plain.metadata[NOTE]["output_scale"]) == 0.5
     assert int(plain.metadata[NOTE]["timesteps"]) == 4
+    assert float(plain.metadata[NOTE]["input_scale"]) == 1.0
     nir.read(tmp_path / "plain.nir")  # passes NIR's own type check
 
 

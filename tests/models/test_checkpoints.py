@@ -61,7 +61,9 @@ def same(a: nn.Module, b: nn.Module) -> bool:
     return len(first) == len(second) and all(torch.equal(x, y) for x, y in zip(first, second, strict=True))
 
 
-SEGMENTS = st.lists(st.sampled_from(["module", "_orig_mod", "model", "net", "backbone", "0"]), max_size=4)
+SEGMENTS = st.lists(
+    st.sampled_from(["module", "_orig_mod", "_fsdp_wrapped_module", "model", "net", "backbone", "0"]), max_size=4
+)
 
 
 @given(SEGMENTS, st.lists(st.sampled_from(["state_dict", "model", "best", "ema"]), max_size=3), st.booleans())
@@ -226,9 +228,10 @@ def test_numbers_without_their_scale_and_no_numbers(tmp_path: Path) -> None:
     content = {**state(0), "4.weight": torch.ones(3, 8, dtype=torch.int8)}
     with pytest.raises(DataError, match=r"without their scale: 4.weight int8 for float32"):
         loaded(save(tmp_path, content))
-    content["4.weight"] = torch.full((3, 8), torch.nan)
-    with pytest.raises(DataError, match=r"no numbers in 4.weight"):
-        loaded(save(tmp_path, content))
+    for value in (torch.nan, torch.inf):
+        content["4.weight"] = torch.full((3, 8), value)
+        with pytest.raises(DataError, match=r"infinite or no numbers in 4.weight"):
+            loaded(save(tmp_path, content))
 
 
 def test_hints_for_files_of_changed_networks(tmp_path: Path) -> None:

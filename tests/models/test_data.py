@@ -360,3 +360,11 @@ def test_the_same_images_are_known_whatever_their_labels():
     changed[3, 0, 2, 2] ^= 1
     assert not one.same_images(replace(other, stored=changed))
     assert not one.same_images(other.subset(slice(3)))
+
+
+def test_images_are_held_as_they_are_stored(tmp_path: Path) -> None:
+    np.savez(tmp_path / "set.npz", x=np.full((5, 8, 8), 51, np.uint8), y=np.arange(5))
+    found = open_dataset(f"npz:{tmp_path / 'set.npz'}")
+    assert isinstance(found.stored, np.ndarray)
+    assert (found.stored.dtype, found.stored.nbytes) == (np.uint8, 5 * 64)
+    assert found.images(slice(2)).unique().tolist() == pytest.approx([0.2])

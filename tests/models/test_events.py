@@ -287,3 +287,13 @@ def test_folders_that_are_none():
         open_sequences("events:,steps=3")
     with pytest.raises(DataError, match="is not a folder"):
         open_sequences("events:nowhere")
+
+
+def test_an_archive_holds_sequences_for_training_and_for_testing(tmp_path):
+    x, test = np.arange(24).reshape(2, 4, 3), np.arange(18).reshape(3, 2, 3) / 4
+    np.savez(tmp_path / "x.npz", x=x, y=[1, 0], lengths=[4, 3], x_test=test, y_test=np.ones((3, 2), np.float32) / 3)
+    train, other = (open_sequences(f"npz:{tmp_path}/x.npz", None, split) for split in ("train", "test"))
+    assert [each.tolist() for each in train.images()] == [x[0].tolist(), x[1, :3].tolist()]
+    assert (train.labels.tolist(), train.lengths.tolist()) == ([1, 0], [4, 3])
+    np.testing.assert_array_equal(other.frames, test)
+    assert (other.labels.shape, other.labels.dtype, other.lengths) == ((3, 2), np.float32, None)

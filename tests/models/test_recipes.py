@@ -94,3 +94,9 @@ def test_numbers_that_no_training_ends_with_are_refused(tmp_path, text, said):
     (tmp_path / "r.toml").write_text(text)
     with pytest.raises(ToolchainError, match=said):
         load_recipe(tmp_path / "r.toml")
+
+
+def test_the_noise_of_residual_error_is_measured_on_the_held_out_images_as_they_are() -> None:
+    held_out = object()
+    hook = Recipe(method="residual-error", noise_timesteps=3).hooks(nn.Linear(1, 1), held_out)["after_epoch"]
+    assert (hook.data, hook.timesteps) == (held_out, 3)

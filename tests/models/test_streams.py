@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from spikec.errors import DataError
+from spikec.guarded import tars
 from spikec.models.data import load, open_dataset
 from spikec.models.data.shaping import Shaping
 from spikec.models.data.streams import Pictures
@@ -274,3 +275,15 @@ def test_own_code_that_does_not_fit(tmp_path, name, said):
     (tmp_path / "mine.py").write_text(OWN)
     with pytest.raises(DataError, match=said):
         load(f"{tmp_path}/mine.py:{name}", split="test")
+
+
+def test_the_contents_of_an_archive_are_not_read_to_list_it(tmp_path, monkeypatch):
+    samples = [(f"{i}.png", bytes(10**6)) for i in range(3)]
+    write_tar(tmp_path / "a.tar", samples)
+    own, sizes = tars._Headers.read, []
+    monkeypatch.setattr(tars._Headers, "read", lambda self, size=-1: sizes.append(size) or own(self, size))
+    found = list(tars.members(tmp_path / "a.tar"))
+    with tarfile.open(tmp_path / "a.tar") as archive:
+        assert [tuple(each) for each in found] == [(m.name, m.offset_data, m.size) for m in archive]
+    assert min(sizes) >= 0
+    assert sum(sizes) <= 512 * 5

@@ -91,6 +91,16 @@ def test_linear_bottlenecks_compose_into_one_synapse_per_source(randomized: Rand
         sources = {graph.nodes[synapse].sources[0] for synapse in population.sources}
         assert sources == {f"features.{b}.conv.1.2" for b in blocks}
         assert all(graph.nodes[synapse].weight.shape[2:] == (1, 1) for synapse in population.sources)
+    assert sum(synapse.weight.size for synapse in graph.synapses) > sum(p.numel() for p in model.parameters())
+
+
+def test_the_border_that_normalised_images_leave_becomes_neurons_that_always_fire(randomized: Randomized) -> None:
+    build, shape = NETWORKS["resnet20-normalized"]
+    model, images = randomized(build()), torch.rand(2, *shape)
+    graph = tc.lower(tc.convert(model, tc.QCFS(2), example=images, calibration=images))
+    spikes = tc.simulate(graph, images, record="spikes").spikes["ones.16x16"]
+    assert spikes.shape[-2:] == shape[1:]
+    assert (spikes == 1).all()
 
 
 def test_classifier_of_squeezenet_pools_before_it_multiplies(randomized: Randomized) -> None:

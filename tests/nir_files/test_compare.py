@@ -1,6 +1,7 @@
 """``tc.nir.compare``: renamed and reordered graphs are the same, one changed number or edge is found."""
 
 import itertools
+from functools import partial
 
 import numpy as np
 import pytest
@@ -132,6 +133,11 @@ def test_ways_to_write_the_same(tmp_path):
     assert _compare(tmp_path, flat, nested).names["fc"] == "block.fc"
 
 
+def test_metadata_are_not_compared(tmp_path):
+    a, b = (write(tmp_path / f"{n}.nir", *lif_net(), metadata={"note": n}) for n in "ab")
+    assert tc.nir.compare(a, b).same
+
+
 def test_files_that_were_not_read_whole_are_refused(tmp_path):
     path = write(tmp_path / "a.nir", *lif_net())
     bad = write(tmp_path / "b.nir", *lif_net(), change=lambda file: file["node"].pop("edges"))
@@ -170,6 +176,12 @@ def test_the_search_ends():
         match(a, b, tries=20)
     assert match(a, b) is None
     assert match(a, a) is not None
+
+
+def test_a_search_without_an_answer_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr("spikec.nir.comparing.match", partial(match, tries=3))
+    with pytest.raises(GraphError, match="too regular to be compared"):
+        _compare(tmp_path, lif_net(), lif_net())
 
 
 def test_thousands_of_nodes():

@@ -113,3 +113,42 @@ def test_no_control_characters_reach_the_terminal(tmp_path):
     nodes, edges = lif_net()
     path = write(tmp_path / "a.nir", {**nodes, "x\x1b[31m": {"type": "\x1b[2J"}}, edges, version="\x1b]0;x")
     assert "\x1b" not in str(tc.nir.diagnose(path))
+
+
+def test_severities(tmp_path):
+    """Of a file that nir reads: what frameworks do differently or must be told is a warning, the rest is a note."""
+    found = tc.nir.diagnose(write(tmp_path / "a.nir", *lif_net(), version=None)).findings
+    assert {finding.severity for finding in found if finding.rule in ("reset", "dt_unknown")} == {"warning"}
+    assert {finding.severity for finding in found if finding.rule in ("version", "not_in_nir")} == {"note"}
+
+
+@pytest.mark.parametrize("name", ["deployment", "edited deployment", "portable form"])
+def test_a_deployment_is_exported_again_instead(name, tmp_path):
+    next(case for case in CASES if case.name == name).make(tmp_path / "a.nir")
+    with pytest.raises(GraphError, match=r"cannot be repaired: .*deployment.*; export it again$"):
+        tc.nir.repair(tmp_path / "a.nir", tmp_path / "b.nir")
+    assert not (tmp_path / "b.nir").exists()
+
+
+def test_what_lies_outside_of_the_graph_is_left_out_and_named(tmp_path):
+    path = write(tmp_path / "a.nir", *lif_net(), change=lambda file: file.create_group("weights"))
+    assert "left out what lies outside of /node: weights" in tc.nir.repair(path, tmp_path / "b.nir").changes
+    with h5py.File(tmp_path / "b.nir") as file:
+        assert set(file) == {"node", "version"}
+        assert file["version"][()].decode() == nir.version
+
+
+def test_a_copy_that_cannot_be_written_leaves_what_was_there(tmp_path, monkeypatch):
+    def full(path, data):
+        path.touch()
+        raise OSError(28, "No space left on device")
+
+    path, out = write(tmp_path / "a.nir", *lif_net()), tmp_path / "b.nir"
+    out.write_bytes(b"before")
+    real = type(out).write_bytes
+    beside = lambda at: at.parent == tmp_path  # noqa: E731
+    monkeypatch.setattr(type(out), "write_bytes", lambda at, data: (full if beside(at) else real)(at, data))
+    with pytest.raises(GraphError, match="No space left"):
+        tc.nir.repair(path, out)
+    assert out.read_bytes() == b"before"
+    assert {each.name for each in tmp_path.iterdir()} == {"a.nir", "b.nir"}

@@ -127,6 +127,7 @@ def test_files_are_fit_for_print(trace, tmp_path, suffix):
     first = tc.plot.save(ax, tmp_path / f"a.{suffix}").read_bytes()
     assert b"CreationDate" not in first
     assert b"<dc:date>" not in first
+    assert tc.plot.save(tc.plot.counts(trace), tmp_path / f"b.{suffix}").read_bytes() == first
     if suffix == "pdf":
         assert b"/FontFile2" in first  # TrueType, whole, in the file
         assert b"/Type3" not in first
@@ -134,6 +135,33 @@ def test_files_are_fit_for_print(trace, tmp_path, suffix):
         assert b"<text" not in first
     with pytest.raises(tc.ToolchainError, match=r"\.svg, \.pdf, \.png"):
         tc.plot.save(ax, tmp_path / "a.gif")
+
+
+def test_axes_that_are_given_keep_their_style(trace):
+    figure, given = plt.subplots(figsize=(9, 4))
+    before = given.spines["top"].get_visible(), given.title.get_fontsize(), given.xaxis.label.get_fontsize()
+    assert tc.plot.counts(trace, ax=given) is given
+    after = given.spines["top"].get_visible(), given.title.get_fontsize(), given.xaxis.label.get_fontsize()
+    assert after == before
+    assert figure.get_size_inches().tolist() == [9, 4]
+    made = tc.plot.counts(trace)
+    assert made.xaxis.label.get_fontsize() < before[2]
+    assert made.figure.get_size_inches()[0] == 3.5
+
+
+def test_what_matplotlib_writes_of_the_time_can_be_left_out(trace, tmp_path, monkeypatch):
+    """What docs/notebooks.md says of matplotlib's own savefig."""
+    monkeypatch.setitem(plt.rcParams, "svg.hashsalt", "any text")
+    for suffix, mark, none in (("pdf", b"CreationDate", "CreationDate"), ("svg", b"<dc:date>", "Date")):
+        path = tmp_path / f"a.{suffix}"
+        tc.plot.counts(trace).figure.savefig(path)
+        assert mark in path.read_bytes()
+        written = []
+        for _ in range(2):
+            tc.plot.counts(trace).figure.savefig(path, metadata={none: None})
+            written.append(path.read_bytes())
+        assert mark not in written[0]
+        assert written[0] == written[1]
 
 
 def test_without_matplotlib_one_sentence_says_what_to_do(trace, monkeypatch):

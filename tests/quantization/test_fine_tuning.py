@@ -214,3 +214,39 @@ def test_what_cannot_be_fine_tuned_is_refused(name):
             module.running_mean.fill_(0.3)
     with pytest.raises(tc.ConversionError, match=message):
         _tuned(model, tc.Int8(bits=4))
+
+
+def test_thresholds_are_those_of_lowering_and_norms_are_neutral(network):
+    precision = tc.Int8(bits=4, per="channel")
+    spiking = tc.convert(network, tc.QCFS(timesteps=4), example=_Images(96, 0).images(slice(64)))
+    before = tc.decode(tc.lower(spiking, precision))
+    result, example = _tuned(network, precision, epochs=1)
+    after = tc.decode(tc.lower(tc.convert(network, tc.QCFS(timesteps=4), example=example), result.precision))
+    for one, two in zip(before.populations, after.populations, strict=True):
+        assert one.theta.tolist() == two.theta.tolist()
+    x = torch.rand(3, 4, 6, 6)
+    with torch.no_grad():
+        for norm in (network.norm, network.plain):
+            added = norm(x) - x
+            torch.testing.assert_close(added, added[:1, :, :1, :1].expand_as(added), rtol=0, atol=1e-5)
+            assert float(added.abs().max()) > 0.01  # the bias
+
+
+@pytest.mark.parametrize("scale", ["max", "power_of_two"])
+def test_skips_keep_their_weight_and_lowering_rounds_it(network, scale):
+    """A skip of weight 1: as many units as one spike of its source is worth, whole but for powers of two."""
+    result, example = _tuned(network, tc.Int8(bits=4, scale=scale), epochs=1)
+    graph = tc.decode(tc.lower(tc.convert(network, tc.QCFS(timesteps=4), example=example), result.precision))
+    (skip,) = (
+        graph.nodes[name] for name in graph.nodes["third"].sources if np.unique(graph.nodes[name].weight).size == 1
+    )
+    worth = float(network.first.threshold) / result.precision.units["third"][0] / 2**skip.weight_exp
+    assert (abs(worth - round(worth)) < 1e-4) == (scale == "max")
+    assert set(skip.weight.flat) == {round(worth) * 2**skip.weight_exp}
+
+
+def test_another_method_is_refused(network):
+    result, example = _tuned(network, tc.Int8(bits=4), epochs=1)
+    spiking = tc.convert(network, tc.Graded(levels=7), example=example, calibration=example)
+    with pytest.raises(tc.ConversionError, match="converted by another method"):
+        tc.lower(spiking, result.precision)

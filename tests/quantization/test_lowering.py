@@ -13,6 +13,7 @@ from torch import nn
 import spikec as tc
 from spikec.analysis.ranges import bounds
 from spikec.ir import as_integer
+from spikec.ir.operations import SumPool
 
 _IMAGES = torch.rand(4, 2, 6, 6, generator=torch.Generator().manual_seed(1))
 
@@ -335,3 +336,46 @@ def test_widths_may_be_numbers_of_numpy():
     precision = tc.Int8(bits=np.int64(4), overrides={"first": np.uint8(6)})
     assert precision == tc.Int8(bits=4, overrides={"first": 6})
     assert {type(bits) for bits in (precision.bits, *precision.overrides.values())} == {int}
+
+
+@pytest.mark.parametrize("per", ["layer", "channel"])
+def test_all_outputs_have_one_unit(per):
+    """Weights of three sizes: the integers of an output stand for the same number in each of them."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(2, 4, 3), tc.ClipFloorShift(4, 0.5), nn.Flatten(), nn.Linear(64, 3)).eval()
+    with torch.no_grad():
+        network[3].weight.mul_(torch.tensor([[1.0], [10.0], [100.0]]))
+    graph = tc.lower(tc.convert(network, tc.QCFS(timesteps=4), example=_IMAGES), tc.Int8(per=per))
+    trace = tc.simulate(graph, _IMAGES)
+    assert trace.output.all()
+    np.testing.assert_allclose(trace.logits / trace.output, trace.logits[0, 0] / trace.output[0, 0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("scale", ["max", "power_of_two"])
+def test_branches_share_a_unit_and_the_larger_one_has_an_exponent(scale):
+    """The weight of the skip stands for 1: it says what the weights of the convolution are in its unit."""
+    torch.manual_seed(0)
+    network = _Between(lambda n, x: F.relu((lambda y: n.conv(y) + y)(F.relu(n.stem(x)))), conv=nn.Conv2d(4, 4, 3, 1, 1))
+    with torch.no_grad():
+        network.conv.weight.mul_(0.01)
+    spiking = tc.convert(network, tc.QCFS(timesteps=4), example=_IMAGES, calibration=_IMAGES)
+    graph = tc.decode(tc.lower(spiking, tc.Int8(scale=scale)))
+    (skip,) = (node for node in graph.synapses if np.unique(node.weight).size == 1)
+    conv = graph.nodes["conv"]
+    assert conv.weight_exp == 0
+    assert skip.weight_exp > 0
+    assert int(skip.weight.max()) % 2**skip.weight_exp == 0
+    expected = network.conv.weight.detach().numpy() * int(skip.weight.max())
+    np.testing.assert_allclose(conv.weight, expected, atol=0.51 + 0.01 * np.abs(expected).max())
+
+
+def test_an_average_pool_of_spikes_becomes_a_sum_and_its_divisor_a_unit():
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(2, 4, 3, padding=1), tc.ClipFloorShift(4, 0.5), nn.AvgPool2d(2), nn.Conv2d(4, 3, 3)]
+    network = nn.Sequential(*layers, tc.ClipFloorShift(4, 0.3), nn.Flatten(), nn.Linear(3, 2)).eval()
+    graph = tc.decode(tc.lower(tc.convert(network, tc.QCFS(timesteps=4), example=_IMAGES)))
+    pools = [node for node in graph if isinstance(node, SumPool)]
+    assert [(pool.kernel, pool.stride) for pool in pools] == [((2, 2), (2, 2))]
+    unit = 0.3 / graph.populations[1].theta.flat[0]
+    real = network[3].weight.detach().double().numpy() * 0.5 / 4  # a spike stands for 0.5, and counts for a quarter
+    np.testing.assert_array_equal(graph.nodes["3"].weight, np.rint(real / unit))

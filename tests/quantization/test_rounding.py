@@ -83,3 +83,18 @@ def test_what_is_rounded_otherwise_is_refused_or_said():
         tc.Int8(rounding="floor")
     with pytest.raises(tc.ConversionError, match="trained with their units"):
         tc.Int8(rounding="gptq", units={"a": [1.0]})
+
+
+@pytest.mark.parametrize("per", ["layer", "channel"])
+def test_units_and_thresholds_are_those_of_the_scale(per):
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(3, 6, 3), tc.ClipFloorShift(8, 0.5), nn.Flatten(), nn.Linear(216, 5)]
+    network = tc.convert(nn.Sequential(*layers).eval(), tc.QCFS(timesteps=8), example=_IMAGES)
+    nearest, spread = (
+        tc.decode(tc.lower(network, tc.Int8(bits=4, per=per, rounding=each))) for each in ("nearest", "gptq")
+    )
+    assert (nearest.nodes["0"].weight != spread.nodes["0"].weight).any()
+    for one, two in zip(nearest.populations, spread.populations, strict=True):
+        assert one.theta.tolist() == two.theta.tolist()
+        assert one.scale.tolist() == two.scale.tolist()
+    assert nearest.readout.scale == spread.readout.scale

@@ -133,3 +133,55 @@ def test_figures_are_saved_as_drawings_and_pictures(browser, page):
     browser.run(click % 1)
     assert browser.downloaded("confusion.png").startswith(b"\x89PNG")
     assert browser.complaints == []
+
+
+def test_tab_reaches_what_has_an_action_and_enter_or_space_sorts(browser, page):
+    """Numbers go down first, words up; what is not known stays last in both."""
+    browser.open(page, 1280)
+    for what in ("nav a", "table.sortable thead button", "figure svg.chart[role=img][tabindex]", "figure .save button"):
+        stops = browser.run(f"[...document.querySelectorAll({what!r})].map((each) => each.tabIndex)")
+        assert stops
+        assert set(stops) == {0}, what
+    found = """(() => {
+      const table = [...document.querySelectorAll("table.sortable")].find(
+        (each) => each.caption.textContent.startsWith("Energy per inference, generic"));
+      const heads = [...table.tHead.rows[0].cells];
+      const at = heads.findIndex((head) => head.textContent.startsWith("p50"));
+      %s
+      return [...table.tBodies[0].rows].map((row) => row.cells[at].textContent).filter((text) => text !== "last");
+    })()"""
+    unknown = "\N{EN DASH}"
+    before = browser.run(found % f"table.tBodies[0].rows[0].cells[at].textContent = '{unknown}'")
+    assert before[0] == unknown
+    browser.run(found % "heads[at].querySelector('button').focus()")
+    for key, text in (("Enter", "\r"), (" ", " ")):
+        for kind in ("keyDown", "keyUp"):
+            number = {"Enter": 13, " ": 32}[key]
+            more = {"text": text} if kind == "keyDown" else {}
+            browser.call("Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=number, **more)
+        after = browser.run(found % "")
+        assert after != before
+        assert after[-1] == unknown
+        before = after
+
+
+def test_a_mark_tells_its_value_under_the_pointer_and_home_and_end_reach_the_ends(browser, page, made):
+    browser.open(page, 1280)
+    told = "document.querySelector('.tip').textContent"
+    browser.run("document.querySelector('figure[data-name=accuracy] svg').focus()")
+    for key, point in (("End", made.curve[-1]), ("Home", made.curve[0])):
+        browser.press(key)
+        assert browser.run(told).startswith(f"T = {point.timesteps}:")
+    browser.press("Escape")
+    place = browser.run(
+        """(() => {
+          const mark = [...document.querySelectorAll("figure[data-name=confusion] [data-tip]")][1];
+          mark.scrollIntoView({ block: "center" });
+          const box = mark.getBoundingClientRect();
+          return [box.left + box.width / 2, box.top + box.height / 2, mark.dataset.tip];
+        })()"""
+    )
+    browser.call("Input.dispatchMouseEvent", type="mouseMoved", x=place[0], y=place[1])
+    assert browser.run("document.querySelector('.tip').hidden") is False
+    assert browser.run(told) == place[2]
+    assert browser.run("document.querySelector('.tip').getAttribute('role')") == "status"  # read out by screen readers

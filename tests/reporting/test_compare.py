@@ -51,6 +51,41 @@ def test_every_part_is_compared(documents):
     assert found["fit", f"{chip}, cores"].b is None
 
 
+def test_what_was_deployed_and_all_that_was_measured_is_compared(documents):
+    a, b = documents
+    layer, profile, chip = a["populations"][0]["name"], a["energies"][0]["profile"], a["fits"][1]["target"]
+    other = {"measure": "mae", "value": 0.5}
+    b["title"], b["network"]["weights"] = "another", 1
+    b["accuracy"]["snn"]["value"] -= 0.01  # the intervals stay, and so overlap
+    b["curve"][0]["accuracy"]["value"] = 0.0
+    a["quality"].append({**other, "value": 0.25})
+    b["quality"].append(other)
+    b["synops_per_image"] *= 3
+    b["energies"] = b["energies"][1:]
+    b["fits"][1]["violations"].append({"severity": "error"})
+    b["populations"][0]["rate"] = 1.0
+    b["verification"]["identical"] = True
+    b["provenance"].update(command="spikec report b.nir", data_sha256="0" * 64)
+    found = {(change.part, change.name): change for change in compare_reports(a, b)}
+    assert set(found) == {
+        ("about", "title"),
+        ("network", "weights"),
+        ("accuracy", "integer network"),
+        ("accuracy", "after 1 steps"),
+        ("quality", "mae"),
+        ("work", "synops per image"),
+        ("energy", profile),
+        ("fit", f"{chip}, errors"),
+        ("layers", f"{layer}, rate"),
+        ("verification", "identical"),
+        ("provenance", "command"),
+        ("provenance", "data_sha256"),
+    }
+    assert found["accuracy", "integer network"].note == "-1.00 points, intervals overlap"
+    assert found["work", "synops per image"].note == "3.00 times"
+    assert (found["quality", "mae"].a, found["quality", "mae"].b) == (0.25, 0.5)
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": "spikec.report/2"}', "[" * 100_000])
 def test_other_files_are_refused(tmp_path, text):
     path = tmp_path / "x.json"

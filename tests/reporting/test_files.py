@@ -1,9 +1,11 @@
 """report.json against its schema; files that appear whole, and the same every time."""
 
+import hashlib
 import json
 import math
 import os
 import re
+import struct
 from dataclasses import replace
 from pathlib import Path
 
@@ -180,6 +182,24 @@ def test_the_hash_sees_every_pixel_and_label(deployment, arguments, made):
     for changed in ({"images": images}, {"labels": labels}):
         other = report(deployment.graph, path=None, estimates=(), **{**arguments, **changed})
         assert other.provenance.data_sha256 != made.provenance.data_sha256
+
+
+def test_the_hash_is_that_of_type_shape_and_bytes(deployment, arguments, made):
+    """Images as little-endian float32, then labels as int64 or numbers as float32, as plain Python packs them."""
+
+    def hashed(*arrays):
+        digest = hashlib.sha256()
+        for code, values in arrays:
+            shape = tuple(int(size) for size in values.shape)
+            digest.update(f"{ {'f': '<f4', 'q': '<i8'}[code] }{shape}".encode())
+            digest.update(struct.pack(f"<{values.size}{code}", *values.reshape(-1).tolist()))
+        return digest.hexdigest()
+
+    images = ("f", deployment.images)
+    assert made.provenance.data_sha256 == hashed(images, ("q", deployment.labels))
+    numbers = np.random.default_rng(1).normal(size=(40, 3))
+    given = {**arguments, "labels": numbers.astype(np.float32), "estimates": (), "fits": ()}
+    assert report(deployment.graph, path=None, **given).provenance.data_sha256 == hashed(images, ("f", numbers))
 
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):

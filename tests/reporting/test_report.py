@@ -9,11 +9,13 @@ import pytest
 from helpers.cases import CASES, steps_of
 from helpers.graphs import random_graph, random_images
 
+import spikec as tc
 from spikec.analysis.widths import signed_bits
 from spikec.errors import DataError
 from spikec.evidence.crosscheck import Crosscheck
 from spikec.ir.kinds import kind_named
 from spikec.reporting import report, wilson
+from spikec.reporting.value import Report
 from spikec.simulation import simulate
 
 
@@ -240,6 +242,39 @@ def test_a_network_no_core_can_hold_says_so(deployment, arguments, monkeypatch):
     assert any(v.rule == "placement" and v.severity == "error" for v in found.fits[0].violations)
     assert "cannot be placed" in found.text()
     assert "cannot be placed" in found.html()
+
+
+def test_it_holds_what_the_functions_return(made, deployment):
+    """Estimates, certificate and violations as values; the document has their numbers in joule, with all digits."""
+    assert Report.__dataclass_params__.frozen
+    assert str(made) == made.text()
+    energy, written = made.energies[0], made.to_json()["energies"][0]
+    own = tc.estimate(deployment.graph, deployment.trace, "loihi2")
+    assert type(energy) is type(own)
+    assert (energy.total, energy.items, energy.nominal) == (own.total, own.items, own.nominal)
+    assert written["total"] == {name: getattr(own.total, name) for name in ("p5", "p50", "p95")}
+    certificate = tc.certify(deployment.graph, deployment.images)
+    assert (type(made.certificate), str(made.certificate)) == (type(certificate), str(certificate))
+    assert made.certificate.layers == certificate.layers
+    for fit in made.fits:
+        assert list(fit.violations) == list(tc.check(deployment.graph, fit.target))
+
+
+def test_a_chip_that_cannot_hold_the_network_has_a_fit_and_no_energy(deployment, monkeypatch):
+    from spikec.targets.chips import placed
+
+    monkeypatch.setattr(
+        "spikec.targets.chips.placed", lambda graph, chip: None if chip == "loihi1" else placed(graph, chip)
+    )
+    given = {"images": deployment.images, "labels": deployment.labels, "trace": deployment.trace}
+    found = report(deployment.graph, path=None, **given)
+    assert {fit.target: fit.cores is None for fit in found.fits} == {
+        "loihi2": False,
+        "loihi1": True,
+        "cortex-m4": False,
+    }
+    assert [energy.profile for energy in found.energies] == ["loihi2", "cmos45"]
+    assert all(fit.title in found.html() for fit in found.fits)
 
 
 def test_numbers_to_predict_stand_beside_those_of_the_ann(deployment, arguments):

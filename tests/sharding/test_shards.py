@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -21,7 +22,7 @@ from spikec.ir import build, save
 from spikec.models.data import open_dataset
 from spikec.sharding import run as running
 from spikec.sharding import worker
-from spikec.sharding.job import Folder, Job
+from spikec.sharding.job import Folder, Job, piece_size
 from spikec.sharding.run import DEATHS_MOST, Where, executed
 from spikec.sharding.work import Work
 
@@ -320,3 +321,31 @@ def test_a_worker_answers_line_by_line(folder, tmp_path):
     assert answer.stdout.split() == ["done", "done"], answer.stderr
     assert folder.missing() == set(range(4, 20))
     assert np.array_equal(folder.read(0).outputs["output"].shape, [1, 10])
+
+
+@pytest.mark.parametrize("images", [32, 63, 64, 65, 127, 129, 1000, 20_000, 10**6])
+def test_pieces_are_small_and_not_few(images):
+    size = piece_size(Work(), digits_network(), images)
+    assert 1 <= size <= 256
+    assert -(-images // size) >= 32
+
+
+def test_other_commands_do_not_cut_their_images(spikec):
+    assert "one process: leave it out" in spikec("advise", "digits-cnn", "--shards", "2").err
+    found = spikec("verify", "net.nir", "--shards", "2")
+    assert found.code != 0
+    assert "--shards" in found.err
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"graph_sha256": "0" * 64}, {"images": 19}, {"fingerprint": "another"}, {"version": "0.0"},
+        {"work": Work(keep="all")},
+    ],
+)  # fmt: skip
+def test_a_folder_belongs_to_one_run(folder, other):
+    """Of one network, set, options and version; where they lie does not matter."""
+    Folder(folder.place, replace(folder.job, graph="elsewhere.nir"))
+    with pytest.raises(DataError, match="holds the shards of another run"):
+        Folder(folder.place, replace(folder.job, **other))

@@ -110,3 +110,13 @@ def test_places_count_from_the_first_image_of_the_set(one_layer):
     images[3, 0] = np.nan
     with pytest.raises(DataError, match="13"):
         model.run(images[2:], first=12)
+
+
+def test_a_field_without_a_rule_raises(trace, tmp_path, monkeypatch):
+    monkeypatch.delitem(joining._RULES, "counts")
+    with pytest.raises(KeyError, match="counts"):
+        joined([trace, trace])
+    for kind in ("_ARRAYS", "_ARRAY", "_PLAIN", "_OWN"):
+        monkeypatch.setattr(kept, kind, type(getattr(kept, kind))(x for x in getattr(kept, kind) if x != "counts"))
+    with pytest.raises(AssertionError, match="no rule for the field counts"):
+        write_trace(tmp_path / "0.npz", trace, "mine")

@@ -236,3 +236,11 @@ def test_events_through_feedback_are_counted():
         if events is not None:
             assert synapse.synops == int(events.sum()) * node.weight.shape[0]
     assert counts.populations["lif0"].updates == graph.nodes["lif0"].theta.size * 13
+
+
+def test_the_time_is_that_of_the_longest_sequence():
+    graph = one_neuron(dv=2048)
+    for lengths in ((2, 8), (8, 8)):
+        trace = tc.simulate(graph, [np.ones((steps, 1), int) for steps in lengths])
+        found = tc.estimate(graph, trace, profile="loihi2", step_seconds=1e-5)
+        assert found.inference_seconds.p50 == pytest.approx(8e-5)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+import re
 
+import pytest
+from helpers.sweeps import a_sweep
+
+import spikec as tc
 from spikec.sweeping.page import page
+from spikec.sweeping.store import Store
 
 HOSTILE = "<script>alert(1)</script>"
 
@@ -51,6 +56,11 @@ def test_it_names_every_run_and_why_others_have_none(results):
     for words in ("qcfs T = 4", "graded T = 1", "srp T = 2", "refused", "4 done, 1 refused or failed"):
         assert words in text
     assert "The most accurate run is graded T = 1" in text
+    results[0]["configuration"]["data"] = "other images"
+    results[1]["energy"]["cmos45"] = results[1]["energy"]["loihi2"]
+    both = page(results)
+    assert both.count("<figure") == 3 + 4  # the other images, and the digits with two profiles
+    assert 0 < both.index("Every run that was measured") < both.index("Runs without a result")
 
 
 def test_numbers_that_no_axis_holds_are_left_out(results):
@@ -71,3 +81,22 @@ def test_it_stands_in_a_browser(browser, results, tmp_path):
         browser.open(path, width)
         assert browser.run("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
         assert (browser.complaints, browser.requests) == ([], [])
+
+
+def test_the_file_has_all_results_of_the_folder_and_the_method_those_of_its_plan(tmp_path):
+    """Nothing is left to compute; what the best run of a method beats is not joined."""
+    made = a_sweep(tmp_path / "results")
+    store = Store(made.folder)
+    store.prepare()
+    for each in made.results.values():
+        store.write(each)
+    fewer = {"grid": {"model": "digits-cnn", "data": "digits", "method": "qcfs", "timesteps": [2, 4]}}
+    found = tc.sweep(fewer, made.folder)
+    assert found.made == 0
+    assert {path.name for path in made.folder.iterdir()} >= {"summary.csv", "summary.html"}
+    pages = (made.folder / "summary.html").read_text(encoding="utf-8"), found.html()
+    for text, steps in zip(pages, ([2, 4, 8], [2, 4]), strict=True):
+        assert [step for step in (2, 4, 8) if f"qcfs T = {step}" in text] == steps
+        assert "digits-cnn on digits" in text
+        joined = re.findall(r'<polyline points="([^"]*)" class="[^"]*front"', text)
+        assert [len(points.split()) for points in joined] == [2]  # by energy; SynOps are equal in all

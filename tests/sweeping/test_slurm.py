@@ -183,3 +183,13 @@ def test_a_job_has_the_cores_of_its_allocation(monkeypatch, environment, expecte
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert cores() == (expected or here)
+
+
+def test_what_is_left_of_an_array_is_ended_by_scancel(tmp_path, monkeypatch):
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin/scancel"
+    program.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/said\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
+    cluster.cancel(cluster.Submission(tmp_path, "17", ()))
+    assert (tmp_path / "said").read_text() == "17\n"

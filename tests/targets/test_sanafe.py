@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields, replace
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from helpers.networks import residual_network
 from helpers.nodes import affine, convolution, flatten, graph_of, pool, population, readout
 
 from spikec.energy.counts import count
+from spikec.energy.profile import load_profile
 from spikec.errors import DataError, DoesNotFit, MissingImplementation
 from spikec.ir import Affine, InputNode
 from spikec.simulation import simulate
@@ -107,3 +109,24 @@ def test_an_operation_that_is_not_known_is_named(network, tmp_path):
     trace = simulate(net, np.ones((1, *net.input.shape)), record="spikes", threads=1)
     with pytest.raises(MissingImplementation, match="Novel has no list of synapses"):
         export(changed, place(net, "loihi1"), trace, tmp_path)
+
+
+def test_the_constants_are_those_of_the_profile():
+    """So that joules of both compare the accounting alone."""
+    architecture = import_module("spikec.targets.sanafe.architecture")
+    ours = {key: constant.value for key, constant in load_profile("loihi1", "sanafe_silicon").constants.items()}
+    theirs = {
+        "e_syn_conv": architecture.SYNAPSES["conv"][0], "e_syn_dense": architecture.SYNAPSES["dense"][0],
+        "e_neuron": architecture.ACCESS[0] + architecture.UPDATE[0], "e_spike": architecture.SPIKE[0],
+        "e_message": architecture.OUT[0], "e_hop_east_west": architecture.HOP_EAST_WEST[0],
+        "e_hop_north_south": architecture.HOP_NORTH_SOUTH[0],
+    }  # fmt: skip
+    assert {key: ours[key] for key in theirs} == pytest.approx({key: pj * 1e-12 for key, pj in theirs.items()})
+
+
+def test_neurons_replay_the_spikes_of_the_golden_model(network, tmp_path):
+    net = network()
+    plan, data, trace = _written(net, tmp_path)
+    assert plan["steps"] == net.emission_steps
+    for p in net.populations:
+        np.testing.assert_array_equal(data[f"spikes/{p.name}"], trace.spikes[p.name][0].reshape(plan["steps"], -1))

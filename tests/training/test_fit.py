@@ -376,3 +376,21 @@ def test_penalty_of_a_second_compiled_network_of_the_same_class(monkeypatch: pyt
         result = fit(model, TRAIN, VALIDATION, config, penalty=penalty)
         losses.append(result.history[0].train_loss)
     assert losses[1] > 2 * losses[0]
+
+
+def test_training_through_spikes_trains_thresholds_and_scales_too() -> None:
+    model = make_model()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    config = FitConfig(epochs=1, batch=32, optimizer="adamw", lr=5e-3, timesteps=2, through_spikes=True)
+    fit(model, TRAIN, VALIDATION, config)
+    same = {name for name, value in model.state_dict().items() if torch.equal(value, before[name])}
+    assert same == {"1.running_mean", "1.running_var", "1.num_batches_tracked"}
+
+
+@pytest.mark.parametrize("timesteps", [1, 3])
+def test_training_through_spikes_runs_the_network_once_for_each_step(timesteps: int) -> None:
+    runs = []
+    model = make_model()
+    model[0].register_forward_hook(lambda module, _, output: runs.append(module.training or output.requires_grad))
+    fit(model, TRAIN, VALIDATION, FitConfig(epochs=1, batch=32, timesteps=timesteps, through_spikes=True))
+    assert sum(runs) == 5 * timesteps  # batches of 32 of 161 images; a last one of a single image is left out

@@ -201,3 +201,9 @@ def test_plain_networks_are_given_back() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert without_quantisation(model) == (model, ())
+
+
+def test_conversion_warns_of_it() -> None:
+    with pytest.warns(UserWarning, match="keep their levels") as heard:
+        convert(in_training(), Graded(), example=IMAGES[:1], calibration=IMAGES)
+    assert any("is left out at" in str(each.message) for each in heard)

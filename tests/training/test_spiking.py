@@ -224,3 +224,20 @@ def test_max_pools_behind_activations_send_what_those_of_the_converted_network_s
         logits = spiking_logits(model, neurons, images, 4)
     torch.testing.assert_close(logits, spiking_network(images), rtol=1e-4, atol=1e-5)
     assert any(neuron.count.any() for neuron in neurons.values())
+
+
+def test_residual_errors_of_later_layers_see_the_spikes_of_those_before(model: nn.Sequential, data: Any) -> None:
+    """From the images on, one plain loop behind the other."""
+    model.eval()
+    images = data.images()
+    with torch.no_grad():
+        current = np.stack([model[1](model[0](images)).numpy()] * 2)
+        sent, v = [], np.full(current.shape[1:], float(model[2].threshold) / 2)
+        for each in current:
+            v = v + each
+            spikes = v >= float(model[2].threshold)
+            v = v - spikes * float(model[2].threshold)
+            sent.append(model[5](model[4](model[3](torch.from_numpy(spikes * float(model[2].threshold)).float()))))
+        rate = plain_loop(torch.stack(sent).numpy(), float(model[6].threshold)) * float(model[6].threshold) / 2
+        gap = model[:7](images).numpy() - rate
+    assert residual_errors(model, data, timesteps=2)["6"] == pytest.approx(gap.std(ddof=1), rel=1e-3)
