@@ -14,7 +14,7 @@ from helpers.json_schema import errors
 from torch import nn
 
 import spikec as tc
-from spikec.advising.advising import _recommended
+from spikec.advising.advising import _recommended, _rows
 from spikec.advising.portfolio import _line
 from spikec.advising.trials import trials_of
 from spikec.sweeping import measure as measuring
@@ -289,3 +289,19 @@ def test_training_is_suggested_where_more_than_a_point_is_missing(made, lost, su
     found = _recommended(race, "lossless", trial, named=True)
     assert (found.train is not None) == (found.gain is not None) == suggested
     assert found.train is None or found.train.startswith("spikec train m.py:net ")
+
+
+def test_a_star_is_what_no_other_for_the_purpose_beats(made):
+    """In loss, latency and energy; what is worse in one of them and better in another stays."""
+    found = [
+        made("best", lost=1, steps=10, joule=1.0),
+        made("slower", lost=1, steps=11, joule=1.0),
+        made("dearer", lost=1, steps=10, joule=1.1),
+        made("lossier", lost=2, steps=10, joule=1.0),
+        made("faster, but dearer", lost=1, steps=9, joule=2.0),
+        made("cheaper, but lossier", lost=9, steps=10, joule=0.5),
+        made("for another purpose", "lossless", lost=2, steps=99, joule=9.0),
+    ]
+    standing = {each.trial.id: each.result for each in found}
+    rows = _rows(SimpleNamespace(trials=[each.trial for each in found], standing=standing, untried={}))
+    assert [row.best for row in rows] == [True, False, False, False, True, True, True]

@@ -10,7 +10,7 @@ from helpers.oracle import largest, window_places
 import spikec as tc
 from spikec.energy.counts import count
 from spikec.errors import DoesNotFit, GraphError, ToolchainError
-from spikec.ir.kinds import Maximum
+from spikec.ir.kinds import IF, Maximum
 from spikec.ir.operations import MaxPool
 from spikec.ir.pools import memoryless
 from spikec.ir.profile.portable import portable
@@ -131,3 +131,27 @@ def test_who_has_no_max_pool_says_so(pooled, random_images, tmp_path):
     trace = tc.simulate(graph, random_images(np.random.default_rng(0), graph, 1) * graph.input.scale, record="spikes")
     with pytest.raises(ToolchainError, match=r"MaxPool|max pool"):
         export(graph, tc.place(graph, target="loihi2"), trace, tmp_path)
+
+
+def test_what_a_max_pool_takes_of_a_core():
+    """3 x 3 windows of 2 x 2: a synapse of one bit and an axon for each of 72 neurons that 18 others read."""
+    before, after = (2, 6, 6), (2, 3, 3)
+    nodes = [
+        InputNode("input", before, "uint8", 1.0),
+        convolution("conv", ["input"], before, np.ones((2, 2, 1, 1))),
+        population("if1", ["conv"], before),
+        MaxPool("window", ("if1",), before, after, (2, 2), (2, 2), (0, 0)),
+        population("pooled", ["window"], after, Maximum(IF()), theta=1, v_init=0),
+        flatten("flat", ["pooled"], after),
+        affine("fc", ["flat"], np.ones((3, 18)), np.zeros(3)),
+        readout("readout", ["fc"], 3),
+    ]
+    placement = tc.place(graph_of(nodes, 4, "pipelined"), target="loihi1")
+    (core,) = placement.cores
+    used = {name: number for name, (number, _) in core.usage.items()}
+    assert used == {
+        "compartments": 2 * (72 + 18 + 3),
+        "synapse bits": 18 * 4 + 3 * 18 * 2,  # weights of 1 take two bits
+        "axons in": 72 + 18,  # into the dense layer one for each neuron
+        "axons out": 72 + 18,
+    }

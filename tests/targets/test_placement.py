@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from helpers.drawn import drawn
+from helpers.nodes import affine, graph_of, population, readout
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -23,6 +24,8 @@ from spikec.simulation.trace import Trace
 from spikec.targets.chips import place
 from spikec.targets.loihi import load_limits
 from spikec.targets.loihi.axons import entering
+from spikec.targets.loihi.needs import Demand, capacity
+from spikec.targets.loihi.packing import load, pack
 
 SETTINGS = settings(max_examples=drawn(15), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -356,6 +359,81 @@ def test_grouped_convolutions_and_identities_keep_discrete_axons(network):
     grouped = replace(net.nodes["conv2"], weight=net.nodes["conv2"].weight[:, :1], groups=8)
     assert entering(net, grouped, limits) is None
     assert entering(net, net.nodes["conv2"], load_limits("loihi2")) is None
+
+
+def limited(monkeypatch, without=(), **values):
+    """Loihi 1 with other limits, and without some."""
+    limits = small_chip(**values)
+    limits = replace(limits, limits={key: limit for key, limit in limits.limits.items() if key not in without})
+    monkeypatch.setattr("spikec.targets.loihi.placement.load_limits", lambda name: limits)
+    return limits
+
+
+def dense_chain(*sizes):
+    """Dense layers, all weights 1: the input, layers of neurons, the readout."""
+    nodes, before = [InputNode("input", sizes[:1], "uint8", 1.0)], "input"
+    for number, size in enumerate(sizes[1:], 1):
+        nodes.append(affine(f"fc{number}", [before], np.ones((size, sizes[number - 1])), np.zeros(size)))
+        before = f"if{number}"
+        nodes.append(population(before, [f"fc{number}"], (size,)))
+    nodes[-1] = readout("readout", [f"fc{len(sizes) - 1}"], sizes[-1])
+    return graph_of(nodes, 4, "pipelined")
+
+
+@pytest.mark.parametrize(
+    ("values", "bound"),
+    [
+        ({"compartments_per_core": 20}, 7),  # 40 + 24 + 6 neurons of two compartments
+        ({"synapse_bits_per_core": 500}, 5),  # 24 * 40 + 6 * 24 weights of two bits
+        ({"synapse_bits_per_core": 500, "axons_out_per_core": 20}, 10),  # 24 * 40 * 2 bits fill 4 cores: 40 * 4 + 24 * 1
+    ],
+)
+def test_the_lower_bound_by_hand(monkeypatch, values, bound):
+    limited(monkeypatch, ("atoms_per_axon",), **values)
+    placement = place(dense_chain(5, 40, 24, 6), "loihi1")
+    assert placement.lower_bound == bound <= len(placement.cores)
+
+
+def test_fewest_cores_and_less_load_where_that_is_possible(network, monkeypatch):
+    """Against single packings with all capacity: never more cores, nor a fuller one. Cores are in the data's order."""
+    net = network(channels=4, size=8)
+    for values in ({"compartments_per_core": 100}, {"synapse_bits_per_core": 500, "axons_out_per_core": 30}):
+        limits = limited(monkeypatch, ("atoms_per_axon",), **values)
+        room, demand = capacity(limits), Demand(net, limits)
+        packed = [pack(demand, net.layers, room, grain) for grain in (1, 2, 4)]
+        placement = place(net, "loihi1")
+        assert len(placement.cores) <= min(map(len, packed))
+        fullest = max(core.load for core in placement.cores)
+        assert fullest <= max(load(demand.usage(group), room) for group in packed[0])
+        rank = {layer.name: number for number, layer in enumerate(net.layers)}
+        first = [(rank[core.slices[0].layer], core.slices[0].box) for core in placement.cores]
+        assert first == sorted(first)
+    assert fullest < 0.95  # where one packing of all capacity fills a core
+
+
+def test_layers_are_cut_into_equal_blocks(network, monkeypatch):
+    """Of one size, but for those at the end of an axis."""
+    limited(monkeypatch, compartments_per_core=100)
+    placement = place(network(channels=8, size=10), "loihi1")
+    for layer, shape in (("if1", (8, 10, 10)), ("if2", (8, 5, 5))):
+        boxes = [part.box for core in placement.cores for part in core.slices if part.layer == layer]
+        assert len(boxes) > 2
+        for axis, size in enumerate(shape):
+            longest = max(box[axis][1] - box[axis][0] for box in boxes)
+            assert all(box[axis][0] % longest == 0 for box in boxes)
+            assert all(box[axis][1] == min(box[axis][0] + longest, size) for box in boxes)
+
+
+def test_population_axons_where_they_take_fewer_cores(network, monkeypatch):
+    """Eight channels of a place take two output axons to a core instead of eight."""
+    net = network(channels=8, size=8)
+    limited(monkeypatch, ("atoms_per_axon",), axons_out_per_core=100)
+    alone = place(net, "loihi1")
+    limited(monkeypatch, axons_out_per_core=100)
+    both = place(net, "loihi1")
+    assert both.population_axons == ("conv2", "fc")
+    assert len(both.cores) < len(alone.cores)
+    assert any("population axons enter dense layers, blocks that share a core" in line for line in both.assumptions)
 
 
 def test_unknown_chips_are_user_errors(network):

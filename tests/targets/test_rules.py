@@ -169,3 +169,29 @@ def test_limits_have_sources_and_grades():
 
 def test_every_rule_says_what_it_is_about():
     assert all(rule.__doc__ for rule in RULES)
+
+
+def test_bounds_over_all_images_and_limits_not_verified_are_warnings(network, monkeypatch):
+    net = replace(changed(network(), "conv2", weight=np.full((8, 8, 3, 3), 127)), timesteps=8, schedule="layerwise")
+    found = {v.rule: v for v in check(net, "loihi1")}
+    assert found["membrane"].severity == "warning"
+    wide = network(channels=64)
+    wide = changed(wide, "conv2", weight=np.full((64, 64, 3, 3), 127), weight_exp=0)
+    large = changed(wide, "conv2", weight=wide.nodes["conv2"].weight * 64, weight_exp=6)
+    assert {v.rule: v.severity for v in check(large, "loihi1")}["input of one step"] == "warning"
+    many = changed(network(), "if2", theta=np.arange(8 * 64).reshape(8, 8, 8) % 17 + 1)
+    assert {v.rule: v.severity for v in check(many, "loihi1")}["thresholds per core"] == "warning"
+    small = limits_with("loihi2", synapse_bits_per_core=100)
+    monkeypatch.setattr("spikec.targets.loihi.rules.load_limits", lambda name: small)
+    memory = {v.rule: v for v in check(network(), "loihi2")}["synaptic memory"]
+    assert (memory.severity, memory.limit) == ("warning", 100)
+    assert "recalled, not verified" in memory.hint
+
+
+def test_more_synapses_than_a_chip_has(network, monkeypatch):
+    """Stored weights: two kernels of 8 x 8 x 9, and 10 for each of 8 x 8 x 8 inputs."""
+    weights = 2 * 8 * 8 * 9 + 10 * 8 * 64
+    for most, found in ((weights, []), (weights - 1, [("synapses", weights)])):
+        few = limits_with("loihi2", synapses_per_chip=most)
+        monkeypatch.setattr("spikec.targets.loihi.rules.load_limits", lambda name, few=few: few)
+        assert [(v.rule, v.actual) for v in check(network(), "loihi2")] == found
