@@ -8,6 +8,7 @@ import pytest
 import spikec as tc
 from spikec.data_files import chip_files
 from spikec.ir import build, save
+from spikec.targets.loihi import load_limits
 
 
 @pytest.fixture
@@ -56,6 +57,18 @@ def test_map_lists_and_draws_every_core(spikec, net, tmp_path):
     assert spikec("map", net, "--svg", drawing).out.endswith(f"written: {drawing}\n")
     apart = spikec("map", net, "--unshared", "--json").json["cores"][0]["usage"]["synapse bits"]
     assert apart[0] >= spikec("map", net, "--json").json["cores"][0]["usage"]["synapse bits"][0]
+
+
+def test_map_says_what_it_assumes(spikec, net, monkeypatch):
+    out = spikec("map", net, "--target", "loihi1").out
+    assert "\n  assumed: chips_per_system: Pohoiki Springs" in out
+    assert "population axons" not in out
+    limits = load_limits("loihi1")
+    few = {**limits.limits, "axons_in_per_core": replace(limits["axons_in_per_core"], value=20)}  # 16 places of 3 maps
+    monkeypatch.setattr("spikec.targets.loihi.placement.load_limits", lambda name: replace(limits, limits=few))
+    out = spikec("map", net, "--target", "loihi1").out
+    assert "\n  population axons into head\n" in out
+    assert "\n  assumed: population axons enter dense layers, blocks that share a core, and neurons that" in out
 
 
 def test_a_line_for_each_layer(spikec, net):

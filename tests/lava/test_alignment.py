@@ -19,6 +19,7 @@ from spikec.targets.lava.lif import bias_parts, unfit
 from spikec.targets.lava.paths import LIF_RESET
 from spikec.targets.lava.plan import make_plan
 from spikec.targets.lava.processes.window import Window
+from spikec.targets.lava.program import LavaProgram, mapped
 
 ONE = (1,)
 
@@ -185,3 +186,36 @@ def test_what_lavas_own_leaky_neuron_can_be(changes, reason):
 def test_the_option_is_checked():
     with pytest.raises(ToolchainError, match="give 'lif', 'soft_reset' or 'atrlif'"):
         LavaOptions(neuron="stock")
+
+
+def test_the_options_say_whose_neurons_they_are():
+    graph = recurrent(kind=CubaLIF(np.full(1, 4095), np.zeros(1, int), np.zeros(1, int)))
+    program = mapped(graph, LavaOptions())
+    assert (program.stock, program.not_stock, program.plan.steps) == ({"a"}, {}, graph.timesteps)
+    ours = mapped(graph, LavaOptions(neuron="soft_reset"))
+    assert (ours.stock, ours.not_stock) == (set(), {})
+    floating = mapped(graph, LavaOptions(precision="floating_pt"))
+    assert (floating.stock, floating.not_stock) == (set(), {"a": "Lava's floating-point LIF does not round"})
+    own = mapped(graph, LavaOptions(models={"Dense": "mine:My", "LIFReset": "mine:Other"}))
+    assert own.models == program.models | {"Dense": "mine:My", "LIFReset": "mine:Other"}
+    for neuron in ("lif", "atrlif"):
+        slow = mapped(pair(1), LavaOptions(neuron=neuron))
+        assert (slow.stock, set(slow.not_stock)) == (set(), {"a", "b"})
+        assert all("a step takes 2 Lava steps" in why for why in slow.not_stock.values())
+
+
+def test_a_run_says_whose_neurons_it_had_and_how_many_steps(monkeypatch):
+    """What comes after the end of a sequence is cut off its raster: that is written, asked for or not."""
+    seen = {}
+    monkeypatch.setattr(LavaProgram, "_run_chunks", lambda self, parts, **options: seen.update(options) or [])
+    monkeypatch.setattr("spikec.targets.lava.program.assemble", lambda *given, **_: given[4:6])
+    program = mapped(pair(1), LavaOptions(abreast=2))
+    frames = np.zeros((3, 5, 1), int)
+    info, steps = program._run(frames, None, spikes=False)
+    assert (seen["raster"], info["lif"]) == (False, "none")
+    assert info["not_lif"].startswith("a: a step takes 2 Lava steps")
+    assert "; b: a step takes 2" in info["not_lif"]
+    # Two windows of five steps of two Lava steps each, and three on the way to the readout.
+    assert (steps.processes, steps.steps, steps.latency) == (len(program.plan.processes), 2 * 5 * 2 + 3, 3 + 4 * 2 + 1)
+    program._run(frames, np.array([5, 1, 2]), spikes=False)
+    assert seen["raster"] is True

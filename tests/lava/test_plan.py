@@ -198,6 +198,29 @@ def test_dense_weights_beyond_8_bits_do_not_fit(weight, exponent):
         make_plan(dense_graph(np.array([[weight]]), exponent), "current")
 
 
+@pytest.mark.parametrize("name", ["kernel size", "stride", "padding", "dilation"])
+@pytest.mark.parametrize("value", [127, 128])
+def test_settings_of_a_convolution_beyond_8_bits_do_not_fit(name, value):
+    """Along one axis, of a map large enough for each of them."""
+    shape, size = (1, 300, 1), value if name == "kernel size" else 2
+    stride, padding, dilation = (((value, 1) if name == each else (1, 1)) for each in ("stride", "padding", "dilation"))
+    padding = (padding[0] if name == "padding" else 0, 0)
+    out = (1, (300 + 2 * padding[0] - dilation[0] * (size - 1) - 1) // stride[0] + 1, 1)
+    weight = np.ones((1, 1, size, 1), np.int64)
+    graph = graph_of(
+        InputNode("input", shape, "uint8", 1.0),
+        population("p", ("input",), shape),
+        Convolution("conv", ("p",), shape, out, weight, np.zeros(1, np.int64), stride, padding, dilation),
+        Flatten("flat", ("conv",), out, (out[1],)),
+        Readout("readout", ("flat",), (out[1],), np.zeros(out[1], np.int64), 1.0),
+    )
+    if value == 127:
+        make_plan(graph, "current")
+        return
+    with pytest.raises(DoesNotFit, match=f"conv: {name} 128 does not fit Lava's Conv"):
+        make_plan(graph, "current")
+
+
 def wide(weight, inputs):
     shape = (inputs, 1, 1)
     return graph_of(

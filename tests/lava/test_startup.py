@@ -1,10 +1,13 @@
 """The start of a worker: the models it names are those that Lava's own search finds, and it imports little."""
 
+import os
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+
+from spikec.targets.lava import launch
 
 pytestmark = pytest.mark.lava
 
@@ -90,3 +93,18 @@ def test_nothing_is_left_of_a_run_that_ended_well(lava, leftovers, random_graph)
     trace = lava.compile(graph).run(np.ones((5, *graph.input.shape)))
     assert trace.info["abreast"] == "5"
     assert leftovers() == ([], [])
+
+
+TOLD = """
+import os
+print(os.getsid(0) == os.getpid(), os.getcwd(), *(os.environ[f"{x}_NUM_THREADS"] for x in ("OMP", "OPENBLAS", "MKL")))
+"""
+
+
+def test_a_worker_has_a_session_a_folder_and_one_thread(tmp_path, monkeypatch):
+    (tmp_path / "telling.py").write_text(TOLD)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    job = tmp_path / "job"
+    job.mkdir()
+    assert launch._start(job, "tag", "telling").wait(timeout=60) == 0
+    assert (job / "log.txt").read_text().split() == ["True", str(job), "1", "1", "1"]

@@ -1,6 +1,8 @@
 """Writing and reading netx files; none of this needs Lava."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 from spikec.errors import DoesNotFit, GraphError
 from spikec.ir.coding import InputNode
 from spikec.ir.graph import IntegerGraph, Population, Readout
-from spikec.ir.kinds import IF, SignedIF
+from spikec.ir.kinds import IF, BitSerialIF, CalibratedIF, GradedIF, SignedIF
 from spikec.ir.operations import Affine, Convolution, Flatten, SumPool
 from spikec.targets.netx import as_chain, read, simulate_hard_reset, write, write_hard_reset
 
@@ -217,3 +219,29 @@ def test_hard_reset_overflow_is_counted():
     assert simulate_hard_reset(graph, np.full((1, 4), 255)).wrapped == 0  # 4 * 127 * 255 = 129540 < 2**17
     above = replace(small(), nodes=small(fc={"weight": np.full((4, 4), 129)}).nodes)
     assert simulate_hard_reset(above, np.full((1, 4), 255)).wrapped > 0
+
+
+def test_the_keys_are_those_of_the_documentation(tmp_path):
+    """In files of every kind, all that the table in docs/lava.md names, and nothing else."""
+    rows = (Path(__file__).parents[2] / "docs/lava.md").read_text(encoding="utf-8").split("keys, all datasets |")[1]
+    rows = [row.split("|") for row in rows.split("\n\n")[0].split("\n") if row.startswith("| `/")]
+    told = {cells[1].strip(" `"): set(re.findall(r"`(\w+)`", re.sub(r"\(.*?\)", "", cells[2]))) for cells in rows}
+    found = {key: set() for key in told}
+    shape, kernel = (2, 3, 3), np.ones((2, 2, 1, 1), np.int64)
+    for kind in (IF(spikes=3), SignedIF(theta_neg=2), CalibratedIF(3), BitSerialIF(), GradedIF(3)):
+        graph = chain_of(
+            InputNode("input", shape, "uint8", 1.0),
+            Convolution("conv", ("input",), shape, shape, kernel, np.zeros(2, np.int64), (1, 1), (0, 0), (1, 1)),
+            Population("fire", ("conv",), shape, kind, np.full(shape, 5), np.full(shape, 2)),
+            Flatten("flat", ("fire",), shape, (18,)),
+            affine("fc", "flat", np.ones((3, 18), np.int64)),
+            Readout("readout", ("fc",), (3,), np.zeros(3, np.int64), 1.0),
+        )
+        graph = replace(graph, schedule=kind.schedules[0], timesteps=kind.timesteps[0])
+        write(graph, tmp_path / "net.hdf5")
+        with h5py.File(tmp_path / "net.hdf5") as file:
+            found["/spikec"] |= set(file["spikec"])
+            for layer in file["layer"].values():
+                found["/layer/<i>"] |= set(layer) - {"neuron"}
+                found["/layer/<i>/neuron"] |= set(layer["neuron"]) if "neuron" in layer else set()
+    assert found == told
