@@ -1,8 +1,8 @@
 """Which core computes which neurons: a deterministic split by capacity. An estimate: Intel's mapper is not public.
 
 The objective is the fewest cores. Discrete axons are tried, then population axons where the chip has them, in several
-grains of cutting; where the cores are more than the lower bound, capacity is lowered as far as their number allows, for a
-lower load; then cores are put on the mesh in the order of the data. ``lower_bound`` is a number of cores that no
+grains of cutting. Where the cores are more than the lower bound, capacity is lowered as far as their number allows, for
+a lower load. Then cores are put on the mesh in the order of the data. ``lower_bound`` is a number of cores that no
 placement under the same limits and the same storage can go below.
 """
 
