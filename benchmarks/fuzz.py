@@ -227,8 +227,8 @@ def main() -> int:
 
 def _reached(shares: list[Share]) -> int:
     """The number below which all files of a kind are done."""
-    notes = [share.folder / "at" for share in shares]
-    return min(int(note.read_text() or 0) if note.exists() else 0 for note in notes)
+    notes = [(share.folder / "at", share.first) for share in shares]
+    return min(int(note.read_text() or first) if note.exists() else first for note, first in notes)
 
 
 def _shares(folder: Path, kind: str, count: int, args: argparse.Namespace) -> list[Share]:

@@ -161,6 +161,11 @@ def test_the_title_is_network_and_method(deployment):
     made = report(deployment.graph, estimates=(), fits=(), path=None, name="mine", data_name="theirs", **given)
     assert made.title == "mine, spiking at T = 4"
     told = {"spikec export a.py:net -T 4": "net", "spikec export nets/b.onnx": "b", "spikec export vgg11": "vgg11"}
+    told |= {
+        "spikec export /a/b/plain.nir --reset zero": "plain",
+        "spikec export x.ONNX": "x",
+        "spikec export -T 4 net": "Network",
+    }
     told |= {"rm -r x": "Network", "spikec export 'a": "Network", "spikec export": "Network", "": "Network"}
     for command, name in told.items():
         graph = replace(deployment.graph, info={**deployment.graph.info, "export": command})

@@ -39,11 +39,11 @@ def reproduction(
 
 
 def network_name(info: Mapping[str, str]) -> str:
-    """What the file says it was exported from: the name of a network, of a callable, or of an ONNX file; empty where it
-    says nothing."""
+    """What the file says it was exported from: the name of a network, of a callable, or of a file; empty where it says
+    nothing, or an option first."""
     words = _exported(info)
-    model = words[2] if len(words) > 2 else ""
-    return Path(model).stem if model.endswith(".onnx") else model.rpartition(":")[2]
+    model = words[2] if len(words) > 2 and not words[2].startswith("-") else ""
+    return model.rpartition(":")[2] if ":" in model else Path(model).stem
 
 
 def _exported(info: Mapping[str, str]) -> list[str]:

@@ -32,7 +32,8 @@ from spikec.simulation.trace import Trace
 from spikec.version import __version__
 from spikec.whole_files import remove_stale, tidy, write_text
 
-#: Pieces that a set is cut into at least, where it has as many images, and the most images of one.
+#: The images of a set are divided by the first, rounded up, for the size of a piece: more than half as many pieces. The
+#: second: the most images of one.
 _FEWEST, _LARGEST = 64, 256
 
 

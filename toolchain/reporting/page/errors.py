@@ -46,7 +46,7 @@ def _classes(found: Confusion) -> Html:
     pixels = found.unit == "pixels"
     columns = [
         Column("Class", "name"),
-        *([Column("Name", "name")] if found.names else []),
+        *([Column("Name", "word")] if found.names else []),
         Column("Right", hint="share of those with this label"),
         Column("95 % interval" if not pixels else "Overlap", hint="intersection over union" if pixels else None),
         Column("", "drawing small"),
