@@ -226,9 +226,9 @@ def test_numbers_are_those_of_the_ranges(one_layer):
     largest = bounds(graph).magnitudes["dense"]
     assert found["dense"].why.bound == largest
     assert found["dense"].dtype == ("float32" if largest < 2**24 else "float64")
-    why = tc.explain(graph).why
-    sums = next(reason for reason in why if reason.text.startswith("dense: its sum"))
-    assert (sums.bound, sums.limit) == (largest * graph.emission_steps, 2**24)
+    wider = tc.explain(one_layer(weight=np.full((2, 3), 2**46), bias=[0, 0], theta=5))
+    sums = next(reason for reason in wider.why if reason.text.startswith("dense: its sum"))
+    assert (sums.bound, sums.limit) == (largest * 2**26 * graph.emission_steps, 2**53)
 
 
 def test_a_refused_kernel_says_so(one_layer):

@@ -100,7 +100,7 @@ def explain(
     >>> how.engine, how.images
     ('counts', 128)
     >>> how[-1].kernel.value
-    'float32 readout'
+    'readout'
     """
     if images is not None and images < 1:
         raise DataError(f"images={images!r} is not possible; use a whole number, at least 1")

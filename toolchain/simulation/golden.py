@@ -29,7 +29,7 @@ from spikec.simulation.collect import Collector, check_counts
 from spikec.simulation.early_exit import EarlyExit, early_exit_of
 from spikec.simulation.emission import Result
 from spikec.simulation.encode import Images, as_sequences, batches, encoded
-from spikec.simulation.engines.choosing import kept_general
+from spikec.simulation.engines.choosing import kept_general, watched
 from spikec.simulation.engines.counts_by_layer import CountsByLayer
 from spikec.simulation.engines.counts_by_step import CountsByStep
 from spikec.simulation.engines.general import Network
@@ -81,10 +81,9 @@ def simulate(
     threads during the run. ``progress(done, total)`` is called after every chunk; total is None for an iterator.
 
     By default the model never wraps. Registers have 24 bits, or the width of the format that the graph was lowered for.
-    Where the weights do not prove that every membrane fits into its register, membranes are watched: ``Trace.membrane``
-    holds their ranges and ``Trace.overflows`` counts the numbers beyond. Where they do, and the fast path can run the
-    graph, nothing is watched (``overflows`` is zero by proof) and the run is several times faster; ``measure=True``
-    watches all the same.
+    Where the weights do not prove that a membrane fits into its register, it is watched: ``Trace.membrane`` holds its
+    range and ``Trace.overflows`` counts the numbers beyond. Where they do, and the fast path can run the graph, it is
+    not (``overflows`` is zero by proof), and the run is several times faster; ``measure=True`` watches all membranes.
 
     ``overflow`` says what happens to a number that does not fit the registers of ``format`` (a name, a .toml file or a
     :class:`NumberFormat`; default: the format the graph was lowered for): ``exact`` keeps it, ``strict`` (or
@@ -147,10 +146,12 @@ class GoldenModel:
         self._device = checked_device(device, ranges)
         keep_freed_memory()
         self.kept_general = kept_general(graph, ranges, registers, measure)
+        seen = watched(graph, ranges, registers)
+        self._watched = [readout.name for readout in graph.readouts if readout.name in seen]
         with exact_arithmetic(None, self._device):
             self.engine: Network | CountsByStep
             if not self.kept_general:
-                self.engine = (CountsByLayer if graph.schedule == "pipelined" else CountsByStep)(graph, ranges)
+                self.engine = (CountsByLayer if graph.schedule == "pipelined" else CountsByStep)(graph, ranges, seen)
             else:
                 self.engine = Network(graph, ranges, registers)
 
@@ -242,12 +243,26 @@ class GoldenModel:
         spikes: bool,
     ) -> Result:
         if isinstance(self.engine, CountsByStep):
-            return self.engine.run(integers, watches, events=events, spikes=spikes, early_exit=rule)
+            found = self.engine.run(integers, watches, events=events, spikes=spikes, early_exit=rule)
+            for name in self._watched:
+                _see(found, name, watches[name])
+            return found
         cut = rule is not None or ends is not None
         result = self.engine.run(integers, watches, events=events, spikes=spikes or cut)
         if ends is not None:
             return result.until(ends, spikes=spikes)
         return result if rule is None else rule.cut(result, spikes=spikes)
+
+
+def _see(result: Result, readout: str, watch: Watch) -> None:
+    """Show a watch the membranes of a readout, of the steps that each image ran."""
+    for step, membranes in enumerate(result.readouts[readout]):
+        if result.steps is None:
+            watch.see(membranes)
+            continue
+        (running,) = (result.steps > step).nonzero(as_tuple=True)
+        if len(running):
+            watch.see(membranes[running], running)
 
 
 _last: dict[bool, tuple[bytes, Registers, str, GoldenModel]] = {}

@@ -68,10 +68,10 @@ class Watch:
     first: Place | None = None
     kept: list[Tensor] | None = None
 
-    def see(self, m: Tensor) -> None:
+    def see(self, m: Tensor, images: Tensor | None = None) -> None:
         """Record the numbers ``m`` [N, *shape] of one step, and change them in place to what the register holds. A list
-        in ``kept`` gets them all."""
-        self._see(m)
+        in ``kept`` gets them all. ``images`` [N]: their numbers in the running chunk, where it is not all of them."""
+        self._see(m, images)
         if self.kept is not None:
             self.kept.append(m.to("cpu", torch.int64))
 
@@ -82,7 +82,7 @@ class Watch:
         self.kept.clear()
         return found
 
-    def _see(self, m: Tensor) -> None:
+    def _see(self, m: Tensor, images: Tensor | None) -> None:
         low, high = (int(x) for x in torch.aminmax(m))
         self.low = low if self.low is None else min(self.low, low)
         self.high = high if self.high is None else max(self.high, high)
@@ -93,7 +93,8 @@ class Watch:
         self.overflows += int(outside.sum())
         if self.first is None:
             index = tuple(int(i) for i in outside.nonzero()[0])
-            self.first = Place(self.first_image + index[0], index[1:], int(m[index]))
+            image = index[0] if images is None else int(images[index[0]])
+            self.first = Place(self.first_image + image, index[1:], int(m[index]))
         match self.register.beyond:
             case "strict":
                 raise RangeError(self._refusal(self.first))
@@ -142,8 +143,8 @@ class Registers:
         """Whether nothing can leave a register, whatever the image: then every mode computes the same."""
         return next(self.unproven(ranges), None) is None
 
-    def unproven(self, ranges: Ranges) -> Iterator[Reason]:
-        """Every register that a number may leave."""
+    def unproven(self, ranges: Ranges) -> Iterator[tuple[str, Reason]]:
+        """Every register that a number may leave, by the node that it belongs to."""
         checked: list[tuple[str, Register, Mapping[str, Bound]]] = [("membrane", self.membrane, ranges.membranes)]
         if self.accumulators:
             checked.append(("accumulator", self.accumulator, ranges.sums))
@@ -152,9 +153,8 @@ class Registers:
                 if not register.holds(bound):
                     kept = f"its {what} holds [{register.minimum}, {register.maximum}]"
                     largest = max(abs(bound.low), abs(bound.high))
-                    yield Reason(
-                        f"{bound.node}: [{bound.low}, {bound.high}] where {kept}", largest, register.maximum + 1
-                    )
+                    text = f"{bound.node}: [{bound.low}, {bound.high}] where {kept}"
+                    yield bound.node, Reason(text, largest, register.maximum + 1)
 
 
 def adders(graph: IntegerGraph) -> list[str]:

@@ -45,8 +45,8 @@ class Trace(Shown):
       [N, T, *shape]: emissions of T steps, when recorded; ``count_totals`` and ``event_totals`` int64 [*shape]: counts
       and events summed over the images, also where the arrays per image were not kept;
     - ``membranes`` int64 [N, T, *shape] per population and readout: those of every step before reset, when recorded;
-    - ``membrane`` per population and readout: (lowest, highest) membrane seen before reset; ``overflows``: neuron-steps
-      beyond 24 bits;
+    - ``membrane`` per population and readout that was watched: (lowest, highest) membrane seen before reset;
+      ``overflows``: neuron-steps beyond the register;
     - ``steps`` int64 [N], with early exit or with sequences of different lengths: steps that each image ran. Its
       output, counts, events and rasters are those up to there; later entries of a raster are 0, later ones of the curve
       repeat the output;

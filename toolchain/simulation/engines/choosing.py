@@ -4,24 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import torch
+
 from spikec.analysis.ranges import Ranges
-from spikec.ir.graph import IntegerGraph, Population, Readout
+from spikec.ir.graph import IntegerGraph, Node, Population, Readout
 from spikec.simulation.engines.counting import COUNTING
 from spikec.simulation.kernels.int8 import U8_MAX
 from spikec.simulation.paths import Reason
 from spikec.simulation.registers import Registers
 
 _FLOAT32_EXACT = 2**24
+_FLOAT64_EXACT = 2**53
 
 
 def kept_general(graph: IntegerGraph, ranges: Ranges, registers: Registers, measure: bool) -> tuple[Reason, ...]:
     """Why the general path runs ``graph``; nothing where an engine that counts spikes does."""
     measured = [Reason("membranes are measured, which they are only where they exist")] if measure else []
-    return (*measured, *hindrances(graph, ranges), *registers.unproven(ranges))
+    seen = watched(graph, ranges, registers)
+    unproven = (reason for node, reason in registers.unproven(ranges) if node not in seen)
+    return (*measured, *hindrances(graph, ranges), *unproven)
+
+
+def watched(graph: IntegerGraph, ranges: Ranges, registers: Registers) -> list[str]:
+    """Neurons whose membranes are not proven to fit, and can be watched where spikes are counted: they exist there for
+    readouts, and in the layerwise schedule for populations. Where accumulators are watched as well, or numbers are
+    changed, only the general path has what it takes."""
+    if registers.accumulators or not registers.keep:
+        return []
+    unproven = {node for node, _ in registers.unproven(ranges)}
+    layerwise = graph.schedule == "layerwise"
+    neurons = (node for node in graph if isinstance(node, Readout) or (layerwise and isinstance(node, Population)))
+    return [node.name for node in neurons if node.name in unproven]
 
 
 def supports(graph: IntegerGraph, ranges: Ranges) -> bool:
-    """Whether counting is exact for ``graph``: its neuron kinds, the 24-bit proof, and every sum below 2**24."""
+    """Whether counting is exact for ``graph``: its neuron kinds, and every sum below 2**53."""
     return next(hindrances(graph, ranges), None) is None
 
 
@@ -30,10 +47,7 @@ def hindrances(graph: IntegerGraph, ranges: Ranges) -> Iterator[Reason]:
     unfit = list(_unfit(graph))
     yield from unfit
     if not unfit:  # what follows asks how the kinds count
-        yield from _beyond_float32(graph, ranges)
-    for bound in (*ranges.accumulators.values(), *ranges.membranes.values()):
-        if bound.margin < 0:
-            yield Reason(f"not proven to fit 24 bits: {bound}", bound.bits, bound.bits + bound.margin + 1)
+        yield from _too_wide(graph, ranges)
 
 
 def _unfit(graph: IntegerGraph) -> Iterator[Reason]:
@@ -56,29 +70,47 @@ def _unfit(graph: IntegerGraph) -> Iterator[Reason]:
             yield Reason(f"neurons start over, and there are {graph.drain} drain steps")
 
 
-def _beyond_float32(graph: IntegerGraph, ranges: Ranges) -> Iterator[Reason]:
-    restarted = restarts(graph)
-    for node in graph.populations:
-        counting = COUNTING(node.neuron)
-        top, shift, theta = top_level(graph, node), int(counting.shifts(node)[-1].max()), int(node.theta.max())
-        largest = accumulated(graph, ranges, node.name)
-        if restarted:  # a start moves by what membranes say; see CountsByLayer
-            shift = largest + 3 * theta
-            if not counting.beside_restarts:
-                yield Reason(f"{node.name}: other neurons start over, and {node.neuron.name} has no rule beside them")
+def _too_wide(graph: IntegerGraph, ranges: Ranges) -> Iterator[Reason]:
+    limit, holder = (_FLOAT32_EXACT, "float32") if restarts(graph) else (_FLOAT64_EXACT, "float64")
+    for population in graph.populations:
+        if restarts(graph) and not COUNTING(population.neuron).beside_restarts:
+            name = population.neuron.name
+            yield Reason(f"{population.name}: other neurons start over, and {name} has no rule beside them")
+        top = top_level(graph, population)
         if top > U8_MAX:
-            yield Reason.beyond(f"{node.name}: its count", top, U8_MAX + 1, "u8")
-        if theta * (top + 1) >= _FLOAT32_EXACT:
-            what = f"{node.name}: its threshold times one more than its largest count"
-            yield Reason.beyond(what, theta * (top + 1), _FLOAT32_EXACT, "float32")
-        if largest + shift >= _FLOAT32_EXACT:
-            what = f"{node.name}: its membrane without resets{', moved' if restarted else ''}"
-            yield Reason.beyond(what, largest + shift, _FLOAT32_EXACT, "float32")
-    for name in graph.nodes:
-        if name != graph.input.name and not isinstance(graph.nodes[name], Population):
-            largest = accumulated(graph, ranges, name)
-            if largest >= _FLOAT32_EXACT:
-                yield Reason.beyond(f"{name}: its sum over all steps", largest, _FLOAT32_EXACT, "float32")
+            yield Reason.beyond(f"{population.name}: its count", top, U8_MAX + 1, "u8")
+    for node in graph:
+        if node is not graph.input:
+            for what, largest in _numbers(graph, ranges, node):
+                if largest >= limit:
+                    yield Reason.beyond(f"{node.name}: {what}", largest, limit, holder)
+
+
+def _numbers(graph: IntegerGraph, ranges: Ranges, node: Node) -> Iterator[tuple[str, int]]:
+    """What is computed of a node, and a bound on the magnitude of each."""
+    largest = accumulated(graph, ranges, node.name)
+    if not isinstance(node, Population):
+        yield "its sum over all steps", largest
+        return
+    counting, theta = COUNTING(node.neuron), int(node.theta.max())
+    yield "its threshold times one more than its largest count", theta * (top_level(graph, node) + 1)
+    if restarts(graph):  # a start moves by what membranes say; see CountsByLayer
+        yield "its membrane without resets, moved", 2 * largest + 3 * theta
+    else:
+        yield "its membrane without resets", largest + int(counting.shifts(node)[-1].max())
+
+
+def beyond_float32(graph: IntegerGraph, ranges: Ranges, node: Node) -> Reason | None:
+    """Why a node computes in float64; None where float32 holds all its numbers."""
+    for what, largest in _numbers(graph, ranges, node):
+        if largest >= _FLOAT32_EXACT:
+            return Reason.beyond(what, largest, _FLOAT32_EXACT, "float32")
+    return None
+
+
+def dtype_of(wide: Reason | None) -> torch.dtype:
+    """The floats of a node, from what :func:`beyond_float32` says of it."""
+    return torch.float32 if wide is None else torch.float64
 
 
 def restarts(graph: IntegerGraph) -> bool:

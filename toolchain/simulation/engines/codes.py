@@ -14,6 +14,7 @@ from spikec.implementations import Implementations
 from spikec.ir.graph import IntegerGraph, Population
 from spikec.ir.kinds import IF, BitSerialIF, CalibratedIF, CubaLIF, GradedIF, Kind, Maximum, SignedIF
 from spikec.simulation.emission import Emission, separate_events
+from spikec.simulation.kernels.words import ones
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ def _steps(number: Tensor, timesteps: int) -> Tensor:
 
 
 def _ones(kind: Kind, value: Tensor, timesteps: int) -> Tensor:
+    if value.dtype == torch.uint8:
+        return ones(value)
     number = value.to(torch.int64) if value.is_floating_point() else value
     return reduce(torch.add, ((number >> bit) & 1 for bit in range(timesteps)))
 

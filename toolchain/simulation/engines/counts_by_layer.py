@@ -12,7 +12,7 @@ The few others are computed again from U in float32, where every number is an in
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -36,7 +36,7 @@ from spikec.simulation.registers import Watch
 
 _CACHED = 2**23  # bytes of the largest float32 array that all steps of a batch should take: it is read several times
 _FEW = 2**23  # bytes of that array up to which a layer at a time is faster than a step at a time
-#: U float32 [S, chosen], from indices of neurons in the flat memory of one step.
+#: U [S, chosen], from indices of neurons in the flat memory of one step.
 Membranes = Callable[[Tensor], Tensor]
 
 
@@ -44,27 +44,27 @@ class CountsByLayer(CountsByStep):
     """Executes pipelined graphs. Those whose neurons start over always run layer after layer; others do so only where
     the images are few and none may stop early."""
 
-    def __init__(self, graph: IntegerGraph, ranges: Ranges) -> None:
-        super().__init__(graph, ranges)
+    def __init__(self, graph: IntegerGraph, ranges: Ranges, watched: Collection[str] = ()) -> None:
+        super().__init__(graph, ranges, watched)
         self._restarts = restarts(graph)
         self._steps = len(self._times)
-        self._flat_theta = {p.name: flat(neurons_as(p.theta, torch.float32)[None]) for p in graph.populations}
+        self._flat_theta = {p.name: flat(neurons_as(p.theta, self._dtype[p.name])[None]) for p in graph.populations}
         #: Per step, [S, 1, neurons]: v_init and the biases so far, where no stage adds them.
         self._constant: dict[str, Tensor] = {}
-        times = torch.tensor(self._times, dtype=torch.float32)[:, None, None]
         neurons: tuple[Population | Readout, ...] = (*graph.populations, *graph.readouts)
         for node in neurons:
             if node.name not in self._stages:
-                bias = self._bias[node.name]
-                start = neurons_as(node.v_init, torch.float32)[None]
+                bias, dtype = self._bias[node.name], self._dtype[node.name]
+                start = neurons_as(node.v_init, dtype)[None]
                 each = torch.zeros_like(start) if bias is None else bias[None]
+                times = torch.tensor(self._times, dtype=dtype)[:, None, None]
                 self._constant[node.name] = flat(start) + times * flat(each)
         #: Counts of even populations after each step at most, [S, 1, 1].
         self._most = {
             name: torch.arange(1, self._steps + 1).mul(k).to(torch.uint8)[:, None, None]
             for name, k in self._even.items()
         }
-        layer_bytes = 4 * self._steps * max(math.prod(n.output_shape) for n in graph)
+        layer_bytes = self._steps * self._widest
         self._images_at_once = max(1, _CACHED // layer_bytes)
         self._few = _FEW // layer_bytes if self._steps <= U8_MAX else 0  # spikes of a neuron are counted in u8
 
@@ -74,8 +74,7 @@ class CountsByLayer(CountsByStep):
         images need beyond it is a few times ``_FEW``, whatever the graph."""
         if not self._restarts:
             return super().bytes_per_image
-        sizes = [math.prod(n.output_shape) for n in self.graph]
-        return sum(sizes) + 24 * self._steps * max(sizes)
+        return sum(math.prod(n.output_shape) for n in self.graph) + 6 * self._steps * self._widest
 
     def run(
         self,
@@ -151,11 +150,11 @@ class CountsByLayer(CountsByStep):
     def _membranes(
         self, node: Population | Readout, images: int, arriving: Sequence[Tensor], image: Mapping[str, Tensor]
     ) -> Tensor:
-        """U after every step, float32 [S, N, neurons]."""
+        """U after every step, [S, N, neurons]."""
         u = self._constant[node.name].expand(-1, images, -1)
         if arriving:
             u = u + flat(self._sum(node, arriving)).view(self._steps, images, -1)
-        parts = [flat(image[source]) for source in node.sources if source in image]
+        parts = [flat(part) for part in self._parts(node, image)]
         if parts:
             u = torch.stack([v.add(sum(parts), alpha=t) for v, t in zip(u, self._times, strict=True)])
         return u
@@ -177,7 +176,7 @@ class CountsByLayer(CountsByStep):
         return self._count(node, [clipped(x, top, keep=again) for x in scaled], membranes)
 
     def _divided(self, node: Population, u: Tensor) -> list[Tensor]:
-        """The same from U float32 [S, N, neurons]."""
+        """The same from U [S, N, neurons]."""
         shifts = [flat(shift) for shift in self._shift[node.name]]
         quotients = divided(u, self._flat_theta[node.name], shifts, self._highest[node.name])
         return self._count(node, quotients, lambda index: u.reshape(len(u), -1).index_select(1, index))

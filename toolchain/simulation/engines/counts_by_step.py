@@ -23,8 +23,9 @@ z = K theta on, K fire in every step, and q(t) >= Kt. v is never below zero afte
 a silent step, so that no signed spike is negative and no start of ``calibrated_if`` moves.
 
 Counts are small non-negative integers, so layers exchange accumulated counts as u8, synapses run on 8-bit kernels, and
-where a population reads one synapse, the kernel's output stage computes q. Membranes never exist here: this path serves
-graphs whose ranges are proven to fit. Float32 enters only where :func:`supports` and ``stage_of`` show it to be exact.
+where a population reads one synapse, the kernel's output stage computes q. Membranes do not exist here, so they have to
+be proven to fit. Those of readouts exist, and layerwise those of all neurons: they can be watched instead. Floats enter
+only where ``choosing`` and ``stage_of`` show them to be exact: float32 below 2**24, float64 for nodes that go beyond.
 """
 
 from __future__ import annotations
@@ -42,16 +43,19 @@ from spikec.simulation.early_exit import EarlyExit
 from spikec.simulation.emission import Result, separate_events
 from spikec.simulation.engines.codes import from_value
 from spikec.simulation.engines.counting import COUNTING, ON_COUNTS
+from spikec.simulation.engines.neurons import EMIT_ALL, Parameters
 from spikec.simulation.engines.records import LevelRecord
 from spikec.simulation.engines.ways import Ways
 from spikec.simulation.kernels.blocks import in_blocks, u8_like
+from spikec.simulation.kernels.halves import HalvedSynapse
 from spikec.simulation.kernels.int8 import U8_MAX, Int8Synapse, channels_last, clipped
 from spikec.simulation.paths import Kernel
 from spikec.simulation.registers import Watch
 
 
 class CountsByStep(Ways):
-    """Executes chunks of images of a graph that :func:`supports` accepts; no membrane is ever shown to the watches.
+    """Executes chunks of images of a graph that :func:`supports` accepts. Only membranes of ``watched`` populations are
+    shown to the watches.
 
     It goes step by step, and within a step node by node: what a layer sends is read again while it is still in cache.
     :class:`~spikec.simulation.engines.counts_by_layer.CountsByLayer` does it the other way round.
@@ -59,9 +63,13 @@ class CountsByStep(Ways):
 
     @property
     def bytes_per_image(self) -> int:
-        """Estimate of the working set of one image: every node once as u8, the widest four times as float32."""
-        sizes = [math.prod(n.output_shape) for n in self.graph]
-        return sum(sizes) + 16 * max(sizes)
+        """Estimate of the working set of one image: every node once as u8, the widest four times in its floats."""
+        return sum(math.prod(n.output_shape) for n in self.graph) + 4 * self._widest
+
+    @property
+    def _widest(self) -> int:
+        """Bytes of the widest node in its floats, of one image and step."""
+        return max(math.prod(n.output_shape) * self._dtype[n.name].itemsize for n in self.graph)
 
     def order(self, images: int, may_stop: bool) -> str:
         """In which order a chunk of ``images`` is computed, some of which ``may_stop`` early."""
@@ -81,11 +89,14 @@ class CountsByStep(Ways):
         steady = {n.name: self._steady(n, image) for n in self.graph if isinstance(n, Population | Readout)}
         records = {p.name: self._record(p, len(integers), events, spikes) for p in self.graph.populations}
         pixels = clipped(image[self.graph.input.name], U8_MAX, keep=True)
-        readouts = {r.name: torch.empty((len(self._times), len(integers), *r.shape)) for r in self.graph.readouts}
+        readouts = {
+            r.name: torch.empty((len(self._times), len(integers), *r.shape), dtype=self._dtype[r.name])
+            for r in self.graph.readouts
+        }
         steps = torch.full((len(integers),), len(self._times))
         rows = torch.arange(len(integers))
         for step in range(len(self._times)):
-            u = self._step(step, records, steady, pixels)
+            u = self._step(step, records, steady, pixels, watches)
             for name, curve in readouts.items():
                 if len(rows) == len(integers):
                     curve[step] = u[name]
@@ -116,7 +127,12 @@ class CountsByStep(Ways):
         return Result(emissions, readouts, None if early_exit is None else steps)
 
     def _step(
-        self, step: int, records: Mapping[str, LevelRecord], steady: Mapping[str, Tensor | None], pixels: Tensor
+        self,
+        step: int,
+        records: Mapping[str, LevelRecord],
+        steady: Mapping[str, Tensor | None],
+        pixels: Tensor,
+        watches: Mapping[str, Watch],
     ) -> dict[str, Tensor]:
         """One step of every node; returns the membrane of each readout [n, *shape]."""
         sent: dict[str, Tensor] = {}
@@ -125,7 +141,10 @@ class CountsByStep(Ways):
             arriving = [sent[source] for source in node.sources if source in sent]
             if isinstance(node, Population):
                 record = records[node.name]
-                quotients = self._quotients(node, step, arriving, steady[node.name])
+                if node.name in self._watched:
+                    quotients = [self._seen(node, arriving, steady[node.name], len(pixels), watches[node.name])]
+                else:
+                    quotients = self._quotients(node, step, arriving, steady[node.name])
                 takes_back = COUNTING(node.neuron).takes_back
                 most = self._even.get(node.name, 0) * (step + 1) or self._highest[node.name]
                 if takes_back or not self._pipelined or node.name in self._even:
@@ -150,22 +169,30 @@ class CountsByStep(Ways):
         return readouts
 
     def _images(self, integers: Tensor) -> dict[str, Tensor]:
-        """What the constant image adds at every step at the output of each linear node it reaches, float32."""
+        """What the constant image adds at every step at the output of each linear node it reaches."""
         image = {self.graph.input.name: channels_last(integers.float())}
         for node in self.graph:
-            parts = [image[source] for source in node.sources if source in image]
+            parts = self._parts(node, image)
             if parts and node.name not in self._pixels and isinstance(node, Operation):
+                synapse = self._sums.get(node.name)
+                if isinstance(synapse, HalvedSynapse) and self._reads_pixels(node):
+                    image[node.name] = synapse.current(channels_last(integers.to(torch.uint8)))
+                    continue
                 weight = self._weight.get(node.name)
                 image[node.name] = channels_last(node.apply(reduce(torch.add, parts), weight))
         return image
 
     def _steady(self, node: Population | Readout, image: Mapping[str, Tensor]) -> Tensor | None:
-        """Image and bias current of one step, float32 [N or 1, *shape]."""
-        parts = [image[source] for source in node.sources if source in image]
+        """Image and bias current of one step, [N or 1, *shape]."""
+        parts = self._parts(node, image)
         bias = self._bias[node.name]
         if bias is not None:
             parts.append(channels_last(bias[None]))
         return reduce(torch.add, parts) if parts else None
+
+    def _parts(self, node: Node, image: Mapping[str, Tensor]) -> list[Tensor]:
+        """What ``image`` holds of the sources of a node, in its floats."""
+        return [image[source].to(self._dtype[node.name]) for source in node.sources if source in image]
 
     def _record(self, node: Population, images: int, events: bool, spikes: bool) -> LevelRecord:
         stepwise = self._pipelined
@@ -178,21 +205,21 @@ class CountsByStep(Ways):
     def _sum(self, node: Node, parts: Sequence[Tensor]) -> Tensor:
         if len(parts) == 1:
             return parts[0]
-        dtype = torch.float32 if self._arriving[node.name] is None else torch.uint8
+        dtype = self._dtype[node.name] if self._arriving[node.name] is None else torch.uint8
         return reduce(torch.add, (part.to(dtype) for part in parts))
 
     def _linear(self, node: Operation, x: Tensor) -> Tensor:
-        synapse = self._int8.get(node.name)
-        if isinstance(synapse, Int8Synapse):
+        synapse = self._sums.get(node.name)
+        if isinstance(synapse, Int8Synapse | HalvedSynapse):
             return synapse.current(x)
         if self.kernels[node.name] is Kernel.COUNTS:
             return ON_COUNTS(node)(node, x)
-        return node.apply(x.float(), self._weight.get(node.name))
+        return node.apply(x.to(self._dtype[node.name]), self._weight.get(node.name))
 
     def _accumulated(
         self, node: Population | Readout, step: int, arriving: Sequence[Tensor], steady: Tensor | None
     ) -> Tensor:
-        """U after ``step``, float32 [N or 1, *shape], not to be changed."""
+        """U after ``step``, [N or 1, *shape], not to be changed."""
         u = self._start[node.name]
         if steady is not None:
             u = torch.add(u, steady, alpha=self._times[step])
@@ -212,17 +239,30 @@ class CountsByStep(Ways):
         top, shifts = self._highest[node.name], self._shift[node.name]
         images = max([len(x) for x in (*arriving, *([] if steady is None else [steady]))], default=1)
         found = [u8_like((images, *node.shape)) for _ in shifts]
-        for rows in in_blocks(images, 4 * math.prod(node.shape)):
+        for rows in in_blocks(images, theta.itemsize * math.prod(node.shape)):
             part = steady if steady is None or len(steady) == 1 else steady[rows]
             u = self._accumulated(node, step, [x[rows] for x in arriving], part)
             for out, quotients in zip(found, divided(u, theta, shifts, top), strict=True):
                 out[rows] = quotients
         return found
 
+    def _seen(
+        self, node: Population, arriving: Sequence[Tensor], steady: Tensor | None, images: int, watch: Watch
+    ) -> Tensor:
+        """Layerwise, the number that a population emits, u8 [N, *shape]; its membrane is shown to ``watch``."""
+        u = self._accumulated(node, 0, arriving, steady).expand(images, *node.shape)
+        low, high = (int(x) for x in torch.aminmax(u))
+        if low >= watch.register.minimum and high <= watch.register.maximum:
+            watch.see(u)  # of all steps this holds the lowest and the highest: what is emitted takes it towards zero
+            (found,) = divided(u, self._theta[node.name], self._shift[node.name][:1], self._highest[node.name])
+            return found
+        parameters = Parameters.of(node, u.dtype)
+        return EMIT_ALL(node.neuron)(parameters, u.clone(), self.graph.timing, watch).to(torch.uint8)
+
 
 def divided(u: Tensor, theta: Tensor, shifts: Sequence[Tensor], top: int) -> list[Tensor]:
     """u8 clip(floor((u + shift) / theta), 0, top) by shift, of which the first is zero.
 
-    IEEE division never rounds a quotient up to the next integer while theta * (top + 1) < 2**24.
+    IEEE division never rounds a quotient up to the next integer while theta * (top + 1) < 2**24, and 2**53 in float64.
     """
     return [clipped((u + shift if i else u) / theta, top) for i, shift in enumerate(shifts)]

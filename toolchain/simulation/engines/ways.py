@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 import torch
 
@@ -9,9 +11,10 @@ from spikec.analysis.ranges import Ranges
 from spikec.ir.graph import IntegerGraph, Node, Population, Readout
 from spikec.ir.operations import Operation, Synapse
 from spikec.simulation.engines.biases import bias_currents
-from spikec.simulation.engines.choosing import accumulated, top_level
+from spikec.simulation.engines.choosing import accumulated, beyond_float32, dtype_of, top_level
 from spikec.simulation.engines.counting import COUNTING, ON_COUNTS
 from spikec.simulation.engines.widening import neurons_as, widened
+from spikec.simulation.kernels.halves import HalvedSynapse, halved_synapse
 from spikec.simulation.kernels.int8 import U8_MAX, Int8Synapse, channels_last, exact_synapse
 from spikec.simulation.kernels.stages import Stage, stage_of
 from spikec.simulation.paths import Kernel, Path, Reason
@@ -20,12 +23,20 @@ from spikec.simulation.paths import Kernel, Path, Reason
 class Ways:
     """Prepares the kernels of a graph that :func:`~spikec.simulation.engines.choosing.supports` accepts."""
 
-    def __init__(self, graph: IntegerGraph, ranges: Ranges) -> None:
-        self.graph = graph
+    def __init__(self, graph: IntegerGraph, ranges: Ranges, watched: Collection[str] = ()) -> None:
+        """``watched``: neurons whose membranes have to be seen; see :func:`~.choosing.watched`."""
+        self.graph, self._watched = graph, {p.name for p in graph.populations if p.name in watched}
         self._pipelined = graph.schedule == "pipelined"
         self._last_use = {source: node.name for node in graph for source in node.sources}
         self._bounds = {name: accumulated(graph, ranges, name) for name in graph.nodes if name != graph.input.name}
-        self._bias = bias_currents(graph, dict.fromkeys(graph.nodes, torch.float32))
+        #: Why a node computes in float64, of those that do.
+        self._beyond = {
+            node.name: reason
+            for node in graph
+            if node is not graph.input and (reason := beyond_float32(graph, ranges, node)) is not None
+        }
+        self._dtype = {name: dtype_of(self._beyond.get(name)) for name in graph.nodes}
+        self._bias = bias_currents(graph, self._dtype)
         pipelined = range(1, graph.emission_steps + 1)
         #: How often image and bias have been added after each step.
         self._times = (
@@ -35,16 +46,19 @@ class Ways:
         )
         self._arriving: dict[str, int | None] = {}  # largest accumulated count at the input of a node; None: not u8
         self._top: dict[str, int | None] = {}  # the same at its output
-        self._int8: dict[str, Int8Synapse | Reason] = {}
+        self._int8: dict[str, Int8Synapse | Reason] = {}  # some of them run in a stage
+        self._sums: dict[str, Int8Synapse | HalvedSynapse | Reason] = {}  # how the others sum
         self._stages: dict[str, Stage] = {}
         self._unstaged: dict[str, Reason] = {}  # why a population has no stage
         self._stage_of: dict[str, str] = {}  # the population in whose stage a synapse runs
         self._pixels: set[str] = set()  # synapses in a stage that read the image
         self._too_large: dict[str, Reason] = {}  # what the largest count of a node would be a reason for
-        self._weight = widened(graph.synapses, dict.fromkeys(graph.nodes, torch.float32))
+        self._weight = widened(graph.synapses, self._dtype)
         self._highest = {p.name: top_level(graph, p) for p in graph.populations}
         self._shift = {
-            p.name: [channels_last(torch.as_tensor(s).float()[None]) for s in COUNTING(p.neuron).shifts(p)]
+            p.name: [
+                channels_last(torch.as_tensor(s).to(self._dtype[p.name])[None]) for s in COUNTING(p.neuron).shifts(p)
+            ]
             for p in graph.populations
         }
         self._driven = {p.name for p in graph.populations}  # and linear nodes that spikes reach
@@ -56,13 +70,16 @@ class Ways:
         self._shift = {name: shifts[:1] if name in self._even else shifts for name, shifts in self._shift.items()}
         for node in graph:
             self._prepare(node)
-        #: Of neurons that divide by themselves, and of readouts: v_init and theta, float32 [1, *shape].
+        for node in (n for n in graph.synapses if n.name not in self._stage_of):
+            self._sums[node.name] = self._summed(node)
+        #: Of neurons that divide by themselves, and of readouts: v_init and theta [1, *shape].
         self._start, self._theta = {}, {}
         neurons: tuple[Population | Readout, ...] = (*graph.populations, *graph.readouts)
         for node in (n for n in neurons if n.name not in self._stages):
-            self._start[node.name] = channels_last(neurons_as(node.v_init, torch.float32)[None])
+            dtype = self._dtype[node.name]
+            self._start[node.name] = channels_last(neurons_as(node.v_init, dtype)[None])
             if isinstance(node, Population):
-                self._theta[node.name] = channels_last(neurons_as(node.theta, torch.float32)[None])
+                self._theta[node.name] = channels_last(neurons_as(node.theta, dtype)[None])
         self.kernels = {node.name: self._kernel(node) for node in graph if node is not graph.input}
 
     def _prepare(self, node: Node) -> None:
@@ -77,17 +94,19 @@ class Ways:
             even = node.name in self._even
             shifts = list(COUNTING(node.neuron).shifts(node))[: 1 if even else None]
             restarted = node.neuron.rehearsal > 0 and not even
-            stage = stage_of(
-                self.graph,
-                node,
-                self._int8,
-                self._arriving,
-                self._bounds,
-                top,
-                self._times,
-                shifts,
-                membranes=restarted,
-            )
+            stage: Stage | Reason = Reason("its membrane is not proven to fit, and is watched")
+            if node.name not in self._watched:
+                stage = stage_of(
+                    self.graph,
+                    node,
+                    self._int8,
+                    self._arriving,
+                    self._bounds,
+                    top,
+                    self._times,
+                    shifts,
+                    membranes=restarted,
+                )
             if isinstance(stage, Reason):
                 self._unstaged[node.name] = stage
             else:
@@ -99,6 +118,17 @@ class Ways:
             top = int(node.interval(zero, zero + arriving)[1].max())
             self._top[node.name] = top if top <= U8_MAX else None
             self._too_large[node.name] = Reason.beyond("the counts it sends", top, U8_MAX + 1, "u8")
+
+    def _summed(self, node: Synapse) -> Int8Synapse | HalvedSynapse | Reason:
+        """The kernel of a synapse that runs in no stage, or why there is none."""
+        kernel = self._int8[node.name]
+        if node.name not in self._beyond or not (self._reads_pixels(node) or self._arriving[node.name] is not None):
+            return kernel
+        return halved_synapse(node)
+
+    def _reads_pixels(self, node: Node) -> bool:
+        """Whether a node reads the image, and nothing else, in 8 bits without a sign."""
+        return node.sources == (self.graph.input.name,) and self.graph.input.dtype == "uint8"
 
     def _is_even(self, node: Population) -> bool:
         """Whether clip(q, 0, K t) is the count of a population after step t."""
@@ -129,8 +159,11 @@ class Ways:
             return Kernel.PASSES if COUNTING(node.neuron).passes else Kernel.DIVIDES
         if name not in self._driven:
             return Kernel.ONCE
-        if isinstance(self._int8.get(name), Int8Synapse):
-            return Kernel.SUMS
+        match self._sums.get(name):
+            case Int8Synapse():
+                return Kernel.SUMS
+            case HalvedSynapse():
+                return Kernel.HALVES
         return Kernel.FLOAT if self._top[name] is None else Kernel.COUNTS
 
     def path(self, node: Node, images: int, may_stop: bool) -> Path:
@@ -138,20 +171,22 @@ class Ways:
         name, kernel = node.name, self.kernels[node.name]
         u8 = kernel in (Kernel.ROUNDS, Kernel.COUNTS, Kernel.IN_KERNEL, Kernel.DIVIDES, Kernel.PASSES)
         why: Reason | None = None
+        dtype = str(self._dtype[name]).removeprefix("torch.")
         if kernel in (Kernel.SCALES, Kernel.BESIDE):
             stage = self._stages[self._stage_of[name]]
-            u8, why = stage.rounds, stage.behind
+            u8, dtype, why = stage.rounds, "float32", stage.behind
         elif kernel is Kernel.DIVIDES:
             why = self._unstaged[name]
-        elif kernel in (Kernel.SUMS, Kernel.ONCE):
-            why = next((self._unstaged[n.name] for n in self.graph.consumers(name) if n.name in self._unstaged), None)
+        elif kernel in (Kernel.SUMS, Kernel.ONCE, Kernel.HALVES, Kernel.READS):
+            unstaged = (self._unstaged[n.name] for n in self.graph.consumers(name) if n.name in self._unstaged)
+            why = self._beyond.get(name) or next(unstaged, None)
         elif kernel is Kernel.FLOAT:
             why = self._wide(node)
-        return Path(name, kernel, "uint8" if u8 else "float32", why)
+        return Path(name, kernel, "uint8" if u8 else dtype, why)
 
     def _wide(self, node: Node) -> Reason:
-        """Why a linear node that spikes reach computes in float32."""
-        refused = self._int8.get(node.name)
+        """Why a linear node that spikes reach has no 8-bit kernel."""
+        refused = self._sums.get(node.name)
         if isinstance(refused, Reason):
             return refused
         if node not in ON_COUNTS:

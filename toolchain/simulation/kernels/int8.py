@@ -11,15 +11,20 @@ from __future__ import annotations
 from functools import lru_cache
 from itertools import product
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch._ops import ops
 
 from spikec.ir.operations import Affine, Convolution, Synapse
+from spikec.ir.operations.weights import row_blocks
 from spikec.simulation.paths import Reason
 
 U8_MAX = 255
+_S32 = 2**31  # kernels sum in 32 bits
+_FLOAT32_EXACT = 2**24
 _ROW = 64  # from this many images on, affine maps take them as the pixels of one row
+_EXACT_DIVISOR = 2**13  # (2 * 256 + 258) times it is below 2**23; see stage_of
 _LARGEST_UNROLLED = 2**24  # weights of a convolution written out as a matrix
 
 
@@ -159,7 +164,7 @@ def unrolled(node: Convolution, weight: Tensor) -> Tensor:
 
 def exact_synapse(node: Synapse, top: int) -> Int8Synapse | Reason:
     """An 8-bit synapse for the plain sums of ``node`` on inputs 0..``top``; the reason where it fails here or is not
-    exact.
+    exact. Sums beyond 2**24 come out rounded to float32; those in 32 bits behind them are exact all the same.
 
     A synapse that passes may also be built with other scales: its output stage has been compared too.
     """
@@ -175,6 +180,9 @@ def exact_synapse(node: Synapse, top: int) -> Int8Synapse | Reason:
         return Reason.beyond("its weights", max(~low, high), 128, "an 8-bit kernel")
     if isinstance(node, Convolution) and not (_mostly_padding(node) or node.is_regular):
         return Reason("8-bit kernels take no convolution of this geometry")
+    largest = largest_sum(node, top) >> node.weight_exp
+    if largest >= _S32:
+        return Reason.beyond("its sum in units of its weights", largest, _S32, "an 8-bit kernel")
     try:
         return _proven(node, top)
     except (AttributeError, NotImplementedError, RuntimeError) as error:
@@ -191,16 +199,30 @@ def _proven(node: Synapse, top: int) -> Int8Synapse | Reason:
     if not isinstance(node, Convolution) or _mostly_padding(node):  # these have another layout for many images
         batches.append((levels.repeat(_ROW, *[1] * (x.dim() - 1)), sums.repeat(_ROW, *[1] * (sums.dim() - 1))))
     plain = Int8Synapse(node, torch.full(node.output_shape[:1], 2.0**node.weight_exp))
-    if not all(torch.equal(plain.current(levels).double(), sums) for levels, sums in batches):
+    if not all(torch.equal(plain.current(levels), sums.float()) for levels, sums in batches):
         return Reason("the 8-bit kernel of this torch and processor gives other sums than float64")
     largest = max(1, int(sums.abs().max()))
-    for divisor in {max(1, largest // n) for n in (2, 200, 20000)}:  # few levels, many, and beyond u8
+    for divisor in _divisors(largest):
         stage = Int8Synapse(node, torch.full(node.output_shape[:1], 2.0**node.weight_exp / divisor))
         bias = torch.full(node.output_shape[:1], 0.5 / divisor - 0.5)
         for levels, sums in batches:
             if not torch.equal(stage.quantised(levels, bias).double(), torch.floor(sums / divisor).clamp(0, U8_MAX)):
                 return Reason("the 8-bit kernel of this torch and processor rounds otherwise than float64")
     return plain
+
+
+def _divisors(largest: int) -> set[int]:
+    """Divisors of sums up to ``largest`` that leave few levels, many, and more than u8 holds. Beyond float32, those
+    whose quotients come out exact, as ``stage_of`` asks for."""
+    most = largest if largest < _FLOAT32_EXACT else _EXACT_DIVISOR
+    return {min(most, max(1, largest // n)) for n in (2, 200, 20000)}
+
+
+def largest_sum(node: Synapse, top: int) -> int:
+    """A bound on any partial sum of ``node`` on inputs 0..``top``."""
+    rows = node.narrow_mantissas.reshape(node.weight_shape[0], -1)
+    blocks = (np.abs(rows[block].astype(np.int64)).sum(axis=1) for block in row_blocks(rows.shape))
+    return (max(int(sums.max()) for sums in blocks) * top) << node.weight_exp
 
 
 def adds_beside(node: Synapse, top: int, weight: int, beside_top: int) -> bool:
@@ -214,7 +236,7 @@ def adds_beside(node: Synapse, top: int, weight: int, beside_top: int) -> bool:
     x[0], beside[1] = top, beside_top
     sums = node.apply(x.double()) + weight * beside
     largest = max(1, int(sums.abs().max()))
-    for divisor in {max(1, largest // n) for n in (2, 200, 20000)}:
+    for divisor in _divisors(largest):
         stage = Int8Synapse(node, torch.full(node.output_shape[:1], 2.0**node.weight_exp / divisor))
         bias = torch.full(node.output_shape[:1], 0.5 / divisor - 0.5)
         try:
