@@ -109,7 +109,11 @@ class Convolution(Synapse):
         return (channels, *(output_size(n, k, s, 2 * p, d) for n, k, s, p, d in sizes))
 
     def structure(self) -> Mask:
-        mask = np.ones(self.weight_shape, dtype=np.bool_)
+        return self._structure(self.weight_shape[0])
+
+    def _structure(self, channels: int) -> Mask:
+        """The same for some of the output channels, which are all alike."""
+        mask = np.ones((channels, *self.weight_shape[1:]), dtype=np.bool_)
         top, bottom, left, right = self.margin
         height, width = mask.shape[2:]
         mask[:, :, :top], mask[:, :, height - bottom :] = False, False
@@ -184,12 +188,12 @@ class Convolution(Synapse):
 
     def connections(self, box: Box) -> int:
         rows, columns = (_met(*self._window(axis))[slice(*box[axis + 1])].sum(axis=0) for axis in (0, 1))
-        per_channel = np.einsum("iuv,u,v->", self.structure()[0], rows, columns)
+        per_channel = np.einsum("iuv,u,v->", self._structure(1)[0], rows, columns)
         return int(per_channel) * (box[0][1] - box[0][0])
 
     @property
     def weights_met(self) -> int:
-        mask = self.structure()
+        mask = self._structure(1)
         for axis in (0, 1):
             met = self._taps(axis).any(axis=0)
             mask = mask * met.reshape((1, 1, -1, 1) if axis == 0 else (1, 1, 1, -1))
