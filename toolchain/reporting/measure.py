@@ -29,7 +29,7 @@ from spikec.reporting.examples import examples
 from spikec.reporting.fits import estimates_of, fits_of
 from spikec.reporting.provenance import provenance
 from spikec.reporting.rates import rates
-from spikec.reporting.reproducing import network_name, reproduction
+from spikec.reporting.reproducing import in_title, network_name, reproduction
 from spikec.reporting.sentences import SIMULATED
 from spikec.reporting.tasks import tasks
 from spikec.reporting.value import Fit, Report
@@ -171,9 +171,9 @@ def _names(images: Any, given: Any, shapes: Mapping[str, tuple[int, ...]]) -> tu
 
 
 def _title(name: str, method: str, timesteps: int) -> str:
-    """Network and method. A word without a vowel is an abbreviation."""
+    """Network and method, both as a file may say them. A word without a vowel is an abbreviation."""
     words = (word if set(word) & set("aeiou") else word.upper() for word in method.replace("_", "-").split("-"))
-    return f"{name or 'Network'}, {' '.join(words) or 'spiking'} at T = {timesteps}"
+    return f"{in_title(name) or 'Network'}, {in_title(' '.join(words)) or 'spiking'} at T = {timesteps}"
 
 
 class _Given:
