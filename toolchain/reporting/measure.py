@@ -133,7 +133,7 @@ def report(
         simulated=SIMULATED,
         data_name=data_name,
         images=number,
-        network=collect.network(integer, counts, made),
+        network=collect.network(integer, counts),
         outputs=collect.outputs(made),
         accuracy=None if classes is None else collect.accuracy(made, classes, logits, ann_accuracy),
         curve=() if classes is None else collect.curve(longer, classes),
