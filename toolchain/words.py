@@ -88,6 +88,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
 
 
+def shortened(text: str, most: int) -> str:
+    """``text``, or its beginning and an ellipsis where it has more than ``most`` letters."""
+    return text if len(text) <= most else f"{text[: max(1, most - 1)]}…"
+
+
 #: A column that would be wider than this is not aligned.
 _WIDEST = 48
 

@@ -23,6 +23,20 @@ def test_equal_reports_have_no_difference(documents):
     assert compare_reports(*documents) == []
 
 
+def test_a_report_from_before_classes_had_names_is_compared(tmp_path, documents, capsys):
+    """In either place; that one has names is no difference in what was measured."""
+    old, new = documents
+    assert old["confusion"].pop("names")
+    assert compare_reports(old, new) == compare_reports(new, old) == []
+    new["confusion"]["rows"][1]["right"]["value"] = 0.0
+    (change,) = compare_reports(old, new)
+    assert (change.name, change.b) == ("class 1", 0.0)
+    for name, document in (("old", old), ("new", new)):
+        (tmp_path / f"{name}.json").write_text(json.dumps(document))
+    assert main(["report", "diff", str(tmp_path / "old.json"), str(tmp_path / "new.json")]) == 0
+    assert "class 1" in capsys.readouterr().out
+
+
 def test_every_part_is_compared(documents):
     a, b = documents
     b["network"]["timesteps"] = 8

@@ -160,7 +160,7 @@ def test_the_title_is_network_and_method(deployment):
     given = {"images": deployment.images, "labels": deployment.labels, "trace": deployment.trace}
     made = report(deployment.graph, estimates=(), fits=(), path=None, name="mine", data_name="theirs", **given)
     assert made.title == "mine, spiking at T = 4"
-    told = {"spikec export a.py:net -T 4": "net", "spikec export nets/b.onnx": "b", "spikec export vgg11": "vgg11"}
+    told = {"spikec export a.py:wide -T 4": "wide", "spikec export nets/b.onnx": "b", "spikec export vgg11": "vgg11"}
     told |= {
         "spikec export /a/b/plain.nir --reset zero": "plain",
         "spikec export x.ONNX": "x",

@@ -119,6 +119,13 @@ def test_a_minimal_document_follows_it_too(deployment):
     assert problems(json.loads(json.dumps(bare.to_json())), SCHEMA) == []
 
 
+def test_a_document_from_before_classes_had_names_follows_it(made):
+    """``names`` came later, under the same number of the schema."""
+    document = json.loads(json.dumps(made.to_json()))
+    assert document["confusion"].pop("names")
+    assert problems(document, SCHEMA) == []
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [

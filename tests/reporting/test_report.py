@@ -1,8 +1,11 @@
 """The numbers of the report against plain loops over the trace, and what it refuses."""
 
+import inspect
+import re
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -34,6 +37,33 @@ def test_accuracy_and_paired_counts(made, deployment):
     assert found.only_snn == sum(s and not a for s, a in zip(snn, ann, strict=True))
     assert found.only_ann == sum(a and not s for s, a in zip(snn, ann, strict=True))
     assert found.only_snn - found.only_ann == found.snn.count - found.ann.count
+
+
+def test_the_page_of_the_documentation_has_every_argument():
+    page = (Path(__file__).parents[2] / "docs" / "report.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^report = tc\.report\($(.*?)^\)", page, re.S | re.M)
+    assert [name for name in inspect.signature(tc.report).parameters if not re.search(rf"\b{name}\b", block)] == []
+
+
+@pytest.mark.parametrize(("timesteps", "rho"), [(4, 4), (8, 4), (2, 6)])
+def test_steps_of_calibration_are_stated_whatever_t_is(timesteps, rho):
+    """Each layer runs rho steps before its T count, also where rho is not larger than T."""
+    rng = np.random.default_rng(2)
+    graph = random_graph(rng, kind="calibrated_if", schedule="pipelined", timesteps=timesteps)
+    populations = {p.name: replace(p, neuron=replace(p.neuron, rho=rho)) for p in graph.populations}
+    graph = replace(graph, nodes={**graph.nodes, **populations})
+    images = random_images(rng, graph, 3) * graph.input.scale
+    made = report(graph, images=images, labels=np.zeros(3, int), estimates=(), fits=(), path=None)
+    assert made.network.extra_steps == rho
+    assert f"{rho} further steps per layer" in made.html()
+
+
+def test_steps_of_a_drain_are_stated():
+    rng = np.random.default_rng(2)
+    graph = random_graph(rng, kind="signed_if", schedule="pipelined", timesteps=3, drain=2)
+    images = random_images(rng, graph, 3) * graph.input.scale
+    made = report(graph, images=images, labels=np.zeros(3, int), estimates=(), fits=(), path=None)
+    assert (made.network.drain, made.network.extra_steps) == (2, 2)
 
 
 def test_curve_ends_at_the_accuracy(made, deployment):

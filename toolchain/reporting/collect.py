@@ -148,14 +148,14 @@ def curve(trace: Trace, labels: Classes) -> tuple[CurvePoint, ...]:
     )
 
 
-def network(graph: IntegerGraph, counts: Counts, trace: Trace) -> Network:
+def network(graph: IntegerGraph, counts: Counts) -> Network:
     lows = [int(node.narrow_weight.min()) for node in graph.synapses]
     highs = [int(node.narrow_weight.max()) for node in graph.synapses]
     return Network(
         timesteps=graph.timesteps,
         schedule=graph.schedule,
         drain=graph.drain,
-        extra_steps=trace.extra_steps,
+        extra_steps=graph.drain + graph.timing.rehearsal,
         input_shape=graph.input.shape,
         classes=graph.readout.shape[0] if has_classes(graph) else None,
         neurons=sum(int(np.prod(node.shape)) for node in graph.populations),

@@ -13,27 +13,46 @@ from spikec.errors import DataError
 from spikec.reporting.choosing import spread
 from spikec.reporting.details import ClassRow, Confusion, Mistake, Predicted
 from spikec.reporting.proportion import Proportion
+from spikec.words import shortened
 
 #: Of a matrix that is written down and drawn.
 MOST_CLASSES = 100
 _MISTAKES = 12
 _POINTS = 400
+#: Letters of a class name that are shown: a name stands in every field of the matrix.
+_LETTERS = 60
 
 Ints = npt.NDArray[np.int64]
 
 
 def naming(names: Any, classes: int) -> tuple[str, ...]:
-    """Names of classes, made different where two are equal; empty where they say no more than the numbers. Raises
-    :class:`DataError` for what is no list of texts, or has fewer than ``classes``."""
+    """Names of classes as they are shown: cut where they are long, the number in the place of an empty one, all
+    different; none where they say no more than the numbers. Raises :class:`DataError` for what is no list of texts, or
+    has fewer than ``classes``."""
     if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
         raise DataError(f"class_names is a list of texts, one for each class, not {names!r:.80}")
     if len(names) < classes:
         raise DataError(f"class_names has {len(names)} entries, and there are {classes} classes")
-    found = list(names)
+    found = [shortened(name, _LETTERS) if name.strip() else str(number) for number, name in enumerate(names)]
     if found == [str(number) for number in range(len(found))]:
         return ()
-    times = Counter(found)
-    return tuple(name if times[name] == 1 else f"{name} ({number})" for number, name in enumerate(found))
+    return _different(found)
+
+
+def _different(names: Sequence[str]) -> tuple[str, ...]:
+    """Names that occur once stay; the others get their number, again where that is somebody else's name."""
+    times = Counter(names)
+    taken = {name for name, number in times.items() if number == 1}
+    found = []
+    for number, name in enumerate(names):
+        own = name
+        if times[name] > 1:
+            own = f"{name} ({number})"
+            while own in taken:
+                own += f" ({number})"
+            taken.add(own)
+        found.append(own)
+    return tuple(found)
 
 
 def confusion(

@@ -42,7 +42,8 @@ def examples(
     """Up to six of ``inputs``, run once more with their rasters. ``trace``: of all inputs; ``one``: the first measure,
     which decides how they are chosen; ``targets`` [N, ...]; ``names`` of the classes, empty where they have none."""
     wanted = None if one is None else one.target(targets)
-    chosen = _chosen(graph, trace, one, wanted)
+    head = next(iter(trace.outputs)) if one is None or one.head is None else one.head
+    chosen = _chosen(graph, trace, head, one, wanted)
     places = [index for index, _ in chosen]
     few: Any = inputs.images(np.array(places, np.int64))
     record = "spikes" if _affordable(graph, len(places)) else None
@@ -53,7 +54,6 @@ def examples(
     made = []
     for i, (index, why) in enumerate(chosen):
         own = None if wanted is None else wanted[index]
-        head = next(iter(run.outputs)) if one is None or one.head is None else one.head
         right, target, answer = _answer(run, i, head, one, own, names)
         tracks, values = _tracks(graph, run, i, head, one, own, names)
         values_in = np.asarray(few[i])
@@ -81,12 +81,12 @@ def _affordable(graph: IntegerGraph, number: int) -> bool:
 
 
 def _chosen(
-    graph: IntegerGraph, trace: Trace, one: Wanted | None, wanted: npt.NDArray[Any] | None
+    graph: IntegerGraph, trace: Trace, head: str, one: Wanted | None, wanted: npt.NDArray[Any] | None
 ) -> list[choosing.Chosen]:
     if one is None or wanted is None:
         return choosing.first(trace.images)
-    if one.name == "top-1":
-        return choosing.by_margin(trace.output, wanted)
+    if one.classifies:
+        return choosing.by_margin(trace.outputs[head], wanted)
     found = one.of(outputs_of(graph, trace))
     if isinstance(one.measure, MeanIoU):
         error = (predicted_masks(found) != wanted) & (wanted != one.measure.ignore)
@@ -102,7 +102,7 @@ def _answer(
     found = run.outputs[head][i] * run.scales[head]
     if one is None:
         return None, "", _numbers(found.reshape(-1)) if found.size <= _TRACKS else f"{found.size} numbers"
-    if one.name == "top-1":
+    if one.classifies:
         answer = int(found.argmax())
         return answer == int(own), _class(names, int(own)), _class(names, answer)
     if isinstance(one.measure, MeanIoU):
@@ -132,9 +132,10 @@ def _tracks(
 ) -> tuple[tuple[str, ...], tuple[tuple[float, ...], ...]]:
     """Of classes: those that lead in the end and the right one. Of numbers: the first ones."""
     last = (run.outputs[head][i] * run.scales[head]).reshape(-1)
-    if last.size > _TRACKS and (one is None or one.name != "top-1"):
+    classify = one is not None and one.classifies
+    if last.size > _TRACKS and not classify:
         return (), ()
-    if one is not None and one.name == "top-1":
+    if classify:
         leading = [int(c) for c in np.argsort(-last, kind="stable")[:_TRACKS]]
         shown = list(dict.fromkeys([*leading, int(own)]))
         names = tuple(_class(classes, c) for c in shown)

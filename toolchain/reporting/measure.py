@@ -29,9 +29,9 @@ from spikec.reporting.examples import examples
 from spikec.reporting.fits import estimates_of, fits_of
 from spikec.reporting.provenance import provenance
 from spikec.reporting.rates import rates
-from spikec.reporting.reproducing import network_name, reproduction
+from spikec.reporting.reproducing import in_title, network_name, reproduction
 from spikec.reporting.sentences import SIMULATED
-from spikec.reporting.tasks import tasks
+from spikec.reporting.tasks import known_classes, tasks
 from spikec.reporting.value import Fit, Report
 from spikec.simulation import simulate
 from spikec.simulation.encode import as_sequences
@@ -89,7 +89,8 @@ def report(
     placement, without chips that cannot hold the network. ``fits``: by default one for every chip. ``ann_logits``
     [N, *shape], the trained network's outputs for the same images (by name), give the paired comparison;
     ``ann_accuracy`` is only shown beside. ``fidelity``: what ``tc.fidelity`` returned, which needs the trained network.
-    ``class_names``: a text for each class, in the order of their numbers; by default those of the data set.
+    ``class_names``: a text for each class, in the order of their numbers, of the first output that is measured by
+    classes; by default those of the data set (its attribute ``classes``: names, numbers or None).
     ``name`` of the network, by default what the file says it was exported from; with method and T it is the title,
     unless ``title`` is given. ``date`` is printed as given, else ``SOURCE_DATE_EPOCH`` decides. Raises ``DataError`` if
     images, labels and traces do not belong together.
@@ -122,7 +123,7 @@ def report(
             with unsaid():
                 sample = made if made.events else simulate(integer, given.images(slice(SPREAD_IMAGES)))
             estimates = estimates_of(integer, sample, placements)
-    names = _names(images, class_names, shapes)
+    names = _names(images, class_names, known_classes(wanted, shapes))
     counts, longer = count(integer, made), _longer(integer, given, curve_timesteps) or made
     data = _Labelled(given, targets)
     source = provenance(integer, made, given, targets, seed=seed, command=command, date=date)
@@ -132,7 +133,7 @@ def report(
         simulated=SIMULATED,
         data_name=data_name,
         images=number,
-        network=collect.network(integer, counts, made),
+        network=collect.network(integer, counts),
         outputs=collect.outputs(made),
         accuracy=None if classes is None else collect.accuracy(made, classes, logits, ann_accuracy),
         curve=() if classes is None else collect.curve(longer, classes),
@@ -160,20 +161,27 @@ def report(
     return result
 
 
-def _names(images: Any, given: Any, shapes: Mapping[str, tuple[int, ...]]) -> tuple[str, ...]:
-    """Those given, else those of the data set, where it has as many as the network has classes (of two, a map of
-    pixels may have one channel)."""
-    classes = max(shape[0] if shape and shape[0] > 1 else 2 for shape in shapes.values())
+def _names(images: Any, given: Any, classes: int | None) -> tuple[str, ...]:
+    """Those given, else those of the data set, where it has as many as the measured output has ``classes``; none where
+    no output is measured by classes."""
     if given is not None:
-        return naming(given, classes)
-    own = getattr(images, "classes", ())
-    return naming(own, classes) if len(own) >= classes else ()
+        found = naming(given, classes or 0)
+        return () if classes is None else found
+    own = getattr(images, "classes", None)
+    if classes is None or own is None:
+        return ()
+    own = own.tolist() if isinstance(own, np.ndarray) else own
+    if not isinstance(own, list | tuple | range) or not all(isinstance(name, str | int | np.integer) for name in own):
+        raise DataError(
+            f"the attribute classes of the data set is a list of names, one for each class, or None, not {own!r:.80}"
+        )
+    return naming([str(name) for name in own], classes) if len(own) >= classes else ()
 
 
 def _title(name: str, method: str, timesteps: int) -> str:
-    """Network and method. A word without a vowel is an abbreviation."""
+    """Network and method, both as a file may say them. A word without a vowel is an abbreviation."""
     words = (word if set(word) & set("aeiou") else word.upper() for word in method.replace("_", "-").split("-"))
-    return f"{name or 'Network'}, {' '.join(words) or 'spiking'} at T = {timesteps}"
+    return f"{in_title(name) or 'Network'}, {in_title(' '.join(words)) or 'spiking'} at T = {timesteps}"
 
 
 class _Given:

@@ -9,6 +9,13 @@ from pathlib import Path
 from spikec.evidence.crosscheck import Crosscheck
 from spikec.ir.metadata import EXPORT
 from spikec.reporting.details import Reproduction
+from spikec.terminal import shown
+from spikec.words import shortened
+
+#: Words of callables that do not tell one network from another.
+_GENERIC = {"", "build", "create", "get", "load", "main", "make", "model", "module", "net", "network", "new"}
+#: Letters of a name in a title.
+_LETTERS = 80
 
 
 def reproduction(
@@ -39,11 +46,21 @@ def reproduction(
 
 
 def network_name(info: Mapping[str, str]) -> str:
-    """What the file says it was exported from: the name of a network, of a callable, or of a file; empty where it says
-    nothing, or an option first."""
+    """What the file says it was exported from, as titles have it: the name of a network, of a callable, or of a file;
+    empty where it says nothing, or an option first. A callable whose name fits any network, such as ``make``, has that
+    of its module."""
     words = _exported(info)
     model = words[2] if len(words) > 2 and not words[2].startswith("-") else ""
-    return model.rpartition(":")[2] if ":" in model else Path(model).stem
+    place, colon, word = model.rpartition(":")
+    if not colon:
+        return in_title(Path(model).stem)
+    module = Path(place).stem if place.endswith(".py") else place.rpartition(".")[2]
+    return in_title(module if module and set(word.lower().split("_")) <= _GENERIC else word)
+
+
+def in_title(name: str) -> str:
+    """A name that may come from a file: on one line, without control characters, never long."""
+    return shortened(shown(" ".join(name.split())), _LETTERS)
 
 
 def _exported(info: Mapping[str, str]) -> list[str]:

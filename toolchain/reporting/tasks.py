@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
 import numpy as np
@@ -24,10 +24,22 @@ class Shown(TypedDict):
     predicted: tuple[Predicted, ...]
 
 
+def known_classes(wanted: Sequence[Wanted], shapes: Mapping[str, tuple[int, ...]]) -> int | None:
+    """How many classes the first output has that is measured by classes, the one whose confusion is shown; None where
+    there is none. ``shapes``: of one output, by name. A map of two classes may have one channel."""
+    for one in wanted:
+        if one.classifies:
+            return int(one.of(shapes)[0])
+        if isinstance(one.measure, MeanIoU):
+            return max(int(one.of(shapes)[0]), 2)
+    return None
+
+
 def tasks(
     graph: IntegerGraph, wanted: Sequence[Wanted], trace: Trace, targets: npt.NDArray[Any], names: Sequence[str]
 ) -> Shown:
-    """Of each output that is measured, once. A network that classifies has one output. ``names`` of the classes."""
+    """Of each output that is measured, once; the confusion of the first that is measured by classes. ``names``: of
+    these classes."""
     found: Shown = {"confusion": None, "predicted": ()}
     if not wanted:
         return found
@@ -37,7 +49,7 @@ def tasks(
         if head in seen:
             continue
         values, own = one.of(outputs), one.target(targets)
-        if one.measure.name.startswith("top-"):
+        if one.classifies:
             if found["confusion"] is None:
                 labels, answers = np.asarray(own, np.int64), values.argmax(axis=1)
                 found["confusion"] = confusion(labels, answers, values.shape[1], names=names)

@@ -55,7 +55,8 @@ class CurvePoint:
 @dataclass(frozen=True)
 class Network:
     """What is deployed. ``synapses`` are existing connections (padding excluded), ``weights`` stored values;
-    ``classes``: None unless there is one output of shape [classes]."""
+    ``classes``: None unless there is one output of shape [classes]; ``extra_steps``: what each layer costs beyond T,
+    the drain or the steps of its calibration (rho)."""
 
     timesteps: int
     schedule: str

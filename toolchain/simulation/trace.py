@@ -53,7 +53,8 @@ class Trace(Shown):
     - ``coding``: values of the images that the input coding clipped or rounded to zero, in all and by image;
       ``input_events`` int32 [*input shape]: number of images, or of all frames of sequences, in which the pixel is not
       zero; ``pooled_events``: the
-      same for each max pool of the image, by name; ``extra_steps``: drain or calibration steps beyond T, per layer;
+      same for each max pool of the image, by name; ``extra_steps``: steps that each layer emits beyond T, the drain or
+      what a calibration is longer than T;
       ``info``: what the target says about the run, in words; ``target_steps``: the steps of the target itself, where
       it has its own.
 

@@ -61,6 +61,11 @@ class Wanted:
         return found
 
     @property
+    def classifies(self) -> bool:
+        """Whether it compares the classes of whole inputs, whatever it is called and whichever output it is of."""
+        return isinstance(self.measure, TopK)
+
+    @property
     def name(self) -> str:
         return self.measure.name if self.head is None else f"{self.head}={self.measure.name}"
 

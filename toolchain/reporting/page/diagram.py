@@ -9,6 +9,7 @@ from spikec.reporting.details import DiagramNode
 from spikec.reporting.numbers import shape
 from spikec.reporting.page.chart import WIDTH, chart, label, mark
 from spikec.reporting.page.html import Html, tag
+from spikec.words import shortened
 
 _TALL, _GAP, _LANE, _TOP = 38.0, 16.0, 12.0, 6.0
 _LETTERS = 46
@@ -102,9 +103,9 @@ def _drawn(box: _Box, left: float, right: float, y: float) -> Html:
         Html(
             back
             + edge
-            + label(_cut(title, room), left + 14, y + 16, "name")
+            + label(shortened(title, room), left + 14, y + 16, "name")
             + label(size, right - 9, y + 16, "tick end")
-            + label(_cut(about, _LETTERS + 6), left + 14, y + 31)
+            + label(shortened(about, _LETTERS + 6), left + 14, y + 31)
         ),
         "; ".join(_name(node) for node in box.nodes),
     )
@@ -112,10 +113,6 @@ def _drawn(box: _Box, left: float, right: float, y: float) -> Html:
 
 def _name(node: DiagramNode) -> str:
     return f"{node.name}: {node.about}, {shape(node.shape) or '1'}"
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[: max(1, most - 1)]}\N{HORIZONTAL ELLIPSIS}"
 
 
 def _head(x: float, y: float, way: str) -> Html:

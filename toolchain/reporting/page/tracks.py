@@ -8,6 +8,7 @@ from spikec.reporting.numbers import significant
 from spikec.reporting.page.chart import chart, label, line, linear, mark
 from spikec.reporting.page.curve import numbers
 from spikec.reporting.page.html import Html, tag
+from spikec.words import shortened
 
 _WIDTH, _HEIGHT = 300.0, 170.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44.0, 84.0, 10.0, 34.0
@@ -40,8 +41,7 @@ def tracks(names: Sequence[str], values: Sequence[Sequence[float]], title: str, 
     ends = _apart([y(each[-1]) for each in values])
     for index, (name, at) in enumerate(zip(names, ends, strict=True)):
         bold = " bold" if index == wanted else ""
-        short = name if len(name) <= _LETTERS else f"{name[: _LETTERS - 1]}…"
-        parts.append(label(short, _WIDTH - _RIGHT + 7, at + 4, f"tick k{index}{bold}"))
+        parts.append(label(shortened(name, _LETTERS), _WIDTH - _RIGHT + 7, at + 4, f"tick k{index}{bold}"))
     told = "; ".join(f"{name}: {significant(each[-1], 3)} at the end" for name, each in zip(names, values, strict=True))
     return chart(title, told, _WIDTH, _HEIGHT, parts, "near small")
 
