@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import griffe
 
 
 def fenced(text: str) -> str:
-    """The same text with a fence around each example, which ends at an empty line."""
+    """The same text with a fence around each example, which ends at an empty line. The fence is indented as the
+    example is, which may lie in a list; an example that has one already keeps it."""
     lines: list[str] = []
-    inside = False
+    own: str | None = None  # the fence that the text has opened
+    fence: str | None = None  # the indentation of ours
     for line in [*text.split("\n"), ""]:
-        begins, ends = line.lstrip().startswith(">>> "), not line.strip()
-        if inside and ends:
-            lines.append("```")
-        if begins and not inside:
-            lines.append("```pycon")
-        inside = (inside or begins) and not ends
+        body = line.lstrip()
+        if fence is not None and not body:
+            lines.append(f"{fence}```")
+            fence = None
+        mark = re.match("```+|~~~+", body) if fence is None else None
+        if mark is not None:
+            closes = own is not None and mark[0].startswith(own) and not body[mark.end() :].strip()
+            own = None if closes else own or mark[0]
+        elif own is None and fence is None and body.startswith(">>> "):
+            fence = line[: len(line) - len(body)]
+            lines.append(f"{fence}```pycon")
         lines.append(line)
     return "\n".join(lines[:-1])
 

@@ -20,17 +20,19 @@ from spikec.models.checkpoints.lazy import settle
 from spikec.models.checkpoints.names import some
 from spikec.models.checkpoints.reading import METADATA_KEY, read_info
 from spikec.training import ClipFloorShift
-from spikec.whole_files import replacing
+from spikec.whole_files import writing
 
 #: Levels that float32 tells apart.
 LEVELS_MOST = 2**24
 
 
 def save_weights(module: nn.Module, path: str | Path, info: dict[str, Any]) -> None:
-    """Write the state of ``module`` as safetensors with ``info`` (JSON) in the header. Never leaves half a file."""
+    """Write the state of ``module`` as safetensors with ``info`` (JSON) in the header. Never leaves half a file.
+
+    Raises :class:`ToolchainError` where ``path`` cannot be written."""
     # Copies, since safetensors refuses two names of one tensor.
     state = {name: dense(value.detach().cpu()).clone().contiguous() for name, value in module.state_dict().items()}
-    with replacing(file_path(path, "a file of weights")) as temporary:
+    with writing(file_path(path, "a file of weights")) as temporary:
         # Not save_file: its files can be read by their owner only.
         temporary.write_bytes(save(state, {METADATA_KEY: json.dumps(info, sort_keys=True)}))
 

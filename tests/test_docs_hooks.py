@@ -33,6 +33,17 @@ def shown_at(source: Path) -> str:
     return SITE.get(source.name, source.name)
 
 
+@pytest.fixture
+def docstrings(monkeypatch):
+    griffe = ModuleType("griffe")
+    griffe.Extension = griffe.Object = object
+    monkeypatch.setitem(sys.modules, "griffe", griffe)
+    spec = importlib.util.spec_from_file_location("docs_docstrings", ROOT / "docs" / "docstrings.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def links(text: str) -> list[str]:
     """Targets of Markdown links, without those in code."""
     text = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
@@ -145,3 +156,20 @@ def test_code_in_tables_keeps_its_bars_and_examples_are_code(hooks):
     assert hooks.on_page_content(html, page, None, None) == r"<p>a \| b</p><td><code>a|b</code></td>"
     with pytest.raises(ValueError, match=r"api\.md: an example of a docstring became a quotation"):
         hooks.on_page_content("<blockquote>\n<blockquote>\n<blockquote>\n<p>x", page, None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("No example.", "No example."),
+        ("One.\n\n>>> 1 + 1\n2", "One.\n\n```pycon\n>>> 1 + 1\n2\n```"),
+        (">>> 1\n1\n\nSaid.\n\n>>> 2\n", "```pycon\n>>> 1\n1\n```\n\nSaid.\n\n```pycon\n>>> 2\n```\n"),
+        ("- a list\n\n    >>> 1\n    1\n\nEnd", "- a list\n\n    ```pycon\n    >>> 1\n    1\n    ```\n\nEnd"),
+        ("```python\n>>> 1\n1\n\n>>> 2\n```\n\nEnd", "```python\n>>> 1\n1\n\n>>> 2\n```\n\nEnd"),
+        ("- a\n\n    ```\n    >>> 1\n    ```", "- a\n\n    ```\n    >>> 1\n    ```"),
+        ("~~~~\n```\n>>> 1\n~~~\n~~~~\n>>> 2", "~~~~\n```\n>>> 1\n~~~\n~~~~\n```pycon\n>>> 2\n```"),
+    ],
+)
+def test_examples_in_docstrings_get_one_fence_that_is_indented_as_they_are(docstrings, text, shown):
+    assert docstrings.fenced(text) == shown
+    assert docstrings.fenced(shown) == shown

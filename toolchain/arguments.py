@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from spikec.errors import ArgumentError, ConversionError
+from spikec.whole_files import no_path
+from spikec.words import shown
 
 
 def whole_number(name: str, value: Any, low: int, high: int | None = None) -> int:
@@ -45,13 +46,13 @@ def switch(name: str, value: Any) -> bool:
 
 def file_path(value: Any, what: str) -> Path:
     """The path that ``value`` names: text, or what :func:`os.fspath` takes for text. Raises :class:`ArgumentError`, in
-    which ``what`` is named so, for bytes, numbers, open files, and text that can be no path."""
+    which ``what`` is named so, for bytes, numbers, open files, and text that can be no path (:func:`no_path`)."""
     try:
         path = Path(value)
-        os.fsencode(path)
-    except (TypeError, ValueError) as error:
+    except TypeError as error:
         kind = type(value).__name__
         raise ArgumentError(f"{what} is named by its path, text or a pathlib.Path, not by {kind}") from error
-    if "\0" in str(path):
-        raise ArgumentError(f"{what} cannot be {str(path)!a:.80}: a path holds no zero bytes")
+    why = no_path(path)
+    if why is not None:
+        raise ArgumentError(f"{what} cannot be {shown(path)}: {why}")
     return path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from functools import lru_cache
 from importlib.util import find_spec
@@ -21,7 +22,7 @@ def chip_files(prefix: str, own: Path) -> dict[str, Path]:
     folders = [own, *_foreign_folders(tuple(sys.path))]
     spec = find_spec("spikec.targets")  # imports spikec alone, which runs already
     for location in (spec.submodule_search_locations or []) if spec else []:
-        folders += sorted(p for p in Path(location).iterdir() if p.is_dir())
+        folders += sorted(p for p in Path(location).iterdir() if os.path.isdir(p))
     found = [file for folder in folders for file in sorted(folder.glob(f"{prefix}_*.toml"))]
     return {file.stem.removeprefix(f"{prefix}_"): file for file in found}
 
@@ -36,7 +37,7 @@ def _foreign_folders(path: tuple[str, ...]) -> tuple[Path, ...]:
         if spec is not None:
             for location in spec.submodule_search_locations or [str(Path(spec.origin or "").parent)]:
                 module = Path(location, *inner)
-                found.append(module if module.is_dir() else module.parent)
+                found.append(module if os.path.isdir(module) else module.parent)
     return tuple(dict.fromkeys(found))
 
 

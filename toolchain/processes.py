@@ -54,7 +54,7 @@ def this_process() -> Process:
 
 def has_ended(pid: int) -> bool:
     """Whether a process has ended, reaped or not. False where the system does not tell (no /proc)."""
-    if not _PROCESSES.is_dir():
+    if not os.path.isdir(_PROCESSES):
         return False
     fields = _status(pid)
     return fields is None or fields[0] in "ZX"

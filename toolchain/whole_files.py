@@ -32,9 +32,24 @@ _SHOWN = 40
 _tidied: set[tuple[int, str]] = set()
 
 
+def no_path(text: str | os.PathLike[str]) -> str | None:
+    """Why no file can have this name, with the way out; None where one can. Asked first, so that nothing behind has to
+    expect what the system says to such names."""
+    try:
+        os.lstat(text)
+    except UnicodeEncodeError:
+        return "it holds half of a character, which no file name does; leave it out"
+    except ValueError:
+        return "a path holds no zero bytes; leave them out"
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return "the name is too long for this system; give a shorter one"
+    return None
+
+
 def is_device(path: Path) -> bool:
     """Whether ``path`` exists and is neither a file nor a folder: a device or a pipe."""
-    return path.exists() and not path.is_file() and not path.is_dir()
+    return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
 
 
 def place_of(path: Path) -> Path:
@@ -46,7 +61,7 @@ def place_of(path: Path) -> Path:
     if is_device(path):
         raise OSError(errno.EINVAL, "no regular file", str(path))
     place = Path(os.path.realpath(path))
-    if place.is_symlink():  # realpath leaves a link only where links form a loop
+    if os.path.islink(place):  # realpath leaves a link only where links form a loop
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
     return place
 
@@ -132,6 +147,16 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def writing(path: Path) -> Iterator[Path]:
+    """:func:`replacing`, with :class:`ToolchainError` where ``path`` cannot be written."""
+    try:
+        with replacing(path) as temporary:
+            yield temporary
+    except OSError as error:
+        raise ToolchainError(f"cannot write {path}: {error.strerror or error}; choose another path") from error
+
+
 def write_text(path: Path, content: str) -> None:
     """Put ``content`` at ``path``, in UTF-8, so that no reader sees half of it; a missing folder is made. Bytes of file
     names that are no UTF-8 become escapes.
@@ -140,7 +165,7 @@ def write_text(path: Path, content: str) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as temporary:
-            temporary.write_text(content, encoding="utf-8", errors="backslashreplace", newline="\n")
     except OSError as error:
         raise ToolchainError(f"cannot write {path}: {error.strerror}; choose another path") from error
+    with writing(path) as temporary:
+        temporary.write_text(content, encoding="utf-8", errors="backslashreplace", newline="\n")

@@ -36,7 +36,7 @@ def open_dataset(name: str, root: str | PathLike[str] | None = None, split: str 
         raise DataError(f"split is 'train' or 'test', not {split!r}")
     kind, path = _parts(name)
     folder = file_path(root, "the data root") if root is not None else None
-    if folder is not None and not folder.is_dir():
+    if folder is not None and not os.path.isdir(folder):
         raise DataError(f"the data root {folder} is not a folder")
     if kind in _BY_PATH:
         if not path:

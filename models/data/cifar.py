@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def _files(name: str, root: Path, split: str) -> list[Path]:
     for folder in (root, *(root / f for f in _FOLDERS[name])):
         for suffix in ("", ".bin"):
             files = [folder / f"{batch}{suffix}" for batch in batches]
-            if all(f.is_file() for f in files):
+            if all(os.path.isfile(f) for f in files):
                 return files
     raise DataError(
         f"{name}: no {batches[0]} in {root}; download the archive, unpack it and give the folder as "

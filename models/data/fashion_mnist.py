@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import math
+import os
 import struct
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,7 @@ def load_fashion_mnist(root: Path | None, split: str) -> Dataset:
 def _find(folder: Path, name: str) -> Path:
     for place in (folder, folder / "FashionMNIST" / "raw"):  # the second is torchvision's
         for candidate in (place / f"{name}.gz", place / name):
-            if candidate.is_file():
+            if os.path.isfile(candidate):
                 return candidate
     raise DataError(
         f"fashion-mnist: no {name}.gz in {folder}; install the Debian package dataset-fashion-mnist or "

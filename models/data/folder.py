@@ -65,7 +65,7 @@ def split_folder(root: Path, split: str) -> Path:
 def _class_names(folder: Path) -> tuple[str, ...]:
     if not os.path.isdir(folder):
         raise DataError(f"{folder} is not a folder; there must be train/CLASS/ and test/CLASS/, or CLASS/ alone")
-    names = tuple(sorted(p.name for p in folder.iterdir() if p.is_dir()))
+    names = tuple(sorted(p.name for p in folder.iterdir() if os.path.isdir(p)))
     if not names:
         raise DataError(f"{folder} has no class folders")
     return names

@@ -96,7 +96,7 @@ def _compiled(work: Path, main: str, characters: int, compiler: Compiler) -> Pat
     for flags in ((*FLAGS, NATIVE), FLAGS):
         told = f'-D{FLAGS_MACRO}="{" ".join(flags)}"'
         done, said = _ran([*compiler.command, *flags, told, main, "-o", "library.so"], work, seconds, compiler)
-        if done and (work / "library.so").is_file():
+        if done and os.path.isfile(work / "library.so"):
             return work / "library.so"
         said = said if not done else f"it says that it succeeded and wrote nothing: {said}"
     lines = [line.strip() for line in said.splitlines() if line.strip()]

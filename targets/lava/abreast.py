@@ -6,6 +6,7 @@ and says when it is done. So processes carry several images, on a first axis of 
 
 from __future__ import annotations
 
+import os
 import shutil
 
 import numpy as np
@@ -53,7 +54,7 @@ def _holding(graph: ig.IntegerGraph, options: LavaOptions) -> int:
     """As many images as memory holds, and half of the memory that processes can share."""
     numbers = sum(int(np.prod(node.output_shape)) for node in graph)
     found = _BYTES // (_BYTES_EACH * numbers)
-    if SHARED_MEMORY.is_dir():
+    if os.path.isdir(SHARED_MEMORY):
         free = shutil.disk_usage(SHARED_MEMORY).free // 2 // options.workers
         found = min(found, free // (_MESSAGE_BYTES * COMPILE_SETTINGS["pypy_channel_size"] * numbers))
     return int(found)

@@ -48,7 +48,7 @@ def run_job(job: Job, *, stall_seconds: float, cancel: threading.Event, progress
     tidy(SHARED_MEMORY)
     with temporary_folder() as folder:
         # Elsewhere names of shared memory may have 31 characters.
-        tag = folder.name if SHARED_MEMORY.is_dir() else f"spikec_{folder.name[-8:]}"
+        tag = folder.name if os.path.isdir(SHARED_MEMORY) else f"spikec_{folder.name[-8:]}"
         with naming_a_full_disk(folder.parent, "TMPDIR names another place, a smaller chunk needs less"):
             write_job(folder, job)
         worker = _start(folder, tag, job.worker)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -40,7 +41,7 @@ class LavaTarget:
     def available(cls) -> str | None:
         """None when Lava can run here, else one sentence with the command that installs it. Imports nothing."""
         spec = importlib.util.find_spec("lava")
-        if spec is not None and any((Path(p) / "magma").is_dir() for p in spec.submodule_search_locations or ()):
+        if spec is not None and any(os.path.isdir(Path(p) / "magma") for p in spec.submodule_search_locations or ()):
             return None
         return not_here("Lava")
 

@@ -188,7 +188,7 @@ def run(folder: Path, document: dict[str, Any], processes: list[Any], observe: O
         if observe is not None:
             observe(folder, document, processes, window)
     (folder / "seconds").write_text(str(seconds))
-    if not SHARED_MEMORY.is_dir():  # only Lava knows what it shared
+    if not os.path.isdir(SHARED_MEMORY):  # only Lava knows what it shared
         root.stop()
 
 

@@ -25,7 +25,7 @@ from spikec.errors import DoesNotFit, MissingImplementation
 from spikec.implementations import Implementations
 from spikec.ir import as_integer
 from spikec.targets.netx.chain import as_chain, no_layer
-from spikec.whole_files import replacing
+from spikec.whole_files import writing
 
 if TYPE_CHECKING:
     import nir
@@ -86,7 +86,7 @@ def write_layers(
                     write_neurons(layers[str(number)].create_group("neuron"), node)
                 case _:
                     raise MissingImplementation(f"{type(node).__name__} has no place in a netx file")
-    with replacing(path) as temporary:
+    with writing(path) as temporary:
         temporary.write_bytes(content.getbuffer())
 
 

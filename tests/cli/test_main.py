@@ -31,7 +31,7 @@ def test_version(spikec):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("--limit", "3", "run", "net.nir"), "spikec COMMAND --limit"),
+        (("--limit", "3", "run", "net.nir"), "spikec run --limit"),
         (("run", "net.nir", "other.nir"), "'other.nir' is one argument too many"),
         (("exprot",), "did you mean 'export'?"),
         (("run", "net.nir", "--limt", "3"), "did you mean '--limit'?"),

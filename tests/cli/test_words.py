@@ -52,7 +52,19 @@ def test_a_name_of_another_sort_names_the_command_that_takes_it(spikec, net, wor
         ("run n.nir --executor lava", "--executor: lava is an executor, not an executor of shards (local, slurm)"),
         ("run n.nir --executor slrm", "unknown executor of shards 'slrm', did you mean 'slurm'?"),
         ("--jsn inspect n.nir", "unknown option '--jsn', did you mean '--json'?"),
-        ("--limit 4 run n.nir", "the command comes first: spikec COMMAND --limit"),
+        ("--jsn inspect n.nir", "did you mean '--json'? (see spikec help)"),
+        ("--limit 4 run n.nir", "'--limit' belongs behind the command: spikec run --limit (see spikec help run)"),
+        ("--out x export", "'--out' belongs behind the command: spikec export --out (see spikec help export)"),
+        ("--out=x export", "'--out' belongs behind the command: spikec export --out (see spikec help export)"),
+        ("--neuron if run", "'--neuron' belongs behind the command: spikec run --neuron"),
+        ("-T4 export", "'-T4' belongs behind the command: spikec export -T4"),
+        ("--tolerance 1 nir compare a b", "'--tolerance' belongs behind the command: spikec nir compare --tolerance"),
+        ("--in-place a", "'--in-place' is an option of nir repair: the command comes first, spikec nir repair --in-"),
+        ("--layr x inspect n.nir", "unknown option '--layr', did you mean '--layer' of inspect? It belongs behind"),
+        ("--zzqqz", "no command has an option '--zzqqz'; the command comes first, and its options behind it"),
+        ("run n.nir --layer x", "run has no option '--layer', which inspect has (see spikec run --help)"),
+        ("inspect n.nir --neuron if", "inspect has no option '--neuron', which run and verify have"),
+        ("run n.nir --zzqqz", "unknown option '--zzqqz' (see spikec run --help)"),
         ("sweep g.toml -o x --executor slrum", "unknown executor of sweeps 'slrum', did you mean 'slurm'?"),
         ("sweep g.toml -o x", "format: golden is an executor, not a number format"),
         ("sweep g.toml -o x", "energy: generic24 is a number format, not an energy profile"),
@@ -116,14 +128,3 @@ def test_advice_on_lava_can_be_followed_with_the_python_that_runs(monkeypatch, v
     monkeypatch.setattr(target.sys, "version_info", (*version, 0))
     assert follows in target.not_here("Lava")
     assert ("run pip install" in target.not_here("lava-dl")) == (version == (3, 10))
-
-
-@pytest.mark.parametrize("words", ["sweep g.toml -o", "advise digits-cnn -o", "demo -o", "c n.nir -o"])
-def test_a_folder_that_ends_like_a_file_is_a_slip(spikec, tmp_path, words):
-    for name in ("page.html", "a/net.nir", "f.c"):
-        result = spikec(*words.split(), name)
-        assert result.code == 1
-        assert f"{name} would be a folder, and ends like a file: call it {name.rpartition('.')[0]}" in result.err
-    (tmp_path / "file").write_text("")
-    assert "file is a file, give a folder" in spikec(*words.split(), "file").err
-    assert not list(tmp_path.glob("*.*"))

@@ -284,16 +284,50 @@ def test_a_worker_refuses_what_is_not_what_was_cut(folder, net, tmp_path):
         {}, [], None, {**document, "images": 0}, {**document, "images": "9"}, {**document, "size": True},
         {**document, "graph": None}, {**document, "data_root": 1}, {**document, "more": 1}, {**document, "work": []},
         {**document, "work": {**work, "compiling": []}}, {**document, "work": {**work, "keep": "some"}},
+        {**document, "size": document["images"] + 1}, {**document, "data": ""}, {**document, "graph_sha256": "0"},
+        {**document, "work": {**work, "keep": []}}, {**document, "work": {**work, "record": ["spikes"]}},
     ):  # fmt: skip
         (tmp_path / "shards/job.json").write_text(json.dumps(wrong))
-        with pytest.raises(DataError, match="not what spikec writes"):
+        with pytest.raises(DataError, match=r"not what spikec writes for shards .* or name the right one$"):
             Folder(tmp_path / "shards")
+
+
+def test_values_that_do_not_exist_are_named(folder, tmp_path):
+    document = json.loads((tmp_path / "shards/job.json").read_text())
+    for changes, said in (
+        ({"images": 10**39}, f"images is {10**39}"[:70]),
+        ({"record": "zzz"}, "record is 'zzz'"),
+        ({"target": ""}, "target is ''"),
+        ({"target": "loihi2"}, "target is 'loihi2'"),
+        ({"compiling": {"T": 4}}, "golden has no option 'T'"),
+        ({"running": {"overflow": "wrap"}}, "golden has no option 'overflow'"),
+    ):
+        inside = changes.keys() <= document["work"].keys()
+        wrong = {**document, "work": {**document["work"], **changes}} if inside else {**document, **changes}
+        (tmp_path / "shards/job.json").write_text(json.dumps(wrong))
+        with pytest.raises(DataError, match="not what spikec writes") as raised:
+            Job.read(tmp_path / "shards/job.json")
+        assert f"({said}" in str(raised.value)
+        assert f"delete the folder {tmp_path}/shards and run again, or name the right one" in str(raised.value)
+    right = {**document["work"], "running": {"memory": "1GB", "threads": 1}, "record": "membranes"}
+    (tmp_path / "shards/job.json").write_text(json.dumps({**document, "work": right}))
+    assert Job.read(tmp_path / "shards/job.json").work.record == "membranes"
+
+
+def test_a_worker_refuses_a_set_of_another_size(folder, tmp_path):
+    """The first images of a larger number are all that there are, and have their fingerprint."""
+    document = json.loads((tmp_path / "shards/job.json").read_text())
+    (tmp_path / "shards/job.json").write_text(json.dumps({**document, "images": 21}))
+    (tmp_path / "tasks.json").write_text("[[[0, 2]]]")
+    assert worker.main([str(tmp_path / "shards"), "--tasks", str(tmp_path / "tasks.json"), "--index", "0"]) == 0
+    with pytest.raises(DataError, match="is not what the shards were cut from"):
+        Folder(tmp_path / "shards").check()
 
 
 @pytest.mark.parametrize("wrong", [[], {}, None, {"kind": "DataError"}, {"message": "m"}])
 def test_a_damaged_error_of_a_process_is_one_sentence(folder, wrong):
     (folder.place / "failed.json").write_text(json.dumps(wrong))
-    with pytest.raises(DataError, match="not what spikec writes"):
+    with pytest.raises(DataError, match=r"not what spikec writes for shards .* delete the folder .* and run again"):
         folder.check()
 
 

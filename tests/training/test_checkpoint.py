@@ -46,6 +46,14 @@ def test_everything_comes_back_and_the_file_holds_no_pickle(tmp_path):
         save_checkpoint(path, FitConfig(), {}, {**STATE, "model": torch.Generator()})
 
 
+def test_a_loss_that_was_no_number_comes_back(tmp_path):
+    """A run with such an epoch can be resumed: only a training loss has to be finite."""
+    path = tmp_path / "run.checkpoint"
+    history = [{"validation_loss": loss} for loss in (float("nan"), float("inf"), -float("inf"), 1e308)]
+    save_checkpoint(path, FitConfig(), {}, {**STATE, "history": history})
+    assert repr(load_checkpoint(path, FitConfig(), {})["history"]) == repr(history)
+
+
 class Touch:
     def __init__(self, mark):
         self.mark = mark

@@ -269,7 +269,10 @@ class Unlabelled(Blobs):
         ({"device": "meta"}, "device 'meta' cannot be used"),
         ({"resume": True}, "give its path as checkpoint="),
         ({"checkpoint": "missing/run.checkpoint"}, "folder missing does not exist"),
-        ({"log": 7}, "log must be a path"),
+        ({"log": 7}, "log is named by its path, text or a pathlib.Path, not by int"),
+        ({"log": "x" * 5000}, r"log cannot be x{77}\.\.\.: the name is too long for this system; give a shorter one"),
+        ({"checkpoint": "a\0b"}, "checkpoint cannot be .*: a path holds no zero bytes; leave them out"),
+        ({"checkpoint": "."}, r"checkpoint: \. is there and is no file; give another name"),
     ],
 )
 def test_mistakes_are_one_sentence(changes: dict[str, Any], message: str) -> None:

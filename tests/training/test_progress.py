@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
 import pytest
 
 from spikec.training.progress import EpochRecord, Progress
@@ -31,3 +35,15 @@ def test_a_line_per_epoch_with_the_time_left(
         "epoch 2/3  loss 1.5000  train 25.00 %  validation 50.00 %  thresholds raised 7x  0:34 left",
         "epoch 3/3  loss 1.5000  train 25.00 %  validation 50.00 %",
     ]
+
+
+def test_the_log_is_json_where_a_loss_is_none(tmp_path: Path) -> None:
+    """Python would write NaN and Infinity, which no other reader of JSON takes."""
+    log = tmp_path / "run.jsonl"
+    lost = replace(record(0), validation_loss=float("nan"), train_loss=float("inf"), sigma=float("-inf"))
+    Progress(2, log).epoch(lost, best=True)
+    written = log.read_text()
+    Progress(2, log).resume([lost])  # from the checkpoint
+    assert log.read_text() == written
+    found = json.loads(written, parse_constant=pytest.fail)
+    assert found == {**asdict(lost), "validation_loss": None, "train_loss": None, "sigma": None, "best": True}

@@ -9,7 +9,8 @@ from spikec import defaults
 from spikec.cli import parser
 from spikec.cli.names import known
 from spikec.cli.output import duration, emit, note
-from spikec.cli.parser import Parser, UsageError, at_least, file_like, keep_inputs, output_folder
+from spikec.cli.parser import Parser, UsageError, at_least
+from spikec.cli.paths import file_like, keep_inputs, output_folder
 from spikec.cli.precision import overrides
 from spikec.cli.progress import Progress
 from spikec.cli.ranges import check_format

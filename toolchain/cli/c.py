@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from spikec.cli import parser
 from spikec.cli.output import emit
-from spikec.cli.parser import Parser, UsageError, keep_inputs, output_folder, output_path
+from spikec.cli.parser import Parser, UsageError
+from spikec.cli.paths import keep_inputs, make_folder, output_folder, output_path
 from spikec.errors import ToolchainError
 
 if TYPE_CHECKING:
@@ -115,10 +116,7 @@ def _with_cost(
 
 def _places(folder: Path, name: str) -> tuple[Path, Path]:
     """NAME.h and NAME.c, refused before the work where they cannot be written; makes the folder."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ToolchainError(f"{folder} cannot be made: {error.strerror}; choose another folder with -o") from error
+    make_folder(folder)
     try:
         return output_path(os.path.join(folder, f"{name}.h")), output_path(os.path.join(folder, f"{name}.c"))
     except argparse.ArgumentTypeError as error:

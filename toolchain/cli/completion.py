@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from spikec.cli import parser
 from spikec.cli.output import emit
-from spikec.cli.parser import Parser, output_folder, output_path
+from spikec.cli.parser import Parser
+from spikec.cli.paths import output_folder, output_path
 
 if TYPE_CHECKING:
     from spikec.targets.told_apart import Sort

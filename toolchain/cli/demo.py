@@ -10,7 +10,8 @@ from spikec import defaults
 from spikec.cli import parser
 from spikec.cli.names import known
 from spikec.cli.output import emit, percent
-from spikec.cli.parser import Parser, UsageError, at_least, output_folder
+from spikec.cli.parser import Parser, UsageError, at_least
+from spikec.cli.paths import make_folder, output_folder
 from spikec.defaults import DATA
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     if args.target:
         _check_target(args.target)
         find_target(args.target)
-    folder = _folder(args.out)
+    folder = make_folder(args.out)
     test = open_dataset(DATA, split="test")
     model = pretrained(MODEL)
     logits = _logits(model, test)
@@ -146,11 +147,6 @@ def _check_target(name: str) -> None:
         raise UsageError(
             f"--target: the demo compares with lava alone; spikec verify --target {name} compares the file it writes"
         )
-
-
-def _folder(path: Path) -> Path:
-    path.mkdir(parents=True, exist_ok=True)
-    return path
 
 
 def _logits(model: nn.Module, data: Dataset) -> npt.NDArray[np.float32]:

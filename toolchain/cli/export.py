@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from spikec import defaults
 from spikec.cli import parser, plain_nir
 from spikec.cli.output import emit, note
-from spikec.cli.parser import Parser, UsageError, at_least, file_like, keep_inputs
+from spikec.cli.parser import Parser, UsageError, at_least
+from spikec.cli.paths import file_like, keep_inputs
 from spikec.cli.precision import overrides
 from spikec.cli.progress import Progress
 from spikec.cli.ranges import check_format

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,11 +23,11 @@ if TYPE_CHECKING:
 
 def read_graph(path: Path) -> tuple[nir.NIRGraph, IntegerGraph]:
     """The verified graph of a file, as NIR and decoded."""
-    if path.is_dir():
+    if os.path.isdir(path):
         raise GraphError(f"{path} is a directory, not a NIR file")
     if is_device(path):
         raise GraphError(f"{path} is a device or a pipe, not a NIR file")
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise GraphError(f"no file {path}; spikec export writes one")
     graph = load(path)
     return graph, as_integer(graph)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from spikec.cli import parser
 from spikec.cli.check import add_chip, known_chip
 from spikec.cli.output import emit, note
-from spikec.cli.parser import Parser, file_like, keep_inputs
+from spikec.cli.parser import Parser
+from spikec.cli.paths import file_like, keep_inputs
 from spikec.words import columns
 
 if TYPE_CHECKING:
@@ -36,15 +37,14 @@ def add_parser(commands: Any) -> Parser:
 def run(args: argparse.Namespace) -> int:
     from spikec.cli.inputs import read_graph
     from spikec.targets.chips import check, place
-    from spikec.whole_files import replacing
+    from spikec.whole_files import write_text
 
     chip = known_chip(args.target)
     keep_inputs(args, args.svg)
     _, graph = read_graph(args.graph)
     placement = place(graph, chip, shared=not args.unshared)
     if args.svg is not None:
-        with replacing(args.svg) as temporary:
-            temporary.write_text(placement.svg(), encoding="utf-8")
+        write_text(args.svg, placement.svg())
     if any(violation.severity == "error" for violation in check(graph, chip)):
         note(f"warning: the network does not fit {chip} (spikec check says why); the cores are those it would take")
     emit(

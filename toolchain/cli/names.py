@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 from typing import TYPE_CHECKING
 
 from spikec.cli.parser import UsageError
@@ -15,7 +15,7 @@ def known_or_file(option: str, sort: Sort, name: str) -> str:
     """:func:`known`, or a .toml file that exists."""
     if not name.endswith(".toml"):
         return known(option, sort, name)
-    if not Path(name).is_file():
+    if not os.path.isfile(name):
         raise UsageError(f"{option}: no file {name}")
     return name
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from spikec.cli import parser
 from spikec.cli.output import emit, percent
-from spikec.cli.parser import Parser, file_like, keep_inputs
+from spikec.cli.parser import Parser
+from spikec.cli.paths import file_like, keep_inputs
 from spikec.errors import ToolchainError
 
 if TYPE_CHECKING:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import Any
 
 from spikec.cli import parser
 from spikec.cli.output import emit
-from spikec.cli.parser import Parser, UsageError, file_like, output_path
+from spikec.cli.parser import Parser, UsageError
+from spikec.cli.paths import file_like, output_path
 
 MISMATCH = 3
 
@@ -96,9 +98,9 @@ def _repair(args: argparse.Namespace) -> int:
     from spikec.nir import repair
 
     out = args.graph if args.in_place else args.out
-    if not args.in_place and out.exists() and args.graph.exists() and out.samefile(args.graph):
+    if not args.in_place and os.path.exists(out) and os.path.exists(args.graph) and out.samefile(args.graph):
         raise UsageError(f"{out} is the file itself: give -o another name, or --in-place to replace it")
-    if args.in_place and args.graph.exists():
+    if args.in_place and os.path.exists(args.graph):
         try:
             output_path(str(args.graph))
         except argparse.ArgumentTypeError as error:

@@ -105,14 +105,13 @@ def common_options(words: Sequence[str]) -> tuple[list[str], dict[str, bool]]:
 def parse(parser: Parser, words: Sequence[str]) -> argparse.Namespace:
     """The parsed words; an unknown option names the nearest one of its command."""
     args: argparse.Namespace
-    if words and words[0].startswith("-") and words[0].split("=")[0] not in parser._option_string_actions:
-        close = nearest(words[0], [option for option in parser._option_string_actions if option.startswith("--")])
-        meant = f"unknown option {words[0]!r}, did you mean {close!r}? An option of a command stands behind it"
-        first = f"the command comes first: spikec COMMAND {words[0]}"
-        raise UsageError(f"{meant if close else first} (spikec help lists the commands)")
     for word in words:
         if "\0" in word:  # a shell cannot give one, and no path, name or number holds one
             parser.error(f"{word!r} holds a zero byte; leave it out")
+        if not _encodes(word):
+            parser.error(f"{word!r} holds half of a character; leave it out")
+    if words and words[0].startswith("-") and words[0].split("=")[0] not in parser._option_string_actions:
+        raise UsageError(_too_early(parser, words))
     args, extra = parser.parse_known_args(words)
     if not extra:
         return args
@@ -120,9 +119,65 @@ def parse(parser: Parser, words: Sequence[str]) -> argparse.Namespace:
     word = extra[0].split("=")[0]
     if not word.startswith("-"):
         command.error(f"{word!r} is one argument too many")
-    options = [option for option in command._option_string_actions if option.startswith("--")]
-    close = nearest(word, options)
-    command.error(f"unknown option {word!r}" + (f", did you mean {close!r}?" if close else ""))
+    close = nearest(word, _long_options(command))
+    having = _having(_whole(), word)
+    said = f"unknown option {word!r}"
+    if having:  # no slip of the pen, but the wrong command
+        here = command.prog.partition(" ")[2]
+        said = f"{here} has no option {word!r}, which {_and(having)} {'has' if len(having) == 1 else 'have'}"
+    command.error(said + (f", did you mean {close!r}?" if close else ""))
+
+
+def _encodes(word: str) -> bool:
+    """Whether the system could have given this word; a file's name in no UTF-8 it could."""
+    try:
+        word.encode(errors="surrogateescape")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _too_early(parser: Parser, words: Sequence[str]) -> str:
+    """What is wrong where an option of a command, or of none, comes before the command."""
+    word = words[0].split("=")[0]
+    having = _having(parser, word) or _having(parser, word[:2])  # -T4 too
+    named = next((name for name in having if name.split()[0] in words[1:]), None)
+    if named is not None:
+        return f"{word!r} belongs behind the command: spikec {named} {word} (see spikec help {named})"
+    if having:
+        return f"{word!r} is an option of {_and(having)}: the command comes first, spikec {having[0]} {word}"
+    commands = subcommands(parser).values()
+    close = nearest(word, [*_long_options(parser), *(each for command in commands for each in _long_options(command))])
+    if close in parser._option_string_actions:
+        return f"unknown option {word!r}, did you mean {close!r}? (see spikec help)"
+    if close is not None:
+        takers = _and(_having(parser, close))
+        return f"unknown option {word!r}, did you mean {close!r} of {takers}? It belongs behind the command"
+    return f"no command has an option {word!r}; the command comes first, and its options behind it (see spikec help)"
+
+
+def _having(parser: Parser, option: str) -> list[str]:
+    """The commands that have an option, as they are written: ``export``, ``nir repair``."""
+    found = []
+    for name, command in subcommands(parser).items():
+        inner = [f"{name} {each}" for each in _having(command, option)]
+        found += [name] if option in command.complete()._option_string_actions else inner
+    return found
+
+
+def _whole() -> Parser:
+    """The parser of all commands: only the one that was named is there otherwise."""
+    from spikec.cli import build_parser
+
+    return build_parser()
+
+
+def _long_options(parser: Parser) -> list[str]:
+    return [option for option in parser.complete()._option_string_actions if option.startswith("--")]
+
+
+def _and(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
 
 
 def command(commands: Any, name: str, help: str, *examples: str, **options: Any) -> Parser:
@@ -145,8 +200,6 @@ def subcommands(command: Parser) -> dict[str, Parser]:
     return found
 
 
-#: How files end that spikec writes or reads.
-_FILES = (".html", ".json", ".csv", ".nir", ".npz", ".toml", ".svg", ".md", ".c", ".h", ".hdf5", ".safetensors")
 #: The largest whole number of an option that has no bound of its own.
 _MOST = 2**64
 
@@ -167,71 +220,6 @@ def at_least(low: int, high: int | None = None) -> Callable[[str], int]:
         return value
 
     return integer
-
-
-def output_path(text: str) -> Path:
-    """Argument type: a file that can be written; refused before the work is done, not after."""
-    import os
-
-    from spikec.whole_files import is_device, place_of
-
-    path = Path(text)
-    if path.is_dir():
-        raise argparse.ArgumentTypeError(f"{text} is a directory, give a file name")
-    if is_device(path):
-        raise argparse.ArgumentTypeError(f"{text} is a device or a pipe, give a file name")
-    try:
-        folder = place_of(path).parent if path.is_symlink() else path.parent
-    except OSError as error:
-        raise argparse.ArgumentTypeError(f"{text} cannot be written: {error.strerror}") from error
-    if not folder.is_dir():
-        raise argparse.ArgumentTypeError(f"the directory {folder} does not exist")
-    if not os.access(folder, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
-        raise argparse.ArgumentTypeError(f"{text} cannot be written: permission denied")
-    return path
-
-
-def output_folder(text: str) -> Path:
-    """Argument type: a folder to write to, which need not be there yet. A name that ends like a file is a slip: what
-    the command writes would lie in a folder called ``page.html``."""
-    path = Path(text)
-    if path.exists() and not path.is_dir():
-        raise argparse.ArgumentTypeError(f"{text} is a file, give a folder")
-    if path.suffix in _FILES and not path.exists():
-        better = path.with_suffix("")
-        raise argparse.ArgumentTypeError(f"{text} would be a folder, and ends like a file: call it {better}")
-    return path
-
-
-def file_like(*suffixes: str) -> Callable[[str], Path]:
-    """Argument type: :func:`output_path` with one of these suffixes, the usual one first: what reads the file goes by
-    it."""
-
-    def path(text: str) -> Path:
-        found = output_path(text)
-        if found.suffix.lower() not in suffixes:
-            wanted = " or ".join(suffixes)
-            better = found.with_suffix(suffixes[0]) if found.suffix else Path(f"{text}{suffixes[0]}")
-            raise argparse.ArgumentTypeError(f"{text} should end in {wanted}: call it {better}")
-        return found
-
-    return path
-
-
-def keep_inputs(args: argparse.Namespace, *written: Path | None) -> None:
-    """Refuse to write over a file that the command reads: ``report net.nir -o net.nir`` would lose the deployment."""
-    read = [file for file in _files_read(args) if file.is_file()]
-    for out in written:
-        if out is not None and out.exists() and any(out.samefile(file) for file in read):
-            raise UsageError(f"{out} is a file that this command reads and would lose: give the output another name")
-
-
-def _files_read(args: argparse.Namespace) -> list[Path]:
-    given = {name: str(value) for name, value in vars(args).items() if value is not None}
-    texts = [given[name] for name in ("graph", "weights") if name in given]
-    texts += [given[name] for name in ("format", "profile", "model") if Path(given.get(name, "")).suffix]
-    texts += [given.get("data", "").partition(":")[2], given.get("model", "").rpartition(":")[0]]
-    return [Path(text) for text in texts if text]
 
 
 def add_graph(parser: Parser, name: str = "graph") -> None:

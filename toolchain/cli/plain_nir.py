@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,7 @@ def check(args: argparse.Namespace) -> bool:
     """Whether MODEL is a plain NIR file; refuses options that do not apply then, or that are missing."""
     plain = Path(args.model).suffix == ".nir"
     if plain:
-        if not Path(args.model).is_file():
+        if not os.path.isfile(args.model):
             raise UsageError(f"no file {args.model}")
         _check_plain(args)
     useless = [name for name in (_FOR_NETWORKS if plain else _for_plain()) if _given(args, name)]

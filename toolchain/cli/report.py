@@ -9,7 +9,8 @@ from typing import Any
 
 from spikec.cli import parser, report_diff
 from spikec.cli.output import emit, note
-from spikec.cli.parser import Parser, at_least, keep_inputs, output_path
+from spikec.cli.parser import Parser, at_least
+from spikec.cli.paths import keep_inputs, output_path
 from spikec.cli.shards import add_shards
 from spikec.cli.target_options import add_golden, golden_options
 from spikec.defaults import COMPARED_IMAGES, SPREAD_IMAGES

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from spikec import defaults
 from spikec.cli import parser
 from spikec.cli.output import emit, note, percent
-from spikec.cli.parser import Parser, UsageError, file_like, keep_inputs
+from spikec.cli.parser import Parser, UsageError
+from spikec.cli.paths import file_like, keep_inputs
 from spikec.cli.ranges import add_format, check_format
 from spikec.cli.shards import add_shards, check_shards
 from spikec.cli.speed import Speed

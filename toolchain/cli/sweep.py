@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from spikec.cli import parser
 from spikec.cli.output import emit, note
-from spikec.cli.parser import Parser, UsageError, at_least, output_folder
+from spikec.cli.parser import Parser, UsageError, at_least
+from spikec.cli.paths import output_folder
 from spikec.cli.progress import Progress
 from spikec.cli.shards import add_slurm_option, check_no_shards, refuse_shards
 from spikec.cluster import EXECUTORS

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spikec import defaults
 from spikec.cli.fine_tune import fine_tune, shorter, spiking, start
 from spikec.cli.output import emit, note, percent
-from spikec.cli.parser import Parser, UsageError, at_least, command, output_path
+from spikec.cli.parser import Parser, UsageError, at_least, command
+from spikec.cli.paths import output_path
 from spikec.cli.progress import muted
 from spikec.cli.ranges import check_format
 from spikec.cli.settings import add_settings
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Trains a plain network, which any method may convert. It is not a conversion method itself.
 PLAIN = "relu"
+#: Behind the name of the weights: what a training goes on from, and the file that tells of it.
+_CHECKPOINT, _LOG = ".checkpoint", ".log.jsonl"
 
 
 def add_parser(commands: Any) -> Parser:
@@ -97,10 +101,13 @@ def _add_arguments(parser: Parser) -> None:
 
 def _safetensors(text: str) -> Path:
     """Argument type: the suffix decides how weights are read, so with another one they could not be read again."""
-    if Path(text).suffix != ".safetensors":
-        better = Path(text).with_suffix(".safetensors")
+    path = output_path(text)
+    if path.suffix != ".safetensors":
+        better = path.with_suffix(".safetensors")
         raise argparse.ArgumentTypeError(f"weights are written as safetensors: call the file {better}")
-    return output_path(text)
+    for beside in (_CHECKPOINT, _LOG):  # longer names, and written while the training runs
+        output_path(f"{path}{beside}")
+    return path
 
 
 def run(args: argparse.Namespace) -> int:
@@ -146,12 +153,12 @@ def run(args: argparse.Namespace) -> int:
         note("thresholds start at " + ", ".join(f"{value:.3g}" for value in thresholds.values()))
     fitting_network(model, {"train": train, "test": test}, "cpu")  # the test set too: now, not after the training
     output: Path = args.output
-    checkpoint = output.with_name(f"{output.name}.checkpoint")
-    log = output.with_name(f"{output.name}.log.jsonl")
+    checkpoint = output.with_name(output.name + _CHECKPOINT)
+    log = output.with_name(output.name + _LOG)
     if not args.resume:
         checkpoint.unlink(missing_ok=True)
         log.unlink(missing_ok=True)
-    elif not checkpoint.exists():
+    elif not os.path.exists(checkpoint):
         note(f"no {checkpoint}: starting from the beginning")
     files: dict[str, Any] = {"checkpoint": checkpoint, "resume": args.resume, "log": log}
     files["identity"] = _identity(args, recipe)

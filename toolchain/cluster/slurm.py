@@ -56,7 +56,10 @@ class Submission:
         job, tasks = (found.get("job"), found.get("tasks")) if isinstance(found, dict) else (None, None)
         numbered = isinstance(job, str) and _NUMBER.fullmatch(job)  # it becomes a word of SLURM's commands
         if not numbered or not isinstance(tasks, list) or not all(map(_ids, tasks)):
-            raise DataError(f"{file} is not what spikec writes for a job array")
+            raise DataError(
+                f"{file} is not what spikec writes for a job array: delete the folder {file.parent} and run again, or "
+                "name the right one"
+            )
         return cls(file.parent, str(job), tuple(tuple(task) for task in tasks))
 
     @property

@@ -55,7 +55,7 @@ def can_fork() -> bool:
     """Whether this process may fork: on Linux, from its only thread, and before NumPy has started any and HDF5 has been
     told how to behave."""
     fresh = not {"numpy", "h5py", "torch"} & set(sys.modules)
-    return sys.platform == "linux" and _OPEN.is_dir() and fresh and threading.active_count() == 1
+    return sys.platform == "linux" and os.path.isdir(_OPEN) and fresh and threading.active_count() == 1
 
 
 def fork(control: socket.socket, settings: Mapping[str, str]) -> Forked:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from spikec.errors import GraphError
+from spikec.whole_files import no_path
+from spikec.words import shown
 
 _FILE_MAX = 2**33
 
@@ -17,11 +19,11 @@ def named(path: Any) -> Path:
     """The path of a NIR file. Raises :class:`GraphError` for what is no path."""
     try:
         source = Path(path)
-        os.fsencode(source)
-    except (TypeError, ValueError) as error:
+    except TypeError as error:
         raise GraphError(f"a NIR file is named by its path, not by {type(path).__name__}") from error
-    if "\0" in str(source):
-        raise GraphError(f"there is no file {str(source)!a}: a path holds no zero bytes")
+    why = no_path(source)
+    if why is not None:
+        raise GraphError(f"there is no file {shown(source)}: {why}")
     return source
 
 
@@ -29,7 +31,7 @@ def opened(source: Path) -> int:
     """A descriptor of a regular file. Opening never waits, as it would for the other end of a pipe."""
     try:
         if not stat.S_ISREG(os.stat(source).st_mode):
-            kind = "a folder" if source.is_dir() else "a device or a pipe"
+            kind = "a folder" if os.path.isdir(source) else "a device or a pipe"
             raise GraphError(f"{source} is {kind}, not a NIR file")
         file = os.open(source, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except OSError as error:

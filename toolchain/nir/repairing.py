@@ -74,7 +74,7 @@ def repair(
     """
     source, target = named(path), named(out)
     try:
-        itself = source.exists() and target.exists() and source.samefile(target)
+        itself = os.path.exists(source) and os.path.exists(target) and source.samefile(target)
     except OSError as error:  # a name that is too long
         raise GraphError(f"cannot read {source}: {error.strerror}") from error
     if itself and not in_place:

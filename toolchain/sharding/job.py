@@ -17,6 +17,7 @@ import hashlib
 import itertools
 import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -27,14 +28,19 @@ from spikec.errors import DataError, ToolchainError
 from spikec.guarded import file_digest, read_json
 from spikec.ir import IntegerGraph
 from spikec.sharding.work import Keep, Work
+from spikec.simulation.golden import RECORDS
 from spikec.simulation.kept import read_trace, write_trace
 from spikec.simulation.trace import Trace
+from spikec.targets.base import get_target, target_names
 from spikec.version import __version__
 from spikec.whole_files import remove_stale, tidy, write_text
 
 #: The images of a set are divided by the first, rounded up, for the size of a piece: more than half as many pieces. The
 #: second: the most images of one.
 _FEWEST, _LARGEST = 64, 256
+#: More images than any set has.
+_MOST = 2**40
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -90,28 +96,59 @@ class Job:
     def read(cls, path: Path) -> Job:
         """What :class:`Folder` wrote. Raises :class:`DataError`."""
         found = read_json(path, "the job")
-        if not _sound(found):
-            raise DataError(f"{path} is not what spikec writes for shards")
+        wrong = _wrong(found)
+        if wrong is not None:
+            raise DataError(_not_ours(path, wrong))
         return cls(**{**found, "work": Work(**found["work"])})
 
 
-def _sound(found: Any) -> bool:
-    """Whether a document has the keys and types of :meth:`Job.document`."""
-    if not isinstance(found, dict) or found.keys() != {each.name for each in fields(Job)}:
-        return False
-    work = found["work"]
+def _not_ours(path: Path, wrong: str) -> str:
     return (
-        all(isinstance(found[key], str) for key in ("graph", "graph_sha256", "data", "fingerprint", "version"))
-        and isinstance(found["data_root"], str | None)
-        and all(type(found[key]) is int and found[key] > 0 for key in ("images", "size"))
-        and isinstance(work, dict)
-        and work.keys() == {each.name for each in fields(Work)}
-        and isinstance(work["target"], str)
-        and all(isinstance(work[key], dict) for key in ("compiling", "running"))
-        and isinstance(work["record"], str | None)
-        and work["keep"] in get_args(Keep)
-        and isinstance(work["measure"], bool)
+        f"{path} is not what spikec writes for shards ({wrong}): delete the folder {path.parent} and run again, or "
+        "name the right one"
     )
+
+
+def _wrong(found: Any) -> str | None:
+    """What a document holds that :meth:`Job.document` does not write; None where all is right."""
+    if not isinstance(found, dict) or found.keys() != {each.name for each in fields(Job)}:
+        return "it has other entries"
+    work = found["work"]
+    if not isinstance(work, dict) or work.keys() != {each.name for each in fields(Work)}:
+        return "its work has other entries"
+    images = found["images"]
+    right = {
+        **{
+            key: isinstance(found[key], str) and found[key] != "" for key in ("graph", "data", "fingerprint", "version")
+        },
+        "graph_sha256": isinstance(found["graph_sha256"], str) and _SHA256.fullmatch(found["graph_sha256"]) is not None,
+        "data_root": isinstance(found["data_root"], str | None),
+        "images": type(images) is int and 0 < images <= _MOST,
+    }
+    right["size"] = right["images"] and type(found["size"]) is int and 0 < found["size"] <= images
+    own = {
+        "target": isinstance(work["target"], str) and work["target"] in target_names(),
+        "record": work["record"] is None or (isinstance(work["record"], str) and work["record"] in RECORDS),
+        "keep": isinstance(work["keep"], str) and work["keep"] in get_args(Keep),
+        "measure": isinstance(work["measure"], bool),
+        **{key: isinstance(work[key], dict) for key in ("compiling", "running")},
+    }
+    for values, each in ((found, right), (work, own)):
+        name = next((name for name, sound in each.items() if not sound), None)
+        if name is not None:
+            return f"{name} is {values[name]!r:.60}"
+    return _wrong_option(work)
+
+
+def _wrong_option(work: dict[str, Any]) -> str | None:
+    """An option that the target of a sound ``work`` does not have."""
+    stated = getattr(get_target(work["target"]), "options", None)
+    for given, at in (("compiling", "compile"), ("running", "run")):
+        known = {option.name for option in getattr(stated, "options", ()) if option.at == at}
+        for name in work[given]:
+            if name not in known:
+                return f"{work['target']} has no option {name!r:.60}"
+    return None
 
 
 def piece_size(work: Work, graph: IntegerGraph, images: int) -> int:
@@ -139,7 +176,7 @@ class Folder:
         if not os.access(self.pieces, os.W_OK | os.X_OK):
             raise DataError(f"{place} cannot hold shards: permission denied; choose another folder")
         there = place / "job.json"
-        if there.exists() and Job.read(there).id != job.id:
+        if os.path.exists(there) and Job.read(there).id != job.id:
             raise DataError(
                 f"{place} holds the shards of another run (file, images, options and version of spikec decide): choose "
                 "another folder, or remove it"
@@ -189,11 +226,11 @@ class Folder:
     def check(self) -> None:
         """Raise the error that a process has ended in."""
         path = self.place / "failed.json"
-        if not path.exists():
+        if not os.path.exists(path):
             return
         found = read_json(path, "the error")
         if not isinstance(found, dict) or not {"kind", "message"} <= found.keys():
-            raise DataError(f"{path} is not what spikec writes for shards")
+            raise DataError(_not_ours(path, "it has other entries"))
         kind = getattr(errors, str(found["kind"]), ToolchainError)
         known = isinstance(kind, type) and issubclass(kind, ToolchainError)
         raise (kind if known else ToolchainError)(str(found["message"]))

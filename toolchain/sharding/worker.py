@@ -5,6 +5,7 @@ An order is the first piece of a shard, and the one behind its last.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,7 +34,7 @@ class _Shards:
         """The pieces from ``first`` to ``last`` - 1 that are not there."""
         try:
             for piece in range(first, last):
-                if self._folder.path(piece).exists():
+                if os.path.exists(self._folder.path(piece)):
                     continue
                 self._folder.write(piece, self._opened().trace(self._folder.job.images_of(piece)))
         except ToolchainError as error:
@@ -52,7 +53,7 @@ class _Shards:
                 raise DataError(f"{job.graph} has changed since the shards were cut: start again")
             graph = load(Path(job.graph))
             data = open_dataset(job.data, job.data_root, "test").subset(slice(job.images))
-            if data.fingerprint() != job.fingerprint:
+            if len(data) != job.images or data.fingerprint() != job.fingerprint:
                 raise DataError(f"{job.data} is not what the shards were cut from: it has changed, or is another here")
             self._worker = Worker(job.work, graph, as_integer(graph), data)
         return self._worker

@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int | None], None]
 Counts = bool | Literal["totals"]
+#: What is kept of every step, where it is asked for.
+RECORDS = ("spikes", "membranes")
 
 _UNITS = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 _LARGEST_BATCH = 128  # faster than 256: larger intermediate results leave the cache

@@ -72,7 +72,7 @@ class Store:
     def check(self, id: str) -> None:
         """Raise ``DataError`` where the result called ``id`` could not be written, before it is computed."""
         place = self.path(id)
-        if os.path.lexists(place) and not place.is_file():
+        if os.path.lexists(place) and not os.path.isfile(place):
             raise DataError(f"{place} is no file and stands where a result goes: remove it, or choose another folder")
 
     def write(self, result: Result) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from spikec.arguments import file_path
 from spikec.errors import ConversionError, DataError
 from spikec.training.images import Images
 from spikec.training.targets import only_classes
@@ -25,15 +27,16 @@ def images_of(name: str, data: Any) -> None:
         raise DataError(f"{name} holds no image; give at least one")
 
 
-def file_path(name: str, path: Any) -> Path | None:
-    """``path`` as a Path. Raises :class:`DataError` if its folder is missing: before the work is done, not after."""
+def output_file(name: str, path: Any) -> Path | None:
+    """``path`` as a Path. Raises :class:`DataError` if no file can be written there: before the work is done, not
+    after."""
     if path is None:
         return None
-    if not isinstance(path, str | Path):
-        raise DataError(f"{name} must be a path, not {path!r}")
-    file = Path(path)
-    if not file.parent.is_dir():
+    file = file_path(path, name)
+    if not os.path.isdir(file.parent):
         raise DataError(f"{name}: the folder {file.parent} does not exist; create it first")
+    if os.path.exists(file) and not os.path.isfile(file):
+        raise DataError(f"{name}: {file} is there and is no file; give another name")
     return file
 
 

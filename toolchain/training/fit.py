@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import os
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -20,7 +21,7 @@ from spikec.errors import ConversionError, DataError
 from spikec.training.activations import ClipFloorShift
 from spikec.training.augment import augment
 from spikec.training.checkpoint import KEYS, damaged, load_checkpoint, save_checkpoint
-from spikec.training.checks import file_path, fitting_network, images_of, usable_device
+from spikec.training.checks import fitting_network, images_of, output_file, usable_device
 from spikec.training.config import FitConfig
 from spikec.training.evaluation import evaluate
 from spikec.training.images import Images
@@ -83,7 +84,7 @@ def fit(
         raise ConversionError(f"expected a configuration such as FitConfig(epochs=20), got {config!r}")
     for name, data in (("train", train), ("validation", validation)):
         images_of(name, data)
-    files = file_path("checkpoint", checkpoint), file_path("log", log)
+    files = output_file("checkpoint", checkpoint), output_file("log", log)
     if resume and checkpoint is None:
         raise ConversionError("resume=True continues from a checkpoint: give its path as checkpoint=...")
     device = usable_device(device)
@@ -135,7 +136,7 @@ class _Run:
     def run(self, checkpoint: Path | None, resume: bool, log: Path | None) -> FitResult:
         progress = Progress(self.config.epochs, log)
         if resume and checkpoint is not None:
-            if checkpoint.exists():
+            if os.path.exists(checkpoint):
                 self._restore(checkpoint)
             progress.resume(self.history)
         for epoch in range(len(self.history), self.config.epochs):

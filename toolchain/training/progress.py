@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from collections.abc import Iterable
@@ -10,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from spikec.terminal import restart_line
-from spikec.whole_files import replacing
+from spikec.whole_files import write_text
 
 #: Seconds between lines that tell of batches.
 _TERMINAL_SECONDS, _LOG_SECONDS = 0.2, 15.0
@@ -57,8 +58,7 @@ class Progress:
             better = best is None or record.merit > best.merit
             lines.append(_line(record, better))
             best = record if better else best
-        with replacing(self._log) as temporary:
-            temporary.write_text("".join(lines), encoding="utf-8")
+        write_text(self._log, "".join(lines))
 
     def batch(self, epoch: int, done: int, total: int, loss: float) -> None:
         """After a batch; shown at most five times a second on a terminal, and every 15 seconds in a log."""
@@ -109,4 +109,9 @@ def _show(text: str) -> None:
 
 
 def _line(record: EpochRecord, best: bool) -> str:
-    return json.dumps({**asdict(record), "best": best}) + "\n"
+    """A line of the log. JSON has no infinities and no NaN, such as a validation loss may be: they become null."""
+    values = {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in asdict(record).items()
+    }
+    return json.dumps({**values, "best": best}, allow_nan=False) + "\n"

@@ -5,6 +5,7 @@ Reading a raster through ``Var.get`` costs about 15 microseconds per value; a me
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +72,7 @@ class Emissions:
         self._events = np.load(folder / f"{index}.events.npy", mmap_mode="r+")
         self._membrane = np.load(folder / f"{index}.membrane.npy", mmap_mode="r+")
         raster = folder / f"{index}.spikes.npy"
-        self._raster = np.load(raster, mmap_mode="r+") if raster.exists() else None
+        self._raster = np.load(raster, mmap_mode="r+") if os.path.exists(raster) else None
         self._count_steps = count_steps
         self._count = np.zeros(with_lanes(self._counts.shape[1:], abreast), np.int32)
         self._event = np.zeros_like(self._count)
