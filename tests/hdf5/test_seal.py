@@ -27,11 +27,15 @@ def test_what_is_sealed_is_whole(content):
 
 @given(st.binary(min_size=1, max_size=300), st.data())
 def test_no_changed_byte_is_taken(content, data):
-    """A byte of the content or of the digits breaks the seal; one of the mark takes the seal off."""
+    """A byte of the content, of the mark or of the digits breaks the seal."""
     made = bytearray(sealed(content))
     place = data.draw(st.integers(0, len(made) - 1))
     made[place] ^= data.draw(st.integers(1, 255))
-    assert is_whole(made) is not True
+    assert is_whole(made) is False
+
+
+def test_a_last_line_of_digits_is_no_seal():
+    assert is_whole(b"content\n" + b"a" * 64 + b"\n") is None
 
 
 @given(st.binary(max_size=300), st.integers(1, LENGTH))

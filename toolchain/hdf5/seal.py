@@ -8,8 +8,10 @@ since anyone can compute it: a sealed file is read with the same care as any oth
 from __future__ import annotations
 
 import hashlib
+import re
 
 _MARK = b"\nspikec sha256 "
+_DIGITS = re.compile(rb"[0-9a-f]{64}\n")
 #: Bytes of a seal: the mark, 64 hexadecimal digits, the end of the line.
 LENGTH = len(_MARK) + 64 + 1
 
@@ -25,11 +27,13 @@ def sealed(content: bytes | memoryview) -> bytes:
 
 
 def is_whole(content: bytes | memoryview) -> bool | None:
-    """Whether the seal of ``content`` holds; False also for one that is cut off; None where there is none, as in files
-    of other writers."""
+    """Whether the seal of ``content`` holds; False also for one that is cut off, and for one whose mark is damaged; None
+    where there is none, as in files of other writers."""
     end = bytes(memoryview(content)[-LENGTH:])
     place = end.rfind(_MARK)
     if place < 0:
-        return None
+        digits = end[len(_MARK) :]
+        own = _DIGITS.fullmatch(digits) and digits == seal_of(memoryview(content)[:-LENGTH])[len(_MARK) :]
+        return False if own else None
     body = memoryview(content)[: len(content) - len(end) + place]
     return end[place:] == seal_of(body)
