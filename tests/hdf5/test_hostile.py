@@ -249,7 +249,7 @@ def test_what_is_no_regular_file(tmp_path, call):
         tmp_path / "absent": "there is no file",
         tmp_path / "absent" / "net.nir": "there is no file",
         "a\0b": "there is no file",
-        "x" * 5000: "cannot read",
+        "x" * 5000: "the name is too long",
         None: "a NIR file is named by its path, not by NoneType",
         b"": "a NIR file is named by its path, not by bytes",
         3: "a NIR file is named by its path, not by int",

@@ -27,7 +27,7 @@ def sealed(content: bytes | memoryview) -> bytes:
 
 
 def is_whole(content: bytes | memoryview) -> bool | None:
-    """Whether the seal of ``content`` holds; False also for one that is cut off, and for one whose mark is damaged; None
+    """Whether the seal of ``content`` holds; False also where it is cut off, or its mark damaged; None
     where there is none, as in files of other writers."""
     end = bytes(memoryview(content)[-LENGTH:])
     place = end.rfind(_MARK)
