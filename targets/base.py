@@ -68,6 +68,8 @@ def compiled(target: Target, graph: nir.NIRGraph | IntegerGraph, options: Mappin
 
 def get_target(name: str) -> Target:
     """The target registered under ``name``. Raises ``ToolchainError`` for an unknown one."""
+    if not isinstance(name, str):
+        raise ToolchainError(f"an executor is given by its name, not by {type(name).__name__}")
     found = TARGETS.get(name)
     if found is None:
         raise ToolchainError(told_apart.wrong(name, "executor"))

@@ -157,6 +157,8 @@ def chip_names() -> list[str]:
 
 def get_chip(name: str) -> Chip:
     """The chip called ``name``. Raises ``ToolchainError`` for an unknown one."""
+    if not isinstance(name, str):
+        raise ToolchainError(f"a chip is given by its name, not by {type(name).__name__}")
     found = CHIPS.get(name)
     if found is None:
         raise ToolchainError(told_apart.wrong(name, "chip"))

@@ -8,9 +8,11 @@ from functools import partial
 
 import numpy as np
 import pytest
+import torch
 
 import spikec as tc
 from spikec.errors import InputWarning
+from spikec.training import FitConfig
 
 
 @pytest.mark.parametrize(
@@ -32,6 +34,31 @@ from spikec.errors import InputWarning
             lambda: tc.simulate(None, None, measure=np.arange(3)),
             "simulate: measure is True or False, not array([0, 1, 2])",
         ),
+        (
+            lambda: tc.simulate(None, None, counts=np.arange(3)),
+            "counts is True, False or 'totals', not array(",
+        ),
+        (
+            lambda: tc.simulate(None, None, counts=torch.arange(2)),
+            "counts is True, False or 'totals', not tensor(",
+        ),
+        (lambda: tc.simulate(None, None, record=["spikes"]), "simulate: record is text or None, not ['spikes']"),
+        (
+            lambda: tc.simulate(None, None, overflow=np.array(["wrap"])),
+            "overflow is 'exact', 'strict', 'saturate', '",
+        ),
+        (lambda: tc.simulate(None, None, format=np.arange(3)), "format is a NumberFormat, text or None, not array("),
+        (lambda: tc.simulate(None, None, device=np.arange(3)), "simulate: device is text, not array([0, 1, 2])"),
+        (lambda: tc.check(None, target=["loihi2"]), "check: target is text, not ['loihi2']"),
+        (lambda: tc.estimate(None, None, book={}), "estimate: book is text or None, not {}"),
+        (lambda: tc.estimate(None, None, first_layer=np.arange(3)), "estimate: first_layer is "),
+        (
+            lambda: tc.nir.repair("a", "b", in_place=np.arange(3)),
+            "repair: in_place is True or False, not array(",
+        ),
+        (lambda: tc.nir.repair("a", "b", inplace=True), "repair has no argument 'inplace': did you mean 'in_place'?"),
+        (lambda: tc.nir.diagnose("a", second=1), "diagnose has no argument 'second': did you mean 'seconds'?"),
+        (lambda: tc.nir.compare("a"), "compare: missing a required argument: 'b'"),
         (lambda: tc.lower(None, force="yes"), "lower: force is True or False, not 'yes'"),
         (lambda: tc.sweep(None, None, retry_failed="no"), "sweep: retry_failed is True or False, not 'no'"),
     ],
@@ -42,6 +69,43 @@ def test_a_wrong_argument_is_answered_with_the_right_one(call, said):
     assert said in str(caught.value)
     assert isinstance(caught.value, TypeError)
     assert "\n" not in str(caught.value)
+
+
+def test_what_is_no_word_is_refused_where_the_options_are_not_known_by_name(random_graph):
+    """Methods and targets check their words themselves."""
+    graph = random_graph(np.random.default_rng(0), timesteps=2)
+    images = np.zeros((1, *graph.input.output_shape), np.float32)
+    program = tc.compile(graph, target="golden")
+    for value in (np.arange(3), torch.arange(3), ["spikes"], {}, 2.5, object()):
+        for call in (
+            lambda: program.run(images, record=value),  # noqa: B023
+            lambda: program.run(images, counts=value),  # noqa: B023
+            lambda: tc.compile(graph, target="golden", overflow=value),  # noqa: B023
+            lambda: tc.compile(graph, target="golden", format=value),  # noqa: B023
+            lambda: tc.check_ranges(graph, format=value),  # noqa: B023
+            lambda: tc.compile(graph, target=value),  # noqa: B023
+            lambda: tc.check(graph, target=value),  # noqa: B023
+            lambda: tc.Int8(per=value),  # noqa: B023
+            lambda: tc.Int8(scale=value),  # noqa: B023
+            lambda: tc.Int8(rounding=value),  # noqa: B023
+            lambda: tc.Int8(units=1 if isinstance(value, dict) else value),  # noqa: B023
+            lambda: FitConfig(epochs=1, optimizer=value),  # noqa: B023
+            lambda: FitConfig(epochs=1, schedule=value),  # noqa: B023
+            lambda: FitConfig(epochs=1, precision=value),  # noqa: B023
+            lambda: tc.nir.compare("a", "b", tolerance="zz" if isinstance(value, float) else value),  # noqa: B023
+        ):
+            with pytest.raises(tc.ToolchainError) as caught:
+                call()
+            assert "\n" not in str(caught.value)
+    assert program.run(images, counts=np.True_, record=np.str_("spikes")).spikes
+
+
+def test_reading_is_bounded_by_numbers(tmp_path):
+    for name, values in (("limit", (np.arange(3), 0, None, b"x")), ("seconds", (np.arange(3), {}, None, "zz"))):
+        for value in values:
+            for call in (tc.nir.diagnose, partial(tc.nir.repair, out=tmp_path / "o"), partial(tc.nir.compare, b="b")):
+                with pytest.raises(tc.ToolchainError, match=f"{name} must be a"):
+                    call(tmp_path / "a", **{name: value})
 
 
 def test_an_error_inside_the_function_stays_what_it_is():

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import os
 import sys
 from collections.abc import Callable, Collection
 from functools import wraps
-from typing import Any, TypeVar
+from types import UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+
+import numpy as np
 
 from spikec.arguments import switch
 from spikec.errors import ArgumentError, ConversionError
@@ -17,6 +21,17 @@ Class = TypeVar("Class", bound=type)
 
 #: Frames of these are not where a warning belongs: the package, and what wraps its functions.
 _INSIDE = frozenset({__name__.partition(".")[0], "torch", "contextlib"})
+
+#: Values of several values.
+_MANY = (list, tuple, dict, set, frozenset, bytes, bytearray)
+#: What is taken where a parameter is annotated so.
+_PLAIN: dict[Any, list[str]] = {
+    bool: ["True", "False"],
+    str: ["text"],
+    int: ["a whole number"],
+    float: ["a number"],
+    type(None): ["None"],
+}
 
 #: What the field and other packages call an argument of ours.
 _ALSO = {
@@ -50,16 +65,12 @@ _ELSEWHERE = {
 
 def named_arguments(function: Called) -> Called:
     """Decorator: a call that Python would answer with ``TypeError`` raises :class:`ArgumentError`, which is one too; so
-    does a switch that is neither on nor off."""
+    does a switch that is neither on nor off, and an array or a list where a word or a number is asked for."""
     signature, name = inspect.signature(function), function.__name__
-    switches = [each for each, about in signature.parameters.items() if about.annotation in (bool, "bool")]
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        given = _check(name, signature, args, kwargs)
-        for each in switches:
-            if each in given:
-                _on_or_off(name, each, given[each])
+        _check_values(name, function, signature, _check(name, signature, args, kwargs))
         return function(*args, **kwargs)
 
     return call  # type: ignore[return-value]
@@ -99,6 +110,44 @@ def _check(name: str, signature: inspect.Signature, args: tuple[Any, ...], kwarg
         return signature.bind(*args, **kwargs).arguments
     except TypeError as error:
         raise ArgumentError(_sentence(name, signature, kwargs, str(error))) from None
+
+
+def _check_values(name: str, owner: Any, signature: inspect.Signature, given: dict[str, Any]) -> None:
+    """Raise :class:`ArgumentError` for switches that are neither on nor off, and for what no comparison with a word
+    survives: an array has no truth of its own, and a list is in no set."""
+    for each, value in given.items():
+        annotation = signature.parameters[each].annotation
+        if annotation in (bool, "bool"):
+            _on_or_off(name, each, value)
+        elif isinstance(value, _MANY) or (hasattr(value, "__array__") and not isinstance(value, np.generic)):
+            words = _words(annotation, vars(sys.modules[owner.__module__]), value)
+            if words:
+                *all_but, last = words
+                takes = f"{', '.join(all_but)} or {last}" if all_but else last
+                raise ArgumentError(f"{name}: {each} is {takes}, not {' '.join(repr(value).split()):.80}")
+
+
+def _words(annotation: Any, names: dict[str, Any], value: Any) -> list[str]:
+    """What a parameter for a word takes, as a sentence says it: ``True``, ``'totals'``, ``text``. Empty for other
+    parameters, and where it may take ``value``."""
+    try:
+        meant = eval(annotation, names) if isinstance(annotation, str) else annotation
+    except NameError:  # a type that is imported for type checkers alone
+        return []
+    kinds = get_args(meant) if get_origin(meant) in (Union, UnionType) else (meant,)
+    found: list[str] = []
+    for kind in kinds:
+        if get_origin(kind) is Literal:
+            found += map(repr, get_args(kind))
+        elif kind in _PLAIN:
+            found += _PLAIN[kind]
+        elif kind is Any or get_origin(kind) is not None or not isinstance(kind, type) or isinstance(value, kind):
+            return []
+        else:
+            found.append(f"a {kind.__name__}")
+    if any(isinstance(kind, type) and issubclass(kind, os.PathLike) for kind in kinds):
+        return []  # paths have a sentence of their own
+    return found if any(kind in (str, bool) or get_origin(kind) is Literal for kind in kinds) else []
 
 
 def _on_or_off(function: str, name: str, value: Any) -> None:

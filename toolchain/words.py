@@ -63,6 +63,11 @@ def reason(error: BaseException) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())
 
 
+def among(value: object, known: Container[str | None]) -> bool:
+    """Whether ``value`` is one of these words: an array has no truth to be compared by, and a list is in no set."""
+    return (value is None or isinstance(value, str)) and value in known
+
+
 def did_you_mean(name: str, known: Iterable[str], otherwise: str = "known: {}") -> str:
     """``did you mean 'qcfs'?``, or ``otherwise`` with all known names in the place of ``{}`` where none is near."""
     names = list(known)

@@ -26,6 +26,7 @@ from spikec.simulation.trace import Trace
 from spikec.targets.c.code import Choices
 from spikec.targets.c.compilers import Compiler
 from spikec.targets.c.library import Library, Rows, Run
+from spikec.words import among
 
 #: Arrays of one chunk of images stay near this many bytes; two chunks are in memory at a time.
 _CHUNK_BYTES = 64 * 2**20
@@ -68,7 +69,7 @@ class CProgram:
         ``record="spikes"`` keeps the rasters; ``counts``: as for :func:`spikec.simulation.simulate`. Raises
         ``DataError`` for images and options it cannot use.
         """
-        if record not in (None, "spikes"):
+        if not among(record, (None, "spikes")):
             raise DataError(f"record={record!r} is not known; leave it out or use record='spikes'")
         if counts not in (True, False, "totals"):
             raise DataError(f"counts={counts!r} is not known; use True, False or 'totals'")

@@ -30,6 +30,7 @@ from spikec.targets.lava.options import LavaOptions
 from spikec.targets.lava.paths import ATRLIF, LIF_RESET, InputCoding
 from spikec.targets.lava.plan import Plan, make_plan
 from spikec.targets.lava.resume import load_chunk, results_folder, save_chunk
+from spikec.words import among
 
 FAST_MODELS = {
     "Conv": "spikec.targets.lava.processes.synapses:PyConvFast",
@@ -93,7 +94,7 @@ class LavaProgram:
         Raises ``DataError`` for images the network cannot take and
         :class:`~spikec.targets.lava.launch.LavaError` when Lava fails, dies or hangs.
         """
-        if record not in (None, "spikes"):
+        if not among(record, (None, "spikes")):
             raise ToolchainError(f"record is {record!r}; give 'spikes' or nothing")
         program, lengths = self, None
         if self.graph.sequences:

@@ -31,6 +31,7 @@ from spikec.targets.lava.target import LavaTarget, not_here
 from spikec.targets.netx.file import HARD, SOFT, field_keys
 from spikec.targets.netx.hard_reset import HardReset
 from spikec.targets.netx.reading import read, sound_tree
+from spikec.words import among
 
 WORKER = "spikec.targets.netx.worker"
 
@@ -59,7 +60,7 @@ class NetxProgram:
 
     def run(self, images: npt.ArrayLike, *, record: str | None = None) -> Trace:
         """Run float images [N, *input shape]: the golden model's Trace; ``record="spikes"`` keeps the rasters."""
-        if record not in (None, "spikes"):
+        if not among(record, (None, "spikes")):
             raise ToolchainError(f"record is {record!r}; give 'spikes' or nothing")
         sound_tree(self.path)  # it may be another file by now
         integers, coding = encoded(self.graph.input, images)

@@ -1,13 +1,14 @@
 """Numbers that nobody means: refused with the number and the way out, before anything is started."""
 
 import os
+import resource
 import shlex
 import subprocess
 import sys
 
 import pytest
 
-from spikec.cli import main
+from spikec.cli import _sentence, main
 from spikec.cluster import local
 from spikec.errors import DataError
 from spikec.processors import check_number, cores
@@ -95,13 +96,50 @@ def test_pipes_are_refused_by_every_command_at_once(tmp_path, monkeypatch, capsy
     assert main(["run", "a.nir"]) == 1
 
 
+def _limited(kilobytes: int) -> subprocess.CompletedProcess[str]:
+    """A command that loads torch in so much address space. One thread: each takes some of it."""
+    limited = f"ulimit -v {kilobytes}; exec {shlex.quote(sys.executable)} -m spikec train digits-cnn -o w.safetensors"
+    alone = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
+    return subprocess.run(["sh", "-c", limited], capture_output=True, text=True, env=alone, timeout=300)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of Linux")
-def test_too_little_address_space_for_torch_is_one_sentence():
-    limited = f"ulimit -v 400000; exec {shlex.quote(sys.executable)} -m spikec train digits-cnn -o w.safetensors"
-    found = subprocess.run(["sh", "-c", limited], capture_output=True, text=True)
+def test_too_little_address_space_for_torch_is_one_sentence(tmp_path, monkeypatch):
+    """The largest library of torch has more than 300 MB, and Python with all that comes before it has less."""
+    monkeypatch.chdir(tmp_path)
+    found = _limited(330_000)
     assert found.returncode == 1
-    assert found.stderr.startswith("spikec: not enough")
+    assert found.stderr.startswith("spikec: not enough address space to load a library (")
+    assert found.stderr.endswith("failed to map segment from shared object): raise the limit (ulimit -v)\n")
     assert found.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of Linux")
+def test_any_limit_of_address_space_is_named(tmp_path, monkeypatch):
+    """Whatever fails first: a library that finds no room, or Python itself."""
+    monkeypatch.chdir(tmp_path)
+    found = _limited(180_000)
+    assert found.returncode == 1
+    assert found.stderr.startswith("spikec: not enough ")
+    assert "(ulimit -v)" in found.stderr
+    assert found.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of Linux")
+def test_a_library_without_room_is_found_in_what_others_say_of_it(monkeypatch):
+    room = "libcublas.so.12: failed to map segment from shared object"
+    numpy = ImportError("Error importing numpy: " + "you should not try to import it from its source directory " * 20)
+    numpy.__cause__ = ImportError(f"libx.so: {room}")
+    for error in (OSError(room), ImportError(room), numpy):
+        assert _sentence(error).startswith("not enough address space to load a library (lib")
+        assert _sentence(error).endswith(f"{room}): raise the limit (ulimit -v)")
+    no_limit = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    for limits, said in (
+        (no_limit, "a smaller network"),
+        ((10**9, 10**9), "raise the limit of this shell (ulimit -v)"),
+    ):
+        monkeypatch.setattr(resource, "getrlimit", lambda which, found=limits: found)
+        assert _sentence(MemoryError()).endswith(said)
 
 
 def test_names_that_are_no_utf_8_can_be_written(tmp_path):

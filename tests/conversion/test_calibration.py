@@ -434,3 +434,30 @@ def test_no_gradients_are_computed_and_nothing_changes_at_run_time(monkeypatch):
     ]
     assert [n.neuron for n in plain.populations] == [n.neuron for n in full.populations]
     assert [s.weight_count for s in plain.synapses] == [s.weight_count for s in full.synapses]
+
+
+def test_a_layer_that_is_called_twice_is_fitted_for_each_call():
+    """Every call has weights of its own in the spiking network, so that fitting one changes no other, nor the model."""
+    torch.manual_seed(0)
+    layer = nn.Conv2d(4, 4, 3, padding=1)
+    levels = [tc.ClipFloorShift(levels=8, threshold=1.0) for _ in range(3)]
+    head = nn.Sequential(nn.Flatten(), nn.Linear(4 * 64, 10))
+    model = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), levels[0], layer, levels[1], layer, levels[2], head).eval()
+    images, before = torch.rand(300, 1, 8, 8), {name: value.clone() for name, value in model.state_dict().items()}
+    made = {
+        each: tc.convert(model, tc.QCFS(timesteps=3), example=images, calibration=images, calibrate=each)
+        for each in ("thresholds", "thresholds,weights=yes")
+    }
+    plain, fitted = made.values()
+    for network in made.values():
+        calls = [str(node.target) for node in network.graph.graph.nodes if node.op == "call_module"]
+        assert len(set(calls)) == len(calls) == 8
+        places = [value.data_ptr() for name in calls for value in network.graph.get_submodule(name).parameters()]
+        assert len(set(places)) == len(places)
+    first, second = (fitted.graph.get_submodule(name).weight for name in ("2", "2_1"))
+    assert not torch.equal(first, second)
+    assert not any(torch.equal(weight, layer.weight) for weight in (first, second))
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    with torch.no_grad():
+        error = [float((network(images) - model(images)).pow(2).mean()) for network in (plain, fitted)]
+    assert error[1] < 0.8 * error[0]

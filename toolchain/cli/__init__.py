@@ -64,6 +64,8 @@ COMMANDS = (
 LIGHT = ("inspect", "diff", "check", "map", "nir")
 
 BROKEN_PIPE = 141
+#: Characters of what the loader of libraries says; numpy's page of advice is longer.
+_LONGEST = 400
 _EXIT_CODES: dict[type[ToolchainError], int] = {
     DoesNotFit: 2,
     RangeError: 2,
@@ -179,15 +181,37 @@ def _sentence(error: Exception) -> str:
         return str(error)  # a list, one line each
     if isinstance(error, ToolchainError):
         return " ".join(str(error).split())
+    unmapped = _unmapped(error)
+    if unmapped is not None:
+        return f"not enough address space to load a library ({unmapped}): raise the limit (ulimit -v)"
     if isinstance(error, OSError) and error.strerror:
         place = f": {error.filename}" if error.filename else ""
         return f"{error.strerror}{place}"
     if isinstance(error, MemoryError) or "can't allocate memory" in str(error):  # the second is torch's
-        return "not enough memory: use fewer images (--limit) or a smaller network"
-    if isinstance(error, ImportError) and "failed to map segment" in str(error):
-        return f"not enough address space to load a library ({error}): raise the limit (ulimit -v)"
+        raised = ", or raise the limit of this shell (ulimit -v)" if _address_space_is_limited() else ""
+        return f"not enough memory: use fewer images (--limit) or a smaller network{raised}"
     what = " ".join(f"{type(error).__name__}: {error}".split())
     return f"internal error ({what}); set SPIKEC_DEBUG=1 to see the traceback"
+
+
+def _unmapped(error: BaseException | None) -> str | None:
+    """What the loader says where a library finds no room, in an error or in what it came from: numpy says much else."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        said = " ".join(str(error).split())
+        if isinstance(error, ImportError | OSError) and "failed to map segment" in said and len(said) < _LONGEST:
+            return said
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _address_space_is_limited() -> bool:
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return False
+    return resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from spikec.cli.paths import output_path
 from spikec.cli.progress import muted
 from spikec.cli.ranges import check_format
 from spikec.cli.settings import add_settings
+from spikec.words import shown
 
 if TYPE_CHECKING:
     from spikec.models.data import Dataset
@@ -101,13 +102,13 @@ def _add_arguments(parser: Parser) -> None:
 
 def _safetensors(text: str) -> Path:
     """Argument type: the suffix decides how weights are read, so with another one they could not be read again."""
-    path = output_path(text)
-    if path.suffix != ".safetensors":
-        better = path.with_suffix(".safetensors")
+    path = Path(text)
+    if path.name and path.suffix != ".safetensors":
+        better = shown(path.with_suffix(".safetensors"))
         raise argparse.ArgumentTypeError(f"weights are written as safetensors: call the file {better}")
     for beside in (_CHECKPOINT, _LOG):  # longer names, and written while the training runs
-        output_path(f"{path}{beside}")
-    return path
+        output_path(f"{text}{beside}")
+    return output_path(text)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from spikec.errors import GraphError
+from spikec.arguments import real_number
+from spikec.calls import named_arguments
+from spikec.errors import ConversionError, GraphError
 from spikec.hdf5.process import LIMIT, SECONDS
 from spikec.nir.diagnosing import open_file
 from spikec.nir.flat import flatten
@@ -43,6 +45,7 @@ class Comparison:
         return "\n".join(["same graph up to names", *(f"  {shown(a)} = {shown(b)}" for a, b in renamed.items())])
 
 
+@named_arguments
 def compare(
     a: str | os.PathLike[str],
     b: str | os.PathLike[str],
@@ -58,8 +61,12 @@ def compare(
     for each; graphs inside graphs are compared flat. Metadata are not compared. Raises :class:`GraphError` for a file
     that cannot be read whole, and where the search for a match ends without an answer.
     """
-    if not (tolerance >= 0 and np.isfinite(tolerance)):
-        raise GraphError(f"tolerance must be a number of at least 0, not {tolerance}")
+    try:
+        enough = real_number("tolerance", tolerance) >= 0
+    except ConversionError:
+        enough = False
+    if not enough:
+        raise GraphError(f"tolerance must be a number of at least 0, not {tolerance!r:.80}")
     first, second = (_readable(path, limit, seconds) for path in (a, b))
     return compare_graphs(first, second, tolerance)
 

@@ -7,7 +7,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from spikec.errors import GraphError
+from spikec.arguments import real_number, whole_number
+from spikec.calls import named_arguments
+from spikec.errors import ConversionError, GraphError
 from spikec.hdf5.process import LIMIT, SECONDS, read
 from spikec.hdf5.question import Verdict
 from spikec.hdf5.tree import FileTree, Severity, Value
@@ -70,6 +72,7 @@ class Opened:
     findings: list[Finding]
 
 
+@named_arguments
 def diagnose(path: str | os.PathLike[str], *, limit: int = LIMIT, seconds: float = SECONDS) -> Diagnosis:
     """Everything that is wrong or ambiguous in any NIR file, also one that ``nir.read`` refuses.
 
@@ -81,6 +84,10 @@ def diagnose(path: str | os.PathLike[str], *, limit: int = LIMIT, seconds: float
 
 def open_file(path: str | os.PathLike[str], *, limit: int = LIMIT, seconds: float = SECONDS) -> Opened:
     """Read a file, and say what is wrong with its outer form."""
+    try:
+        limit, seconds = whole_number("limit", limit, 1), real_number("seconds", seconds)
+    except ConversionError as error:
+        raise GraphError(str(error)) from None
     tree, verdict = read(path, limit=limit, seconds=seconds, ask_nir=True)
     found = [Finding.of(problem) for problem in tree.problems]
     version = _version(tree, found)

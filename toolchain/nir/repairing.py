@@ -9,6 +9,7 @@ from pathlib import Path
 
 import nir
 
+from spikec.calls import named_arguments
 from spikec.errors import GraphError
 from spikec.hdf5.opening import named
 from spikec.hdf5.process import LIMIT, SECONDS
@@ -58,6 +59,7 @@ class Repair:
         return printable("\n".join(lines))
 
 
+@named_arguments
 def repair(
     path: str | os.PathLike[str],
     out: str | os.PathLike[str],

@@ -23,6 +23,7 @@ from spikec.errors import ConversionError
 from spikec.ir.operations.weights import narrow, row_blocks
 from spikec.ir.types import Int64
 from spikec.quantization.kernels import Float64
+from spikec.words import among
 
 Scale = Literal["max", "power_of_two", "spikes"]
 Rounding = Literal["nearest", "gptq"]
@@ -85,12 +86,15 @@ class Int8:
     rounding: Rounding = defaults.ROUNDING
 
     def __post_init__(self) -> None:
-        if self.per not in ("layer", "channel"):
+        if not among(self.per, ("layer", "channel")):
             raise ConversionError(f"per must be 'layer' or 'channel', not {self.per!r}")
-        if self.scale not in get_args(Scale):
+        if not among(self.scale, get_args(Scale)):
             raise ConversionError(f"scale must be one of {', '.join(get_args(Scale))}, not {self.scale!r}")
-        if self.rounding not in get_args(Rounding):
+        if not among(self.rounding, get_args(Rounding)):
             raise ConversionError(f"rounding must be one of {', '.join(get_args(Rounding))}, not {self.rounding!r}")
+        for name in ("overrides", "units"):
+            if not isinstance(getattr(self, name), Mapping):
+                raise ConversionError(f"{name} gives values by the name of a layer, not {getattr(self, name)!r:.80}")
         if self.units and self.rounding != "nearest":
             raise ConversionError("weights that were trained with their units are rounded to the nearest integer")
         object.__setattr__(self, "bits", whole_number("bits", self.bits, 2, 8))

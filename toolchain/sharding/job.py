@@ -34,6 +34,7 @@ from spikec.simulation.trace import Trace
 from spikec.targets.base import get_target, target_names
 from spikec.version import __version__
 from spikec.whole_files import remove_stale, tidy, write_text
+from spikec.words import among
 
 #: The images of a set are divided by the first, rounded up, for the size of a piece: more than half as many pieces. The
 #: second: the most images of one.
@@ -127,9 +128,9 @@ def _wrong(found: Any) -> str | None:
     }
     right["size"] = right["images"] and type(found["size"]) is int and 0 < found["size"] <= images
     own = {
-        "target": isinstance(work["target"], str) and work["target"] in target_names(),
-        "record": work["record"] is None or (isinstance(work["record"], str) and work["record"] in RECORDS),
-        "keep": isinstance(work["keep"], str) and work["keep"] in get_args(Keep),
+        "target": among(work["target"], target_names()),
+        "record": among(work["record"], (None, *RECORDS)),
+        "keep": among(work["keep"], get_args(Keep)),
         "measure": isinstance(work["measure"], bool),
         **{key: isinstance(work[key], dict) for key in ("compiling", "running")},
     }

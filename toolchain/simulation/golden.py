@@ -38,7 +38,7 @@ from spikec.simulation.fingerprints import fingerprint
 from spikec.simulation.input_warning import told
 from spikec.simulation.registers import EXACT, Overflow, Registers, Watch, registers
 from spikec.simulation.trace import Trace
-from spikec.words import either, option
+from spikec.words import among, either, option
 
 if TYPE_CHECKING:
     import nir
@@ -281,9 +281,10 @@ def _prepared(graph: IntegerGraph, measure: bool, registers: Registers, device: 
 
 
 def _check_options(record: str | None, counts: Counts, batch: int | None, threads: int | None) -> None:
-    if record not in (None, "spikes", "membranes"):
+    if not among(record, (None, *RECORDS)):
         raise DataError(f"record={record!r} is not known; leave it out or use record='spikes' or 'membranes'")
-    if counts not in (True, False, "totals"):
+    switch = isinstance(counts, int | np.integer | np.bool_) and counts in (0, 1)
+    if not switch and not among(counts, ("totals",)):
         raise DataError(f"counts={counts!r} is not known; use True, False or 'totals'")
     numbers: dict[str, Any] = {"batch": batch, "threads": threads}
     for name, value in numbers.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
@@ -17,6 +18,7 @@ from spikec.ir.graph import IntegerGraph, Population, Readout, leak_of
 from spikec.ir.operations import Operation
 from spikec.ir.types import MEMBRANE_MAX
 from spikec.simulation.paths import Reason
+from spikec.words import among
 
 if TYPE_CHECKING:
     from spikec.analysis.ranges import Bound, Ranges
@@ -176,7 +178,7 @@ def registers(overflow: str, form: NumberFormat | str | None, graph: IntegerGrap
     If that one is not known here, ``overflow="exact"`` takes 24 bits. Raises ``DataError`` for an unknown ``overflow``
     and, in all other cases, ``ToolchainError`` for an unknown format.
     """
-    if overflow not in get_args(Overflow):
+    if not among(overflow, get_args(Overflow)):
         raise DataError(f"overflow={overflow!r} is not known; use one of {', '.join(get_args(Overflow))}")
     if overflow == "exact" and form is None and (graph.format or defaults.FORMAT) not in format_names():
         return EXACT
@@ -197,4 +199,8 @@ def format_of(graph: IntegerGraph, form: NumberFormat | str | None) -> NumberFor
     own = graph.format or defaults.FORMAT
     if form is None and own not in format_names():
         raise ToolchainError(f"the graph was lowered for the number format {own!r}: give its .toml file as the format")
+    given: object = form  # a user may give anything
+    if not isinstance(given, str | os.PathLike | None):
+        kind = type(given).__name__
+        raise ToolchainError(f"a number format is given by its name, its .toml file or a NumberFormat, not by {kind}")
     return load_format(form or own)

@@ -12,6 +12,7 @@ from spikec.errors import ConversionError
 from spikec.ir.kinds import IF
 from spikec.ir.types import TIMESTEPS_MAX
 from spikec.training.spiking import trained_kind
+from spikec.words import among
 
 Optimizer = Literal["sgd", "adamw"]
 RateSchedule = Literal["cosine", "one-cycle"]
@@ -78,7 +79,7 @@ class FitConfig:
         if self.lr <= 0:
             raise ConversionError(f"lr must be positive, it is {self.lr}")
         for name, kind in _WORDS.items():
-            if getattr(self, name) not in get_args(kind):
+            if not among(getattr(self, name), get_args(kind)):
                 raise ConversionError(f"{name} is one of {', '.join(get_args(kind))}, not {getattr(self, name)!r}")
         trained_kind(self.neuron)
         if self.through_spikes and not self.timesteps:

@@ -41,17 +41,15 @@ def calibrate_layers(network: SpikingNetwork, exact: fx.GraphModule, images: Ten
     stand_ins = {name: _exact_level(network, neuron) for name, neuron in network.neurons.items()}
     at_once = all(each is not None for each in stand_ins.values())
     streams = Streams(network, exact, images, 1 if at_once else network.steps)
-    calls = [str(node.target) for node in network.graph.graph.nodes if node.op == "call_module"]
     nodes = list(network.graph.graph.nodes)
     with stage("calibrating", len(nodes), "nodes") as done:
-        _in_order(network, streams, nodes, calls, stand_ins if at_once else {}, choice, done)
+        _in_order(network, streams, nodes, stand_ins if at_once else {}, choice, done)
 
 
 def _in_order(
     network: SpikingNetwork,
     streams: Streams,
     nodes: list[fx.Node],
-    calls: list[str],
     stand_ins: Mapping[str, Neuron | None],
     choice: Calibration,
     done: Done,
@@ -63,7 +61,7 @@ def _in_order(
             _calibrate_neuron(streams, node, neuron, stand_ins.get(str(node.target)), choice)
         elif node.op == "call_module" and choice.weights and behind & set(node.all_input_nodes):
             layer = network.graph.get_submodule(str(node.target))
-            if isinstance(layer, Convolution | Dense) and calls.count(str(node.target)) == 1:
+            if isinstance(layer, Convolution | Dense):  # each call of a layer has one of its own, with its own weights
                 _fit(streams, node, layer)
         if neuron is not None or behind & set(node.all_input_nodes):
             behind.add(node)
