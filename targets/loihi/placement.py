@@ -100,10 +100,12 @@ class Placement(ShownPlacement):
         found = [np.zeros((0, 3), dtype=np.int64)]
         for core, boxes in self.reached[layer].items():
             window, mask = covered(boxes)
-            sent = np.zeros(len(self.cores), dtype=np.int64)
-            np.add.at(sent, self.core_of[layer][window], spikes[window] * mask)
+            homes, numbers = self.core_of[layer][window].reshape(-1), (spikes[window] * mask).reshape(-1)
+            # Few cores hold a window: from the first on, in float64, which is exact below 2**53.
+            first = int(homes.min())
+            sent = np.bincount(homes - first, weights=numbers).astype(np.int64)
             home = np.flatnonzero(sent)
-            found.append(np.stack([home, np.full_like(home, core), sent[home]], axis=1))
+            found.append(np.stack([home + first, np.full_like(home, core), sent[home]], axis=1))
         return np.concatenate(found)
 
     def traffic(self) -> Int64:

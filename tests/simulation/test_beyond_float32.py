@@ -24,6 +24,7 @@ from spikec.simulation import GoldenModel, simulate
 from spikec.simulation.engines import counts_by_layer as layers
 from spikec.simulation.engines.counts_by_step import CountsByStep
 from spikec.simulation.engines.general import Network
+from spikec.simulation.kernels import int8
 from spikec.simulation.kernels.halves import HalvedSynapse, halved_synapse
 from spikec.simulation.kernels.int8 import Int8Synapse, exact_synapse
 from spikec.simulation.paths import Kernel, Reason
@@ -274,3 +275,76 @@ def test_layerwise_neurons_that_may_leave_their_registers_are_watched(kind, fiel
     np.testing.assert_array_equal(trace.output, expected.output)
     for name in ("many", "few"):
         np.testing.assert_array_equal(trace.spikes[name], expected.spikes[name])
+
+
+def graded_network(weights, levels, theta=None):
+    """Two pixels -> as many graded neurons as ``weights`` [outputs, inputs] reads -> readout, or neurons before it. The
+    first pixel feeds the first two, the second one all others."""
+    outputs, inputs = weights.shape
+    first = np.zeros((inputs, 2), np.int64)
+    first[:2, 0], first[2:, 1] = 1, 1
+    nodes = [
+        InputNode("input", (2,), "uint8", 1.0),
+        networks.affine("first", ["input"], first, np.zeros(inputs)),
+        networks.population("many", ["first"], (inputs,), "graded", 1, 0, levels=levels),
+        networks.affine("dense", ["many"], weights, np.zeros(outputs)),
+    ]
+    if theta is not None:
+        nodes.append(networks.population("few", ["dense"], (outputs,), "graded", theta, 0, levels=1))
+        nodes.append(networks.affine("last", ["few"], np.eye(outputs), np.zeros(outputs)))
+    return networks.graph_of(
+        [*nodes, networks.readout("readout", [nodes[-1].name], outputs, scale=1.0)], 1, "layerwise"
+    )
+
+
+def test_saturated_pairs_do_not_hide_in_rounding():
+    """Pairs of products just beyond 16 bits, in a sum that float32 rounds by more than they lose."""
+    weights = np.full((3, 4096), 112)
+    weights[:, :2] = 113
+    graph = graded_network(weights, 145, theta=32770)
+    check(graph, np.array([[145, 0]]), few=(None,))
+
+
+def test_saturated_pairs_do_not_cancel():
+    """Pairs beyond 16 bits on both sides, which all at once lose nothing."""
+    weights = np.zeros((16, 16), np.int64)
+    weights[:, :4], weights[:, 4:10] = 113, -113
+    check(graded_network(weights, 145), np.array([[145, 0]]), few=(None,))
+
+
+@settings(max_examples=drawn(40), deadline=None)
+@given(seed=st.integers(0, 2**32), rows=st.integers(1, 5), columns=st.integers(1, 9))
+def test_largest_pair(seed, rows, columns):
+    weight = np.random.default_rng(seed).integers(-128, 128, (rows, columns))
+    pairs = [abs(row[i] + row[j]) for row in weight for i in range(columns) for j in range(i)]
+    found = int8._largest_pair(networks.affine("dense", ["x"], weight, np.zeros(rows)))
+    assert found == max(pairs, default=np.abs(weight).max())
+
+
+@pytest.mark.parametrize("kind", ["if", "bit_serial", "signed_if"])
+def test_the_lowest_membrane_is_seen_where_all_are_above_zero(kind):
+    """It is then that of a later step; in a batch of one and of all."""
+    nodes = (
+        InputNode("input", (4,), "uint8", 1.0),
+        networks.affine("dense", ["input"], np.full((3, 4), 127 * 64), np.zeros(3)),
+        networks.population("few", ["dense"], (3,), kind, 1_000_000),
+        networks.affine("last", ["few"], np.eye(3), np.zeros(3)),
+        networks.readout("readout", ["last"], 3, scale=1.0),
+    )
+    graph = networks.graph_of(nodes, 8 if kind == "bit_serial" else 4, "layerwise")
+    images = np.full((3, 4), 50.0) * [[1], [5], [3]]
+    general = simulate(graph, images, measure=True)
+    registers = Registers(membrane=Register(2_000_000))
+    for batch in (1, 2, 3):
+        trace = GoldenModel(graph, registers=registers).run(images, batch=batch)
+        assert trace.membrane["few"] == general.membrane["few"]
+
+
+@pytest.mark.parametrize("written", [1, 5000, 2**24])
+def test_convolutions_beyond_float32_in_parts(monkeypatch, written):
+    monkeypatch.setattr("spikec.ir.operations.convolution._WRITTEN", written)
+    graph = networks.small_network(np.random.default_rng(0))
+    node, x = graph.nodes["conv1"], torch.from_numpy(np.random.default_rng(1).integers(0, 256, (7, 2, 7, 7)))
+    whole = node.apply(x.float())
+    for dtype in (torch.float64, torch.int64):
+        assert torch.equal(node.apply(x.to(dtype)), whole.to(dtype))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -26,6 +27,8 @@ from spikec.ir.types import Int64, Shape
 if TYPE_CHECKING:
     from torch import Tensor
 
+#: Bytes that a convolution beyond float32 may write out at once.
+_WRITTEN = 2**24
 _met = lru_cache(maxsize=4096)(taps_met)
 _different = lru_cache(maxsize=2**16)(inputs_met)
 
@@ -64,7 +67,13 @@ class Convolution(Synapse):
         if not self.is_regular:
             x = F.pad(x, (padding[1], padding[1], padding[0], padding[0]))
             x, padding = x.flatten().view(x.shape), (0, 0)
-        return F.conv2d(x, w, None, self.stride, padding, self.dilation, self.groups)
+        # Beyond float32 torch writes out what every output reads, of a whole batch at once.
+        written = x.element_size() * self.input_shape[0] * math.prod((*self.weight_shape[2:], *self.output_shape[1:]))
+        few = len(x) if x.dtype == torch.float32 else max(1, _WRITTEN // written)
+        parts = [
+            F.conv2d(part, w, None, self.stride, padding, self.dilation, self.groups) for part in torch.split(x, few)
+        ]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def passed(self, x: Whole, magnitudes: bool = False) -> Whole:
         return convolved(x, self.narrow_weight, magnitudes, self.groups, [self._positions(axis) for axis in (0, 1)])

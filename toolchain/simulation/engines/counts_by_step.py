@@ -252,8 +252,9 @@ class CountsByStep(Ways):
         """Layerwise, the number that a population emits, u8 [N, *shape]; its membrane is shown to ``watch``."""
         u = self._accumulated(node, 0, arriving, steady).expand(images, *node.shape)
         low, high = (int(x) for x in torch.aminmax(u))
-        if low >= watch.register.minimum and high <= watch.register.maximum:
-            watch.see(u)  # of all steps this holds the lowest and the highest: what is emitted takes it towards zero
+        # What is emitted takes a membrane down, not below zero: if some were there, nothing later is lower.
+        if watch.register.minimum <= low < 0 and high <= watch.register.maximum:
+            watch.see(u)
             (found,) = divided(u, self._theta[node.name], self._shift[node.name][:1], self._highest[node.name])
             return found
         parameters = Parameters.of(node, u.dtype)

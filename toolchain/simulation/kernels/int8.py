@@ -1,15 +1,17 @@
 """8-bit synapses on oneDNN: levels u8 times weights s8, summed in 32 bits; used only where proven equal.
 
 ``torch.ops.onednn`` is what ``torch.ao`` quantisation compiles to. It is not a public interface, and on processors
-without VNNI its sums of two products may saturate at 16 bits. So every synapse is prepared by running it on extreme and
-random inputs against exact float32; where the operator is missing, refuses or differs, there is no 8-bit synapse and
-the caller stays with float32.
+without VNNI its sums of two products saturate at 16 bits. Where two products of a synapse may leave them, a synapse of
+the same geometry with the largest weights tells whether the processor adds pairs so. And every synapse is prepared by
+running it on extreme, random and sparse inputs against exact float64; where the operator is missing, refuses or
+differs, there is no 8-bit synapse and the caller stays with float32.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
 from itertools import product
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,10 +20,13 @@ from torch._ops import ops
 
 from spikec.ir.operations import Affine, Convolution, Synapse
 from spikec.ir.operations.weights import row_blocks
+from spikec.ir.types import Shape
 from spikec.simulation.paths import Reason
 
 U8_MAX = 255
 _S32 = 2**31  # kernels sum in 32 bits
+_S16 = 2**15 - 1  # and some of them pairs of products in 16
+_SPARSE = 0.03
 _FLOAT32_EXACT = 2**24
 _ROW = 64  # from this many images on, affine maps take them as the pixels of one row
 _EXACT_DIVISOR = 2**13  # (2 * 256 + 258) times it is below 2**23; see stage_of
@@ -166,7 +171,7 @@ def exact_synapse(node: Synapse, top: int) -> Int8Synapse | Reason:
     """An 8-bit synapse for the plain sums of ``node`` on inputs 0..``top``; the reason where it fails here or is not
     exact. Sums beyond 2**24 come out rounded to float32; those in 32 bits behind them are exact all the same.
 
-    A synapse that passes may also be built with other scales: its output stage has been compared too.
+    A synapse that passes may also be built with other scales, as far as ``stage_of`` finds them exact.
     """
     if torch.get_default_device().type != "cpu":
         return Reason("8-bit kernels run on the CPU")
@@ -184,6 +189,10 @@ def exact_synapse(node: Synapse, top: int) -> Int8Synapse | Reason:
     if largest >= _S32:
         return Reason.beyond("its sum in units of its weights", largest, _S32, "an 8-bit kernel")
     try:
+        pair = 2 * max(-low, high) * top
+        pair = pair if pair <= _S16 else _largest_pair(node) * top
+        if pair > _S16 and _saturates(node):
+            return Reason.beyond("the sum of two products", pair, _S16 + 1, "an 8-bit kernel of this processor")
         return _proven(node, top)
     except (AttributeError, NotImplementedError, RuntimeError) as error:
         return Reason(f"the 8-bit kernel of this torch and processor refuses it ({type(error).__name__})")
@@ -192,7 +201,8 @@ def exact_synapse(node: Synapse, top: int) -> Int8Synapse | Reason:
 def _proven(node: Synapse, top: int) -> Int8Synapse | Reason:
     """Compare sums, and the staircase at and just below its edges, with float64 on extreme and random inputs."""
     generator = torch.Generator().manual_seed(0)
-    random = torch.randint(0, top + 1, (2, *node.input_shape), generator=generator)
+    random = torch.randint(0, top + 1, (3, *node.input_shape), generator=generator)
+    random[2] *= torch.rand(node.input_shape, generator=generator) < _SPARSE  # small sums, whose quotients count
     x = torch.cat([torch.full_like(random[:1], top), random])
     sums, levels = node.apply(x.double()), x.to(torch.uint8)
     batches = [(levels, sums)]
@@ -209,6 +219,41 @@ def _proven(node: Synapse, top: int) -> Int8Synapse | Reason:
             if not torch.equal(stage.quantised(levels, bias).double(), torch.floor(sums / divisor).clamp(0, U8_MAX)):
                 return Reason("the 8-bit kernel of this torch and processor rounds otherwise than float64")
     return plain
+
+
+def _largest_pair(node: Synapse) -> int:
+    """The largest magnitude of the sum of any two weights of an output."""
+    rows = node.narrow_mantissas.reshape(node.weight_shape[0], -1)
+    if rows.shape[1] == 1:
+        return int(np.abs(rows.astype(np.int64)).max())
+    ends = np.partition(rows, (1, rows.shape[1] - 2), axis=1).astype(np.int64)
+    return int(max(-ends[:, :2].sum(axis=1).min(), ends[:, -2:].sum(axis=1).max()))
+
+
+def _saturates(node: Synapse) -> bool:
+    """Whether the kernel of this geometry adds products in pairs of 16 bits: with the largest weights and inputs, where
+    that takes half of the sums, which no rounding hides."""
+    return _pairs(isinstance(node, Affine), node.weight_shape, node.input_shape, _geometry_of(node))
+
+
+@lru_cache(maxsize=1024)
+def _pairs(affine: bool, weights: Shape, inputs: Shape, geometry: tuple[Any, ...]) -> bool:
+    weight, bias = np.full(weights, 127, np.int64), np.zeros(weights[0], np.int64)
+    node: Synapse
+    if affine:
+        node = Affine("", ("",), inputs, weights[:1], weight, bias)
+    else:
+        stride, padding, dilation, groups = geometry
+        shape = Convolution.convolved(inputs, weights[0], weights[2:], stride, padding, dilation)
+        node = Convolution("", ("",), inputs, shape, weight, bias, stride, padding, dilation, groups)
+    x = torch.full((1, *inputs), float(U8_MAX))
+    found = Int8Synapse(node, torch.ones(weights[0])).current(x.to(torch.uint8))
+    expected = node.apply(x.double())
+    return bool(((found.double() - expected).abs() > expected / 256).any())
+
+
+def _geometry_of(node: Synapse) -> tuple[Any, ...]:
+    return (node.stride, node.padding, node.dilation, node.groups) if isinstance(node, Convolution) else ()
 
 
 def _divisors(largest: int) -> set[int]:
@@ -249,7 +294,7 @@ def adds_beside(node: Synapse, top: int, weight: int, beside_top: int) -> bool:
 
 
 def clipped(x: Tensor, top: int, *, keep: bool = False) -> Tensor:
-    """u8 ``clip(floor(x), 0, top)`` of float32, in the same memory layout; ``top`` is at most 255. ``x`` is consumed
+    """u8 ``clip(floor(x), 0, top)`` of floats, in the same memory layout; ``top`` is at most 255. ``x`` is consumed
     unless ``keep``.
 
     Torch converts float32 to u8 number by number; by way of int8 or int16 that is nine or five times as fast.
