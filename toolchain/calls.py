@@ -132,22 +132,27 @@ def _words(annotation: Any, names: dict[str, Any], value: Any) -> list[str]:
     parameters, and where it may take ``value``."""
     try:
         meant = eval(annotation, names) if isinstance(annotation, str) else annotation
-    except NameError:  # a type that is imported for type checkers alone
+    except (NameError, AttributeError, TypeError):  # a type that is imported for type checkers alone
         return []
     kinds = get_args(meant) if get_origin(meant) in (Union, UnionType) else (meant,)
+    if not any(kind in (str, bool) or get_origin(kind) is Literal for kind in kinds):
+        return []
     found: list[str] = []
     for kind in kinds:
         if get_origin(kind) is Literal:
             found += map(repr, get_args(kind))
         elif kind in _PLAIN:
             found += _PLAIN[kind]
-        elif kind is Any or get_origin(kind) is not None or not isinstance(kind, type) or isinstance(value, kind):
-            return []
+        elif not _is_class(kind) or issubclass(kind, os.PathLike) or isinstance(value, kind):
+            return []  # paths have a sentence of their own
         else:
             found.append(f"a {kind.__name__}")
-    if any(isinstance(kind, type) and issubclass(kind, os.PathLike) for kind in kinds):
-        return []  # paths have a sentence of their own
-    return found if any(kind in (str, bool) or get_origin(kind) is Literal for kind in kinds) else []
+    return found
+
+
+def _is_class(kind: Any) -> bool:
+    """Whether ``isinstance`` can tell: neither ``Mapping[str, int]`` nor a protocol."""
+    return isinstance(kind, type) and get_origin(kind) is None and not getattr(kind, "_is_protocol", kind is Any)
 
 
 def _on_or_off(function: str, name: str, value: Any) -> None:
