@@ -71,7 +71,7 @@ def test_damaged_files_of_job_arrays_are_passed_over(slurm_state, tmp_path, wron
     (tmp_path / "1/job.json").write_text(json.dumps(wrong))
     (slurm_state / "queue").write_text("PENDING")
     assert cluster.queued(tmp_path) == []
-    with pytest.raises(DataError, match=r"not what spikec writes for a job array: delete the folder .*/1 and run"):
+    with pytest.raises(DataError, match=r"spikec writes for a job array: name another folder, or remove .*/1 if"):
         cluster.Submission.read(tmp_path / "1/job.json")
     (tmp_path / "1/job.json").write_text(json.dumps({"job": "17", "tasks": [["a", "b"], ["c"]]}))
     (found,) = cluster.queued(tmp_path)

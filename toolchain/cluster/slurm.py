@@ -57,8 +57,8 @@ class Submission:
         numbered = isinstance(job, str) and _NUMBER.fullmatch(job)  # it becomes a word of SLURM's commands
         if not numbered or not isinstance(tasks, list) or not all(map(_ids, tasks)):
             raise DataError(
-                f"{file} is not what spikec writes for a job array: delete the folder {file.parent} and run again, or "
-                "name the right one"
+                f"{file} is not what spikec writes for a job array: name another folder, or remove {file.parent} if "
+                "nothing else lies in it"
             )
         return cls(file.parent, str(job), tuple(tuple(task) for task in tasks))
 

@@ -105,8 +105,8 @@ class Job:
 
 def _not_ours(path: Path, wrong: str) -> str:
     return (
-        f"{path} is not what spikec writes for shards ({wrong}): delete the folder {path.parent} and run again, or "
-        "name the right one"
+        f"{path} is not what spikec writes for shards ({wrong}): name another folder, or remove {path.parent} if "
+        "nothing else lies in it"
     )
 
 
