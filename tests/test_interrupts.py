@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 
@@ -62,6 +63,32 @@ def test_one_that_is_swallowed_comes_again():
     with pytest.raises(Stopped), stopping():
         work()
     assert passed == [True]
+
+
+def test_one_that_python_loses_comes_again_without_a_traceback(capfd, monkeypatch):
+    """In a finaliser nobody can get an exception, and Python tells of it."""
+
+    class Finalised:
+        def __del__(self):
+            send(signal.SIGTERM)
+            time.sleep(0.01)
+
+    class Failing:
+        def __del__(self):
+            raise ValueError("another one")
+
+    def work():
+        Failing()
+        Finalised()
+        time.sleep(10)
+
+    told = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda args: told.append(str(args.exc_value)))
+    with pytest.raises(Stopped) as caught, stopping():
+        work()
+    assert caught.value.number == signal.SIGTERM
+    assert told == ["another one"]
+    assert "Stopped" not in capfd.readouterr().err
 
 
 def test_one_that_arrived_does_not_come_again():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import sys
 import threading
 import weakref
 from collections.abc import Iterator
@@ -56,14 +57,17 @@ class _Handlers:
     def __init__(self) -> None:
         self._before: dict[int, object] = {}
         self._flying: weakref.ref[Stopped] | None = None  # the exception while it exists
+        self._unraisable = sys.unraisablehook
 
     def install(self) -> None:
         for name in _WORDS:
             number = getattr(signal, name, None)
             if number is not None and signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
                 self._before[number] = signal.signal(number, self._stop)
+        self._unraisable, sys.unraisablehook = sys.unraisablehook, self._ignored
 
     def restore(self) -> None:
+        sys.unraisablehook = self._unraisable
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
         self._before.clear()
@@ -78,6 +82,11 @@ class _Handlers:
             raise stopped
         finally:
             del stopped  # this frame belongs to its traceback: it would keep itself alive
+
+    def _ignored(self, told: sys.UnraisableHookArgs) -> None:
+        """Python tells of an exception that nobody can get, with a traceback; one of ours comes again."""
+        if not isinstance(told.exc_value, Stopped):
+            self._unraisable(told)
 
     def _lost(self, number: int, state: dict[str, object]) -> None:
         """The exception is gone: either it arrived, or somebody swallowed it."""

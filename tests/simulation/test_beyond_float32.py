@@ -239,7 +239,8 @@ def test_the_general_path_agrees_on_a_network_with_one_wide_layer():
     integers = rng.integers(0, 256, (4, *graph.input.shape))
     for model in check(graph, integers):
         assert not isinstance(model.engine, Network)
-        assert model.engine.path(graph.nodes["conv1"], 4, False).dtype == "float64"
+        first = model.engine.path(graph.nodes["conv1"], 4, False)
+        assert (first.kernel, first.dtype) == (Kernel.ONCE, "float64")  # its weights have more than 8 bits
         assert model.engine.path(graph.nodes["conv2"], 4, False).kernel is not Kernel.FLOAT
 
 
@@ -348,3 +349,19 @@ def test_convolutions_beyond_float32_in_parts(monkeypatch, written):
     whole = node.apply(x.float())
     for dtype in (torch.float64, torch.int64):
         assert torch.equal(node.apply(x.to(dtype)), whole.to(dtype))
+
+
+@pytest.mark.parametrize("few", [None, 0])
+def test_an_image_in_two_halves(few):
+    """A first layer of 8-bit weights times a power of two, with odd biases and thresholds."""
+    rng = np.random.default_rng(7)
+    small = networks.small_network(rng)
+    conv = small.nodes["conv1"]
+    weight = rng.integers(-128, 128, conv.weight.shape) << 8
+    wide = replace(conv, weight=weight, bias=rng.integers(-(2**20), 2**20, 4), weight_exp=8)
+    theta = rng.integers(2**20, 2**22, small.nodes["if1"].shape)
+    first = replace(small.nodes["if1"], theta=theta, v_init=theta // 2 + 1)
+    graph = replace(small, nodes=dict(small.nodes) | {"conv1": wide, "if1": first})
+    (model,) = check(graph, rng.integers(0, 256, (4, *graph.input.shape)), few=(few,))
+    if not isinstance(halved_synapse(wide), Reason):
+        assert model.engine.path(wide, 4, False).kernel is Kernel.HALVES

@@ -157,13 +157,13 @@ class Ways:
             return Kernel.READS
         if isinstance(node, Population):
             return Kernel.PASSES if COUNTING(node.neuron).passes else Kernel.DIVIDES
+        summed = self._sums.get(name)
+        if isinstance(summed, HalvedSynapse):
+            return Kernel.HALVES
         if name not in self._driven:
             return Kernel.ONCE
-        match self._sums.get(name):
-            case Int8Synapse():
-                return Kernel.SUMS
-            case HalvedSynapse():
-                return Kernel.HALVES
+        if isinstance(summed, Int8Synapse):
+            return Kernel.SUMS
         return Kernel.FLOAT if self._top[name] is None else Kernel.COUNTS
 
     def path(self, node: Node, images: int, may_stop: bool) -> Path:
