@@ -101,6 +101,8 @@ class Placement(ShownPlacement):
         for core, boxes in self.reached[layer].items():
             window, mask = covered(boxes)
             homes, numbers = self.core_of[layer][window].reshape(-1), (spikes[window] * mask).reshape(-1)
+            if not homes.size:
+                continue
             # Few cores hold a window: from the first on, in float64, which is exact below 2**53.
             first = int(homes.min())
             sent = np.bincount(homes - first, weights=numbers).astype(np.int64)

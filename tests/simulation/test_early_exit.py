@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import spikec as tc
-from spikec.errors import DataError
+from spikec.errors import ArgumentError, DataError
 from spikec.ir.coding import InputNode
 from spikec.models import pretrained
 from spikec.models.data import open_dataset
@@ -132,11 +132,11 @@ def test_trained_network():
         ("calibrated_if", "pipelined", "margin", "layers that step together"),
         ("if", "pipelined", "soon", "'soon' is not known"),
         ("if", "pipelined", True, "True is not known"),
-        ("if", "pipelined", [1], r"\[1\] is not known"),
-        ("if", "pipelined", np.array([1, 2]), "is not known"),
-        ("if", "pipelined", torch.ones(2), "is not known"),
+        ("if", "pipelined", [1], r"early_exit is text, a number or None, not \[1\]"),
+        ("if", "pipelined", np.array([1, 2]), "early_exit is text, a number or None, not array"),
+        ("if", "pipelined", torch.ones(2), "early_exit is text, a number or None, not tensor"),
         ("if", "pipelined", np.True_, "True_? is not known"),
-        ("if", "pipelined", b"1", "b'1' is not known"),
+        ("if", "pipelined", b"1", "early_exit is text, a number or None, not b'1'"),
         ("if", "pipelined", 0.0, "not a margin"),
         ("if", "pipelined", float("nan"), "not a margin"),
     ],
@@ -144,7 +144,8 @@ def test_trained_network():
 def test_refusals(random_graph, random_images, kind, schedule, option, message):
     rng = np.random.default_rng(0)
     graph = random_graph(rng, kind=kind, schedule=schedule)
-    with pytest.raises(DataError, match=message):
+    wrong_type = not isinstance(option, str | float | np.bool_)
+    with pytest.raises(ArgumentError if wrong_type and option is not True else DataError, match=message):
         simulate(graph, random_images(rng, graph) * graph.input.scale, early_exit=option)
 
 

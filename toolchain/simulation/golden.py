@@ -98,8 +98,8 @@ def simulate(
     output, counts and events are those at the stop. See :mod:`spikec.simulation.early_exit`. ``device="cuda"`` computes
     the same integers on a GPU, in float32 and float64 where ranges prove them exact.
 
-    Raises ``DataError`` for images or options it cannot use, ``TargetUnavailable`` for a device that is not there and
-    ``GraphError`` for a graph that breaks the profile.
+    Raises ``DataError`` for images or options it cannot use, ``ArgumentError`` for options of another type,
+    ``TargetUnavailable`` for a device that is not there and ``GraphError`` for a graph that breaks the profile.
 
     >>> tc.simulate(graph, images).output.shape
     (12, 3)
