@@ -159,3 +159,11 @@ def test_a_wrong_option_of_a_target_has_its_nearest_name(random_graph):
     for target, (given, meant) in wrong.items():
         with pytest.raises(tc.ToolchainError, match=f"did you mean {meant!r}"):
             tc.compile(graph, target=target, **{given: 1})
+
+
+@pytest.mark.parametrize("wrap", [np.array, torch.tensor])
+def test_a_number_in_an_array_without_axes_is_a_number(random_graph, wrap):
+    rng = np.random.default_rng(0)
+    graph = random_graph(rng)
+    images = rng.random((2, *graph.input.shape))
+    assert tc.simulate(graph, images, early_exit=wrap(0.5)).steps is not None

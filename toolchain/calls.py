@@ -119,7 +119,7 @@ def _check_values(name: str, owner: Any, signature: inspect.Signature, given: di
         annotation = signature.parameters[each].annotation
         if annotation in (bool, "bool"):
             _on_or_off(name, each, value)
-        elif isinstance(value, _MANY) or (hasattr(value, "__array__") and not isinstance(value, np.generic)):
+        elif isinstance(value, _MANY) or (hasattr(value, "__array__") and np.ndim(value) > 0):
             words = _words(annotation, vars(sys.modules[owner.__module__]), value)
             if words:
                 *all_but, last = words

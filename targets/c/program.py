@@ -71,7 +71,8 @@ class CProgram:
         """
         if not among(record, (None, "spikes")):
             raise DataError(f"record={record!r} is not known; leave it out or use record='spikes'")
-        if counts not in (True, False, "totals"):
+        switch = isinstance(counts, int | np.integer | np.bool_) and counts in (0, 1)
+        if not switch and not among(counts, ("totals",)):
             raise DataError(f"counts={counts!r} is not known; use True, False or 'totals'")
         graph, lengths = self.graph, None
         if graph.sequences:

@@ -140,7 +140,7 @@ def _encodes(word: str) -> bool:
 def _too_early(parser: Parser, words: Sequence[str]) -> str:
     """What is wrong where an option of a command, or of none, comes before the command."""
     word = words[0].split("=")[0]
-    having = _having(parser, word) or _having(parser, word[:2])  # -T4 too
+    having = _having(parser, word) or (_having(parser, word[:2]) if word[2:].isdigit() else [])  # -T4 too
     named = next((name for name in having if name.split()[0] in words[1:]), None)
     if named is not None:
         return f"{word!r} belongs behind the command: spikec {named} {word} (see spikec help {named})"

@@ -82,14 +82,15 @@ def cores_by_placement(net: IntegerGraph, placement: Placement, counts: Counts, 
         events = counts.events[layer.name]
         spikes = int(events.sum())
         if spikes:
+            far = placement.hops(layer.name)
+            destinations[layer.name] = int((events * placement.messages(layer.name)).sum()) / spikes
+            east_west[layer.name] = int((events * far.east_west).sum()) / spikes
+            north_south[layer.name] = int((events * far.north_south).sum()) / spikes
+            crossings[layer.name] = int((events * far.crossings).sum()) / spikes
+            for core, number in enumerate(placement.messages_into(layer.name, events)):
+                if number:
+                    messages[core][layer.name] = int(number) / spikes
             sent.append(placement.routes(layer.name, events))
-            home, core, number = sent[-1].T
-            far = np.abs(placement.places[home] - placement.places[core])  # chips, columns, rows
-            borders = [int(each) / spikes for each in (number[:, None] * far).sum(axis=0)]
-            crossings[layer.name], east_west[layer.name], north_south[layer.name] = borders
-            destinations[layer.name] = int(number.sum()) / spikes
-            for into in np.unique(core):
-                messages[into][layer.name] = int(number[core == into].sum()) / spikes
             through[layer.name] = through_tiles(placement.places, sent[-1]).reshape(-1) / spikes
     masks = {node.name: node.nonzero() if nonzero_only else node.structure() for node in net.synapses}
     emitted = {layer.name: counts.events[layer.name][None] for layer in net.populations}

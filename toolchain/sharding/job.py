@@ -31,7 +31,7 @@ from spikec.sharding.work import Keep, Work
 from spikec.simulation.golden import RECORDS
 from spikec.simulation.kept import read_trace, write_trace
 from spikec.simulation.trace import Trace
-from spikec.targets.base import get_target, target_names
+from spikec.targets.base import target_names
 from spikec.version import __version__
 from spikec.whole_files import remove_stale, tidy, write_text
 from spikec.words import among
@@ -138,17 +138,6 @@ def _wrong(found: Any) -> str | None:
         name = next((name for name, sound in each.items() if not sound), None)
         if name is not None:
             return f"{name} is {values[name]!r:.60}"
-    return _wrong_option(work)
-
-
-def _wrong_option(work: dict[str, Any]) -> str | None:
-    """An option that the target of a sound ``work`` does not have."""
-    stated = getattr(get_target(work["target"]), "options", None)
-    for given, at in (("compiling", "compile"), ("running", "run")):
-        known = {option.name for option in getattr(stated, "options", ()) if option.at == at}
-        for name in work[given]:
-            if name not in known:
-                return f"{work['target']} has no option {name!r:.60}"
     return None
 
 
